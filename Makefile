@@ -1,0 +1,96 @@
+# Everything that is done to this repository. `make help` lists it.
+#
+# The environment is made in two steps, each with a stamp file that is younger than the pins it was made from:
+#   .venv/.runtime  what the service needs, and the service itself: enough for `make demo` and `make run`
+#   .venv/.dev      what the checks need, on top
+# Changed pins are installed by the next target that needs them. All versions and hashes stand in requirements/.
+#
+# PYTHON=python3.12  makes the environment with that Python (3.11 or later) instead of the newest one found
+# ARGS='…'           is handed on to the command of demo, run, servers, test, test-slow and bench
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# Only `make requirements` installs this.
+UV_VERSION := 0.13.9
+# `make requirements UPGRADE=--upgrade` moves every pin to the newest release; without it, pins that still fit stay.
+UPGRADE ?=
+
+export PYTHON
+PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
+PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
+
+.PHONY: help demo run servers test test-slow check format format-check lint types imports bench requirements .venv clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.runtime ## rehearse a flash sale on a fresh server and print the verdict
+	.venv/bin/flashreserve rehearse --demo $(ARGS)
+
+run: .venv/.runtime ## serve on the embedded engine, with data in ./data
+	.venv/bin/flashreserve serve $(ARGS)
+
+servers: ## start the database servers that tests need
+	@echo "The embedded engine needs no servers: nothing to start."
+
+test: .venv/.dev ## run the tests, without the slow ones
+	.venv/bin/pytest -m "not slow" $(ARGS)
+
+# pytest exits with 5 where no test is selected, which is no failure here.
+test-slow: .venv/.dev ## run the tests marked slow
+	@.venv/bin/pytest -m slow --collect-only --quiet $(ARGS) > /dev/null 2>&1; \
+	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
+
+check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests
+
+format: .venv/.dev ## rewrite the sources in the project's format
+	.venv/bin/ruff check --select I --fix
+	.venv/bin/ruff format
+
+format-check: .venv/.dev ## check the format
+	.venv/bin/ruff format --check
+
+lint: .venv/.dev ## check the lint rules
+	.venv/bin/ruff check
+
+types: .venv/.dev ## check the types
+	.venv/bin/mypy
+
+imports: .venv/.dev ## check that imports point one way
+	.venv/bin/lint-imports
+
+bench: .venv/.dev ## measure reservations per second against the bare server (needs wrk)
+	.venv/bin/python bench/run.py $(ARGS)
+
+requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE=--upgrade for the newest)
+	$(PIP) install "uv==$(UV_VERSION)"
+	$(PIN) pyproject.toml --output-file requirements/runtime.txt
+	printf 'hatchling\neditables\n' | $(PIN) - --constraints requirements/runtime.txt --output-file requirements/build.txt
+	$(PIN) --group dev --constraints requirements/runtime.txt --constraints requirements/build.txt \
+		--output-file requirements/dev.txt
+
+.venv: .venv/.dev ## make the environment in .venv from the pinned requirements
+
+# ensurepip writes pip last, so where pip is, the environment is whole.
+.venv/bin/pip:
+	@python=$$(sh tools/find_python.sh) && echo "Making .venv with $$python …" && "$$python" -m venv .venv
+
+# Python compiles what it imports anyway; compiling all of it here would only lengthen the wait for the first demo.
+# The build backend is pinned like everything else, hence no build isolation, which would fetch one of its own. It needs
+# editables to install from where the sources are.
+.venv/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt | .venv/bin/pip
+	@echo "Installing FlashReserve and what it needs into .venv …"
+	@$(PIP) install --no-compile --requirement requirements/build.txt --requirement requirements/runtime.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements/dev.txt
+	@echo "Installing what the checks need into .venv …"
+	@$(PIP) install --no-compile --requirement requirements/dev.txt
+	@touch $@
+
+clean: ## remove caches and build output; .venv and data stay
+	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -type d -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,112 @@
+"""Which address a request came from, behind proxies or not, and which addresses count as one.
+
+Anybody can write anything into X-Forwarded-For, so it is believed only as far as proxies that the operator named have
+written it: each appends the address that it saw, and the list is read from its end.
+"""
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final, Self
+
+HOPS_MAX: Final = 16
+"""Entries of X-Forwarded-For that are looked at."""
+
+UNIX: Final = "unix"
+"""Stands in the list of proxies for one that connects through a Unix socket, where there is no address."""
+
+_IPV6_PREFIX: Final = 64
+"""A customer's share of IPv6: whoever has one address of a /64 has all of them."""
+
+_UNREADABLE_LENGTH_MAX: Final = 64
+
+Address = IPv4Address | IPv6Address
+
+
+class TrustedProxies:
+    """The networks whose X-Forwarded-For is believed. None by default: then the peer is the client."""
+
+    def __init__(self, networks: Sequence[str] = ()) -> None:
+        """Takes networks or single addresses (`10.0.0.0/8`, `::1`) and the word `unix`.
+
+        Raises:
+            ValueError: naming the entry that is none of these.
+        """
+        self._unix = UNIX in networks
+        self._networks = [_network(text) for text in networks if text != UNIX]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads a list separated by commas; an empty text trusts nobody.
+
+        Raises:
+            ValueError: naming the entry that is no network.
+        """
+        return cls([entry.strip() for entry in text.split(",")] if text.strip() else [])
+
+    def client_address(self, peer: str | None, forwarded_for: str) -> str | None:
+        """The address nearest to us that isn't a trusted proxy's; None when there is none.
+
+        Args:
+            peer: the connection's other end; None or empty for a Unix socket.
+            forwarded_for: X-Forwarded-For, several of them joined by commas; may be empty.
+
+        Where the list ends, or an entry isn't an address, the proxy that we got to is taken for the client.
+        """
+        if not peer:
+            return self._walk(None, forwarded_for) if self._unix else None
+        address = _read(peer)
+        if address is None:
+            return peer[:_UNREADABLE_LENGTH_MAX]
+        return self._walk(address, forwarded_for) if self._trusts(address) else str(address)
+
+    def _walk(self, nearest: Address | None, forwarded_for: str) -> str | None:
+        client = nearest
+        for entry in reversed(forwarded_for.rsplit(",", HOPS_MAX)[-HOPS_MAX:]):
+            address = _read(_without_port(entry.strip()))
+            if address is None:
+                break
+            client = address
+            if not self._trusts(address):
+                break
+        return None if client is None else str(client)
+
+    def _trusts(self, address: Address) -> bool:
+        return any(address in network for network in self._networks)
+
+
+def throttled_as(address: str | None) -> str | None:
+    """The name under which tries from `address` are counted: IPv6 by its /64, all else as it is."""
+    if address is None:
+        return None
+    read = _read(address)
+    if read is None:
+        return address[:_UNREADABLE_LENGTH_MAX]
+    if isinstance(read, IPv6Address):
+        return str(IPv6Network((read, _IPV6_PREFIX), strict=False))
+    return str(read)
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            f"trusted proxies must be addresses, networks such as 10.0.0.0/8, or {UNIX!r}; {text!r} isn't: {error}"
+        ) from None
+
+
+def _read(text: str) -> Address | None:
+    """The address, one spelling for each: no zone, and IPv4 inside IPv6 as IPv4. None for anything else."""
+    # A zone (fe80::1%eth0) is free text; it means nothing beyond the machine that wrote it.
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _without_port(text: str) -> str:
+    """`192.0.2.1:443` and `[2001:db8::1]:443`, as some proxies write them, without their ports."""
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text

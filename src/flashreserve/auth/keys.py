@@ -1,0 +1,130 @@
+"""The secrets that sign tokens, and the one way in which tokens are signed: JWS (RFC 7515) with HS256.
+
+A key has an id (`kid`) that every token names in its header. The first key signs, all of them are accepted: a key is
+replaced by putting a new one in front, and taken away once the last token that it signed has expired.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final, Self
+
+import jwt
+import msgspec
+
+SECRET_BYTES_MIN: Final = 32
+"""HS256 is as strong as its 256-bit digest only with a key that is no shorter (RFC 7518, section 3.2)."""
+
+KEYS_MAX: Final = 16
+TOKEN_LENGTH_MAX: Final = 4096
+"""Characters of a token. Longer ones are refused unread; ours have about 350."""
+
+_ALGORITHM: Final = "HS256"
+_KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# Every token has exactly one spelling: no padding, and no stray bits in the signature's last character (43 characters
+# carry two bits more than a digest has). Otherwise one token could fill a cache under many names.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+
+
+class Refusal(StrEnum):
+    """Why a token isn't accepted. For logs and metrics; who sent it learns only that it isn't."""
+
+    TOO_LONG = "too-long"
+    MALFORMED = "malformed"
+    WRONG_ALGORITHM = "wrong-algorithm"
+    UNKNOWN_KEY = "unknown-key"
+    WRONG_SIGNATURE = "wrong-signature"
+    WRONG_CLAIMS = "wrong-claims"
+    WRONG_ISSUER = "wrong-issuer"
+    WRONG_AUDIENCE = "wrong-audience"
+    EXPIRED = "expired"
+
+
+class TokenRefused(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """The token says nothing about who is asking."""
+
+    reason: Refusal
+
+
+class KeyRing:
+    """The keys by their ids, the signing one first."""
+
+    def __init__(self, secrets: Mapping[str, bytes]) -> None:
+        if not secrets:
+            raise ValueError("the key ring is empty: at least one kid:secret is needed")
+        if len(secrets) > KEYS_MAX:
+            raise ValueError(f"the key ring has {len(secrets)} keys, at most {KEYS_MAX} are allowed")
+        for kid, secret in secrets.items():
+            _check_key(kid, secret)
+        self._secrets = dict(secrets)
+        self._signing_kid = next(iter(self._secrets))
+        self._jws = jwt.PyJWS(algorithms=[_ALGORITHM])
+        # The headers that we write, as they stand in a token. Recognising one saves reading it, and with that half of
+        # the time that a customer's first request spends on its token.
+        self._secrets_by_header = {self._sign(b"", kid).partition(".")[0]: self._secrets[kid] for kid in self._secrets}
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads `kid:secret,kid:secret,…`; the first one signs.
+
+        A secret is taken as it stands (UTF-8, no comma; colons are fine); spaces around an entry are dropped.
+
+        Raises:
+            ValueError: saying which key breaks which rule, without repeating any secret.
+        """
+        entries = [entry.strip() for entry in text.split(",")] if text.strip() else []
+        secrets: dict[str, bytes] = {}
+        for number, entry in enumerate(entries, start=1):
+            kid, colon, secret = entry.partition(":")
+            if not colon:
+                raise ValueError(f"key {number} of {len(entries)} must have the form kid:secret, but has no colon")
+            if kid in secrets:
+                raise ValueError(f"key {number} of {len(entries)} has the id of an earlier key; ids must differ")
+            secrets[kid] = secret.encode()
+        return cls(secrets)
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The ids, the signing key's first."""
+        return tuple(self._secrets)
+
+    def __repr__(self) -> str:
+        return f"KeyRing(kids={self.kids!r})"
+
+    def sign(self, payload: bytes) -> str:
+        """A token around `payload`, signed by the first key."""
+        return self._sign(payload, self._signing_kid)
+
+    def open(self, token: str) -> bytes | TokenRefused:
+        """The payload of a token that one of the keys has signed."""
+        if len(token) > TOKEN_LENGTH_MAX:
+            return TokenRefused(Refusal.TOO_LONG)
+        if _TOKEN.fullmatch(token) is None:
+            return TokenRefused(Refusal.MALFORMED)
+        try:
+            secret = self._secrets_by_header.get(token.partition(".")[0]) or self._secret_of(token)
+            if isinstance(secret, Refusal):
+                return TokenRefused(secret)
+            return bytes(self._jws.decode(token, secret, algorithms=[_ALGORITHM]))
+        except jwt.InvalidSignatureError:
+            return TokenRefused(Refusal.WRONG_SIGNATURE)
+        except jwt.InvalidTokenError:
+            return TokenRefused(Refusal.MALFORMED)
+
+    def _sign(self, payload: bytes, kid: str) -> str:
+        return self._jws.encode(payload, self._secrets[kid], algorithm=_ALGORITHM, headers={"kid": kid})
+
+    def _secret_of(self, token: str) -> bytes | Refusal:
+        header = self._jws.get_unverified_header(token)
+        # The algorithm is ours to choose, never the token's; it is looked at only to refuse by a clear reason.
+        if header.get("alg") != _ALGORITHM:
+            return Refusal.WRONG_ALGORITHM
+        return self._secrets.get(str(header.get("kid", "")), Refusal.UNKNOWN_KEY)
+
+
+def _check_key(kid: str, secret: bytes) -> None:
+    if _KID.fullmatch(kid) is None:
+        # Whoever swaps the two parts has put the secret where the id belongs, so it isn't printed either.
+        raise ValueError("a key's id must be 1 to 64 letters, digits, dots, dashes or underscores")
+    if len(secret) < SECRET_BYTES_MIN:
+        raise ValueError(f"the secret of key {kid!r} has {len(secret)} bytes, at least {SECRET_BYTES_MIN} are needed")

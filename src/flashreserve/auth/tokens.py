@@ -1,0 +1,118 @@
+"""Access tokens: who somebody is, signed, for about an hour.
+
+They are JWTs (RFC 7519) whose `iss`, `aud`, `sub`, `role`, `iat` and `exp` are all required and all checked.
+"""
+
+import re
+from collections import OrderedDict
+from typing import Final
+
+import msgspec
+
+from flashreserve.auth.keys import KeyRing, Refusal, TokenRefused
+from flashreserve.core.model import Role
+
+ISSUER: Final = "flashreserve"
+ACCESS_AUDIENCE: Final = "flashreserve-api"
+CACHED_MAX: Final = 100_000
+"""Verified tokens that a process remembers."""
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+class Identity(msgspec.Struct, frozen=True, gc=False):
+    """Who a token speaks for, until `expires_at` (UTC milliseconds; at that instant it no longer does).
+
+    `role` is as of the login: what only admins may do is decided by the account's role in the database.
+    """
+
+    user_id: str
+    role: Role
+    expires_at: int
+
+
+class Issued(msgspec.Struct, frozen=True, gc=False):
+    """A fresh token and its end in UTC milliseconds."""
+
+    token: str
+    expires_at: int
+
+
+class _Claims(msgspec.Struct, frozen=True, gc=False):
+    """The payload, with the types that RFC 7519 gives it; `iat` and `exp` are whole seconds."""
+
+    iss: str
+    aud: str
+    sub: str
+    role: Role
+    iat: int
+    exp: int
+
+
+class Tokens:
+    """Issues and verifies access tokens. `now_ms` is passed to each call: expiry goes by no other clock."""
+
+    def __init__(
+        self, keys: KeyRing, *, ttl_s: int, audience: str = ACCESS_AUDIENCE, cached_max: int = CACHED_MAX
+    ) -> None:
+        if ttl_s < 1:
+            raise ValueError(f"a token must be good for at least 1 second, not {ttl_s}")
+        self._keys = keys
+        self._ttl_s = ttl_s
+        self._audience = audience
+        self._cached_max = cached_max
+        self._decoder = msgspec.json.Decoder(_Claims)
+        # The least recently used first.
+        self._verified: OrderedDict[str, Identity] = OrderedDict()
+
+    def issue(self, user_id: str, role: Role, now_ms: int) -> Issued:
+        """A token for the account `user_id`, good for `ttl_s` from the whole second that `now_ms` is in."""
+        iat = now_ms // 1000
+        exp = iat + self._ttl_s
+        claims = _Claims(iss=ISSUER, aud=self._audience, sub=user_id, role=role, iat=iat, exp=exp)
+        return Issued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
+
+    def verify(self, token: str, now_ms: int) -> Identity | TokenRefused:
+        """Who the token speaks for, or why it speaks for nobody.
+
+        Every request comes through here, so a token that was verified before costs one look into the cache.
+        """
+        known = self._verified.get(token)
+        if known is None:
+            return self._verify_unknown(token, now_ms)
+        if known.expires_at <= now_ms:
+            del self._verified[token]
+            return TokenRefused(Refusal.EXPIRED)
+        self._verified.move_to_end(token)
+        return known
+
+    def _verify_unknown(self, token: str, now_ms: int) -> Identity | TokenRefused:
+        payload = self._keys.open(token)
+        if isinstance(payload, TokenRefused):
+            return payload
+        try:
+            claims = self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return TokenRefused(Refusal.WRONG_CLAIMS)
+        refusal = self._refusal(claims, now_ms)
+        if refusal is not None:
+            return TokenRefused(refusal)
+        identity = Identity(user_id=claims.sub, role=claims.role, expires_at=claims.exp * 1000)
+        self._remember(token, identity)
+        return identity
+
+    def _refusal(self, claims: _Claims, now_ms: int) -> Refusal | None:
+        if claims.iss != ISSUER:
+            return Refusal.WRONG_ISSUER
+        if claims.aud != self._audience:
+            return Refusal.WRONG_AUDIENCE
+        if _UUID.fullmatch(claims.sub) is None:
+            return Refusal.WRONG_CLAIMS
+        if claims.exp * 1000 <= now_ms:
+            return Refusal.EXPIRED
+        return None
+
+    def _remember(self, token: str, identity: Identity) -> None:
+        self._verified[token] = identity
+        if len(self._verified) > self._cached_max:
+            self._verified.popitem(last=False)

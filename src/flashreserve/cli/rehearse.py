@@ -1,0 +1,233 @@
+"""`flashreserve rehearse`: a crowd over real HTTP, and a verdict."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+import rich_click as click
+from rich.console import Console
+
+from flashreserve.auth.keys import KeyRing
+from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.rehearsal.client import split_url
+from flashreserve.rehearsal.embedded import LOG_FILE, embedded
+from flashreserve.rehearsal.minting import minter
+from flashreserve.rehearsal.plan import Crowd, Shape, Shares
+from flashreserve.rehearsal.run import Rehearsal
+from flashreserve.rehearsal.run import rehearse as perform
+from flashreserve.rehearsal.server import RehearsalError, ServerUnderTest, listed_tokens
+from flashreserve.rehearsal.verdict import Verdict
+from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
+
+_DEMO: Final[Mapping[str, Any]] = {"hold_seconds": 5, "wait_expiry": True}
+_FAILED: Final = 1
+_NOT_REHEARSED: Final = 2
+_TERMINATED: Final = 128 + signal.SIGTERM
+_TOKENS_BYTES_MAX: Final = 256 * 1024 * 1024
+
+
+def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if wanted:
+        context.default_map = {**(context.default_map or {}), **_DEMO}
+
+
+@click.command()
+@click.option(
+    "--demo",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_demo,
+    help="A show of half a minute: holds of 5 seconds, and what lapses is sold again.",
+)
+@click.option("--customers", default=5_000, show_default=True, help="Customers in the crowd.")
+@click.option("--units", default=1_000, show_default=True, help="Units in stock, all products together.")
+@click.option("--products", default=1, show_default=True, help="Products that the crowd wants.")
+@click.option("--seconds", default=13.0, show_default=True, help="Length of the window in which customers come.")
+@click.option(
+    "--shape",
+    type=click.Choice([shape.value for shape in Shape]),
+    default=Shape.SPIKE.value,
+    show_default=True,
+    help="How customers come: most at the opening, or evenly.",
+)
+@click.option("--seed", default=1, show_default=True, help="The same seed sends the same crowd.")
+@click.option("--confirm-share", default=0.7, show_default=True, help="Part of the crowd that buys what it holds.")
+@click.option(
+    "--walk-away-share",
+    default=0.2,
+    show_default=True,
+    help="Part that lets its hold lapse. Who neither buys nor walks away cancels.",
+)
+@click.option("--retry-share", default=0.1, show_default=True, help="Part that asks again by the same key.")
+@click.option("--double-click-share", default=0.1, show_default=True, help="Part that asks twice at once.")
+@click.option("--hold-seconds", default=600, show_default=True, help="How long a hold lasts.")
+@click.option(
+    "--wait-expiry", is_flag=True, help="Stay until all holds have lapsed, and sell what came back to latecomers."
+)
+@click.option("--timeout", default=5.0, show_default=True, help="Seconds that a customer waits for one answer.")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="A running shop instead of a fresh one; give several to spread the crowd over them.",
+)
+@click.option(
+    "--tokens",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With --url: a file of customers' tokens, one a line, one for each customer.",
+)
+@click.option(
+    "--admin-token",
+    envvar="REHEARSAL_ADMIN_TOKEN",
+    show_envvar=True,
+    help="With --url: an admin's token, to put the products on sale and to read the books.",
+)
+@click.option("--secret-keys", envvar="FLASHRESERVE_SECRET_KEYS", show_envvar=True, hidden=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the verdict as one JSON object.")
+def rehearse(
+    customers: int,
+    units: int,
+    products: int,
+    seconds: float,
+    shape: str,
+    seed: int,
+    confirm_share: float,
+    walk_away_share: float,
+    retry_share: float,
+    double_click_share: float,
+    hold_seconds: int,
+    wait_expiry: bool,  # noqa: FBT001 - click passes by name
+    timeout: float,
+    urls: tuple[str, ...],
+    tokens: Path | None,
+    admin_token: str | None,
+    secret_keys: str | None,
+    as_json: bool,  # noqa: FBT001 - click passes by name
+) -> None:
+    """Send a crowd of customers to a shop over real HTTP, and judge how it did.
+
+    Without --url a fresh shop is started for it and audited afterwards. Exit code 1 if anything was oversold, leaked,
+    granted twice or answered by an error; 2 if the rehearsal could not take place.
+    """
+    shares = Shares(
+        confirm=confirm_share, walk_away=walk_away_share, retry=retry_share, double_click=double_click_share
+    )
+    crowd = Crowd(
+        seed=seed,
+        customers=customers,
+        seconds=seconds,
+        shape=Shape(shape),
+        shares=shares,
+        products=products,
+        hold_s=hold_seconds,
+    )
+    rehearsal = Rehearsal(crowd=crowd, units=units, timeout_s=timeout, wait_expiry=wait_expiry)
+    try:
+        rehearsal.check()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    where = _Where(urls=urls, tokens=tokens, admin_token=admin_token, secret_keys=secret_keys)
+    where.check()
+    verdict = _run(rehearsal, where)
+    if as_json:
+        click.echo(msgspec.json.encode(verdict))
+    else:
+        Console().print(verdict_table(verdict))
+    sys.exit(0 if verdict.passed else _FAILED)
+
+
+class _NotRehearsedError(click.ClickException):
+    exit_code = _NOT_REHEARSED
+
+
+class _Where(msgspec.Struct, frozen=True, kw_only=True):
+    """Which shop the crowd goes to: a fresh one, or the running one at `urls`."""
+
+    urls: tuple[str, ...]
+    tokens: Path | None
+    admin_token: str | None
+    secret_keys: str | None
+
+    def check(self) -> None:
+        """Refuse options that don't go together."""
+        if not self.urls:
+            if self.tokens is not None:
+                raise click.UsageError("--tokens: only with --url; a fresh shop makes its own")
+            return
+        for url in self.urls:
+            try:
+                split_url(url)
+            except ValueError as error:
+                raise click.UsageError(f"--{error}") from error
+        if not self.admin_token:
+            raise click.UsageError("--admin-token: expected with --url, here or as REHEARSAL_ADMIN_TOKEN")
+        if self.tokens is None and not self.secret_keys:
+            raise click.UsageError("--tokens: expected with --url, unless FLASHRESERVE_SECRET_KEYS is that of the shop")
+
+    @contextlib.asynccontextmanager
+    async def shop(self, data_dir: Path) -> AsyncIterator[ServerUnderTest]:
+        """The shop, open; a fresh one lives in `data_dir`."""
+        if not self.urls:
+            async with embedded(data_dir, SystemIds(), SystemClock()) as server:
+                yield server
+            return
+        yield ServerUnderTest(urls=self.urls, admin_token=self.admin_token or "", mint=self._mint())
+
+    def _mint(self) -> Callable[[int], Sequence[str]]:
+        if self.tokens is not None:
+            return listed_tokens(_read_tokens(self.tokens))
+        try:
+            return minter(KeyRing.parse(self.secret_keys or ""), SystemIds(), SystemClock())
+        except ValueError as error:
+            raise RehearsalError(f"FLASHRESERVE_SECRET_KEYS: {error}") from error
+
+
+def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
+    """Perform it; what a fresh shop left behind stays, and is named, where it may tell what went wrong."""
+    data_dir = Path(tempfile.mkdtemp(prefix="flashreserve-rehearsal-"))
+    telling = False
+    try:
+        verdict = asyncio.run(_perform(rehearsal, where, data_dir))
+        telling = not verdict.passed
+    except RehearsalError as error:
+        telling = True
+        raise _NotRehearsedError(str(error)) from error
+    except asyncio.CancelledError:
+        sys.exit(_TERMINATED)
+    else:
+        return verdict
+    finally:
+        if telling and any(data_dir.iterdir()):
+            click.echo(f"The shop's data and its {LOG_FILE} are kept in {data_dir}", err=True)
+        else:
+            shutil.rmtree(data_dir)
+
+
+async def _perform(rehearsal: Rehearsal, where: _Where, data_dir: Path) -> Verdict:
+    # So that server and crowd are ended in order, as with Ctrl-C.
+    task = cast("asyncio.Task[Verdict]", asyncio.current_task())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    clock, console = SystemClock(), Console(stderr=True)
+    async with where.shop(data_dir) as server:
+        with LiveView(console) if console.is_terminal else PlainView(console, clock) as view:
+            return await perform(rehearsal, server, run_id=SystemIds().new(), clock=clock, show=view.show)
+
+
+def _read_tokens(file: Path) -> list[str]:
+    if file.stat().st_size > _TOKENS_BYTES_MAX:
+        raise RehearsalError(f"{file}: expected at most {_TOKENS_BYTES_MAX:,} bytes of tokens")
+    tokens = []
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        token = line.strip()
+        if token and not (token.isascii() and token.isprintable() and " " not in token):
+            raise RehearsalError(f"{file}, line {number}: expected one token, of letters, digits, dots, dashes")
+        tokens += [token] if token else []
+    return tokens

@@ -1,0 +1,1 @@
+"""The rules of stock, without await, clock, entropy, log or I/O."""

@@ -1,0 +1,51 @@
+"""What the rules have to know before they can plan, and the claims by which it is found."""
+
+from typing import TypeAlias
+
+import msgspec
+
+from flashreserve.core.model import Adjustment, Product, Reservation
+
+Claim: TypeAlias = tuple[str, str]
+"""A customer's id and a claim: a string that at most one of this customer's reservations carries."""
+
+
+def idempotency_claim(key: str) -> str:
+    """The claim that binds an idempotency key; kept for good."""
+    return f"idem:{key}"
+
+
+def limit_claim(product_id: str, unit: int) -> str:
+    """The claim to the customer's unit number `unit` (from 0) of a limited product; given up on release."""
+    return f"limit:{product_id}:{unit}"
+
+
+class Facts(msgspec.Struct):
+    """What `plan` may look at. Whatever isn't in here doesn't exist, as far as the plan is concerned.
+
+    `claims` lead to the id of the reservation that holds them; that reservation, with all its claims and the
+    products of its lines, is among the others. `reserved_product_ids` are those of the edited products that
+    anybody ever reserved.
+    """
+
+    products: dict[str, Product]
+    reservations: dict[str, Reservation]
+    claims: dict[Claim, str]
+    adjustments: dict[tuple[str, str], Adjustment] = {}
+    reserved_product_ids: frozenset[str] = frozenset()
+
+
+class Lookup(msgspec.Struct):
+    """What to load: see `rules.lookup`.
+
+    `buyers` are customers with a product that they reserve: if it is limited, their claims on it are wanted.
+    Beyond what is listed: the reservations that hold the claims found, all claims of every reservation loaded,
+    and the products of its lines.
+    """
+
+    product_ids: set[str] = msgspec.field(default_factory=set)
+    reservation_ids: set[str] = msgspec.field(default_factory=set)
+    claims: set[Claim] = msgspec.field(default_factory=set)
+    buyers: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    adjustments: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    edited_product_ids: set[str] = msgspec.field(default_factory=set)

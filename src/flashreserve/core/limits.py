@@ -1,0 +1,53 @@
+"""Every bound of the domain, in one place. Units stand last in the names."""
+
+from typing import Final
+
+STOCK_MAX: Final = 1_000_000_000
+"""Units of one product that may ever be put in stock."""
+
+QUANTITY_MAX: Final = 1_000
+"""Units of one product in one reservation."""
+
+LINES_MAX: Final = 20
+"""Different products in one basket."""
+
+PER_CUSTOMER_LIMIT_MAX: Final = 1_000
+"""Highest limit of units a customer; each unit of it is a claim of its own."""
+
+NAME_LENGTH_MAX: Final = 200
+"""Characters of a product's name."""
+
+KEY_LENGTH_MAX: Final = 255
+"""Characters of an idempotency key."""
+
+PRICE_MINOR_MAX: Final = 10**12
+"""Price of one unit, in the currency's smallest unit (cents)."""
+
+HOLD_S_DEFAULT: Final = 600
+HOLD_S_MAX: Final = 7 * 24 * 3600
+"""Longest time a hold may last before its first extension, in seconds."""
+
+EXTENSIONS_MAX: Final = 100
+"""Highest number of extensions that a product may allow."""
+
+FLUSH_MAX: Final = 512
+"""Commands in one flush."""
+
+QUEUE_MAX: Final = 10_000
+"""Commands that wait for a flush, in one process."""
+
+SWEEP_MAX: Final = 1_000
+"""Lapsed holds released in one step of a sweep."""
+
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 200
+"""Entries of one page."""
+
+WATCHED_MAX: Final = 2_000
+"""Products that a process's stock view keeps."""
+
+IMPORT_MAX: Final = 100_000
+"""Products in one import."""
+
+INSTANT_MAX_MS: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999, the latest instant that RFC 3339 can write."""

@@ -1,0 +1,171 @@
+"""What is answered: each outcome's status, headers and body, in one match."""
+
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+import msgspec
+
+from flashreserve.auth import outcomes as accounts
+from flashreserve.core.instants import format_instant
+from flashreserve.core.outcomes import (
+    AlreadyCancelled,
+    AlreadyConfirmed,
+    Confirmed,
+    Edited,
+    Expired,
+    Extended,
+    ExtensionsUsedUp,
+    Failed,
+    Invalid,
+    KeyReused,
+    LimitReached,
+    NotDue,
+    NotFound,
+    NotOnSale,
+    Outcome,
+    OutcomeUnknown,
+    Released,
+    Replayed,
+    Reserved,
+    Restocked,
+    RulesFixed,
+    SoldOut,
+    StockTaken,
+    Unavailable,
+)
+from flashreserve.http import problems, wire
+from flashreserve.http.problems import Code, FieldError
+
+JSON: Final = "application/json"
+Headers = tuple[tuple[str, str], ...]
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """A whole answer, ready to be sent."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Headers = ()
+
+
+class RefusalError(Exception):
+    """A request that goes no further. The HTTP layer's own way out of a route; no other layer sees it."""
+
+    def __init__(self, code: Code, detail: str, *, errors: Sequence[FieldError] = (), headers: Headers = ()) -> None:
+        super().__init__(detail)
+        self.code: Code = code
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+
+def refusal(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = (), headers: Headers = ()) -> Answer:
+    """A problem document as an answer."""
+    body = problems.encode(code, detail, instance, errors)
+    return Answer(problems.KINDS[code].status, body, problems.CONTENT_TYPE, headers)
+
+
+def bad_field(field: str, message: str, instance: str) -> Answer:
+    """400 for one field."""
+    return refusal("bad-request", f"{field}: {message}", instance, [FieldError(field, message)])
+
+
+def ok(view: msgspec.Struct, status: int = 200, headers: Headers = ()) -> Answer:
+    """A body of ours as an answer."""
+    return Answer(status, wire.encode(view), JSON, headers)
+
+
+def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one match, on purpose
+    """The answer that an outcome is told by. `instance` is the path that was asked for."""
+    match outcome:
+        case Reserved(held):
+            return ok(wire.reservation_view(held), 201, (("location", f"/reservations/{held.id}"),))
+        case Replayed(held):
+            location = ("location", f"/reservations/{held.id}")
+            return ok(wire.reservation_view(held), 201, (location, _REPLAYED))
+        case Confirmed(held) | Extended(held) | Released(held):
+            return ok(wire.reservation_view(held))
+        case Restocked(adjustment, replayed):
+            return ok(wire.adjustment_view(adjustment), 200, (_REPLAYED,) if replayed else ())
+        case Edited(product):
+            return ok(wire.product_view(product))
+        case NotFound(what, id_):
+            return refusal("not-found", f"there is no {what} {id_}", instance)
+        case KeyReused(key):
+            return refusal("key-reused", f"the key {key} was used for another request", instance)
+        case NotOnSale(_, starts_at, ends_at):
+            return refusal("not-on-sale", _sale_times(starts_at, ends_at), instance)
+        case SoldOut(product_id, available):
+            return refusal("sold-out", f"product {product_id} has {available} units available", instance)
+        case LimitReached(product_id, limit):
+            return refusal("limit-reached", f"product {product_id} is limited to {limit} a customer", instance)
+        case Expired(id_, expires_at):
+            return refusal("expired", f"the hold of {id_} was over at {format_instant(expires_at)}", instance)
+        case AlreadyConfirmed(id_):
+            return refusal("already-confirmed", f"reservation {id_} is confirmed", instance)
+        case AlreadyCancelled(id_):
+            return refusal("cancelled", f"reservation {id_} is cancelled", instance)
+        case ExtensionsUsedUp(id_, most):
+            return refusal("extensions-used-up", f"{id_} may be extended {most} times", instance)
+        case StockTaken(_, available):
+            return refusal("stock-taken", f"change: at most {available} units can be taken out", instance)
+        case RulesFixed(field, message):
+            return refusal("rules-fixed", f"{field}: {message}", instance, [FieldError(field, message)])
+        case Invalid(field, message):
+            return bad_field(field, message, instance)
+        case Unavailable(reason, retry_after_s):
+            return refusal("unavailable", f"{reason}; nothing was taken", instance, headers=_retry(retry_after_s))
+        case OutcomeUnknown(retry_after_s):
+            return refusal("outcome-unknown", _UNKNOWN, instance, headers=_retry(retry_after_s))
+        case Failed() | NotDue():
+            return refusal("internal", problems.KINDS["internal"].meaning, instance)
+        case _:
+            assert_never(outcome)
+
+
+AccountRefusal = (
+    accounts.EmailTaken
+    | accounts.InvalidField
+    | accounts.WrongCredentials
+    | accounts.TooManyTries
+    | accounts.Busy
+    | accounts.AccountNotFound
+)
+
+
+def from_account_refusal(outcome: AccountRefusal, instance: str) -> Answer:
+    """The answer to a request about accounts that came to nothing."""
+    match outcome:
+        case accounts.EmailTaken():
+            return refusal("email-taken", "sign in instead, or use another address", instance)
+        case accounts.InvalidField(field, message):
+            return bad_field(field, message, instance)
+        case accounts.WrongCredentials():
+            detail = "there is no account with this email and password"
+            return refusal("unauthenticated", detail, instance, headers=(CHALLENGE,))
+        case accounts.TooManyTries(retry_after_s):
+            detail = f"try again in {retry_after_s} s"
+            return refusal("too-many-tries", detail, instance, headers=_retry(retry_after_s))
+        case accounts.Busy(retry_after_s):
+            detail = "too many sign-ins at once; nothing was changed"
+            return refusal("unavailable", detail, instance, headers=_retry(retry_after_s))
+        case accounts.AccountNotFound():
+            return refusal("not-found", "the token's account doesn't exist", instance)
+        case _:
+            assert_never(outcome)
+
+
+CHALLENGE: Final = ("www-authenticate", 'Bearer realm="flashreserve"')
+_REPLAYED: Final = ("idempotent-replayed", "true")
+_UNKNOWN: Final = "the request may or may not have been carried out; repeat it with the same Idempotency-Key"
+
+
+def _retry(after_s: int) -> Headers:
+    return (("retry-after", str(after_s)),)
+
+
+def _sale_times(starts_at: int | None, ends_at: int | None) -> str:
+    starts = "" if starts_at is None else f" from {format_instant(starts_at)}"
+    ends = "" if ends_at is None else f" until {format_instant(ends_at)}"
+    return f"on sale{starts}{ends}"

@@ -1,0 +1,83 @@
+"""The application: routes in Litestar, and what its own errors look like."""
+
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar, Response
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+
+from flashreserve.http import problems
+from flashreserve.http.answers import RefusalError, refusal
+from flashreserve.http.edge import exchange_of
+from flashreserve.http.problems import Code
+from flashreserve.http.requests import HttpRequest
+from flashreserve.http.routes.auth import AuthRoutes
+from flashreserve.http.routes.ops import OpsRoutes
+from flashreserve.http.routes.products import ProductRoutes
+from flashreserve.http.routes.replies import reply
+from flashreserve.http.routes.reservations import ReservationRoutes
+from flashreserve.http.services import Services
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+_log = structlog.get_logger(__name__)
+
+
+def create_app(services: Services) -> Litestar:
+    """All routes, working with `services`."""
+
+    def provide() -> Services:
+        return services
+
+    return Litestar(
+        route_handlers=[AuthRoutes, ProductRoutes, ReservationRoutes, OpsRoutes],
+        dependencies={"services": Provide(provide, sync_to_thread=False, use_cache=True)},
+        exception_handlers={
+            RefusalError: _refused,
+            HTTPException: _framework_error,
+            StoreUnavailableError: _store_unavailable,
+            StoreOutcomeUnknownError: _store_outcome_unknown,
+            Exception: _not_ours,
+        },
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+_CODES: Final[dict[int, Code]] = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+}
+
+
+def _refused(request: HttpRequest, error: RefusalError) -> Response[bytes]:
+    return reply(refusal(error.code, error.detail, request.scope["path"], error.errors, error.headers), request)
+
+
+def _framework_error(request: HttpRequest, error: HTTPException) -> Response[bytes]:
+    code = _CODES.get(error.status_code)
+    if code is None:
+        raise error
+    headers = tuple((error.headers or {}).items())
+    detail = problems.KINDS[code].meaning if error.status_code in {404, 405} else error.detail
+    return reply(refusal(code, detail, request.scope["path"], (), headers), request)
+
+
+def _store_unavailable(request: HttpRequest, error: StoreUnavailableError) -> Response[bytes]:
+    _log.warning("store unavailable", error=str(error), request_id=exchange_of(request.scope).request_id)
+    detail = "the database is away; nothing was changed"
+    return reply(refusal("unavailable", detail, request.scope["path"], (), (("retry-after", "1"),)), request)
+
+
+def _store_outcome_unknown(request: HttpRequest, error: StoreOutcomeUnknownError) -> Response[bytes]:
+    _log.error("outcome unknown", error=str(error), request_id=exchange_of(request.scope).request_id)
+    detail = problems.KINDS["outcome-unknown"].meaning
+    return reply(refusal("outcome-unknown", detail, request.scope["path"], (), (("retry-after", "1"),)), request)
+
+
+def _not_ours(_request: HttpRequest, error: Exception) -> Response[Any]:
+    """What nobody foresaw goes on to the edge, which answers and logs it."""
+    raise error

@@ -1,0 +1,658 @@
+"""One client's connection: uvicorn's HTTP/1.1 protocol with bounds on all that a client can send, withhold or not take.
+
+What differs from uvicorn's own:
+
+- Every answer to what is no valid request is a problem document, and comes after the answers to the requests before it.
+- Bounds on the head, the address, the number of headers, of requests sent ahead and of connections.
+- One periodic look at all connections' deadlines in place of timers for each request (which also is cheaper).
+- A connection that ends while the client still sends is closed for writing first and read for a while, because a
+  reset would take the answer away from the client.
+- A request to upgrade the protocol is served as the plain request that it also is, body included.
+"""
+
+import asyncio
+import logging
+import re
+from collections import deque
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from flashreserve.http.edge import (
+    CONTENT_POLICY,
+    NO_STORE,
+    SECURITY_HEADERS,
+    TIMED_OUT,
+    App,
+    Header,
+    Message,
+    RequestIds,
+    Scope,
+)
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+
+NEVER: Final = float("inf")
+NO_LENGTH: Final = float("inf")
+RETRY_AFTER_S: Final = 1
+
+_log: Final = logging.getLogger("flashreserve.http")
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
+}
+_REFUSAL_HEADERS: Final = b"".join(
+    b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE, (b"connection", b"close"))
+)
+_VERSIONS: Final = frozenset({"1.1", "1.0"})
+_INSTANCE_MAX: Final = 200
+_BODILESS: Final = frozenset({204, 304})
+_CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
+"""What no header may hold, as it would end it or break it; tabs are allowed."""
+
+_NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+_FAMILIAR: Final = frozenset(
+    {
+        b"cache-control",
+        b"content-security-policy",
+        b"content-type",
+        b"etag",
+        b"idempotent-replayed",
+        b"location",
+        b"referrer-policy",
+        b"retry-after",
+        b"set-cookie",
+        b"vary",
+        b"x-content-type-options",
+        b"x-frame-options",
+        b"x-request-id",
+    }
+)
+"""Names that are spared the check of their letters."""
+
+
+class ListenerState(ServerState):
+    """What all connections of a process share."""
+
+    connections: set["Connection"]  # type: ignore[assignment]  # uvicorn lists its own protocols only
+
+    def __init__(self, limits: HttpLimits, request_ids: RequestIds, count_refused: Callable[[int], None]) -> None:
+        super().__init__()
+        self.limits = limits
+        self.request_ids = request_ids
+        self.count_refused = count_refused
+        self.draining = False
+        self.date_line = b""
+        """The Date header, made anew each second."""
+
+    def refusal(self, code: Code, detail: str, instance: str) -> bytes:
+        """A whole answer that says no and closes the connection."""
+        kind = KINDS[code]
+        self.count_refused(kind.status)
+        body = encode(code, detail, instance)
+        return b"".join(
+            (
+                _STATUS_LINES[kind.status],
+                self.date_line,
+                b"content-type: %b\r\ncontent-length: %d\r\n" % (CONTENT_TYPE.encode(), len(body)),
+                b"x-request-id: %b\r\n" % self.request_ids.new(),
+                b"retry-after: %d\r\n" % RETRY_AFTER_S if code == "unavailable" else b"",
+                _REFUSAL_HEADERS,
+                b"\r\n",
+                body,
+            )
+        )
+
+
+class Cycle:
+    """One request on a connection and the way of its answer: what ASGI's receive and send stand for."""
+
+    __slots__ = (
+        "_bodiless",
+        "_chunked",
+        "_connection",
+        "_event",
+        "_head",
+        "_length_left",
+        "begun",
+        "body",
+        "body_broken",
+        "body_taken",
+        "disconnected",
+        "expects_continue",
+        "keep_alive",
+        "more_body",
+        "on_the_wire",
+        "response_complete",
+        "response_started",
+        "scope",
+        "task",
+        "timed_out",
+    )
+
+    def __init__(self, connection: "Connection", scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+        self._connection = connection
+        self.scope = scope
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.task: asyncio.Task[None] | None = None
+        self.begun = False
+        self.disconnected = False
+        # The request's body: what came and wasn't taken yet, and why no more of it may come.
+        self.body = b""
+        self.more_body = True
+        self.body_taken = False
+        self.body_broken = False
+        self.timed_out = False
+        self._event: asyncio.Event | None = None
+        # The answer. Its head waits for the first piece of body: what breaks until then can still become a 500.
+        self.response_started = False
+        self.response_complete = False
+        self.on_the_wire = False
+        self._head = b""
+        self._bodiless = scope["method"] == "HEAD"
+        self._chunked = False
+        self._length_left = NO_LENGTH
+
+    async def run(self, app: App) -> None:
+        """Let the application answer, and see to it that an answer there is."""
+        self.begun = True
+        try:
+            await app(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._connection.on_unanswered(self, "outcome-unknown")
+        except Exception:
+            _log.exception("unhandled error")
+            self._connection.on_unanswered(self, "internal")
+        else:
+            if not self.response_complete:
+                self._connection.on_unanswered(self, "request-timeout" if self.timed_out else "internal")
+
+    def wake(self) -> None:
+        """Let a waiting `receive` look again."""
+        if self._event is not None:
+            self._event.set()
+
+    async def receive(self) -> Message:
+        """The next piece of the body; after the last one, waits for the client to go or the answer to be complete."""
+        if self.expects_continue:
+            self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.expects_continue = False
+        while True:
+            if self.body or not (self.more_body or self.body_taken):
+                body, self.body = self.body, b""
+                self.body_taken = not self.more_body
+                return {"type": "http.request", "body": body, "more_body": self.more_body}
+            if self.disconnected or self.response_complete or self.body_broken:
+                return {"type": "http.disconnect"}
+            if self.timed_out:
+                return {"type": "http.disconnect", TIMED_OUT: True}
+            await self._woken()
+
+    async def send(self, message: Message) -> None:
+        """Write the answer. Raises RuntimeError, before anything of it is written, where it breaks HTTP."""
+        if self._connection.flow.write_paused and not self.disconnected:
+            await self._connection.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
+        elif message["type"] == "http.response.start" and not self.response_started:
+            self._head = self._encode_head(message["status"], message.get("headers", ()))
+            self.response_started = True
+        else:
+            raise RuntimeError(f"the application sent {message['type']} out of order")
+
+    async def _woken(self) -> None:
+        if self._event is None:
+            self._event = asyncio.Event()
+        self._connection.flow.resume_reading()
+        await self._event.wait()
+        self._event.clear()
+
+    def _encode_head(self, status: int, headers: Iterable[Header]) -> bytes:
+        parts = [_STATUS_LINES[status], self._connection.state.date_line]
+        lines = 3
+        length = None
+        closes = False
+        for name, value in headers:
+            if name in _FRAMING:
+                if name == b"transfer-encoding":
+                    continue
+                if name == b"connection":
+                    closes = closes or b"close" in value.lower()
+                    continue
+                length = int(value)
+            elif name not in _FAMILIAR and not _NAME(name):
+                raise RuntimeError(f"the header name {name!r} is not lower-case ASCII")
+            parts += (name, b": ", value, b"\r\n")
+            lines += 1
+        if closes or not self._stays_open():
+            self.keep_alive = False
+            parts.append(b"connection: close\r\n")
+            lines += 1
+        if status in _BODILESS:
+            self._bodiless = True
+        elif length is not None:
+            self._length_left = length
+        elif self.scope["http_version"] != "1.0":
+            self._chunked = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+            lines += 1
+        parts.append(b"\r\n")
+        head = b"".join(parts)
+        if len(head) - len(head.translate(None, _CONTROL)) != 2 * lines:
+            raise RuntimeError("a header's value holds a control character")
+        return head
+
+    def _stays_open(self) -> bool:
+        if not self.keep_alive or self.body_broken or self.timed_out or self._connection.is_last(self):
+            return False
+        if self.expects_continue:
+            # The client wasn't told to go on: whether its body will come, nobody knows.
+            return False
+        # What the client still sends of a body that nobody read must be waited for, before the next request comes.
+        return not self.more_body or self._expected_length() <= self._connection.state.limits.body_bytes_max
+
+    def _expected_length(self) -> float:
+        lengths = (int(value) for name, value in self.scope["headers"] if name == b"content-length")
+        return next(lengths, NO_LENGTH)
+
+    def _send_body(self, body: bytes, *, more: bool) -> None:
+        if self._bodiless:
+            body = b""
+        elif self._chunked:
+            body = b"".join((b"%x\r\n" % len(body), body, b"\r\n")) if body else b""
+            if not more:
+                body += b"0\r\n\r\n"
+        else:
+            self._length_left -= len(body)
+            if self._length_left < 0 or (self._length_left and not more and self._length_left != NO_LENGTH):
+                raise RuntimeError("the answer's body has another length than its Content-Length says")
+        if not self.on_the_wire:
+            self.on_the_wire = True
+            body = self._head + body
+        self._connection.transport.write(body)
+        if not more:
+            self.response_complete = True
+            self.wake()
+            self._connection.on_answered(self)
+
+
+class Connection(HttpToolsProtocol):
+    """The protocol of one connection. Of uvicorn's it keeps the state, the parser's first callbacks and flow control.
+
+    A request is `latest` when it is the last one whose head was read, `active` when it is being answered, and in
+    `queue` when it was sent ahead. `deadline` is when `overdue` is called, in the loop's time.
+    """
+
+    def __init__(
+        self, config: Config, state: ListenerState, app_state: dict[str, Any], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        super().__init__(config, state, app_state, loop)
+        self.state = state
+        self.url = b""
+        self.latest: Cycle | None = None
+        self.active: Cycle | None = None
+        self.queue: deque[Cycle] = deque()
+        self.deadline = NEVER
+        self.write_deadline = NEVER
+        self._refusal: bytes | None = None
+        self._fault: tuple[Code, str] | None = None
+        self._body_head: bytes | None = None
+        self._deaf = False
+        self._dropped = 0
+        # Of the head that is being read: how much came in the first, in middle and in this piece of data.
+        self._head_open = False
+        self._head_begun = False
+        self._head_first = 0
+        self._head_more = 0
+        self._fed = 0
+
+    # From the transport.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or turn the client away where there are too many."""
+        super().connection_made(transport)
+        limits = self.state.limits
+        open_now = len(self.state.connections)
+        if open_now <= limits.connections_max:
+            self.deadline = self.loop.time() + limits.head_timeout_s
+        elif open_now <= limits.connections_max * 1.1 + 1:
+            self._refuse("unavailable", "the server has as many connections open as it can serve")
+        else:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell those that still answer that nobody listens."""
+        self.state.connections.discard(self)
+        self._deaf = True
+        self.queue.clear()
+        for cycle in (self.active, self.latest):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.wake()
+                self._keep_task(cycle)
+        self.latest = self.active = None
+        self.flow.resume_writing()
+        self.parser = None  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; what comes after the last answer is dropped."""
+        if self._deaf:
+            self._drop(len(data))
+            return
+        self._fed = len(data)
+        self._head_begun = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._resume_after_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(*(self._fault or ("bad-request", "the request is not valid HTTP/1.1")))
+        else:
+            self._look_at_what_is_open()
+
+    def pause_writing(self) -> None:
+        """Give a client that takes nothing some time, not all of it."""
+        super().pause_writing()
+        self.write_deadline = self.loop.time() + self.state.limits.write_timeout_s
+
+    def resume_writing(self) -> None:
+        """The client takes what it gets."""
+        super().resume_writing()
+        self.write_deadline = NEVER
+
+    # From the parser.
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._head_open = True
+        self._head_begun = True
+        self._head_first = self._fed
+        self._head_more = 0
+
+    def on_headers_complete(self) -> None:
+        """A request's head is complete: it is answered now, or after those before it."""
+        self._head_open = False
+        version = self.parser.get_http_version()
+        self._fault = self._head_fault(version)
+        if self._fault is not None:
+            raise _FaultError
+        scope: Scope = self.scope  # type: ignore[assignment]
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        self._set_path(scope)
+        cycle = Cycle(
+            self,
+            scope,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            expects_continue=self.expect_100_continue,
+        )
+        if self.parser.should_upgrade():
+            self._body_head = _body_head(self.headers)
+        self.latest = cycle
+        self.deadline = NEVER
+        if self.active is None:
+            self._start(cycle)
+        else:
+            self.flow.pause_reading()
+            self.queue.append(cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the latest request's body."""
+        cycle = self.latest
+        if cycle is None or cycle.response_complete:
+            return
+        cycle.body = cycle.body + body if cycle.body else body
+        if len(cycle.body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        cycle.wake()
+
+    def on_message_complete(self) -> None:
+        """The latest request is complete."""
+        cycle = self.latest
+        if cycle is None or self._body_head is not None:
+            return
+        cycle.more_body = False
+        if cycle.response_complete:
+            self._rest()
+        else:
+            self.deadline = NEVER
+            cycle.wake()
+
+    # From the cycles.
+
+    def is_last(self, cycle: Cycle) -> bool:
+        """Whether the server stops, and this is the last request that it took from this connection."""
+        return self.state.draining and cycle is self.latest and not self._head_open
+
+    def on_answered(self, cycle: Cycle) -> None:
+        """An answer is complete: go on with the next request, wait for one, or end."""
+        self.active = None
+        if self.transport.is_closing():
+            return
+        if not cycle.keep_alive:
+            self._end(linger=cycle.more_body)
+            return
+        self.flow.resume_reading()
+        if self.queue:
+            self._start(self.queue.popleft())
+        elif self._refusal is not None:
+            self._write_refusal()
+        elif not self._head_open and not cycle.more_body:
+            self._rest()
+
+    def on_unanswered(self, cycle: Cycle, code: Code) -> None:
+        """The application is done with a request and hasn't answered it, or only in part."""
+        if cycle.response_complete or cycle.disconnected or self.transport.is_closing():
+            return
+        self.active = None
+        cycle.response_complete = True
+        self.queue.clear()
+        if cycle.on_the_wire:
+            self._deaf = True
+            self.transport.close()
+        else:
+            self._refusal = self._refusal or self.state.refusal(code, KINDS[code].meaning, cycle.scope["path"])
+            self._write_refusal()
+
+    # From the server.
+
+    def overdue(self, now: float) -> None:
+        """A deadline is over: close, or answer if there is something to answer."""
+        cycle = self.latest
+        if self._deaf or self.write_deadline <= now:
+            self.transport.abort()
+        elif self._head_open:
+            self._refuse("request-timeout", "the headers were not sent in time")
+        elif cycle is None or not cycle.more_body:
+            self._close()
+        elif cycle.response_complete:
+            self.transport.abort()
+        else:
+            cycle.timed_out = True
+            cycle.wake()
+            self.deadline = NEVER
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being received or answered."""
+        cycle = self.latest
+        idle = cycle is None or (cycle.response_complete and not cycle.more_body)
+        if idle and not self._head_open and not self._deaf:
+            self._close()
+
+    def unfinished(self) -> list[asyncio.Task[None]]:
+        """The tasks that answer requests of this connection."""
+        return [cycle.task for cycle in (self.active,) if cycle is not None and cycle.task is not None]
+
+    # Inside.
+
+    def _start(self, cycle: Cycle) -> None:
+        self.active = cycle
+        cycle.task = self.loop.create_task(cycle.run(self.app))
+
+    def _rest(self) -> None:
+        self.deadline = self.loop.time() + self.state.limits.idle_timeout_s
+
+    def _look_at_what_is_open(self) -> None:
+        """Bound the time and size of what has begun and isn't complete."""
+        limits = self.state.limits
+        if self._head_open:
+            if self._head_begun:
+                self.deadline = self.loop.time() + limits.head_timeout_s
+                return
+            self._head_more += self._fed
+            if self._head_more > limits.head_bytes_max:
+                self._refuse("headers-too-large", _head_too_large(limits))
+        elif self.deadline == NEVER and self.latest is not None and self.latest.more_body:
+            self.deadline = self.loop.time() + limits.body_timeout_s
+
+    def _head_fault(self, version: str) -> tuple[Code, str] | None:
+        """Why the head that was just read can't be served, if so."""
+        limits = self.state.limits
+        # An upper bound that costs nothing; the sum is made only where it matters.
+        size = self._fed if self._head_begun else self._head_first + self._head_more + self._fed
+        if len(self.url) > limits.url_bytes_max:
+            return "uri-too-long", f"the address may have at most {limits.url_bytes_max} bytes"
+        if len(self.headers) > limits.headers_max:
+            return "headers-too-large", f"a request may have at most {limits.headers_max} headers"
+        if size > limits.head_bytes_max and self._head_size() > limits.head_bytes_max:
+            return "headers-too-large", _head_too_large(limits)
+        if len(self.queue) >= limits.pipelined_max:
+            return "unavailable", f"at most {limits.pipelined_max} requests may be sent ahead on a connection"
+        if version not in _VERSIONS:
+            return "bad-request", f"the server speaks HTTP/1.1, not HTTP/{version}"
+        return None
+
+    def _head_size(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+
+    def _set_path(self, scope: Scope) -> None:
+        url = self.url
+        if url.startswith(b"/") and b"#" not in url:
+            raw_path, _, query = url.partition(b"?")
+        else:
+            parsed = httptools.parse_url(url)
+            raw_path, query = parsed.path or b"/", parsed.query or b""
+        path = raw_path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+
+    def _resume_after_upgrade(self, rest: bytes) -> None:
+        """Read on after a request that asked for another protocol.
+
+        The parser takes what follows for that protocol. A new one is told of the body that is still to come by a head
+        made for it, whose callbacks are left out.
+        """
+        self.parser = httptools.HttpRequestParser(self if self._body_head is None else _SecondReading(self))
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        if self._body_head is not None:
+            head, self._body_head = self._body_head, None
+            self.parser.feed_data(head)
+        self.data_received(rest)
+
+    def _refuse(self, code: Code, detail: str) -> None:
+        """Answer what can't be served, after the requests before it, and end."""
+        self._deaf = True
+        self.deadline = NEVER
+        instance = self.url.partition(b"?")[0].decode("ascii", "replace")
+        self._refusal = self.state.refusal(code, detail, instance[:_INSTANCE_MAX] or "/")
+        if self.latest is not None and self.latest.more_body:
+            self._abandon(self.latest)
+        if self.active is None:
+            self._write_refusal()
+
+    def _abandon(self, cycle: Cycle) -> None:
+        """Let a request whose body is broken come to nothing, as far as it hasn't done anything yet."""
+        if cycle in self.queue:
+            self.queue.remove(cycle)
+        elif cycle.begun:
+            cycle.body_broken = True
+            cycle.wake()
+        elif cycle.task is not None:
+            cycle.task.cancel()
+            self.active = None
+
+    def _write_refusal(self) -> None:
+        if self._refusal is not None:
+            self.transport.write(self._refusal)
+        self._end(linger=True)
+
+    def _end(self, *, linger: bool) -> None:
+        """Close; while the client still sends, for writing only."""
+        if not linger or not self.transport.can_write_eof():
+            self._close()
+            return
+        self._deaf = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self.deadline = self.loop.time() + self.state.limits.linger_timeout_s
+
+    def _close(self) -> None:
+        self._deaf = True
+        self.transport.close()
+        # For a client that doesn't take the last bytes.
+        self.deadline = self.loop.time() + self.state.limits.linger_timeout_s
+
+    def _drop(self, received: int) -> None:
+        self._dropped += received
+        if self._dropped > self.state.limits.linger_bytes_max:
+            self.transport.abort()
+
+    def _keep_task(self, cycle: Cycle) -> None:
+        """What a client began and doesn't wait for is finished all the same, and waited for when the server stops."""
+        if cycle.task is not None and not cycle.task.done():
+            self.state.tasks.add(cycle.task)
+            cycle.task.add_done_callback(self.state.tasks.discard)
+
+
+class _SecondReading:
+    """Hands a new parser's callbacks on to the connection, but for those of the first head."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._skips = True
+        self.on_body = connection.on_body
+        self.on_message_complete = connection.on_message_complete
+
+    def on_message_begin(self) -> None:
+        if not self._skips:
+            self._connection.on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._skips:
+            self._connection.on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._skips:
+            self._connection.on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._skips:
+            self._skips = False
+        else:
+            self._connection.on_headers_complete()
+
+
+class _FaultError(Exception):
+    """Stops the parser."""
+
+
+def _body_head(headers: Iterable[Header]) -> bytes | None:
+    """A head that announces the same body as these headers, or nothing where they announce none."""
+    framing = [b"%b: %b\r\n" % header for header in headers if header[0] in {b"content-length", b"transfer-encoding"}]
+    return b"".join((b"POST / HTTP/1.1\r\n", *framing, b"\r\n")) if framing else None
+
+
+def _head_too_large(limits: HttpLimits) -> str:
+    return f"request line and headers may have at most {limits.head_bytes_max} bytes together"

@@ -1,0 +1,443 @@
+"""The one layer around everything that is served over HTTP: what must see every request stands here and nowhere else.
+
+It gives each request its id, refuses what no route should see (a body too large, a cookie request from another site),
+adds the security headers, turns whatever breaks inside into a problem document, counts, and logs. It runs for every
+request of the hot path: an object for each request, no closures, one look at the headers.
+"""
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, Final, Protocol, TypeAlias, cast
+from urllib.parse import urlsplit
+
+from structlog.typing import FilteringBoundLogger
+
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.metrics import CELLS_MAX, Cell, Distribution, Metrics
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Header: TypeAlias = tuple[bytes, bytes]
+
+UNKNOWN_ROUTE: Final = "other"
+DISCONNECTED: Final = 499
+"""The status under which a request is counted whose client went away before it was answered."""
+
+TIMED_OUT: Final = "flashreserve.timed_out"
+"""The key in an `http.disconnect` message by which the server says that the body came too slowly."""
+
+SECURITY_HEADERS: Final[tuple[Header, ...]] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+NO_STORE: Final[Header] = (b"cache-control", b"no-store")
+CLOSE: Final[Header] = (b"connection", b"close")
+CONTENT_POLICY: Final[Header] = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+DOCS_CONTENT_POLICY: Final[Header] = (
+    b"content-security-policy",
+    # Swagger UI draws its icons from data: addresses and sets some styles in the markup.
+    (
+        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        b"connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+)
+STRICT_TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=31536000")
+
+DOCS_PREFIX: Final = "/api-docs"
+COOKIE: Final = b"token"
+
+SLOW_S: Final = 1.0
+"""A request that takes this long is logged whatever the level of detail."""
+
+LOG_LINES_MAX: Final = 20
+"""Of requests that went wrong, each second; more are counted and said to have been left out."""
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_COUNTED_METHODS: Final = _SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+_OWN_SITE: Final = frozenset({b"same-origin", b"none"})
+_ONCE_ONLY: Final = frozenset(
+    {b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"origin", b"sec-fetch-site"}
+)
+_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
+_SERVER_ERROR: Final = 500
+_UNAVAILABLE: Final = 503
+
+
+class App(Protocol):
+    """An ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
+        """Serve one connection, request or lifespan."""
+
+
+class RequestIds:
+    """Makes request ids that are unique for a process of its own `prefix`, at the cost of counting."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix.encode("ascii")
+        self._made = 0
+
+    def new(self) -> bytes:
+        """The next id: ASCII letters, digits and a hyphen."""
+        self._made += 1
+        return b"%b-%x" % (self._prefix, self._made)
+
+
+class Exchange:
+    """One request and its answer, as the edge sees them. Found in the scope by `exchange_of`.
+
+    `headers` are the request's by lower-case name; a header that came several times has its last value, but for
+    cookies, which are joined. `route` is for the application to set to the template of the route that answers
+    (`/products/{id}`): it is the label under which the request is counted.
+    """
+
+    __slots__ = (
+        "_edge",
+        "_receive",
+        "_received",
+        "_send",
+        "gone",
+        "headers",
+        "id",
+        "over",
+        "route",
+        "scope",
+        "started_at",
+        "status",
+        "took_s",
+    )
+
+    def __init__(self, edge: "Edge", scope: Scope, receive: Receive, send: Send, started_at: float) -> None:
+        self.scope = scope
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.id = b""
+        self.route = UNKNOWN_ROUTE
+        self.status = 0
+        self.started_at = started_at
+        self.took_s = -1.0
+        self.gone = False
+        self._edge = edge
+        self._receive = receive
+        self._send = send
+        self._received = 0
+        self.over = False
+
+    @property
+    def request_id(self) -> str:
+        """The id under which this request stands in the log and in the answer's X-Request-Id."""
+        return self.id.decode("ascii")
+
+    async def receive(self) -> Message:
+        """The application's receive: ends the request where the body is too large or comes too slowly."""
+        if self.over:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received <= self._edge.limits.body_bytes_max:
+                return message
+            await self._cut_off("too-large", _too_large(self._edge.limits))
+        elif TIMED_OUT in message:
+            await self._cut_off("request-timeout", "the body was not sent in time")
+        else:
+            self.gone = True
+        return {"type": "http.disconnect"}
+
+    # Not a coroutine itself: it hands back the server's own, and spares a frame for each message.
+    def send(self, message: Message) -> Awaitable[None]:
+        """The application's send: dresses the answer's start, and drops what comes after the edge's own answer."""
+        if self.over:
+            return _nothing()
+        if message["type"] == "http.response.start":
+            message = self._dressed(message)
+        return self._send(message)
+
+    async def refuse(self, code: Code, detail: str, *headers: Header) -> None:
+        """Answer in the application's place; whatever it sends from now on is dropped."""
+        self.over = True
+        body = encode(code, detail, self.scope["path"])
+        start = {
+            "type": "http.response.start",
+            "status": KINDS[code].status,
+            "headers": [
+                (b"content-type", CONTENT_TYPE.encode()),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+        await self._send(self._dressed(start))
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _cut_off(self, code: Code, detail: str) -> None:
+        if self.status:
+            # The answer is on its way already; after it the server closes the connection.
+            self.gone = True
+        else:
+            await self.refuse(code, detail, CLOSE)
+
+    def _dressed(self, message: Message) -> Message:
+        edge = self._edge
+        self.status = message["status"]
+        self.took_s = edge.monotonic() - self.started_at
+        headers = message.get("headers", ())
+        own = dict(headers)
+        headers = [*headers, (b"x-request-id", self.id), *SECURITY_HEADERS]
+        if b"cache-control" not in own:
+            headers.append(NO_STORE)
+        if b"content-security-policy" not in own:
+            docs = self.scope["path"].startswith(DOCS_PREFIX)
+            headers.append(DOCS_CONTENT_POLICY if docs else CONTENT_POLICY)
+        if edge.strict_transport and self._over_tls():
+            headers.append(STRICT_TRANSPORT)
+        # A new message: the application may send one and the same for many requests.
+        return {**message, "headers": headers}
+
+    def _over_tls(self) -> bool:
+        return self.scope.get("scheme") == "https" or self.headers.get(b"x-forwarded-proto") == b"https"
+
+
+def exchange_of(scope: Mapping[str, Any]) -> Exchange:
+    """The exchange that a request's scope belongs to. It is there for all that the edge lets through."""
+    return cast("Exchange", scope["exchange"])
+
+
+class Edge:
+    """The layer itself: an ASGI application around another.
+
+    Args:
+        app: What serves the requests that are let through.
+        metrics: Where they are counted.
+        log: Where those that went wrong are logged, and with `log_every_request` all of them, at debug level.
+        monotonic: Seconds that never go back.
+        request_ids: Makes the ids of requests that bring no sane one of their own.
+        limits: See there.
+        log_every_request: Dear: only for looking closely.
+        strict_transport: Whether browsers that came over TLS are told to stay there (HSTS).
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        monotonic: Callable[[], float],
+        request_ids: RequestIds,
+        limits: HttpLimits,
+        log_every_request: bool = False,
+        strict_transport: bool = False,
+    ) -> None:
+        self._app = app
+        self._ids = request_ids
+        self.limits = limits
+        self.monotonic = monotonic
+        self.strict_transport = strict_transport
+        self.draining = False
+        """Whether the server is about to stop: /readyz says so, that no more is sent here."""
+        self.in_flight = 0
+        """Requests that are being answered now."""
+        self._log = log
+        self._log_every_request = log_every_request
+        self._log_lines = _LogLines(monotonic)
+        self._requests = metrics.counter(
+            "flashreserve_http_requests", "Requests answered", ("method", "route", "status")
+        )
+        self._latency = metrics.histogram(
+            "flashreserve_http_request_seconds", "From a request's headers to its answer's", ("method", "route")
+        )
+        metrics.gauge("flashreserve_http_in_flight", "Requests being answered", lambda: self.in_flight, of_all="sum")
+        self._cells: dict[tuple[str, str, int], tuple[Cell, Distribution]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; everything else but the lifespan is refused."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        exchange = Exchange(self, scope, receive, send, self.monotonic())
+        self.in_flight += 1
+        try:
+            await self._serve(exchange)
+        except asyncio.CancelledError:
+            # Only a server that stops cancels, when its patience is over: what the request did is not known.
+            if not exchange.over:
+                await self._answer_broken(exchange, "outcome-unknown", (b"retry-after", b"1"), CLOSE)
+        except Exception as error:  # noqa: BLE001 this is where whatever went wrong inside ends
+            await self._broken(exchange, error)
+        finally:
+            self.in_flight -= 1
+            self._finished(exchange)
+
+    def drain(self) -> None:
+        """From now on say that the server is not ready; requests are still answered."""
+        self.draining = True
+
+    def count_refused(self, status: int) -> None:
+        """Count what the server refused before there was a request that the edge could see."""
+        self._requests.cell("other", UNKNOWN_ROUTE, str(status)).count += 1
+
+    async def _serve(self, exchange: Exchange) -> None:
+        scope = exchange.scope
+        headers = exchange.headers
+        own_id = headers.get(b"x-request-id")
+        exchange.id = own_id if own_id is not None and _SANE_ID(own_id) else self._ids.new()
+        refusal = self._refusal(exchange)
+        if refusal is not None:
+            await exchange.refuse(*refusal)
+            return
+        scope["exchange"] = exchange
+        if scope["method"] == "HEAD":
+            # Every GET can be asked as HEAD; the server leaves out the body by its own scope.
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, exchange.receive, exchange.send)
+        if not exchange.status and not exchange.gone:
+            raise RuntimeError("the application returned without an answer")
+
+    def _refusal(self, exchange: Exchange) -> tuple[Code, str] | tuple[Code, str, Header] | None:
+        """Why no route may see this request, if so."""
+        scope = exchange.scope
+        headers = exchange.headers
+        if len(headers) != len(scope["headers"]):
+            twice = _merge_repeated(headers, scope["headers"])
+            if twice is not None:
+                return "bad-request", f"the header {twice} was sent more than once; expected once"
+        if b"host" not in headers and scope["http_version"] == "1.1":
+            return "bad-request", "the header host is missing; HTTP/1.1 requires it"
+        length = headers.get(b"content-length")
+        if length is not None and int(length) > self.limits.body_bytes_max:
+            return "too-large", _too_large(self.limits), CLOSE
+        if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            return "bad-request", "the header transfer-encoding names a coding other than chunked", CLOSE
+        if b"cookie" in headers and scope["method"] not in _SAFE_METHODS and _from_another_site(headers):
+            return "cross-site", "a change by cookie must be asked for by a page of this site"
+        return None
+
+    async def _broken(self, exchange: Exchange, error: Exception) -> None:
+        if exchange.gone or exchange.over:
+            # Frameworks raise when the rest of a body doesn't come; nobody waits for their answer.
+            self._log.debug("request ended early", request_id=exchange.request_id, path=exchange.scope["path"])
+            return
+        if self._log_lines.take(self._log):
+            self._log.error(
+                "unhandled error",
+                request_id=exchange.request_id,
+                method=exchange.scope["method"],
+                path=exchange.scope["path"],
+                exc_info=error,
+            )
+        await self._answer_broken(exchange, "internal")
+
+    async def _answer_broken(self, exchange: Exchange, code: Code, *headers: Header) -> None:
+        """Answer if nothing was sent yet. Else the server closes the connection, and the client sees it cut short."""
+        with contextlib.suppress(RuntimeError):
+            await exchange.refuse(code, KINDS[code].meaning, *headers)
+
+    def _finished(self, exchange: Exchange) -> None:
+        status = exchange.status or DISCONNECTED
+        took_s = exchange.took_s if exchange.took_s >= 0.0 else self.monotonic() - exchange.started_at
+        key = (exchange.scope["method"], exchange.route, status)
+        cells = self._cells.get(key) or self._new_cells(*key)
+        cells[0].count += 1
+        cells[1].observe(took_s)
+        if self._log_every_request:
+            self._log.debug("request", **_log_fields(exchange, status, took_s))
+        elif ((status >= _SERVER_ERROR and status != _UNAVAILABLE) or took_s >= SLOW_S) and self._log_lines.take(
+            self._log
+        ):
+            self._log.warning("request", **_log_fields(exchange, status, took_s))
+
+    def _new_cells(self, method: str, route: str, status: int) -> tuple[Cell, Distribution]:
+        key = (method, route, status)
+        if method not in _COUNTED_METHODS:
+            method = "other"
+        cells = self._requests.cell(method, route, str(status)), self._latency.cell(method, route)
+        if len(self._cells) < CELLS_MAX:
+            self._cells[key] = cells
+        return cells
+
+
+class _LogLines:
+    """Keeps the log readable, and the disk free, when everything goes wrong at once."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._second = 0
+        self._lines = 0
+
+    def take(self, log: FilteringBoundLogger) -> bool:
+        """Whether one more line may be logged in this second."""
+        second = int(self._monotonic())
+        if second != self._second:
+            if self._lines > LOG_LINES_MAX:
+                log.warning("requests left out of the log", lines=self._lines - LOG_LINES_MAX)
+            self._second = second
+            self._lines = 0
+        self._lines += 1
+        return self._lines <= LOG_LINES_MAX
+
+
+def _from_another_site(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser sent this cookie for a page of another site.
+
+    Browsers of today say where a request comes from in Sec-Fetch-Site (not over plain HTTP), all of them in Origin.
+    What sends neither is no browser, and nobody can make it send a cookie that it doesn't mean to send.
+    """
+    if not _has_token(headers[b"cookie"]) or b"authorization" in headers:
+        return False
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        return site not in _OWN_SITE
+    origin = headers.get(b"origin")
+    return origin is not None and _host_of(origin) != headers.get(b"host", b"").lower()
+
+
+def _has_token(cookie: bytes) -> bool:
+    return any(pair.partition(b"=")[0].strip() == COOKIE for pair in cookie.split(b";"))
+
+
+def _host_of(origin: bytes) -> bytes:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return b""
+
+
+def _merge_repeated(merged: dict[bytes, bytes], headers: list[Header]) -> str | None:
+    """Join cookies that came in several headers; name a header that may come once only and didn't."""
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in seen:
+            if name in _ONCE_ONLY:
+                return name.decode("ascii")
+            if name == b"cookie":
+                merged[name] = b"; ".join(v for n, v in headers if n == name)
+        seen.add(name)
+    return None
+
+
+def _too_large(limits: HttpLimits) -> str:
+    return f"the body may have at most {limits.body_bytes_max} bytes"
+
+
+def _log_fields(exchange: Exchange, status: int, took_s: float) -> dict[str, Any]:
+    """What a request's log line says; never its query or headers, which may hold secrets."""
+    client = exchange.scope.get("client")
+    return {
+        "request_id": exchange.request_id,
+        "method": exchange.scope["method"],
+        "path": exchange.scope["path"],
+        "route": exchange.route,
+        "status": status,
+        "took_ms": round(took_s * 1_000, 1),
+        "client": client[0] if client else None,
+    }
+
+
+async def _nothing() -> None:
+    """Send nothing."""

@@ -1,0 +1,159 @@
+"""Problem documents (RFC 9457): the one form in which the service says no."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+Code = Literal[
+    "bad-request",
+    "unauthenticated",
+    "forbidden",
+    "cross-site",
+    "not-on-sale",
+    "not-found",
+    "method-not-allowed",
+    "request-timeout",
+    "sold-out",
+    "limit-reached",
+    "conflict",
+    "already-confirmed",
+    "cancelled",
+    "extensions-used-up",
+    "stock-taken",
+    "rules-fixed",
+    "email-taken",
+    "expired",
+    "too-large",
+    "uri-too-long",
+    "unsupported-media-type",
+    "key-reused",
+    "too-many-tries",
+    "headers-too-large",
+    "internal",
+    "unavailable",
+    "outcome-unknown",
+]
+
+
+class Kind(msgspec.Struct, frozen=True):
+    """A kind of problem: what all problems of one code have in common.
+
+    `meaning` is one sentence for the page that a problem's `type` leads to.
+    """
+
+    status: int
+    title: str
+    meaning: str
+
+
+KINDS: Final[dict[Code, Kind]] = {
+    "bad-request": Kind(
+        400, "Bad request", "The request can't be understood; the errors name the fields and what was expected."
+    ),
+    "unauthenticated": Kind(
+        401,
+        "Not signed in",
+        "The request needs a valid token, as a bearer token or as the cookie that signing in sets.",
+    ),
+    "forbidden": Kind(403, "Forbidden", "The account that signed in may not do this."),
+    "cross-site": Kind(
+        403,
+        "Request from another site",
+        "A change asked for with the sign-in cookie must come from a page of this site.",
+    ),
+    "not-on-sale": Kind(403, "Not on sale", "The product's sale hasn't begun yet or is over."),
+    "not-found": Kind(404, "Not found", "There is no such thing, or it belongs to another customer."),
+    "method-not-allowed": Kind(
+        405,
+        "Method not allowed",
+        "The address exists, but not for this method; the Allow header names those that it has.",
+    ),
+    "request-timeout": Kind(
+        408, "Request too slow", "The request wasn't sent completely within the time that the server waits for it."
+    ),
+    "sold-out": Kind(
+        409, "Sold out", "Fewer units are available than asked for; units come back when holds expire or are cancelled."
+    ),
+    "limit-reached": Kind(
+        409, "Limit reached", "The customer would hold and have bought more units of the product than one customer may."
+    ),
+    "conflict": Kind(409, "Conflict", "The request contradicts what is stored now; read it again and decide anew."),
+    "already-confirmed": Kind(409, "Already confirmed", "What was bought can't be cancelled or extended."),
+    "cancelled": Kind(409, "Cancelled", "What was cancelled can't be confirmed or extended; reserve again."),
+    "extensions-used-up": Kind(409, "Extensions used up", "The hold was extended as often as the product allows."),
+    "stock-taken": Kind(409, "Stock is taken", "Stock can't be lowered below what is held and bought."),
+    "rules-fixed": Kind(
+        409, "Rule is fixed", "This rule of the product can't change any more, because somebody has reserved under it."
+    ),
+    "email-taken": Kind(409, "E-mail address taken", "There is an account with this e-mail address already."),
+    "expired": Kind(410, "Hold expired", "The hold was over before the request came, and its units are back on sale."),
+    "too-large": Kind(413, "Body too large", "The request's body is larger than the server takes."),
+    "uri-too-long": Kind(414, "Address too long", "The request's address is longer than the server takes."),
+    "unsupported-media-type": Kind(
+        415, "Unsupported media type", "The request's body must be JSON and say so in its Content-Type."
+    ),
+    "key-reused": Kind(
+        422, "Idempotency key reused", "The idempotency key stands for another request; a new request needs a new key."
+    ),
+    "too-many-tries": Kind(
+        429,
+        "Too many tries",
+        "There were too many tries in a short time; the Retry-After header says when to try again.",
+    ),
+    "headers-too-large": Kind(
+        431, "Headers too large", "The request's headers are larger or more than the server takes."
+    ),
+    "internal": Kind(
+        500, "Internal error", "Something broke on the server; its log tells what, under the answer's X-Request-Id."
+    ),
+    "unavailable": Kind(
+        503,
+        "Unavailable",
+        "The server can't take the request now and has taken nothing; try again after Retry-After seconds.",
+    ),
+    "outcome-unknown": Kind(
+        503,
+        "Outcome unknown",
+        "The request may or may not have been carried out; repeat it with the same idempotency key.",
+    ),
+}
+
+
+class FieldError(msgspec.Struct, frozen=True, gc=False):
+    """One thing wrong with the input. `field` is its name on the wire; `message` says what was expected."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The document. `type` is relative to the service's address; `instance` is the path that was asked for.
+
+    `errors` is left out when there are none.
+    """
+
+    type: str
+    code: Code
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: Sequence[FieldError] = ()
+
+
+def problem(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> Problem:
+    """The problem of that code, with what this one has of its own."""
+    kind = KINDS[code]
+    return Problem(_TYPES[code], code, kind.title, kind.status, detail, instance, errors)
+
+
+def encode(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> bytes:
+    """The document as JSON, to be sent with `CONTENT_TYPE` and the status of `KINDS[code]`."""
+    return _encode(problem(code, detail, instance, errors))
+
+
+_TYPES: Final[dict[Code, str]] = {code: f"/problems/{code}" for code in KINDS}
+_encode: Final = msgspec.json.Encoder().encode

@@ -1,0 +1,163 @@
+"""What routes read from requests. Whatever can't be meant is refused here, by name, before anything is done."""
+
+import hmac
+from collections.abc import Callable
+from typing import Annotated, Any, Final, TypeVar
+
+from litestar import Request
+from litestar.datastructures import State
+from msgspec import Meta
+
+from flashreserve.auth.keys import TokenRefused
+from flashreserve.auth.tokens import Identity
+from flashreserve.core import limits
+from flashreserve.core.model import Role
+from flashreserve.http import wire
+from flashreserve.http.answers import CHALLENGE, RefusalError
+from flashreserve.http.edge import exchange_of
+from flashreserve.http.problems import FieldError
+from flashreserve.http.services import Services
+
+HttpRequest = Request[Any, Any, State]
+T = TypeVar("T")
+
+TOKEN_COOKIE: Final = "token"  # noqa: S105
+DEVICE_COOKIE: Final = "device"
+KEY_HEADER: Final = "Idempotency-Key"
+_KEY_FIRST: Final = 0x21
+_KEY_LAST: Final = 0x7E
+_Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)]
+
+
+def bad_request(field: str, message: str) -> RefusalError:
+    """400 for one field."""
+    return RefusalError("bad-request", f"{field}: {message}", errors=[FieldError(field, message)])
+
+
+def header(request: HttpRequest, name: bytes) -> str | None:
+    """A request header by its lower-case name."""
+    value = exchange_of(request.scope).headers.get(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def cookie(request: HttpRequest, name: str) -> str | None:
+    """A cookie's value; a Cookie header that can't be read holds none."""
+    text = header(request, b"cookie")
+    if text is None:
+        return None
+    for pair in text.split(";"):
+        its_name, _, value = pair.strip().partition("=")
+        if its_name == name:
+            return value.strip().strip('"')
+    return None
+
+
+def signed_in(request: HttpRequest, services: Services) -> Identity:
+    """Whoever sent the request, by bearer token or, without one, by cookie."""
+    authorization = header(request, b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise _unauthenticated("expected Authorization: Bearer followed by a token")
+    else:
+        token = cookie(request, TOKEN_COOKIE) or ""
+        if not token:
+            raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))
+    identity = services.tokens.verify(token.strip(), services.clock.now_ms())
+    if isinstance(identity, TokenRefused):
+        raise _unauthenticated(f"the token is refused: {identity.reason}")
+    return identity
+
+
+def customer(request: HttpRequest, services: Services) -> Identity:
+    """The customer who sent the request."""
+    identity = signed_in(request, services)
+    if identity.role is not Role.CUSTOMER:
+        raise RefusalError("forbidden", "only customers may reserve")
+    return identity
+
+
+async def admin(request: HttpRequest, services: Services) -> Identity:
+    """The admin who sent the request. The token's word isn't enough: the database must still say so."""
+    identity = signed_in(request, services)
+    if identity.role is not Role.ADMIN or not await services.accounts.is_admin(identity.user_id):
+        raise RefusalError("forbidden", "only admins may do this")
+    return identity
+
+
+async def operator(request: HttpRequest, services: Services) -> None:
+    """In production, docs and metrics are for admins and whoever has the metrics token; elsewhere for all."""
+    if not services.production:
+        return
+    sent = (header(request, b"authorization") or "").removeprefix("Bearer ").encode()
+    if services.metrics_token and hmac.compare_digest(sent, services.metrics_token.encode()):
+        return
+    await admin(request, services)
+
+
+def _unauthenticated(detail: str) -> RefusalError:
+    name, challenge = CHALLENGE
+    return RefusalError("unauthenticated", detail, headers=((name, challenge + ', error="invalid_token"'),))
+
+
+def client_address(request: HttpRequest, services: Services) -> str | None:
+    """The address that the request came from, through trusted proxies only."""
+    peer = request.scope.get("client")
+    return services.proxies.client_address(peer[0] if peer else None, header(request, b"x-forwarded-for") or "")
+
+
+async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *, empty: T | None = None) -> T:
+    """The decoded body. `empty` stands for no body, where that is allowed."""
+    raw = await request.body()
+    if not raw and empty is not None:
+        return empty
+    media_type = (header(request, b"content-type") or "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise RefusalError("unsupported-media-type", "expected Content-Type: application/json")
+    value = read(raw)
+    if isinstance(value, FieldError):
+        raise bad_request(value.field, value.message)
+    return value
+
+
+def path_id(text: str, field: str) -> str:
+    """An id from the path, in its one spelling."""
+    value = wire.convert(text, wire.Id, field)
+    if isinstance(value, FieldError):
+        raise bad_request(field, "expected a UUID")
+    return value.lower()
+
+
+def idempotency_key(request: HttpRequest) -> str | None:
+    """The Idempotency-Key header: 1 to 255 visible ASCII characters."""
+    key = header(request, KEY_HEADER.lower().encode())
+    if key is None:
+        return None
+    visible = all(_KEY_FIRST <= ord(character) <= _KEY_LAST for character in key)
+    if not visible or not 1 <= len(key) <= limits.KEY_LENGTH_MAX:
+        raise bad_request(KEY_HEADER, f"expected 1 to {limits.KEY_LENGTH_MAX} visible ASCII characters")
+    return key
+
+
+def page(request: HttpRequest) -> tuple[str | None, int]:
+    """The `cursor` (None for the first page) and `limit` of a list."""
+    query = parameters(request, {"cursor", "limit"})
+    cursor = query.get("cursor")
+    if cursor is not None:
+        cursor = path_id(cursor, "cursor")
+    limit = wire.convert(query.get("limit", str(limits.PAGE_DEFAULT)), _Limit, "limit")
+    if isinstance(limit, FieldError):
+        raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
+    return cursor, limit
+
+
+def parameters(request: HttpRequest, known: set[str]) -> dict[str, str]:
+    """The query's parameters, each once and known."""
+    values: dict[str, str] = {}
+    for name, value in request.query_params.multi_items():
+        if name not in known:
+            raise bad_request(name[:100], "expected no such parameter")
+        if name in values:
+            raise bad_request(name, "expected once")
+        values[name] = value
+    return values

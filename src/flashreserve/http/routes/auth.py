@@ -1,0 +1,67 @@
+"""Registering, signing in and out."""
+
+from typing import Final
+
+from litestar import Controller, Response, get, post
+from litestar.datastructures import Cookie
+
+from flashreserve.auth.outcomes import AccountNotFound, LoggedIn, Registered
+from flashreserve.core.instants import format_instant
+from flashreserve.http import answers, requests, wire
+from flashreserve.http.requests import DEVICE_COOKIE, TOKEN_COOKIE, HttpRequest
+from flashreserve.http.routes.replies import ServicesHere, reply
+
+_read_credentials: Final = wire.decoder(wire.CredentialsBody)
+
+
+class AuthRoutes(Controller):
+    """`/auth`."""
+
+    @post("/auth/register")
+    async def register(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Make a customer's account."""
+        asked = await requests.body(request, _read_credentials)
+        address = requests.client_address(request, services)
+        outcome = await services.accounts.register(asked.email, asked.password, address)
+        if isinstance(outcome, Registered):
+            return reply(answers.ok(wire.account_view(outcome.account), 201), request)
+        return reply(answers.from_account_refusal(outcome, request.scope["path"]), request)
+
+    @post("/auth/login", status_code=200)
+    async def login(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Sign in: a token as body and as cookie."""
+        asked = await requests.body(request, _read_credentials)
+        address = requests.client_address(request, services)
+        device = requests.cookie(request, DEVICE_COOKIE)
+        outcome = await services.accounts.login(asked.email, asked.password, address, device)
+        if not isinstance(outcome, LoggedIn):
+            return reply(answers.from_account_refusal(outcome, request.scope["path"]), request)
+        answer = reply(answers.ok(wire.TokenView(outcome.token, format_instant(outcome.expires_at))), request)
+        now_ms = services.clock.now_ms()
+        for name, value, expires_at, path in (
+            (TOKEN_COOKIE, outcome.token, outcome.expires_at, "/"),
+            (DEVICE_COOKIE, outcome.device_token, outcome.device_expires_at, "/auth/login"),
+        ):
+            age_s = max(0, (expires_at - now_ms) // 1000)
+            answer.set_cookie(_cookie(name, value, age_s, path, secure=services.production))
+        return answer
+
+    @post("/auth/logout")
+    async def logout(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Sign out: the cookie goes."""
+        answer = reply(answers.Answer(204, b""), request)
+        answer.set_cookie(_cookie(TOKEN_COOKIE, "", 0, "/", secure=services.production))
+        return answer
+
+    @get("/auth/me")
+    async def me(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """The account that is signed in."""
+        identity = requests.signed_in(request, services)
+        account = await services.accounts.me(identity.user_id)
+        if isinstance(account, AccountNotFound):
+            return reply(answers.from_account_refusal(account, request.scope["path"]), request)
+        return reply(answers.ok(wire.account_view(account)), request)
+
+
+def _cookie(name: str, value: str, age_s: int, path: str, *, secure: bool) -> Cookie:
+    return Cookie(key=name, value=value, path=path, max_age=age_s, httponly=True, samesite="lax", secure=secure)

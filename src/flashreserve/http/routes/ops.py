@@ -1,0 +1,46 @@
+"""Health, metrics, and the pages that problems lead to."""
+
+from typing import cast
+
+from litestar import Controller, Response, get
+
+from flashreserve.http import answers, requests, wire
+from flashreserve.http.answers import RefusalError
+from flashreserve.http.edge import exchange_of
+from flashreserve.http.problems import KINDS, Code
+from flashreserve.http.requests import HttpRequest
+from flashreserve.http.routes.replies import ServicesHere, reply
+
+
+class OpsRoutes(Controller):
+    """What operators and their machines look at."""
+
+    @get("/livez")
+    async def live(self, request: HttpRequest) -> Response[bytes]:
+        """The process answers."""
+        return reply(answers.ok(wire.HealthView()), request)
+
+    @get("/readyz")
+    async def ready(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Everything that requests need is there."""
+        missing = await services.ready()
+        if missing:
+            path = request.scope["path"]
+            refusal = answers.refusal("unavailable", "; ".join(missing), path, headers=(("retry-after", "1"),))
+            return reply(refusal, request)
+        return reply(answers.ok(wire.HealthView()), request)
+
+    @get("/metrics")
+    async def metrics(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Figures for Prometheus."""
+        await requests.operator(request, services)
+        exchange_of(request.scope).route = request.scope["path_template"]
+        return Response(services.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @get("/problems/{code:str}")
+    async def problem(self, request: HttpRequest, code: str) -> Response[bytes]:
+        """What a kind of problem means."""
+        kind = KINDS.get(cast("Code", code))
+        if kind is None:
+            raise RefusalError("not-found", "there is no such kind of problem")
+        return reply(answers.ok(wire.ProblemKindView(code, kind.status, kind.title, kind.meaning)), request)

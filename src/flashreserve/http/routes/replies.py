@@ -1,0 +1,32 @@
+"""Answers as the framework sends them."""
+
+from typing import Annotated
+
+from litestar import Response
+from litestar.params import Dependency
+
+from flashreserve.core.outcomes import Outcome
+from flashreserve.http.answers import Answer, from_outcome
+from flashreserve.http.edge import exchange_of
+from flashreserve.http.requests import HttpRequest
+from flashreserve.http.services import Services
+
+ServicesHere = Annotated[Services, Dependency(skip_validation=True)]
+
+
+def reply(answer: Answer, request: HttpRequest) -> Response[bytes]:
+    """The answer, and the route's template for the metrics."""
+    named = request.scope.get("path_template")  # No route, no template.
+    if named:
+        exchange_of(request.scope).route = named
+    return Response(
+        answer.body,
+        status_code=answer.status,
+        media_type=answer.content_type,
+        headers=dict(answer.headers),
+    )
+
+
+def outcome_reply(outcome: Outcome, request: HttpRequest) -> Response[bytes]:
+    """The answer to an outcome."""
+    return reply(from_outcome(outcome, request.scope["path"]), request)

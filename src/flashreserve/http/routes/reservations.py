@@ -1,0 +1,76 @@
+"""Reserving, settling, and a customer's own reservations."""
+
+from typing import Final
+
+from litestar import Controller, Response, delete, get, post
+
+from flashreserve.core.commands import Wanted
+from flashreserve.core.outcomes import NotFound
+from flashreserve.http import answers, requests, wire
+from flashreserve.http.requests import HttpRequest
+from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
+from flashreserve.service.reservations import Settling
+
+_read_quantity: Final = wire.decoder(wire.QuantityBody)
+_read_basket: Final = wire.decoder(wire.BasketBody)
+
+
+class ReservationRoutes(Controller):
+    """`/reservations` and `/checkout`."""
+
+    @post("/reservations/{id:str}")
+    async def reserve(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+        """Hold units of one product."""
+        identity = requests.customer(request, services)
+        product_id = requests.path_id(id, "productId")
+        key = requests.idempotency_key(request)
+        asked = await requests.body(request, _read_quantity, empty=wire.QuantityBody())
+        wanted = [Wanted(product_id, asked.quantity)]
+        return outcome_reply(await services.reservations.reserve(identity.user_id, wanted, key), request)
+
+    @post("/reservations")
+    async def reserve_basket(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Hold units of several products, all or nothing."""
+        identity = requests.customer(request, services)
+        key = requests.idempotency_key(request)
+        asked = await requests.body(request, _read_basket)
+        wanted = [line.wanted() for line in asked.lines]
+        return outcome_reply(await services.reservations.reserve(identity.user_id, wanted, key), request)
+
+    @get("/reservations")
+    async def own(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """The caller's reservations, newest first."""
+        identity = requests.signed_in(request, services)
+        cursor, limit = requests.page(request)
+        found = await services.reservations.of_user(identity.user_id, cursor, limit + 1)
+        return reply(answers.ok(wire.reservation_page(found, limit)), request)
+
+    @get("/reservations/{id:str}")
+    async def one(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+        """One of the caller's reservations."""
+        identity = requests.signed_in(request, services)
+        found = await services.reservations.reservation(identity.user_id, requests.path_id(id, "id"))
+        if isinstance(found, NotFound):
+            return outcome_reply(found, request)
+        return reply(answers.ok(wire.reservation_view(found)), request)
+
+    @post(["/reservations/confirm/{id:str}", "/checkout/{id:str}"])
+    async def confirm(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+        """Buy what is held."""
+        return await _settle("confirm", request, id, services)
+
+    @post("/reservations/{id:str}/extend")
+    async def extend(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+        """Hold on for another hold time."""
+        return await _settle("extend", request, id, services)
+
+    @delete("/reservations/{id:str}", status_code=200)
+    async def cancel(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+        """Give back what is held."""
+        return await _settle("cancel", request, id, services)
+
+
+async def _settle(what: Settling, request: HttpRequest, id_: str, services: ServicesHere) -> Response[bytes]:
+    identity = requests.signed_in(request, services)
+    outcome = await services.reservations.settle(what, identity.user_id, requests.path_id(id_, "id"))
+    return outcome_reply(outcome, request)

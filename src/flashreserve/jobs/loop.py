@@ -1,0 +1,33 @@
+"""The in-process loop: repeats a pass for as long as the process lives, whatever a single pass comes to."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+SWEEP_EVERY_S: Final = 1.0
+"""How often a sweep begins. With a pass's own time, stock is back well within 2.5 s of expiry."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def repeat(name: str, job: Callable[[], Awaitable[int]], *, every_s: float, jitter: Callable[[], float]) -> None:
+    """Run `job` until cancelled, `every_s` seconds apart, a little less by `jitter` (0 to 1: a tenth at most).
+
+    Several processes that sweep one database so drift apart instead of waiting for each other. A pass that fails is
+    logged, and the next one tries again.
+    """
+    while True:
+        try:
+            done = await job()
+        except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
+            _log.warning("job put off", job=name, error=str(error))
+        except Exception:  # noqa: BLE001 - a bug in one pass must not end all later ones
+            _log.exception("job failed", job=name)
+        else:
+            if done:
+                _log.info("job done", job=name, count=done)
+        await asyncio.sleep(every_s * (1 - jitter() / 10))

@@ -1,0 +1,30 @@
+"""Releasing what has lapsed, and finishing what a crashed process began: one bounded pass each."""
+
+from typing import Final
+
+from flashreserve.core import limits
+from flashreserve.stores.port import ReservationStore
+
+STEPS_MAX: Final = 1_000
+
+
+async def sweep_once(
+    store: ReservationStore, now: int, *, step_max: int = limits.SWEEP_MAX, steps_max: int = STEPS_MAX
+) -> int:
+    """Release the holds that have lapsed at `now` (UTC milliseconds), in steps between which others get their turn.
+
+    Returns:
+        How many were released; at most `step_max * steps_max`.
+    """
+    released = 0
+    for _ in range(steps_max):
+        swept = await store.release_lapsed(now, step_max)
+        released += swept.released
+        if not swept.more:
+            break
+    return released
+
+
+async def recover_once(store: ReservationStore, now: int, *, most: int = limits.SWEEP_MAX) -> int:
+    """Finish or undo at most `most` stock movements that a crashed process left behind; how many."""
+    return await store.recover(now, most)

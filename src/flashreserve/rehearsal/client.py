@@ -1,0 +1,221 @@
+"""A lean HTTP/1.1 client: one request at a time on a connection, connections kept and used again.
+
+A general client spends several times longer on a request than the shop does; the crowd must not be what is measured.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Mapping
+from typing import Final, NamedTuple, cast
+from urllib.parse import SplitResult, urlsplit
+
+import httptools
+
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
+_IDLE_S: Final = 3.0
+"""Shorter than the 5 s after which common servers close an idle connection, so that few requests meet a closed one."""
+_INTERIM: Final = 200
+
+
+class Response(NamedTuple):
+    """An answer. `headers` has the names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ConnectionLostError(Exception):
+    """The connection could not be made, or ended before the answer did; the request may have been carried out."""
+
+
+class Client:
+    """The connections to one address; needs a running event loop. Call `close` in the end.
+
+    Args:
+        url: `http://host:port` or `https://host:port`; may have a path, which stands before every request's own.
+        connections_max: open connections; past it a request waits for one.
+
+    Raises:
+        ValueError: the url is not one of these.
+    """
+
+    def __init__(self, url: str, *, connections_max: int) -> None:
+        parts = split_url(url)
+        self.url = url.rstrip("/")
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if self._tls else 80)
+        self._netloc = parts.netloc
+        self._path = parts.path.rstrip("/")
+        self._idle: list[_Connection] = []
+        self._places = _Places(connections_max)
+        self._loop = asyncio.get_running_loop()
+
+    def request(self, method: str, path: str, headers: str = "", body: bytes = b"") -> bytes:
+        """A whole request. `headers` are lines that each end in CR LF."""
+        length = "" if method == "GET" else f"Content-Length: {len(body)}\r\n"
+        head = f"{method} {self._path}{path} HTTP/1.1\r\nHost: {self._netloc}\r\n{length}{headers}\r\n"
+        return head.encode("latin-1") + body
+
+    async def ask(self, request: bytes, timeout_s: float) -> Response:
+        """Send a whole request, and wait for its answer.
+
+        Raises:
+            TimeoutError: the answer was not complete in time, the wait for a connection included.
+            ConnectionLostError: see there.
+        """
+        async with asyncio.timeout(timeout_s), self._places:
+            connection = await self._connection()
+            try:
+                response = await connection.ask(request)
+            except BaseException:
+                connection.close()
+                raise
+            if connection.reusable:
+                self._idle.append(connection)
+            else:
+                connection.close()
+            return response
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _connection(self) -> "_Connection":
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.reusable and self._loop.time() - connection.used_s < _IDLE_S:
+                return connection
+            connection.close()
+        try:
+            _, connection = await self._loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
+        except OSError as error:
+            raise ConnectionLostError(f"{self.url}: {error}") from error
+        return connection
+
+
+def split_url(url: str) -> SplitResult:
+    """The parts of an address that a client can go to.
+
+    Raises:
+        ValueError: the url is not one of those that `Client` takes.
+    """
+    parts = urlsplit(url)
+    proper = parts.scheme in {"http", "https"} and parts.hostname and not {"@", "?", "#", " "} & set(url)
+    try:
+        if proper and (parts.port is None or parts.port > 0):
+            return parts
+    except ValueError:  # A port that is none.
+        pass
+    raise ValueError(f"url: expected http://host:port or https://host:port, got {url!r}")
+
+
+class _Places:
+    """As many at a time as there are places, first come first served.
+
+    asyncio's semaphore looks through all that wait each time one leaves, which a crowd before a slow shop can't afford.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # The place came in the same moment, and is for the next one.
+                self._leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1
+
+
+class _Connection(asyncio.Protocol):
+    """One connection. An answer must say how long it is, by Content-Length or chunks, as servers of HTTP/1.1 do."""
+
+    _transport: asyncio.Transport
+    _parser: httptools.HttpResponseParser
+
+    def __init__(self) -> None:
+        self.reusable = True
+        self.used_s = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[Response] | None = None
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._bytes = 0
+
+    async def ask(self, request: bytes) -> Response:
+        """Send a request; only after the answer to the last one."""
+        self._answer = self._loop.create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._headers, self._body, self._bytes = {}, [], 0
+        if not self.reusable:
+            self._fail("closed")
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        self.reusable = False
+        self._transport.abort()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._bytes += len(data)
+        try:
+            if self._answer is None or self._answer.done():
+                self._fail("spoke out of turn")
+            elif self._bytes > ANSWER_BYTES_MAX:
+                self._fail(f"answered more than {ANSWER_BYTES_MAX} bytes")
+            else:
+                self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"not understood: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(str(exc or "closed before the answer was complete"))
+
+    def _fail(self, why: str) -> None:
+        self.reusable = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(ConnectionLostError(why))
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < _INTERIM:
+            self._headers, self._body = {}, []
+            return
+        self.reusable = self._parser.should_keep_alive()
+        self.used_s = self._loop.time()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(Response(status, self._headers, b"".join(self._body)))

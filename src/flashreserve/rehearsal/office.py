@@ -1,0 +1,155 @@
+"""The shop seen as its admin: puts the products on sale, watches the stock, reads the books afterwards."""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Final, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from flashreserve.clock import Clock
+from flashreserve.core.limits import PAGE_MAX
+from flashreserve.core.model import Status
+from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
+from flashreserve.rehearsal.server import RehearsalError
+from flashreserve.rehearsal.verdict import Books, Entry
+
+_TRIES_MAX: Final = 6
+_PAUSE_S: Final = 0.5
+_TIMEOUT_S: Final = 10.0
+_STILL_POLL_S: Final = 0.25
+_STILL_TIMES_MAX: Final = 12
+"""How many times `settle_s` the books may go on changing, as when others buy as well."""
+_PAGES_MAX: Final = 100_000
+_UNAVAILABLE: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+
+
+class _Product(msgspec.Struct, rename="camel"):
+    id: str
+    stock_quantity: int
+    available: int
+
+
+class _Stock(msgspec.Struct):
+    available: int
+
+
+class _Line(msgspec.Struct, rename="camel"):
+    product_id: str
+    quantity: int
+
+
+class _Reservation(msgspec.Struct, rename="camel"):
+    id: str
+    user_id: str
+    status: Status
+    lines: list[_Line]
+
+
+class _Page(msgspec.Struct, rename="camel"):
+    items: list[_Reservation]
+    next_cursor: str | None = None
+
+
+_Body = TypeVar("_Body")
+
+
+class Office:
+    """Asks the shop as admin. Comes back a bounded number of times when the shop is unavailable."""
+
+    def __init__(self, client: Client, token: str, clock: Clock) -> None:
+        self._client = client
+        self._signed = f"Authorization: Bearer {token}\r\n"
+        self._clock = clock
+
+    async def put_on_sale(self, name: str, *, units: int, hold_s: int) -> str:
+        """Create a product that is on sale at once; its id."""
+        body = {"name": name, "price": "999.00", "currency": "USD", "stockQuantity": units, "holdSeconds": hold_s}
+        return (await self._ask("POST", "/products", _Product, body)).id
+
+    async def available(self, product_ids: Sequence[str]) -> int:
+        """Units on sale now, all products together."""
+        stocks = await asyncio.gather(*(self._ask("GET", f"/products/{id_}/stock", _Stock) for id_ in product_ids))
+        return sum(stock.available for stock in stocks)
+
+    async def books(self, product_id: str) -> Books:
+        """Stock and all reservations of one product. Not one instant's picture while the shop is busy."""
+        read_ms = self._clock.monotonic() * 1_000
+        entries: dict[str, Entry] = {}
+        cursor: str | None = ""
+        for _ in range(_PAGES_MAX):
+            page = await self._page(product_id, cursor or "")
+            entries.update((found.id, _entry(found, product_id)) for found in page.items)
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        product = await self._ask("GET", f"/products/{product_id}", _Product)
+        return Books(product_id, product.stock_quantity, product.available, tuple(entries.values()), read_ms)
+
+    async def still_books(self, product_ids: Sequence[str], units: Sequence[int], settle_s: float) -> tuple[Books, ...]:
+        """The books once they add up, or once they have not and have not changed either for `settle_s`.
+
+        A hold that lapses between two reads, or that is over and not yet swept, makes the books look uneven for a
+        moment; a unit that has leaked makes them uneven for good.
+        """
+        last: tuple[Books, ...] = ()
+        deadline = end = self._clock.monotonic() + settle_s * _STILL_TIMES_MAX
+        while True:
+            books = tuple([await self.books(id_) for id_ in product_ids])
+            if all(product.gap(stocked) == 0 for product, stocked in zip(books, units, strict=True)):
+                return books
+            now = self._clock.monotonic()
+            if now < end and not _same(books, last):
+                last, deadline = books, min(end, now + settle_s)
+            elif now >= deadline:
+                return books
+            await asyncio.sleep(_STILL_POLL_S)
+
+    async def _page(self, product_id: str, cursor: str) -> _Page:
+        query = urlencode({"limit": PAGE_MAX} | ({"cursor": cursor} if cursor else {}))
+        return await self._ask("GET", f"/products/{product_id}/reservations?{query}", _Page)
+
+    async def _ask(self, method: str, path: str, kind: type[_Body], body: object = None) -> _Body:
+        typed = "" if body is None else "Content-Type: application/json\r\n"
+        content = b"" if body is None else msgspec.json.encode(body)
+        request = self._client.request(method, path, self._signed + typed, content)
+        said = ""
+        for turn in range(_TRIES_MAX):
+            if turn:
+                await asyncio.sleep(_PAUSE_S)
+            try:
+                response = await self._client.ask(request, _TIMEOUT_S)
+            except (TimeoutError, ConnectionLostError) as error:
+                said = str(error) or f"nothing within {_TIMEOUT_S:.0f} s"
+                continue
+            if response.status not in _UNAVAILABLE:
+                return _decoded(response, kind, f"{method} {path}")
+            said = _said(response)
+        raise RehearsalError(f"{self._client.url}: {method} {path} was not answered after {_TRIES_MAX} tries: {said}")
+
+
+def _decoded(response: Response, kind: type[_Body], where: str) -> _Body:
+    if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise RehearsalError(f"{where}: expected the token of an admin of this shop. It answered {_said(response)}")
+    if response.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+        raise RehearsalError(f"{where}: expected 200 or 201. It answered {_said(response)}")
+    try:
+        return msgspec.json.decode(response.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise RehearsalError(f"{where}: {error}. It answered {_said(response)}") from error
+
+
+def _said(response: Response) -> str:
+    return f"{response.status} {response.body[:300].decode(errors='replace')}"
+
+
+def _entry(reservation: _Reservation, product_id: str) -> Entry:
+    quantity = sum(line.quantity for line in reservation.lines if line.product_id == product_id)
+    return Entry(reservation.id, reservation.user_id, reservation.status, quantity)
+
+
+def _same(books: Sequence[Books], last: Sequence[Books]) -> bool:
+    return [msgspec.structs.replace(b, read_ms=0) for b in books] == [
+        msgspec.structs.replace(b, read_ms=0) for b in last
+    ]

@@ -1,0 +1,1 @@
+"""What FlashReserve does for its callers, whichever way they come: HTTP, commands or jobs."""

@@ -1,0 +1,71 @@
+"""Reserving, settling, and looking at reservations."""
+
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from msgspec.structs import replace
+
+from flashreserve.clock import Ids
+from flashreserve.combiner import Combiner
+from flashreserve.core import limits, rules
+from flashreserve.core.commands import Cancel, Confirm, Extend, Reserve, Wanted
+from flashreserve.core.model import Reservation
+from flashreserve.core.outcomes import Invalid, NotFound, Outcome
+from flashreserve.stock_view import StockView
+from flashreserve.stores.port import ReservationStore
+
+Settling = Literal["confirm", "extend", "cancel"]
+_SETTLE: Final[dict[Settling, type[Confirm | Extend | Cancel]]] = {
+    "confirm": Confirm,
+    "extend": Extend,
+    "cancel": Cancel,
+}
+
+
+class ReservationService:
+    """Everything that happens to reservations on somebody's behalf."""
+
+    def __init__(self, store: ReservationStore, combiner: Combiner, view: StockView, ids: Ids) -> None:
+        self._store = store
+        self._combiner = combiner
+        self._view = view
+        self._ids = ids
+
+    async def reserve(self, user_id: str, lines: Iterable[Wanted], key: str | None) -> Outcome:
+        """Hold all lines or nothing; the same product summed. `key` is the customer's idempotency key."""
+        wanted = rules.basket(lines)
+        if any(line.quantity > limits.QUANTITY_MAX for line in wanted):
+            return Invalid("quantity", f"expected at most {limits.QUANTITY_MAX} units of a product")
+        command = Reserve(self._ids.new(), user_id, wanted, key)
+        refusal = self._view.refuse(command, self._combiner.now())
+        if refusal is not None:
+            return refusal
+        return await self._combiner.submit(command)
+
+    async def settle(self, what: Settling, user_id: str, reservation_id: str) -> Outcome:
+        """Confirm, extend or cancel the customer's own reservation."""
+        return await self._combiner.submit(_SETTLE[what](reservation_id, user_id))
+
+    async def reservation(self, user_id: str, reservation_id: str) -> Reservation | NotFound:
+        """The customer's own reservation; another's isn't found."""
+        reservation = await self._store.reservation(reservation_id)
+        if reservation is None or reservation.user_id != user_id:
+            return NotFound("reservation", reservation_id)
+        return self._as_now(reservation)
+
+    async def of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
+        """A page of the customer's reservations, newest first, with ids below `before`."""
+        return [self._as_now(held) for held in await self._store.reservations_of_user(user_id, before, most)]
+
+    async def of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
+        """A page of all reservations of a product, oldest first, with ids above `after`."""
+        return [self._as_now(held) for held in await self._store.reservations_of_product(product_id, after, most)]
+
+    async def every(self, after: str | None, most: int) -> list[Reservation]:
+        """A page of all reservations, oldest first, with ids above `after`."""
+        return [self._as_now(held) for held in await self._store.all_reservations(after, most)]
+
+    def _as_now(self, reservation: Reservation) -> Reservation:
+        """A lapsed hold reads as EXPIRED, even before a sweep has returned its stock."""
+        status = rules.status_at(reservation, self._combiner.now())
+        return reservation if status is reservation.status else replace(reservation, status=status)

@@ -1,0 +1,111 @@
+"""Every setting, read once. Each is an environment variable, or a line in `.env`."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from flashreserve.core import limits
+
+
+class SettingsError(Exception):
+    """A setting that can't be meant; the message names the variable and what was expected."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """All settings. `store` is a URL; the SQLite file's default lies in `data_dir`."""
+
+    data_dir: Path = Path("data")
+    store: str = ""
+    secret_keys: str = ""
+    token_s: int = 3600
+    host: str = "127.0.0.1"
+    port: int = 3000
+    hold_s: int = limits.HOLD_S_DEFAULT
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    trusted_proxies: str = ""
+    env: Literal["development", "production"] = "development"
+    metrics_token: str = ""
+
+    @property
+    def production(self) -> bool:
+        """Whether docs and metrics are closed to the public, cookies Secure, and nothing has a default."""
+        return self.env == "production"
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The database file."""
+        return Path(self.store.removeprefix(_SQLITE_SCHEME)) if self.store else self.data_dir / "flashreserve.db"
+
+
+_SQLITE_SCHEME: Final = "sqlite:///"
+
+
+def _choice(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(" or ".join(words))
+        return text.lower()
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
+
+
+def _store(text: str) -> str:
+    if text.startswith(_SQLITE_SCHEME) and len(text) > len(_SQLITE_SCHEME):
+        return text
+    if urlsplit(text).scheme in {"mongodb", "mongodb+srv"}:
+        raise ValueError("sqlite:///FILE (the clustered engine on MongoDB isn't there yet)")
+    raise ValueError("sqlite:///FILE")
+
+
+_VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+    "FLASHRESERVE_STORE": ("store", _store),
+    "FLASHRESERVE_DATA_DIR": ("data_dir", Path),
+    "FLASHRESERVE_SECRET_KEYS": ("secret_keys", str),
+    "FLASHRESERVE_TOKEN_SECONDS": ("token_s", _whole(60, 30 * 24 * 3600)),
+    "FLASHRESERVE_HOST": ("host", str),
+    "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
+    "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
+    "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
+    "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", str),
+    "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
+    "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", str),
+}
+
+VARIABLES: Final = tuple(_VARIABLES)
+"""The names of all variables, for the docs' test."""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings in `environment`; empty values count as absent.
+
+    Raises:
+        SettingsError: a value that can't be meant, or a FLASHRESERVE_ variable that isn't one.
+    """
+    values: dict[str, Any] = {}
+    for variable in sorted(environment):
+        if variable.startswith("FLASHRESERVE_") and variable not in _VARIABLES and variable not in _OTHERS:
+            raise SettingsError(f"{variable} is not a setting; known are {', '.join(_VARIABLES)}")
+    for variable, (field, parse) in _VARIABLES.items():
+        text = environment.get(variable, "").strip()
+        if text:
+            try:
+                values[field] = parse(text)
+            except ValueError as error:
+                raise SettingsError(f"{variable}: expected {error}") from None
+    return Settings(**values)
+
+
+_OTHERS: Final = frozenset({"FLASHRESERVE_REQUIRE_ALL", "FLASHRESERVE_TEST_MONGODB_URL"})
+"""Variables of the project's own tests, which the program passes over."""

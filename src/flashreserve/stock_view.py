@@ -1,0 +1,123 @@
+"""What this process knows of stock, with its age: enough to refuse a crowd and to answer polls without the database."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import structlog
+
+from flashreserve.clock import Clock
+from flashreserve.core import limits, rules
+from flashreserve.core.commands import Reserve
+from flashreserve.core.model import Product
+from flashreserve.core.outcomes import NotOnSale, SoldOut
+from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
+
+REFRESH_EVERY_S: Final = 0.1
+STALE_AFTER_S: Final = 0.25
+"""An entry whose query was sent longer ago than this refuses nobody."""
+_FORGET_AFTER_S: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Sight(msgspec.Struct, frozen=True):
+    """A product as it was some moment after `asked_at` (monotonic seconds), which was `as_of` by the clock (ms)."""
+
+    product: Product
+    asked_at: float
+    as_of: int
+
+
+class StockView:
+    """The products in use, at most `watched_max`; those not asked for in a minute are forgotten."""
+
+    def __init__(self, store: CatalogueStore, clock: Clock, *, watched_max: int = limits.WATCHED_MAX) -> None:
+        self._store = store
+        self._clock = clock
+        self._watched_max = watched_max
+        self._sights: OrderedDict[str, Sight] = OrderedDict()
+        self._used: dict[str, float] = {}
+
+    def refuse(self, command: Reserve, now: int) -> NotOnSale | SoldOut | None:
+        """The refusal that the rules would surely come to, or None where only the database can tell.
+
+        Commands with an idempotency key are never refused here: the key may have been granted before. Neither are
+        those of which any product isn't freshly known.
+        """
+        if command.key is not None:
+            return None
+        oldest = self._clock.monotonic() - STALE_AFTER_S
+        products: list[Product] = []
+        for line in command.lines:
+            sight = self._sights.get(line.product_id)
+            if sight is None or sight.asked_at < oldest:
+                return None
+            self._used[line.product_id] = sight.asked_at
+            products.append(sight.product)
+        return rules.refuse_products(products, command.lines, now)
+
+    async def look(self, product_id: str) -> Sight | None:
+        """The product, at most 250 ms old; None if there is none.
+
+        Raises:
+            StoreUnavailableError: it isn't freshly known, and the database is away.
+        """
+        sight = self._sights.get(product_id)
+        now = self._clock.monotonic()
+        if sight is None or sight.asked_at < now - STALE_AFTER_S:
+            as_of = self._clock.now_ms()
+            product = await self._store.product(product_id)
+            if product is None:
+                return None
+            self._enter(product, now, as_of)
+            sight = self._sights[product_id]
+        self._used[product_id] = now
+        return sight
+
+    def learn(self, products: Sequence[Product], asked_at: float) -> None:
+        """Take in what a flush, sent at `asked_at`, left behind."""
+        as_of = self._clock.now_ms()
+        for product in products:
+            self._enter(product, asked_at, as_of)
+            self._used.setdefault(product.id, asked_at)
+
+    async def refresh(self) -> int:
+        """Ask for all watched products in one query; how many there were."""
+        asked_at = self._clock.monotonic()
+        as_of = self._clock.now_ms()
+        self._forget(asked_at - _FORGET_AFTER_S)
+        if not self._sights:
+            return 0
+        products = await self._store.products(list(self._sights))
+        for product in products:
+            self._enter(product, asked_at, as_of)
+        return len(products)
+
+    async def keep_fresh(self) -> None:
+        """Refresh every 100 ms until cancelled. While the database is away, entries grow stale and refuse nobody."""
+        while True:
+            try:
+                await self.refresh()
+            except StoreUnavailableError as error:
+                _log.debug("stock view not refreshed", error=str(error))
+            await asyncio.sleep(REFRESH_EVERY_S)
+
+    def _enter(self, product: Product, asked_at: float, as_of: int) -> None:
+        """Take the sight in unless a newer question was answered before this one."""
+        known = self._sights.get(product.id)
+        if known is not None and known.asked_at > asked_at:
+            return
+        self._sights[product.id] = Sight(product, asked_at, as_of)
+        if known is None:
+            self._used[product.id] = asked_at
+            while len(self._sights) > self._watched_max:
+                forgotten, _ = self._sights.popitem(last=False)
+                del self._used[forgotten]
+
+    def _forget(self, unused_since: float) -> None:
+        for product_id in [id_ for id_, used in self._used.items() if used < unused_since]:
+            self._sights.pop(product_id, None)
+            del self._used[product_id]

@@ -1,0 +1,1 @@
+"""Where products, reservations and accounts are kept."""

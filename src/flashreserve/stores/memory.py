@@ -1,0 +1,192 @@
+"""The reference store: plain dictionaries, nothing durable. What it does, every store must do."""
+
+from collections.abc import Container, Sequence
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from flashreserve.core import rules
+from flashreserve.core.commands import Command, Expire
+from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
+from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
+from flashreserve.stores.port import Audit, Difference, Flushed, StoreDefectError, Swept
+
+
+class MemoryStore:
+    """Keeps everything in this process. Each call runs to its end without a pause, so calls never mix."""
+
+    def __init__(self) -> None:
+        self._products: dict[str, Product] = {}
+        self._reservations: dict[str, Reservation] = {}
+        self._claims: dict[Claim, str] = {}
+        self._adjustments: dict[tuple[str, str], Adjustment] = {}
+        self._accounts: dict[str, Account] = {}
+
+    async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        """See `ReservationStore`."""
+        facts = self._load(rules.lookup(commands))
+        plan = rules.plan(facts, commands, now)
+        new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, Hold)]
+        _refuse_used_ids(new_ids, self._reservations)
+        for effect in plan.effects:
+            self._apply(effect)
+        return Flushed(plan.outcomes, list(plan.products.values()))
+
+    def _load(self, wanted: Lookup) -> Facts:
+        products = {id_: self._products[id_] for id_ in wanted.product_ids if id_ in self._products}
+        limits = [
+            (user_id, limit_claim(product_id, unit))
+            for user_id, product_id in wanted.buyers
+            if product_id in products
+            for unit in range(products[product_id].per_customer_limit or 0)
+        ]
+        claims = {claim: self._claims[claim] for claim in (*wanted.claims, *limits) if claim in self._claims}
+        named = wanted.reservation_ids | set(claims.values())
+        reservations = {id_: self._reservations[id_] for id_ in named if id_ in self._reservations}
+        claims |= {claim: holder for claim, holder in self._claims.items() if holder in reservations}
+        for reservation in reservations.values():
+            products |= {line.product_id: self._products[line.product_id] for line in reservation.lines}
+        return Facts(
+            products=products,
+            reservations=reservations,
+            claims=claims,
+            adjustments={key: self._adjustments[key] for key in wanted.adjustments if key in self._adjustments},
+            reserved_product_ids=frozenset(id_ for id_ in wanted.edited_product_ids if self._was_reserved(id_)),
+        )
+
+    def _was_reserved(self, product_id: str) -> bool:
+        return any(line.product_id == product_id for held in self._reservations.values() for line in held.lines)
+
+    def _apply(self, effect: Effect) -> None:
+        match effect:
+            case Hold(reservation, claims):
+                self._reservations[reservation.id] = reservation
+                self._claims |= {(reservation.user_id, claim): reservation.id for claim in claims}
+                self._move(reservation, -1)
+            case Prolong(after) | Confirmation(after):
+                self._reservations[after.id] = after
+            case Release(after, claims):
+                self._reservations[after.id] = after
+                for claim in claims:
+                    del self._claims[after.user_id, claim]
+                self._move(after, +1)
+            case Adjust(adjustment):
+                self._adjustments[adjustment.product_id, adjustment.key] = adjustment
+                self._products[adjustment.product_id] = rules.adjusted(
+                    self._products[adjustment.product_id], adjustment.change, adjustment.at
+                )
+            case Rewrite(after):
+                stock = self._products[after.id]
+                self._products[after.id] = replace(after, stocked=stock.stocked, available=stock.available)
+            case _:
+                assert_never(effect)
+
+    def _move(self, reservation: Reservation, sign: int) -> None:
+        for line in reservation.lines:
+            product = self._products[line.product_id]
+            self._products[product.id] = replace(product, available=product.available + sign * line.quantity)
+
+    async def release_lapsed(self, now: int, most: int) -> Swept:
+        """See `ReservationStore`."""
+        due = sorted(
+            (held.expires_at, held.id)
+            for held in self._reservations.values()
+            if held.status is Status.PENDING and rules.has_lapsed(held.expires_at, now)
+        )
+        await self.flush([Expire(id_) for _, id_ in due[:most]], now)
+        return Swept(released=len(due[:most]), more=len(due) > most)
+
+    async def recover(self, now: int, most: int) -> int:
+        """See `ReservationStore`."""
+        del now, most
+        return 0
+
+    async def reservation(self, reservation_id: str) -> Reservation | None:
+        """See `ReservationStore`."""
+        return self._reservations.get(reservation_id)
+
+    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        own = [
+            held for held in self._reservations.values() if held.user_id == user_id and (not before or held.id < before)
+        ]
+        return sorted(own, key=lambda held: held.id, reverse=True)[:most]
+
+    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        every = await self.all_reservations(after, len(self._reservations))
+        return [held for held in every if any(line.product_id == product_id for line in held.lines)][:most]
+
+    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        return [self._reservations[id_] for id_ in sorted(self._reservations) if not after or id_ > after][:most]
+
+    async def audit(self) -> Audit:
+        """See `ReservationStore`."""
+        differences = []
+        for product in self._products.values():
+            live = rules.live_units(self._reservations.values(), product.id)
+            if product.available != product.stocked - live:
+                differences.append(Difference(product.id, product.stocked, product.available, live))
+        return Audit(len(self._products), len(self._reservations), differences)
+
+    async def add_products(self, products: Sequence[Product]) -> None:
+        """See `CatalogueStore`."""
+        _refuse_used_ids([product.id for product in products], self._products)
+        self._products |= {product.id: product for product in products}
+
+    async def product(self, product_id: str) -> Product | None:
+        """See `CatalogueStore`."""
+        return self._products.get(product_id)
+
+    async def products(self, product_ids: Sequence[str]) -> list[Product]:
+        """See `CatalogueStore`."""
+        return [self._products[id_] for id_ in product_ids if id_ in self._products]
+
+    async def list_products(self, after: str | None, most: int) -> list[Product]:
+        """See `CatalogueStore`."""
+        return [self._products[id_] for id_ in sorted(self._products) if not after or id_ > after][:most]
+
+    async def add_account(self, account: Account) -> bool:
+        """See `AccountStore`."""
+        if await self.account_by_email(account.email) is not None:
+            return False
+        _refuse_used_ids([account.id], self._accounts)
+        self._accounts[account.id] = account
+        return True
+
+    async def account_by_email(self, email: str) -> Account | None:
+        """See `AccountStore`."""
+        return next((account for account in self._accounts.values() if account.email == email), None)
+
+    async def account_by_id(self, account_id: str) -> Account | None:
+        """See `AccountStore`."""
+        return self._accounts.get(account_id)
+
+    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
+        """See `AccountStore`."""
+        account = self._accounts.get(account_id)
+        if account is None or account.password_hash != old:
+            return False
+        self._accounts[account_id] = replace(account, password_hash=new)
+        return True
+
+    async def set_role(self, account_id: str, role: Role) -> bool:
+        """See `AccountStore`."""
+        account = self._accounts.get(account_id)
+        if account is None:
+            return False
+        self._accounts[account_id] = replace(account, role=role)
+        return True
+
+    async def ping(self) -> None:
+        """See `Store`."""
+
+    async def close(self) -> None:
+        """See `Store`."""
+
+
+def _refuse_used_ids(new_ids: Sequence[str], used_ids: Container[str]) -> None:
+    if len(set(new_ids)) < len(new_ids) or any(id_ in used_ids for id_ in new_ids):
+        raise StoreDefectError("an id that should be new is in use")

@@ -1,0 +1,169 @@
+"""What a store must be able to do. The docstrings are the contract; tests/contract holds every store to it.
+
+Stores hold no rule: they load the facts that `rules.lookup` names, let `rules.plan` decide, and apply the effects.
+No driver's exception leaves a store: what goes wrong is one of the errors below.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from flashreserve.core.commands import Command
+from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.core.outcomes import Ruled
+
+
+class StoreUnavailableError(Exception):
+    """The database is away, full or locked, and nothing of the call was written."""
+
+
+class StoreOutcomeUnknownError(Exception):
+    """The connection was lost in the middle: the call may or may not have been written."""
+
+
+class StoreDefectError(Exception):
+    """The call is impossible, such as an id used twice: a fault of the calling code. Nothing of it was written."""
+
+
+class Flushed(msgspec.Struct, frozen=True):
+    """What a flush came to.
+
+    `outcomes` stand in the order of the commands. `products` are those that the flush loaded, as it left them:
+    the stock view learns from them.
+    """
+
+    outcomes: list[Ruled]
+    products: list[Product]
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """What one step of a sweep came to: holds `released`, and whether `more` were due than it could take."""
+
+    released: int
+    more: bool
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A product whose books don't balance.
+
+    Rule 1 wants `available = stocked - live - moving`; `live` are the units of PENDING and CONFIRMED
+    reservations, `moving` those of movements not yet finished.
+    """
+
+    product_id: str
+    stocked: int
+    available: int
+    live: int
+    moving: int = 0
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """Rule 1, checked for every product at one instant.
+
+    `complete` is false where no still picture of some product could be had.
+    """
+
+    products: int
+    reservations: int
+    differences: list[Difference]
+    complete: bool = True
+
+
+class ReservationStore(Protocol):
+    """Reservations and stock movements."""
+
+    async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        """Decide and write `commands` (at most `limits.FLUSH_MAX`) as of `now`, in one durable step.
+
+        When it returns, everything its outcomes promise survives a crash. Any exception other than
+        `StoreOutcomeUnknownError` means that nothing was written.
+        """
+        ...
+
+    async def release_lapsed(self, now: int, most: int) -> Swept:
+        """Release at most `most` holds that have lapsed at `now`, the longest lapsed first."""
+        ...
+
+    async def recover(self, now: int, most: int) -> int:
+        """Finish or undo at most `most` movements that a crashed process began; returns how many.
+
+        A store that writes in transactions has none.
+        """
+        ...
+
+    async def reservation(self, reservation_id: str) -> Reservation | None:
+        """The reservation as last written, or None."""
+        ...
+
+    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
+        """The customer's reservations, newest (highest id) first, those with ids below `before`."""
+        ...
+
+    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
+        """All reservations with a line of the product, lowest id first, those with ids above `after`."""
+        ...
+
+    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
+        """All reservations, lowest id first, those with ids above `after`."""
+        ...
+
+    async def audit(self) -> Audit:
+        """Check rule 1 for every product."""
+        ...
+
+
+class CatalogueStore(Protocol):
+    """Products. Their edits and restocking are commands of a flush, because the rules decide on them."""
+
+    async def add_products(self, products: Sequence[Product]) -> None:
+        """Insert new products, all or none."""
+        ...
+
+    async def product(self, product_id: str) -> Product | None:
+        """The product as last written, or None."""
+        ...
+
+    async def products(self, product_ids: Sequence[str]) -> list[Product]:
+        """Those of the products that exist, in no particular order, all read at one instant."""
+        ...
+
+    async def list_products(self, after: str | None, most: int) -> list[Product]:
+        """Products, oldest (lowest id) first, those with ids above `after`."""
+        ...
+
+
+class AccountStore(Protocol):
+    """Accounts."""
+
+    async def add_account(self, account: Account) -> bool:
+        """Insert the account; False, and nothing written, when its email is taken."""
+        ...
+
+    async def account_by_email(self, email: str) -> Account | None:
+        """The account with exactly this (normalised) email."""
+        ...
+
+    async def account_by_id(self, account_id: str) -> Account | None:
+        """The account, or None."""
+        ...
+
+    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
+        """Replace the hash if it is still `old`; whether it was."""
+        ...
+
+    async def set_role(self, account_id: str, role: Role) -> bool:
+        """Give the account a role; False when there is no such account."""
+        ...
+
+
+class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
+    """One database that keeps everything."""
+
+    async def ping(self) -> None:
+        """Return if the database answers; raise `StoreUnavailableError` if not."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what runs and let go of the database. Nothing may be asked of the store afterwards."""
+        ...

@@ -1,0 +1,233 @@
+"""Rows to facts, and effects to rows. Everything here runs inside a transaction that the store began."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import apsw
+import msgspec
+
+from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release
+from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
+
+_PRODUCT_COLUMNS: Final = """
+    p.id, p.name, p.price, p.currency, p.stocked, p.available, p.sale_starts_at, p.sale_ends_at, p.per_customer_limit,
+    p.hold_s, p.extensions_max, p.created_at, p.updated_at, p.rev"""
+_RESERVATION_COLUMNS: Final = """
+    r.id, r.user_id, r.status, r.lines, r.created_at, r.expires_at, r.hold_s, r.extensions_max, r.extensions,
+    r.confirmed_at, r.released_at, r.idem_key"""
+
+SELECT_PRODUCTS: Final = (
+    f"SELECT {_PRODUCT_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN products AS p ON p.id = wanted.value"  # noqa: S608
+)
+SELECT_PRODUCT_PAGE: Final = f"SELECT {_PRODUCT_COLUMNS} FROM products AS p WHERE p.id > ? ORDER BY p.id LIMIT ?"  # noqa: S608
+SELECT_RESERVATIONS: Final = (
+    f"SELECT {_RESERVATION_COLUMNS} FROM json_each(?) AS wanted"  # noqa: S608
+    " CROSS JOIN reservations AS r ON r.id = wanted.value"
+)
+SELECT_RESERVATION_PAGE: Final = (
+    f"SELECT {_RESERVATION_COLUMNS} FROM reservations AS r WHERE r.id > ? ORDER BY r.id LIMIT ?"  # noqa: S608
+)
+SELECT_PAGE_OF_USER: Final = (
+    f"SELECT {_RESERVATION_COLUMNS} FROM reservations AS r"  # noqa: S608
+    " WHERE r.user_id = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?"
+)
+SELECT_PAGE_OF_PRODUCT: Final = (
+    f"SELECT {_RESERVATION_COLUMNS} FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id"  # noqa: S608
+    " WHERE l.product_id = ? AND l.reservation_id > ? ORDER BY l.reservation_id LIMIT ?"
+)
+SELECT_DUE: Final = (
+    "SELECT id FROM reservations WHERE status = 'PENDING' AND expires_at <= ? ORDER BY expires_at, id LIMIT ?"
+)
+SELECT_BOOKS: Final = """
+    SELECT p.id, p.stocked, p.available, coalesce(sum(l.quantity), 0), (SELECT count(*) FROM reservations)
+    FROM products AS p
+    LEFT JOIN (lines AS l JOIN reservations AS r ON r.id = l.reservation_id AND r.status IN ('PENDING', 'CONFIRMED'))
+        ON l.product_id = p.id
+    GROUP BY p.id"""
+SELECT_CLAIMS: Final = """
+    SELECT c.user_id, c.claim, c.reservation_id
+    FROM json_each(?) AS wanted
+    CROSS JOIN claims AS c ON c.user_id = wanted.value ->> 0 AND c.claim = wanted.value ->> 1"""
+SELECT_ADJUSTMENTS: Final = """
+    SELECT a.product_id, a.key, a.change, a.by, a.at, a.stocked, a.available
+    FROM json_each(?) AS wanted
+    CROSS JOIN adjustments AS a ON a.product_id = wanted.value ->> 0 AND a.key = wanted.value ->> 1"""
+SELECT_RESERVED: Final = """
+    SELECT wanted.value FROM json_each(?) AS wanted
+    WHERE EXISTS (SELECT 1 FROM lines AS l WHERE l.product_id = wanted.value)"""
+SELECT_ACCOUNT_BY_EMAIL: Final = "SELECT id, email, role, password_hash, created_at FROM accounts WHERE email = ?"
+SELECT_ACCOUNT_BY_ID: Final = "SELECT id, email, role, password_hash, created_at FROM accounts WHERE id = ?"
+
+INSERT_PRODUCT: Final = "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPDATE_PRODUCT: Final = """
+    UPDATE products SET name = ?2, price = ?3, currency = ?4, stocked = ?5, available = ?6, sale_starts_at = ?7,
+        sale_ends_at = ?8, per_customer_limit = ?9, hold_s = ?10, extensions_max = ?11, updated_at = ?13, rev = ?14
+    WHERE id = ?1 AND created_at = ?12"""
+INSERT_RESERVATION: Final = "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_LINE: Final = "INSERT INTO lines VALUES (?, ?, ?)"
+INSERT_CLAIM: Final = "INSERT INTO claims VALUES (?, ?, ?)"
+DELETE_CLAIM: Final = "DELETE FROM claims WHERE user_id = ? AND claim = ?"
+INSERT_ADJUSTMENT: Final = "INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?)"
+PROLONG: Final = "UPDATE reservations SET expires_at = ?2, extensions = ?3 WHERE id = ?1"
+CONFIRM: Final = "UPDATE reservations SET status = 'CONFIRMED', confirmed_at = ?2 WHERE id = ?1"
+RELEASE: Final = "UPDATE reservations SET status = ?2, released_at = ?3 WHERE id = ?1"
+INSERT_ACCOUNT: Final = "INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT (email) DO NOTHING"
+UPDATE_PASSWORD_HASH: Final = "UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2"  # noqa: S105
+UPDATE_ROLE: Final = "UPDATE accounts SET role = ?2 WHERE id = ?1"
+
+_LINES = msgspec.json.Decoder(list[tuple[str, int, int, str]])
+_encode = msgspec.json.Encoder().encode
+
+
+def to_json(values: object) -> str:
+    """A list of values as the text that `json_each` takes apart."""
+    return _encode(values).decode()
+
+
+def product_from_row(row: Sequence[Any]) -> Product:
+    """A product from the columns of `SELECT_PRODUCTS`."""
+    return Product(*row)
+
+
+def reservation_from_row(row: Sequence[Any]) -> Reservation:
+    """A reservation from the columns of `SELECT_RESERVATIONS`."""
+    id_, user_id, status, lines, *rest = row
+    return Reservation(id_, user_id, Status(status), tuple(Line(*line) for line in _LINES.decode(lines)), *rest)
+
+
+def account_from_row(row: Sequence[Any]) -> Account:
+    """An account from the columns of `SELECT_ACCOUNT_BY_ID`."""
+    id_, email, role, password_hash, created_at = row
+    return Account(id_, email, Role(role), password_hash, created_at)
+
+
+def load(connection: apsw.Connection, wanted: Lookup) -> Facts:
+    """The facts that `rules.plan` needs: see `Lookup` for which those are."""
+    claims = _select_claims(connection, wanted.claims)
+    products = _select_products(connection, wanted.product_ids)
+    claims |= _select_claims(connection, _limit_claims(products, wanted.buyers))
+    reservations = _select_reservations(connection, wanted.reservation_ids | set(claims.values()))
+    if reservations:
+        lines = {(held.user_id, line.product_id): held.id for held in reservations.values() for line in held.lines}
+        products |= _select_products(connection, {product_id for _, product_id in lines} - products.keys())
+        theirs = _select_claims(connection, _limit_claims(products, lines))
+        claims |= {claim: holder for claim, holder in theirs.items() if holder in reservations}
+    return Facts(
+        products=products,
+        reservations=reservations,
+        claims=claims,
+        adjustments=_select_adjustments(connection, wanted.adjustments) if wanted.adjustments else {},
+        reserved_product_ids=_select_reserved(connection, wanted.edited_product_ids),
+    )
+
+
+def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
+    return {
+        (user_id, limit_claim(product_id, unit))
+        for user_id, product_id in buyers
+        if product_id in products
+        for unit in range(products[product_id].per_customer_limit or 0)
+    }
+
+
+def _select_products(connection: apsw.Connection, ids: set[str]) -> dict[str, Product]:
+    if not ids:
+        return {}
+    return {row[0]: Product(*row) for row in connection.execute(SELECT_PRODUCTS, (to_json(list(ids)),))}
+
+
+def _select_reservations(connection: apsw.Connection, ids: set[str]) -> dict[str, Reservation]:
+    if not ids:
+        return {}
+    rows = connection.execute(SELECT_RESERVATIONS, (to_json(list(ids)),))
+    return {row[0]: reservation_from_row(row) for row in rows}
+
+
+def _select_claims(connection: apsw.Connection, claims: set[Claim]) -> dict[Claim, str]:
+    if not claims:
+        return {}
+    rows = connection.execute(SELECT_CLAIMS, (to_json(list(claims)),))
+    return {(user_id, claim): holder for user_id, claim, holder in rows}
+
+
+def _select_adjustments(connection: apsw.Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], Adjustment]:
+    rows = connection.execute(SELECT_ADJUSTMENTS, (to_json(list(keys)),))
+    return {(row[0], row[1]): Adjustment(*row) for row in rows}
+
+
+def _select_reserved(connection: apsw.Connection, ids: set[str]) -> frozenset[str]:
+    if not ids:
+        return frozenset()
+    return frozenset(row[0] for row in connection.execute(SELECT_RESERVED, (to_json(list(ids)),)))
+
+
+def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts, after: dict[str, Product]) -> None:
+    """Write the effects in their order, then the products as they came out.
+
+    Edits and stock movements are both in the products, so `Rewrite` has nothing left to write.
+    """
+    for kind, run in groupby(effects, type):
+        write = _WRITES.get(kind)
+        if write is not None:
+            write(connection, list(run))
+    changed = [product for id_, product in after.items() if product is not before.products[id_]]
+    if changed:
+        connection.executemany(UPDATE_PRODUCT, map(msgspec.structs.astuple, changed))
+
+
+def _write_holds(connection: apsw.Connection, holds: list[Hold]) -> None:
+    connection.executemany(INSERT_RESERVATION, [_row(hold.reservation) for hold in holds])
+    connection.executemany(
+        INSERT_LINE,
+        [(line.product_id, hold.reservation.id, line.quantity) for hold in holds for line in hold.reservation.lines],
+    )
+    claims = [(hold.reservation.user_id, claim, hold.reservation.id) for hold in holds for claim in hold.claims]
+    if claims:
+        connection.executemany(INSERT_CLAIM, claims)
+
+
+def _row(held: Reservation) -> tuple[Any, ...]:
+    return (
+        held.id,
+        held.user_id,
+        held.status.value,
+        to_json([(line.product_id, line.quantity, line.unit_price, line.currency) for line in held.lines]),
+        held.created_at,
+        held.expires_at,
+        held.hold_s,
+        held.extensions_max,
+        held.extensions,
+        held.confirmed_at,
+        held.released_at,
+        held.key,
+    )
+
+
+def _write_extensions(connection: apsw.Connection, effects: list[Prolong]) -> None:
+    connection.executemany(PROLONG, [(e.after.id, e.after.expires_at, e.after.extensions) for e in effects])
+
+
+def _write_confirmations(connection: apsw.Connection, effects: list[Confirmation]) -> None:
+    connection.executemany(CONFIRM, [(e.after.id, e.after.confirmed_at) for e in effects])
+
+
+def _write_releases(connection: apsw.Connection, effects: list[Release]) -> None:
+    connection.executemany(RELEASE, [(e.after.id, e.after.status.value, e.after.released_at) for e in effects])
+    claims = [(e.after.user_id, claim) for e in effects for claim in e.claims]
+    if claims:
+        connection.executemany(DELETE_CLAIM, claims)
+
+
+def _write_adjustments(connection: apsw.Connection, effects: list[Adjust]) -> None:
+    connection.executemany(INSERT_ADJUSTMENT, [msgspec.structs.astuple(e.adjustment) for e in effects])
+
+
+_WRITES: dict[type[Effect], Any] = {
+    Hold: _write_holds,
+    Prolong: _write_extensions,
+    Confirmation: _write_confirmations,
+    Release: _write_releases,
+    Adjust: _write_adjustments,
+}

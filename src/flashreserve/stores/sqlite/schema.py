@@ -1,0 +1,131 @@
+"""The tables, and how an older file becomes a newer one."""
+
+from typing import Final
+
+import apsw
+
+from flashreserve.stores.port import StoreUnavailableError
+from flashreserve.stores.sqlite.connection import use_wal
+
+APPLICATION_ID: Final = 0x464C5253
+"""`FLRS`: says in the file's header whose database it is."""
+
+_VERSION_1: Final = """
+CREATE TABLE products (
+    id                  TEXT PRIMARY KEY,
+    name                TEXT NOT NULL,
+    price               INTEGER NOT NULL CHECK (price >= 0),
+    currency            TEXT NOT NULL,
+    stocked             INTEGER NOT NULL,
+    available           INTEGER NOT NULL CHECK (available BETWEEN 0 AND stocked),
+    sale_starts_at      INTEGER,
+    sale_ends_at        INTEGER,
+    per_customer_limit  INTEGER,
+    hold_s              INTEGER NOT NULL,
+    extensions_max      INTEGER NOT NULL,
+    created_at          INTEGER NOT NULL,
+    updated_at          INTEGER NOT NULL,
+    rev                 INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reservations (
+    id              TEXT PRIMARY KEY,
+    user_id         TEXT NOT NULL,
+    status          TEXT NOT NULL CHECK (status IN ('PENDING', 'CONFIRMED', 'EXPIRED', 'CANCELLED')),
+    lines           TEXT NOT NULL,  -- JSON: [[product id, quantity, unit price, currency], ...]
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    hold_s          INTEGER NOT NULL,
+    extensions_max  INTEGER NOT NULL,
+    extensions      INTEGER NOT NULL CHECK (extensions <= extensions_max),
+    confirmed_at    INTEGER,
+    released_at     INTEGER,
+    idem_key        TEXT
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reservations_of_user ON reservations (user_id, id);
+CREATE INDEX reservations_due ON reservations (expires_at) WHERE status = 'PENDING';
+
+-- Which products a reservation is of. Written with it and never changed: prices and the rest are in its `lines`.
+CREATE TABLE lines (
+    product_id      TEXT NOT NULL REFERENCES products,
+    reservation_id  TEXT NOT NULL,
+    quantity        INTEGER NOT NULL CHECK (quantity > 0),
+    PRIMARY KEY (product_id, reservation_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE claims (
+    user_id         TEXT NOT NULL,
+    claim           TEXT NOT NULL,
+    reservation_id  TEXT NOT NULL,
+    PRIMARY KEY (user_id, claim)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE adjustments (
+    product_id  TEXT NOT NULL REFERENCES products,
+    key         TEXT NOT NULL,
+    change      INTEGER NOT NULL,
+    by          TEXT NOT NULL,
+    at          INTEGER NOT NULL,
+    stocked     INTEGER NOT NULL,
+    available   INTEGER NOT NULL,
+    PRIMARY KEY (product_id, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    id             TEXT PRIMARY KEY,
+    email          TEXT NOT NULL UNIQUE,
+    role           TEXT NOT NULL CHECK (role IN ('customer', 'admin')),
+    password_hash  TEXT NOT NULL,
+    created_at     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_VERSION_1,)
+"""Script n makes version n + 1. A released script never changes; a new version is a new script."""
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Bring the file to the newest version; several processes may do so at once.
+
+    Raises:
+        StoreUnavailableError: the file is another application's, or of a newer version than this program knows.
+    """
+    version = _check(connection)
+    use_wal(connection)
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for script in MIGRATIONS[_check(connection) :]:
+            connection.execute(script)
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", len(MIGRATIONS))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def check(connection: apsw.Connection) -> None:
+    """Refuse a file that `migrate` would change, for those who may only read.
+
+    Raises:
+        StoreUnavailableError: not a FlashReserve database of this version.
+    """
+    if _check(connection) != len(MIGRATIONS):
+        raise StoreUnavailableError(
+            "the database is of an older version: start `flashreserve serve` once to bring it up"
+        )
+
+
+def _check(connection: apsw.Connection) -> int:
+    with connection:  # One look: another process may be migrating.
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+        version = int(connection.pragma("user_version"))
+        owner = int(connection.pragma("application_id"))
+    if ((owner, version) != (0, 0) and owner != APPLICATION_ID) or (owner == 0 and tables):
+        raise StoreUnavailableError("the file is a database of another application")
+    if version > len(MIGRATIONS):
+        raise StoreUnavailableError(f"the database has version {version}, this program knows up to {len(MIGRATIONS)}")
+    return version

@@ -1,0 +1,232 @@
+"""The store on one SQLite file: one writer connection a process, reads on a connection of their own."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+import msgspec
+
+from flashreserve.core import rules
+from flashreserve.core.commands import Command, Expire
+from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.stores.port import Audit, Difference, Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept
+from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
+from flashreserve.stores.sqlite.schema import check, migrate
+from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
+
+T = TypeVar("T")
+_LAST_ID: Final = "~"
+"""Sorts after every id."""
+
+
+def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -> "SqliteStore":
+    """Open the file with a writer thread and a reader thread, and bring its tables up to date.
+
+    With `create` false, a file that isn't there stays that way. A write waits about `busy_wait_s` seconds at most for
+    other processes' writes.
+
+    Raises:
+        StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version.
+    """
+    writer = connect(path, "create" if create else "write", busy_wait_s)
+    try:
+        with store_errors(str(path)):
+            migrate(writer)
+        reader = connect(path, "read", busy_wait_s)
+    except BaseException:
+        writer.close()
+        raise
+    return SqliteStore(ThreadWriter(writer, "sqlite-writer"), ThreadWriter(reader, "sqlite-reader"))
+
+
+def open_sqlite_to_read(path: Path) -> "SqliteStore":
+    """Open the file for reading only: nothing is created, migrated or written.
+
+    Raises:
+        StoreUnavailableError: as for `open_sqlite`, or the file has to be brought up to date first.
+    """
+    connection = connect(path, "read")
+    try:
+        with store_errors(str(path)):
+            check(connection)
+    except BaseException:
+        connection.close()
+        raise
+    reader = ThreadWriter(connection, "sqlite-reader")
+    return SqliteStore(reader, reader)
+
+
+class SqliteStore:
+    """See `flashreserve.stores.port` for what each method promises."""
+
+    def __init__(self, writer: Writer, reader: Writer) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        """See `ReservationStore`."""
+        return await self._write(lambda connection: _flush(connection, commands, now))
+
+    async def release_lapsed(self, now: int, most: int) -> Swept:
+        """See `ReservationStore`."""
+
+        def sweep(connection: apsw.Connection) -> Swept:
+            due = [Expire(id_) for (id_,) in connection.execute(rows.SELECT_DUE, (now, most + 1))]
+            _flush(connection, due[:most], now)
+            return Swept(released=len(due[:most]), more=len(due) > most)
+
+        return await self._write(sweep)
+
+    async def recover(self, now: int, most: int) -> int:
+        """See `ReservationStore`."""
+        del now, most
+        return 0
+
+    async def reservation(self, reservation_id: str) -> Reservation | None:
+        """See `ReservationStore`."""
+        found = await self._read_reservations(rows.SELECT_RESERVATIONS, rows.to_json([reservation_id]))
+        return found[0] if found else None
+
+    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        return await self._read_reservations(rows.SELECT_PAGE_OF_USER, user_id, before or _LAST_ID, most)
+
+    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        return await self._read_reservations(rows.SELECT_PAGE_OF_PRODUCT, product_id, after or "", most)
+
+    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        return await self._read_reservations(rows.SELECT_RESERVATION_PAGE, after or "", most)
+
+    async def audit(self) -> Audit:
+        """See `ReservationStore`."""
+
+        def sum_up(connection: apsw.Connection) -> Audit:
+            found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
+            books = [Difference(*figures) for *figures, _ in found]
+            wrong = [book for book in books if book.available != book.stocked - book.live]
+            return Audit(len(books), found[0][-1] if found else 0, wrong)
+
+        return await self._read(sum_up)
+
+    async def add_products(self, products: Sequence[Product]) -> None:
+        """See `CatalogueStore`."""
+        values = [msgspec.structs.astuple(product) for product in products]
+        await self._write(lambda connection: _execute_all(connection, rows.INSERT_PRODUCT, values))
+
+    async def product(self, product_id: str) -> Product | None:
+        """See `CatalogueStore`."""
+        found = await self.products([product_id])
+        return found[0] if found else None
+
+    async def products(self, product_ids: Sequence[str]) -> list[Product]:
+        """See `CatalogueStore`."""
+        return await self._read_products(rows.SELECT_PRODUCTS, rows.to_json(product_ids))
+
+    async def list_products(self, after: str | None, most: int) -> list[Product]:
+        """See `CatalogueStore`."""
+        return await self._read_products(rows.SELECT_PRODUCT_PAGE, after or "", most)
+
+    async def add_account(self, account: Account) -> bool:
+        """See `AccountStore`."""
+        return await self._change_one(rows.INSERT_ACCOUNT, *msgspec.structs.astuple(account))
+
+    async def account_by_email(self, email: str) -> Account | None:
+        """See `AccountStore`."""
+        return await self._read_account(rows.SELECT_ACCOUNT_BY_EMAIL, email)
+
+    async def account_by_id(self, account_id: str) -> Account | None:
+        """See `AccountStore`."""
+        return await self._read_account(rows.SELECT_ACCOUNT_BY_ID, account_id)
+
+    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
+        """See `AccountStore`."""
+        return await self._change_one(rows.UPDATE_PASSWORD_HASH, account_id, old, new)
+
+    async def set_role(self, account_id: str, role: Role) -> bool:
+        """See `AccountStore`."""
+        return await self._change_one(rows.UPDATE_ROLE, account_id, role)
+
+    async def ping(self) -> None:
+        """See `Store`."""
+        await self._read(lambda connection: connection.execute("SELECT 1 FROM products LIMIT 1").get)
+
+    async def close(self) -> None:
+        """See `Store`."""
+        await self._reader.close()
+        if self._writer is not self._reader:
+            await self._writer.close()
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await self._writer.run(lambda connection: _in_transaction(connection, work))
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await self._reader.run(store_errors("reading")(work))
+
+    async def _read_reservations(self, sql: str, *values: str | int) -> list[Reservation]:
+        return await self._read(
+            lambda connection: [rows.reservation_from_row(row) for row in connection.execute(sql, values)]
+        )
+
+    async def _read_products(self, sql: str, *values: str | int) -> list[Product]:
+        return await self._read(
+            lambda connection: [rows.product_from_row(row) for row in connection.execute(sql, values)]
+        )
+
+    async def _read_account(self, sql: str, value: str) -> Account | None:
+        def read(connection: apsw.Connection) -> Account | None:
+            row = connection.execute(sql, (value,)).fetchone()
+            return None if row is None else rows.account_from_row(row)
+
+        return await self._read(read)
+
+    async def _change_one(self, sql: str, *values: str | int) -> bool:
+        def change(connection: apsw.Connection) -> bool:
+            connection.execute(sql, [str(value) if isinstance(value, Role) else value for value in values])
+            return connection.changes() == 1
+
+        return await self._write(change)
+
+
+def _flush(connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
+    facts = rows.load(connection, rules.lookup(commands))
+    plan = rules.plan(facts, commands, now)
+    rows.apply(connection, plan.effects, facts, plan.products)
+    return Flushed(plan.outcomes, list(plan.products.values()))
+
+
+def _execute_all(connection: apsw.Connection, sql: str, values: Sequence[Sequence[str | int | None]]) -> None:
+    connection.executemany(sql, values)
+
+
+def _in_transaction(connection: apsw.Connection, work: Callable[[apsw.Connection], T]) -> T:
+    """Run `work` in one transaction. What fails before the commit has written nothing.
+
+    A commit that fails otherwise than by waiting in vain, or for want of room, may have reached the disk: only a later
+    look can tell.
+    """
+    with store_errors("writing"):
+        connection.execute("BEGIN IMMEDIATE")
+    try:
+        with store_errors("writing"):
+            result = work(connection)
+    except BaseException:
+        _roll_back(connection)
+        raise
+    try:
+        connection.execute("COMMIT")
+    except (apsw.BusyError, apsw.FullError) as error:  # The log has no commit record.
+        _roll_back(connection)
+        raise StoreUnavailableError(f"commit: {error}") from error
+    except apsw.Error as error:
+        _roll_back(connection)
+        raise StoreOutcomeUnknownError(f"commit: {error}") from error
+    return result
+
+
+def _roll_back(connection: apsw.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,106 @@
+"""Where a connection's work runs: on a thread of its own, or right here (the simulation)."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import apsw
+
+from flashreserve.stores.port import StoreUnavailableError
+
+T = TypeVar("T")
+Work = Callable[[apsw.Connection], T]
+
+
+class Writer(Protocol):
+    """One connection, on which one piece of work runs at a time, in order of arrival."""
+
+    async def run(self, work: Work[T]) -> T:
+        """Run `work` to its end, even when the caller goes away; its result, or what it raised.
+
+        Raises:
+            StoreUnavailableError: the connection is closed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Wait for what was handed over, then close the connection."""
+        ...
+
+
+class InlineWriter:
+    """Runs work at once on the caller's thread."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    async def run(self, work: Work[T]) -> T:
+        """See `Writer`."""
+        return work(self._connection)
+
+    async def close(self) -> None:
+        """See `Writer`."""
+        self._connection.close()
+
+
+class ThreadWriter:
+    """Runs work on a thread of its own, so that the event loop goes on while the disk syncs.
+
+    The queue is as long as its callers let it be: the combiner hands over one flush at a time, everything else
+    awaits its answer before it asks again.
+    """
+
+    def __init__(self, connection: apsw.Connection, name: str) -> None:
+        self._connection = connection
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Work[T]) -> T:
+        """See `Writer`."""
+        if self._closed:
+            raise StoreUnavailableError("the database is closed")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def call() -> None:
+            try:
+                result = work(self._connection)
+            except BaseException as error:  # noqa: BLE001 - the caller gets it, whatever it is
+                _post(loop, _fail, future, error)
+            else:
+                _post(loop, _finish, future, result)
+
+        self._queue.put(call)
+        return await future
+
+    async def close(self) -> None:
+        """See `Writer`."""
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        while (call := self._queue.get()) is not None:
+            call()
+        self._connection.close()
+
+
+def _post(loop: asyncio.AbstractEventLoop, *call: object) -> None:
+    try:
+        loop.call_soon_threadsafe(*call)  # type: ignore[arg-type]
+    except RuntimeError:
+        return  # The loop was closed meanwhile: nobody waits for the answer any more.
+
+
+def _finish(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: "asyncio.Future[T]", error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,17 @@
+"""A clock that moves only when a test moves it."""
+
+START_MS = 1_795_000_000_000
+
+
+class MovingClock:
+    def __init__(self) -> None:
+        self._elapsed_ms = 0
+
+    def now_ms(self) -> int:
+        return START_MS + self._elapsed_ms
+
+    def monotonic(self) -> float:
+        return 1000.0 + self._elapsed_ms / 1000
+
+    def advance(self, seconds: float) -> None:
+        self._elapsed_ms += round(seconds * 1000)

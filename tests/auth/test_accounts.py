@@ -1,0 +1,371 @@
+import asyncio
+
+import msgspec
+import pytest
+from argon2 import PasswordHasher
+from tests.auth.moving_clock import MovingClock
+
+from flashreserve.auth.devices import DeviceTokens
+from flashreserve.auth.keys import KeyRing
+from flashreserve.auth.outcomes import (
+    AccountNotFound,
+    Busy,
+    EmailTaken,
+    InvalidField,
+    LoggedIn,
+    Promoted,
+    Registered,
+    TooManyTries,
+    WrongCredentials,
+)
+from flashreserve.auth.passwords import Argon2Cost, Passwords, PasswordsBusy
+from flashreserve.auth.throttle import MemoryThrottle, Rate, TryRates
+from flashreserve.auth.tokens import Identity, Tokens
+from flashreserve.clock import SystemIds
+from flashreserve.core.model import Account, Role
+from flashreserve.service.accounts import AccountService
+
+EMAIL = "ada@example.com"
+PASSWORD = "correct horse"
+HOME = "198.51.100.1"
+STRANGER = "203.0.113.66"
+
+
+class DictStore:
+    """Accounts in a dict, by the contract of `AccountStore`."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Account] = {}
+
+    async def add_account(self, account: Account) -> bool:
+        if await self.account_by_email(account.email) is not None:
+            return False
+        self.by_id[account.id] = account
+        return True
+
+    async def account_by_email(self, email: str) -> Account | None:
+        return next((account for account in self.by_id.values() if account.email == email), None)
+
+    async def account_by_id(self, account_id: str) -> Account | None:
+        return self.by_id.get(account_id)
+
+    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
+        account = self.by_id.get(account_id)
+        if account is None or account.password_hash != old:
+            return False
+        self.by_id[account_id] = msgspec.structs.replace(account, password_hash=new)
+        return True
+
+    async def set_role(self, account_id: str, role: Role) -> bool:
+        if account_id not in self.by_id:
+            return False
+        self.by_id[account_id] = msgspec.structs.replace(self.by_id[account_id], role=role)
+        return True
+
+
+class Shop:
+    """An account service with all of its parts at hand."""
+
+    def __init__(self, clock: MovingClock, keys: KeyRing, passwords: Passwords) -> None:
+        self.clock = clock
+        self.store = DictStore()
+        self.tokens = Tokens(keys, ttl_s=3600)
+        self.throttle = MemoryThrottle(clock)
+        self.devices = DeviceTokens(keys)
+        self.accounts = self.service(passwords)
+
+    def service(self, passwords: Passwords, rates: TryRates | None = None) -> AccountService:
+        return AccountService(
+            store=self.store,
+            passwords=passwords,
+            tokens=self.tokens,
+            devices=self.devices,
+            throttle=self.throttle,
+            rates=rates or TryRates(),
+            clock=self.clock,
+            ids=SystemIds(),
+        )
+
+    async def registered(self, email: str = EMAIL) -> Account:
+        outcome = await self.accounts.register(email, PASSWORD, HOME)
+        assert isinstance(outcome, Registered)
+        return outcome.account
+
+    async def logged_in(self, device_token: str | None = None, email: str = EMAIL) -> LoggedIn:
+        outcome = await self.accounts.login(email, PASSWORD, HOME, device_token)
+        assert isinstance(outcome, LoggedIn)
+        return outcome
+
+    async def guess(self, times: int, *, address: str = STRANGER, device_token: str | None = None) -> list[object]:
+        return [await self.accounts.login(EMAIL, "wrong horse", address, device_token) for _ in range(times)]
+
+
+@pytest.fixture
+def shop(clock: MovingClock, keys: KeyRing, passwords: Passwords) -> Shop:
+    return Shop(clock, keys, passwords)
+
+
+@pytest.fixture
+def hash_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One entry for each time that argon2 verifies."""
+    work: list[str] = []
+    verify = PasswordHasher.verify
+
+    def spy(self: PasswordHasher, hash: str, password: str) -> bool:  # noqa: A002
+        work.append(hash.rsplit("$", 2)[0])
+        return verify(self, hash, password)
+
+    monkeypatch.setattr(PasswordHasher, "verify", spy)
+    return work
+
+
+async def test_a_customer_registers_logs_in_and_is_who_the_token_says(shop: Shop) -> None:
+    account = await shop.registered(" Ada@Example.com ")
+    assert (account.email, account.role, account.created_at) == (EMAIL, Role.CUSTOMER, shop.clock.now_ms())
+    assert PASSWORD not in account.password_hash
+    logged_in = await shop.logged_in(email="ADA@example.com")
+    assert shop.tokens.verify(logged_in.token, shop.clock.now_ms()) == Identity(
+        account.id, Role.CUSTOMER, logged_in.expires_at
+    )
+    assert logged_in.account == account
+    assert await shop.accounts.me(account.id) == account
+    assert await shop.accounts.me("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000") == AccountNotFound()
+
+
+async def test_of_two_registrations_at_once_one_wins(shop: Shop) -> None:
+    outcomes = await asyncio.gather(*(shop.accounts.register(EMAIL, PASSWORD, HOME) for _ in range(20)))
+    assert sum(isinstance(outcome, Registered) for outcome in outcomes) == 1
+    assert outcomes.count(EmailTaken()) == 19
+    assert len(shop.store.by_id) == 1
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "field"),
+    [("ada", PASSWORD, "email"), (EMAIL, "short", "password"), (EMAIL, "p" * 1_000_000, "password")],
+)
+async def test_bad_input_names_its_field_and_changes_nothing(shop: Shop, email: str, password: str, field: str) -> None:
+    for outcome in (
+        await shop.accounts.register(email, password, HOME),
+        await shop.accounts.create_admin(email, password),
+    ):
+        assert isinstance(outcome, InvalidField)
+        assert outcome.field == field
+    assert shop.store.by_id == {}
+    assert len(shop.throttle._full_at) == 0
+
+
+async def test_bad_input_to_login_is_refused_before_any_work(shop: Shop, hash_work: list[str]) -> None:
+    assert isinstance(await shop.accounts.login("ada", PASSWORD, HOME, None), InvalidField)
+    assert isinstance(await shop.accounts.login(EMAIL, "p" * 1_000_000, HOME, None), InvalidField)
+    assert hash_work == []
+    assert await shop.accounts.login(EMAIL, "", HOME, None) == WrongCredentials()
+
+
+async def test_unknown_email_and_wrong_password_get_the_same_answer_for_the_same_work(
+    shop: Shop, hash_work: list[str]
+) -> None:
+    await shop.registered()
+    wrong = await shop.accounts.login(EMAIL, "wrong horse", HOME, None)
+    unknown = await shop.accounts.login("eve@example.com", "wrong horse", HOME, None)
+    assert wrong == unknown == WrongCredentials()
+    assert len(hash_work) == 2
+    assert hash_work[0] == hash_work[1]
+
+
+async def test_unknown_emails_are_throttled_as_known_ones_are(shop: Shop) -> None:
+    await shop.registered()
+    answers = {}
+    for email in (EMAIL, "eve@example.com"):
+        answers[email] = [await shop.accounts.login(email, "wrong horse", STRANGER, None) for _ in range(15)]
+    assert answers[EMAIL] == answers["eve@example.com"]
+    assert answers[EMAIL][9:11] == [WrongCredentials(), TooManyTries(60)]
+
+
+async def test_of_1000_parallel_guesses_the_burst_is_looked_at(shop: Shop, hash_work: list[str]) -> None:
+    await shop.registered()
+    outcomes = await asyncio.gather(
+        *(shop.accounts.login(EMAIL, f"guess {n}", f"192.0.{n // 250}.{n % 250}", None) for n in range(1_000))
+    )
+    assert outcomes.count(WrongCredentials()) == 10
+    assert outcomes.count(TooManyTries(60)) == 990
+    assert len(hash_work) == 10
+
+
+async def test_a_right_password_past_the_burst_is_not_looked_at(shop: Shop, hash_work: list[str]) -> None:
+    await shop.registered()
+    await shop.guess(10)
+    hash_work.clear()
+    assert await shop.accounts.login(EMAIL, PASSWORD, STRANGER, None) == TooManyTries(60)
+    assert hash_work == []
+    shop.clock.advance(60)
+    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, STRANGER, None), LoggedIn)
+
+
+async def test_strangers_guesses_don_t_lock_the_owner_s_device_out(shop: Shop) -> None:
+    await shop.registered()
+    device_token = (await shop.logged_in()).device_token
+    await shop.guess(100)
+    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, HOME, None), TooManyTries)
+    for _ in range(50):
+        device_token = (await shop.logged_in(device_token)).device_token
+
+
+async def test_a_stranger_behind_the_owner_s_address_doesn_t_lock_the_device_out(shop: Shop) -> None:
+    await shop.registered()
+    device_token = (await shop.logged_in()).device_token
+    for number in range(60):
+        await shop.accounts.login(f"user{number}@example.com", "wrong horse", HOME, None)
+    assert isinstance(await shop.accounts.login("eve@example.com", PASSWORD, HOME, None), TooManyTries)
+    await shop.logged_in(device_token)
+
+
+async def test_guesses_from_a_device_are_throttled_by_a_bucket_of_its_own(shop: Shop, hash_work: list[str]) -> None:
+    await shop.registered()
+    device_token = (await shop.logged_in()).device_token
+    # Renewing it doesn't renew its tries.
+    await shop.guess(5, device_token=device_token)
+    device_token = (await shop.logged_in(device_token)).device_token
+    hash_work.clear()
+    outcomes = await shop.guess(20, device_token=device_token)
+    assert outcomes.count(WrongCredentials()) == 5
+    assert outcomes[-1] == TooManyTries(60)
+    assert len(hash_work) == 5
+    # And the strangers' bucket is untouched.
+    assert (await shop.guess(20)).count(WrongCredentials()) == 10
+
+
+async def test_another_account_s_device_token_is_a_stranger_s(shop: Shop) -> None:
+    await shop.registered()
+    await shop.registered("eve@example.com")
+    eves = (await shop.logged_in(email="eve@example.com")).device_token
+    forged = eves[:-4] + "AAAA"
+    ended = (await shop.logged_in()).token
+    for device_token in (eves, forged, ended, "", "x" * 1_000_000):
+        await shop.guess(2, device_token=device_token)
+    assert isinstance((await shop.guess(1))[0], TooManyTries)
+
+
+async def test_one_address_guessing_at_many_accounts_is_throttled(shop: Shop, hash_work: list[str]) -> None:
+    outcomes = [
+        await shop.accounts.login(f"user{number}@example.com", "wrong horse", STRANGER, None) for number in range(60)
+    ]
+    assert outcomes.count(WrongCredentials()) == len(hash_work) == 50
+    assert outcomes[-1] == TooManyTries(6)
+
+
+async def test_an_ipv6_customer_is_one_address_for_the_whole_64(shop: Shop) -> None:
+    outcomes = [
+        await shop.accounts.login(f"user{n}@example.com", "wrong horse", f"2001:db8:1:2::{n:x}", None)
+        for n in range(60)
+    ]
+    assert outcomes.count(WrongCredentials()) == 50
+
+
+async def test_right_passwords_are_never_throttled(shop: Shop) -> None:
+    await shop.registered()
+    for _ in range(60):
+        await shop.logged_in()
+    assert all(key.startswith("register ") for key in shop.throttle._full_at)
+
+
+async def test_without_an_address_the_account_is_throttled_all_the_same(shop: Shop) -> None:
+    await shop.registered()
+    outcomes = [await shop.accounts.login(EMAIL, "wrong horse", None, None) for _ in range(15)]
+    assert outcomes.count(WrongCredentials()) == 10
+
+
+async def test_registrations_are_throttled_by_address(shop: Shop, passwords: Passwords) -> None:
+    accounts = shop.service(passwords, TryRates(register_address=Rate(burst=2, every_ms=5_000)))
+    outcomes = [await accounts.register(f"user{number}@example.com", PASSWORD, STRANGER) for number in range(4)]
+    assert [type(outcome) for outcome in outcomes] == [Registered, Registered, TooManyTries, TooManyTries]
+    assert outcomes[-1] == TooManyTries(5)
+    assert isinstance(await accounts.register(EMAIL, PASSWORD, HOME), Registered)
+    assert len(shop.store.by_id) == 3
+
+
+async def test_busy_takes_no_try_and_changes_nothing(
+    shop: Shop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.registered()
+    before = dict(shop.throttle._full_at)
+
+    async def busy(*_: object) -> PasswordsBusy:
+        return PasswordsBusy()
+
+    monkeypatch.setattr(passwords, "verify", busy)
+    monkeypatch.setattr(passwords, "hash", busy)
+    for _ in range(200):
+        assert await shop.accounts.login(EMAIL, PASSWORD, HOME, None) == Busy()
+        assert await shop.accounts.register("eve@example.com", PASSWORD, HOME) == Busy()
+    assert await shop.accounts.create_admin("root@example.com", PASSWORD) == Busy()
+    assert shop.throttle._full_at == before
+    assert len(shop.store.by_id) == 1
+
+
+async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: Shop) -> None:
+    account = await shop.registered()
+    stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=2))
+    accounts = shop.service(stronger)
+    assert await accounts.login(EMAIL, "wrong horse", HOME, None) == WrongCredentials()
+    assert shop.store.by_id[account.id].password_hash == account.password_hash
+    assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, None), LoggedIn)
+    rehashed = shop.store.by_id[account.id].password_hash
+    assert "m=16,t=2," in rehashed
+    assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, None), LoggedIn)
+    assert shop.store.by_id[account.id].password_hash == rehashed
+    stronger.close()
+
+
+async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await shop.registered()
+    stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=1))
+    verify = stronger.verify
+
+    async def verify_while_it_changes(stored_hash: str | None, password: str) -> object:
+        verification = await verify(stored_hash, password)
+        await shop.store.replace_password_hash(account.id, account.password_hash, "changed")
+        return verification
+
+    monkeypatch.setattr(stronger, "verify", verify_while_it_changes)
+    assert isinstance(await shop.service(stronger).login(EMAIL, PASSWORD, HOME, None), LoggedIn)
+    assert shop.store.by_id[account.id].password_hash == "changed"
+    stronger.close()
+
+
+async def test_an_admin_is_made_by_the_command_line_and_its_token_says_so(shop: Shop) -> None:
+    outcome = await shop.accounts.create_admin(EMAIL, PASSWORD)
+    assert isinstance(outcome, Registered)
+    assert outcome.account.role is Role.ADMIN
+    assert await shop.accounts.is_admin(outcome.account.id)
+    identity = shop.tokens.verify((await shop.logged_in()).token, shop.clock.now_ms())
+    assert isinstance(identity, Identity)
+    assert identity.role is Role.ADMIN
+    assert await shop.accounts.create_admin(EMAIL, PASSWORD) == EmailTaken()
+
+
+async def test_a_promotion_and_a_demotion_hold_at_once(shop: Shop) -> None:
+    account = await shop.registered()
+    assert not await shop.accounts.is_admin(account.id)
+    for _ in range(2):
+        promoted = await shop.accounts.promote("ADA@example.com")
+        assert promoted == Promoted(msgspec.structs.replace(account, role=Role.ADMIN))
+        assert await shop.accounts.is_admin(account.id)
+    await shop.store.set_role(account.id, Role.CUSTOMER)
+    assert not await shop.accounts.is_admin(account.id)
+
+
+async def test_nobody_is_no_admin_and_can_t_be_promoted(shop: Shop) -> None:
+    assert not await shop.accounts.is_admin("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000")
+    assert await shop.accounts.promote(EMAIL) == AccountNotFound()
+    assert isinstance(await shop.accounts.promote("ada"), InvalidField)
+
+
+async def test_a_printed_outcome_shows_no_token_and_no_hash(shop: Shop) -> None:
+    registered = await shop.accounts.register(EMAIL, PASSWORD, HOME)
+    logged_in = await shop.logged_in()
+    promoted = await shop.accounts.promote(EMAIL)
+    printed = f"{registered!r} {registered} {logged_in!r} {logged_in} {promoted!r}"
+    for secret in (logged_in.token, logged_in.device_token, logged_in.account.password_hash):
+        assert secret not in printed

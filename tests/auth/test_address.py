@@ -1,0 +1,102 @@
+from ipaddress import ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flashreserve.auth.address import HOPS_MAX, TrustedProxies, throttled_as
+
+BEHIND_TEN = TrustedProxies.parse("10.0.0.0/8, ::1, 2001:db8:ffff::/48")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "client"),
+    [
+        # A peer that isn't trusted is the client, whatever it says.
+        ("192.0.2.7", "", "192.0.2.7"),
+        ("192.0.2.7", "198.51.100.1", "192.0.2.7"),
+        ("192.0.2.7", "10.0.0.1", "192.0.2.7"),
+        # A trusted one is believed about the address that it saw, and no further.
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "203.0.113.9,198.51.100.1 ,10.2.3.4", "198.51.100.1"),
+        ("::1", "2001:DB8::00A1, 2001:db8:ffff::2", "2001:db8::a1"),
+        # What comes in as IPv4 inside IPv6 is IPv4.
+        ("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
+        # Where the list ends or makes no sense, it is the last proxy.
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "unknown", "10.0.0.1"),
+        ("10.0.0.1", "198.51.100.1, bogus, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "198.51.100.1,,", "10.0.0.1"),
+        # Ports, as some proxies write them; zones, as nobody should.
+        ("10.0.0.1", "198.51.100.1:5678", "198.51.100.1"),
+        ("10.0.0.1", "[2001:db8::a1]:5678", "2001:db8::a1"),
+        ("10.0.0.1", "[2001:db8::a1]", "2001:db8::a1"),
+        ("fe80::7%eth0", "", "fe80::7"),
+        # Unix sockets have no address, and test clients have a name.
+        (None, "198.51.100.1", None),
+        ("", "198.51.100.1", None),
+        ("testclient", "198.51.100.1", "testclient"),
+    ],
+)
+def test_the_client_is_the_nearest_address_that_is_no_trusted_proxy(
+    peer: str | None, forwarded_for: str, client: str | None
+) -> None:
+    assert BEHIND_TEN.client_address(peer, forwarded_for) == client
+
+
+def test_by_default_nobody_is_trusted() -> None:
+    for proxies in (TrustedProxies(), TrustedProxies.parse(""), TrustedProxies.parse(" ")):
+        assert proxies.client_address("127.0.0.1", "198.51.100.1") == "127.0.0.1"
+        assert proxies.client_address(None, "198.51.100.1") is None
+
+
+def test_a_proxy_on_a_unix_socket_is_believed_when_it_is_named() -> None:
+    proxies = TrustedProxies.parse("unix,10.0.0.0/8")
+    assert proxies.client_address(None, "203.0.113.9, 198.51.100.1, 10.0.0.1") == "198.51.100.1"
+    assert proxies.client_address(None, "") is None
+    assert proxies.client_address(None, "bogus") is None
+    assert proxies.client_address("192.0.2.7", "198.51.100.1") == "192.0.2.7"
+
+
+def test_the_walk_is_bounded() -> None:
+    assert BEHIND_TEN.client_address("10.0.0.1", "198.51.100.1," + "10.0.0.2," * HOPS_MAX + "10.0.0.3") == "10.0.0.2"
+    assert BEHIND_TEN.client_address("10.0.0.1", "10.0.0.2," * 500_000 + "198.51.100.1") == "198.51.100.1"
+
+
+@pytest.mark.parametrize("entry", ["10.0.0.0/33", "10.0.0.1/8", "proxy.example", "10.0.0.1 10.0.0.2", "*", ",10.0.0.1"])
+def test_what_is_no_network_is_refused_by_name(entry: str) -> None:
+    with pytest.raises(ValueError, match="trusted proxies must be addresses, networks"):
+        TrustedProxies.parse(entry)
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        (None, None),
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("testclient", "testclient"),
+        ("x" * 1_000, "x" * 64),
+    ],
+)
+def test_ipv6_counts_by_its_64_and_all_else_as_it_is(address: str | None, name: str | None) -> None:
+    assert throttled_as(address) == name
+
+
+@given(forged=st.text(), seen=st.ip_addresses())
+def test_nothing_a_client_writes_hides_the_address_that_a_trusted_proxy_saw(forged: str, seen: object) -> None:
+    proxies = TrustedProxies.parse("192.0.2.1")
+    expected = proxies.client_address(str(seen), "")
+    assert proxies.client_address("192.0.2.1", f"{forged}, {seen}") == expected or str(seen) == "192.0.2.1"
+
+
+@given(peer=st.ip_addresses().map(str), forwarded_for=st.text())
+def test_the_client_is_always_an_address(peer: str, forwarded_for: str) -> None:
+    client = TrustedProxies.parse("0.0.0.0/0,::/0").client_address(peer, forwarded_for)
+    assert client is not None
+    assert str(ip_address(client)) == client

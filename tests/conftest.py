@@ -1,0 +1,32 @@
+"""What holds for every test: where FLASHRESERVE_REQUIRE_ALL=1 is set, as in `.ci/run`, a skipped test has failed."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+EVERY_TEST_REQUIRED = os.environ.get("FLASHRESERVE_REQUIRE_ALL") == "1"
+
+
+# The first to wrap is the outermost: it sees what the skip and xfail marks have made of the report.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        _fail_where_every_test_is_required(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped:
+        _fail_where_every_test_is_required(report)
+    return report
+
+
+def _fail_where_every_test_is_required(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if EVERY_TEST_REQUIRED:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"FLASHRESERVE_REQUIRE_ALL=1 asks for every test, and this one did not run. {reason}"

@@ -1,0 +1,59 @@
+"""A shop to try the rules in: a store that is called without an event loop."""
+
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tests.core.examples import NOON, reservation_id
+
+from flashreserve.core.commands import Command
+from flashreserve.core.model import Product, Reservation
+from flashreserve.core.outcomes import Ruled
+from flashreserve.stores.memory import MemoryStore
+from flashreserve.stores.port import Store
+
+T = TypeVar("T")
+_ALL = 100_000
+
+
+def settle(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine that never waits returns."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError("the coroutine waits for something")
+
+
+class Shop:
+    """Runs commands against a store whose calls never wait; the memory store unless another one is given."""
+
+    def __init__(self, *products: Product, store: Store | None = None) -> None:
+        self.store: Store = store or MemoryStore()
+        settle(self.store.add_products(products))
+
+    def do(self, command: Command, at: int = NOON) -> Ruled:
+        """One command in a flush of its own."""
+        (outcome,) = self.flush(command, at=at)
+        return outcome
+
+    def flush(self, *commands: Command, at: int = NOON) -> list[Ruled]:
+        return settle(self.store.flush(commands, at)).outcomes
+
+    def product(self, id_: str) -> Product:
+        product = settle(self.store.product(id_))
+        assert product is not None
+        return product
+
+    def available(self, id_: str) -> int:
+        return self.product(id_).available
+
+    def reservation(self, number: int) -> Reservation:
+        reservation = settle(self.store.reservation(reservation_id(number)))
+        assert reservation is not None
+        return reservation
+
+    def state(self) -> tuple[list[Product], list[Reservation]]:
+        """Everything the store tells about stock."""
+        products = settle(self.store.list_products(None, _ALL))
+        return products, settle(self.store.all_reservations(None, _ALL))

@@ -1,0 +1,152 @@
+"""What holds after every flush, whatever is asked in whatever order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.core import streams
+from tests.core.examples import NOON
+from tests.core.shop import Shop, settle
+
+from flashreserve.core.commands import Command, Reserve
+from flashreserve.core.facts import idempotency_claim
+from flashreserve.core.model import LIVE, Product, Reservation, Status
+from flashreserve.core.outcomes import (
+    AlreadyCancelled,
+    AlreadyConfirmed,
+    ExtensionsUsedUp,
+    Invalid,
+    KeyReused,
+    LimitReached,
+    NotDue,
+    NotFound,
+    NotOnSale,
+    Replayed,
+    Reserved,
+    Restocked,
+    Ruled,
+    RulesFixed,
+    SoldOut,
+    StockTaken,
+)
+from flashreserve.core.rules import live_units
+from flashreserve.stores.memory import MemoryStore
+
+_REFUSALS = (
+    *(NotFound, KeyReused, NotOnSale, SoldOut, LimitReached, AlreadyCancelled, AlreadyConfirmed),
+    *(ExtensionsUsedUp, NotDue, StockTaken, RulesFixed, Invalid),
+)
+
+
+def changes_nothing(outcome: Ruled) -> bool:
+    return isinstance(outcome, (*_REFUSALS, Replayed)) or (isinstance(outcome, Restocked) and outcome.replayed)
+
+
+class ShopMachine(RuleBasedStateMachine):
+    """Random flushes on the memory store, under a clock that moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.shop = Shop(*streams.products(), store=self.store)
+        self.numbers = streams.new_numbers()
+        self.now = NOON
+        self.settled: dict[str, Reservation] = {}
+        self.bound: dict[tuple[str, str], Reservation] = {}
+
+    @rule(batch=streams.batches, pause_ms=streams.pauses_ms)
+    def flush(self, batch: list[Command], pause_ms: int) -> None:
+        self.now += pause_ms
+        commands = streams.numbered(batch, self.numbers)
+        before = self.everything()
+        outcomes = self.shop.flush(*commands, at=self.now)
+        if all(changes_nothing(outcome) for outcome in outcomes):
+            assert self.everything() == before
+        self.check_keys(commands, outcomes)
+
+    @rule(most=streams.sweeps, pause_ms=streams.pauses_ms)
+    def sweep(self, most: int | None, pause_ms: int) -> None:
+        self.now += pause_ms
+        if most is not None:
+            swept = settle(self.store.release_lapsed(self.now, most))
+            assert swept.released <= most
+
+    def everything(self) -> tuple[Any, ...]:
+        return (self.shop.state(), dict(self.store._claims), dict(self.store._adjustments))
+
+    def reservations(self) -> list[Reservation]:
+        return self.shop.state()[1]
+
+    def products(self) -> list[Product]:
+        return self.shop.state()[0]
+
+    def check_keys(self, commands: Sequence[Command], outcomes: Sequence[Ruled]) -> None:
+        """A key is granted once, and a replay is the grant, unchanged."""
+        for command, outcome in zip(commands, outcomes, strict=True):
+            if isinstance(command, Reserve) and command.key is not None and isinstance(outcome, Reserved):
+                assert (command.user_id, command.key) not in self.bound
+                self.bound[command.user_id, command.key] = outcome.reservation
+        for command, outcome in zip(commands, outcomes, strict=True):
+            if isinstance(command, Reserve) and command.key is not None and isinstance(outcome, Replayed):
+                assert outcome.reservation == self.bound[command.user_id, command.key]
+
+    @invariant()
+    def nothing_is_oversold_or_leaked(self) -> None:
+        for product in self.products():
+            assert product.available == product.stocked - live_units(self.reservations(), product.id)
+            assert 0 <= product.available <= product.stocked
+
+    @invariant()
+    def no_customer_has_more_than_the_limit(self) -> None:
+        for product in self.products():
+            if product.per_customer_limit is not None:
+                for user in streams.CUSTOMERS:
+                    own = [held for held in self.reservations() if held.user_id == user]
+                    assert live_units(own, product.id) <= product.per_customer_limit
+
+    @invariant()
+    def each_live_unit_of_a_limited_product_has_a_claim_and_nothing_else_has(self) -> None:
+        limits = {product.id: product.per_customer_limit for product in self.products()}
+        by_line: dict[tuple[str, str], int] = {}
+        for (user, claim), holder in self.store._claims.items():
+            held = self.shop.reservation(int(holder[-12:], 16))
+            assert held.user_id == user
+            kind, _, rest = claim.partition(":")
+            if kind == "limit":
+                product, _, unit = rest.rpartition(":")
+                assert int(unit) < (limits[product] or 0)
+                by_line[held.id, product] = by_line.get((held.id, product), 0) + 1
+            else:
+                assert held.key is not None
+                assert claim == idempotency_claim(held.key)
+        assert by_line == {
+            (held.id, line.product_id): line.quantity
+            for held in self.reservations()
+            for line in held.lines
+            if held.status in LIVE and limits[line.product_id] is not None
+        }
+
+    @invariant()
+    def what_is_settled_stays_as_it_is(self) -> None:
+        for held in self.reservations():
+            assert self.settled.get(held.id, held) == held
+            if held.status is not Status.PENDING:
+                self.settled[held.id] = held
+
+    @invariant()
+    def instants_and_counts_fit_the_status(self) -> None:
+        for held in self.reservations():
+            assert (held.confirmed_at is not None) == (held.status is Status.CONFIRMED)
+            assert (held.released_at is not None) == (held.status in {Status.EXPIRED, Status.CANCELLED})
+            assert 0 <= held.extensions <= held.extensions_max
+            assert held.expires_at >= held.created_at + held.hold_s * 1000
+            if held.confirmed_at is not None:
+                assert held.confirmed_at < held.expires_at
+            if held.status is Status.EXPIRED:
+                assert held.released_at is not None
+                assert held.expires_at <= held.released_at
+
+
+TestShopMachine = ShopMachine.TestCase
+TestShopMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

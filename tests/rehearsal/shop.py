@@ -1,0 +1,254 @@
+"""A small honest shop, and shops with one fault each, for the rehearsal to be rehearsed on."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum, auto
+from typing import Any
+
+import uuid_utils
+from aiohttp import web
+
+from flashreserve.rehearsal.server import Audit, ServerUnderTest
+
+PAGE = 100
+ADMIN = "the-admin"
+
+
+class Fault(StrEnum):
+    """What is wrong with a shop."""
+
+    NONE = auto()
+    OVERSELLS = auto()
+    OVERSELLS_AND_HIDES_IT = auto()
+    LEAKS = auto()
+    FORGETS = auto()
+    LOSES_A_PURCHASE = auto()
+    EXPIRES_EARLY = auto()
+    IGNORES_KEYS = auto()
+    FAILS = auto()
+    TALKS_NONSENSE = auto()
+    NEVER_ANSWERS = auto()
+    DROPS_THE_FIRST = auto()
+    IS_SLOW = auto()
+    IS_BUSY_AT_FIRST = auto()
+    IS_BUSY_WITHOUT_SAYING = auto()
+    FORBIDS = auto()
+    NEVER_SWEEPS = auto()
+
+
+@dataclass
+class Hold:
+    id: str
+    user_id: str
+    product_id: str
+    created: float
+    expires: float
+    status: str = "PENDING"
+    hidden: bool = False
+    swept: bool = False
+
+    def shown(self, now: float) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "userId": self.user_id,
+            "status": "EXPIRED" if self.lapsed(now) else self.status,
+            "lines": [{"productId": self.product_id, "quantity": 1, "unitPrice": "999.00", "currency": "USD"}],
+            "expiresAt": instant(self.expires),
+            "createdAt": instant(self.created),
+            "confirmedAt": None,
+            "releasedAt": None,
+        }
+
+    def lapsed(self, now: float) -> bool:
+        return self.status == "PENDING" and self.expires <= now
+
+
+@dataclass
+class Product:
+    id: str
+    stocked: int
+    available: int
+    hold_s: int
+
+
+@dataclass
+class Shop:
+    """Keeps everything in memory; each request is one step, so nothing can come between."""
+
+    fault: Fault = Fault.NONE
+    products: dict[str, Product] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    keys: dict[tuple[str, str], str] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    asked_at: list[float] = field(default_factory=list)
+    doors: set[str] = field(default_factory=set)
+    served: int = 0
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/products", self.create)
+        app.router.add_get("/products/{id}", self.product)
+        app.router.add_get("/products/{id}/stock", self.product)
+        app.router.add_get("/products/{id}/reservations", self.reservations)
+        app.router.add_post("/reservations/{id}", self.reserve)
+        app.router.add_post("/reservations/confirm/{id}", self.confirm)
+        app.router.add_delete("/reservations/{id}", self.cancel)
+        return app
+
+    async def create(self, request: web.Request) -> web.Response:
+        if signed(request) != ADMIN:
+            return problem(403, "forbidden")
+        body = await request.json()
+        units = body["stockQuantity"]
+        product = Product(str(uuid_utils.uuid7()), units, units, body["holdSeconds"])
+        self.products[product.id] = product
+        return web.json_response(self._shown(product), status=201)
+
+    async def product(self, request: web.Request) -> web.Response:
+        self.sweep()
+        return web.json_response(self._shown(self.products[request.match_info["id"]]))
+
+    async def reservations(self, request: web.Request) -> web.Response:
+        if signed(request) != ADMIN:
+            return problem(403, "forbidden")
+        now, limit = time.time(), min(PAGE, int(request.query["limit"]))
+        start = int(request.query.get("cursor", "0"))
+        own = [h for h in self.holds.values() if h.product_id == request.match_info["id"] and not h.hidden]
+        more = start + limit if start + limit < len(own) else None
+        items = [hold.shown(now) for hold in own[start : start + limit]]
+        return web.json_response({"items": items, "nextCursor": more and str(more)})
+
+    async def reserve(self, request: web.Request) -> web.Response:
+        user, key = signed(request), request.headers["Idempotency-Key"]
+        self.asked_at.append(time.monotonic())
+        self.doors.add(request.host)
+        self.tries[key] = self.tries.get(key, 0) + 1
+        if trouble := await self._trouble(request, key):
+            return trouble
+        self.sweep()
+        if (known := self.keys.get((user, key))) and self.fault is not Fault.IGNORES_KEYS:
+            return self._granted(self.holds[known], replayed=True)
+        product = self.products[request.match_info["id"]]
+        spare = 3 if self.fault in {Fault.OVERSELLS, Fault.OVERSELLS_AND_HIDES_IT} else 0
+        if product.available + spare <= 0:
+            return problem(409, "sold-out")
+        hold = self._take(product, user, key)
+        return self._granted(hold, replayed=False)
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        hold, now = self.holds[request.match_info["id"]], time.time()
+        if hold.user_id != signed(request):
+            return problem(404, "not-found")
+        if hold.status == "CONFIRMED":
+            return web.json_response(hold.shown(now))
+        if hold.lapsed(now) or hold.status != "PENDING":
+            return problem(410, "expired")
+        if self.fault is not Fault.LOSES_A_PURCHASE:
+            hold.status = "CONFIRMED"
+        return web.json_response(hold.shown(now) | {"status": "CONFIRMED"})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        hold = self.holds[request.match_info["id"]]
+        if hold.status == "PENDING":
+            hold.status = "CANCELLED"
+            self.products[hold.product_id].available += 1
+        return web.json_response(hold.shown(time.time()))
+
+    def sweep(self) -> None:
+        if self.fault is Fault.NEVER_SWEEPS:
+            return
+        now = time.time()
+        for hold in self.holds.values():
+            if hold.lapsed(now):
+                hold.status = "EXPIRED"
+                self.products[hold.product_id].available += 1
+
+    def _take(self, product: Product, user: str, key: str) -> Hold:
+        self.served += 1
+        now = time.time()
+        hold = Hold(str(uuid_utils.uuid7()), user, product.id, now, now + product.hold_s)
+        self.holds[hold.id] = hold
+        self.keys[user, key] = hold.id
+        product.available -= 2 if self.fault is Fault.LEAKS and self.served == 3 else 1
+        if self.fault is Fault.FORGETS and self.served == 3:
+            hold.hidden = True
+            product.available += 1
+        if self.fault is Fault.OVERSELLS_AND_HIDES_IT and product.available < 0:
+            hold.hidden = True
+            product.available += 1
+        if self.fault is Fault.EXPIRES_EARLY and self.served == 3:
+            hold.status = "EXPIRED"
+            product.available += 1
+        return hold
+
+    def _granted(self, hold: Hold, *, replayed: bool) -> web.Response:
+        body = hold.shown(hold.created) | {"status": "PENDING"}
+        headers = {"Location": f"/reservations/{hold.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
+        return web.json_response(body, status=201, headers=headers)
+
+    async def _trouble(self, request: web.Request, key: str) -> web.Response | None:
+        first = self.tries[key] == 1
+        match self.fault:
+            case Fault.FAILS if len(self.tries) == 3 and first:
+                return problem(500, "internal")
+            case Fault.TALKS_NONSENSE if len(self.tries) == 3 and first:
+                return web.Response(status=201, body=b"<html>")
+            case Fault.NEVER_ANSWERS if key == next(iter(self.tries)):
+                await asyncio.sleep(3600)
+            case Fault.IS_SLOW:
+                await asyncio.sleep(1)
+            case Fault.DROPS_THE_FIRST if first:
+                self._take(self.products[request.match_info["id"]], signed(request), key)
+                assert request.transport is not None
+                request.transport.abort()
+            case Fault.IS_BUSY_AT_FIRST if first:
+                return problem(503, "unavailable", {"Retry-After": "1"})
+            case Fault.IS_BUSY_WITHOUT_SAYING if first:
+                return problem(503, "unavailable")
+            case Fault.FORBIDS:
+                return problem(401, "not-signed-in")
+            case _:
+                pass
+        return None
+
+    def _shown(self, product: Product) -> dict[str, Any]:
+        available = max(0, product.available)
+        return {"id": product.id, "productId": product.id, "stockQuantity": product.stocked, "available": available}
+
+
+def signed(request: web.Request) -> str:
+    return request.headers["Authorization"].removeprefix("Bearer ")
+
+
+def problem(status: int, code: str, headers: dict[str, str] | None = None) -> web.Response:
+    body = {"type": f"/problems/{code}", "code": code, "title": code, "status": status}
+    return web.json_response(body, status=status, headers=headers, content_type="application/problem+json")
+
+
+def instant(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@contextlib.asynccontextmanager
+async def open_shop(
+    shop: Shop, *, doors: int = 1, audit: Callable[[], Awaitable[Audit]] | None = None
+) -> AsyncIterator[ServerUnderTest]:
+    """The shop on free ports of this machine."""
+    runner = web.AppRunner(shop.app(), handler_cancellation=True, shutdown_timeout=0)
+    await runner.setup()
+    try:
+        for _ in range(doors):
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+        urls = tuple(f"http://127.0.0.1:{address[1]}" for address in runner.addresses)
+        yield ServerUnderTest(urls=urls, admin_token=ADMIN, mint=mint, audit=audit)
+    finally:
+        await runner.cleanup()
+
+
+def mint(count: int) -> list[str]:
+    # An unsigned stand-in: the shop takes the whole token for the user's id.
+    return [f"user-{number}" for number in range(count)]
