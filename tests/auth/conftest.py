@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 import pytest
-from tests.auth.moving_clock import MovingClock
+from tests.moving_clock import MovingClock
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.passwords import Argon2Cost, Passwords

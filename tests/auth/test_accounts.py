@@ -3,7 +3,7 @@ import asyncio
 import msgspec
 import pytest
 from argon2 import PasswordHasher
-from tests.auth.moving_clock import MovingClock
+from tests.moving_clock import MovingClock
 
 from flashreserve.auth.devices import DeviceTokens
 from flashreserve.auth.keys import KeyRing

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.auth.moving_clock import MovingClock
+from tests.moving_clock import MovingClock
 
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.throttle import Bucket, MemoryThrottle, Rate

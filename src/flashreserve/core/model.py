@@ -116,3 +116,7 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     role: Role
     password_hash: str
     created_at: int
+
+    def __repr__(self) -> str:
+        """Without the hash: logs and tracebacks show representations."""
+        return f"Account(id={self.id!r}, email={self.email!r}, role={self.role.value!r})"

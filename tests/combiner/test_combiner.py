@@ -1,0 +1,202 @@
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import pytest
+from tests.core.examples import CUP, a_product, reserve
+from tests.moving_clock import MovingClock
+
+from flashreserve.combiner import Combiner
+from flashreserve.core.commands import Command
+from flashreserve.core.model import Product
+from flashreserve.core.outcomes import Failed, Outcome, OutcomeUnknown, Reserved, SoldOut, Unavailable
+from flashreserve.stores.memory import MemoryStore
+from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError
+
+
+class GatedStore(MemoryStore):
+    """The memory store behind a gate, so that a test decides how long a flush is in the database."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = asyncio.Event()
+        self.open.set()
+        self.sizes: list[int] = []
+        self.nows: list[int] = []
+        self.fault: Callable[[Sequence[Command]], Exception | None] = lambda _: None
+
+    async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        self.sizes.append(len(commands))
+        self.nows.append(now)
+        await self.open.wait()
+        error = self.fault(commands)
+        if error is not None:
+            raise error
+        return await super().flush(commands, now)
+
+
+@pytest.fixture
+def clock() -> MovingClock:
+    return MovingClock()
+
+
+@pytest.fixture
+async def store() -> GatedStore:
+    made = GatedStore()
+    await made.add_products([a_product(units=10)])
+    return made
+
+
+def combiner(store: GatedStore, clock: MovingClock, *, flush_max: int = 100, queue_max: int = 100) -> Combiner:
+    return Combiner(store, clock, _learn_nothing, flush_max=flush_max, queue_max=queue_max, deadline_s=2.0)
+
+
+def _learn_nothing(_products: Sequence[Product], _sent_at: float) -> None:
+    pass
+
+
+async def submitted(combiner: Combiner, *commands: Command) -> list[asyncio.Task[Outcome]]:
+    """The commands, all waiting in the combiner or on their way to the store."""
+    tasks = [asyncio.create_task(combiner.submit(command)) for command in commands]
+    await turns(3)
+    return tasks
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_commands_that_arrive_during_a_flush_go_as_one(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+    store.open.clear()
+    first = await submitted(at_work, reserve(1))
+    others = await submitted(at_work, *(reserve(number) for number in range(2, 8)))
+    store.open.set()
+    outcomes = await asyncio.gather(*first, *others)
+    assert store.sizes == [1, 6]
+    assert all(isinstance(outcome, Reserved) for outcome in outcomes)
+
+
+async def test_a_command_alone_waits_for_nobody(store: GatedStore, clock: MovingClock) -> None:
+    assert isinstance(await combiner(store, clock).submit(reserve(1)), Reserved)
+    assert store.sizes == [1]
+
+
+async def test_a_flush_takes_no_more_than_it_may(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock, flush_max=4)
+    outcomes = await asyncio.gather(*await submitted(at_work, *(reserve(number) for number in range(1, 11))))
+    assert store.sizes == [4, 4, 2]
+    assert all(isinstance(outcome, Reserved) for outcome in outcomes)
+
+
+async def test_grants_go_by_arrival(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+    tasks = await submitted(at_work, *(reserve(number) for number in range(1, 21)))
+    outcomes = await asyncio.gather(*tasks)
+    assert [type(outcome) for outcome in outcomes] == [Reserved] * 10 + [SoldOut] * 10
+
+
+async def test_past_the_queues_bound_commands_are_refused_at_once(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock, queue_max=3)
+    store.open.clear()
+    in_flight = await submitted(at_work, reserve(1))
+    waiting = await submitted(at_work, *(reserve(number) for number in range(2, 5)))
+    refused = await at_work.submit(reserve(5))
+    assert isinstance(refused, Unavailable)
+    store.open.set()
+    assert all(isinstance(outcome, Reserved) for outcome in await asyncio.gather(*in_flight, *waiting))
+    assert (await store.product(CUP)).available == 6  # type: ignore[union-attr]
+
+
+async def test_a_caller_that_goes_away_changes_nothing_for_the_others(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+    store.open.clear()
+    (in_flight,) = await submitted(at_work, reserve(1))
+    left, stays = await submitted(at_work, reserve(2), reserve(3))
+    in_flight.cancel()
+    left.cancel()
+    await turns(2)
+    store.open.set()
+    assert isinstance(await stays, Reserved)
+    # What was in the database already is done; what still waited is never sent.
+    assert store.sizes == [1, 1]
+    assert (await store.product(CUP)).available == 8  # type: ignore[union-attr]
+
+
+async def test_a_poison_command_fails_alone(store: GatedStore, clock: MovingClock) -> None:
+    poison = reserve(5)
+    store.fault = lambda commands: RuntimeError("poison") if poison in commands else None
+    at_work = combiner(store, clock)
+    commands = [*(reserve(number) for number in range(1, 5)), poison, reserve(6), reserve(7)]
+    outcomes = await asyncio.gather(*await submitted(at_work, *commands))
+    assert [type(outcome) for outcome in outcomes] == [Reserved] * 4 + [Failed] + [Reserved] * 2
+    assert isinstance(await at_work.submit(reserve(8)), Reserved)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [(StoreUnavailableError("away"), Unavailable), (StoreOutcomeUnknownError("cut"), OutcomeUnknown)],
+)
+async def test_the_stores_errors_become_outcomes_for_all_in_the_flush(
+    store: GatedStore, clock: MovingClock, error: Exception, outcome: type[Outcome]
+) -> None:
+    store.fault = lambda _: error
+    at_work = combiner(store, clock)
+    outcomes = await asyncio.gather(*await submitted(at_work, reserve(1), reserve(2)))
+    assert [type(each) for each in outcomes] == [outcome, outcome]
+    assert store.sizes == [2], "nothing is tried again: only the caller knows whether that is wanted"
+
+
+async def test_past_the_deadline_the_sent_are_unknown_and_the_waiting_never_sent(
+    store: GatedStore, clock: MovingClock
+) -> None:
+    at_work = combiner(store, clock)
+    store.open.clear()
+    (sent,) = await submitted(at_work, reserve(1))
+    (waits,) = await submitted(at_work, reserve(2))
+    clock.advance(2.1)
+    assert isinstance(await sent, OutcomeUnknown)
+    assert isinstance(await waits, Unavailable)
+    store.open.set()
+    assert isinstance(await at_work.submit(reserve(3)), Reserved)
+    assert await store.reservation(reserve(2).reservation_id) is None
+    assert await store.reservation(reserve(1).reservation_id) is not None
+
+
+async def test_now_never_goes_back(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+    await at_work.submit(reserve(1))
+    clock.set_back(60)
+    await at_work.submit(reserve(2))
+    assert store.nows == sorted(store.nows)
+
+
+async def test_now_is_stamped_when_the_flush_is_sent(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+    store.open.clear()
+    first = await submitted(at_work, reserve(1))
+    second = await submitted(at_work, reserve(2))
+    clock.advance(1)
+    store.open.set()
+    await asyncio.gather(*first, *second)
+    assert store.nows[1] - store.nows[0] == 1000
+
+
+async def test_closing_answers_what_was_taken_and_takes_no_more(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+    store.open.clear()
+    taken = await submitted(at_work, reserve(1), reserve(2))
+    closing: Awaitable[None] = asyncio.create_task(at_work.close())
+    await turns(2)
+    assert isinstance(await at_work.submit(reserve(3)), Unavailable)
+    store.open.set()
+    await closing
+    assert all(isinstance(outcome, Reserved) for outcome in await asyncio.gather(*taken))
+
+
+async def test_the_view_learns_what_each_flush_left(store: GatedStore, clock: MovingClock) -> None:
+    learned: list[tuple[int, float]] = []
+    at_work = Combiner(store, clock, lambda products, at: learned.extend((p.available, at) for p in products))
+    sent_at = clock.monotonic()
+    await at_work.submit(reserve(1, quantity=4))
+    assert learned == [(6, sent_at)]

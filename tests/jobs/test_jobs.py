@@ -1,0 +1,79 @@
+import asyncio
+
+import pytest
+from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
+
+from flashreserve.core.model import Status
+from flashreserve.jobs.loop import repeat
+from flashreserve.jobs.sweep import recover_once, sweep_once
+from flashreserve.stores.memory import MemoryStore
+from flashreserve.stores.port import StoreUnavailableError, Swept
+
+LAPSED = NOON + HOLD_MS
+
+
+@pytest.fixture
+async def store() -> MemoryStore:
+    made = MemoryStore()
+    await made.add_products([a_product(units=25)])
+    await made.flush([reserve(number, ANN) for number in range(25)], NOON)
+    return made
+
+
+async def test_a_sweep_releases_all_that_is_due_in_bounded_steps(store: MemoryStore) -> None:
+    assert await sweep_once(store, LAPSED, step_max=10) == 25
+    assert (await store.audit()).differences == []
+    assert {held.status for held in await store.all_reservations(None, 100)} == {Status.EXPIRED}
+
+
+async def test_a_sweep_leaves_alone_what_is_not_due(store: MemoryStore) -> None:
+    assert await sweep_once(store, LAPSED - 1) == 0
+
+
+async def test_a_sweep_ends_after_its_last_step(store: MemoryStore) -> None:
+    assert await sweep_once(store, LAPSED, step_max=10, steps_max=2) == 20
+    assert await sweep_once(store, LAPSED, step_max=10, steps_max=2) == 5
+
+
+async def test_sweeping_again_returns_nothing_twice(store: MemoryStore) -> None:
+    await sweep_once(store, LAPSED)
+    assert await sweep_once(store, LAPSED) == 0
+    assert (await store.audit()).differences == []
+
+
+async def test_others_get_their_turn_between_the_steps(store: MemoryStore) -> None:
+    steps: list[str] = []
+
+    class Watched(MemoryStore):
+        async def release_lapsed(self, now: int, most: int) -> Swept:
+            steps.append("sweep")
+            await asyncio.sleep(0)
+            return await store.release_lapsed(now, most)
+
+    async def other() -> None:
+        steps.append("other")
+
+    await asyncio.gather(sweep_once(Watched(), LAPSED, step_max=10), other())
+    assert steps == ["sweep", "other", "sweep", "sweep"]
+
+
+async def test_a_store_with_transactions_has_nothing_to_recover(store: MemoryStore) -> None:
+    assert await recover_once(store, LAPSED) == 0
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("away"), RuntimeError("a bug")])
+async def test_a_pass_that_fails_does_not_end_the_loop(error: Exception) -> None:
+    went_on = asyncio.Event()
+    faults = [error]
+
+    async def job() -> int:
+        if faults:
+            raise faults.pop()
+        went_on.set()
+        return 1
+
+    loop = asyncio.create_task(repeat("test", job, every_s=0.001, jitter=lambda: 0.0))
+    await asyncio.wait_for(went_on.wait(), timeout=5)
+    loop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
