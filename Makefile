@@ -62,7 +62,7 @@ imports: .venv/.dev ## check that imports point one way
 	.venv/bin/lint-imports
 
 bench: .venv/.dev ## measure reservations per second against the bare server (needs wrk)
-	.venv/bin/python bench/run.py $(ARGS)
+	.venv/bin/python -m bench.run $(ARGS)
 
 requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE=--upgrade for the newest)
 	$(PIP) install "uv==$(UV_VERSION)"

@@ -20,8 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from load import Load, Result, generator, project_file, run
+from bench.load import Load, Result, generator, project_file, run
 
 PASSWORD = "bench-bench-bench"  # noqa: S105 - guards a database that lives for this run
 
@@ -78,8 +77,10 @@ def table(figures: dict[str, object]) -> str:
     rows: dict[str, dict[str, float]] = figures["rows"]  # type: ignore[assignment]
     audit: dict[str, object] = figures["audit"]  # type: ignore[assignment]
     lines = [
-        f"{figures['machine']}; {figures['generator']} on the same cores, {figures['connections']} connections, "
-        f"median of {figures['rounds']} rounds",
+        (
+            f"{figures['machine']}; {figures['generator']} on the same cores, {figures['connections']} connections, "
+            f"median of {figures['rounds']} rounds"
+        ),
         f"{'':46}{'requests/s':>12}{'lowest':>9}{'highest':>9}{'p50 ms':>9}{'p99 ms':>9}{'refused':>9}",
     ]
     for name, row in rows.items():

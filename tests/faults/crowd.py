@@ -1,0 +1,119 @@
+"""Customers who reserve, confirm and cancel as fast as they can, and remember every promise made to them."""
+
+import asyncio
+import itertools
+import random
+from typing import Any
+
+import aiohttp
+
+from flashreserve.auth.keys import KeyRing
+from flashreserve.auth.tokens import Tokens
+from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.core.model import Role
+
+Promise = dict[str, Any]
+
+
+class Crowd:
+    """`size` customers on some products at some servers. A request that gets no answer is repeated with its key.
+
+    `promised` maps each key that was granted to the reservation as last acknowledged. `open` holds the keys whose
+    requests were never answered.
+    """
+
+    def __init__(self, urls: list[str], products: list[str], *, size: int, secret_keys: str, seed: int) -> None:
+        self._urls = urls
+        self._products = products
+        self._size = size
+        self._tokens = Tokens(KeyRing.parse(secret_keys), ttl_s=3600)
+        self._random = random.Random(seed)
+        self._keys = itertools.count()
+        self._users = [SystemIds().new() for _ in range(size)]
+        self.promised: dict[str, Promise] = {}
+        self.owners: dict[str, str] = {}
+        self.open: dict[str, tuple[str, str]] = {}
+        self.strange: list[str] = []
+
+    def headers(self, user: str) -> dict[str, str]:
+        """A bearer token of the customer's."""
+        issued = self._tokens.issue(user, Role.CUSTOMER, SystemClock().now_ms())
+        return {"Authorization": f"Bearer {issued.token}"}
+
+    async def rush(self, seconds: float) -> None:
+        """Everybody at once, until the time is over."""
+        until = asyncio.get_running_loop().time() + seconds
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(timeout=timeout) as http:
+            await asyncio.gather(*(self._shop(http, user, until) for user in self._users))
+
+    async def settle_open(self, url: str) -> None:
+        """Repeat each unanswered request with its key: it must come to one definite answer."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
+            for key, (user, product) in list(self.open.items()):
+                status, body = await self._reserve(http, url, user, product, key)
+                assert status in {201, 409}, body
+                del self.open[key]
+
+    async def check_promises(self, url: str) -> None:
+        """Every acknowledged reservation is there, with the status that was acknowledged or a later one."""
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
+            for key, promise in self.promised.items():
+                address = f"{url}/reservations/{promise['id']}"
+                async with http.get(address, headers=self.headers(self.owners[key])) as answer:
+                    found = await answer.json()
+                    assert answer.status == 200, f"the acknowledged reservation {promise['id']} is missing: {found}"
+                if promise["status"] == "PENDING":
+                    assert found["status"] in {"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"}
+                else:
+                    assert found["status"] == promise["status"]
+                assert found["lines"] == promise["lines"]
+
+    async def _shop(self, http: aiohttp.ClientSession, user: str, until: float) -> None:
+        loop = asyncio.get_running_loop()
+        while loop.time() < until:
+            url = self._random.choice(self._urls)
+            key = f"key-{next(self._keys)}"
+            product = self._random.choice(self._products)
+            self.open[key] = (user, product)
+            try:
+                status, body = await self._reserve(http, url, user, product, key)
+                if status not in {201, 409, 503}:
+                    self.strange.append(f"{status} {body}")
+                if status != 503:
+                    self.open.pop(key)
+                if status == 201:
+                    await self._settle(http, url, user, key)
+            except (aiohttp.ClientError, TimeoutError):
+                # The server was killed under this request, or isn't there yet again.
+                await asyncio.sleep(0.02)
+
+    async def _reserve(
+        self, http: aiohttp.ClientSession, url: str, user: str, product: str, key: str
+    ) -> tuple[int, Any]:
+        headers = self.headers(user) | {"Idempotency-Key": key}
+        async with http.post(f"{url}/reservations/{product}", headers=headers) as answer:
+            body = await answer.json()
+            if answer.status == 201:
+                self._promise(key, user, body)
+            return answer.status, body
+
+    def _promise(self, key: str, user: str, body: Promise) -> None:
+        before = self.promised.get(key)
+        assert before is None or before["id"] == body["id"], f"two reservations for the key {key}"
+        if before is None:
+            self.promised[key] = body
+            self.owners[key] = user
+
+    async def _settle(self, http: aiohttp.ClientSession, url: str, user: str, key: str) -> None:
+        choice = self._random.random()
+        if choice < 0.5:
+            return
+        reservation = self.promised[key]["id"]
+        method, path = ("POST", "/checkout/") if choice < 0.8 else ("DELETE", "/reservations/")
+        async with http.request(method, url + path + reservation, headers=self.headers(user)) as answer:
+            body = await answer.json()
+            if answer.status == 200:
+                self.promised[key] = body
+            elif answer.status != 503:
+                self.strange.append(f"{answer.status} {body}")
