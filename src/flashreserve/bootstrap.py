@@ -6,6 +6,7 @@ import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -18,8 +19,9 @@ from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.passwords import Argon2Cost, Passwords
 from flashreserve.auth.throttle import MemoryThrottle, TryRates
 from flashreserve.auth.tokens import Tokens
-from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.clock import Clock, Ids, SystemClock, SystemIds
 from flashreserve.combiner import Combiner
+from flashreserve.core import limits as domain_limits
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import App, Edge, RequestIds
 from flashreserve.http.limits import HttpLimits
@@ -34,6 +36,7 @@ from flashreserve.settings import Settings, SettingsError
 from flashreserve.stock_view import StockView
 from flashreserve.stores.port import Store, StoreUnavailableError
 from flashreserve.stores.sqlite import open_sqlite, open_sqlite_to_read
+from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sqlite_version
 
 KEY_FILE: Final = "secret.key"
 _PASSWORDS_WAITING_MAX: Final = 64
@@ -41,11 +44,25 @@ _PASSWORDS_WAITING_MAX: Final = 64
 _log = structlog.get_logger(__name__)
 
 
+class Seams(msgspec.Struct, frozen=True):
+    """What tests and simulations put in the place of the real thing, and the bounds that they tighten.
+
+    `deadline_s` is how long a command waits at most, `queue_max` how many do.
+    """
+
+    clock: Clock = msgspec.field(default_factory=SystemClock)
+    ids: Ids = msgspec.field(default_factory=SystemIds)
+    password_cost: Argon2Cost = Argon2Cost()
+    try_rates: TryRates = TryRates()
+    queue_max: int = domain_limits.QUEUE_MAX
+    deadline_s: float = 5.0
+
+
 class Core(msgspec.Struct, frozen=True):
     """The services over one open store, for HTTP and for commands alike."""
 
     store: Store
-    clock: SystemClock
+    clock: Clock
     combiner: Combiner
     view: StockView
     reservations: ReservationService
@@ -83,8 +100,24 @@ def open_store_to_read(settings: Settings) -> Store:
     return open_sqlite_to_read(settings.sqlite_path)
 
 
+def inspect_store(settings: Settings) -> Inspection:
+    """What can be said about the database without changing it; takes as long as reading all of it does.
+
+    Raises:
+        StoreUnavailableError: there is no such database, or it can't be used.
+    """
+    if not settings.sqlite_path.exists():
+        raise StoreUnavailableError(_no_database(settings.sqlite_path))
+    return inspect_sqlite(settings.sqlite_path)
+
+
+def engine_version() -> tuple[str, bool]:
+    """SQLite's version, and whether it is safe with several processes."""
+    return sqlite_version()
+
+
 def _no_database(path: Path) -> str:
-    return f"there is no database at {path}; `flashreserve serve` makes one, FLASHRESERVE_DATA_DIR says where it is"
+    return f"there is none at {path.absolute()}; `flashreserve serve` makes one, FLASHRESERVE_DATA_DIR says where"
 
 
 def key_ring(settings: Settings, *, create: bool) -> KeyRing:
@@ -119,17 +152,20 @@ def _generated_key(path: Path, *, create: bool) -> str:
             fresh.unlink()
     try:
         return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        raise SettingsError(f"there is no key file at {path.absolute()}; `flashreserve serve` makes one") from None
     except OSError as error:
-        raise SettingsError(f"the key file {path} can't be read: {error.strerror}") from error
+        raise SettingsError(f"the key file {path.absolute()} can't be read: {error.strerror}") from error
 
 
 @asynccontextmanager
-async def open_core(settings: Settings, store: Store, keys: KeyRing) -> AsyncIterator[Core]:
+async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seams | None = None) -> AsyncIterator[Core]:
     """The services over `store`; on the way out, what was taken is answered and the store closed."""
-    clock, ids = SystemClock(), SystemIds()
+    seams = seams or Seams()
+    clock, ids = seams.clock, seams.ids
     view = StockView(store, clock)
-    combiner = Combiner(store, clock, view.learn)
-    passwords = Passwords(threads=os.cpu_count() or 1, waiting_max=_PASSWORDS_WAITING_MAX, cost=Argon2Cost())
+    combiner = Combiner(store, clock, view.learn, queue_max=seams.queue_max, deadline_s=seams.deadline_s)
+    passwords = Passwords(threads=os.cpu_count() or 1, waiting_max=_PASSWORDS_WAITING_MAX, cost=seams.password_cost)
     tokens = Tokens(keys, ttl_s=settings.token_s)
     accounts = AccountService(
         store=store,
@@ -137,7 +173,7 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing) -> AsyncIte
         tokens=tokens,
         devices=DeviceTokens(keys),
         throttle=MemoryThrottle(clock),
-        rates=TryRates(),
+        rates=seams.try_rates,
         clock=clock,
         ids=ids,
     )
@@ -158,6 +194,53 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing) -> AsyncIte
         await store.close()
 
 
+class Books(msgspec.Struct, frozen=True):
+    """The services that need no keys, for commands that read, import and tidy up."""
+
+    store: Store
+    clock: Clock
+    reservations: ReservationService
+    catalogue: CatalogueService
+
+
+@asynccontextmanager
+async def open_books(store: Store) -> AsyncIterator[Books]:
+    """The services over `store`, which is closed on the way out."""
+    clock, ids = SystemClock(), SystemIds()
+    view = StockView(store, clock)
+    combiner = Combiner(store, clock, view.learn)
+    try:
+        yield Books(
+            store=store,
+            clock=clock,
+            reservations=ReservationService(store, combiner, view, ids),
+            catalogue=CatalogueService(store, combiner, view, ids),
+        )
+    finally:
+        await combiner.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncIterator[None]:
+    """Only the jobs: they run as long as the context lasts, and a step that has begun is finished on the way out.
+
+    Raises:
+        SettingsError: a setting that can't be meant.
+        StoreUnavailableError: the database can't be used.
+    """
+    async with open_books(open_store(settings, create=True)) as books, _background() as tasks:
+        store, now_ms = books.store, books.clock.now_ms
+        for name, once in (("sweep", sweep_once), ("recover", recover_once)):
+            job = partial(_at, now_ms, partial(once, store))
+            tasks(repeat(name, job, every_s=SWEEP_EVERY_S, jitter=random.random))
+        yield
+
+
+async def _at(now_ms: Callable[[], int], once: Callable[[int], Awaitable[int]]) -> int:
+    return await once(now_ms())
+
+
 class Place(msgspec.Struct, frozen=True):
     """Where a process stands among those of one machine: its name, and where they share their figures."""
 
@@ -175,11 +258,23 @@ async def open_service(
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
+    _proxies(settings)  # Refused before a key or a database is made.
     keys = key_ring(settings, create=True)
+    async with (
+        open_core(settings, open_store(settings, create=True), keys) as core,
+        open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
+    ):
+        yield edge
+
+
+@asynccontextmanager
+async def open_edge(
+    settings: Settings, core: Core, *, sweeps: bool, place: Place | None, limits: HttpLimits
+) -> AsyncIterator[Edge]:
+    """The application over services that are open already; see `open_service`."""
     proxies = _proxies(settings)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        core = await stack.enter_async_context(open_core(settings, open_store(settings, create=True), keys))
         shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
         edge = _edge(settings, core, proxies, metrics, shared, limits)
         _measure(core, metrics)

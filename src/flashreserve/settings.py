@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import asdict
 
 from flashreserve.core import limits
 
@@ -29,6 +30,10 @@ class Settings(msgspec.Struct, frozen=True):
     env: Literal["development", "production"] = "development"
     metrics_token: str = ""
 
+    def __repr__(self) -> str:
+        shown = {name: _HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
     @property
     def production(self) -> bool:
         """Whether docs and metrics are closed to the public, cookies Secure, and nothing has a default."""
@@ -41,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 _SQLITE_SCHEME: Final = "sqlite:///"
+_SECRET: Final = frozenset({"secret_keys", "metrics_token"})
+_HIDDEN: Final = "[secret]"
 
 
 def _choice(*words: str) -> Callable[[str], str]:

@@ -87,6 +87,8 @@ class Shop:
     asked_at: list[float] = field(default_factory=list)
     doors: set[str] = field(default_factory=set)
     served: int = 0
+    connections: Callable[[], int] = lambda: 0
+    first_customer: asyncio.Event = field(default_factory=asyncio.Event)
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -126,6 +128,7 @@ class Shop:
         user, key = signed(request), request.headers["Idempotency-Key"]
         self.asked_at.append(time.monotonic())
         self.doors.add(request.host)
+        self.first_customer.set()
         self.tries[key] = self.tries.get(key, 0) + 1
         if trouble := await self._trouble(request, key):
             return trouble
@@ -241,6 +244,7 @@ async def open_shop(
     runner = web.AppRunner(shop.app(), handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     try:
+        shop.connections = lambda: len(runner.server.connections) if runner.server else 0
         for _ in range(doors):
             await web.TCPSite(runner, "127.0.0.1", 0).start()
         urls = tuple(f"http://127.0.0.1:{address[1]}" for address in runner.addresses)

@@ -23,6 +23,8 @@ class Server:
         try:
             while True:
                 self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+                if b"Content-Length: 4" in self.heads[-1]:
+                    await reader.readexactly(4)
                 await self.answering(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -61,13 +63,8 @@ async def test_an_answer_is_read_and_its_connection_used_again(server: Server, c
     for _ in range(3):
         response = await client.ask(client.request("POST", "/x", "A: b\r\n", b"body"), 5)
         assert response == (200, {"content-length": "2", "x-colour": "Red"}, b"hi")
-        server.heads[-1].index(b"Content-Length: 4\r\nA: b\r\n")
-        server.answering = _after_body
+        assert b"Content-Length: 4\r\nA: b\r\n" in server.heads[-1]
     assert server.connections == 1
-
-
-async def _after_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    writer.write(OK)
 
 
 async def test_a_chunked_answer_in_pieces_is_put_together(server: Server, client: Client) -> None:
@@ -120,22 +117,27 @@ async def test_nobody_there_is_a_lost_connection() -> None:
     port = listening.sockets[0].getsockname()[1]
     listening.close()
     await listening.wait_closed()
+    client = Client(f"http://127.0.0.1:{port}", connections_max=1)
     with pytest.raises(ConnectionLostError):
-        client = Client(f"http://127.0.0.1:{port}", connections_max=1)
         await client.ask(client.request("GET", "/"), 5)
 
 
-async def test_no_more_connections_than_allowed_and_waiting_for_one_counts(server: Server, client: Client) -> None:
-    doors = asyncio.Event()
+async def test_there_are_no_more_connections_than_allowed_and_nobody_is_left_waiting(
+    server: Server, client: Client
+) -> None:
+    doors, both_in = asyncio.Event(), asyncio.Event()
 
     async def behind_doors(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(server.heads) == 2:
+            both_in.set()
         await doors.wait()
         writer.write(OK)
 
     server.answering = behind_doors
     asking = [asyncio.create_task(client.ask(client.request("GET", "/"), 10)) for _ in range(6)]
+    await both_in.wait()
     with pytest.raises(TimeoutError):
-        await client.ask(client.request("GET", "/"), 0.2)
+        await asyncio.wait_for(client.ask(client.request("GET", "/"), 10), 0.1)
     assert (len(server.heads), server.connections) == (2, 2)
     asking[3].cancel()
     doors.set()

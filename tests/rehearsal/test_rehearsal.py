@@ -1,13 +1,18 @@
 """Rehearsals of whole sales, over HTTP, in an honest shop and in shops with one fault each."""
 
+import asyncio
+import os
+import sys
 import time
 from itertools import pairwise
 
+import msgspec
 import pytest
 from tests.rehearsal.conftest import Perform
-from tests.rehearsal.shop import Fault, Shop, open_shop
+from tests.rehearsal.shop import Fault, Shop, mint, open_shop
 
-from flashreserve.rehearsal.plan import Crowd, Press, Shares, plan
+from flashreserve.rehearsal.messages import Order
+from flashreserve.rehearsal.plan import Crowd, Press, Shape, Shares, plan
 from flashreserve.rehearsal.run import Progress
 from flashreserve.rehearsal.server import Audit, RehearsalError, listed_tokens
 from flashreserve.rehearsal.waves import wave
@@ -187,3 +192,28 @@ async def test_a_shop_that_is_not_there_is_named(perform: Perform) -> None:
     with pytest.raises(RehearsalError, match="POST /products was not answered"):
         await perform(server)
     assert time.monotonic() - started < 10
+
+
+async def test_the_crowd_ends_when_nobody_listens_to_it_any_more() -> None:
+    scene = Crowd(seed=7, customers=60, seconds=600, shape=Shape.EVEN)
+    scripts = tuple(plan(scene, run_id="test"))
+    shop = Shop()
+    async with open_shop(shop) as server:
+        order = Order(
+            urls=server.urls,
+            product_ids=("none",),
+            tokens=tuple(mint(60)),
+            scripts=scripts,
+            seed=7,
+            timeout_s=5,
+            tries_max=1,
+        )
+        ear, mouth = os.pipe()
+        command = (sys.executable, "-m", "flashreserve.rehearsal.crowd")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.PIPE, stdout=mouth, stderr=asyncio.subprocess.DEVNULL
+        )
+        os.close(mouth)
+        os.close(ear)
+        await asyncio.wait_for(process.communicate(msgspec.json.encode(order)), 30)
+        assert await process.wait() != 0

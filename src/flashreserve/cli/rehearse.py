@@ -14,7 +14,9 @@ import msgspec
 import rich_click as click
 from rich.console import Console
 
-from flashreserve.auth.keys import KeyRing
+from flashreserve.bootstrap import key_ring
+from flashreserve.cli.failures import BAD_INPUT, FAILED
+from flashreserve.cli.invocation import environment
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
 from flashreserve.rehearsal.embedded import LOG_FILE, embedded
@@ -25,10 +27,9 @@ from flashreserve.rehearsal.run import rehearse as perform
 from flashreserve.rehearsal.server import RehearsalError, ServerUnderTest, listed_tokens
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
+from flashreserve.settings import SettingsError, read_settings
 
 _DEMO: Final[Mapping[str, Any]] = {"hold_seconds": 5, "wait_expiry": True}
-_FAILED: Final = 1
-_NOT_REHEARSED: Final = 2
 _TERMINATED: Final = 128 + signal.SIGTERM
 _TOKENS_BYTES_MAX: Final = 256 * 1024 * 1024
 
@@ -72,7 +73,7 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
 @click.option(
     "--wait-expiry", is_flag=True, help="Stay until all holds have lapsed, and sell what came back to latecomers."
 )
-@click.option("--timeout", default=5.0, show_default=True, help="Seconds that a customer waits for one answer.")
+@click.option("--timeout", default=10.0, show_default=True, help="Seconds that a customer waits for one answer.")
 @click.option(
     "--url",
     "urls",
@@ -82,7 +83,7 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
 @click.option(
     "--tokens",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --url: a file of customers' tokens, one a line, one for each customer.",
+    help="With --url: a file with a token a line for each customer. By default, signed with this data directory's key.",
 )
 @click.option(
     "--admin-token",
@@ -90,7 +91,6 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
     show_envvar=True,
     help="With --url: an admin's token, to put the products on sale and to read the books.",
 )
-@click.option("--secret-keys", envvar="FLASHRESERVE_SECRET_KEYS", show_envvar=True, hidden=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as one JSON object.")
 def rehearse(
     customers: int,
@@ -109,9 +109,8 @@ def rehearse(
     urls: tuple[str, ...],
     tokens: Path | None,
     admin_token: str | None,
-    secret_keys: str | None,
     as_json: bool,  # noqa: FBT001 - click passes by name
-) -> None:
+) -> int:
     """Send a crowd of customers to a shop over real HTTP, and judge how it did.
 
     Without --url a fresh shop is started for it and audited afterwards. Exit code 1 if anything was oversold, leaked,
@@ -134,18 +133,20 @@ def rehearse(
         rehearsal.check()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    where = _Where(urls=urls, tokens=tokens, admin_token=admin_token, secret_keys=secret_keys)
+    where = _Where(urls=urls, tokens=tokens, admin_token=admin_token)
     where.check()
     verdict = _run(rehearsal, where)
     if as_json:
         click.echo(msgspec.json.encode(verdict))
     else:
         Console().print(verdict_table(verdict))
-    sys.exit(0 if verdict.passed else _FAILED)
+    return 0 if verdict.passed else FAILED
 
 
-class _NotRehearsedError(click.ClickException):
-    exit_code = _NOT_REHEARSED
+class NotRehearsedError(click.ClickException):
+    """The rehearsal could not take place, which says nothing about the shop's honesty."""
+
+    exit_code = BAD_INPUT
 
 
 class _Where(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +155,6 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
     urls: tuple[str, ...]
     tokens: Path | None
     admin_token: str | None
-    secret_keys: str | None
 
     def check(self) -> None:
         """Refuse options that don't go together."""
@@ -169,8 +169,6 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
                 raise click.UsageError(f"--{error}") from error
         if not self.admin_token:
             raise click.UsageError("--admin-token: expected with --url, here or as REHEARSAL_ADMIN_TOKEN")
-        if self.tokens is None and not self.secret_keys:
-            raise click.UsageError("--tokens: expected with --url, unless FLASHRESERVE_SECRET_KEYS is that of the shop")
 
     @contextlib.asynccontextmanager
     async def shop(self, data_dir: Path) -> AsyncIterator[ServerUnderTest]:
@@ -179,15 +177,22 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
             async with embedded(data_dir, SystemIds(), SystemClock()) as server:
                 yield server
             return
-        yield ServerUnderTest(urls=self.urls, admin_token=self.admin_token or "", mint=self._mint())
+        yield ServerUnderTest(urls=self.urls, admin_token=self.admin_token or "", mint=_mint(self.tokens))
 
-    def _mint(self) -> Callable[[int], Sequence[str]]:
-        if self.tokens is not None:
-            return listed_tokens(_read_tokens(self.tokens))
-        try:
-            return minter(KeyRing.parse(self.secret_keys or ""), SystemIds(), SystemClock())
-        except ValueError as error:
-            raise RehearsalError(f"FLASHRESERVE_SECRET_KEYS: {error}") from error
+
+def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:
+    """Customers' tokens for a running shop: listed ones, or signed with its key, where that is also this one's."""
+    if tokens is not None:
+        return listed_tokens(_read_tokens(tokens))
+    try:
+        settings = read_settings(environment())
+        if settings.production:
+            raise RehearsalError("--tokens: expected with --url in production, where no tokens are made up")
+        return minter(key_ring(settings, create=False), SystemIds(), SystemClock())
+    except SettingsError as error:
+        raise RehearsalError(
+            f"--tokens: expected with --url, since the shop's key can't be had here: {error}"
+        ) from error
 
 
 def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
@@ -199,7 +204,7 @@ def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
         telling = not verdict.passed
     except RehearsalError as error:
         telling = True
-        raise _NotRehearsedError(str(error)) from error
+        raise NotRehearsedError(str(error)) from error
     except asyncio.CancelledError:
         sys.exit(_TERMINATED)
     else:

@@ -1,12 +1,16 @@
 """Prices: exact decimals outside, integers in the currency's smallest unit inside."""
 
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import lru_cache
+from typing import Final
 
 from iso4217 import Currency
 
 from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
+
+_EXACT: Final = Context(prec=1_000_000, Emin=MIN_EMIN, Emax=MAX_EMAX)
+"""Python's default context rounds to 28 digits, and would take a price with a far-off decimal for a whole one."""
 
 
 @lru_cache(maxsize=1024)
@@ -25,7 +29,7 @@ def parse_price(price: Decimal, currency: str) -> int | Invalid:
         return Invalid("currency", "expected an ISO 4217 code of a currency with units, such as USD")
     if not price.is_finite() or price < 0 or price > limits.PRICE_MINOR_MAX:
         return Invalid("price", f"expected a number from 0 to {format_price(limits.PRICE_MINOR_MAX, currency)}")
-    minor = price.scaleb(places)
+    minor = price.scaleb(places, _EXACT)
     if minor > limits.PRICE_MINOR_MAX:
         return Invalid("price", f"expected a number from 0 to {format_price(limits.PRICE_MINOR_MAX, currency)}")
     if minor != minor.to_integral_value():

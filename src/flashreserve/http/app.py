@@ -13,7 +13,9 @@ from flashreserve.http.edge import exchange_of
 from flashreserve.http.problems import Code
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.auth import AuthRoutes
+from flashreserve.http.routes.docs import DocsRoutes
 from flashreserve.http.routes.ops import OpsRoutes
+from flashreserve.http.routes.options import allow, answer_options
 from flashreserve.http.routes.products import ProductRoutes
 from flashreserve.http.routes.replies import reply
 from flashreserve.http.routes.reservations import ReservationRoutes
@@ -30,7 +32,7 @@ def create_app(services: Services) -> Litestar:
         return services
 
     return Litestar(
-        route_handlers=[AuthRoutes, ProductRoutes, ReservationRoutes, OpsRoutes],
+        route_handlers=[AuthRoutes, ProductRoutes, ReservationRoutes, OpsRoutes, DocsRoutes],
         dependencies={"services": Provide(provide, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             RefusalError: _refused,
@@ -39,6 +41,7 @@ def create_app(services: Services) -> Litestar:
             StoreOutcomeUnknownError: _store_outcome_unknown,
             Exception: _not_ours,
         },
+        before_request=answer_options,
         openapi_config=None,
         logging_config=None,
     )
@@ -62,6 +65,8 @@ def _framework_error(request: HttpRequest, error: HTTPException) -> Response[byt
     if code is None:
         raise error
     headers = tuple((error.headers or {}).items())
+    if code == "method-not-allowed":
+        headers = (("allow", allow((error.headers or {})["allow"].split(", "))),)
     detail = problems.KINDS[code].meaning if error.status_code in {404, 405} else error.detail
     return reply(refusal(code, detail, request.scope["path"], (), headers), request)
 

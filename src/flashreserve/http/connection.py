@@ -58,20 +58,22 @@ _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 
 _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
+_READY: Final = {
+    header: b"%b: %b\r\n" % header
+    for header in (*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE, (b"content-type", b"application/json"))
+}
+"""Headers of nearly every answer, as they are written."""
+
 _FAMILIAR: Final = frozenset(
     {
         b"cache-control",
-        b"content-security-policy",
         b"content-type",
         b"etag",
         b"idempotent-replayed",
         b"location",
-        b"referrer-policy",
         b"retry-after",
         b"set-cookie",
         b"vary",
-        b"x-content-type-options",
-        b"x-frame-options",
         b"x-request-id",
     }
 )
@@ -168,7 +170,7 @@ class Cycle:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
             self._connection.on_unanswered(self, "outcome-unknown")
-        except Exception:
+        except Exception:  # noqa: BLE001 behind the edge nothing comes here; without it, everything ends here
             _log.exception("unhandled error")
             self._connection.on_unanswered(self, "internal")
         else:
@@ -182,7 +184,7 @@ class Cycle:
 
     async def receive(self) -> Message:
         """The next piece of the body; after the last one, waits for the client to go or the answer to be complete."""
-        if self.expects_continue:
+        if self.expects_continue and not (self.response_started or self.disconnected):
             self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.expects_continue = False
         while True:
@@ -218,39 +220,42 @@ class Cycle:
         self._event.clear()
 
     def _encode_head(self, status: int, headers: Iterable[Header]) -> bytes:
+        self._length_left = NO_LENGTH
         parts = [_STATUS_LINES[status], self._connection.state.date_line]
-        lines = 3
-        length = None
-        closes = False
-        for name, value in headers:
-            if name in _FRAMING:
-                if name == b"transfer-encoding":
-                    continue
-                if name == b"connection":
-                    closes = closes or b"close" in value.lower()
-                    continue
-                length = int(value)
-            elif name not in _FAMILIAR and not _NAME(name):
-                raise RuntimeError(f"the header name {name!r} is not lower-case ASCII")
-            parts += (name, b": ", value, b"\r\n")
-            lines += 1
+        closes = self._add_headers(parts, headers)
         if closes or not self._stays_open():
             self.keep_alive = False
             parts.append(b"connection: close\r\n")
-            lines += 1
         if status in _BODILESS:
             self._bodiless = True
-        elif length is not None:
-            self._length_left = length
-        elif self.scope["http_version"] != "1.0":
+        elif self._length_left == NO_LENGTH and self.scope["http_version"] != "1.0":
             self._chunked = True
             parts.append(b"transfer-encoding: chunked\r\n")
-            lines += 1
         parts.append(b"\r\n")
-        head = b"".join(parts)
-        if len(head) - len(head.translate(None, _CONTROL)) != 2 * lines:
+        return b"".join(parts)
+
+    def _add_headers(self, parts: list[bytes], headers: Iterable[Header]) -> bool:
+        """Add the application's headers but those that are the server's business; return whether they ask to close."""
+        closes = False
+        first = len(parts)
+        for header in headers:
+            line = _READY.get(tuple(header))
+            if line is None:
+                name, value = header
+                if name == b"content-length" and self._length_left == NO_LENGTH:
+                    self._length_left = int(value)
+                elif name in _FRAMING:
+                    closes = closes or (name == b"connection" and b"close" in value.lower())
+                    continue
+                elif name not in _FAMILIAR and not _NAME(name):
+                    raise RuntimeError(f"the header name {name!r} is not lower-case ASCII")
+                line = b"%b: %b\r\n" % (name, value)
+            parts.append(line)
+        # One look at all of them: besides the ends of the lines there may be nothing that ends a line.
+        lines = b"".join(parts[first:])
+        if len(lines) - len(lines.translate(None, _CONTROL)) != 2 * (len(parts) - first):
             raise RuntimeError("a header's value holds a control character")
-        return head
+        return closes
 
     def _stays_open(self) -> bool:
         if not self.keep_alive or self.body_broken or self.timed_out or self._connection.is_last(self):
@@ -330,7 +335,7 @@ class Connection(HttpToolsProtocol):
         else:
             transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 why it was lost changes nothing
         """Tell those that still answer that nobody listens."""
         self.state.connections.discard(self)
         self._deaf = True
@@ -359,6 +364,14 @@ class Connection(HttpToolsProtocol):
             self._refuse(*(self._fault or ("bad-request", "the request is not valid HTTP/1.1")))
         else:
             self._look_at_what_is_open()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whether to stay open for writing: a client may close its side and still wait for its answers."""
+        if self.active is None or self.latest is None or self.latest.more_body:
+            return False
+        self._deaf = True
+        self.latest.keep_alive = False
+        return True
 
     def pause_writing(self) -> None:
         """Give a client that takes nothing some time, not all of it."""
@@ -395,7 +408,7 @@ class Connection(HttpToolsProtocol):
             self,
             scope,
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-            expects_continue=self.expect_100_continue,
+            expects_continue=version != "1.0" and self.expect_100_continue,
         )
         if self.parser.should_upgrade():
             self._body_head = _body_head(self.headers)
@@ -459,8 +472,7 @@ class Connection(HttpToolsProtocol):
         cycle.response_complete = True
         self.queue.clear()
         if cycle.on_the_wire:
-            self._deaf = True
-            self.transport.close()
+            self._close()
         else:
             self._refusal = self._refusal or self.state.refusal(code, KINDS[code].meaning, cycle.scope["path"])
             self._write_refusal()
@@ -490,9 +502,9 @@ class Connection(HttpToolsProtocol):
         if idle and not self._head_open and not self._deaf:
             self._close()
 
-    def unfinished(self) -> list[asyncio.Task[None]]:
-        """The tasks that answer requests of this connection."""
-        return [cycle.task for cycle in (self.active,) if cycle is not None and cycle.task is not None]
+    def unfinished(self) -> asyncio.Task[None] | None:
+        """What answers a request of this connection now."""
+        return None if self.active is None else self.active.task
 
     # Inside.
 

@@ -39,7 +39,7 @@ SECURITY_HEADERS: Final[tuple[Header, ...]] = (
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 CLOSE: Final[Header] = (b"connection", b"close")
 CONTENT_POLICY: Final[Header] = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-DOCS_CONTENT_POLICY: Final[Header] = (
+DOCS_POLICY: Final[Header] = (
     b"content-security-policy",
     # Swagger UI draws its icons from data: addresses and sets some styles in the markup.
     (
@@ -72,8 +72,9 @@ _UNAVAILABLE: Final = 503
 class App(Protocol):
     """An ASGI application."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> None:
-        """Serve one connection, request or lifespan."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]:
+        """Serve one request or the lifespan."""
+        ...
 
 
 class RequestIds:
@@ -97,36 +98,22 @@ class Exchange:
     (`/products/{id}`): it is the label under which the request is counted.
     """
 
-    __slots__ = (
-        "_edge",
-        "_receive",
-        "_received",
-        "_send",
-        "gone",
-        "headers",
-        "id",
-        "over",
-        "route",
-        "scope",
-        "started_at",
-        "status",
-        "took_s",
-    )
+    # What most requests never change stands on the class: that spares its assignment for each of them.
+    route = UNKNOWN_ROUTE
+    status = 0
+    took_s = -1.0
+    gone = False
+    over = False
+    _received = 0
 
     def __init__(self, edge: "Edge", scope: Scope, receive: Receive, send: Send, started_at: float) -> None:
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = b""
-        self.route = UNKNOWN_ROUTE
-        self.status = 0
         self.started_at = started_at
-        self.took_s = -1.0
-        self.gone = False
         self._edge = edge
         self._receive = receive
         self._send = send
-        self._received = 0
-        self.over = False
 
     @property
     def request_id(self) -> str:
@@ -185,14 +172,13 @@ class Exchange:
         edge = self._edge
         self.status = message["status"]
         self.took_s = edge.monotonic() - self.started_at
-        headers = message.get("headers", ())
-        own = dict(headers)
-        headers = [*headers, (b"x-request-id", self.id), *SECURITY_HEADERS]
-        if b"cache-control" not in own:
+        own = message.get("headers", ())
+        names = dict(own)
+        headers = [*own, (b"x-request-id", self.id), *SECURITY_HEADERS]
+        if b"cache-control" not in names:
             headers.append(NO_STORE)
-        if b"content-security-policy" not in own:
-            docs = self.scope["path"].startswith(DOCS_PREFIX)
-            headers.append(DOCS_CONTENT_POLICY if docs else CONTENT_POLICY)
+        if b"content-security-policy" not in names:
+            headers.append(DOCS_POLICY if self.scope["path"].startswith(DOCS_PREFIX) else CONTENT_POLICY)
         if edge.strict_transport and self._over_tls():
             headers.append(STRICT_TRANSPORT)
         # A new message: the application may send one and the same for many requests.
@@ -203,7 +189,7 @@ class Exchange:
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:
-    """The exchange that a request's scope belongs to. It is there for all that the edge lets through."""
+    """The exchange that a request's scope belongs to. It is there until the application has returned."""
     return cast("Exchange", scope["exchange"])
 
 
@@ -263,7 +249,9 @@ class Edge:
         exchange = Exchange(self, scope, receive, send, self.monotonic())
         self.in_flight += 1
         try:
-            await self._serve(exchange)
+            await self._admit(exchange)
+            if not exchange.status and not exchange.gone:
+                raise RuntimeError("the application returned without an answer")  # noqa: TRY301 it is the same to us
         except asyncio.CancelledError:
             # Only a server that stops cancels, when its patience is over: what the request did is not known.
             if not exchange.over:
@@ -272,6 +260,8 @@ class Edge:
             await self._broken(exchange, error)
         finally:
             self.in_flight -= 1
+            # Each holds the other; left so, every request would be garbage that only the collector finds.
+            scope.pop("exchange", None)
             self._finished(exchange)
 
     def drain(self) -> None:
@@ -282,22 +272,20 @@ class Edge:
         """Count what the server refused before there was a request that the edge could see."""
         self._requests.cell("other", UNKNOWN_ROUTE, str(status)).count += 1
 
-    async def _serve(self, exchange: Exchange) -> None:
+    # Not a coroutine itself, as `Exchange.send`.
+    def _admit(self, exchange: Exchange) -> Awaitable[None]:
+        """Hand the request to the application, or refuse it."""
         scope = exchange.scope
-        headers = exchange.headers
-        own_id = headers.get(b"x-request-id")
+        own_id = exchange.headers.get(b"x-request-id")
         exchange.id = own_id if own_id is not None and _SANE_ID(own_id) else self._ids.new()
         refusal = self._refusal(exchange)
         if refusal is not None:
-            await exchange.refuse(*refusal)
-            return
+            return exchange.refuse(*refusal)
         scope["exchange"] = exchange
         if scope["method"] == "HEAD":
             # Every GET can be asked as HEAD; the server leaves out the body by its own scope.
             scope = {**scope, "method": "GET"}
-        await self._app(scope, exchange.receive, exchange.send)
-        if not exchange.status and not exchange.gone:
-            raise RuntimeError("the application returned without an answer")
+        return self._app(scope, exchange.receive, exchange.send)
 
     def _refusal(self, exchange: Exchange) -> tuple[Code, str] | tuple[Code, str, Header] | None:
         """Why no route may see this request, if so."""
@@ -312,7 +300,7 @@ class Edge:
         length = headers.get(b"content-length")
         if length is not None and int(length) > self.limits.body_bytes_max:
             return "too-large", _too_large(self.limits), CLOSE
-        if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             return "bad-request", "the header transfer-encoding names a coding other than chunked", CLOSE
         if b"cookie" in headers and scope["method"] not in _SAFE_METHODS and _from_another_site(headers):
             return "cross-site", "a change by cookie must be asked for by a page of this site"
@@ -340,7 +328,9 @@ class Edge:
 
     def _finished(self, exchange: Exchange) -> None:
         status = exchange.status or DISCONNECTED
-        took_s = exchange.took_s if exchange.took_s >= 0.0 else self.monotonic() - exchange.started_at
+        took_s = exchange.took_s
+        if took_s < 0.0:
+            took_s = self.monotonic() - exchange.started_at
         key = (exchange.scope["method"], exchange.route, status)
         cells = self._cells.get(key) or self._new_cells(*key)
         cells[0].count += 1

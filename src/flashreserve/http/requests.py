@@ -52,6 +52,15 @@ def cookie(request: HttpRequest, name: str) -> str | None:
     return None
 
 
+def knows(request: HttpRequest, tag: str) -> bool:
+    """Whether If-None-Match names the tag; tags compare weakly (RFC 9110, 13.1.2)."""
+    sent = header(request, b"if-none-match")
+    if sent is None:
+        return False
+    names = {name.strip().removeprefix("W/") for name in sent.split(",")}
+    return "*" in names or tag.removeprefix("W/") in names
+
+
 def signed_in(request: HttpRequest, services: Services) -> Identity:
     """Whoever sent the request, by bearer token or, without one, by cookie."""
     authorization = header(request, b"authorization")
@@ -107,7 +116,11 @@ def client_address(request: HttpRequest, services: Services) -> str | None:
 
 
 async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *, empty: T | None = None) -> T:
-    """The decoded body. `empty` stands for no body, where that is allowed."""
+    """The decoded body. `empty` stands for no body, where that is allowed.
+
+    Whoever puts into the address what belongs into the body is told so, rather than served something else.
+    """
+    parameters(request, set())
     raw = await request.body()
     if not raw and empty is not None:
         return empty
@@ -118,6 +131,13 @@ async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *,
     if isinstance(value, FieldError):
         raise bad_request(value.field, value.message)
     return value
+
+
+async def no_body(request: HttpRequest) -> None:
+    """Refuse what a request asks for beyond its address. An empty object, which some clients always send, is nothing."""
+    parameters(request, set())
+    if (await request.body()).strip() not in {b"", b"{}"}:
+        raise bad_request("body", "expected no body")
 
 
 def path_id(text: str, field: str) -> str:
@@ -145,8 +165,9 @@ def page(request: HttpRequest) -> tuple[str | None, int]:
     cursor = query.get("cursor")
     if cursor is not None:
         cursor = path_id(cursor, "cursor")
-    limit = wire.convert(query.get("limit", str(limits.PAGE_DEFAULT)), _Limit, "limit")
-    if isinstance(limit, FieldError):
+    digits = query.get("limit", str(limits.PAGE_DEFAULT))
+    limit = wire.convert(digits, _Limit, "limit")
+    if isinstance(limit, FieldError) or not digits.isdigit():
         raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
     return cursor, limit
 

@@ -9,48 +9,104 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from flashreserve.auth.emails import EMAIL_LENGTH_MAX
+from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from flashreserve.core import limits, money
 from flashreserve.core.commands import Edit, Wanted
 from flashreserve.core.instants import format_instant, instant_of
-from flashreserve.core.model import Account, Adjustment, Product, Reservation
+from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http.problems import FieldError
 from flashreserve.service.catalogue import NewProduct
 
+_ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_CURRENCY: Final = "^[A-Z]{3}$"
+# In Python `$` also stands before a line break at the end. Ids and currencies have a length that leaves no room for
+# one; in names and prices the lookahead stands guard.
+_NAME: Final = r"^[^\x00-\x1f\x7f]+$(?!\n)"
+_PRICE: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$(?!\n)"
+_EXPECTED: Final = {
+    repr(_ID): "expected a UUID",
+    repr(_CURRENCY): "expected an ISO 4217 code such as USD",
+    repr(_NAME): "expected text without control characters",
+    repr(_PRICE): "expected a decimal such as 999.99",
+}
+"""What the patterns mean, in words, as msgspec names them in its errors."""
+
 Id = Annotated[
     str,
     Meta(
-        pattern="^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+        pattern=_ID,
+        max_length=36,
         extra_json_schema={"format": "uuid"},
     ),
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_LENGTH_MAX, pattern=r"^[^\x00-\x1f\x7f]+$")]
-CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
-Instant = Annotated[datetime, Meta(tz=True)]
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_LENGTH_MAX, pattern=_NAME)]
+CurrencyCode = Annotated[
+    str, Meta(pattern=_CURRENCY, max_length=3, description="ISO 4217 code of a currency that has units.")
+]
+Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone, from 1970 to 9999.")]
 Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
 Stock = Annotated[int, Meta(ge=0, le=limits.STOCK_MAX)]
-Change = Annotated[int, Meta(ge=-limits.STOCK_MAX, le=limits.STOCK_MAX)]
-CustomerLimit = Annotated[int, Meta(ge=1, le=limits.PER_CUSTOMER_LIMIT_MAX)]
-HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX)]
-Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX)]
+Change = Annotated[int, Meta(ge=-limits.STOCK_MAX, le=limits.STOCK_MAX, description="Above zero: put in.")]
+CustomerLimit = Annotated[
+    int,
+    Meta(ge=1, le=limits.PER_CUSTOMER_LIMIT_MAX, description="Units a customer may hold and have bought, together."),
+]
+HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX, description="How long a hold lasts.")]
+Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX, description="How often a hold may be extended.")]
 Price = Annotated[
-    Decimal,
+    # A number of so few digits comes back from a float exactly as it was written.
+    Annotated[str, Meta(pattern=_PRICE)] | Annotated[float, Meta(ge=0, le=limits.PRICE_MINOR_MAX)],
+    Meta(description="A decimal, as text or number, with at most the currency's places."),
+]
+
+InstantText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+        description="UTC, with milliseconds.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+PriceText = Annotated[
+    str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,4})?$", description="A decimal with all of the currency's places.")
+]
+RoleText = Annotated[str, Meta(extra_json_schema={"enum": [role.value for role in Role]})]
+StatusText = Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in Status]})]
+
+# What an email and a password have to be, auth says, in words that suit a person; here it is said for the document.
+Email = Annotated[
+    str,
     Meta(
         extra_json_schema={
-            "type": ["number", "string"],
-            "format": "decimal",
-            "minimum": 0,
-            "pattern": r"^[0-9]{1,13}(\.[0-9]{1,4})?$",
+            "maxLength": EMAIL_LENGTH_MAX,
+            "pattern": (
+                r"^ *[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+                r"(localhost|([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
+                r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?) *$"
+            ),
         }
     ),
 ]
+Password = Annotated[str, Meta(extra_json_schema={"maxLength": PASSWORD_LENGTH_MAX})]
+NewPassword = Annotated[
+    str, Meta(extra_json_schema={"minLength": PASSWORD_LENGTH_MIN, "maxLength": PASSWORD_LENGTH_MAX})
+]
+
+
+class RegistrationBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who registers."""
+
+    email: Email
+    password: NewPassword
 
 
 class CredentialsBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who registers or signs in."""
+    """Who signs in."""
 
-    email: Annotated[str, Meta(max_length=254)]
-    password: Annotated[str, Meta(max_length=1024)]
+    email: Email
+    password: Password
 
 
 class QuantityBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -97,9 +153,12 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
 
     def product(self, hold_s_default: int) -> NewProduct | Invalid:
         """The product as the service takes it."""
-        price = money.parse_price(self.price, self.currency)
+        price = money.parse_price(_decimal(self.price), self.currency)
         if isinstance(price, Invalid):
             return price
+        unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
+        if unwritable is not None:
+            return unwritable
         return NewProduct(
             name=self.name,
             price=price,
@@ -126,9 +185,12 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
 
     def edit(self, product_id: str, currency: str) -> Edit | Invalid:
         """The edit as the service takes it; `currency` is the product's, by which the price is read."""
-        price = UNSET if isinstance(self.price, UnsetType) else money.parse_price(self.price, currency)
+        price = UNSET if isinstance(self.price, UnsetType) else money.parse_price(_decimal(self.price), currency)
         if isinstance(price, Invalid):
             return price
+        unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
+        if unwritable is not None:
+            return unwritable
         return Edit(
             product_id=product_id,
             name=self.name,
@@ -148,93 +210,105 @@ def _instant(moment: datetime | _T) -> int | _T:
     return instant_of(moment) if isinstance(moment, datetime) else moment
 
 
+def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
+    """The first moment whose UTC instant can't be written in RFC 3339, or lies before the instants that we count."""
+    for field, moment in moments.items():
+        if isinstance(moment, datetime) and not 0 <= instant_of(moment) <= limits.INSTANT_MAX_MS:
+            return Invalid(field, "expected an instant from 1970 to 9999, in UTC")
+    return None
+
+
+def _decimal(price: str | float) -> Decimal:
+    return Decimal(price if isinstance(price, str) else repr(price))
+
+
 class AccountView(Struct, frozen=True, rename="camel"):
     """An account, as its owner sees it."""
 
-    id: str
+    id: Id
     email: str
-    role: str
-    created_at: str
+    role: RoleText
+    created_at: InstantText
 
 
 class TokenView(Struct, frozen=True, rename="camel"):
     """What signing in returns; the same token is in the cookie."""
 
     token: str
-    expires_at: str
+    expires_at: InstantText
 
 
 class ProductView(Struct, frozen=True, rename="camel"):
     """A product. `stockQuantity` is what was ever put in, `available` what can be reserved now."""
 
-    id: str
+    id: Id
     name: str
-    price: str
-    currency: str
-    stock_quantity: int
-    available: int
-    sale_starts_at: str | None
-    sale_ends_at: str | None
-    per_customer_limit: int | None
-    hold_seconds: int
-    max_extensions: int
-    created_at: str
-    updated_at: str
+    price: PriceText
+    currency: CurrencyCode
+    stock_quantity: Stock
+    available: Stock
+    sale_starts_at: InstantText | None
+    sale_ends_at: InstantText | None
+    per_customer_limit: CustomerLimit | None
+    hold_seconds: HoldSeconds
+    max_extensions: Extensions
+    created_at: InstantText
+    updated_at: InstantText
 
 
 class StockView(Struct, frozen=True, rename="camel"):
     """A product's stock, as it was at `asOf`."""
 
-    product_id: str
-    available: int
-    as_of: str
+    product_id: Id
+    available: Stock
+    as_of: InstantText
 
 
 class AdjustmentView(Struct, frozen=True, rename="camel"):
     """A change of stock. `stockQuantity` and `available` are the figures right after it."""
 
-    product_id: str
-    change: int
-    stock_quantity: int
-    available: int
-    adjusted_by: str
-    adjusted_at: str
+    product_id: Id
+    change: Change
+    stock_quantity: Stock
+    available: Stock
+    adjusted_by: Id
+    adjusted_at: InstantText
 
 
 class LineView(Struct, frozen=True, rename="camel"):
     """One line of a reservation, at the price it had when it was reserved."""
 
-    product_id: str
-    quantity: int
-    unit_price: str
-    currency: str
+    product_id: Id
+    quantity: Quantity
+    unit_price: PriceText
+    currency: CurrencyCode
 
 
 class ReservationView(Struct, frozen=True, rename="camel"):
     """A reservation."""
 
-    id: str
-    user_id: str
-    status: str
+    id: Id
+    user_id: Id
+    status: StatusText
     lines: list[LineView]
-    expires_at: str
-    created_at: str
-    confirmed_at: str | None
-    released_at: str | None
+    expires_at: InstantText
+    created_at: InstantText
+    confirmed_at: InstantText | None
+    released_at: InstantText | None
 
 
 class ProductPage(Struct, frozen=True, rename="camel"):
     """Some products. `nextCursor`, if not null, is the `cursor` of the next page."""
 
     items: list[ProductView]
-    next_cursor: str | None
+    next_cursor: Id | None
 
 
 class ReservationPage(Struct, frozen=True, rename="camel"):
     """Some reservations. `nextCursor`, if not null, is the `cursor` of the next page."""
 
     items: list[ReservationView]
-    next_cursor: str | None
+    next_cursor: Id | None
 
 
 class ProblemKindView(Struct, frozen=True):
@@ -288,6 +362,9 @@ def _field_error(text: str) -> FieldError:
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL)
     missing = re.fullmatch(r"Object missing required field `(.*)`", message)
     field = (path or "$").removeprefix("$").removeprefix(".")
+    pattern = re.fullmatch(r"Expected `str` matching regex (.*)", message, re.DOTALL)
+    if pattern is not None:
+        return FieldError(field or "body", _EXPECTED.get(pattern[1], "expected other text"))
     if unknown or missing:
         name = (unknown or missing)[1][:100]  # type: ignore[index]
         field = f"{field}.{name}".removeprefix(".")

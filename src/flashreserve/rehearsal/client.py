@@ -63,10 +63,10 @@ class Client:
         """Send a whole request, and wait for its answer.
 
         Raises:
-            TimeoutError: the answer was not complete in time, the wait for a connection included.
+            TimeoutError: the answer was not complete in time, counted from when there was room for the connection.
             ConnectionLostError: see there.
         """
-        async with asyncio.timeout(timeout_s), self._places:
+        async with self._places, asyncio.timeout(timeout_s):
             connection = await self._connection()
             try:
                 response = await connection.ask(request)

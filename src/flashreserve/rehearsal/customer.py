@@ -15,8 +15,8 @@ from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABL
 from flashreserve.rehearsal.plan import Decision, Press, Script
 
 RETRY_AFTER_S_MAX: Final = 30.0
-_BACKOFF_S: Final = 0.1
-_BACKOFF_S_MAX: Final = 2.0
+_BACKOFF_S: Final = 0.25
+_BACKOFF_S_MAX: Final = 4.0
 _SERVER_ERROR: Final = 500
 _LATER: Final = frozenset({429, 503})
 _EXPECTED: Final = {

@@ -26,7 +26,7 @@ _READY_S: Final = 30.0
 _POLL_S: Final = 0.1
 _STOP_S: Final = 20.0
 _COMMAND_S: Final = 60.0
-_LOG_TAIL_CHARS: Final = 4_000
+_LOG_TAIL_CHARS: Final = 1_000
 _OK: Final = 200
 _AUDIT_VERDICTS: Final[Mapping[int, bool | None]] = {0: True, 1: False, 3: None}
 

@@ -1,7 +1,7 @@
 """Who comes when, and what they will do: a pure function of the seed.
 
 The spike is that of a real on-sale: everybody waits for the same second, so the rate of arrivals climbs to its peak
-within a few hundredths of the window and then decays, with stragglers until the end.
+within the first thirteenth of the window (a second, by default) and then decays, with stragglers until the end.
 """
 
 import math
@@ -14,9 +14,9 @@ import msgspec
 CUSTOMERS_MAX = 200_000
 PRODUCTS_MAX = 100
 
-_RISE = 1 / 50
-"""Longest delay before a customer's finger moves, as a share of the window: how steep the spike climbs."""
-_DECAY = 1 / 6
+_RISE = 1 / 13
+"""Longest delay by slow fingers, pages and clocks, as a share of the window: how steep the spike climbs."""
+_DECAY = 1 / 4
 """Mean of the exponential decay after the opening, as a share of the window."""
 _THINK_HOLD_SHARE = 0.4
 """Longest pause before a decision, as a share of the hold: whoever wants to buy is in time."""
@@ -150,7 +150,8 @@ def check(crowd: Crowd) -> None:
 
 
 def _check_shares(names: str, first: float, second: float) -> None:
-    if first < 0 or second < 0 or first + second > 1 + 1e-9:
+    # Asked this way round, a share that is not a number is refused as well.
+    if not (first >= 0 and second >= 0 and first + second <= 1 + 1e-9):
         raise ValueError(f"{names}: expected each at least 0 and at most 1 together, got {first} + {second}")
 
 

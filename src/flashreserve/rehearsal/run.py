@@ -43,7 +43,7 @@ class Rehearsal:
 
     crowd: Crowd
     units: int
-    timeout_s: float = 5.0
+    timeout_s: float = 10.0
     tries_max: int = 8
     wait_expiry: bool = False
     settle_s: float = 10.0
@@ -59,7 +59,7 @@ class Rehearsal:
             raise ValueError(f"units: expected one a product at least and {STOCK_MAX:,} at most, got {self.units:,}")
         if not 1 <= self.crowd.hold_s <= HOLD_S_MAX:
             raise ValueError(f"hold seconds: expected 1 to {HOLD_S_MAX:,}, got {self.crowd.hold_s:,}")
-        if self.timeout_s <= 0:
+        if not self.timeout_s > 0:
             raise ValueError(f"timeout: expected more than 0 seconds, got {self.timeout_s}")
 
     def units_each(self) -> tuple[int, ...]:

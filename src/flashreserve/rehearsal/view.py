@@ -32,8 +32,12 @@ class LiveView:
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """Draw how things stand."""
+        """Draw how things stand, at the next refresh."""
         self._live.update(panel(progress))
+
+    def refresh(self) -> None:
+        """Draw now."""
+        self._live.refresh()
 
 
 class PlainView:

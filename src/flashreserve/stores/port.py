@@ -11,7 +11,7 @@ import msgspec
 
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role
-from flashreserve.core.outcomes import Ruled
+from flashreserve.core.outcomes import Outcome
 
 
 class StoreUnavailableError(Exception):
@@ -29,11 +29,12 @@ class StoreDefectError(Exception):
 class Flushed(msgspec.Struct, frozen=True):
     """What a flush came to.
 
-    `outcomes` stand in the order of the commands. `products` are those that the flush loaded, as it left them:
-    the stock view learns from them.
+    `outcomes` stand in the order of the commands. A store that writes a flush in one step has none but the rules' own;
+    one that writes commands apart may answer some of them by `Unavailable` (nothing of it was written) or
+    `OutcomeUnknown`. `products` are those that the flush loaded, as it left them: the stock view learns from them.
     """
 
-    outcomes: list[Ruled]
+    outcomes: Sequence[Outcome]
     products: list[Product]
 
 

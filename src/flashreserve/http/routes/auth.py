@@ -11,6 +11,7 @@ from flashreserve.http import answers, requests, wire
 from flashreserve.http.requests import DEVICE_COOKIE, TOKEN_COOKIE, HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, reply
 
+_read_registration: Final = wire.decoder(wire.RegistrationBody)
 _read_credentials: Final = wire.decoder(wire.CredentialsBody)
 
 
@@ -20,7 +21,7 @@ class AuthRoutes(Controller):
     @post("/auth/register")
     async def register(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Make a customer's account."""
-        asked = await requests.body(request, _read_credentials)
+        asked = await requests.body(request, _read_registration)
         address = requests.client_address(request, services)
         outcome = await services.accounts.register(asked.email, asked.password, address)
         if isinstance(outcome, Registered):

@@ -3,6 +3,7 @@
 from typing import cast
 
 from litestar import Controller, Response, get
+from litestar.params import FromPath
 
 from flashreserve.http import answers, requests, wire
 from flashreserve.http.answers import RefusalError
@@ -35,10 +36,10 @@ class OpsRoutes(Controller):
         """Figures for Prometheus."""
         await requests.operator(request, services)
         exchange_of(request.scope).route = request.scope["path_template"]
-        return Response(services.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        return Response(services.metrics(), media_type="text/plain; version=0.0.4")
 
     @get("/problems/{code:str}")
-    async def problem(self, request: HttpRequest, code: str) -> Response[bytes]:
+    async def problem(self, request: HttpRequest, code: FromPath[str]) -> Response[bytes]:
         """What a kind of problem means."""
         kind = KINDS.get(cast("Code", code))
         if kind is None:

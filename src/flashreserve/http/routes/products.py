@@ -1,42 +1,23 @@
 """Products for everybody, and what admins do with them."""
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Final
 
 from litestar import Controller, Response, get, patch, post
+from litestar.params import FromPath
 from litestar.response import Stream
 
 from flashreserve.core.commands import Restock
 from flashreserve.core.instants import format_instant
-from flashreserve.core.limits import PAGE_MAX
-from flashreserve.core.model import Reservation
-from flashreserve.core.money import format_price
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.http import answers, requests, wire
 from flashreserve.http.edge import exchange_of
 from flashreserve.http.requests import HttpRequest, bad_request
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
-from flashreserve.http.services import Services
+from flashreserve.service.export import reservations_csv
 
 _read_product: Final = wire.decoder(wire.ProductBody)
 _read_edit: Final = wire.decoder(wire.ProductEditBody)
 _read_change: Final = wire.decoder(wire.ChangeBody)
-
-CSV_COLUMNS: Final = (
-    "reservationId",
-    "userId",
-    "status",
-    "productId",
-    "quantity",
-    "unitPrice",
-    "currency",
-    "createdAt",
-    "expiresAt",
-    "confirmedAt",
-    "releasedAt",
-)
 
 
 class ProductRoutes(Controller):
@@ -50,7 +31,7 @@ class ProductRoutes(Controller):
         return reply(answers.ok(wire.product_page(found, limit)), request)
 
     @get("/products/{id:str}")
-    async def one(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def one(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """One product."""
         found = await services.catalogue.product(requests.path_id(id, "id"))
         if isinstance(found, NotFound):
@@ -58,14 +39,14 @@ class ProductRoutes(Controller):
         return reply(answers.ok(wire.product_view(found)), request)
 
     @get("/products/{id:str}/stock")
-    async def stock(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def stock(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """What can be reserved now: the cheap poll."""
         sight = await services.catalogue.stock(requests.path_id(id, "id"))
         if isinstance(sight, NotFound):
             return outcome_reply(sight, request)
         tag = f'W/"{sight.product.available}"'
         headers = (("etag", tag), ("cache-control", "no-cache"))
-        if _matches(requests.header(request, b"if-none-match"), tag):
+        if requests.knows(request, tag):
             return reply(answers.Answer(304, b"", headers=headers), request)
         view = wire.StockView(sight.product.id, sight.product.available, format_instant(sight.as_of))
         return reply(answers.ok(view, headers=headers), request)
@@ -82,7 +63,7 @@ class ProductRoutes(Controller):
         return reply(answers.ok(wire.product_view(made), 201, (("location", f"/products/{made.id}"),)), request)
 
     @patch("/products/{id:str}")
-    async def edit(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def edit(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Change a product's description or rules."""
         await requests.admin(request, services)
         product_id = requests.path_id(id, "id")
@@ -94,7 +75,7 @@ class ProductRoutes(Controller):
         return outcome_reply(edit if isinstance(edit, Invalid) else await services.catalogue.edit(edit), request)
 
     @post("/products/{id:str}/stock", status_code=200)
-    async def restock(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def restock(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Put stock in, or take it out."""
         identity = await requests.admin(request, services)
         product_id = requests.path_id(id, "id")
@@ -109,7 +90,7 @@ class ProductRoutes(Controller):
         )
 
     @get("/products/{id:str}/reservations")
-    async def reservations(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def reservations(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """All reservations of a product, oldest first."""
         await requests.admin(request, services)
         product_id = requests.path_id(id, "id")
@@ -125,47 +106,6 @@ class ProductRoutes(Controller):
         await requests.admin(request, services)
         exchange_of(request.scope).route = request.scope["path_template"]
         disposition = {"content-disposition": 'attachment; filename="reservations.csv"'}
-        return Stream(_csv(services), media_type="text/csv; charset=utf-8", headers=disposition)
-
-
-def _matches(header: str | None, tag: str) -> bool:
-    """Whether If-None-Match names the tag; tags compare weakly (RFC 9110, 13.1.2)."""
-    if header is None:
-        return False
-    names = {name.strip().removeprefix("W/") for name in header.split(",")}
-    return "*" in names or tag.removeprefix("W/") in names
-
-
-async def _csv(services: Services) -> AsyncIterator[bytes]:
-    """The export, a page of reservations at a time."""
-    yield _csv_text([CSV_COLUMNS])
-    after: str | None = None
-    while page := await services.reservations.every(after, PAGE_MAX):
-        yield _csv_text(row for held in page for row in csv_rows(held))
-        after = page[-1].id
-
-
-def _csv_text(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
-
-
-def csv_rows(held: Reservation) -> list[tuple[str, ...]]:
-    """A reservation's lines under `CSV_COLUMNS`."""
-    return [
-        (
-            held.id,
-            held.user_id,
-            held.status.value,
-            line.product_id,
-            str(line.quantity),
-            format_price(line.unit_price, line.currency),
-            line.currency,
-            format_instant(held.created_at),
-            format_instant(held.expires_at),
-            "" if held.confirmed_at is None else format_instant(held.confirmed_at),
-            "" if held.released_at is None else format_instant(held.released_at),
+        return Stream(
+            reservations_csv(services.reservations), media_type="text/csv", headers=disposition
         )
-        for line in held.lines
-    ]

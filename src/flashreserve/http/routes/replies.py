@@ -1,9 +1,8 @@
 """Answers as the framework sends them."""
 
-from typing import Annotated
-
 from litestar import Response
-from litestar.params import Dependency
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http.answers import Answer, from_outcome
@@ -11,7 +10,7 @@ from flashreserve.http.edge import exchange_of
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.services import Services
 
-ServicesHere = Annotated[Services, Dependency(skip_validation=True)]
+ServicesHere = NamedDependency[SkipValidation[Services]]
 
 
 def reply(answer: Answer, request: HttpRequest) -> Response[bytes]:

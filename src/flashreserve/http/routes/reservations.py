@@ -3,6 +3,7 @@
 from typing import Final
 
 from litestar import Controller, Response, delete, get, post
+from litestar.params import FromPath
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import NotFound
@@ -19,7 +20,7 @@ class ReservationRoutes(Controller):
     """`/reservations` and `/checkout`."""
 
     @post("/reservations/{id:str}")
-    async def reserve(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def reserve(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Hold units of one product."""
         identity = requests.customer(request, services)
         product_id = requests.path_id(id, "productId")
@@ -46,7 +47,7 @@ class ReservationRoutes(Controller):
         return reply(answers.ok(wire.reservation_page(found, limit)), request)
 
     @get("/reservations/{id:str}")
-    async def one(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def one(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """One of the caller's reservations."""
         identity = requests.signed_in(request, services)
         found = await services.reservations.reservation(identity.user_id, requests.path_id(id, "id"))
@@ -55,22 +56,24 @@ class ReservationRoutes(Controller):
         return reply(answers.ok(wire.reservation_view(found)), request)
 
     @post(["/reservations/confirm/{id:str}", "/checkout/{id:str}"])
-    async def confirm(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def confirm(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Buy what is held."""
         return await _settle("confirm", request, id, services)
 
     @post("/reservations/{id:str}/extend")
-    async def extend(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def extend(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Hold on for another hold time."""
         return await _settle("extend", request, id, services)
 
     @delete("/reservations/{id:str}", status_code=200)
-    async def cancel(self, request: HttpRequest, id: str, services: ServicesHere) -> Response[bytes]:  # noqa: A002
+    async def cancel(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Give back what is held."""
         return await _settle("cancel", request, id, services)
 
 
 async def _settle(what: Settling, request: HttpRequest, id_: str, services: ServicesHere) -> Response[bytes]:
     identity = requests.signed_in(request, services)
-    outcome = await services.reservations.settle(what, identity.user_id, requests.path_id(id_, "id"))
+    reservation_id = requests.path_id(id_, "id")
+    await requests.no_body(request)
+    outcome = await services.reservations.settle(what, identity.user_id, reservation_id)
     return outcome_reply(outcome, request)

@@ -1,5 +1,6 @@
 """How a connection is opened, and what SQLite's errors mean here."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,9 @@ import apsw
 
 from flashreserve.stores.port import StoreDefectError, StoreUnavailableError
 
-BUSY_WAIT_S: Final = 5.0
-"""How long to wait, about, for another process that writes."""
+BUSY_WAIT_S: Final = 2.5
+"""How long to wait, about, for another process that writes: less than the combiner's deadline, so that whoever waited
+in vain is told that nothing was taken."""
 _BUSY_STEP_S: Final = 0.0005
 
 Access = Literal["create", "write", "read"]
@@ -40,7 +42,7 @@ def connect(path: Path, access: Access, busy_wait_s: float = BUSY_WAIT_S) -> aps
     return connection
 
 
-def use_wal(connection: apsw.Connection) -> None:
+def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
     """Write to a log beside the file from now on, as every later connection will.
 
     Every commit is durable when it returns: with synchronous=FULL the log is synced before the commit returns.
@@ -48,7 +50,15 @@ def use_wal(connection: apsw.Connection) -> None:
     Raises:
         StoreUnavailableError: the file system can't share memory between processes, which the log needs.
     """
-    if connection.pragma("journal_mode", "WAL") != "wal":
+    for tries in itertools.count():
+        try:
+            mode = connection.pragma("journal_mode", "WAL")
+        except apsw.BusyError:  # Where this changes the file, SQLite doesn't ask the busy handler.
+            if not _wait_while_busy(busy_wait_s, tries):
+                raise
+        else:
+            break
+    if mode != "wal":
         raise StoreUnavailableError("the database's file system doesn't support SQLite's write-ahead log")
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import apsw
 
 from flashreserve.stores.port import StoreUnavailableError
-from flashreserve.stores.sqlite.connection import use_wal
+from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, use_wal
 
 APPLICATION_ID: Final = 0x464C5253
 """`FLRS`: says in the file's header whose database it is."""
@@ -84,19 +84,19 @@ MIGRATIONS: Final = (_VERSION_1,)
 """Script n makes version n + 1. A released script never changes; a new version is a new script."""
 
 
-def migrate(connection: apsw.Connection) -> None:
+def migrate(connection: apsw.Connection, busy_wait_s: float = BUSY_WAIT_S) -> None:
     """Bring the file to the newest version; several processes may do so at once.
 
     Raises:
         StoreUnavailableError: the file is another application's, or of a newer version than this program knows.
     """
-    version = _check(connection)
-    use_wal(connection)
+    version = version_of(connection)
+    use_wal(connection, busy_wait_s)
     if version == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for script in MIGRATIONS[_check(connection) :]:
+        for script in MIGRATIONS[version_of(connection) :]:
             connection.execute(script)
         connection.pragma("application_id", APPLICATION_ID)
         connection.pragma("user_version", len(MIGRATIONS))
@@ -113,13 +113,18 @@ def check(connection: apsw.Connection) -> None:
     Raises:
         StoreUnavailableError: not a FlashReserve database of this version.
     """
-    if _check(connection) != len(MIGRATIONS):
+    if version_of(connection) != len(MIGRATIONS):
         raise StoreUnavailableError(
             "the database is of an older version: start `flashreserve serve` once to bring it up"
         )
 
 
-def _check(connection: apsw.Connection) -> int:
+def version_of(connection: apsw.Connection) -> int:
+    """The version of the file's tables; 0 for an empty file.
+
+    Raises:
+        StoreUnavailableError: the file is another application's, or of a newer version than this program knows.
+    """
     with connection:  # One look: another process may be migrating.
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
         version = int(connection.pragma("user_version"))

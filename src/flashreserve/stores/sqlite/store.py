@@ -33,7 +33,7 @@ def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -
     writer = connect(path, "create" if create else "write", busy_wait_s)
     try:
         with store_errors(str(path)):
-            migrate(writer)
+            migrate(writer, busy_wait_s)
         reader = connect(path, "read", busy_wait_s)
     except BaseException:
         writer.close()

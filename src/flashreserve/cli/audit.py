@@ -1,0 +1,116 @@
+"""`flashreserve audit`: proves that nothing was oversold and nothing leaked."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+import rich_click as click
+
+from flashreserve.bootstrap import open_store_to_read
+from flashreserve.cli.failures import FAILED, sentence, told
+from flashreserve.cli.invocation import with_settings
+from flashreserve.settings import Settings
+from flashreserve.stores.port import Audit, Difference, StoreUnavailableError
+
+DIFFERENT: Final = FAILED
+NO_STILL_PICTURE: Final = 3
+
+
+class DifferenceView(msgspec.Struct, frozen=True, rename="camel"):
+    """A product whose books don't balance; `available` should be `expected`."""
+
+    product_id: str
+    stocked: int
+    available: int
+    live: int
+    moving: int
+    expected: int
+
+
+class AuditView(msgspec.Struct, frozen=True, rename="camel"):
+    """What `audit --json` prints. `clean` is true only where every product was seen and all books balance."""
+
+    clean: bool
+    complete: bool
+    products: int
+    reservations: int
+    differences: list[DifferenceView]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
+@with_settings
+def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click passes by name
+    """Check every product's stock against its reservations, on the live database.
+
+    Exit code 0 if all books balance, 1 if some don't, 3 if they could not be read at one instant.
+    """
+    try:
+        found = view_of(asyncio.run(_audit(settings)))
+    except StoreUnavailableError as error:
+        # Not 1, which says that the books were read and are wrong.
+        click.echo(sentence(told(error)[0]), err=True)
+        return NO_STILL_PICTURE
+    if as_json:
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        _tell(found)
+    if found.differences:
+        return DIFFERENT
+    return 0 if found.complete else NO_STILL_PICTURE
+
+
+async def _audit(settings: Settings) -> Audit:
+    store = open_store_to_read(settings)
+    try:
+        return await store.audit()
+    finally:
+        await store.close()
+
+
+def view_of(found: Audit) -> AuditView:
+    """The findings as they are printed."""
+    return AuditView(
+        clean=found.complete and not found.differences,
+        complete=found.complete,
+        products=found.products,
+        reservations=found.reservations,
+        differences=[_difference_view(each) for each in found.differences],
+    )
+
+
+def _difference_view(book: Difference) -> DifferenceView:
+    return DifferenceView(
+        product_id=book.product_id,
+        stocked=book.stocked,
+        available=book.available,
+        live=book.live,
+        moving=book.moving,
+        expected=book.stocked - book.live - book.moving,
+    )
+
+
+_ROW: Final = "{:36}  {:>10}  {:>14}  {:>11}  {:>10}  {:>10}  {}"
+
+
+def _tell(found: AuditView) -> None:
+    click.echo(f"{found.products} products, {found.reservations} reservations.")
+    if found.differences:
+        click.echo(_ROW.format("PRODUCT", "STOCKED", "HELD OR BOUGHT", "IN MOVEMENT", "EXPECTED", "AVAILABLE", ""))
+        for each in found.differences:
+            click.echo(
+                _ROW.format(
+                    each.product_id,
+                    each.stocked,
+                    each.live,
+                    each.moving,
+                    each.expected,
+                    each.available,
+                    "oversold" if each.available > each.expected else "leaked",
+                )
+            )
+        click.echo(f"The books of {len(found.differences)} products don't balance.")
+    elif found.complete:
+        click.echo("All books balance: nothing oversold, nothing leaked.")
+    if not found.complete:
+        click.echo("Some products moved all the time and could not be read at one instant; try again.", err=True)

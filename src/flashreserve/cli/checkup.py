@@ -1,0 +1,261 @@
+"""What `doctor` looks at: each check takes what it needs, changes nothing, and returns findings."""
+
+import os
+import platform
+import resource
+import shutil
+import socket
+import stat
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from flashreserve.auth.address import TrustedProxies
+from flashreserve.bootstrap import KEY_FILE, engine_version, inspect_store, key_ring
+from flashreserve.cli.invocation import ENV_FILE
+from flashreserve.core.instants import format_instant
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.server import FILES_BESIDE_CONNECTIONS
+from flashreserve.settings import Settings, SettingsError
+from flashreserve.stores.port import StoreUnavailableError
+
+DISK_FREE_MIN: Final = 100 * 1024**2
+"""Bytes below which a sale can't be relied on."""
+
+DISK_FREE_ENOUGH: Final = 1024**3
+"""Bytes above which nothing need be said; a million reservations take about half of it."""
+
+YEARS: Final = range(2026, 2100)
+"""The years that a clock may sanely show."""
+
+AHEAD_MAX_MS: Final = 1_000
+"""By how much the database's newest entry may be in the future."""
+
+LIBRARIES: Final = ("apsw", "argon2-cffi", "httptools", "litestar", "msgspec", "pyjwt", "uvicorn", "uvloop")
+_OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
+_IN_USE_WAIT_S: Final = 1.0
+
+
+class Verdict(StrEnum):
+    """How bad a finding is: only `FAIL` keeps a server from working."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What was looked at, what was seen, and where it isn't well, what to do."""
+
+    verdict: Verdict
+    what: str
+    seen: str
+    advice: str = ""
+
+
+def _ok(what: str, seen: str) -> Finding:
+    return Finding(Verdict.OK, what, seen)
+
+
+def _warn(what: str, seen: str, advice: str) -> Finding:
+    return Finding(Verdict.WARN, what, seen, advice)
+
+
+def _fail(what: str, seen: str, advice: str) -> Finding:
+    return Finding(Verdict.FAIL, what, seen, advice)
+
+
+def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Finding]:
+    """Every check, the ones first that others depend on."""
+    yield from versions()
+    yield clock(now_ms)
+    yield from env_file(directory / ENV_FILE)
+    yield proxies(settings)
+    yield production(settings)
+    yield data_dir(settings.data_dir)
+    yield keys(settings)
+    yield disk(settings.sqlite_path)
+    yield from database(settings, now_ms)
+    yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE), HttpLimits().connections_max)
+    yield address(settings.host, settings.port)
+
+
+def versions() -> Iterable[Finding]:
+    """Python, SQLite and the libraries."""
+    yield _ok("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    sqlite, safe = engine_version()
+    if safe:
+        yield _ok("sqlite", sqlite)
+    else:
+        yield _fail("sqlite", f"{sqlite} can corrupt its log", "install a newer apsw, with SQLite 3.51.3 or later")
+    found = {name: _version(name) for name in LIBRARIES}
+    missing = [name for name, number in found.items() if number is None]
+    if missing:
+        yield _fail("libraries", f"missing: {', '.join(missing)}", "install FlashReserve again")
+    else:
+        yield _ok("libraries", ", ".join(f"{name} {number}" for name, number in found.items()))
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def clock(now_ms: int) -> Finding:
+    """The machine's time of day, as far as it can be judged alone."""
+    seen = format_instant(now_ms)
+    if datetime.fromtimestamp(now_ms / 1000, UTC).year in YEARS:
+        return _ok("clock", seen)
+    return _fail("clock", seen, "set the machine's clock, and let NTP keep it: holds end by it")
+
+
+def env_file(path: Path) -> Iterable[Finding]:
+    """Who may read `.env`; nothing where there is none."""
+    if path.is_file():
+        yield _owners_alone("env file", path)
+
+
+def _owners_alone(what: str, path: Path) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OTHERS_BITS:
+        return _warn(what, f"{path} may be read by others ({mode:04o})", f"run: chmod 600 {path}")
+    return _ok(what, str(path))
+
+
+def proxies(settings: Settings) -> Finding:
+    """FLASHRESERVE_TRUSTED_PROXIES."""
+    try:
+        TrustedProxies.parse(settings.trusted_proxies)
+    except ValueError as error:
+        return _fail("proxies", str(error), "correct FLASHRESERVE_TRUSTED_PROXIES")
+    return _ok("proxies", settings.trusted_proxies or "none trusted; clients are told by their own addresses")
+
+
+def production(settings: Settings) -> Finding:
+    """Whether a shop that others can reach is closed as it should be."""
+    if settings.production or settings.host in {"127.0.0.1", "::1", "localhost"}:
+        return _ok("environment", settings.env)
+    seen = f"development, and others can reach {settings.host}: docs and metrics are open to them"
+    return _warn("environment", seen, "set FLASHRESERVE_ENV=production for a shop that sells")
+
+
+def data_dir(path: Path) -> Finding:
+    """Whether the data directory can be written, or made."""
+    if path.is_dir():
+        if os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            return _ok("data", str(path.absolute()))
+        return _fail("data", f"{path.absolute()} can't be written", "give it to the user that runs the server")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if path.exists() or not above.is_dir():
+        return _fail("data", f"{path.absolute()} is no directory", "set FLASHRESERVE_DATA_DIR to one")
+    if os.access(above, os.W_OK | os.X_OK):
+        return _ok("data", f"{path.absolute()} isn't there yet; the first start makes it")
+    return _fail("data", f"{path.absolute()} can't be made", f"make it, or allow writing in {above}")
+
+
+def keys(settings: Settings) -> Finding:
+    """The keys that sign tokens."""
+    path = settings.data_dir / KEY_FILE
+    if not settings.secret_keys and not settings.production and not path.exists():
+        return _ok("keys", f"{path.absolute()} isn't there yet; the first start makes it")
+    try:
+        ring = key_ring(settings, create=False)
+    except SettingsError as error:
+        return _fail("keys", str(error), "correct it; a new key of 32 bytes or more signs everybody out")
+    if settings.secret_keys:
+        return _ok("keys", f"{', '.join(ring.kids)} from FLASHRESERVE_SECRET_KEYS; the first one signs")
+    return _owners_alone("keys", path.absolute())
+
+
+def disk(path: Path) -> Finding:
+    """Room where the database is, or will be."""
+    place = next(parent for parent in path.absolute().parents if parent.exists())
+    free = shutil.disk_usage(place).free
+    seen = f"{free / 1024**3:.1f} GiB free in {place}"
+    if free < DISK_FREE_MIN:
+        return _fail("disk", seen, "make room: a full disk ends the sale")
+    return _ok("disk", seen) if free >= DISK_FREE_ENOUGH else _warn("disk", seen, "make room before the sale")
+
+
+def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
+    """The database file: whether it opens, is whole, and fits this program and this clock."""
+    path = settings.sqlite_path.absolute()
+    if not path.exists():
+        yield _ok("database", f"{path} isn't there yet; the first start makes it")
+        return
+    try:
+        found = inspect_store(settings)
+    except StoreUnavailableError as error:
+        yield _fail("database", str(error), "see that FLASHRESERVE_STORE and FLASHRESERVE_DATA_DIR name the right file")
+        return
+    if found.version < found.newest_version:
+        seen = f"{path} has version {found.version}, this program's is {found.newest_version}"
+        yield _warn("database", seen, "copy the file, then start `flashreserve serve`, which brings it up to date")
+    else:
+        yield _ok("database", f"{path}, version {found.version}")
+    if found.faults:
+        seen = "; ".join(found.faults)
+        yield _fail("integrity", seen, "stop the server, keep a copy of the files, and restore the last good backup")
+    else:
+        yield _ok("integrity", "SQLite's quick check finds nothing")
+    if found.journal_mode == "wal":
+        yield _ok("journal", "write-ahead log")
+    else:
+        yield _warn("journal", f"{found.journal_mode}, not wal", "start `flashreserve serve`, which changes it")
+    if found.newest_at is not None and found.newest_at > now_ms + AHEAD_MAX_MS:
+        seen = f"the newest reservation is of {format_instant(found.newest_at)}, which is yet to come"
+        yield _fail("clock", seen, "the clock goes behind, or went ahead before: set it, and let NTP keep it")
+
+
+def open_files(limit: tuple[int, int], connections_max: int) -> Finding:
+    """How many connections one process may hold: the server raises the soft limit by itself, up to the hard one."""
+    hard = limit[1]
+    wanted = connections_max + FILES_BESIDE_CONNECTIONS
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        return _ok("open files", f"{wanted} or more may be open")
+    seen = f"at most {hard} may be open, enough for {max(1, hard - FILES_BESIDE_CONNECTIONS)} connections"
+    return _warn("open files", seen, f"raise the limit to {wanted}: ulimit -Hn, or LimitNOFILE= in a systemd unit")
+
+
+def address(host: str, port: int) -> Finding:
+    """Whether the server's address is free, or taken, perhaps by the server itself."""
+    shown = f"{host} port {port}"
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(found[0], socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(found[4])
+    except OSError as error:
+        if _answers(host, port):
+            return _ok("address", f"{shown} is in use: a server is running")
+        return _fail("address", f"{shown}: {error.strerror}", "correct FLASHRESERVE_HOST or FLASHRESERVE_PORT")
+    return _ok("address", f"{shown} is free")
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=_IN_USE_WAIT_S):
+            return True
+    except OSError:
+        return False
+
+
+def as_settings_finding(error: SettingsError) -> Finding:
+    """Settings that can't be read at all; nothing else can be looked at then."""
+    return _fail("settings", str(error), "correct it in the environment or in .env; docs/settings.md lists all")
+
+
+def summary(findings: Mapping[Verdict, int]) -> str:
+    """The last line."""
+    if findings.get(Verdict.FAIL):
+        return f"{findings[Verdict.FAIL]} to be put right before a server can be relied on."
+    if findings.get(Verdict.WARN):
+        return "A server can work here; see the warnings."
+    return "All is well."

@@ -1,0 +1,36 @@
+"""`flashreserve doctor`: looks at everything that a server needs, changes nothing, and says what to do."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import rich_click as click
+
+from flashreserve.cli.checkup import Finding, Verdict, as_settings_finding, check_all, summary
+from flashreserve.cli.failures import FAILED
+from flashreserve.cli.invocation import environment, log_to_stderr
+from flashreserve.clock import SystemClock
+from flashreserve.logs import printable
+from flashreserve.settings import SettingsError, read_settings
+
+
+@click.command()
+def doctor() -> int:
+    """Check configuration, database, keys, disk, clock and versions, and say what to do. Exit code 1 on a failure."""
+    seen: Counter[Verdict] = Counter()
+    for finding in _findings():
+        seen[finding.verdict] += 1
+        click.echo(f"{finding.verdict.value:4}  {finding.what:11}  {printable(finding.seen)}")
+        if finding.advice:
+            click.echo(f"{'':17}  → {printable(finding.advice)}")
+    click.echo(summary(seen))
+    return FAILED if seen[Verdict.FAIL] else 0
+
+
+def _findings() -> Iterable[Finding]:
+    try:
+        settings = read_settings(environment())
+    except SettingsError as error:
+        return [as_settings_finding(error)]
+    log_to_stderr(settings)
+    return check_all(settings, Path.cwd(), SystemClock().now_ms())

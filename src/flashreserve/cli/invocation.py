@@ -1,0 +1,77 @@
+"""What a command is started with: the environment, the `.env` file beside it, and the settings in both."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import rich_click as click
+from dotenv.parser import Binding, parse_stream
+
+from flashreserve import logs
+from flashreserve.settings import Settings, SettingsError, read_settings
+
+ENV_FILE: Final = ".env"
+_ENV_FILE_BYTES_MAX: Final = 256 * 1024
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def environment_here(own: Mapping[str, str], directory: Path) -> dict[str, str]:
+    """The environment, with the lines of `.env` in `directory` for what it doesn't set.
+
+    Raises:
+        SettingsError: the file can't be read, or a line of it isn't NAME=value.
+    """
+    path = directory / ENV_FILE
+    return {**(_read_env_file(path) if path.is_file() else {}), **own}
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    try:
+        if path.stat().st_size > _ENV_FILE_BYTES_MAX:
+            raise SettingsError(f"{path}: expected at most {_ENV_FILE_BYTES_MAX} bytes")
+        with path.open(encoding="utf-8-sig") as stream:
+            bindings = list(parse_stream(stream))
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: expected UTF-8 text") from error
+    # Values are taken as they stand: a secret may well have a $ in it.
+    return {binding.key: binding.value for binding in bindings if _is_set(path, binding)}  # type: ignore[misc]
+
+
+def _is_set(path: Path, binding: Binding) -> bool:
+    if binding.error or (binding.key is not None and binding.value is None):
+        # The line itself may be a secret.
+        raise SettingsError(f"{path}, line {binding.original.line}: expected NAME=value")
+    return binding.key is not None
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of the command that runs now."""
+    context = click.get_current_context()
+    found = None if context is None else context.find_object(dict)
+    return found or {}
+
+
+def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Give a command the settings first, and the log its form."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        settings = read_settings(environment())
+        log_to_stderr(settings)
+        return command(settings, *args, **kwargs)
+
+    return run
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Standard output is for what was asked for."""
+    logging.raiseExceptions = False
+    logs.configure(settings.log_level, sys.stderr, colors=not os.environ.get("NO_COLOR"))

@@ -1,0 +1,177 @@
+"""Products from a CSV file, by the same rules as those of the API, with every fault's line and column."""
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from flashreserve.core import limits
+from flashreserve.core.outcomes import Invalid
+from flashreserve.http import wire
+from flashreserve.http.problems import FieldError
+from flashreserve.service.catalogue import NewProduct
+
+COLUMNS: Final = (
+    "name",
+    "price",
+    "currency",
+    "stockQuantity",
+    "saleStartsAt",
+    "saleEndsAt",
+    "perCustomerLimit",
+    "holdSeconds",
+    "maxExtensions",
+)
+REQUIRED: Final = ("name", "price", "stockQuantity")
+FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+FAULTS_MAX: Final = 20
+"""Faults that are told of one file; more are only said to be there."""
+
+_WHOLE: Final = frozenset({"stockQuantity", "perCustomerLimit", "holdSeconds", "maxExtensions"})
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_PRICE: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
+_read: Final = wire.decoder(wire.ProductBody)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """What is wrong in a line (the first is 1), and in which column where it is about one."""
+
+    line: int
+    column: str | None
+    message: str
+
+    def __str__(self) -> str:
+        place = f"line {self.line}" if self.column is None else f"line {self.line}, column {self.column}"
+        return f"{place}: {self.message}"
+
+
+class ProductFileError(Exception):
+    """The file can't be imported; `faults` are at most `FAULTS_MAX`, and `more` says that there are more."""
+
+    def __init__(self, faults: Sequence[Fault], *, more: bool = False) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = faults
+        self.more = more
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A product, and the line where it begins."""
+
+    line: int
+    product: NewProduct
+
+
+def read_products(data: bytes, hold_s_default: int) -> list[Row]:
+    """All products of a file: comma-separated UTF-8, the first line names the columns.
+
+    Empty cells count as left out, and spaces around a value don't count; lines without any value are passed over.
+
+    Raises:
+        ProductFileError: no product of the file may be made.
+    """
+    records = _records(_text(data))
+    header = _header(records)
+    rows: list[Row] = []
+    faults: list[Fault] = []
+    for line, cells in records:
+        row = _row(line, header, cells, hold_s_default)
+        if isinstance(row, Fault):
+            faults.append(row)
+            if len(faults) > FAULTS_MAX:
+                raise ProductFileError(faults[:FAULTS_MAX], more=True)
+        elif len(rows) == limits.IMPORT_MAX:
+            raise ProductFileError([Fault(line, None, f"expected at most {limits.IMPORT_MAX} products in one file")])
+        else:
+            rows.append(row)
+    if faults:
+        raise ProductFileError(faults)
+    if not rows:
+        raise ProductFileError([Fault(2, None, "expected a product; the file has none")])
+    return rows
+
+
+def _text(data: bytes) -> str:
+    if len(data) > FILE_BYTES_MAX:
+        raise ProductFileError([Fault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ProductFileError([Fault(line, None, "expected UTF-8 text; save the file as CSV UTF-8")]) from None
+
+
+def _records(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The records that aren't empty, with the lines where they begin."""
+    # Cut at line ends only: letters such as U+2028 would end a line by str.splitlines.
+    lines = (line for line in re.split(r"(?<=\n)", text) if line)
+    reader = csv.reader(lines, strict=True)
+    while True:
+        begins = reader.line_num + 1
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise ProductFileError([Fault(begins, None, f"expected comma-separated values: {error}")]) from None
+        if cells is None:
+            return
+        cells = [cell.strip() for cell in cells]
+        if any(cells):
+            yield begins, cells
+
+
+def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
+    line, header = next(records, (1, []))
+    if len(header) == 1 and ";" in header[0]:
+        raise ProductFileError([Fault(line, None, "expected columns separated by commas, not by semicolons")])
+    known = ", ".join(COLUMNS)
+    faults = [
+        *(Fault(line, name or None, f"expected one of {known}") for name in header if name not in COLUMNS),
+        *(Fault(line, name, "expected once") for name in COLUMNS if header.count(name) > 1),
+        *(Fault(line, name, "expected this column") for name in REQUIRED if name not in header),
+    ]
+    if faults:
+        raise ProductFileError(faults[:FAULTS_MAX], more=len(faults) > FAULTS_MAX)
+    return header
+
+
+def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default: int) -> Row | Fault:
+    if len(cells) != len(header):
+        return Fault(line, None, f"expected {len(header)} values, as the first line has, and found {len(cells)}")
+    values: dict[str, str | int] = {}
+    for column, cell in zip(header, cells, strict=True):
+        value = _value(column, cell)
+        if value is None:
+            return Fault(line, column, _EXPECTED[column])
+        if value != "":
+            values[column] = value
+    body = _read(_encode(values))
+    if isinstance(body, FieldError):
+        return Fault(line, body.field, _EXPECTED.get(body.field, body.message))
+    product = body.product(hold_s_default)
+    return Fault(line, product.field, product.message) if isinstance(product, Invalid) else Row(line, product)
+
+
+_TIME: Final = "expected a time with its zone, such as 2026-11-27T10:00:00+01:00"
+_EXPECTED: Final = {
+    "name": f"expected 1 to {limits.NAME_LENGTH_MAX} characters on one line",
+    "price": "expected a number such as 999.99",
+    "currency": "expected three capital letters, such as USD",
+    "stockQuantity": f"expected a whole number from 0 to {limits.STOCK_MAX}",
+    "saleStartsAt": _TIME,
+    "saleEndsAt": _TIME,
+    "perCustomerLimit": f"expected a whole number from 1 to {limits.PER_CUSTOMER_LIMIT_MAX}, or nothing",
+    "holdSeconds": f"expected a whole number from 1 to {limits.HOLD_S_MAX}",
+    "maxExtensions": f"expected a whole number from 0 to {limits.EXTENSIONS_MAX}",
+}
+"""What the API says in the words of types, in those of a shop."""
+
+
+def _value(column: str, cell: str) -> str | int | None:
+    """The cell as the API would be given it, or None where it isn't even a number."""
+    if cell and column in _WHOLE:
+        return int(cell) if _WHOLE_NUMBER.fullmatch(cell) else None
+    if cell and column == "price":
+        return cell if _PRICE.fullmatch(cell) else None
+    return cell

@@ -1,0 +1,98 @@
+"""`flashreserve products`: many products in at once, and what there is."""
+
+import asyncio
+from typing import Final
+
+import msgspec
+import rich_click as click
+
+from flashreserve.bootstrap import open_books, open_store, open_store_to_read
+from flashreserve.cli.failures import BAD_INPUT
+from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.product_file import FILE_BYTES_MAX, Fault, ProductFileError, Row, read_products
+from flashreserve.core import limits
+from flashreserve.core.instants import format_instant
+from flashreserve.core.model import Product
+from flashreserve.core.money import format_price
+from flashreserve.http import wire
+from flashreserve.logs import printable
+from flashreserve.settings import Settings
+
+_ROW: Final = "{:36}  {:>10}  {:>10}  {:>16}  {:24}  {:24}  {}"
+
+
+@click.group()
+def products() -> None:
+    """What is on sale."""
+
+
+@products.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
+@with_settings
+def import_(settings: Settings, file: str) -> int:
+    """Make all products of a CSV file, or none if a line of it is wrong.
+
+    Columns: name, price, stockQuantity; if wanted currency, saleStartsAt, saleEndsAt, perCustomerLimit, holdSeconds,
+    maxExtensions. FILE may be - for standard input. Importing a file twice makes its products twice.
+    """
+    try:
+        with click.open_file(file, "rb") as stream:
+            rows = read_products(stream.read(FILE_BYTES_MAX + 1), settings.hold_s)
+        made = asyncio.run(_import(settings, rows))
+    except ProductFileError as error:
+        _tell("standard input" if file == "-" else printable(file), error)
+        return BAD_INPUT
+    click.echo(f"Made {made} {'product' if made == 1 else 'products'}.")
+    return 0
+
+
+def _tell(name: str, error: ProductFileError) -> None:
+    for fault in error.faults:
+        click.echo(f"{name}, {printable(str(fault))}", err=True)
+    if error.more:
+        click.echo(f"{name}: there are more faults than these", err=True)
+    click.echo("Error: nothing was imported", err=True)
+
+
+async def _import(settings: Settings, rows: list[Row]) -> int:
+    async with open_books(open_store(settings, create=True)) as books:
+        made = await books.catalogue.create_all([row.product for row in rows])
+    if isinstance(made, tuple):
+        place, refusal = made
+        raise ProductFileError([Fault(rows[place].line, refusal.field, refusal.message)])
+    return len(made)
+
+
+@products.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print each product as a JSON object, one a line.")
+@with_settings
+def list_(settings: Settings, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
+    """Print all products, oldest first."""
+    asyncio.run(_list(settings, as_json=as_json))
+
+
+async def _list(settings: Settings, *, as_json: bool) -> None:
+    async with open_books(open_store_to_read(settings)) as books:
+        if not as_json:
+            click.echo(_ROW.format("ID", "AVAILABLE", "STOCKED", "PRICE", "SALE STARTS", "SALE ENDS", "NAME"))
+        after: str | None = None
+        while page := await books.catalogue.products(after, limits.PAGE_MAX):
+            for product in page:
+                click.echo(msgspec.json.encode(wire.product_view(product)).decode() if as_json else _row(product))
+            after = page[-1].id
+
+
+def _row(product: Product) -> str:
+    return _ROW.format(
+        product.id,
+        product.available,
+        product.stocked,
+        f"{format_price(product.price, product.currency)} {product.currency}",
+        _instant(product.sale_starts_at),
+        _instant(product.sale_ends_at),
+        printable(product.name),
+    )
+
+
+def _instant(ms: int | None) -> str:
+    return "-" if ms is None else format_instant(ms)

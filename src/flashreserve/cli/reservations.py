@@ -1,0 +1,62 @@
+"""`flashreserve reservations`: what has to be shipped, as a file."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import rich_click as click
+
+from flashreserve.bootstrap import open_books, open_store_to_read
+from flashreserve.cli.invocation import with_settings
+from flashreserve.service.export import reservations_csv
+from flashreserve.settings import Settings
+
+
+@click.group()
+def reservations() -> None:
+    """What customers hold and have bought."""
+
+
+@reservations.command()
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this file instead of standard output; an earlier one is replaced once the new one is whole.",
+)
+@with_settings
+def export(settings: Settings, output: Path | None) -> None:
+    """Print all reservations as CSV, one row for each product of each, oldest first."""
+    if output is None:
+        asyncio.run(_export(settings, sys.stdout.buffer.write))
+        sys.stdout.buffer.flush()
+    else:
+        _export_to_file(settings, output)
+
+
+async def _export(settings: Settings, write: Callable[[bytes], object]) -> None:
+    async with open_books(open_store_to_read(settings)) as books:
+        pages: AsyncIterator[bytes] = reservations_csv(books.reservations)
+        async for page in pages:
+            write(page)
+
+
+def _export_to_file(settings: Settings, output: Path) -> None:
+    """Whoever reads the file meanwhile sees the earlier one, or all of the new one. Only its owner may read it."""
+    if output.exists() and not output.is_file():
+        with output.open("wb") as device:
+            asyncio.run(_export(settings, device.write))
+        return
+    output = output.resolve()
+    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+        fresh = Path(file.name)
+        try:
+            asyncio.run(_export(settings, file.write))
+            file.flush()
+            os.fsync(file.fileno())
+            fresh.replace(output)
+        except BaseException:
+            fresh.unlink()
+            raise

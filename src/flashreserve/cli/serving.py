@@ -1,0 +1,220 @@
+"""`flashreserve serve` and `flashreserve worker`."""
+
+import asyncio
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import rich_click as click
+import structlog
+import uvloop
+from msgspec.structs import replace
+
+from flashreserve.bootstrap import Place, key_ring, open_service, open_store, open_worker
+from flashreserve.cli.banner import Serving, announce
+from flashreserve.cli.failures import sentence
+from flashreserve.cli.invocation import with_settings
+from flashreserve.clock import SystemClock
+from flashreserve.http.edge import RequestIds
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.server import Hooks, ServerError, allow_open_files, bind, stop_on_signals, stop_with_parent
+from flashreserve.http.server import serve as serve_http
+from flashreserve.http.workers import Place as WorkerPlace
+from flashreserve.http.workers import run_workers
+from flashreserve.settings import Settings
+
+Role = Literal["all", "api", "worker"]
+
+WORKERS_MAX: Final = 64
+METRICS_DIR: Final = "metrics"
+"""In the data directory: where the processes of one start share their figures."""
+
+SHARE: Final = "serve-share"
+CANNOT_START: Final = 3
+
+_log = structlog.get_logger(__name__)
+
+
+@click.command()
+@click.option(
+    "--role",
+    type=click.Choice(["all", "api", "worker"]),
+    default="all",
+    show_default=True,
+    help="all: serve, and release what lapses; api: only serve; worker: only release.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, WORKERS_MAX),
+    default=1,
+    show_default=True,
+    help="Processes that serve; one for each core is the most that helps.",
+)
+@click.option("--port", type=click.IntRange(0, 65_535), help="Instead of FLASHRESERVE_PORT; 0 is any that is free.")
+@click.option("--host", help="Address to listen at, instead of FLASHRESERVE_HOST; 0.0.0.0 is every one of IPv4.")
+@with_settings
+def serve(settings: Settings, role: Role, workers: int, port: int | None, host: str | None) -> int:
+    """Serve the shop's API, and release the holds that lapse. Ctrl-C or SIGTERM ends it in order."""
+    if role == "worker":
+        if workers > 1 or port is not None or host is not None:
+            raise click.UsageError("--role worker: expected without --workers, --port and --host; it serves nothing")
+        uvloop.run(_work(settings))
+        return 0
+    here = replace(settings, host=settings.host if host is None else host, port=settings.port if port is None else port)
+    return _serve_all(here, role, workers)
+
+
+@click.command()
+@with_settings
+def worker(settings: Settings) -> None:
+    """Only release the holds that lapse, beside servers with --role api. The same as serve --role worker."""
+    uvloop.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    stop = asyncio.Event()
+    with stop_on_signals(stop):
+        async with open_worker(settings):
+            announce(Serving(role="worker", data=settings.sqlite_path.absolute()))
+            await stop.wait()
+            _log.info("stopping")
+
+
+def _serve_all(settings: Settings, role: Role, workers: int) -> int:
+    with bind(settings.host, settings.port, backlog=HttpLimits().backlog) as listener:
+        return _serve_on(listener, settings, role, workers)
+
+
+def _serve_on(listener: socket.socket, settings: Settings, role: Role, workers: int) -> int:
+    host, port = listener.getsockname()[:2]
+    serving = Serving(
+        role=role,
+        data=settings.sqlite_path.absolute(),
+        host=settings.host,
+        port=port,
+        workers=workers,
+        production=settings.production,
+    )
+    if workers > 1:
+        metrics_dir = settings.data_dir.absolute() / METRICS_DIR / f"{host}-{port}"
+        return asyncio.run(_serve_by_many(settings, serving, listener, metrics_dir))
+    stop = asyncio.Event()
+    uvloop.run(_serve_by_one(settings, role, listener, stop, ready=lambda: announce(serving)))
+    return 0
+
+
+async def _serve_by_one(
+    settings: Settings,
+    role: Role,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    *,
+    ready: Callable[[], None],
+    place: Place | None = None,
+) -> None:
+    """One process that serves, until it is asked to stop.
+
+    Every one sweeps: whoever comes late finds nothing to do, and nobody has to know which of them live.
+    """
+    limits = HttpLimits()
+    limits = replace(limits, connections_max=allow_open_files(limits.connections_max))
+    clock = SystemClock()
+    with stop_on_signals(stop):
+        async with open_service(settings, sweeps=role == "all", place=place, limits=limits) as edge:
+
+            def draining() -> None:
+                edge.drain()
+                _log.info("stopping", answering=edge.in_flight)
+
+            await serve_http(
+                edge,
+                listener=listener,
+                limits=limits,
+                request_ids=RequestIds(secrets.token_hex(4)),
+                wall_clock_s=lambda: clock.now_ms() / 1000,
+                hooks=Hooks(ready=ready, draining=draining, count_refused=edge.count_refused),
+                stop=stop,
+            )
+
+
+async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.socket, metrics_dir: Path) -> int:
+    """Several processes on one address. What they share is made here, so that they find it made."""
+    key_ring(settings, create=True)
+    await open_store(settings, create=True).close()
+    _empty(metrics_dir)
+    stop = asyncio.Event()
+    with stop_on_signals(stop):
+        announce(serving)
+        return await run_workers(
+            serving.workers,
+            partial(_command, serving.role, metrics_dir),
+            listener=listener,
+            stop=stop,
+            log=_log,
+        )
+
+
+def _empty(metrics_dir: Path) -> None:
+    """Begin to count anew: what is left is of an earlier start."""
+    metrics_dir.mkdir(parents=True, exist_ok=True)
+    for file in metrics_dir.iterdir():
+        file.unlink()
+
+
+def _command(role: str, metrics_dir: Path, place: WorkerPlace) -> Sequence[str]:
+    options = {
+        "--role": role,
+        "--number": place.number,
+        "--listener-fd": place.listener_fd,
+        "--lifeline-fd": place.lifeline_fd,
+        "--metrics-dir": metrics_dir,
+    }
+    # -P: a file in the working directory that has a module's name is none.
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "flashreserve",
+        SHARE,
+        *(str(word) for pair in options.items() for word in pair),
+    ]
+
+
+@click.command(SHARE, hidden=True)
+@click.option("--role", type=click.Choice(["all", "api"]), required=True)
+@click.option("--number", type=int, required=True)
+@click.option("--listener-fd", type=int, required=True)
+@click.option("--lifeline-fd", type=int, required=True)
+@click.option("--metrics-dir", type=click.Path(path_type=Path), required=True)
+@with_settings
+def serve_share(
+    settings: Settings, role: Role, number: int, listener_fd: int, lifeline_fd: int, metrics_dir: Path
+) -> int:
+    """One of the processes of `serve --workers`, which starts it."""
+    try:
+        uvloop.run(_serve_share(settings, role, number, listener_fd, lifeline_fd, metrics_dir))
+    except ServerError as error:
+        click.echo(sentence(str(error)), err=True)
+        return CANNOT_START
+    return 0
+
+
+async def _serve_share(
+    settings: Settings, role: Role, number: int, listener_fd: int, lifeline_fd: int, metrics_dir: Path
+) -> None:
+    listener = socket.socket(fileno=listener_fd)
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's own
+    stop = asyncio.Event()
+    stop_with_parent(stop, lifeline_fd)
+    await _serve_by_one(
+        settings,
+        role,
+        listener,
+        stop,
+        ready=lambda: _log.info("worker ready", worker=number),
+        place=Place(f"worker-{number}", metrics_dir),
+    )

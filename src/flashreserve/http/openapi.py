@@ -1,0 +1,283 @@
+"""The OpenAPI document, made from the table of operations, the structs on the wire and the kinds of problems."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from inspect import cleandoc
+from typing import Any, Final
+
+import msgspec
+
+from flashreserve import __version__
+from flashreserve.http.operations import OPERATIONS, RESERVATION_ID, Body, Operation, Parameter, Success
+from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, FieldError, Problem, problem
+
+JSON: Final = "application/json"
+Schema = dict[str, Any]
+
+EVERY: Final[tuple[Code, ...]] = (
+    "bad-request",
+    "request-timeout",
+    "too-large",
+    "uri-too-long",
+    "headers-too-large",
+    "internal",
+    "unavailable",
+    "outcome-unknown",
+)
+"""The problems that any request may meet, whatever it asks for."""
+
+
+def document(*, production: bool) -> bytes:
+    """The document as JSON. In production it says that docs and metrics are closed to the public, as they are."""
+    return msgspec.json.encode(tree(production=production))
+
+
+def tree(*, production: bool) -> Schema:
+    """The document before it is written down."""
+    return {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "FlashReserve",
+            "version": __version__,
+            "summary": "Sells scarce stock to a crowd: never oversold, never leaked.",
+            "description": _DESCRIPTION + _table_of_problems(),
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "paths": _paths(production=production),
+        "components": {
+            "securitySchemes": _SECURITY_SCHEMES if production else _without(_SECURITY_SCHEMES, "metricsToken"),
+            "schemas": _schemas(),
+            "headers": HEADERS,
+            "responses": _problem_responses(production=production),
+        },
+    }
+
+
+def codes_of(operation: Operation, *, production: bool) -> list[Code]:
+    """All problems that the operation may be answered with: its own, and those that come from what it is."""
+    codes = {*EVERY, *operation.codes}
+    if operation.method != "get":
+        codes.add("cross-site")
+    if operation.body is not None:
+        codes.add("unsupported-media-type")
+    if operation.who != "anyone" and (production or operation.who != "operator"):
+        codes.add("unauthenticated")
+        if operation.who != "signed-in":
+            codes.add("forbidden")
+    return [code for code in KINDS if code in codes]
+
+
+def _paths(*, production: bool) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, production=production)
+    return paths
+
+
+def _operation(operation: Operation, *, production: bool) -> Schema:
+    shape: Schema = {"operationId": operation.name, "tags": [operation.tag], "summary": operation.summary}
+    if operation.description:
+        shape["description"] = operation.description
+    shape["security"] = _security(operation, production=production)
+    if operation.parameters:
+        shape["parameters"] = [_parameter(parameter) for parameter in operation.parameters]
+    if operation.body is not None:
+        shape["requestBody"] = _request_body(operation.body)
+    shape["responses"] = {str(success.status): _success(success) for success in operation.successes}
+    for codes in _by_status(codes_of(operation, production=production)):
+        shape["responses"][str(KINDS[codes[0]].status)] = {"$ref": f"#/components/responses/{_name(codes)}"}
+    return shape
+
+
+def _security(operation: Operation, *, production: bool) -> list[Schema]:
+    if operation.who == "anyone" or (operation.who == "operator" and not production):
+        return []
+    schemes = ["bearer", "cookie"]
+    if operation.who == "operator":
+        schemes.append("metricsToken")
+    return [{scheme: []} for scheme in schemes]
+
+
+def _parameter(parameter: Parameter) -> Schema:
+    shape = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.description,
+        "required": parameter.required,
+        "schema": msgspec.json.schema(parameter.kind),
+    }
+    return shape if parameter.example is None else {**shape, "example": parameter.example}
+
+
+def _request_body(body: Body) -> Schema:
+    content = {"schema": _reference(body.kind), "example": body.example}
+    return {"required": body.required, "content": {JSON: content}}
+
+
+def _success(success: Success) -> Schema:
+    shape: Schema = {"description": success.description, "headers": _headers("X-Request-Id", *success.headers)}
+    if success.kind is not None:
+        shape["content"] = {JSON: {"schema": _reference(success.kind), "example": success.example}}
+    elif success.media_types:
+        kind = "object" if success.media_types == (JSON,) else "string"
+        shape["content"] = {media_type: {"schema": {"type": kind}} for media_type in success.media_types}
+    if success.links:
+        id_ = "$response.body#/id"
+        shape["links"] = {name: {"operationId": name, "parameters": {"id": id_}} for name in success.links}
+    return shape
+
+
+def _problem_responses(*, production: bool) -> dict[str, Schema]:
+    """Each set of problems that some operation may be answered with under one status, and 405, which is no one's."""
+    every: list[tuple[Code, ...]] = [("method-not-allowed",)]
+    for operation in OPERATIONS:
+        every += _by_status(codes_of(operation, production=production))
+    return {_name(codes): _problem_response(codes) for codes in sorted(set(every))}
+
+
+def _problem_response(codes: Sequence[Code]) -> Schema:
+    status = KINDS[codes[0]].status
+    exactly = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
+    return {
+        "description": " ".join(KINDS[code].meaning for code in codes),
+        "headers": _headers("X-Request-Id", *_PROBLEM_HEADERS.get(status, ())),
+        "content": {
+            CONTENT_TYPE: {
+                "schema": {"allOf": [_reference(Problem), exactly]},
+                "examples": {code: {"summary": KINDS[code].title, "value": _example(code)} for code in codes},
+            }
+        },
+    }
+
+
+def _example(code: Code) -> Problem:
+    errors = (FieldError("quantity", "expected `int` >= 1"),) if code == "bad-request" else ()
+    return problem(code, KINDS[code].meaning, f"/reservations/{RESERVATION_ID}", errors)
+
+
+def _by_status(codes: Iterable[Code]) -> list[tuple[Code, ...]]:
+    statuses: dict[int, list[Code]] = {}
+    for code in codes:
+        statuses.setdefault(KINDS[code].status, []).append(code)
+    return [tuple(statuses[status]) for status in sorted(statuses)]
+
+
+def _name(codes: Sequence[Code]) -> str:
+    return ".".join(codes)
+
+
+def _headers(*names: str) -> Schema:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+@cache
+def _components() -> tuple[dict[type, Schema], dict[str, Schema]]:
+    """The reference to each struct, and the schemas that the references lead to."""
+    types: list[type[msgspec.Struct]] = [Problem]
+    for operation in OPERATIONS:
+        types += [success.kind for success in operation.successes if success.kind is not None]
+        if operation.body is not None:
+            types.append(operation.body.kind)
+    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return dict(zip(types, references, strict=True)), schemas
+
+
+def _reference(kind: type) -> Schema:
+    return _components()[0][kind]
+
+
+def _schemas() -> dict[str, Schema]:
+    # Docstrings are indented as the code is.
+    return {
+        name: {**schema, "description": cleandoc(schema["description"])} for name, schema in _components()[1].items()
+    }
+
+
+def _without(whole: Schema, name: str) -> Schema:
+    return {key: value for key, value in whole.items() if key != name}
+
+
+def _table_of_problems() -> str:
+    rows = (f"| `{code}` | {kind.status} | {kind.meaning} |" for code, kind in KINDS.items())
+    return "\n".join(("| code | status | meaning |", "|---|---|---|", *rows))
+
+
+def _header(description: str, *, required: bool = True, **schema: Any) -> Schema:
+    return {"description": description, "required": required, "schema": {"type": "string", **schema}}
+
+
+HEADERS: Final[dict[str, Schema]] = {
+    "X-Request-Id": _header(
+        "The request's name in the server's log: the one it brought (64 letters, digits, `.`, `_`, `-` at most), or"
+        " a new one.",
+        pattern="^[A-Za-z0-9._-]{1,64}$",
+    ),
+    "Location": _header("Where to find what was made.", format="uri-reference"),
+    "Idempotent-Replayed": _header(
+        "There if the answer was given before to the same key.", required=False, const="true"
+    ),
+    "ETag": _header("Names this version of the body; to be sent as `If-None-Match` next time."),
+    "Set-Cookie": _header("The cookie `token`, HTTP-only."),
+    "Content-Disposition": _header("The name to store the file under."),
+    "Retry-After": {
+        "description": "Seconds to wait before trying again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": _header("How to sign in, and what was wrong with the token, if there was one."),
+    "Allow": _header("The methods that the address has."),
+}
+"""The headers of answers, by the names that `Success.headers` use."""
+
+_PROBLEM_HEADERS: Final[dict[int, tuple[str, ...]]] = {
+    401: ("WWW-Authenticate",),
+    405: ("Allow",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+_SECURITY_SCHEMES: Final[Schema] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "The token from `POST /auth/login`.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "token",
+        "description": "The same token in the cookie that signing in sets. A bearer token comes first.",
+    },
+    "metricsToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The value of FLASHRESERVE_METRICS_TOKEN.",
+    },
+}
+
+_TAGS: Final = {
+    "Accounts": "Registering, signing in and out.",
+    "Products": "What is sold: for everybody to see, for admins to change.",
+    "Reservations": "Holds on stock: make them, buy what they hold, extend them, give them back.",
+    "Operations": "For those who run the service, and for their machines.",
+}
+
+_DESCRIPTION: Final = """\
+FlashReserve holds each unit of scarce stock for exactly one customer, for ten minutes or as long as the product says,
+and it is either bought or back on sale.
+
+* **Bodies** are JSON in camelCase; unknown fields are refused. Instants are UTC with milliseconds. Prices are decimals
+  as text. Ids are UUIDs.
+* **A 201 is a promise**: what it tells is on the disk.
+* **Retry freely with an `Idempotency-Key`.** A request repeated with its key is answered as the first time, with
+  `Idempotent-Replayed: true`; nothing is taken twice. After a 503 `outcome-unknown`, do just that.
+* **Sign in** with a bearer token or the cookie `token`. With the cookie alone, a change must be asked for by a page of
+  this site.
+* **Every answer** carries an `X-Request-Id`. `HEAD` works wherever `GET` does. A method that an address doesn't have is
+  answered 405, with an `Allow` header; an address that doesn't exist, 404.
+* **Errors** are problem documents (RFC 9457). Their `code` is stable, and `errors` names the fields at fault:
+
+"""

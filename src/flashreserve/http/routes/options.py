@@ -1,0 +1,31 @@
+"""What each address answers to OPTIONS: the methods that it has."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from litestar import Response
+
+from flashreserve.http.answers import Answer
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.requests import HttpRequest
+from flashreserve.http.routes.replies import reply
+
+
+def allow(methods: Iterable[str]) -> str:
+    """The Allow header for an address with these methods: HEAD works where GET does, OPTIONS everywhere."""
+    own = set(methods)
+    return ", ".join(sorted(own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())))
+
+
+async def answer_options(request: HttpRequest) -> Response[bytes] | None:
+    """The answer to OPTIONS, before the framework's own, which names only some of the methods of an address."""
+    if request.scope["method"] != "OPTIONS":
+        return None
+    allowed = _ALLOWED[request.scope["path_template"]]
+    return reply(Answer(204, b"", headers=(("allow", allowed),)), request)
+
+
+_ALLOWED: Final = {
+    path: allow(operation.method.upper() for operation in OPERATIONS if operation.path == path)
+    for path in dict.fromkeys(operation.path for operation in OPERATIONS)
+}

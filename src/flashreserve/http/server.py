@@ -1,0 +1,249 @@
+"""Serves an ASGI application over HTTP/1.1 in one process, from the first connection to the last answer.
+
+uvicorn brings the lifespan, the parser and the protocol that `connection.py` builds on; the loop is the caller's
+(`uvloop.run`).
+"""
+
+import asyncio
+import contextlib
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+from typing import Any, Final
+
+import msgspec
+from uvicorn.config import Config
+from uvicorn.lifespan.on import LifespanOn
+
+from flashreserve.http.connection import Connection, ListenerState
+from flashreserve.http.edge import App, RequestIds
+from flashreserve.http.limits import HttpLimits
+
+FILES_BESIDE_CONNECTIONS: Final = 256
+"""Open files that a process needs for other things than connections."""
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+class ServerError(Exception):
+    """The server could not start. The message says why, for the operator."""
+
+
+class Hooks(msgspec.Struct, frozen=True):
+    """What the server tells the rest of the service.
+
+    Attributes:
+        ready: Called once, when connections are accepted.
+        draining: Called when the server is asked to stop, before anything else is done.
+        count_refused: Called with the status of each answer that the server gave by itself.
+    """
+
+    ready: Callable[[], None]
+    draining: Callable[[], None]
+    count_refused: Callable[[int], None]
+
+
+def bind(host: str, port: int, *, backlog: int) -> socket.socket:
+    """A listening socket; with port 0 the system chooses one.
+
+    Raises:
+        ServerError: The address can't be had.
+    """
+    try:
+        address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(address[0], socket.SOCK_STREAM)
+    except OSError as error:
+        raise ServerError(f"cannot listen on {host}: {error.strerror}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address[4])
+        listener.listen(backlog)
+        listener.setblocking(False)  # noqa: FBT003 the standard library's own
+    except OSError as error:
+        listener.close()
+        raise ServerError(f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return listener
+
+
+async def serve(
+    app: App,
+    *,
+    listener: socket.socket,
+    limits: HttpLimits,
+    request_ids: RequestIds,
+    wall_clock_s: Callable[[], float],
+    hooks: Hooks,
+    stop: asyncio.Event,
+    shutdown_timeout_s: float = 30.0,
+    idle_grace_s: float = 0.2,
+) -> None:
+    """Serve until `stop` is set, answer what was accepted, and return.
+
+    When it stops, it takes what waits to be accepted, accepts no more, gives clients with an open connection
+    `idle_grace_s` for the request that may be on its way, and answers everything that came. Requests that aren't
+    answered `shutdown_timeout_s` later are cancelled (the edge answers 503 `outcome-unknown`). Then the application's
+    lifespan ends. The listener is closed on return.
+
+    Raises:
+        ServerError: The application's lifespan didn't start.
+    """
+    server = Server(app, listener, ListenerState(limits, request_ids, hooks.count_refused), wall_clock_s)
+    await server.start()
+    hooks.ready()
+    await server.tick_until(stop)
+    hooks.draining()
+    await server.stop(shutdown_timeout_s, idle_grace_s)
+
+
+@contextlib.contextmanager
+def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Set `stop` on SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+
+def stop_with_parent(stop: asyncio.Event, lifeline_fd: int) -> None:
+    """Set `stop` when the process at the other end of the pipe is gone, however it went."""
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(lifeline_fd)
+        stop.set()
+
+    loop.add_reader(lifeline_fd, gone)
+
+
+def allow_open_files(connections_max: int) -> int:
+    """Raise the process's limit of open files as far as it may, and return how many connections it then can hold."""
+    wanted = connections_max + FILES_BESIDE_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections_max
+    return max(1, soft - FILES_BESIDE_CONNECTIONS)
+
+
+class Server:
+    """One process's listening socket and the connections made on it."""
+
+    def __init__(
+        self, app: App, listener: socket.socket, state: ListenerState, wall_clock_s: Callable[[], float]
+    ) -> None:
+        self._state = state
+        self._listener = listener
+        self._wall_clock_s = wall_clock_s
+        self._config = _config(app)
+        self._config.load()
+        self._lifespan = LifespanOn(self._config)
+        self._accepting: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Start the application and accept connections."""
+        await self._lifespan.startup()
+        if self._lifespan.should_exit:
+            self._listener.close()
+            raise ServerError("the application did not start; the log says why")
+        loop = asyncio.get_running_loop()
+        self._set_date()
+        # A copy, because what waits in the socket's queue is fetched after the loop has closed its own.
+        self._accepting = await loop.create_server(
+            self._connection, sock=self._listener.dup(), backlog=self._state.limits.backlog
+        )
+
+    async def tick_until(self, stop: asyncio.Event) -> None:
+        """Keep the date and the deadlines until `stop` is set."""
+        while not stop.is_set():
+            self._tick()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._tick_s())
+
+    async def stop(self, timeout_s: float, idle_grace_s: float) -> None:
+        """Answer what was accepted, close everything, end the application."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        await self._accept_last()
+        self._state.draining = True
+        # Those just accepted become connections in the loop's next turns.
+        await asyncio.sleep(_SETTLE_S)
+        await self._tick_while(lambda: bool(self._state.connections), loop.time() + min(idle_grace_s, timeout_s))
+        for connection in tuple(self._state.connections):
+            connection.close_if_idle()
+        await self._tick_while(lambda: bool(self._state.connections or self._state.tasks), deadline)
+        await self._cancel_rest()
+        await self._lifespan.shutdown()
+
+    def _connection(self) -> Connection:
+        return Connection(self._config, self._state, self._lifespan.state, asyncio.get_running_loop())
+
+    async def _accept_last(self) -> None:
+        """Stop accepting, but take those in that have connected already."""
+        if self._accepting is not None:
+            self._accepting.close()
+        with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+            while True:
+                client, _ = self._listener.accept()
+                await asyncio.get_running_loop().connect_accepted_socket(self._connection, client)
+        self._listener.close()
+
+    async def _cancel_rest(self) -> None:
+        unfinished = (connection.unfinished() for connection in self._state.connections)
+        tasks = self._state.tasks.union(task for task in unfinished if task is not None)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT_S)
+        # One turn of the loop for what was written just now.
+        await asyncio.sleep(0)
+        for connection in tuple(self._state.connections):
+            connection.transport.abort()
+
+    async def _tick_while(self, condition: Callable[[], bool], deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        while condition() and loop.time() < deadline:
+            self._tick()
+            await asyncio.sleep(min(_DRAIN_TICK_S, max(0.0, deadline - loop.time())))
+
+    def _tick(self) -> None:
+        self._set_date()
+        now = asyncio.get_running_loop().time()
+        late = [c for c in self._state.connections if c.deadline <= now or c.write_deadline <= now]
+        for connection in late:
+            connection.overdue(now)
+
+    def _tick_s(self) -> float:
+        limits = self._state.limits
+        return min(1.0, limits.head_timeout_s / 2, limits.body_timeout_s / 2, limits.idle_timeout_s / 2)
+
+    def _set_date(self) -> None:
+        self._state.date_line = f"date: {formatdate(self._wall_clock_s(), usegmt=True)}\r\n".encode("ascii")
+
+
+def _config(app: App) -> Config:
+    """What uvicorn is told: nothing from the environment, no logging set up, no layers around the application."""
+    settings: dict[str, Any] = {
+        "http": Connection,
+        "ws": "none",
+        "lifespan": "on",
+        "interface": "asgi3",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "forwarded_allow_ips": "",
+        "workers": 1,
+    }
+    return Config(app, **settings)
+
+
+_CANCEL_TIMEOUT_S: Final = 1.0
+_DRAIN_TICK_S: Final = 0.02
+_SETTLE_S: Final = 0.02

@@ -1,0 +1,144 @@
+"""Several server processes on one listening socket: started, watched, started again, and stopped together.
+
+The parent binds the socket and serves nothing itself. While it lives each child holds the reading end of a pipe, the
+lifeline: when the parent is gone, even by `kill -9`, its children see the end of it and stop too.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from structlog.typing import FilteringBoundLogger
+
+FATAL_EXITS: Final = frozenset({2, 3})
+"""Exit codes by which a child says that starting it again can't help: wrong use or settings, or it couldn't start."""
+
+KILL_GRACE_S: Final = 2.0
+"""What a child may take longer to stop than it was told, before it is killed."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What one child is given: its number (from 0; kept by the child that takes its place), and two open files."""
+
+    number: int
+    listener_fd: int
+    lifeline_fd: int
+
+
+class Restarts(msgspec.Struct, frozen=True):
+    """How long to wait before a child that died is started again.
+
+    The wait doubles from `first_s` to `longest_s` with each death; a child that lived for `healthy_s` starts it anew.
+    """
+
+    first_s: float = 0.2
+    longest_s: float = 30.0
+    healthy_s: float = 60.0
+
+    def wait_s(self, deaths: int) -> float:
+        """Seconds to wait after that many deaths in a row, 1 at least."""
+        return min(self.longest_s, self.first_s * 2.0 ** min(deaths - 1, 30))
+
+
+async def run_workers(
+    count: int,
+    command: Callable[[Place], Sequence[str]],
+    *,
+    listener: socket.socket,
+    stop: asyncio.Event,
+    log: FilteringBoundLogger,
+    shutdown_timeout_s: float = 30.0,
+    restarts: Restarts | None = None,
+) -> int:
+    """Keep `count` processes of `command` running until `stop` is set; then end them with SIGTERM, and wait.
+
+    Children run in process groups of their own, so that Ctrl-C on a terminal reaches the parent only.
+
+    Returns:
+        0, or the exit code of a child that said by it (see `FATAL_EXITS`) that it can't be started. Then all are
+        stopped.
+    """
+    lifeline, held = os.pipe()
+    crew = _Crew(command, listener.fileno(), lifeline, stop, log, shutdown_timeout_s, restarts or Restarts())
+    try:
+        codes = await asyncio.gather(*(crew.keep(number) for number in range(count)))
+    finally:
+        os.close(lifeline)
+        os.close(held)
+    return max(codes)
+
+
+class _Crew:
+    """The children of one parent."""
+
+    def __init__(
+        self,
+        command: Callable[[Place], Sequence[str]],
+        listener_fd: int,
+        lifeline_fd: int,
+        stop: asyncio.Event,
+        log: FilteringBoundLogger,
+        shutdown_timeout_s: float,
+        restarts: Restarts,
+    ) -> None:
+        self._command = command
+        self._fds = (listener_fd, lifeline_fd)
+        self._stop = stop
+        self._log = log
+        self._shutdown_timeout_s = shutdown_timeout_s
+        self._restarts = restarts
+
+    async def keep(self, number: int) -> int:
+        """Keep one place filled until all are to stop."""
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while not self._stop.is_set():
+            born_at = loop.time()
+            code = await self._run(number)
+            if self._stop.is_set():
+                break
+            if code in FATAL_EXITS:
+                self._log.error("worker cannot start", worker=number, exit_code=code)
+                self._stop.set()
+                return code
+            deaths = 1 if loop.time() - born_at >= self._restarts.healthy_s else deaths + 1
+            wait_s = self._restarts.wait_s(deaths)
+            self._log.warning("worker died", worker=number, exit_code=code, restart_in_s=wait_s)
+            await _wait(self._stop, wait_s)
+        return 0
+
+    async def _run(self, number: int) -> int:
+        """Run one child until it dies, or until it has stopped because all are to stop. Returns its exit code."""
+        command = self._command(Place(number, *self._fds))
+        child = await asyncio.create_subprocess_exec(
+            *command, pass_fds=self._fds, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        )
+        self._log.info("worker started", worker=number, pid=child.pid)
+        death = asyncio.ensure_future(child.wait())
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait((death, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not death.done():
+                await self._end(child, death, number)
+        finally:
+            stopping.cancel()
+            if not death.done():
+                child.kill()
+        return await death
+
+    async def _end(self, child: asyncio.subprocess.Process, death: asyncio.Future[int], number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            child.terminate()
+        await asyncio.wait((death,), timeout=self._shutdown_timeout_s + KILL_GRACE_S)
+        if not death.done():
+            self._log.error("worker did not stop in time and is killed", worker=number, pid=child.pid)
+            child.kill()
+
+
+async def _wait(stop: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), timeout_s)

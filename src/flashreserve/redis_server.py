@@ -1,0 +1,132 @@
+"""The Redis or Valkey server: connecting to it, looking it over, and noticing when it goes and comes.
+
+Nothing that must be right is kept there: while it is away the service goes on, only less promptly.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, Literal
+
+import msgspec
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from flashreserve.clock import Clock
+
+REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)
+"""What a call to a server that is away, too slow or refusing raises."""
+
+VERSION_MIN: Final = (6, 2)
+"""The oldest Redis that BullMQ recommends; every Valkey tells Redis clients a later one."""
+
+CHECK_TIMEOUT_S: Final = 2.0
+WARN_EVERY_S: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+def connect(redis_url: str, *, timeout_s: float, connections_max: int) -> Redis:
+    """A client of `redis://…`, `rediss://…` or `unix://…`, which connects when it is first used.
+
+    A call takes at most `timeout_s` to get one of the connections, as long to connect it and as long for each reply;
+    timeouts in the URL don't count. A connection that turns out to be dead, as all are after the server's restart, is
+    replaced once.
+
+    Raises:
+        ValueError: the URL is none of these.
+    """
+    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+        redis_url,
+        decode_responses=True,
+        retry=Retry(NoBackoff(), retries=1, supported_errors=(RedisConnectionError,)),
+        max_connections=connections_max,
+        timeout=timeout_s,
+    )
+    pool.connection_kwargs |= {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    return Redis.from_pool(pool)
+
+
+class RedisFinding(msgspec.Struct, frozen=True):
+    """What was seen at the server and, where it isn't well, what to do.
+
+    `fault` means that jobs get lost or can't run; `advice` that they can, and it could be better.
+    """
+
+    level: Literal["fine", "advice", "fault"]
+    seen: str
+    advice: str = ""
+
+
+async def check_redis(redis_url: str) -> list[RedisFinding]:
+    """What there is to say about the server; at least which one it is, or that it doesn't answer. Changes nothing.
+
+    Raises:
+        ValueError: the URL can't be meant.
+    """
+    redis = connect(redis_url, timeout_s=CHECK_TIMEOUT_S, connections_max=1)
+    try:
+        facts: dict[str, Any] = await redis.info()
+    except REDIS_ERRORS as error:
+        advice = "start it, or correct FLASHRESERVE_REDIS_URL; until then sweeps alone release what has lapsed"
+        return [RedisFinding("fault", f"doesn't answer: {error}", advice)]
+    finally:
+        await redis.aclose()
+    return [_version(facts), *_role(facts), *_memory(facts), *_persistence(facts)]
+
+
+def _version(facts: Mapping[str, Any]) -> RedisFinding:
+    version = str(facts.get("redis_version", ""))
+    # Valkey tells Redis clients the version of Redis that it came from, and its own beside it.
+    seen = f"Valkey {facts['valkey_version']}" if "valkey_version" in facts else f"Redis {version or 'of no version'}"
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < VERSION_MIN:
+        return RedisFinding("fault", seen, "install Redis 6.2 or later, or Valkey")
+    return RedisFinding("fine", seen)
+
+
+def _role(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
+    if facts.get("role", "master") != "master":
+        yield RedisFinding("fault", "a replica, which takes no jobs", "point FLASHRESERVE_REDIS_URL at its primary")
+    if facts.get("cluster_enabled"):
+        yield RedisFinding("fault", "cluster mode, which isn't supported", "use one server, with a replica if need be")
+
+
+def _memory(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
+    policy = facts.get("maxmemory_policy")
+    if policy != "noeviction":
+        # A server that evicts drops parts of jobs without a word.
+        yield RedisFinding("fault", f"evicts keys when memory is short ({policy})", "set maxmemory-policy noeviction")
+
+
+def _persistence(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
+    if not facts.get("aof_enabled"):
+        yield RedisFinding("advice", "forgets wake-ups when it restarts", "set appendonly yes")
+
+
+class Presence:
+    """Logs that the server went away, again each minute that it stays away, and that it is back.
+
+    `purpose` says what it is used for, and `meanwhile` what happens without it.
+    """
+
+    def __init__(self, clock: Clock, purpose: str, meanwhile: str) -> None:
+        self._clock = clock
+        self._purpose = purpose
+        self._meanwhile = meanwhile
+        self._warned_at: float | None = None
+
+    def missed(self, error: BaseException) -> None:
+        """A call failed."""
+        now = self._clock.monotonic()
+        if self._warned_at is None or now - self._warned_at >= WARN_EVERY_S:
+            self._warned_at = now
+            reason = str(error) or type(error).__name__
+            _log.warning("redis is away", purpose=self._purpose, meanwhile=self._meanwhile, error=reason)
+
+    def seen(self) -> None:
+        """A call succeeded."""
+        if self._warned_at is not None:
+            self._warned_at = None
+            _log.info("redis is back", purpose=self._purpose)

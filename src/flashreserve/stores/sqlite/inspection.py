@@ -1,0 +1,62 @@
+"""What can be said about a database file without changing it."""
+
+from pathlib import Path
+from typing import Final
+
+import apsw
+import msgspec
+
+from flashreserve.stores.sqlite.connection import connect, store_errors
+from flashreserve.stores.sqlite.schema import MIGRATIONS, version_of
+
+FAULTS_MAX: Final = 10
+"""Faults of a file that are told."""
+
+SAFE_SQLITE: Final = 3_051_003
+"""The first SQLite (3.51.3) whose log is safe with several processes that write."""
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """A database file's state.
+
+    `version` and `newest_version` are those of its tables. `faults` is what SQLite's quick check found. `newest_at` is
+    when the newest reservation was made, in UTC milliseconds.
+    """
+
+    version: int
+    newest_version: int
+    journal_mode: str
+    faults: list[str]
+    newest_at: int | None
+
+
+def sqlite_version() -> tuple[str, bool]:
+    """SQLite's version, and whether it is safe to use."""
+    return apsw.sqlite_lib_version(), apsw.SQLITE_VERSION_NUMBER >= SAFE_SQLITE
+
+
+def inspect_sqlite(path: Path) -> Inspection:
+    """Look at the file; takes as long as reading all of it does.
+
+    Raises:
+        StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version.
+    """
+    connection = connect(path, "read")
+    try:
+        with store_errors(str(path)):
+            version = version_of(connection)
+            found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({FAULTS_MAX})")]
+            return Inspection(
+                version=version,
+                newest_version=len(MIGRATIONS),
+                journal_mode=str(connection.pragma("journal_mode")),
+                faults=[] if found == ["ok"] else found,
+                newest_at=_newest_at(connection) if version else None,
+            )
+    finally:
+        connection.close()
+
+
+def _newest_at(connection: apsw.Connection) -> int | None:
+    row = connection.execute("SELECT created_at FROM reservations ORDER BY id DESC LIMIT 1").fetchone()
+    return None if row is None else int(row[0])

@@ -1,0 +1,239 @@
+"""A shop in a directory of its own, and its commands."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+import structlog
+from click.testing import CliRunner
+
+from flashreserve.bootstrap import Books, open_books, open_store
+from flashreserve.cli.main import flashreserve
+from flashreserve.clock import SystemIds
+from flashreserve.core.commands import Wanted
+from flashreserve.core.model import Product, Reservation
+from flashreserve.core.outcomes import Reserved
+from flashreserve.service.catalogue import NewProduct
+from flashreserve.settings import Settings
+
+PASSWORD = "correct horse battery"
+T = TypeVar("T")
+USER = "01a20b39-4685-7139-95e5-df707f880fb4"
+KEYS = "test:" + "k" * 40
+
+
+class Ended(msgspec.Struct, frozen=True):
+    code: int
+    out: str
+    err: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Shop:
+    """The working directory of a shop: its database lies in `data`, where the default has it."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self.directory = directory
+        self.environment = environment
+        self.settings = Settings(data_dir=directory / "data")
+
+    def run(self, *args: str, stdin: str | bytes = "", **environment: str) -> Ended:
+        """A command in this process, which spares a second for each."""
+        result = CliRunner().invoke(flashreserve, args, input=stdin, env={**environment})
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    def start(self, *args: str, **environment: str) -> "subprocess.Popen[str]":
+        """A command in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flashreserve", *args],
+            cwd=self.directory,
+            env={**self.environment, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, *args: str, stdin: str = "", **environment: str) -> Ended:
+        process = self.start(*args, **environment)
+        try:
+            out, err = process.communicate(stdin, timeout=60)
+        finally:
+            process.kill()
+        return Ended(process.returncode, out, err)
+
+    def files(self) -> list[str]:
+        return sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*"))
+
+    def stock(self, units: int = 10, hold_s: int = 600, **rules: Any) -> str:
+        """Put a product on sale; its id."""
+
+        async def make(books: Books) -> str:
+            product = await books.catalogue.create(_product(stocked=units, hold_s=hold_s, **rules))
+            assert isinstance(product, Product), product
+            return product.id
+
+        return self._with_books(make)
+
+    def reserve(self, product_id: str, quantity: int = 1, user_id: str = USER) -> Reservation:
+        async def take(books: Books) -> Reservation:
+            outcome = await books.reservations.reserve(user_id, [Wanted(product_id, quantity)], None)
+            assert isinstance(outcome, Reserved), outcome
+            return outcome.reservation
+
+        return self._with_books(take)
+
+    def reserve_many(self, product_id: str, count: int) -> list[Reservation]:
+        """One unit for each of so many customers, in the order of their reservations' ids."""
+
+        async def take(books: Books) -> list[Reservation]:
+            wanted = [Wanted(product_id, 1)]
+            outcomes = await asyncio.gather(
+                *(books.reservations.reserve(SystemIds().new(), wanted, None) for _ in range(count))
+            )
+            return sorted(
+                (each.reservation for each in outcomes if isinstance(each, Reserved)), key=lambda each: each.id
+            )
+
+        found = self._with_books(take)
+        assert len(found) == count
+        return found
+
+    def available(self) -> dict[str, int]:
+        async def read(books: Books) -> dict[str, int]:
+            return {each.id: each.available for each in await books.catalogue.products(None, 200)}
+
+        return self._with_books(read)
+
+    def _with_books(self, work: Callable[[Books], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with open_books(open_store(self.settings, create=True)) as books:
+                return await work(books)
+
+        return asyncio.run(run())
+
+
+def _product(**changes: Any) -> NewProduct:
+    fields = {
+        "name": "iPhone 15",
+        "price": 99999,
+        "currency": "USD",
+        "stocked": 10,
+        "sale_starts_at": None,
+        "sale_ends_at": None,
+        "per_customer_limit": None,
+        "hold_s": 600,
+        "extensions_max": 0,
+    }
+    return NewProduct(**{**fields, **changes})
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Commands set up the log of their process, which here is that of all tests."""
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in ("", "flashreserve", "uvicorn", "uvicorn.error")}
+    handlers, raising = list(root.handlers), logging.raiseExceptions
+    yield
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    logging.raiseExceptions = raising
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    for name in [each for each in os.environ if each.startswith("FLASHRESERVE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    return Shop(tmp_path, dict(os.environ))
+
+
+class Running:
+    """A server that runs."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.log: list[dict[str, Any]] = []
+        self.url = self.wait_for("ready").get("url", "")
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Read the log up to the line of this event."""
+        while self.read_line():
+            if self.log[-1]["event"] == event:
+                return self.log[-1]
+        raise AssertionError(f"no {event!r} in {self.log}")
+
+    def read_line(self) -> bool:
+        """Read a line more of the log, waiting for it."""
+        assert self.process.stderr is not None
+        line = self.process.stderr.readline()
+        if line:
+            self.log.append(json.loads(line))
+        return bool(line)
+
+    def connect(self) -> HTTPConnection:
+        return HTTPConnection(self.url.removeprefix("http://"), timeout=30)
+
+    def ask(self, method: str, path: str, body: object = None, token: str | None = None, **headers: str) -> Answer:
+        connection = self.connect()
+        try:
+            sent = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
+            if token:
+                sent["Authorization"] = f"Bearer {token}"
+            connection.request(method, path, None if body is None else json.dumps(body), sent)
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
+        finally:
+            connection.close()
+
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> Ended:
+        self.process.send_signal(by)
+        out, err = self.process.communicate(timeout=60)
+        self.log += [json.loads(line) for line in err.splitlines()]
+        return Ended(self.process.returncode, out, err)
+
+    def stop_and_read(self) -> list[dict[str, Any]]:
+        """All that was logged."""
+        assert self.stop().code == 0
+        return self.log
+
+
+@pytest.fixture
+def serve(shop: Shop) -> Iterator[Callable[..., Running]]:
+    """Starts `flashreserve serve` (or another command that runs until it is stopped) and waits until it is ready."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*args: str, command: str = "serve", **environment: str) -> Running:
+        ports = ("--port", "0") if command == "serve" and "worker" not in args else ()
+        process = shop.start(command, *ports, *args, **environment)
+        started.append(process)
+        return Running(process)
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

@@ -1,0 +1,202 @@
+"""`flashreserve admin` and `flashreserve token`."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import apsw
+import pytest
+from tests.cli.conftest import KEYS, PASSWORD, USER, Shop
+
+from flashreserve.auth.keys import KeyRing
+from flashreserve.auth.tokens import Identity, Tokens
+from flashreserve.clock import SystemClock
+from flashreserve.core.model import Role
+
+
+def accounts(shop: Shop) -> list[tuple[str, str]]:
+    connection = apsw.Connection(str(shop.settings.sqlite_path))
+    try:
+        return [(str(email), str(role)) for email, role in connection.execute("SELECT email, role FROM accounts")]
+    finally:
+        connection.close()
+
+
+def verified(token: str, keys: str = KEYS) -> Identity:
+    identity = Tokens(KeyRing.parse(keys), ttl_s=60).verify(token, SystemClock().now_ms())
+    assert isinstance(identity, Identity), identity
+    return identity
+
+
+def test_an_admin_is_made_from_an_email_and_a_line_of_password(shop: Shop) -> None:
+    ended = shop.run("admin", "create", "Owner@Example.com", "--password-stdin", stdin=f"{PASSWORD}\r\nmore\n")
+
+    assert ended.code == 0
+    assert ended.out.startswith("Made the admin owner@example.com (id ")
+    assert accounts(shop) == [("owner@example.com", "admin")]
+    assert PASSWORD not in ended.out + ended.err
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "named"),
+    [
+        ("owner", PASSWORD, "email: must be an email address"),
+        ("o@example.com", "short", "password: must have 8 to 128 characters"),
+        ("o@example.com", "x" * 10_000, "password: must have 8 to 128 characters"),
+    ],
+)
+def test_a_bad_email_or_password_is_named_and_nothing_is_made(
+    shop: Shop, email: str, password: str, named: str
+) -> None:
+    ended = shop.run("admin", "create", email, "--password-stdin", stdin=f"{password}\n")
+
+    assert ended.code == 2
+    assert named in ended.err
+    assert shop.files() == []
+
+
+def test_an_empty_standard_input_is_no_password(shop: Shop) -> None:
+    ended = shop.run("admin", "create", "o@example.com", "--password-stdin")
+
+    assert ended.code == 2
+    assert "expected a line on standard input" in ended.err
+
+
+def test_without_a_terminal_the_password_is_not_asked_for(shop: Shop) -> None:
+    ended = shop.run("admin", "create", "o@example.com", stdin=f"{PASSWORD}\n{PASSWORD}\n")
+
+    assert ended.code == 2
+    assert "use --password-stdin" in ended.err
+    assert shop.files() == []
+
+
+def test_on_a_terminal_the_password_is_asked_for_twice_and_never_shown(shop: Shop) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "flashreserve", "admin", "create", "o@example.com"]
+    with subprocess.Popen(
+        command,
+        cwd=shop.directory,
+        env=shop.environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        shown = ""
+        for prompt in ("Password: ", "Repeat for confirmation: "):
+            while not shown.endswith(prompt):
+                shown += os.read(ours, 1000).decode()
+            os.write(ours, f"{PASSWORD}\n".encode())
+        try:
+            while more := os.read(ours, 1000):
+                shown += more.decode()
+        except OSError:  # what reading from a terminal comes to once nobody has it open
+            os.close(ours)
+        assert process.wait(30) == 0, shown
+    assert PASSWORD not in shown
+    assert accounts(shop) == [("o@example.com", "admin")]
+
+
+def test_a_taken_email_is_refused_and_the_account_stays_a_customers(shop: Shop) -> None:
+    shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    _demote(shop)
+
+    ended = shop.run("admin", "create", "o@example.com", "--password-stdin", stdin="another password\n")
+
+    assert ended.code == 1
+    assert "--promote" in ended.err
+    assert accounts(shop) == [("o@example.com", "customer")]
+
+
+def test_an_existing_account_is_promoted_without_a_password(shop: Shop) -> None:
+    shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    _demote(shop)
+
+    ended = shop.run("admin", "create", "O@example.com", "--promote")
+
+    assert ended.code == 0
+    assert "o@example.com is an admin now" in ended.out
+    assert accounts(shop) == [("o@example.com", "admin")]
+
+
+def test_nobody_is_promoted_who_has_no_account(shop: Shop) -> None:
+    shop.stock()
+
+    ended = shop.run("admin", "create", "nobody@example.com", "--promote")
+
+    assert (ended.code, accounts(shop)) == (1, [])
+    assert "there is no account" in ended.err
+
+
+def test_tokens_are_signed_for_as_many_new_customers(shop: Shop) -> None:
+    ended = shop.run("token", "--count", "3", FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_TOKEN_SECONDS="120")
+
+    identities = [verified(line) for line in ended.out.splitlines()]
+    assert ended.code == 0
+    assert len({identity.user_id for identity in identities}) == 3
+    assert {identity.role for identity in identities} == {Role.CUSTOMER}
+    assert all(0 < identity.expires_at - SystemClock().now_ms() <= 120_000 for identity in identities)
+    assert shop.files() == []
+
+
+def test_tokens_are_signed_for_one_user_id(shop: Shop) -> None:
+    ended = shop.run("token", "--user-id", USER.upper(), "--count", "2", FLASHRESERVE_SECRET_KEYS=KEYS)
+
+    assert {verified(line).user_id for line in ended.out.splitlines()} == {USER}
+
+
+def test_an_admins_token_is_for_an_admins_account(shop: Shop) -> None:
+    made = shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+
+    ended = shop.run("token", "--role", "admin", "--email", "o@example.com")
+
+    identity = verified(ended.out.strip(), (shop.directory / "data" / "secret.key").read_text())
+    assert identity.role is Role.ADMIN
+    assert identity.user_id in made.out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "named"),
+    [
+        (["--role", "admin"], 2, "--email: expected with --role admin"),
+        (["--role", "owner"], 2, "'--role'"),
+        (["--count", "0"], 2, "'--count'"),
+        (["--count", "1000001"], 2, "'--count'"),
+        (["--count", "many"], 2, "'--count'"),
+        (["--user-id", "me"], 2, "--user-id"),
+        (["--user-id", USER, "--email", "o@example.com"], 2, "--user-id"),
+        (["--email", "o"], 2, "--email: must be an email address"),
+        (["--email", "nobody@example.com"], 1, "--email: there is no account"),
+        (["--role", "customer", "--email", "o@example.com"], 1, "--email: the account's role is admin, not customer"),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_refused(shop: Shop, args: list[str], code: int, named: str) -> None:
+    shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+
+    ended = shop.run("token", *args)
+
+    assert (ended.code, ended.out) == (code, "")
+    assert named in ended.err
+
+
+def test_production_makes_no_tokens_by_command(shop: Shop) -> None:
+    ended = shop.run("token", FLASHRESERVE_ENV="production", FLASHRESERVE_SECRET_KEYS=KEYS)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert "FLASHRESERVE_ENV" in ended.err
+
+
+def test_no_key_is_made_for_tokens_that_no_server_would_know(shop: Shop) -> None:
+    ended = shop.run("token")
+
+    assert ended.code == 2
+    assert "there is no key file" in ended.err
+    assert shop.files() == []
+
+
+def _demote(shop: Shop) -> None:
+    connection = apsw.Connection(str(shop.settings.sqlite_path))
+    connection.execute("UPDATE accounts SET role = 'customer'")
+    connection.close()

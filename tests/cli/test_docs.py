@@ -1,0 +1,43 @@
+"""docs/commands.md names every command and option, and no other."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from flashreserve.cli.main import flashreserve
+from flashreserve.cli.product_file import COLUMNS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+COMMAND = re.compile(r"^\| `flashreserve ([a-z -]+?)(?: [A-Z\[].*?)?` \|", re.MULTILINE)
+
+
+def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path}{name} ")
+        elif not command.hidden:
+            yield path + name, command
+
+
+def test_every_command_is_documented_and_no_other() -> None:
+    assert set(COMMAND.findall(PAGE)) == {path for path, _ in commands(flashreserve)}
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands(flashreserve)])
+def test_every_option_of_a_command_is_documented(path: str) -> None:
+    if path == "rehearse":  # It has a page of its own.
+        return
+    rows = "\n".join(line for line in PAGE.splitlines() if line.startswith(f"| `flashreserve {path}"))
+    command = dict(commands(flashreserve))[path]
+    options = [name for each in command.params if isinstance(each, click.Option) for name in each.opts]
+
+    assert [name for name in options if name not in rows] == []
+
+
+def test_every_column_of_a_file_of_products_is_documented() -> None:
+    table = PAGE.partition("## A file of products")[2]
+
+    assert set(re.findall(r"`([a-zA-Z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))) == set(COLUMNS)

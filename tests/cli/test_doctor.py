@@ -1,0 +1,167 @@
+"""`flashreserve doctor`."""
+
+import resource
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+
+import apsw
+import pytest
+from tests.cli.conftest import KEYS, Shop
+
+from flashreserve.cli import checkup
+from flashreserve.cli.checkup import Finding, Verdict
+from flashreserve.settings import Settings
+
+NOW_MS = 1_795_000_000_000
+
+
+def verdicts(out: str) -> dict[str, str]:
+    lines = [line.split() for line in out.splitlines()]
+    return {words[1]: words[0] for words in lines if words[0] in {"ok", "warn", "fail"}}
+
+
+def finding(found: Iterable[Finding], what: str) -> Finding:
+    return next(each for each in found if each.what == what)
+
+
+@pytest.fixture
+def port(shop: Shop) -> str:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return str(probe.getsockname()[1])
+
+
+def test_an_empty_directory_is_well_and_stays_empty(shop: Shop, port: str) -> None:
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+
+    assert ended.code == 0, ended.out
+    assert set(verdicts(ended.out).values()) <= {"ok", "warn"}
+    assert shop.files() == []
+
+
+def test_a_shop_that_is_well_is_said_to_be(shop: Shop, port: str) -> None:
+    shop.reserve(shop.stock())
+    assert shop.run("admin", "create", "o@example.com", "--password-stdin", stdin="a good password\n").code == 0
+    before = shop.settings.sqlite_path.read_bytes()
+
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+
+    seen = verdicts(ended.out)
+    assert ended.code == 0, ended.out
+    assert {seen[name] for name in ("python", "sqlite", "libraries", "clock", "data", "database", "integrity")} == {
+        "ok"
+    }
+    assert {seen[name] for name in ("journal", "keys", "address")} == {"ok"}
+    assert shop.settings.sqlite_path.read_bytes() == before
+
+
+def test_settings_that_cannot_be_read_are_the_finding(shop: Shop) -> None:
+    ended = shop.run("doctor", FLASHRESERVE_PORT="no")
+
+    assert ended.code == 1
+    assert "fail  settings     FLASHRESERVE_PORT: expected a whole number" in ended.out
+    assert "→" in ended.out
+
+
+def test_a_damaged_database_is_found(shop: Shop, port: str) -> None:
+    product_id = shop.stock(units=1000)
+    shop.reserve_many(product_id, 200)
+    with shop.settings.sqlite_path.open("r+b") as file:
+        file.seek(4096 * 8)
+        file.write(b"\xff" * 4096 * 4)
+
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+
+    assert ended.code == 1
+    assert "fail" in {verdicts(ended.out).get("integrity"), verdicts(ended.out).get("database")}
+
+
+def test_a_file_of_another_application_is_found(shop: Shop, port: str) -> None:
+    shop.settings.data_dir.mkdir()
+    connection = apsw.Connection(str(shop.settings.sqlite_path))
+    connection.execute("CREATE TABLE t (x)")
+    connection.close()
+
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+
+    assert (ended.code, verdicts(ended.out)["database"]) == (1, "fail")
+    assert "another application" in ended.out
+
+
+def test_a_database_from_the_future_means_a_wrong_clock(shop: Shop) -> None:
+    reservation = shop.reserve(shop.stock())
+
+    ahead = list(checkup.database(shop.settings, reservation.created_at - 1_001))
+    close = list(checkup.database(shop.settings, reservation.created_at - 1_000))
+
+    assert finding(ahead, "clock").verdict is Verdict.FAIL
+    assert not [each for each in close if each.what == "clock"]
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "verdict"), [(0, Verdict.FAIL), (NOW_MS, Verdict.OK), (5_000_000_000_000, Verdict.FAIL)]
+)
+def test_a_clock_that_shows_no_year_of_this_century_is_found(now_ms: int, verdict: Verdict) -> None:
+    assert checkup.clock(now_ms).verdict is verdict
+
+
+def test_a_key_that_others_may_read_is_warned_of(shop: Shop, port: str) -> None:
+    shop.settings.data_dir.mkdir()
+    key = shop.settings.data_dir / "secret.key"
+    key.write_text(f"{KEYS}\n")
+    key.chmod(0o644)
+    (shop.directory / ".env").write_text("\n")
+    (shop.directory / ".env").chmod(0o600)
+
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+
+    assert (ended.code, verdicts(ended.out)["keys"]) == (0, "warn")
+    assert f"chmod 600 {key}" in ended.out
+    assert "kkkk" not in ended.out
+
+
+def test_a_broken_key_is_found(shop: Shop) -> None:
+    found = checkup.keys(Settings(secret_keys="k:short"))
+
+    assert found.verdict is Verdict.FAIL
+    assert "32" in found.seen
+
+
+def test_production_without_keys_is_found(shop: Shop) -> None:
+    assert checkup.keys(Settings(env="production")).verdict is Verdict.FAIL
+
+
+def test_an_open_shop_that_others_can_reach_is_warned_of() -> None:
+    assert checkup.production(Settings(host="192.0.2.1")).verdict is Verdict.WARN
+    assert checkup.production(Settings(host="192.0.2.1", env="production")).verdict is Verdict.OK
+
+
+def test_proxies_that_are_no_networks_are_found() -> None:
+    assert checkup.proxies(Settings(trusted_proxies="everybody")).verdict is Verdict.FAIL
+
+
+def test_a_data_directory_that_is_a_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+
+    assert checkup.data_dir(tmp_path / "data").verdict is Verdict.FAIL
+    assert checkup.data_dir(tmp_path / "data" / "deeper").verdict is Verdict.FAIL
+    assert checkup.data_dir(tmp_path / "new" / "deeper").verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("hard", "verdict"), [(1024, Verdict.WARN), (20_000, Verdict.OK), (resource.RLIM_INFINITY, Verdict.OK)]
+)
+def test_too_few_open_files_are_warned_of(hard: int, verdict: Verdict) -> None:
+    assert checkup.open_files((256, hard), 10_000).verdict is verdict
+
+
+def test_an_address_that_a_server_has_is_well_and_one_that_nobody_can_have_is_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert "in use" in checkup.address("127.0.0.1", server.getsockname()[1]).seen
+    assert checkup.address("192.0.2.1", 0).verdict is Verdict.FAIL
+
+
+def test_what_is_wrong_counts_in_the_last_line() -> None:
+    assert checkup.summary({Verdict.FAIL: 2, Verdict.WARN: 1}).startswith("2 ")
+    assert "warnings" in checkup.summary({Verdict.WARN: 1})
+    assert checkup.summary({Verdict.OK: 9}) == "All is well."

@@ -1,0 +1,135 @@
+"""Settings: where they come from, and what happens to those that can't be meant."""
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import KEYS, Shop
+
+from flashreserve.cli.invocation import environment_here
+from flashreserve.core import limits
+from flashreserve.settings import VARIABLES, Settings, SettingsError, read_settings
+
+DOCS = Path(__file__).parents[2] / "docs"
+ROW = re.compile(r"^\| `(FLASHRESERVE_[A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    documented = [name for name, _ in ROW.findall((DOCS / "settings.md").read_text())]
+
+    assert sorted(documented) == sorted(VARIABLES)
+
+
+def test_the_documented_defaults_are_the_real_ones() -> None:
+    documented = {name: text.strip("`") for name, text in ROW.findall((DOCS / "settings.md").read_text())}
+    default = Settings()
+
+    assert documented["FLASHRESERVE_DATA_DIR"] == str(default.data_dir)
+    assert documented["FLASHRESERVE_TOKEN_SECONDS"] == str(default.token_s)
+    assert documented["FLASHRESERVE_HOST"] == default.host
+    assert documented["FLASHRESERVE_PORT"] == str(default.port)
+    assert documented["FLASHRESERVE_HOLD_SECONDS"] == str(default.hold_s)
+    assert documented["FLASHRESERVE_LOG_LEVEL"] == default.log_level
+    assert documented["FLASHRESERVE_ENV"] == default.env
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("FLASHRESERVE_STORE", "mongodb://host/db", "sqlite:///FILE"),
+        ("FLASHRESERVE_STORE", "shop.db", "sqlite:///FILE"),
+        ("FLASHRESERVE_STORE", "sqlite:///", "sqlite:///FILE"),
+        ("FLASHRESERVE_TOKEN_SECONDS", "59", "a whole number from 60"),
+        ("FLASHRESERVE_TOKEN_SECONDS", "1h", "a whole number from 60"),
+        ("FLASHRESERVE_PORT", "-1", "a whole number from 0 to 65535"),
+        ("FLASHRESERVE_PORT", "65536", "a whole number from 0 to 65535"),
+        ("FLASHRESERVE_PORT", "٣", "a whole number from 0 to 65535"),
+        ("FLASHRESERVE_HOLD_SECONDS", "0", f"a whole number from 1 to {limits.HOLD_S_MAX}"),
+        ("FLASHRESERVE_LOG_LEVEL", "loud", "debug or info or warning or error"),
+        ("FLASHRESERVE_ENV", "prod", "development or production"),
+        ("FLASHRESERVE_SECRET_KEYS", "short:secret", "at least 32"),
+        ("FLASHRESERVE_TRUSTED_PROXIES", "everybody", "everybody"),
+        ("FLASHRESERVE_COLOUR", "red", "is not a setting"),
+    ],
+)
+def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
+    shop: Shop, name: str, value: str, expected: str
+) -> None:
+    ended = shop.run("serve", "--port", "0", **{name: value}) if name != "FLASHRESERVE_PORT" else None
+    ended = ended or shop.run("serve", **{name: value})
+
+    assert ended.code == 2
+    assert ended.err.startswith(f"Error: {name}")
+    assert expected in ended.err
+    assert ended.err.count("\n") == 1
+    assert shop.files() == []
+
+
+def test_a_wrong_key_is_not_shown(shop: Shop) -> None:
+    ended = shop.run("token", FLASHRESERVE_SECRET_KEYS="k1:hunter2")
+
+    assert ended.code == 2
+    assert "hunter2" not in ended.err
+
+
+def test_settings_never_show_their_secrets() -> None:
+    settings = read_settings({"FLASHRESERVE_SECRET_KEYS": KEYS, "FLASHRESERVE_METRICS_TOKEN": "open sesame"})
+
+    assert "kkkk" not in repr(settings)
+    assert "sesame" not in repr(settings)
+    assert "3000" in repr(settings)
+
+
+def test_an_empty_value_is_none() -> None:
+    assert read_settings({"FLASHRESERVE_PORT": " ", "FLASHRESERVE_SECRET_KEYS": ""}) == Settings()
+
+
+def test_lines_of_env_files_are_read_and_the_environment_wins(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("# a shop\nexport FLASHRESERVE_PORT=1\nFLASHRESERVE_HOST='::1'\nOTHER=\"a b\"\n")
+
+    assert environment_here({"FLASHRESERVE_PORT": "2"}, tmp_path) == {
+        "FLASHRESERVE_PORT": "2",
+        "FLASHRESERVE_HOST": "::1",
+        "OTHER": "a b",
+    }
+
+
+def test_values_of_env_files_are_taken_as_they_stand(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FLASHRESERVE_METRICS_TOKEN=pa$$w${HOME}rd\n")
+
+    assert environment_here({}, tmp_path) == {"FLASHRESERVE_METRICS_TOKEN": "pa$$w${HOME}rd"}
+
+
+@pytest.mark.parametrize("line", ["FLASHRESERVE_PORT", "hunter2 is my password", "=1"])
+def test_a_broken_line_of_an_env_file_is_told_by_number_only(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"FLASHRESERVE_PORT=1\n{line}\n")
+
+    with pytest.raises(SettingsError, match=r"\.env, line 2: expected NAME=value$"):
+        environment_here({}, tmp_path)
+
+
+def test_an_env_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"FLASHRESERVE_HOST=\xff\n")
+
+    with pytest.raises(SettingsError, match=r"\.env: expected UTF-8"):
+        environment_here({}, tmp_path)
+
+
+def test_commands_use_the_env_file_of_the_working_directory_and_of_no_other(shop: Shop) -> None:
+    (shop.directory / ".env").write_text("FLASHRESERVE_DATA_DIR=elsewhere\n")
+    here = shop.directory / "inside"
+    here.mkdir()
+
+    shop.run("products", "import", "-", stdin="name,price,stockQuantity\nA,1,1\n")
+    assert "elsewhere/flashreserve.db" in shop.files()
+    shop.directory = here
+    assert shop.finish("audit").code == 3
+
+
+def test_a_setting_of_the_env_file_that_cannot_be_meant_is_told(shop: Shop) -> None:
+    (shop.directory / ".env").write_text("FLASHRESERVE_HOLD_SECONDS=never\n")
+
+    ended = shop.run("products", "list")
+
+    assert ended.code == 2
+    assert ended.err.startswith("Error: FLASHRESERVE_HOLD_SECONDS: expected a whole number")

@@ -1,0 +1,57 @@
+"""Short ways to ask a store for what tests want to know."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.core.examples import NOON, reservation_id
+
+from flashreserve.core.commands import Command
+from flashreserve.core.model import Product, Reservation
+from flashreserve.core.outcomes import Ruled
+from flashreserve.stores.port import Store
+
+_ALL = 100_000
+
+
+async def flush(store: Store, *commands: Command, at: int = NOON) -> list[Ruled]:
+    """What a flush of the commands comes to."""
+    return (await store.flush(commands, at)).outcomes
+
+
+async def do(store: Store, command: Command, at: int = NOON) -> Ruled:
+    """What one command in a flush of its own comes to."""
+    (outcome,) = await flush(store, command, at=at)
+    return outcome
+
+
+async def product(store: Store, id_: str) -> Product:
+    found = await store.product(id_)
+    assert found is not None
+    return found
+
+
+async def available(store: Store, id_: str) -> int:
+    return (await product(store, id_)).available
+
+
+async def reservation(store: Store, number: int) -> Reservation:
+    found = await store.reservation(reservation_id(number))
+    assert found is not None
+    return found
+
+
+async def everything(store: Store) -> tuple[list[Product], list[Reservation]]:
+    """All products and reservations, to see whether anything has changed."""
+    return await store.list_products(None, _ALL), await store.all_reservations(None, _ALL)
+
+
+async def assert_balanced(store: Store) -> None:
+    audit = await store.audit()
+    assert audit.complete
+    assert audit.differences == []
+
+
+def counted(outcomes: Sequence[Any]) -> dict[str, int]:
+    """How many outcomes there are of each type, by its name."""
+    names = [type(outcome).__name__ for outcome in outcomes]
+    return {name: names.count(name) for name in names}

@@ -1,0 +1,43 @@
+"""The stores to which the contract is put. Each test gets a database of its own."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.contract.factories import FACTORIES, StoreFactory
+
+from flashreserve.stores.port import Store
+
+
+def _named(factories: list[type[StoreFactory]]) -> list[object]:
+    return [pytest.param(factory, id=factory.name) for factory in factories]
+
+
+@pytest.fixture(params=_named(FACTORIES))
+async def factory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreFactory]:
+    """A database of each kind."""
+    made: StoreFactory = request.param(tmp_path)
+    yield made
+    await made.discard()
+
+
+@pytest.fixture
+async def store(factory: StoreFactory) -> Store:
+    """A store on an empty database, of each kind."""
+    return await factory.open()
+
+
+@pytest.fixture(params=_named([factory for factory in FACTORIES if factory.durable]))
+async def durable(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreFactory]:
+    """A database of each kind that outlives its stores."""
+    made: StoreFactory = request.param(tmp_path)
+    yield made
+    await made.discard()
+
+
+@pytest.fixture(params=_named([factory for factory in FACTORIES if factory.shared]))
+async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
+    """Two stores on one empty database, as two processes have them, of each kind that allows it."""
+    made: StoreFactory = request.param(tmp_path)
+    yield await made.open(), await made.open()
+    await made.discard()

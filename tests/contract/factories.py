@@ -1,0 +1,103 @@
+"""Where the contract suite gets its stores from. A new kind of store is one more factory in `FACTORIES`."""
+
+from pathlib import Path
+from typing import ClassVar, Final, Protocol
+
+import apsw
+from msgspec.structs import replace
+
+from flashreserve.stores.memory import MemoryStore
+from flashreserve.stores.port import Store
+from flashreserve.stores.sqlite import SqliteStore, open_sqlite
+from flashreserve.stores.sqlite.connection import connect
+from flashreserve.stores.sqlite.schema import migrate
+from flashreserve.stores.sqlite.writer import InlineWriter
+
+
+class StoreFactory(Protocol):
+    """Stores on one database, empty at first and thrown away after the test.
+
+    `durable`: what was written is still there after closing and opening again. `shared`: several stores, as in several
+    processes, may be open on the database at the same time.
+    """
+
+    name: ClassVar[str]
+    durable: ClassVar[bool]
+    shared: ClassVar[bool]
+
+    def __init__(self, directory: Path) -> None: ...
+
+    async def open(self) -> Store:
+        """A store on the database; one more, if it is shared."""
+        ...
+
+    async def misplace_units(self, product_id: str, units: int) -> None:
+        """Take units of the product out of `available`, behind the stores' backs."""
+        ...
+
+    async def discard(self) -> None:
+        """Close every store and remove the database."""
+        ...
+
+
+class MemoryFactory:
+    """The reference store."""
+
+    name: ClassVar = "memory"
+    durable: ClassVar = False
+    shared: ClassVar = False
+
+    def __init__(self, directory: Path) -> None:
+        self._store = MemoryStore()
+
+    async def open(self) -> Store:
+        return self._store
+
+    async def misplace_units(self, product_id: str, units: int) -> None:
+        product = self._store._products[product_id]
+        self._store._products[product_id] = replace(product, available=product.available - units)
+
+    async def discard(self) -> None:
+        await self._store.close()
+
+
+class SqliteFactory:
+    """SQLite as the service runs it: with threads."""
+
+    name: ClassVar = "sqlite"
+    durable: ClassVar = True
+    shared: ClassVar = True
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / "flashreserve.db"
+        self._stores: list[Store] = []
+
+    async def open(self) -> Store:
+        self._stores.append(self._open(self._path))
+        return self._stores[-1]
+
+    def _open(self, path: Path) -> Store:
+        return open_sqlite(path, create=True)
+
+    async def misplace_units(self, product_id: str, units: int) -> None:
+        connection = apsw.Connection(str(self._path))
+        connection.execute("UPDATE products SET available = available - ? WHERE id = ?", (units, product_id))
+        connection.close()
+
+    async def discard(self) -> None:
+        for store in self._stores:
+            await store.close()
+
+
+class InlineSqliteFactory(SqliteFactory):
+    """SQLite as the simulation runs it: on the caller's thread."""
+
+    name: ClassVar = "sqlite-inline"
+
+    def _open(self, path: Path) -> Store:
+        writer = connect(path, "create")
+        migrate(writer)
+        return SqliteStore(InlineWriter(writer), InlineWriter(connect(path, "read")))
+
+
+FACTORIES: Final[list[type[StoreFactory]]] = [MemoryFactory, SqliteFactory, InlineSqliteFactory]

@@ -1,0 +1,87 @@
+"""Every store answers random command streams as the reference does, and ends up with the same books.
+
+`FLASHRESERVE_TEST_STREAMS` says how many streams each store is put through: 40 by default, some thousands for a night.
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from tests.contract.factories import FACTORIES, MemoryFactory, StoreFactory
+from tests.core import streams
+from tests.core.examples import NOON
+
+from flashreserve.core.commands import Command
+from flashreserve.stores.port import Flushed, Store
+
+STREAMS: Final = int(os.environ.get("FLASHRESERVE_TEST_STREAMS", "40"))
+_ALL: Final = 10_000
+
+
+class Step(NamedTuple):
+    """A flush some time after the one before, and maybe a sweep after it."""
+
+    pause_ms: int
+    batch: list[Command]
+    sweep_most: int | None
+
+
+_steps = st.lists(st.builds(Step, streams.pauses_ms, streams.batches, streams.sweeps), min_size=1, max_size=30)
+
+
+@asynccontextmanager
+async def opened(factory: type[StoreFactory]) -> AsyncIterator[Store]:
+    """A store with the streams' products; Hypothesis runs many streams in one test, so it can't be a fixture."""
+    with tempfile.TemporaryDirectory() as directory:
+        made = factory(Path(directory))
+        store = await made.open()
+        try:
+            await store.add_products(streams.products())
+            yield store
+        finally:
+            await made.discard()
+
+
+def in_order(flushed: Flushed) -> tuple[object, object]:
+    """What a flush told, without the order of products, which means nothing."""
+    return flushed.outcomes, sorted(flushed.products, key=lambda product: product.id)
+
+
+async def books(store: Store) -> list[object]:
+    """Everything that can be read."""
+    products = await store.list_products(None, _ALL)
+    return [
+        products,
+        await store.all_reservations(None, _ALL),
+        [await store.reservations_of_product(product.id, None, _ALL) for product in products],
+        [await store.reservations_of_user(user_id, None, _ALL) for user_id in streams.CUSTOMERS],
+    ]
+
+
+@pytest.mark.parametrize(
+    "factory",
+    [pytest.param(kind, id=kind.name) for kind in FACTORIES if kind is not MemoryFactory],
+)
+@settings(max_examples=STREAMS, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
+@given(steps=_steps)
+async def test_random_streams_come_to_the_same(factory: type[StoreFactory], steps: list[Step]) -> None:
+    async with opened(MemoryFactory) as reference, opened(factory) as store:
+        now = NOON
+        numbers = streams.new_numbers()
+        for step in steps:
+            now += step.pause_ms
+            commands = streams.numbered(step.batch, numbers)
+            expected = await reference.flush(commands, now)
+            assert in_order(await store.flush(commands, now)) == in_order(expected)
+            if step.sweep_most is not None:
+                swept = await reference.release_lapsed(now, step.sweep_most)
+                assert await store.release_lapsed(now, step.sweep_most) == swept
+        assert await books(store) == await books(reference)
+        assert await store.audit() == await reference.audit()
+        assert (await store.audit()).differences == []

@@ -1,0 +1,49 @@
+"""One of several server processes, for test_workers.py. Answers with its place and process id."""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+
+import uvloop
+
+from flashreserve.http.edge import Receive, RequestIds, Scope, Send
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.server import Hooks, serve, stop_on_signals, stop_with_parent
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.3)
+    body = f"{sys.argv[1]} {os.getpid()}".encode()
+    length = (b"content-length", b"%d" % len(body))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def main() -> None:
+    _, number, listener_fd, lifeline_fd = sys.argv
+    stop = asyncio.Event()
+    stop_with_parent(stop, int(lifeline_fd))
+    with stop_on_signals(stop):
+        await serve(
+            app,
+            listener=socket.socket(fileno=int(listener_fd)),
+            limits=HttpLimits(),
+            request_ids=RequestIds(f"child-{number}"),
+            wall_clock_s=time.time,
+            hooks=Hooks(ready=lambda: None, draining=lambda: None, count_refused=lambda _: None),
+            stop=stop,
+            idle_grace_s=0.0,
+        )
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

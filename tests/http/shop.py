@@ -1,0 +1,386 @@
+"""A shop in the test's own process, behind a real socket, and the people who come to it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import aiohttp
+import apsw
+import uuid_utils
+from multidict import CIMultiDictProxy
+
+from flashreserve.auth.passwords import Argon2Cost
+from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
+from flashreserve.clock import Clock
+from flashreserve.core.commands import Command, Wanted
+from flashreserve.core.instants import format_instant, instant_of
+from flashreserve.core.limits import SWEEP_MAX
+from flashreserve.core.model import Account, Role
+from flashreserve.core.outcomes import Reserved
+from flashreserve.http.edge import Edge, RequestIds
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.server import Hooks, bind, serve
+from flashreserve.jobs.sweep import sweep_once
+from flashreserve.settings import Settings
+from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError
+from flashreserve.stores.sqlite import SqliteStore, open_sqlite
+
+T = TypeVar("T")
+
+SECRET_KEYS: Final = "test:a-secret-that-is-good-for-nothing-but-tests"
+CHEAP_PASSWORDS: Final = Argon2Cost(memory_kib=64, passes=1, lanes=1)
+DATABASE: Final = "flashreserve.db"
+CONNECTIONS: Final = 128
+ANSWER_TIMEOUT_S: Final = 30.0
+_STOP_TIMEOUT_S: Final = 5.0
+
+
+class ShopClock:
+    """Stands still but where a test moves it. How long things take is the machine's time, plus what was moved."""
+
+    def __init__(self, at: str = "2026-11-23T10:00:00.000Z") -> None:
+        self._now_ms = ms(at)
+        self._moved_s = 0.0
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._moved_s
+
+    def advance(self, seconds: float) -> None:
+        self._now_ms += round(seconds * 1000)
+        self._moved_s += seconds
+
+    def move_to(self, instant: str) -> None:
+        ahead_ms = ms(instant) - self._now_ms
+        assert ahead_ms >= 0
+        self.advance(ahead_ms / 1000)
+
+    def instant(self, ahead_s: float = 0.0) -> str:
+        """The time that it shows, or will show."""
+        return format_instant(self._now_ms + round(ahead_s * 1000))
+
+
+class FragileStore(SqliteStore):
+    """The real store, with a database that can be taken away, and a door that can be held shut."""
+
+    def __init__(self, whole: SqliteStore) -> None:
+        super().__init__(whole._writer, whole._reader)
+        self.away = False
+        """Nothing reaches the database."""
+        self.loses_replies = False
+        """What is written is written, but nobody learns of it."""
+        self.door = asyncio.Event()
+        """Flushes wait until it is set."""
+        self.door.set()
+
+    async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        await self.door.wait()
+        return await super().flush(commands, now)
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        if self.away:
+            raise StoreUnavailableError("unplugged")
+        written = await super()._write(work)
+        if self.loses_replies:
+            raise StoreOutcomeUnknownError("reply lost")
+        return written
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        if self.away:
+            raise StoreUnavailableError("unplugged")
+        return await super()._read(work)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    took_s: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The problem's code; of what isn't a problem, the status says it all."""
+        if self.headers.get("content-type") != "application/problem+json":
+            return f"no problem but {self.status}"
+        problem = self.json
+        assert problem["status"] == self.status
+        return str(problem["code"])
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that a problem names."""
+        return [error["field"] for error in self.json.get("errors", [])]
+
+    def granted(self, status: int = 201) -> Any:
+        """The body of an answer that had to be a yes."""
+        assert self.status == status, self.body
+        return self.json
+
+
+class Shop:
+    """One running instance. `store` is its own; `records` looks into the file past it."""
+
+    def __init__(self, url: str, core: Core, store: FragileStore, edge: Edge, data_dir: Path) -> None:
+        self.url = url
+        self.core = core
+        self.store = store
+        self.edge = edge
+        self.clock: Clock = core.clock
+        self.data_dir = data_dir
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S),
+        )
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+        raw: bytes | None = None,
+    ) -> Answer:
+        """Send `body` as JSON, or `raw` as it is, and say that it is JSON unless `headers` say otherwise."""
+        sent = dict(headers or {})
+        data = json.dumps(body).encode() if body is not None else raw
+        if data is not None and "Content-Type" not in sent:
+            sent["Content-Type"] = "application/json"
+        began_s = time.monotonic()
+        async with self._session.request(
+            method, self.url + path, headers=sent, data=data, allow_redirects=False, skip_auto_headers=["Content-Type"]
+        ) as response:
+            read = await response.read()
+            return Answer(response.status, response.headers, read, time.monotonic() - began_s)
+
+    def customer(self) -> "Customer":
+        """Somebody new. Reserving needs no account row, only a token that the shop has signed."""
+        return Customer(self, str(uuid_utils.uuid7()), Role.CUSTOMER)
+
+    def customers(self, count: int) -> list["Customer"]:
+        return [self.customer() for _ in range(count)]
+
+    async def hire(self) -> "Admin":
+        """A new admin, account and all."""
+        admin = Admin(self, str(uuid_utils.uuid7()), Role.ADMIN)
+        account = Account(admin.id, f"{admin.id}@example.com", Role.ADMIN, "-", self.clock.now_ms())
+        assert await self.store.add_account(account)
+        return admin
+
+    async def hold_for_each(self, customers: Sequence["Customer"], product_id: str) -> list[str]:
+        """A unit for each of them, past HTTP: for tests of what comes after. The reservations' ids."""
+        wanted = [Wanted(product_id, 1)]
+        held = await asyncio.gather(
+            *[self.core.reservations.reserve(customer.id, wanted, None) for customer in customers]
+        )
+        return [outcome.reservation.id for outcome in held if isinstance(outcome, Reserved)]
+
+    async def available(self, product_id: str) -> int:
+        """As the database has it now."""
+        answer = await self.ask("GET", f"/products/{product_id}")
+        return int(answer.granted(200)["available"])
+
+    async def sweep(self, *, ahead_ms: int = 0, step_max: int = SWEEP_MAX, steps_max: int = 1_000) -> int:
+        """One pass of the sweep, by a clock that may be `ahead_ms` ahead of the shop's."""
+        now = self.clock.now_ms() + ahead_ms
+        return await sweep_once(self.store, now, step_max=step_max, steps_max=steps_max)
+
+    async def check_books(self) -> None:
+        """Rule 1 holds for every product."""
+        audit = await self.store.audit()
+        assert audit.differences == []
+
+    def records(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Everything in the file."""
+        connection = apsw.Connection(str(self.data_dir / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+            return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}  # noqa: S608
+        finally:
+            connection.close()
+
+
+class Person:
+    """Somebody with a token."""
+
+    def __init__(self, shop: Shop, user_id: str, role: Role) -> None:
+        self.id = user_id
+        self._shop = shop
+        self.token = shop.core.tokens.issue(user_id, role, shop.clock.now_ms()).token
+
+    def at(self, shop: Shop) -> Self:
+        """The same person at another instance."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, _shop=shop)
+        return twin
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: object = None,
+        raw: bytes | None = None,
+        key: str | None = None,
+    ) -> Answer:
+        signed = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        if key is not None:
+            signed["Idempotency-Key"] = key
+        return await self._shop.ask(method, path, headers=signed, body=body, raw=raw)
+
+
+class Customer(Person):
+    """Somebody who buys."""
+
+    async def reserve(self, product_id: str, quantity: int | None = None, *, key: str | None = None) -> Answer:
+        body = None if quantity is None else {"quantity": quantity}
+        return await self.ask("POST", f"/reservations/{product_id}", body=body, key=key)
+
+    async def reserve_basket(self, *lines: tuple[str, int], key: str | None = None) -> Answer:
+        body = {"lines": [{"productId": product_id, "quantity": quantity} for product_id, quantity in lines]}
+        return await self.ask("POST", "/reservations", body=body, key=key)
+
+    async def hold(self, product_id: str, quantity: int = 1) -> Any:
+        """A reservation that had to be granted."""
+        return (await self.reserve(product_id, quantity, key=new_key())).granted()
+
+    async def confirm(self, reservation_id: str) -> Answer:
+        return await self.ask("POST", f"/reservations/confirm/{reservation_id}")
+
+    async def checkout(self, reservation_id: str) -> Answer:
+        return await self.ask("POST", f"/checkout/{reservation_id}")
+
+    async def extend(self, reservation_id: str) -> Answer:
+        return await self.ask("POST", f"/reservations/{reservation_id}/extend")
+
+    async def cancel(self, reservation_id: str) -> Answer:
+        return await self.ask("DELETE", f"/reservations/{reservation_id}")
+
+    async def reservation(self, reservation_id: str) -> Any:
+        return (await self.ask("GET", f"/reservations/{reservation_id}")).granted(200)
+
+
+class Admin(Person):
+    """Somebody who sells."""
+
+    async def create(self, **fields: object) -> Answer:
+        product = {"name": "a thing", "price": "999.99", "stockQuantity": 10, **fields}
+        return await self.ask("POST", "/products", body=product)
+
+    async def product(self, **fields: object) -> str:
+        """The id of a new product."""
+        return str((await self.create(**fields)).granted()["id"])
+
+    async def edit(self, product_id: str, **fields: object) -> Answer:
+        return await self.ask("PATCH", f"/products/{product_id}", body=fields)
+
+    async def restock(self, product_id: str, change: int, *, key: str | None = None) -> Answer:
+        return await self.ask("POST", f"/products/{product_id}/stock", body={"change": change}, key=key or new_key())
+
+    async def reservations(self, product_id: str) -> list[Any]:
+        """All of a product's, page by page."""
+        return [item async for item in self.pages(f"/products/{product_id}/reservations?limit=200")]
+
+    async def pages(self, path: str) -> AsyncIterator[Any]:
+        """The items of all pages."""
+        cursor = ""
+        while True:
+            page = (await self.ask("GET", path + cursor)).granted(200)
+            for item in page["items"]:
+                yield item
+            if page["nextCursor"] is None:
+                return
+            cursor = f"{'&' if '?' in path else '?'}cursor={page['nextCursor']}"
+
+
+@asynccontextmanager
+async def open_shop(
+    data_dir: Path,
+    clock: Clock,
+    *,
+    sweeps: bool = False,
+    production: bool = False,
+    trusted_proxies: str = "",
+    metrics_token: str = "",
+    busy_wait_s: float = 5.0,
+    seams: Mapping[str, Any] | None = None,
+) -> AsyncIterator[Shop]:
+    """An instance on the database in `data_dir`, on a free port. Its books are audited when it closes."""
+    settings = Settings(
+        data_dir=data_dir,
+        secret_keys=SECRET_KEYS,
+        env="production" if production else "development",
+        trusted_proxies=trusted_proxies,
+        metrics_token=metrics_token,
+    )
+    store = FragileStore(open_sqlite(data_dir / DATABASE, create=True, busy_wait_s=busy_wait_s))
+    tightened = Seams(**{"clock": clock, "password_cost": CHEAP_PASSWORDS, **(seams or {})})
+    limits = HttpLimits()
+    async with (
+        open_core(settings, store, key_ring(settings, create=False), tightened) as core,
+        open_edge(settings, core, sweeps=sweeps, place=None, limits=limits) as edge,
+        _served(edge, limits) as url,
+    ):
+        shop = Shop(url, core, store, edge, data_dir)
+        try:
+            yield shop
+        finally:
+            await shop.close()
+        await shop.check_books()
+
+
+@asynccontextmanager
+async def _served(edge: Edge, limits: HttpLimits) -> AsyncIterator[str]:
+    listener = bind("127.0.0.1", 0, backlog=limits.backlog)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    serving = asyncio.create_task(
+        serve(
+            edge,
+            listener=listener,
+            limits=limits,
+            request_ids=RequestIds("test"),
+            wall_clock_s=time.time,
+            hooks=Hooks(ready=ready.set, draining=edge.drain, count_refused=edge.count_refused),
+            stop=stop,
+            shutdown_timeout_s=_STOP_TIMEOUT_S,
+            idle_grace_s=0.0,
+        )
+    )
+    port = listener.getsockname()[1]
+    await ready.wait()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop.set()
+        await serving
+
+
+async def all_of(asked: Sequence[Awaitable[Answer]]) -> list[Answer]:
+    """All at once."""
+    return list(await asyncio.gather(*asked))
+
+
+def new_key() -> str:
+    return str(uuid_utils.uuid4())
+
+
+def ms(instant: str) -> int:
+    return instant_of(datetime.fromisoformat(instant))

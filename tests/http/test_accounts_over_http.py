@@ -1,0 +1,389 @@
+"""Registering, signing in and out, and who may do what."""
+
+from http.cookies import Morsel, SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop
+
+from flashreserve.auth.throttle import Rate, TryRates
+from flashreserve.core.model import Role
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+PASSWORD = "correct horse"
+PROXY = "127.0.0.1"
+Credentials = dict[str, str]
+
+
+class Registered:
+    """An account and how to get into it."""
+
+    def __init__(self, credentials: Credentials, account: Any) -> None:
+        self.credentials = credentials
+        self.account = account
+        self.mistyped = {**credentials, "password": "correct house"}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def ann(shop: Shop) -> Registered:
+    return await registered(shop)
+
+
+async def registered(shop: Shop) -> Registered:
+    credentials = somebody()
+    return Registered(credentials, (await shop.ask("POST", "/auth/register", body=credentials)).granted())
+
+
+def somebody() -> Credentials:
+    """Whom nobody knows yet."""
+    return {"email": f"{new_key()}@example.com", "password": PASSWORD}
+
+
+async def log_in(shop: Shop, credentials: Credentials, **headers: str) -> Answer:
+    return await shop.ask("POST", "/auth/login", body=credentials, headers=headers)
+
+
+def cookies(answer: Answer) -> dict[str, Morsel[str]]:
+    """The cookies that an answer sets."""
+    return {name: morsel for line in answer.headers.getall("Set-Cookie") for name, morsel in SimpleCookie(line).items()}
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_who_registers_is_a_customer_whose_password_is_told_to_nobody(shop: Shop, clock: ShopClock) -> None:
+    ann = await registered(shop)
+
+    assert ann.account == {
+        "id": ann.account["id"],
+        "email": ann.credentials["email"],
+        "role": "customer",
+        "createdAt": clock.instant(),
+    }
+    (row,) = [row for row in shop.records()["accounts"] if row[0] == ann.account["id"]]
+    assert PASSWORD not in str(row)
+    assert "$argon2id$" in str(row)
+
+
+async def test_an_email_registers_once_however_it_is_written(shop: Shop, ann: Registered) -> None:
+    email = ann.credentials["email"]
+    before = shop.records()
+
+    for spelling in (email, email.upper(), f"  {email} "):
+        answer = await shop.ask("POST", "/auth/register", body={"email": spelling, "password": PASSWORD})
+        assert (answer.status, answer.code) == (409, "email-taken"), spelling
+
+    assert shop.records() == before
+
+
+async def test_of_registrations_of_one_email_at_once_one_wins(shop: Shop) -> None:
+    ann = somebody()
+
+    answers = await all_of([shop.ask("POST", "/auth/register", body=ann) for _ in range(5)])
+
+    assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+
+
+async def test_the_token_of_a_login_opens_the_account_as_bearer_and_as_cookie(
+    shop: Shop, ann: Registered, clock: ShopClock
+) -> None:
+    answer = await log_in(shop, ann.credentials)
+
+    login = answer.granted(200)
+    assert login["expiresAt"] == clock.instant(3600)
+    assert cookies(answer)["token"].value == login["token"]
+    for headers in (bearer(login["token"]), {"Cookie": f"other=1; token={login['token']}; device=x"}):
+        assert (await shop.ask("GET", "/auth/me", headers=headers)).granted(200) == ann.account
+
+
+async def test_the_cookies_of_a_login_are_out_of_reach_of_scripts_and_other_sites(shop: Shop, ann: Registered) -> None:
+    set_cookies = cookies(await log_in(shop, ann.credentials))
+    token, device = set_cookies["token"], set_cookies["device"]
+
+    assert all(cookie["httponly"] and cookie["samesite"].lower() == "lax" for cookie in (token, device))
+    assert not token["secure"]  # Development has no TLS.
+    assert (token["path"], token["max-age"]) == ("/", "3600")
+    assert device["path"] == "/auth/login"
+
+
+async def test_in_production_the_cookies_travel_over_tls_only(tmp_path: Path, clock: ShopClock) -> None:
+    async with open_shop(tmp_path, clock, production=True) as shop:
+        ann = await registered(shop)
+        logged_in = await log_in(shop, ann.credentials)
+        logged_out = await shop.ask("POST", "/auth/logout")
+
+    assert all(cookie["secure"] for answer in (logged_in, logged_out) for cookie in cookies(answer).values())
+
+
+async def test_a_token_is_over_when_it_says(shop: Shop, ann: Registered, clock: ShopClock) -> None:
+    token = (await log_in(shop, ann.credentials)).granted(200)["token"]
+    clock.advance(3599.999)
+    assert (await shop.ask("GET", "/auth/me", headers=bearer(token))).status == 200
+    clock.advance(0.001)
+
+    answer = await shop.ask("GET", "/auth/me", headers=bearer(token))
+
+    assert (answer.status, answer.code) == (401, "unauthenticated")
+    assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
+
+
+async def test_logging_out_takes_the_cookie_away(shop: Shop, ann: Registered) -> None:
+    token = (await log_in(shop, ann.credentials)).granted(200)["token"]
+
+    answer = await shop.ask("POST", "/auth/logout", headers={"Cookie": f"token={token}"})
+
+    assert (answer.status, answer.body) == (204, b"")
+    gone = cookies(answer)["token"]
+    assert (gone.value, gone["max-age"], gone["path"], gone["httponly"]) == ("", "0", "/", True)
+
+
+async def test_a_bearer_token_wins_over_the_cookie(shop: Shop) -> None:
+    ann, bob = await registered(shop), await registered(shop)
+    anns, bobs = [(await log_in(shop, who.credentials)).granted(200)["token"] for who in (ann, bob)]
+
+    me = await shop.ask("GET", "/auth/me", headers={**bearer(anns), "Cookie": f"token={bobs}"})
+
+    assert me.granted(200) == ann.account
+
+
+async def test_an_unknown_email_and_a_wrong_password_are_answered_alike(shop: Shop, ann: Registered) -> None:
+    wrong = await log_in(shop, ann.mistyped)
+    unknown = await log_in(shop, somebody())
+
+    assert (wrong.status, wrong.code, wrong.body) == (401, "unauthenticated", unknown.body)
+    assert "WWW-Authenticate" in wrong.headers
+    assert "Set-Cookie" not in wrong.headers
+
+
+async def test_the_token_of_an_account_that_is_gone_finds_none(customer: Customer) -> None:
+    assert (await customer.ask("GET", "/auth/me")).code == "not-found"
+
+
+# Throttling.
+
+
+async def test_after_too_many_tries_at_an_account_the_next_one_has_to_wait(
+    shop: Shop, ann: Registered, clock: ShopClock
+) -> None:
+    bob = await registered(shop)
+    assert [(await log_in(shop, ann.mistyped)).status for _ in range(10)] == [401] * 10
+
+    refused = await log_in(shop, ann.credentials)  # The right ones: nothing is looked at.
+
+    assert (refused.status, refused.code) == (429, "too-many-tries")
+    wait_s = int(refused.headers["Retry-After"])
+    assert 1 <= wait_s <= 60
+    assert (await log_in(shop, bob.credentials)).status == 200
+    clock.advance(wait_s)
+    assert (await log_in(shop, ann.credentials)).status == 200
+
+
+async def test_strangers_who_try_do_not_lock_the_owner_out_of_a_browser_that_was_signed_in(
+    shop: Shop, ann: Registered
+) -> None:
+    device = cookies(await log_in(shop, ann.credentials))["device"].value
+    for _ in range(10):
+        await log_in(shop, ann.mistyped)
+    assert (await log_in(shop, ann.credentials)).status == 429
+
+    assert (await log_in(shop, ann.credentials, Cookie=f"device={device}")).status == 200
+    assert (await log_in(shop, ann.credentials, Cookie="device=made-up")).status == 429
+
+
+async def test_a_right_password_uses_no_try_up(shop: Shop, ann: Registered) -> None:
+    assert [(await log_in(shop, ann.credentials)).status for _ in range(15)] == [200] * 15
+
+
+@pytest.mark.parametrize(("trusted", "answered"), [("", [401, 401, 429, 429]), (PROXY, [401, 401, 401, 401])])
+async def test_x_forwarded_for_tells_addresses_apart_only_when_a_trusted_proxy_wrote_it(
+    tmp_path: Path, clock: ShopClock, trusted: str, answered: list[int]
+) -> None:
+    rates = TryRates(login_address=Rate(burst=2, every_ms=60_000))
+    async with open_shop(tmp_path, clock, trusted_proxies=trusted, seams={"try_rates": rates}) as shop:
+        tries = [await log_in(shop, somebody(), **{"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(4)]
+
+    assert [answer.status for answer in tries] == answered
+
+
+async def test_behind_a_trusted_proxy_the_entry_that_it_wrote_itself_counts(tmp_path: Path, clock: ShopClock) -> None:
+    rates = TryRates(login_address=Rate(burst=2, every_ms=60_000))
+    async with open_shop(tmp_path, clock, trusted_proxies=PROXY, seams={"try_rates": rates}) as shop:
+        tries = [
+            await log_in(
+                shop,
+                somebody(),
+                **{"X-Forwarded-For": f"198.51.100.{number}, 192.0.2.1"},
+            )
+            for number in range(4)
+        ]
+
+    assert [answer.status for answer in tries] == [401, 401, 429, 429]
+
+
+async def test_registrations_from_one_address_are_throttled(tmp_path: Path, clock: ShopClock) -> None:
+    rates = TryRates(register_address=Rate(burst=2, every_ms=60_000))
+    async with open_shop(tmp_path, clock, seams={"try_rates": rates}) as shop:
+        tries = [await shop.ask("POST", "/auth/register", body=somebody()) for number in range(3)]
+        assert len(shop.records()["accounts"]) == 2
+
+    assert [answer.status for answer in tries] == [201, 201, 429]
+    assert int(tries[-1].headers["Retry-After"]) >= 1
+
+
+# Requests from other sites.
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1"},  # This machine, but another port.
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "{own}"},
+    ],
+    ids=str,
+)
+async def test_a_change_by_cookie_from_another_site_is_refused(
+    shop: Shop, admin: Admin, customer: Customer, origin: dict[str, str]
+) -> None:
+    product = await admin.product()
+    held = (await customer.hold(product))["id"]
+    before = shop.records()
+    headers = {name: value.format(own=shop.url) for name, value in origin.items()}
+    by_cookie = {**headers, "Cookie": f"token={customer.token}"}
+
+    answers = [
+        await shop.ask(method, path, headers=by_cookie)
+        for method, path in (
+            ("POST", f"/reservations/{product}"),
+            ("POST", f"/reservations/confirm/{held}"),
+            ("DELETE", f"/reservations/{held}"),
+        )
+    ]
+
+    assert [(answer.status, answer.code) for answer in answers] == [(403, "cross-site")] * 3
+    assert shop.records() == before
+    assert (await shop.ask("GET", "/reservations", headers=by_cookie)).status == 200
+    assert (await customer.ask("POST", f"/reservations/{product}", headers=headers)).status == 201
+
+
+@pytest.mark.parametrize(
+    "origin", [{}, {"Origin": "{own}"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}], ids=str
+)
+async def test_a_change_by_cookie_from_the_shops_own_pages_is_served(
+    shop: Shop, admin: Admin, customer: Customer, origin: dict[str, str]
+) -> None:
+    product = await admin.product()
+    headers = {name: value.format(own=shop.url) for name, value in origin.items()}
+
+    answer = await shop.ask(
+        "POST", f"/reservations/{product}", headers={**headers, "Cookie": f"token={customer.token}"}
+    )
+
+    assert answer.granted()["userId"] == customer.id
+
+
+# Who may do what.
+
+NOBODYS = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
+ADMINS_ONLY = [
+    ("POST", "/products"),
+    ("PATCH", f"/products/{NOBODYS}"),
+    ("POST", f"/products/{NOBODYS}/stock"),
+    ("GET", f"/products/{NOBODYS}/reservations"),
+    ("GET", "/reservations.csv"),
+]
+SIGNED_IN_ONLY = [
+    *ADMINS_ONLY,
+    ("GET", "/auth/me"),
+    ("POST", f"/reservations/{NOBODYS}"),
+    ("POST", "/reservations"),
+    ("GET", "/reservations"),
+    ("GET", f"/reservations/{NOBODYS}"),
+    ("POST", f"/reservations/confirm/{NOBODYS}"),
+    ("POST", f"/checkout/{NOBODYS}"),
+    ("POST", f"/reservations/{NOBODYS}/extend"),
+    ("DELETE", f"/reservations/{NOBODYS}"),
+]
+
+
+async def test_who_is_not_signed_in_is_challenged_before_anything_is_looked_at(shop: Shop) -> None:
+    answers = [await shop.ask(method, path) for method, path in SIGNED_IN_ONLY]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(401, "unauthenticated")}
+    assert all(answer.headers["WWW-Authenticate"].startswith("Bearer ") for answer in answers)
+
+
+async def test_admins_routes_are_closed_to_customers(customer: Customer) -> None:
+    answers = [await customer.ask(method, path) for method, path in ADMINS_ONLY]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(403, "forbidden")}
+
+
+async def test_a_demoted_admins_token_opens_no_admins_route_from_the_next_request_on(shop: Shop, admin: Admin) -> None:
+    product = await admin.product()
+    before = (await admin.ask("GET", f"/products/{product}")).json
+    assert await shop.store.set_role(admin.id, Role.CUSTOMER)
+
+    answers = [await admin.ask(method, path) for method, path in ADMINS_ONLY]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(403, "forbidden")}
+    assert (await admin.edit(product, name="mine")).status == 403
+    assert (await admin.ask("GET", f"/products/{product}")).json == before
+
+
+async def test_an_admins_token_without_an_account_opens_no_admins_route(shop: Shop) -> None:
+    nobody = Admin(shop, NOBODYS, Role.ADMIN)
+
+    answers = [await nobody.ask(method, path) for method, path in ADMINS_ONLY]
+
+    assert {(answer.status, answer.code) for answer in answers} == {(403, "forbidden")}
+
+
+async def test_admins_do_not_reserve(shop: Shop, admin: Admin) -> None:
+    product = await admin.product()
+
+    single = await admin.ask("POST", f"/reservations/{product}")
+    basket = await admin.ask("POST", "/reservations", body={"lines": [{"productId": product}]})
+
+    assert {answer.code for answer in (single, basket)} == {"forbidden"}
+    assert await shop.available(product) == 10
+
+
+async def test_in_development_docs_and_metrics_are_open(shop: Shop) -> None:
+    paths = ("/metrics", "/api-docs", "/openapi.json")
+
+    assert [(await shop.ask("GET", path)).status for path in paths] == [200] * 3
+
+
+async def test_in_production_docs_and_metrics_are_for_admins_and_the_metrics_token(
+    tmp_path: Path, clock: ShopClock
+) -> None:
+    paths = ("/metrics", "/api-docs", "/openapi.json")
+    async with open_shop(tmp_path, clock, production=True, metrics_token="scrape-me") as shop:
+        admin, customer = await shop.hire(), shop.customer()
+
+        async def statuses(headers: dict[str, str]) -> list[int]:
+            return [(await shop.ask("GET", path, headers=headers)).status for path in paths]
+
+        assert await statuses({}) == [401] * 3
+        assert await statuses(bearer("guess")) == [401] * 3
+        assert await statuses(bearer("")) == [401] * 3
+        assert await statuses(bearer(customer.token)) == [403] * 3
+        assert await statuses(bearer(admin.token)) == [200] * 3
+        assert await statuses(bearer("scrape-me")) == [200] * 3
+        assert (await shop.ask("GET", "/reservations.csv", headers=bearer("scrape-me"))).status == 401
+        assert [(await shop.ask("GET", path)).status for path in ("/livez", "/readyz", "/products")] == [200] * 3
+
+
+async def test_in_production_an_empty_metrics_token_opens_nothing(tmp_path: Path, clock: ShopClock) -> None:
+    async with open_shop(tmp_path, clock, production=True) as shop:
+        answers = [await shop.ask("GET", "/metrics", headers={"Authorization": value}) for value in ("Bearer ", "")]
+
+    assert [answer.status for answer in answers] == [401, 401]

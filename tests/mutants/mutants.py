@@ -1,0 +1,94 @@
+"""Rules with one mistake each, as a text in the package and what stands there instead."""
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+RULES: Final = "core/rules.py"
+
+
+class Mutant(NamedTuple):
+    """`before` has to stand in the file exactly once."""
+
+    name: str
+    before: str
+    after: str
+    file: str = RULES
+
+    def apply(self, package: Path) -> None:
+        """Make the mistake in a copy of the package.
+
+        Raises:
+            LookupError: the rule isn't written like this any more; the mutant has to follow it.
+        """
+        path = package / self.file
+        source = path.read_text(encoding="utf-8")
+        found = source.count(self.before)
+        if found != 1:
+            raise LookupError(f"{self.name}: {self.file} has {found} times {self.before!r}, expected once")
+        mutated = source.replace(self.before, self.after)
+        compile(mutated, str(path), "exec")
+        path.write_text(mutated, encoding="utf-8")
+
+
+MUTANTS: Final = [
+    Mutant("a hold lasts one millisecond longer", "return expires_at <= now", "return expires_at < now"),
+    Mutant("the last unit is kept back", "if product.available >= quantity", "if product.available > quantity"),
+    Mutant("a sale begins one millisecond late", "product.sale_starts_at <= now", "product.sale_starts_at < now"),
+    Mutant("a sale ends one millisecond late", "product.sale_ends_at <= now", "product.sale_ends_at < now"),
+    Mutant(
+        "a basket forgets earlier lines of a product",
+        "sums[line.product_id] = sums.get(line.product_id, 0) + line.quantity",
+        "sums[line.product_id] = line.quantity",
+    ),
+    Mutant(
+        "purchases don't count towards the limit",
+        "elif status_at(book.reservations[holder], book.now) is Status.EXPIRED:",
+        "elif status_at(book.reservations[holder], book.now) is not Status.PENDING:",
+    ),
+    Mutant("the limit is exceeded by one", "if len(free) < wanted.quantity:", "if len(free) + 1 < wanted.quantity:"),
+    Mutant("one's own lapsed hold blocks the limit", "return free + reclaimed", "return free"),
+    Mutant(
+        "a key stands for any request",
+        "if earlier is not None and _asked_for(earlier) == command.lines:",
+        "if earlier is not None:",
+    ),
+    Mutant("a replay shows what became of the hold", "Replayed(earlier.as_granted())", "Replayed(earlier)"),
+    Mutant("a key isn't bound", "claims.append(idempotency_claim(command.key))", "pass"),
+    Mutant(
+        "what is cancelled isn't given back",
+        "        self._move(before, +1)\n",
+        "        if status is not Status.CANCELLED:\n            self._move(before, +1)\n",
+    ),
+    Mutant("who was sold out isn't tried again", "if book.units_returned:", "if not book.effects:"),
+    Mutant(
+        "another customer's reservation is found",
+        "if reservation is None or reservation.user_id != user_id:",
+        "if reservation is None:",
+    ),
+    Mutant(
+        "a purchase can be cancelled",
+        "        return AlreadyConfirmed(reservation.id)\n    if reservation.status is not Status.PENDING:",
+        "        pass\n    if reservation.status not in LIVE:",
+    ),
+    Mutant(
+        "one extension more than allowed",
+        "if reservation.extensions >= reservation.extensions_max:",
+        "if reservation.extensions > reservation.extensions_max:",
+    ),
+    Mutant(
+        "an extension moves the end back",
+        "max(book.now + reservation.hold_s * 1000, reservation.expires_at + 1)",
+        "book.now + reservation.hold_s * 1000",
+    ),
+    Mutant(
+        "confirming has its turn after cancelling",
+        "    Confirm: _confirm,\n    Cancel: _cancel,\n",
+        "    Cancel: _cancel,\n    Confirm: _confirm,\n",
+    ),
+    Mutant(
+        "stock can be lowered below what is taken",
+        "if product.available + command.change < 0:",
+        "if product.stocked + command.change < 0:",
+    ),
+    Mutant("the limit can be lowered after a reservation", "new is not None and new > old", "new is not None"),
+]

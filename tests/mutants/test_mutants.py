@@ -1,0 +1,96 @@
+"""A mistake in a rule fails the contract suite on every store: the rules are in the core, and stores have no others."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+from tests.mutants.mutants import MUTANTS, Mutant
+
+import flashreserve
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = Path(flashreserve.__file__).parent
+STORES: Final = {"memory": "memory", "sqlite": "sqlite and not inline"}
+"""How the contract suite's tests of each store are selected by their names."""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package, to be mutated."""
+    made = tmp_path / PACKAGE.name
+    shutil.copytree(PACKAGE, made, ignore=shutil.ignore_patterns("__pycache__"))
+    return made
+
+
+def environment(copy: Path) -> dict[str, str]:
+    """One in which `flashreserve` is the copy."""
+    return os.environ | {"PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+# The differential test is left out: it compares two mutants. The rules' own tests come first, since most mutants fail
+# there, and only the plugins that the suite needs are loaded: each start would take a second more.
+SUITE: Final = [
+    *("tests/contract/test_rules.py", "tests/contract/test_flush.py", "tests/contract"),
+    *("--ignore=tests/contract/test_differential.py", "-q", "--no-header", "--tb=no"),
+    *("-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin", "-p", "pytest_timeout"),
+]
+
+
+def run_contract_suite(copy: Path, store: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """The contract suite's tests of one store, on the copy of the package."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *SUITE, "-k", STORES[store], *options],
+        cwd=ROOT,
+        env=environment(copy) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_a_copy_is_imported_in_place_of_the_package(copy: Path) -> None:
+    asked = subprocess.run(
+        [sys.executable, "-c", "import flashreserve.core.rules as rules; print(rules.__file__)"],
+        cwd=ROOT,
+        env=environment(copy),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert asked.stdout.strip() == str(copy / "core" / "rules.py")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_mutated_rule_is_there(copy: Path, mutant: Mutant) -> None:
+    mutant.apply(copy)
+
+
+def test_a_mutant_whose_rule_is_gone_says_so(copy: Path) -> None:
+    with pytest.raises(LookupError, match=r"no such rule: core/rules\.py has 0 times"):
+        Mutant("no such rule", "a text that stands nowhere", "").apply(copy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+def test_without_a_mistake_the_contract_suite_passes(copy: Path, store: str) -> None:
+    run = run_contract_suite(copy, store)
+    assert run.returncode == 0, run.stdout + run.stderr
+    passed = re.search(r"(\d+) passed", run.stdout)
+    assert passed is not None
+    assert int(passed[1]) > len(MUTANTS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mistake_in_a_rule_fails_the_contract_suite(copy: Path, mutant: Mutant, store: str) -> None:
+    mutant.apply(copy)
+    run = run_contract_suite(copy, store, "-x")
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
+    assert re.search(r"^FAILED tests/contract/", run.stdout, re.MULTILINE), run.stdout
