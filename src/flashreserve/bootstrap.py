@@ -24,6 +24,7 @@ from flashreserve.combiner import Combiner
 from flashreserve.core import limits as domain_limits
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import App, Edge, RequestIds
+from flashreserve.http.lane import Lane
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.services import Services
 from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
@@ -40,6 +41,8 @@ from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sq
 
 KEY_FILE: Final = "secret.key"
 _PASSWORDS_WAITING_MAX: Final = 64
+_OWNER_ALONE: Final = 0o700
+"""The mode of a data directory that is made: who bought what, and the signing key, are nobody else's business."""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +84,7 @@ def open_store(settings: Settings, *, create: bool) -> Store:
     path = settings.sqlite_path
     if create:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ALONE)
         except OSError as error:
             raise SettingsError(f"the directory {path.parent} can't be made: {error.strerror}") from error
     elif not path.exists():
@@ -139,7 +142,7 @@ def key_ring(settings: Settings, *, create: bool) -> KeyRing:
 def _generated_key(path: Path, *, create: bool) -> str:
     """The key in the file. Several processes may start at once: a finished file appears, or another's is there."""
     if create and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=_OWNER_ALONE)
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - opened with its mode, above
@@ -248,6 +251,18 @@ class Place(msgspec.Struct, frozen=True):
     metrics_dir: Path
 
 
+async def prepare(settings: Settings) -> None:
+    """Refuse what can't be meant, and make what is missing, before several processes do so at once.
+
+    Raises:
+        SettingsError: a setting that can't be meant.
+        StoreUnavailableError: the database can't be used.
+    """
+    _proxies(settings)
+    key_ring(settings, create=True)
+    await open_store(settings, create=True).close()
+
+
 @asynccontextmanager
 async def open_service(
     settings: Settings, *, sweeps: bool, place: Place | None, limits: HttpLimits
@@ -320,8 +335,9 @@ def _edge(
         ready=ready,
         metrics=lambda: render(metrics.families() if shared is None else shared.total()),
     )
+    app = cast("App", create_app(services))
     edge = Edge(
-        cast("App", create_app(services)),
+        Lane(app, services) if settings.express_lane else app,
         metrics=metrics,
         log=_log,
         monotonic=core.clock.monotonic,

@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True):
     hold_s: int = limits.HOLD_S_DEFAULT
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     trusted_proxies: str = ""
+    express_lane: bool = True
     env: Literal["development", "production"] = "development"
     metrics_token: str = ""
 
@@ -68,6 +69,10 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
     return parse
 
 
+def _switch(text: str) -> bool:
+    return _choice("on", "off")(text) == "on"
+
+
 def _store(text: str) -> str:
     if text.startswith(_SQLITE_SCHEME) and len(text) > len(_SQLITE_SCHEME):
         return text
@@ -86,6 +91,7 @@ _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
     "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
     "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", str),
+    "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", str),
 }

@@ -35,6 +35,7 @@ from flashreserve.core.outcomes import (
 )
 from flashreserve.http import problems, wire
 from flashreserve.http.problems import Code, FieldError
+from flashreserve.stock_view import Sight
 
 JSON: Final = "application/json"
 Headers = tuple[tuple[str, str], ...]
@@ -122,6 +123,20 @@ def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0
             return refusal("internal", problems.KINDS["internal"].meaning, instance)
         case _:
             assert_never(outcome)
+
+
+def from_sight(sight: Sight, *, known: bool) -> Answer:
+    """A product's stock; `known` says that the caller has this very figure already."""
+    headers = (("etag", stock_tag(sight)), ("cache-control", "no-cache"))
+    if known:
+        return Answer(304, b"", headers=headers)
+    view = wire.StockView(sight.product.id, sight.product.available, format_instant(sight.as_of))
+    return ok(view, headers=headers)
+
+
+def stock_tag(sight: Sight) -> str:
+    """The tag of a stock poll: the same as long as the figure is."""
+    return f'W/"{sight.product.available}"'
 
 
 AccountRefusal = (

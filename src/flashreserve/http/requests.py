@@ -1,8 +1,8 @@
 """What routes read from requests. Whatever can't be meant is refused here, by name, before anything is done."""
 
 import hmac
-from collections.abc import Callable
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from litestar import Request
 from litestar.datastructures import State
@@ -34,13 +34,21 @@ def bad_request(field: str, message: str) -> RefusalError:
     return RefusalError("bad-request", f"{field}: {message}", errors=[FieldError(field, message)])
 
 
-def header(request: HttpRequest, name: bytes) -> str | None:
+class Scoped(Protocol):
+    """A request of the framework's, or an exchange of the edge's: whatever leads to the scope."""
+
+    @property
+    def scope(self) -> Mapping[str, Any]:
+        """The ASGI scope."""
+
+
+def header(request: Scoped, name: bytes) -> str | None:
     """A request header by its lower-case name."""
     value = exchange_of(request.scope).headers.get(name)
     return None if value is None else value.decode("latin-1")
 
 
-def cookie(request: HttpRequest, name: str) -> str | None:
+def cookie(request: Scoped, name: str) -> str | None:
     """A cookie's value; a Cookie header that can't be read holds none."""
     text = header(request, b"cookie")
     if text is None:
@@ -52,7 +60,7 @@ def cookie(request: HttpRequest, name: str) -> str | None:
     return None
 
 
-def knows(request: HttpRequest, tag: str) -> bool:
+def knows(request: Scoped, tag: str) -> bool:
     """Whether If-None-Match names the tag; tags compare weakly (RFC 9110, 13.1.2)."""
     sent = header(request, b"if-none-match")
     if sent is None:
@@ -61,7 +69,7 @@ def knows(request: HttpRequest, tag: str) -> bool:
     return "*" in names or tag.removeprefix("W/") in names
 
 
-def signed_in(request: HttpRequest, services: Services) -> Identity:
+def signed_in(request: Scoped, services: Services) -> Identity:
     """Whoever sent the request, by bearer token or, without one, by cookie."""
     authorization = header(request, b"authorization")
     if authorization is not None:
@@ -78,7 +86,7 @@ def signed_in(request: HttpRequest, services: Services) -> Identity:
     return identity
 
 
-def customer(request: HttpRequest, services: Services) -> Identity:
+def customer(request: Scoped, services: Services) -> Identity:
     """The customer who sent the request."""
     identity = signed_in(request, services)
     if identity.role is not Role.CUSTOMER:
@@ -148,7 +156,7 @@ def path_id(text: str, field: str) -> str:
     return value.lower()
 
 
-def idempotency_key(request: HttpRequest) -> str | None:
+def idempotency_key(request: Scoped) -> str | None:
     """The Idempotency-Key header: 1 to 255 visible ASCII characters."""
     key = header(request, KEY_HEADER.lower().encode())
     if key is None:

@@ -7,7 +7,6 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from flashreserve.core.commands import Restock
-from flashreserve.core.instants import format_instant
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.http import answers, requests, wire
 from flashreserve.http.edge import exchange_of
@@ -44,12 +43,8 @@ class ProductRoutes(Controller):
         sight = await services.catalogue.stock(requests.path_id(id, "id"))
         if isinstance(sight, NotFound):
             return outcome_reply(sight, request)
-        tag = f'W/"{sight.product.available}"'
-        headers = (("etag", tag), ("cache-control", "no-cache"))
-        if requests.knows(request, tag):
-            return reply(answers.Answer(304, b"", headers=headers), request)
-        view = wire.StockView(sight.product.id, sight.product.available, format_instant(sight.as_of))
-        return reply(answers.ok(view, headers=headers), request)
+        known = requests.knows(request, answers.stock_tag(sight))
+        return reply(answers.from_sight(sight, known=known), request)
 
     @post("/products")
     async def create(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
@@ -106,6 +101,4 @@ class ProductRoutes(Controller):
         await requests.admin(request, services)
         exchange_of(request.scope).route = request.scope["path_template"]
         disposition = {"content-disposition": 'attachment; filename="reservations.csv"'}
-        return Stream(
-            reservations_csv(services.reservations), media_type="text/csv", headers=disposition
-        )
+        return Stream(reservations_csv(services.reservations), media_type="text/csv", headers=disposition)
