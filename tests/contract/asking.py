@@ -7,18 +7,18 @@ from tests.core.examples import NOON, reservation_id
 
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Product, Reservation
-from flashreserve.core.outcomes import Ruled
+from flashreserve.core.outcomes import Outcome
 from flashreserve.stores.port import Store
 
 _ALL = 100_000
 
 
-async def flush(store: Store, *commands: Command, at: int = NOON) -> list[Ruled]:
+async def flush(store: Store, *commands: Command, at: int = NOON) -> list[Outcome]:
     """What a flush of the commands comes to."""
-    return (await store.flush(commands, at)).outcomes
+    return list((await store.flush(commands, at)).outcomes)
 
 
-async def do(store: Store, command: Command, at: int = NOON) -> Ruled:
+async def do(store: Store, command: Command, at: int = NOON) -> Outcome:
     """What one command in a flush of its own comes to."""
     (outcome,) = await flush(store, command, at=at)
     return outcome

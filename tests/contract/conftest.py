@@ -41,3 +41,11 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     made: StoreFactory = request.param(tmp_path)
     yield await made.open(), await made.open()
     await made.discard()
+
+
+@pytest.fixture(params=_named([factory for factory in FACTORIES if factory.shared and factory.baskets_at_once]))
+async def stores_of_whole_baskets(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
+    """The same, of each kind that takes the products of a basket at one instant."""
+    made: StoreFactory = request.param(tmp_path)
+    yield await made.open(), await made.open()
+    await made.discard()

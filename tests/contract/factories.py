@@ -5,6 +5,7 @@ from typing import ClassVar, Final, Protocol
 
 import apsw
 from msgspec.structs import replace
+from tests.mongo.factory import MongoFactory
 
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import Store
@@ -18,12 +19,14 @@ class StoreFactory(Protocol):
     """Stores on one database, empty at first and thrown away after the test.
 
     `durable`: what was written is still there after closing and opening again. `shared`: several stores, as in several
-    processes, may be open on the database at the same time.
+    processes, may be open on the database at the same time. `baskets_at_once`: the products of a basket change at one
+    instant; elsewhere one after the other, so that a reader may see the basket half taken.
     """
 
     name: ClassVar[str]
     durable: ClassVar[bool]
     shared: ClassVar[bool]
+    baskets_at_once: ClassVar[bool]
 
     def __init__(self, directory: Path) -> None: ...
 
@@ -46,6 +49,7 @@ class MemoryFactory:
     name: ClassVar = "memory"
     durable: ClassVar = False
     shared: ClassVar = False
+    baskets_at_once: ClassVar = True
 
     def __init__(self, directory: Path) -> None:
         self._store = MemoryStore()
@@ -67,6 +71,7 @@ class SqliteFactory:
     name: ClassVar = "sqlite"
     durable: ClassVar = True
     shared: ClassVar = True
+    baskets_at_once: ClassVar = True
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "flashreserve.db"
@@ -100,4 +105,4 @@ class InlineSqliteFactory(SqliteFactory):
         return SqliteStore(InlineWriter(writer), InlineWriter(connect(path, "read")))
 
 
-FACTORIES: Final[list[type[StoreFactory]]] = [MemoryFactory, SqliteFactory, InlineSqliteFactory]
+FACTORIES: Final[list[type[StoreFactory]]] = [MemoryFactory, SqliteFactory, InlineSqliteFactory, MongoFactory]

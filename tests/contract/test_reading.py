@@ -30,10 +30,10 @@ ENTRIES = 7
 
 
 async def read_in_pages(page: Callable[[str | None, int], Awaitable[list[T]]], most: int) -> tuple[list[T], list[int]]:
-    """All entries, and how many came with each page; the last page is the first empty one."""
+    """All entries, and how many came with each page; the last page is the first empty one, or one too many."""
     entries: list[T] = []
     sizes: list[int] = []
-    while not sizes or sizes[-1] > 0:
+    while (not sizes or sizes[-1] > 0) and len(sizes) <= ENTRIES + 1:
         found = await page(entries[-1].id if entries else None, most)
         entries += found
         sizes.append(len(found))

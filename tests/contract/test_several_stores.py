@@ -31,11 +31,11 @@ from flashreserve.core.outcomes import (
     KeyReused,
     LimitReached,
     NotOnSale,
+    Outcome,
     Released,
     Replayed,
     Reserved,
     Restocked,
-    Ruled,
     SoldOut,
 )
 from flashreserve.stores.port import Store
@@ -44,7 +44,7 @@ LAPSED = NOON + HOLD_MS
 Stores = tuple[Store, Store]
 
 
-async def flush_side_by_side(stores: Stores, commands: list[Command]) -> list[Ruled]:
+async def flush_side_by_side(stores: Stores, commands: list[Command]) -> list[Outcome]:
     """Each command in a flush of its own, all at once, half of them through each store."""
     return await asyncio.gather(*[do(stores[n % 2], command) for n, command in enumerate(commands)])
 
@@ -136,7 +136,7 @@ async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(s
     await stores[0].add_products([a_product(units=count)])
     for at in range(spread):
         await flush(stores[0], *[reserve(n) for n in range(count) if n % spread == at], at=NOON + at)
-    outcomes: dict[int, Ruled] = {}
+    outcomes: dict[int, Outcome] = {}
 
     async def confirm_those_over_at(ends_at: int, now: int) -> None:
         numbers = [n for n in range(count) if n % spread == ends_at]
@@ -189,8 +189,9 @@ async def test_restocking_and_reserving_at_once_lose_no_unit(stores: Stores) -> 
     await assert_balanced(stores[1])
 
 
-async def test_products_are_read_at_one_instant(stores: Stores) -> None:
+async def test_products_are_read_at_one_instant(stores_of_whole_baskets: Stores) -> None:
     """Every basket takes one of each, so at any instant both have the same number left."""
+    stores = stores_of_whole_baskets
     await stores[0].add_products([a_product(CUP, 40), a_product(HAT, 40)])
     finished = False
 

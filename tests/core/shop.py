@@ -7,7 +7,7 @@ from tests.core.examples import NOON, reservation_id
 
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Product, Reservation
-from flashreserve.core.outcomes import Ruled
+from flashreserve.core.outcomes import Outcome
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import Store
 
@@ -32,13 +32,13 @@ class Shop:
         self.store: Store = store or MemoryStore()
         settle(self.store.add_products(products))
 
-    def do(self, command: Command, at: int = NOON) -> Ruled:
+    def do(self, command: Command, at: int = NOON) -> Outcome:
         """One command in a flush of its own."""
         (outcome,) = self.flush(command, at=at)
         return outcome
 
-    def flush(self, *commands: Command, at: int = NOON) -> list[Ruled]:
-        return settle(self.store.flush(commands, at)).outcomes
+    def flush(self, *commands: Command, at: int = NOON) -> list[Outcome]:
+        return list(settle(self.store.flush(commands, at)).outcomes)
 
     def product(self, id_: str) -> Product:
         product = settle(self.store.product(id_))

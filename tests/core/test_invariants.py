@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.core import streams
 from tests.core.examples import NOON
@@ -22,10 +22,10 @@ from flashreserve.core.outcomes import (
     NotDue,
     NotFound,
     NotOnSale,
+    Outcome,
     Replayed,
     Reserved,
     Restocked,
-    Ruled,
     RulesFixed,
     SoldOut,
     StockTaken,
@@ -39,7 +39,7 @@ _REFUSALS = (
 )
 
 
-def changes_nothing(outcome: Ruled) -> bool:
+def changes_nothing(outcome: Outcome) -> bool:
     return isinstance(outcome, (*_REFUSALS, Replayed)) or (isinstance(outcome, Restocked) and outcome.replayed)
 
 
@@ -81,7 +81,7 @@ class ShopMachine(RuleBasedStateMachine):
     def products(self) -> list[Product]:
         return self.shop.state()[0]
 
-    def check_keys(self, commands: Sequence[Command], outcomes: Sequence[Ruled]) -> None:
+    def check_keys(self, commands: Sequence[Command], outcomes: Sequence[Outcome]) -> None:
         """A key is granted once, and a replay is the grant, unchanged."""
         for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(command, Reserve) and command.key is not None and isinstance(outcome, Reserved):
@@ -149,4 +149,9 @@ class ShopMachine(RuleBasedStateMachine):
 
 
 TestShopMachine = ShopMachine.TestCase
-TestShopMachine.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestShopMachine.settings = settings(
+    max_examples=60,
+    stateful_step_count=25,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+)
