@@ -23,7 +23,7 @@ def test_books_that_balance_are_clean(shop: Shop) -> None:
     ended = shop.run("audit")
 
     assert ended.code == 0
-    assert ended.out == "2 products, 1 reservations.\nAll books balance: nothing oversold, nothing leaked.\n"
+    assert ended.out == "2 products, 1 reservation.\nAll books balance: nothing oversold, nothing leaked.\n"
 
 
 @pytest.mark.parametrize(("change_by", "word"), [(+1, "oversold"), (-1, "leaked")])

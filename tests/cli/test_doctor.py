@@ -120,6 +120,16 @@ def test_a_key_that_others_may_read_is_warned_of(shop: Shop, port: str) -> None:
     assert "kkkk" not in ended.out
 
 
+def test_a_database_that_others_may_read_is_warned_of(shop: Shop) -> None:
+    shop.stock()
+    assert shop.settings.data_dir.stat().st_mode & 0o077 == 0
+    closed = list(checkup.database(shop.settings, NOW_MS))
+    shop.settings.data_dir.chmod(0o755)
+
+    assert not [each for each in closed if each.what == "privacy"]
+    assert finding(checkup.database(shop.settings, NOW_MS), "privacy").verdict is Verdict.WARN
+
+
 def test_a_broken_key_is_found(shop: Shop) -> None:
     found = checkup.keys(Settings(secret_keys="k:short"))
 

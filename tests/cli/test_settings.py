@@ -126,6 +126,16 @@ def test_commands_use_the_env_file_of_the_working_directory_and_of_no_other(shop
     assert shop.finish("audit").code == 3
 
 
+def test_a_rehearsal_finds_its_secrets_in_the_env_file(shop: Shop) -> None:
+    options = ("rehearse", "--url", "http://127.0.0.1:1", "--customers", "1", "--units", "1", "--seconds", "0.1")
+    without = shop.run(*options)
+    (shop.directory / ".env").write_text(f"FLASHRESERVE_SECRET_KEYS={KEYS}\nREHEARSAL_ADMIN_TOKEN=x\n")
+
+    assert (without.code, shop.run(*options).code) == (2, 2)
+    assert "--admin-token" in without.err
+    assert "--" not in shop.run(*options).err
+
+
 def test_a_setting_of_the_env_file_that_cannot_be_meant_is_told(shop: Shop) -> None:
     (shop.directory / ".env").write_text("FLASHRESERVE_HOLD_SECONDS=never\n")
 

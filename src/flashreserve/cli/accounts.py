@@ -30,6 +30,7 @@ from flashreserve.settings import Settings
 COUNT_MAX: Final = 1_000_000
 """Tokens in one run."""
 
+_BATCH: Final = 1_000
 _PASSWORD_LINE_MAX: Final = 4_096
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -128,8 +129,9 @@ def token(settings: Settings, role: str, count: int, email: str | None, user_id:
     tokens = Tokens(key_ring(settings, create=False), ttl_s=settings.token_s)
     owner = user_id.lower() if user_id else None if email is None else _owner(settings, email, Role(role))
     ids, now_ms = SystemIds(), SystemClock().now_ms()
-    for _ in range(count):
-        click.echo(tokens.issue(owner or ids.new(), Role(role), now_ms).token)
+    for done in range(0, count, _BATCH):
+        batch = range(min(_BATCH, count - done))
+        click.echo("\n".join(tokens.issue(owner or ids.new(), Role(role), now_ms).token for _ in batch))
 
 
 def _owner(settings: Settings, email: str, role: Role) -> str:

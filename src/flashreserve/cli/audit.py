@@ -9,6 +9,7 @@ import rich_click as click
 from flashreserve.bootstrap import open_store_to_read
 from flashreserve.cli.failures import FAILED, sentence, told
 from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.words import counted
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Audit, Difference, StoreUnavailableError
 
@@ -94,7 +95,7 @@ _ROW: Final = "{:36}  {:>10}  {:>14}  {:>11}  {:>10}  {:>10}  {}"
 
 
 def _tell(found: AuditView) -> None:
-    click.echo(f"{found.products} products, {found.reservations} reservations.")
+    click.echo(f"{counted(found.products, 'product')}, {counted(found.reservations, 'reservation')}.")
     if found.differences:
         click.echo(_ROW.format("PRODUCT", "STOCKED", "HELD OR BOUGHT", "IN MOVEMENT", "EXPECTED", "AVAILABLE", ""))
         for each in found.differences:
@@ -109,7 +110,7 @@ def _tell(found: AuditView) -> None:
                     "oversold" if each.available > each.expected else "leaked",
                 )
             )
-        click.echo(f"The books of {len(found.differences)} products don't balance.")
+        click.echo(f"The books of {counted(len(found.differences), 'product')} don't balance.")
     elif found.complete:
         click.echo("All books balance: nothing oversold, nothing leaked.")
     if not found.complete:

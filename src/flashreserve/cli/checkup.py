@@ -200,15 +200,18 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
         yield _warn("database", seen, "copy the file, then start `flashreserve serve`, which brings it up to date")
     else:
         yield _ok("database", f"{path}, version {found.version}")
+    if found.journal_mode == "wal":
+        yield _ok("journal", "write-ahead log")
+    else:
+        yield _warn("journal", f"{found.journal_mode}, not wal", "start `flashreserve serve`, which changes it")
+    if path.stat().st_mode & _OTHERS_BITS and path.parent.stat().st_mode & _OTHERS_BITS:
+        seen = f"other users of this machine may read {path}"
+        yield _warn("privacy", seen, f"run: chmod 700 {path.parent}")
     if found.faults:
         seen = "; ".join(found.faults)
         yield _fail("integrity", seen, "stop the server, keep a copy of the files, and restore the last good backup")
     else:
         yield _ok("integrity", "SQLite's quick check finds nothing")
-    if found.journal_mode == "wal":
-        yield _ok("journal", "write-ahead log")
-    else:
-        yield _warn("journal", f"{found.journal_mode}, not wal", "start `flashreserve serve`, which changes it")
     if found.newest_at is not None and found.newest_at > now_ms + AHEAD_MAX_MS:
         seen = f"the newest reservation is of {format_instant(found.newest_at)}, which is yet to come"
         yield _fail("clock", seen, "the clock goes behind, or went ahead before: set it, and let NTP keep it")

@@ -1,5 +1,6 @@
 """The `flashreserve` command: its group, and how it ends."""
 
+import logging
 import os
 import sys
 import traceback
@@ -55,7 +56,7 @@ def _end(run: Callable[[], Any]) -> NoReturn:
 
 
 def _tell(error: Exception) -> int:
-    if os.environ.get("FLASHRESERVE_LOG_LEVEL", "").strip().lower() == "debug":
+    if logging.getLogger("flashreserve").isEnabledFor(logging.DEBUG):
         click.echo("".join(traceback.format_exception(error)), err=True)
     text, code = told(error)
     click.echo(sentence(text), err=True)

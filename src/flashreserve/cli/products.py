@@ -10,6 +10,7 @@ from flashreserve.bootstrap import open_books, open_store, open_store_to_read
 from flashreserve.cli.failures import BAD_INPUT
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.product_file import FILE_BYTES_MAX, Fault, ProductFileError, Row, read_products
+from flashreserve.cli.words import counted
 from flashreserve.core import limits
 from flashreserve.core.instants import format_instant
 from flashreserve.core.model import Product
@@ -42,7 +43,7 @@ def import_(settings: Settings, file: str) -> int:
     except ProductFileError as error:
         _tell("standard input" if file == "-" else printable(file), error)
         return BAD_INPUT
-    click.echo(f"Made {made} {'product' if made == 1 else 'products'}.")
+    click.echo(f"Made {counted(made, 'product')}.")
     return 0
 
 
@@ -77,9 +78,12 @@ async def _list(settings: Settings, *, as_json: bool) -> None:
             click.echo(_ROW.format("ID", "AVAILABLE", "STOCKED", "PRICE", "SALE STARTS", "SALE ENDS", "NAME"))
         after: str | None = None
         while page := await books.catalogue.products(after, limits.PAGE_MAX):
-            for product in page:
-                click.echo(msgspec.json.encode(wire.product_view(product)).decode() if as_json else _row(product))
+            click.echo("\n".join(map(_json if as_json else _row, page)))
             after = page[-1].id
+
+
+def _json(product: Product) -> str:
+    return msgspec.json.encode(wire.product_view(product)).decode()
 
 
 def _row(product: Product) -> str:

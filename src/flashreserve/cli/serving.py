@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from msgspec.structs import replace
 
-from flashreserve.bootstrap import Place, key_ring, open_service, open_store, open_worker
+from flashreserve.bootstrap import Place, open_service, open_worker, prepare
 from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import sentence
 from flashreserve.cli.invocation import with_settings
@@ -142,9 +142,8 @@ async def _serve_by_one(
 
 
 async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.socket, metrics_dir: Path) -> int:
-    """Several processes on one address. What they share is made here, so that they find it made."""
-    key_ring(settings, create=True)
-    await open_store(settings, create=True).close()
+    """Several processes on one address."""
+    await prepare(settings)
     _empty(metrics_dir)
     stop = asyncio.Event()
     with stop_on_signals(stop):

@@ -6,6 +6,7 @@ import rich_click as click
 
 from flashreserve.bootstrap import open_books, open_store
 from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.words import counted
 from flashreserve.jobs.sweep import recover_once, sweep_once
 from flashreserve.settings import Settings
 
@@ -15,7 +16,7 @@ from flashreserve.settings import Settings
 def sweep(settings: Settings) -> None:
     """Release the holds that have lapsed, once. A running server does so by itself."""
     released = asyncio.run(_sweep(settings))
-    click.echo(f"Released {released} lapsed {'hold' if released == 1 else 'holds'}.")
+    click.echo(f"Released {counted(released, 'lapsed hold')}.")
 
 
 async def _sweep(settings: Settings) -> int:
@@ -28,7 +29,7 @@ async def _sweep(settings: Settings) -> int:
 def recover(settings: Settings) -> None:
     """Finish what a crashed process began, once. A running server does so by itself."""
     settled = asyncio.run(_recover(settings))
-    click.echo(f"Settled {settled} unfinished stock {'movement' if settled == 1 else 'movements'}.")
+    click.echo(f"Settled {counted(settled, 'unfinished stock movement')}.")
 
 
 async def _recover(settings: Settings) -> int:
