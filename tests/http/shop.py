@@ -28,7 +28,7 @@ from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import Hooks, bind, serve
 from flashreserve.jobs.sweep import sweep_once
 from flashreserve.settings import Settings
-from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError
+from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 
 T = TypeVar("T")
@@ -42,17 +42,21 @@ _STOP_TIMEOUT_S: Final = 5.0
 
 
 class ShopClock:
-    """Stands still but where a test moves it. How long things take is the machine's time, plus what was moved."""
+    """Stands still but where a test moves it.
 
-    def __init__(self, at: str = "2026-11-23T10:00:00.000Z") -> None:
-        self._now_ms = ms(at)
+    How long things take is the machine's time, plus what was moved; or, `frozen`, only what was moved.
+    """
+
+    def __init__(self, *, frozen: bool = False) -> None:
+        self._now_ms = ms("2026-11-23T10:00:00.000Z")
         self._moved_s = 0.0
+        self._frozen = frozen
 
     def now_ms(self) -> int:
         return self._now_ms
 
     def monotonic(self) -> float:
-        return time.monotonic() + self._moved_s
+        return self._moved_s + (1_000.0 if self._frozen else time.monotonic())
 
     def advance(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1000)
@@ -80,10 +84,25 @@ class FragileStore(SqliteStore):
         self.door = asyncio.Event()
         """Flushes wait until it is set."""
         self.door.set()
+        self.flushing = False
+        """Whether one stands before the door."""
+        self.flushes = 0
+        self.sweeps_refused = 0
+
+    def heal(self) -> None:
+        self.away = self.loses_replies = False
+        self.door.set()
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        self.flushes += 1
+        self.flushing = True
         await self.door.wait()
+        self.flushing = False
         return await super().flush(commands, now)
+
+    async def release_lapsed(self, now: int, most: int) -> Swept:
+        self.sweeps_refused += self.away
+        return await super().release_lapsed(now, most)
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         if self.away:
@@ -212,7 +231,7 @@ class Shop:
         connection = apsw.Connection(str(self.data_dir / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
-            return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}  # noqa: S608
+            return {str(name): connection.execute(f"SELECT * FROM {name}").fetchall() for (name,) in tables}  # noqa: S608
         finally:
             connection.close()
 
@@ -223,13 +242,12 @@ class Person:
     def __init__(self, shop: Shop, user_id: str, role: Role) -> None:
         self.id = user_id
         self._shop = shop
+        self._role = role
         self.token = shop.core.tokens.issue(user_id, role, shop.clock.now_ms()).token
 
     def at(self, shop: Shop) -> Self:
         """The same person at another instance."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__, _shop=shop)
-        return twin
+        return type(self)(shop, self.id, self._role)
 
     async def ask(
         self,
@@ -344,6 +362,7 @@ async def open_shop(
             yield shop
         finally:
             await shop.close()
+            store.heal()
         await shop.check_books()
 
 
@@ -376,6 +395,13 @@ async def _served(edge: Edge, limits: HttpLimits) -> AsyncIterator[str]:
 async def all_of(asked: Sequence[Awaitable[Answer]]) -> list[Answer]:
     """All at once."""
     return list(await asyncio.gather(*asked))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others work until it is so."""
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 - what others come to is seen, not signalled
+            await asyncio.sleep(0.001)
 
 
 def new_key() -> str:

@@ -181,7 +181,7 @@ async def test_all_products_are_listed_oldest_first_page_by_page(fresh_shop: Sho
 
 async def test_an_empty_shop_has_empty_pages_and_an_export_of_nothing_but_its_header(fresh_shop: Shop) -> None:
     shop, admin, customer = fresh_shop, await fresh_shop.hire(), fresh_shop.customer()
-    empty = {"items": [], "nextCursor": None}
+    empty: Any = {"items": [], "nextCursor": None}
 
     assert (await shop.ask("GET", "/products")).granted(200) == empty
     assert (await customer.ask("GET", "/reservations")).granted(200) == empty

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import apsw
 import pytest
-from tests.http.shop import DATABASE, Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop
+from tests.http.shop import DATABASE, Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -142,9 +142,9 @@ async def test_a_limit_counts_what_is_held_and_what_is_bought_together(admin: Ad
 async def test_a_limit_is_each_customers_own(shop: Shop, admin: Admin) -> None:
     product = await admin.product(perCustomerLimit=1)
 
-    assert [answer.status for answer in await all_of([each.reserve(product) for each in shop.customers(3)])] == [
-        201
-    ] * 3
+    answers = await all_of([each.reserve(product) for each in shop.customers(3)])
+
+    assert [answer.status for answer in answers] == [201] * 3
 
 
 # Settling.
@@ -188,17 +188,12 @@ async def test_what_can_be_done_depends_on_the_status(
     cancel: tuple[int, str],
 ) -> None:
     product = await admin.product(stockQuantity=4, holdSeconds=60, maxExtensions=1)
-    doings = (
-        (customer.confirm, confirm),
-        (customer.checkout, confirm),
-        (customer.extend, extend),
-        (customer.cancel, cancel),
-    )
+    doings = [customer.confirm, customer.checkout, customer.extend, customer.cancel]
 
-    for do, expected in doings:
+    for do, expected in zip(doings, [confirm, confirm, extend, cancel], strict=True):
         answer = await do(await settled(customer, product, clock, status))
         told = answer.json["status"] if answer.status == 200 else answer.code
-        assert (answer.status, told) == answered, do
+        assert (answer.status, told) == expected, do
 
 
 async def test_confirming_again_is_answered_the_same(admin: Admin, customer: Customer, clock: ShopClock) -> None:
@@ -381,12 +376,10 @@ async def test_past_a_full_queue_requests_are_turned_away_at_once_and_nothing_is
         first, *crowd = shop.customers(50)
         shop.store.door.clear()
         in_flight = asyncio.create_task(first.reserve(product))
-        while shop.core.combiner.waiting or not shop.core.combiner._in_flight:
-            await asyncio.sleep(0)
+        await until(lambda: shop.store.flushing)
 
         asking = [asyncio.create_task(each.reserve(product)) for each in crowd]
-        while sum(task.done() for task in asking) < 44:
-            await asyncio.wait([task for task in asking if not task.done()], return_when=asyncio.FIRST_COMPLETED)
+        await until(lambda: sum(task.done() for task in asking) == 44)
         shop.store.door.set()
         answers = await all_of([in_flight, *asking])
 
@@ -406,11 +399,9 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_turned_away_and_nev
         first, second = shop.customers(2)
         shop.store.door.clear()
         sent = asyncio.create_task(first.reserve(product, key="sent"))
-        while not shop.core.combiner._in_flight:
-            await asyncio.sleep(0)
+        await until(lambda: shop.store.flushing)
         waiting = asyncio.create_task(second.reserve(product))
-        while not shop.core.combiner.waiting:
-            await asyncio.sleep(0)
+        await until(lambda: shop.core.combiner.waiting > 0)
         clock.advance(5)
 
         unknown, unavailable = await all_of([sent, waiting])
@@ -501,8 +492,7 @@ async def test_customers_who_hang_up_change_nothing_for_the_others(tmp_path: Pat
         product = await (await shop.hire()).product(stockQuantity=20)
         shop.store.door.clear()
         asking = [asyncio.create_task(each.reserve(product)) for each in shop.customers(40)]
-        while shop.core.combiner.waiting + len(shop.core.combiner._in_flight) < 40:
-            await asyncio.sleep(0)
+        await until(lambda: shop.core.combiner.waiting == 39)
         for task in asking[::2]:
             task.cancel()
         await asyncio.wait(asking[::2])

@@ -11,6 +11,7 @@ What differs from uvicorn's own:
 """
 
 import asyncio
+import contextlib
 import logging
 import re
 from collections import deque
@@ -58,7 +59,7 @@ _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 
 _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-_READY: Final = {
+_READY: Final[dict[tuple[bytes, ...], bytes]] = {
     header: b"%b: %b\r\n" % header
     for header in (*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE, (b"content-type", b"application/json"))
 }
@@ -339,11 +340,10 @@ class Connection(HttpToolsProtocol):
         """Tell those that still answer that nobody listens."""
         self.state.connections.discard(self)
         self._deaf = True
+        self._hang_up()
         self.queue.clear()
         for cycle in (self.active, self.latest):
-            if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True
-                cycle.wake()
+            if cycle is not None:
                 self._keep_task(cycle)
         self.latest = self.active = None
         self.flow.resume_writing()
@@ -483,17 +483,23 @@ class Connection(HttpToolsProtocol):
         """A deadline is over: close, or answer if there is something to answer."""
         cycle = self.latest
         if self._deaf or self.write_deadline <= now:
-            self.transport.abort()
+            self.abort()
         elif self._head_open:
             self._refuse("request-timeout", "the headers were not sent in time")
         elif cycle is None or not cycle.more_body:
             self._close()
         elif cycle.response_complete:
-            self.transport.abort()
+            self.abort()
         else:
             cycle.timed_out = True
             cycle.wake()
             self.deadline = NEVER
+
+    def abort(self) -> None:
+        """Close at once, whatever is still to be sent."""
+        self._deaf = True
+        self._hang_up()
+        self.transport.abort()
 
     def close_if_idle(self) -> None:
         """Close unless a request is being received or answered."""
@@ -606,7 +612,8 @@ class Connection(HttpToolsProtocol):
             self._close()
             return
         self._deaf = True
-        self.transport.write_eof()
+        with contextlib.suppress(OSError):  # the client may be gone just now
+            self.transport.write_eof()
         self.flow.resume_reading()
         self.deadline = self.loop.time() + self.state.limits.linger_timeout_s
 
@@ -619,7 +626,14 @@ class Connection(HttpToolsProtocol):
     def _drop(self, received: int) -> None:
         self._dropped += received
         if self._dropped > self.state.limits.linger_bytes_max:
-            self.transport.abort()
+            self.abort()
+
+    def _hang_up(self) -> None:
+        """Tell those that answer, or wait for a body, that nobody is there."""
+        for cycle in (self.active, self.latest):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.wake()
 
     def _keep_task(self, cycle: Cycle) -> None:
         """What a client began and doesn't wait for is finished all the same, and waited for when the server stops."""

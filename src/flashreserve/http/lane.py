@@ -17,8 +17,8 @@ from flashreserve.stores.port import StoreUnavailableError
 
 _RESERVE: Final = re.compile(r"/reservations/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})").fullmatch
 _STOCK: Final = re.compile(r"/products/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/stock").fullmatch
-_RESERVE_ROUTE: Final = "/reservations/{id:str}"
-_STOCK_ROUTE: Final = "/products/{id:str}/stock"
+_RESERVE_ROUTE: Final = "/reservations/{id}"
+_STOCK_ROUTE: Final = "/products/{id}/stock"
 _NOT_MODIFIED: Final = 304
 _ONE: Final = wire.QuantityBody()
 _read_quantity: Final = wire.decoder(wire.QuantityBody)

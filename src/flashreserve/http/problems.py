@@ -18,7 +18,6 @@ Code = Literal[
     "request-timeout",
     "sold-out",
     "limit-reached",
-    "conflict",
     "already-confirmed",
     "cancelled",
     "extensions-used-up",
@@ -80,7 +79,6 @@ KINDS: Final[dict[Code, Kind]] = {
     "limit-reached": Kind(
         409, "Limit reached", "The customer would hold and have bought more units of the product than one customer may."
     ),
-    "conflict": Kind(409, "Conflict", "The request contradicts what is stored now; read it again and decide anew."),
     "already-confirmed": Kind(409, "Already confirmed", "What was bought can't be cancelled or extended."),
     "cancelled": Kind(409, "Cancelled", "What was cancelled can't be confirmed or extended; reserve again."),
     "extensions-used-up": Kind(409, "Extensions used up", "The hold was extended as often as the product allows."),

@@ -142,7 +142,7 @@ async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *,
 
 
 async def no_body(request: HttpRequest) -> None:
-    """Refuse what a request asks for beyond its address. An empty object, which some clients always send, is nothing."""
+    """Refuse what a request asks for beyond its address. An empty object, which some clients send, is nothing."""
     parameters(request, set())
     if (await request.body()).strip() not in {b"", b"{}"}:
         raise bad_request("body", "expected no body")

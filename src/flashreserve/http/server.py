@@ -205,7 +205,7 @@ class Server:
         # One turn of the loop for what was written just now.
         await asyncio.sleep(0)
         for connection in tuple(self._state.connections):
-            connection.transport.abort()
+            connection.abort()
 
     async def _tick_while(self, condition: Callable[[], bool], deadline: float) -> None:
         loop = asyncio.get_running_loop()
