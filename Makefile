@@ -21,7 +21,7 @@ export PYTHON
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow check format format-check lint types imports bench requirements .venv clean
+.PHONY: help demo run servers test test-slow faults check format format-check lint types imports bench requirements .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -32,8 +32,10 @@ demo: .venv/.runtime ## rehearse a flash sale on a fresh server and print the ve
 run: .venv/.runtime ## serve on the embedded engine, with data in ./data
 	.venv/bin/flashreserve serve $(ARGS)
 
-servers: ## start the database servers that tests need
-	@echo "The embedded engine needs no servers: nothing to start."
+servers: ## install the database servers that tests start by themselves (Debian, as root; elsewhere a mongod on PATH does)
+	@if [ -n "$$FLASHRESERVE_TEST_MONGODB_URL" ] || command -v mongod > /dev/null; then \
+		echo "A MongoDB server is there already: nothing to install."; \
+	else tools/mongodb_server.sh install $(ARGS); fi
 
 test: .venv/.dev ## run the tests, without the slow ones
 	.venv/bin/pytest -m "not slow" $(ARGS)
@@ -42,6 +44,9 @@ test: .venv/.dev ## run the tests, without the slow ones
 test-slow: .venv/.dev ## run the tests marked slow
 	@.venv/bin/pytest -m slow --collect-only --quiet $(ARGS) > /dev/null 2>&1; \
 	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
+
+faults: .venv/.dev ## kill -9 the server under load, ROUNDS times (20 is the full size)
+	FAULT_ROUNDS=$(or $(ROUNDS),20) .venv/bin/pytest -m slow tests/faults $(ARGS)
 
 check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests
 

@@ -106,7 +106,7 @@ def _persistence(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
 
 
 class Presence:
-    """Logs that the server went away, again each minute that it stays away, and that it is back.
+    """Logs that the server fails, again each minute in which it does, and that it works again.
 
     `purpose` says what it is used for, and `meanwhile` what happens without it.
     """
@@ -123,10 +123,10 @@ class Presence:
         if self._warned_at is None or now - self._warned_at >= WARN_EVERY_S:
             self._warned_at = now
             reason = str(error) or type(error).__name__
-            _log.warning("redis is away", purpose=self._purpose, meanwhile=self._meanwhile, error=reason)
+            _log.warning("redis fails", purpose=self._purpose, meanwhile=self._meanwhile, error=reason)
 
     def seen(self) -> None:
         """A call succeeded."""
         if self._warned_at is not None:
             self._warned_at = None
-            _log.info("redis is back", purpose=self._purpose)
+            _log.info("redis works again", purpose=self._purpose)

@@ -268,8 +268,8 @@ async def test_an_outage_is_logged_once_a_minute_and_its_end_once(
     for _ in range(5):
         await throttle.take([ACCOUNT])
     said = capsys.readouterr().out
-    assert said.count("redis is away") == 2
-    assert said.count("redis is back") == 1
+    assert said.count("redis fails") == 2
+    assert said.count("redis works again") == 1
     await shared.close()
 
 

@@ -64,6 +64,7 @@ async def books(store: Store) -> list[object]:
     ]
 
 
+@pytest.mark.timeout(900)  # a database server on a busy machine takes minutes
 @pytest.mark.parametrize(
     "factory",
     [pytest.param(kind, id=kind.name) for kind in FACTORIES if kind is not MemoryFactory],

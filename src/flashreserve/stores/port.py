@@ -78,7 +78,8 @@ class ReservationStore(Protocol):
         """Decide and write `commands` (at most `limits.FLUSH_MAX`) as of `now`, in one durable step.
 
         When it returns, everything its outcomes promise survives a crash. Any exception other than
-        `StoreOutcomeUnknownError` means that nothing was written.
+        `StoreOutcomeUnknownError` means that nothing was written. A store that has to try a reserve again does so under
+        a new id: the outcome's reservation tells it.
         """
         ...
 
@@ -126,7 +127,10 @@ class CatalogueStore(Protocol):
         ...
 
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        """Those of the products that exist, in no particular order, all read at one instant."""
+        """Those of the products that exist, in no particular order, each read at one instant.
+
+        A store that takes the products of a basket at one instant also reads all of them at one.
+        """
         ...
 
     async def list_products(self, after: str | None, most: int) -> list[Product]:

@@ -1,0 +1,290 @@
+"""Wake-ups by BullMQ: one delayed job for each second in which holds lapse, and the worker that sweeps when it is due.
+
+BullMQ is a queue on Redis or Valkey that Node's BullMQ and its dashboards understand too. Everything here may fail or
+forget: each worker sweeps and recovers every second regardless.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
+
+import structlog
+from bullmq import Job, Queue, Worker  # type: ignore[import-untyped]
+from redis.asyncio import Redis
+
+from flashreserve.clock import Clock
+from flashreserve.core.instants import format_instant
+from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
+from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
+
+QUEUE: Final = "flashreserve-sweeps"
+JOB: Final = "sweep"
+
+PENDING_MAX: Final = 4_096
+"""Seconds that wait to be added, in one process; further ones are left to the sweeps."""
+
+ADDED_MAX: Final = 65_536
+"""Seconds that a process remembers to have added, some 8 MB of them. Adding one again would only cost a round trip."""
+
+ADDED_AT_ONCE_MAX: Final = 256
+ADD_TIMEOUT_S: Final = 2.0
+RETRY_AFTER_S: Final = 1.0
+CLOSE_TIMEOUT_S: Final = 1.0
+
+# BullMQ wants whole milliseconds.
+_RETRY_AFTER_MS: Final = 1_000
+
+# BullMQ waits for jobs in one blocking call of 10 s at most. A client that gives up earlier, as redis-py does after
+# 5 s by default, leaves a lone delayed job lying there for ever, without any error.
+_WORKER_TIMEOUT_S: Final = 30.0
+
+# Kept so that a dashboard has something to show. An id that is kept can't be added again, but nothing wants to wake
+# anybody for a second that has passed.
+_KEPT: Final = {"count": 100, "age": 3_600}
+
+# How often a worker looks for jobs that another one died over.
+_STALLED_EVERY_MS: Final = 30_000
+
+_log = structlog.get_logger(__name__)
+
+
+class BullMQWakeups:
+    """See `Wakeups`. Made inside a running event loop; Redis may be away then, and at any later time."""
+
+    def __init__(
+        self, redis_url: str, clock: Clock, *, pending_max: int = PENDING_MAX, added_max: int = ADDED_MAX
+    ) -> None:
+        self._clock = clock
+        self._pending_max = pending_max
+        self._added_max = added_max
+        self._redis = connect(redis_url, timeout_s=ADD_TIMEOUT_S, connections_max=2)
+        self._queue = Queue(QUEUE, {"connection": self._redis})
+        self._presence = Presence(clock, "wake-ups", "sweeps find what has lapsed")
+        # Both in the order of their arrival, the oldest first.
+        self._pending: dict[int, None] = {}
+        self._added: dict[int, None] = {}
+        self._arrived = asyncio.Event()
+        self._adding = asyncio.create_task(self._add_what_arrives(), name="wakeups")
+
+    def expect(self, instants: Iterable[int]) -> None:
+        """See `Wakeups`."""
+        for second in {instant // 1000 for instant in instants}:
+            if second in self._added or second in self._pending:
+                continue
+            if len(self._pending) >= self._pending_max:
+                return
+            self._pending[second] = None
+            self._arrived.set()
+
+    async def close(self) -> None:
+        """See `Wakeups`."""
+        await _end(self._adding)
+        await _let_go(self._redis)
+
+    async def _add_what_arrives(self) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._pending:
+                await self._add_some()
+
+    async def _add_some(self) -> None:
+        """Add a batch and remember it; or forget all that waits, and leave Redis alone for a moment."""
+        seconds = list(self._pending)[:ADDED_AT_ONCE_MAX]
+        try:
+            async with asyncio.timeout(ADD_TIMEOUT_S):
+                await self._queue.addBulk(_jobs(seconds, self._clock.now_ms()))
+        except REDIS_ERRORS as error:
+            self._presence.missed(error)
+        except Exception:  # noqa: BLE001 - a bug in one batch must not end all later ones
+            _log.exception("wake-ups not added", seconds=len(seconds))
+        else:
+            self._presence.seen()
+            self._remember(seconds)
+            return
+        self._pending.clear()
+        await asyncio.sleep(RETRY_AFTER_S)
+
+    def _remember(self, seconds: Sequence[int]) -> None:
+        for second in seconds:
+            del self._pending[second]
+            self._added[second] = None
+        while len(self._added) > self._added_max:
+            del self._added[next(iter(self._added))]
+
+
+def open_wakeups(redis_url: str, clock: Clock) -> BullMQWakeups:
+    """Wake-ups through the queue on this server, which may be away. Needs a running event loop.
+
+    Raises:
+        ValueError: the URL can't be meant.
+    """
+    return BullMQWakeups(redis_url, clock)
+
+
+def _jobs(seconds: Sequence[int], now: int) -> list[dict[str, Any]]:
+    """One job for each second (since 1970), due when it is over. BullMQ allows no colon in an id."""
+    jobs = []
+    for second in seconds:
+        due = (second + 1) * 1000
+        options = {
+            "jobId": f"sweep-{second}",
+            "timestamp": now,
+            "delay": max(due - now, 0),
+            "removeOnComplete": _KEPT,
+            "removeOnFail": _KEPT,
+        }
+        jobs.append({"name": JOB, "data": {"second": second, "due": format_instant(due)}, "opts": options})
+    return jobs
+
+
+async def run_worker(
+    redis_url: str,
+    *,
+    sweep: Callable[[], Awaitable[int]],
+    recover: Callable[[], Awaitable[int]],
+    clock: Clock,
+    jitter: Callable[[], float],
+    every_s: float = SWEEP_EVERY_S,
+) -> None:
+    """Sweep and recover every `every_s` seconds, and sweep whenever a wake-up is due, until cancelled.
+
+    Redis may be away at the start and at any later time. Once cancelled, a pass that has begun has a second to end,
+    and it takes two seconds at most.
+
+    Args:
+        redis_url: where the queue is.
+        sweep: one pass; returns how many holds it released. Never runs twice at once.
+        recover: one pass; returns how many movements it finished. Never runs twice at once.
+        clock: for telling how long Redis has been away.
+        jitter: see `repeat`.
+        every_s: how often, Redis or not.
+
+    Raises:
+        ValueError: the URL can't be meant.
+    """
+    redis = connect(redis_url, timeout_s=_WORKER_TIMEOUT_S, connections_max=8)
+    sweeps, recoveries = _Passes(sweep), _Passes(recover)
+    meanwhile = f"it sweeps every {every_s:g} s"
+    reaching, working = Presence(clock, "reaching the queue", meanwhile), Presence(clock, "taking wake-ups", meanwhile)
+    tasks = [
+        asyncio.create_task(repeat("sweep", sweeps.run, every_s=every_s, jitter=jitter)),
+        asyncio.create_task(repeat("recover", recoveries.run, every_s=every_s, jitter=jitter)),
+        asyncio.create_task(_listen(redis, sweeps.run, reaching, working)),
+    ]
+    try:
+        # Not gathered: that would hand on our cancellation, and the one below would then cut the cleaning up short.
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, sweeps.finish(), recoveries.finish(), return_exceptions=True)
+        await _let_go(redis)
+
+
+class _Passes:
+    """Runs a pass, never two at once. Whoever asks during one waits for a whole one of its own.
+
+    A pass goes on when whoever asked for it is cancelled, so that no movement is left half done for others to find.
+    """
+
+    def __init__(self, once: Callable[[], Awaitable[int]]) -> None:
+        self._once = once
+        self._turn = asyncio.Lock()
+        self._running: asyncio.Future[int] | None = None
+
+    async def run(self) -> int:
+        async with self._turn:
+            self._running = asyncio.ensure_future(self._once())
+            return await asyncio.shield(self._running)
+
+    async def finish(self) -> None:
+        """Wait a moment for the pass that runs; then cancel it."""
+        if self._running is not None and not self._running.done():
+            await asyncio.wait({self._running}, timeout=CLOSE_TIMEOUT_S)
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+
+
+async def _listen(redis: Redis, sweep: Callable[[], Awaitable[int]], reaching: Presence, working: Presence) -> None:
+    """Sweep at each wake-up, until cancelled. Where the library gives up, as when Redis is away, begin anew."""
+    while True:
+        worker = _worker(redis, sweep, working)
+        watching = asyncio.create_task(_watch(redis, reaching))
+        taking = asyncio.create_task(_take_jobs(worker))
+        try:
+            await asyncio.wait({taking})
+        finally:
+            await _end(watching)
+            await _close(worker)
+            await _end(taking)
+        error = None if taking.cancelled() else taking.exception()
+        if isinstance(error, REDIS_ERRORS):
+            reaching.missed(error)
+        else:
+            _log.error("worker begins anew", exc_info=error)
+        await asyncio.sleep(RETRY_AFTER_S)
+
+
+async def _watch(redis: Redis, reaching: Presence) -> None:
+    """Say when Redis goes and comes: the library retries without a word."""
+    while True:
+        try:
+            async with asyncio.timeout(ADD_TIMEOUT_S):
+                await redis.ping()
+        except REDIS_ERRORS as error:
+            reaching.missed(error)
+        else:
+            reaching.seen()
+        await asyncio.sleep(RETRY_AFTER_S)
+
+
+def _worker(redis: Redis, sweep: Callable[[], Awaitable[int]], working: Presence) -> Worker:
+    async def process(_job: Job, _token: str) -> int:
+        return await sweep()
+
+    options = {
+        "connection": redis,
+        "autorun": False,
+        "concurrency": 1,
+        "runRetryDelay": _RETRY_AFTER_MS,
+        "stalledInterval": _STALLED_EVERY_MS,
+    }
+    worker = Worker(QUEUE, process, options)
+    worker.on("failed", lambda job, error: _log.warning("wake-up failed", job=job.id, error=str(error)))
+    worker.on("completed", lambda *_: working.seen())
+    # Ten times a second where Redis answers and refuses, as when it is full.
+    worker.on("error", lambda error, *_: working.missed(error))
+    return worker
+
+
+async def _take_jobs(worker: Worker) -> None:
+    # Once it knows the server's version, it waits by the millisecond instead of by the second.
+    await worker.blockingRedisConnection.getRedisVersion()
+    await worker.run()
+
+
+async def _close(worker: Worker) -> None:
+    """Let the worker end by itself; by force where it waits for a Redis that is away."""
+    closing = asyncio.ensure_future(worker.close())
+    done, _ = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+    if not done:
+        await asyncio.wait({closing, asyncio.ensure_future(worker.close(force=True))}, timeout=CLOSE_TIMEOUT_S)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel until it is heard: redis-py 8.1 swallows a cancellation that comes while it connects."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.1)
+    await asyncio.gather(task, return_exceptions=True)  # Or an exception would be reported as lost.
+
+
+async def _let_go(redis: Redis) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await redis.aclose()
+    except REDIS_ERRORS as error:
+        _log.debug("redis closed badly", error=str(error))

@@ -1,0 +1,130 @@
+"""How products, reservations and accounts look as documents, and the indexes that the store relies on."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
+from flashreserve.stores.mongo.database import Document, Fields, Index
+
+VOID: Final = "VOID"
+"""The status of a document that says: no such reservation ever existed, and none will under this id."""
+
+INDEXES: Final = (
+    # Finds whose movement to recover; products without one aren't in it.
+    Index("products", "intents", (("intents.at", 1),), sparse=True),
+    # One claim, one reservation. Only strings: two empty arrays would collide. Starts with the key of a shard.
+    Index(
+        "reservations",
+        "claims",
+        (("user_id", 1), ("claims", 1)),
+        unique=True,
+        where={"claims": {"$type": "string"}},
+    ),
+    Index("reservations", "due", (("expires_at", 1), ("_id", 1)), where={"status": "PENDING"}),
+    Index("reservations", "of_user", (("user_id", 1), ("_id", -1))),
+    Index("reservations", "of_product", (("lines.product_id", 1), ("_id", 1))),
+    Index("accounts", "email", (("email", 1),), unique=True),
+    Index("batches", "state", (("state", 1), ("at", 1))),
+)
+
+VISIBLE: Final[Document] = {"batch": {"$exists": False}}
+"""Products whose import isn't complete are nobody's business."""
+
+PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0}
+"""A product without the lists that grow."""
+
+_PLAIN_FIELDS: Final = tuple(name for name in Product.__struct_fields__ if name != "id")
+
+
+def product_document(product: Product) -> Document:
+    """A new product, on which nothing moves yet.
+
+    `moves` counts every change of its stock or intents: two readings with the same count saw a still product.
+    """
+    fields = {name: getattr(product, name) for name in _PLAIN_FIELDS}
+    return {"_id": product.id, **fields, "moves": 0, "intents": [], "adjustments": []}
+
+
+def product_from(document: Document) -> Product:
+    """The product in a document with all of its plain fields."""
+    return Product(document["_id"], *[document[name] for name in _PLAIN_FIELDS])
+
+
+def reservation_document(reservation: Reservation, claims: Iterable[str]) -> Document:
+    """A reservation with the claims that it holds. What is None stays out."""
+    document = {
+        "_id": reservation.id,
+        "user_id": reservation.user_id,
+        "status": reservation.status.value,
+        "lines": [
+            {
+                "product_id": line.product_id,
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+                "currency": line.currency,
+            }
+            for line in reservation.lines
+        ],
+        "created_at": reservation.created_at,
+        "expires_at": reservation.expires_at,
+        "hold_s": reservation.hold_s,
+        "extensions_max": reservation.extensions_max,
+        "extensions": reservation.extensions,
+        "claims": list(claims),
+    }
+    if reservation.key is not None:
+        document["key"] = reservation.key
+    return document
+
+
+def void_document(reservation_id: str, user_id: str) -> Document:
+    """A VOID. It carries the customer so that it lies where the reservation would, on a sharded cluster too."""
+    return {"_id": reservation_id, "user_id": user_id, "status": VOID}
+
+
+def reservation_from(document: Document) -> Reservation:
+    """The reservation in a document that isn't a VOID."""
+    return Reservation(
+        id=document["_id"],
+        user_id=document["user_id"],
+        status=Status(document["status"]),
+        lines=tuple(
+            Line(line["product_id"], line["quantity"], line["unit_price"], line["currency"])
+            for line in document["lines"]
+        ),
+        created_at=document["created_at"],
+        expires_at=document["expires_at"],
+        hold_s=document["hold_s"],
+        extensions_max=document["extensions_max"],
+        extensions=document["extensions"],
+        confirmed_at=document.get("confirmed_at"),
+        released_at=document.get("released_at"),
+        key=document.get("key"),
+    )
+
+
+def adjustment_from(product_id: str, document: Document) -> Adjustment:
+    """An adjustment as its product keeps it."""
+    return Adjustment(product_id=product_id, **document)
+
+
+def account_document(account: Account) -> Document:
+    """An account."""
+    return {
+        "_id": account.id,
+        "email": account.email,
+        "role": account.role.value,
+        "password_hash": account.password_hash,
+        "created_at": account.created_at,
+    }
+
+
+def account_from(document: Document) -> Account:
+    """The account in a document."""
+    return Account(
+        document["_id"],
+        document["email"],
+        Role(document["role"]),
+        document["password_hash"],
+        document["created_at"],
+    )

@@ -1,0 +1,137 @@
+"""Loading the facts that `rules.plan` needs. They may be stale when the plan is carried out: guards see to that."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from flashreserve.core.commands import Command, Reserve
+from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.model import Adjustment, Product
+from flashreserve.core.rules import lookup
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.documents import (
+    PRODUCT_FIELDS,
+    VISIBLE,
+    VOID,
+    adjustment_from,
+    product_from,
+    reservation_from,
+)
+
+
+class Loaded(msgspec.Struct, frozen=True):
+    """Facts, and what the guards need beside them.
+
+    `moves` are the edited products' counts; None for one that has a movement open. `used_ids` are ids of new
+    reservations under which there is one already, `void_ids` those under which there is a VOID.
+    """
+
+    facts: Facts
+    moves: dict[str, int | None]
+    used_ids: set[str]
+    void_ids: set[str]
+
+
+async def load(database: Database, commands: Sequence[Command]) -> Loaded:
+    """All that planning the commands takes. Whether a product was ever reserved is read after its count of moves.
+
+    Raises:
+        StoreUnavailableError: the database can't be read.
+    """
+    wanted = lookup(commands)
+    new_ids = {command.reservation_id for command in commands if isinstance(command, Reserve)}
+    documents, by_id, by_key = await asyncio.gather(
+        _products(database, wanted.product_ids, wanted),
+        _by_id(database, wanted.reservation_ids | new_ids),
+        _by_claim(database, wanted.claims),
+    )
+    products = {id_: product_from(document) for id_, document in documents.items()}
+    by_limit = await _by_claim(database, _limit_claims(products, wanted.buyers))
+    reservations = by_id | by_key | by_limit
+    held = {id_: reservation_from(each) for id_, each in reservations.items() if each["status"] != VOID}
+    missing = {line.product_id for each in held.values() for line in each.lines} - products.keys()
+    if missing:
+        products |= {id_: product_from(each) for id_, each in (await _products(database, missing)).items()}
+    facts = Facts(
+        products=products,
+        reservations=held,
+        claims={(held[id_].user_id, claim): id_ for id_ in held for claim in reservations[id_]["claims"]},
+        adjustments=_adjustments(documents, wanted.adjustments),
+        reserved_product_ids=await _reserved(database, wanted.edited_product_ids, documents),
+    )
+    return Loaded(
+        facts=facts,
+        moves=_moves(documents, wanted.edited_product_ids),
+        used_ids=new_ids & held.keys(),
+        void_ids=new_ids & (reservations.keys() - held.keys()),
+    )
+
+
+async def _products(database: Database, ids: Iterable[str], wanted: Lookup | None = None) -> dict[str, Document]:
+    """The products; with their lists only where a restock or an edit needs them."""
+    whole = wanted is not None and (wanted.adjustments or wanted.edited_product_ids)
+    listed = list(ids)
+    if not listed:
+        return {}
+    found = await database.find(
+        "products", {"_id": {"$in": listed}, **VISIBLE}, fields={"intents.items": 0} if whole else PRODUCT_FIELDS
+    )
+    return {document["_id"]: document for document in found}
+
+
+async def _by_id(database: Database, ids: set[str]) -> dict[str, Document]:
+    """The reservations named, and whatever stands under ids that should be new."""
+    if not ids:
+        return {}
+    return {each["_id"]: each for each in await database.find("reservations", {"_id": {"$in": list(ids)}})}
+
+
+async def _by_claim(database: Database, claims: set[Claim]) -> dict[str, Document]:
+    """The reservations that hold the claims, and perhaps some more of the same customers'."""
+    if not claims:
+        return {}
+    # Naming the type as well lets the partial index answer.
+    query: dict[str, Any] = {
+        "user_id": {"$in": list({user_id for user_id, _ in claims})},
+        "claims": {"$in": list({claim for _, claim in claims}), "$type": "string"},
+    }
+    return {each["_id"]: each for each in await database.find("reservations", query)}
+
+
+def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
+    return {
+        (user_id, limit_claim(product_id, unit))
+        for user_id, product_id in buyers
+        if product_id in products
+        for unit in range(products[product_id].per_customer_limit or 0)
+    }
+
+
+def _adjustments(
+    documents: dict[str, Document], wanted: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Adjustment]:
+    keys = set(wanted)
+    return {
+        (id_, each["key"]): adjustment_from(id_, each)
+        for id_, document in documents.items()
+        for each in document.get("adjustments", ())
+        if (id_, each["key"]) in keys
+    }
+
+
+async def _reserved(database: Database, ids: Iterable[str], documents: dict[str, Document]) -> frozenset[str]:
+    """Which of the products anybody ever reserved."""
+    return frozenset(
+        [
+            id_
+            for id_ in ids
+            if id_ in documents
+            and await database.find("reservations", {"lines.product_id": id_}, fields={"_id": 1}, most=1)
+        ]
+    )
+
+
+def _moves(documents: dict[str, Document], ids: Iterable[str]) -> dict[str, int | None]:
+    return {id_: None if documents[id_]["intents"] else documents[id_]["moves"] for id_ in ids if id_ in documents}

@@ -1,0 +1,51 @@
+"""What became of the effects of a plan, each of which was carried out under its own guard."""
+
+from enum import Enum
+
+from flashreserve.core.model import Adjustment, Product, Reservation
+
+
+class Fate(Enum):
+    """APPLIED: written. REFUSED: its guard failed, nothing of it is written. UNKNOWN: neither. UNTRIED: never sent."""
+
+    APPLIED = 1
+    REFUSED = 2
+    UNKNOWN = 3
+    UNTRIED = 4
+
+
+Written = Reservation | Adjustment | Product
+"""What an effect leaves behind."""
+
+
+class Fates:
+    """Which effect met which fate, and what it really left. An effect is known by what it was planned to leave."""
+
+    def __init__(self) -> None:
+        self._fates: dict[int, Fate] = {}
+        self._written: dict[int, Written] = {}
+        self._planned: list[Written] = []
+
+    def expect(self, planned: Written) -> None:
+        """An effect that is about to be carried out."""
+        self._planned.append(planned)  # keeps it alive: it is known by its identity
+        self._fates[id(planned)] = Fate.UNTRIED
+
+    def meet(self, planned: Written, fate: Fate, written: Written | None = None) -> None:
+        """The effect met this fate, and left `written` behind if that isn't what was planned."""
+        self._fates[id(planned)] = fate
+        if written is not None:
+            self._written[id(planned)] = written
+
+    def of(self, planned: object) -> Fate | None:
+        """The effect's fate; None where no effect leaves this behind."""
+        return self._fates.get(id(planned))
+
+    def written(self, planned: object) -> Written | None:
+        """What the effect really left behind, where that isn't what was planned."""
+        return self._written.get(id(planned))
+
+    @property
+    def all_applied(self) -> bool:
+        """Whether everything was carried out as planned."""
+        return all(fate is Fate.APPLIED for fate in self._fates.values())

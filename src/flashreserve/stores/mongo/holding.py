@@ -1,0 +1,94 @@
+"""Confirming and extending: one guarded write on the reservation alone, and a look at what it left."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from flashreserve.core.effects import Confirmation, Prolong
+from flashreserve.core.model import Reservation, Status
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.documents import VOID, reservation_from
+from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+_TRIES_MAX: Final = 3
+_EXTENSIONS_AT_ONCE: Final = 16
+
+Held = tuple[Fate, Reservation | None]
+"""A fate, and the reservation as it was read last."""
+
+
+async def confirm(database: Database, effects: Sequence[Confirmation]) -> list[Held]:
+    """Confirm, all in one command; then read back: what is CONFIRMED is confirmed, by whomever.
+
+    Guard: PENDING and `expires_at > now`. A copy that arrives late confirms a hold that nobody was told to be over:
+    Expired is only ever answered once the hold has been released.
+    """
+    ids = [effect.after.id for effect in effects]
+    now = effects[0].after.confirmed_at
+    guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": {"$gt": now}}
+    change = {"$set": {"status": Status.CONFIRMED.value, "confirmed_at": now}}
+    for _ in range(_TRIES_MAX):
+        try:
+            await database.update_many("reservations", guard, change)
+            found = await _read(database, ids)
+        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            continue
+        # A broadcast may miss a document that moves between shards: then send again, under the same guard.
+        if any(held.status is Status.PENDING and held.expires_at > (now or 0) for held in found.values()):
+            continue
+        return [_confirmed(found.get(id_)) for id_ in ids]
+    return [(Fate.UNKNOWN, None)] * len(ids)
+
+
+def _confirmed(held: Reservation | None) -> Held:
+    return (Fate.APPLIED if held is not None and held.status is Status.CONFIRMED else Fate.REFUSED), held
+
+
+async def extend(database: Database, effects: Sequence[Prolong], now: int) -> list[Held]:
+    """Extend each hold by a command of its own, whose answer tells whether it was this one that did it."""
+    gate = asyncio.Semaphore(_EXTENSIONS_AT_ONCE)
+
+    async def one(effect: Prolong) -> Held:
+        async with gate:
+            return await _extend_one(database, effect.after, now)
+
+    return await asyncio.gather(*[one(effect) for effect in effects])
+
+
+async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
+    """Guard: PENDING, `expires_at > now`, `expires_at < new`, one extension fewer.
+
+    The last two keep out a copy that arrives after another extension: `expires_at` never goes back.
+    """
+    guard = {
+        "_id": after.id,
+        "user_id": after.user_id,
+        "status": Status.PENDING.value,
+        "expires_at": {"$gt": now, "$lt": after.expires_at},
+        "extensions": after.extensions - 1,
+    }
+    change = {"$set": {"expires_at": after.expires_at, "extensions": after.extensions}}
+    try:
+        document: Document | None = await database.find_one_and_update("reservations", guard, change)
+    except StoreUnavailableError:
+        return Fate.REFUSED, None
+    except StoreOutcomeUnknownError:
+        return await _look_at_extension(database, after)
+    return (Fate.REFUSED, None) if document is None else (Fate.APPLIED, reservation_from(document))
+
+
+async def _look_at_extension(database: Database, after: Reservation) -> Held:
+    """The reply was lost. What was extended just so is extended; of anything else a copy may still come."""
+    try:
+        held = (await _read(database, [after.id])).get(after.id)
+    except StoreUnavailableError:
+        return Fate.UNKNOWN, None
+    if held is not None and (held.expires_at, held.extensions) == (after.expires_at, after.extensions):
+        return Fate.APPLIED, held
+    return Fate.UNKNOWN, held
+
+
+async def _read(database: Database, ids: Sequence[str]) -> dict[str, Reservation]:
+    found = await database.find("reservations", {"_id": {"$in": list(ids)}, "status": {"$ne": VOID}})
+    return {document["_id"]: reservation_from(document) for document in found}

@@ -1,0 +1,96 @@
+"""Adding products, all or none, without a transaction: they are inserted unseen, and one write shows them all.
+
+I1 note the batch as open, I2 insert its products unseen, I3 open → committed (this decides), I4 show them. A batch
+left open is aborted by recover, one left committed is shown by it; a late I2 or I3 finds the batch decided.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from flashreserve.core.model import Product
+from flashreserve.stores.mongo.database import Database
+from flashreserve.stores.mongo.documents import product_document
+from flashreserve.stores.mongo.intents import Ids
+from flashreserve.stores.mongo.recovering import ABANDONED_AFTER_MS
+from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
+
+_TRIES_MAX: Final = 3
+
+
+async def add(database: Database, ids: Ids, products: Sequence[Product]) -> None:
+    """Insert the products.
+
+    Raises:
+        StoreDefectError: an id is in use; nothing was written.
+        StoreUnavailableError: nothing was written.
+        StoreOutcomeUnknownError: they may be there.
+    """
+    if not products:
+        return
+    new_ids = {product.id for product in products}
+    if len(new_ids) < len(products) or await _any_used(database, new_ids):
+        raise StoreDefectError("an id that should be new is in use")
+    if len(products) == 1:
+        if await database.insert_many("products", [product_document(products[0])]):
+            raise StoreDefectError("an id that should be new is in use")
+        return
+    batch = ids.new()
+    at = max(product.updated_at for product in products)
+    try:
+        await database.insert_many("batches", [{"_id": batch, "state": "open", "at": at}])
+        refused = await database.insert_many(
+            "products", [{**product_document(product), "batch": batch} for product in products]
+        )
+    except StoreOutcomeUnknownError as error:
+        raise StoreUnavailableError(f"nothing is shown of what was begun: {error}") from error
+    if refused:
+        raise StoreDefectError("an id that should be new is in use")
+    await _commit(database, batch)
+
+
+async def _any_used(database: Database, ids: set[str]) -> bool:
+    return bool(await database.find("products", {"_id": {"$in": list(ids)}}, fields={"_id": 1}, most=1))
+
+
+async def _commit(database: Database, batch: str) -> None:
+    """I3 and I4."""
+    for _ in range(_TRIES_MAX):
+        try:
+            await database.find_one_and_update(
+                "batches", {"_id": batch, "state": "open"}, {"$set": {"state": "committed"}}
+            )
+            found = await database.find("batches", {"_id": batch})
+        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            continue
+        if not found or found[0]["state"] == "aborted":
+            raise StoreUnavailableError("the import took so long that it was undone")
+        if await _show(database, batch):
+            return
+    raise StoreOutcomeUnknownError("whether the products were added isn't known")
+
+
+async def _show(database: Database, batch: str) -> bool:
+    try:
+        await database.update_many("products", {"batch": batch}, {"$unset": {"batch": ""}})
+        left = await database.find("products", {"batch": batch}, fields={"_id": 1}, most=1)
+        if not left:
+            await database.update_many("batches", {"_id": batch}, {"$set": {"state": "shown"}})
+    except (StoreUnavailableError, StoreOutcomeUnknownError):
+        return False
+    return not left
+
+
+async def recover(database: Database, now: int, most: int) -> None:
+    """Abort imports left open, and show those left committed; at most `most` of them.
+
+    The products of an aborted import stay unseen for good: another insert of theirs may still be on its way.
+    """
+    old = {"at": {"$lte": now - ABANDONED_AFTER_MS}}
+    left = await database.find("batches", {"state": {"$in": ["open", "committed"]}, **old}, most=most)
+    for batch in left:
+        if batch["state"] == "committed":
+            await _show(database, batch["_id"])
+        else:
+            await database.update_many(
+                "batches", {"_id": batch["_id"], "state": "open"}, {"$set": {"state": "aborted"}}
+            )

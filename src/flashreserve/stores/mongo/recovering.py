@@ -1,0 +1,113 @@
+"""Recovering: V0 take a movement over, V1 undo a reserve, V2 finish a release. Any process may, at any time.
+
+The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
+"""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from flashreserve.core.model import Status
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.documents import VOID, reservation_from
+from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.mongo.intents import Ids, Mode, Movement, Settlement, Sightings, settle
+from flashreserve.stores.mongo.releasing import Releasing, may_still_match, release, release_under, units_released
+from flashreserve.stores.mongo.reserving import decide
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+ABANDONED_AFTER_MS: Final = 30_000
+"""A movement so old was left by a process that died or sleeps; one that only sleeps does no harm when it wakes up."""
+
+
+async def recover(database: Database, ids: Ids, now: int, most: int) -> int:
+    """Finish or undo at most `most` movements; how many there were."""
+    old = {"$lte": now - ABANDONED_AFTER_MS}
+    products = await database.find(
+        "products", {"intents.at": old}, fields={"intents": 1}, order=[("intents.at", 1)], most=most
+    )
+    abandoned = [
+        (product["_id"], intent)
+        for product in products
+        for intent in product["intents"]
+        if intent["at"] <= now - ABANDONED_AFTER_MS
+    ]
+    done = 0
+    for product_id, intent in abandoned[:most]:
+        done += await _recover_one(database, ids, product_id, intent, now)
+    return done
+
+
+async def _recover_one(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> bool:
+    movement = await _take_over(database, ids, product_id, intent, now)
+    if movement is None:
+        return False
+    if intent["kind"] == "reserve":
+        units = await _undo_reserve(database, intent["items"])
+    else:
+        units = await _finish_release(database, ids, product_id, intent, now)
+    if units is None:
+        return False
+    await settle(database, [Settlement(product_id, movement, units)], Sightings())
+    return True
+
+
+async def _take_over(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> Movement | None:
+    """V0: a fresh token, and the time set anew, guarded by the old owner; failed or unknown, leave it alone."""
+    movement = Movement(intent["f"], ids.new())
+    old = {"f": intent["f"], "owner": intent["owner"]}
+    try:
+        taken = await database.find_one_and_update(
+            "products",
+            {"_id": product_id, "intents": {"$elemMatch": old}},
+            {"$set": {"intents.$.owner": movement.owner, "intents.$.at": now}, "$inc": {"moves": 1}},
+            fields={"_id": 1},
+        )
+    except (StoreUnavailableError, StoreOutcomeUnknownError):
+        return None
+    return None if taken is None else movement
+
+
+async def _undo_reserve(database: Database, items: Sequence[Document]) -> int | None:
+    """V1: put a VOID where a reservation is missing, and give back exactly the VOIDs' units.
+
+    It never inserts a reservation: whoever asked for it may have been refused, or have asked again since.
+    """
+    fates = await decide(database, {item["id"]: item["user_id"] for item in items})
+    if Fate.UNKNOWN in fates.values():
+        return None
+    units: list[int] = [item["quantity"] for item in items if fates[item["id"]] is Fate.REFUSED]
+    return sum(units)
+
+
+async def _finish_release(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> int | None:
+    """V2: the single-product reservations under the old id; baskets by a whole release under a fresh one.
+
+    Never L2 on a basket under another's id: not all of its products may carry that.
+    """
+    mode, cutoff = cast("Mode", intent["mode"]), intent["cutoff"]
+    try:
+        found = await database.find("reservations", {"_id": {"$in": intent["ids"]}, "status": {"$ne": VOID}})
+    except StoreUnavailableError:
+        return None
+    singles = [document["_id"] for document in found if len(document["lines"]) == 1]
+    if await release_under(database, intent["f"], singles, mode, cutoff) is None:
+        return None
+    baskets = [
+        reservation_from(document)
+        for document in found
+        if len(document["lines"]) > 1 and may_still_match(document, mode, cutoff)
+    ]
+    if baskets:
+        fates = await release(database, ids, Releasing(mode, baskets, cutoff), now, Sightings())
+        # REFUSED can also mean that it was never announced everywhere: then it isn't over yet.
+        if any(document is None or _still_pending(document, mode, cutoff) for _, document in fates.values()):
+            return None
+    try:
+        documents = await database.find("reservations", {"_id": {"$in": intent["ids"]}})
+    except StoreUnavailableError:
+        return None
+    return units_released(documents, intent["f"], product_id)  # L3, after all of L2
+
+
+def _still_pending(document: Document, mode: Mode, cutoff: int) -> bool:
+    return document["status"] == Status.PENDING and may_still_match(document, mode, cutoff)

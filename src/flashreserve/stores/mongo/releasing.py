@@ -1,0 +1,143 @@
+"""Releasing: L1 announce, L2 set the status, L3 count, L4 settle. For sweep and cancel alike.
+
+The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from flashreserve.core.model import Reservation, Status
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.mongo.intents import (
+    RELEASE_INTENTS_MAX,
+    Ids,
+    Mode,
+    Movement,
+    Settlement,
+    Sightings,
+    open_all,
+    opening,
+    settle,
+)
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+_TRIES_MAX: Final = 5
+_STATUS: Final[dict[Mode, Status]] = {"sweep": Status.EXPIRED, "cancel": Status.CANCELLED}
+
+
+class Releasing(msgspec.Struct, frozen=True):
+    """What a release means to do.
+
+    `cutoff` is when it was decided (ms): the reservations' `released_at`, and for a sweep also the instant by which
+    they must have lapsed.
+    """
+
+    mode: Mode
+    reservations: Sequence[Reservation]
+    cutoff: int
+
+
+async def release(
+    database: Database, ids: Ids, releasing: Releasing, at: int, seen: Sightings
+) -> dict[str, tuple[Fate, Document | None]]:
+    """Release the reservations; the fate of each by its id, with its document as it was read last."""
+    movement = Movement(ids.new(), ids.new())
+    announced = await _announce(database, movement, releasing, at, seen)
+    fates: dict[str, tuple[Fate, Document | None]] = {held.id: (Fate.REFUSED, None) for held in releasing.reservations}
+    # L2 only where all products carry f: whoever counts f on one of them must know that no other is missing.
+    ready = [held for held in releasing.reservations if all(line.product_id in announced for line in held.lines)]
+    documents = await release_under(database, movement.f, [held.id for held in ready], releasing.mode, releasing.cutoff)
+    if documents is None:
+        return fates | {held.id: (Fate.UNKNOWN, None) for held in ready}
+    for document in documents:
+        fate = Fate.APPLIED if document.get("released_by") == movement.f else Fate.REFUSED
+        fates[document["_id"]] = (fate, document)
+    # A product that names a reservation left out above is settled by recover alone.
+    ready_ids = {held.id for held in ready}
+    left_out = {line.product_id for held in releasing.reservations if held.id not in ready_ids for line in held.lines}
+    await settle(
+        database,
+        [
+            Settlement(product_id, movement, units_released(documents, movement.f, product_id))  # L3, L4
+            for product_id in announced
+            if product_id not in left_out
+        ],
+        seen,
+    )
+    return fates
+
+
+async def _announce(database: Database, movement: Movement, releasing: Releasing, at: int, seen: Sightings) -> set[str]:
+    """L1, sent once for this movement and product: no intent f. The products that carry it now."""
+    ids_of: dict[str, list[str]] = {}
+    for held in releasing.reservations:
+        for line in held.lines:
+            ids_of.setdefault(line.product_id, []).append(held.id)
+    openings = []
+    for product_id, ids in sorted(ids_of.items()):
+        intent = {
+            "f": movement.f,
+            "owner": movement.owner,
+            "at": at,
+            "kind": "release",
+            "mode": releasing.mode,
+            "ids": ids,
+            "cutoff": releasing.cutoff,
+        }
+        step = opening(product_id, {}, RELEASE_INTENTS_MAX, intent, 0, movement.f)
+        openings.append((product_id, movement, step))
+    opened = await open_all(database, openings, seen)
+    return {product_id for product_id, _ in opened}
+
+
+async def release_under(
+    database: Database, f: str, ids: Sequence[str], mode: Mode, cutoff: int
+) -> list[Document] | None:
+    """L2: release, under movement f, those of the ids that may be; sent again until there is a definite reply.
+
+    Returns:
+        All the documents, read after that reply, when none of them can be changed by this step any more (which L3
+        counts on); None if that couldn't be had.
+    """
+    if not ids:
+        return []
+    may = _may_release(mode, cutoff)
+    change = {
+        "$set": {"status": _STATUS[mode].value, "released_at": cutoff, "released_by": f},
+        "$pull": {"claims": {"$regex": "^limit:"}},
+    }
+    for _ in range(_TRIES_MAX):
+        try:
+            await database.update_many("reservations", {"_id": {"$in": list(ids)}, **may}, change)
+            # On a sharded cluster a broadcast may miss a document that moves between shards: read again.
+            documents = await database.find("reservations", {"_id": {"$in": list(ids)}})
+        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            continue
+        if not any(may_still_match(document, mode, cutoff) for document in documents):
+            return documents
+    return None
+
+
+def _may_release(mode: Mode, cutoff: int) -> dict[str, Any]:
+    """The guard of L2: PENDING, and for a sweep `expires_at` not after the cutoff."""
+    lapsed = {"expires_at": {"$lte": cutoff}} if mode == "sweep" else {}
+    return {"status": Status.PENDING.value, **lapsed}
+
+
+def may_still_match(document: Document, mode: Mode, cutoff: int) -> bool:
+    """Whether L2 would still change the document. Once false it stays so: `expires_at` only ever grows."""
+    return document["status"] == Status.PENDING and (mode == "cancel" or document["expires_at"] <= cutoff)
+
+
+def units_released(documents: Sequence[Document], f: str, product_id: str) -> int:
+    """L3: this product's units of the reservations released by f."""
+    return sum(
+        line["quantity"]
+        for document in documents
+        if document.get("released_by") == f
+        for line in document["lines"]
+        if line["product_id"] == product_id
+    )

@@ -1,0 +1,219 @@
+"""Reserving: R1 take the units, R2 insert the reservations, R3 answer, R4 settle.
+
+The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from flashreserve.core.effects import Hold
+from flashreserve.stores.mongo.database import Database, Document, Query, Update
+from flashreserve.stores.mongo.documents import VOID, reservation_document, void_document
+from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.mongo.intents import (
+    RESERVE_INTENTS_MAX,
+    Ids,
+    LateSettling,
+    Movement,
+    Settlement,
+    Sightings,
+    open_all,
+    opening,
+    settle,
+)
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+_TRIES_MAX: Final = 3
+
+
+class Taking(msgspec.Struct, frozen=True):
+    """A hold to be made, and the `rev` of its products' rules on which it was planned."""
+
+    hold: Hold
+    revs: Mapping[str, int]
+
+
+class _Taken(msgspec.Struct):
+    """What R1 has come to so far: by product that took, the holds in its intent; and the holds that fell out."""
+
+    by_product: dict[str, list[Taking]] = {}
+    fallen: set[str] = set()
+
+
+async def reserve(
+    database: Database, ids: Ids, late: LateSettling, takings: Sequence[Taking], at: int, seen: Sightings
+) -> list[Fate]:
+    """Make the holds, each on its own; their fates in the same order. `at` (ms) is when recover counts from."""
+    movement = Movement(ids.new(), ids.new())
+    taken = await _take_units(database, movement, takings, at, seen)
+    fates = await _insert(
+        database,
+        [
+            reservation_document(taking.hold.reservation, taking.hold.claims)
+            for taking in takings
+            if taking.hold.reservation.id not in taken.fallen
+        ],
+    )
+    await _settle(database, late, movement, taken, fates, seen)  # R3, the answer, waits only for refunds
+    return [fates.get(taking.hold.reservation.id, Fate.REFUSED) for taking in takings]
+
+
+async def _take_units(
+    database: Database, movement: Movement, takings: Sequence[Taking], at: int, seen: Sightings
+) -> _Taken:
+    """R1 for each product, for all holds on it together, in rounds: each basket takes its products in their order.
+
+    Where a product's guard fails, all holds on it fall out. What a basket took before is given back when the product
+    is settled; what it would take after isn't asked for.
+    """
+    taken = _Taken()
+    for product_ids in _rounds(takings):
+        openings: list[tuple[str, Movement, tuple[Query, Update]]] = []
+        for product_id, on_it in _by_product(takings, product_ids).items():
+            standing = [taking for taking in on_it if taking.hold.reservation.id not in taken.fallen]
+            if standing:
+                taken.by_product[product_id] = standing
+                openings.append((product_id, movement, _r1(movement, product_id, standing, at)))
+        opened = await open_all(database, openings, seen) if openings else set()
+        for product_id, _, _ in openings:
+            if (product_id, movement.f) not in opened:
+                taken.fallen |= {taking.hold.reservation.id for taking in taken.by_product.pop(product_id)}
+    return taken
+
+
+def _rounds(takings: Sequence[Taking]) -> list[list[str]]:
+    """The products, so that in each basket every product comes in a later round than those before it.
+
+    Without a basket it is one round. That all take products in the same order keeps two baskets from each taking what
+    the other needs.
+    """
+    before: dict[str, set[str]] = {}
+    for taking in takings:
+        product_ids = [line.product_id for line in taking.hold.reservation.lines]
+        for place, product_id in enumerate(product_ids):
+            before.setdefault(product_id, set()).update(product_ids[max(place - 1, 0) : place])
+    round_of: dict[str, int] = {}
+    for product_id in sorted(before):  # the order of lines, so that those before come first
+        round_of[product_id] = max((round_of[earlier] + 1 for earlier in before[product_id]), default=0)
+    rounds: list[list[str]] = [[] for _ in range(max(round_of.values()) + 1)]
+    for product_id, place in round_of.items():
+        rounds[place].append(product_id)
+    return rounds
+
+
+def _by_product(takings: Sequence[Taking], product_ids: Sequence[str]) -> dict[str, list[Taking]]:
+    found: dict[str, list[Taking]] = {product_id: [] for product_id in product_ids}
+    for taking in takings:
+        for line in taking.hold.reservation.lines:
+            if line.product_id in found:
+                found[line.product_id].append(taking)
+    return found
+
+
+def _r1(movement: Movement, product_id: str, takings: Sequence[Taking], at: int) -> tuple[Query, Update]:
+    """R1, sent once for this movement and product: rules unchanged, enough units, no intent f."""
+    items: list[Document] = [
+        {
+            "id": taking.hold.reservation.id,
+            "user_id": taking.hold.reservation.user_id,
+            "quantity": _quantity(taking, product_id),
+        }
+        for taking in takings
+    ]
+    units = sum(item["quantity"] for item in items)
+    guard: Query = {"rev": takings[0].revs[product_id], "available": {"$gte": units}}
+    intent = {"f": movement.f, "owner": movement.owner, "at": at, "kind": "reserve", "items": items}
+    return opening(product_id, guard, RESERVE_INTENTS_MAX, intent, units, movement.f)
+
+
+def _quantity(taking: Taking, product_id: str) -> int:
+    return next(line.quantity for line in taking.hold.reservation.lines if line.product_id == product_id)
+
+
+async def _insert(database: Database, documents: Sequence[Document]) -> dict[str, Fate]:
+    """R2: insert the reservations, each on its own; fates by id.
+
+    A refusal counts as one only when no copy of the insert can still arrive: after a definite reply, or once a VOID
+    stands under the id.
+    """
+    if not documents:
+        return {}
+    try:
+        places = await database.insert_many("reservations", documents)
+    except StoreUnavailableError:
+        return {document["_id"]: Fate.REFUSED for document in documents}
+    except StoreOutcomeUnknownError:
+        return await decide(database, {document["_id"]: document["user_id"] for document in documents})
+    fates = {document["_id"]: Fate.APPLIED for document in documents}
+    if places:
+        # A taken claim, or an id that is there already: perhaps a recoverer's VOID, perhaps the reservation itself.
+        # The error's text doesn't tell reliably which, so look.
+        fates |= await _look_at_refused(database, [documents[place] for place in places])
+    return fates
+
+
+async def _look_at_refused(database: Database, documents: Sequence[Document]) -> dict[str, Fate]:
+    ids = [document["_id"] for document in documents]
+    for _ in range(_TRIES_MAX):
+        try:
+            standing = await _standing(database, ids)
+        except StoreUnavailableError:
+            continue
+        return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in ids}
+    return dict.fromkeys(ids, Fate.UNKNOWN)
+
+
+async def decide(database: Database, user_ids: Mapping[str, str]) -> dict[str, Fate]:
+    """Whether each id (with its customer) is a reservation: where nothing stands under it, put a VOID there.
+
+    Afterwards APPLIED ones exist, REFUSED ones never will; UNKNOWN where the database didn't let us find out.
+    """
+    fates: dict[str, Fate] = {}
+    for _ in range(_TRIES_MAX):
+        rest = [id_ for id_ in user_ids if id_ not in fates]
+        if not rest:
+            break
+        try:
+            standing = await _standing(database, rest)
+            fates |= {id_: Fate.APPLIED if real else Fate.REFUSED for id_, real in standing.items()}
+            absent = [id_ for id_ in rest if id_ not in standing]
+            if absent:
+                voids = [void_document(id_, user_ids[id_]) for id_ in absent]
+                occupied = set(await database.insert_many("reservations", voids))
+                fates |= {id_: Fate.REFUSED for place, id_ in enumerate(absent) if place not in occupied}
+        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            continue
+    return {id_: fates.get(id_, Fate.UNKNOWN) for id_ in user_ids}
+
+
+async def _standing(database: Database, ids: Sequence[str]) -> dict[str, bool]:
+    """Which of the ids have a document, and whether that is a reservation rather than a VOID."""
+    found = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields={"status": 1})
+    return {document["_id"]: document["status"] != VOID for document in found}
+
+
+async def _settle(
+    database: Database,
+    late: LateSettling,
+    movement: Movement,
+    taken: _Taken,
+    fates: Mapping[str, Fate],
+    seen: Sightings,
+) -> None:
+    """R4 for every product whose holds' fates are all known; the others are recover's.
+
+    Settlements that give units back are awaited, since the flush's next try counts on them; the others run later.
+    """
+    done: list[Settlement] = []
+    giving_back: list[Settlement] = []
+    for product_id, takings in taken.by_product.items():
+        of_each = [(taking, fates.get(taking.hold.reservation.id, Fate.REFUSED)) for taking in takings]
+        if any(fate is Fate.UNKNOWN for _, fate in of_each):
+            continue
+        units = sum(_quantity(taking, product_id) for taking, fate in of_each if fate is Fate.REFUSED)
+        (giving_back if units else done).append(Settlement(product_id, movement, units))
+    await settle(database, giving_back, seen)
+    if done:
+        await late.settle(done)

@@ -1,0 +1,116 @@
+"""In which order effects have to be carried out, and which of them can go at the same time."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import assert_never
+
+import msgspec
+
+from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
+from flashreserve.core.model import Product
+from flashreserve.stores.mongo.fates import Written
+from flashreserve.stores.mongo.reserving import Taking
+
+
+class Edition(msgspec.Struct, frozen=True):
+    """An edit to be written; `fixes_limit` when it is allowed only because nobody has ever reserved."""
+
+    effect: Rewrite
+    fixes_limit: bool
+
+
+class Stage(msgspec.Struct):
+    """Effects that don't touch each other, by kind."""
+
+    takings: list[Taking] = []
+    prolongs: list[Prolong] = []
+    confirmations: list[Confirmation] = []
+    releases: list[Release] = []
+    adjusts: list[Adjust] = []
+    editions: list[Edition] = []
+
+    def effects(self) -> Iterator[Effect]:
+        """All of them."""
+        yield from (taking.hold for taking in self.takings)
+        yield from self.prolongs
+        yield from self.confirmations
+        yield from self.releases
+        yield from self.adjusts
+        yield from (edition.effect for edition in self.editions)
+
+
+def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[Stage]:
+    """The effects in stages; `products` as they were before all of them.
+
+    What names the same reservation goes one after the other, as planned. On a product, holds go together and releases
+    go together; all else goes one after the other.
+    """
+    arranging = _Arranging(products)
+    for effect in effects:
+        arranging.add(effect)
+    return arranging.stages
+
+
+class _Arranging:
+    def __init__(self, products: Mapping[str, Product]) -> None:
+        self.stages: list[Stage] = []
+        self._rules = {id_: (product.rev, product.per_customer_limit) for id_, product in products.items()}
+        self._reservation_at: dict[str, int] = {}
+        self._product_at: dict[tuple[str, type[Effect]], int] = {}
+
+    def add(self, effect: Effect) -> None:
+        match effect:
+            case Hold(reservation, _):
+                revs = {line.product_id: self._rules[line.product_id][0] for line in reservation.lines}
+                self._stage(effect, reservation.id, list(revs)).takings.append(Taking(effect, revs))
+            case Prolong(after):
+                self._stage(effect, after.id, []).prolongs.append(effect)
+            case Confirmation(after):
+                self._stage(effect, after.id, []).confirmations.append(effect)
+            case Release(after, _):
+                product_ids = [line.product_id for line in after.lines]
+                self._stage(effect, after.id, product_ids).releases.append(effect)
+            case Adjust(adjustment):
+                self._stage(effect, None, [adjustment.product_id]).adjusts.append(effect)
+            case Rewrite(after, _):
+                self._stage(effect, None, [after.id]).editions.append(self._edition(effect))
+            case _:
+                assert_never(effect)
+
+    def _edition(self, effect: Rewrite) -> Edition:
+        after = effect.after
+        _, limit = self._rules[after.id]
+        self._rules[after.id] = (after.rev, after.per_customer_limit)
+        new = after.per_customer_limit
+        raised = limit is not None and new is not None and new >= limit
+        return Edition(effect, fixes_limit=new != limit and not raised)
+
+    def _stage(self, effect: Effect, reservation_id: str | None, product_ids: list[str]) -> Stage:
+        """The first stage after all that the effect has to wait for."""
+        kind = type(effect)
+        place = 0
+        if reservation_id is not None:
+            place = self._reservation_at.get(reservation_id, -1) + 1
+        for (product_id, other), at in self._product_at.items() if product_ids else ():
+            if product_id in product_ids:
+                together = other is kind and kind in (Hold, Release)
+                place = max(place, at if together else at + 1)
+        if reservation_id is not None:
+            self._reservation_at[reservation_id] = place
+        for product_id in product_ids:
+            self._product_at[product_id, kind] = place
+        while len(self.stages) <= place:
+            self.stages.append(Stage())
+        return self.stages[place]
+
+
+def left_behind(effect: Effect) -> Written:
+    """What the effect is planned to leave behind: that is how it is told from others."""
+    match effect:
+        case Hold(reservation, _):
+            return reservation
+        case Prolong(after) | Confirmation(after) | Release(after, _) | Rewrite(after, _):
+            return after
+        case Adjust(adjustment):
+            return adjustment
+        case _:
+            assert_never(effect)

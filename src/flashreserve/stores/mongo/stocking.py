@@ -1,0 +1,136 @@
+"""Restocking and edits: one guarded write on the product each."""
+
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from flashreserve.core import limits
+from flashreserve.core.effects import Adjust, Rewrite
+from flashreserve.core.model import Adjustment, Product
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_from, product_from
+from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.mongo.intents import Sightings
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+ADJUSTMENTS_MAX: Final = 1_000
+"""Adjustments that a product keeps, the newest: as many restocks later, a key may be used again."""
+
+_TRIES_MAX: Final = 3
+_STOCK_FIELDS: Final = ("id", "stocked", "available", "created_at", "updated_at", "rev")
+
+
+async def adjust(database: Database, effect: Adjust, seen: Sightings) -> tuple[Fate, Adjustment | None]:
+    """Put units in or take them out. Guard: key unused, none below zero, not more than the most.
+
+    It may be sent again: once it has been carried out, the key is used.
+    """
+    wanted = effect.adjustment
+    guard = {
+        "_id": wanted.product_id,
+        "adjustments.key": {"$ne": wanted.key},
+        "available": {"$gte": -wanted.change},
+        "stocked": {"$lte": limits.STOCK_MAX - wanted.change},
+    }
+    for sendings in range(_TRIES_MAX):
+        try:
+            found = await database.find_one_and_update("products", guard, _adjusting(wanted))
+        except StoreUnavailableError:
+            return (Fate.UNKNOWN if sendings else Fate.REFUSED), None
+        except StoreOutcomeUnknownError:
+            continue
+        if found is not None:
+            seen.add([found])
+            return Fate.APPLIED, _kept(found, wanted)
+        return await _look_at_adjustment(database, wanted) if sendings else (Fate.REFUSED, None)
+    return Fate.UNKNOWN, None
+
+
+def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
+    """A pipeline, since the adjustment is kept with the figures that it leads to."""
+    stocked = {"$add": ["$stocked", wanted.change]}
+    available = {"$add": ["$available", wanted.change]}
+    kept = {
+        "key": {"$literal": wanted.key},
+        "change": wanted.change,
+        "by": {"$literal": wanted.by},
+        "at": wanted.at,
+        "stocked": stocked,
+        "available": available,
+    }
+    return [
+        {
+            "$set": {
+                "stocked": stocked,
+                "available": available,
+                "updated_at": {"$max": ["$updated_at", wanted.at]},
+                "moves": {"$add": ["$moves", 1]},
+                "adjustments": {"$slice": [{"$concatArrays": ["$adjustments", [kept]]}, -ADJUSTMENTS_MAX]},
+            }
+        }
+    ]
+
+
+async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[Fate, Adjustment | None]:
+    """The guard failed, after a sending whose reply was lost: that one may have used the key."""
+    try:
+        found = await database.find("products", {"_id": wanted.product_id, "adjustments.key": wanted.key})
+    except StoreUnavailableError:
+        return Fate.UNKNOWN, None
+    if not found:
+        return Fate.REFUSED, None
+    kept = _kept(found[0], wanted)
+    same = (kept.change, kept.by, kept.at) == (wanted.change, wanted.by, wanted.at)
+    return (Fate.APPLIED, kept) if same else (Fate.REFUSED, None)
+
+
+def _kept(document: Document, wanted: Adjustment) -> Adjustment:
+    return next(
+        adjustment_from(wanted.product_id, each) for each in document["adjustments"] if each["key"] == wanted.key
+    )
+
+
+async def rewrite(
+    database: Database, effect: Rewrite, still: int | None, seen: Sightings
+) -> tuple[Fate, Product | None]:
+    """Change the description and rules. Guard: `rev` is the one that the edit was planned on.
+
+    With `still`, also that nothing has moved on the product since it had so many `moves`: the limit may only change
+    so while nobody has ever reserved, and a reserve that is under way holds an intent. `rev` only grows, so a copy
+    that arrives late finds another one.
+    """
+    after = effect.after
+    guard: Document = {"_id": after.id, "rev": effect.rev_before}
+    if still is not None:
+        guard |= {"moves": still, "intents": []}
+    fields = {name: getattr(after, name) for name in Product.__struct_fields__ if name not in _STOCK_FIELDS}
+    change = {"$set": {**fields, "rev": after.rev}, "$max": {"updated_at": after.updated_at}}
+    for sendings in range(_TRIES_MAX):
+        try:
+            found = await database.find_one_and_update("products", guard, change, fields=PRODUCT_FIELDS)
+        except StoreUnavailableError:
+            return (Fate.UNKNOWN if sendings else Fate.REFUSED), None
+        except StoreOutcomeUnknownError:
+            continue
+        if found is not None:
+            seen.add([found])
+            return Fate.APPLIED, product_from(found)
+        return await _look_at_edit(database, after) if sendings else (Fate.REFUSED, None)
+    return Fate.UNKNOWN, None
+
+
+async def _look_at_edit(database: Database, after: Product) -> tuple[Fate, Product | None]:
+    """The guard failed, after a sending whose reply was lost: that one may be why. Another's same edit is as good."""
+    try:
+        found = await database.find("products", {"_id": after.id}, fields=PRODUCT_FIELDS)
+    except StoreUnavailableError:
+        return Fate.UNKNOWN, None
+    for document in found:
+        product = product_from(document)
+        if _rules_of(product) == _rules_of(after):
+            return Fate.APPLIED, product
+    return Fate.REFUSED, None
+
+
+def _rules_of(product: Product) -> Product:
+    return replace(product, stocked=0, available=0, updated_at=0)

@@ -1,0 +1,194 @@
+"""The store on a MongoDB server: standalone, replica set or sharded cluster. Any number of processes share it."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from flashreserve.core.commands import Command, Expire
+from flashreserve.core.model import Account, Product, Reservation, Role, Status
+from flashreserve.core.outcomes import Released
+from flashreserve.stores.mongo import auditing, importing, recovering
+from flashreserve.stores.mongo.connection import PymongoDatabase
+from flashreserve.stores.mongo.database import Database, Order
+from flashreserve.stores.mongo.documents import (
+    INDEXES,
+    PRODUCT_FIELDS,
+    VISIBLE,
+    VOID,
+    account_document,
+    account_from,
+    product_from,
+    reservation_from,
+)
+from flashreserve.stores.mongo.flushing import Flush
+from flashreserve.stores.mongo.intents import Ids, LateSettling
+from flashreserve.stores.port import (
+    Audit,
+    Flushed,
+    StoreDefectError,
+    Swept,
+)
+
+FLUSHES_MAX: Final = 4
+"""Flushes in the database at one time, from one process: the combiner's, the sweep's, and some to spare."""
+
+_SWEEPS_MAX: Final = 50
+
+
+async def open_mongo(url: str, ids: Ids, *, create: bool) -> "MongoStore":
+    """Open the database that the URL names, from within the event loop that will use it.
+
+    `ids` makes new ids for movements, and for reservations that are tried again. With `create` the indexes are made
+    where they are missing; without, they must be there.
+
+    Raises:
+        StoreUnavailableError: the server can't be reached, or an index is missing or differs.
+    """
+    return await start(PymongoDatabase(url), ids, create=create)
+
+
+async def start(database: Database, ids: Ids, *, create: bool) -> "MongoStore":
+    """The store on any database, its indexes made or checked."""
+    try:
+        await database.ensure_indexes(INDEXES, create=create)
+    except BaseException:
+        await database.close()
+        raise
+    return MongoStore(database, ids)
+
+
+class MongoStore:
+    """See `flashreserve.stores.port` for what each method promises."""
+
+    def __init__(self, database: Database, ids: Ids) -> None:
+        self._database = database
+        self._ids = ids
+        self._late = LateSettling(database)
+        self._gate = asyncio.Semaphore(FLUSHES_MAX)
+
+    async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
+        """See `ReservationStore`."""
+        async with self._gate:
+            return await Flush(self._database, self._ids, self._late, now).run(commands)
+
+    async def release_lapsed(self, now: int, most: int) -> Swept:
+        """See `ReservationStore`."""
+        released = 0
+        for _ in range(_SWEEPS_MAX):
+            wanted = most - released
+            due = await self._due(now, wanted + 1)
+            flushed = await self.flush([Expire(id_) for id_ in due[:wanted]], now)
+            mine = sum(isinstance(outcome, Released) for outcome in flushed.outcomes)
+            released += mine
+            if mine == len(due[:wanted]):
+                return Swept(released, more=len(due) > wanted)
+            # Another process sweeps as well and was faster: there may be others left for this one.
+        return Swept(released, more=True)
+
+    async def _due(self, now: int, most: int) -> list[str]:
+        """Ids of holds that have lapsed, the longest lapsed first."""
+        found = await self._database.find(
+            "reservations",
+            {"status": Status.PENDING.value, "expires_at": {"$lte": now}},
+            fields={"_id": 1},
+            order=[("expires_at", 1), ("_id", 1)],
+            most=most,
+        )
+        return [document["_id"] for document in found]
+
+    async def recover(self, now: int, most: int) -> int:
+        """See `ReservationStore`."""
+        await importing.recover(self._database, now, most)
+        return await recovering.recover(self._database, self._ids, now, most)
+
+    async def reservation(self, reservation_id: str) -> Reservation | None:
+        """See `ReservationStore`."""
+        found = await self._reservations({"_id": reservation_id}, [("_id", 1)], 1)
+        return found[0] if found else None
+
+    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        page = {"_id": {"$lt": before}} if before else {}
+        return await self._reservations({"user_id": user_id, **page}, [("_id", -1)], most)
+
+    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        return await self._reservations({"lines.product_id": product_id, **_above(after)}, [("_id", 1)], most)
+
+    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
+        """See `ReservationStore`."""
+        return await self._reservations(_above(after), [("_id", 1)], most)
+
+    async def _reservations(self, query: Mapping[str, Any], order: Order, most: int) -> list[Reservation]:
+        found = await self._database.find("reservations", {**query, "status": {"$ne": VOID}}, order=order, most=most)
+        return [reservation_from(document) for document in found]
+
+    async def audit(self) -> Audit:
+        """See `ReservationStore`."""
+        return await auditing.audit(self._database)
+
+    async def add_products(self, products: Sequence[Product]) -> None:
+        """See `CatalogueStore`."""
+        await importing.add(self._database, self._ids, products)
+
+    async def product(self, product_id: str) -> Product | None:
+        """See `CatalogueStore`."""
+        found = await self.products([product_id])
+        return found[0] if found else None
+
+    async def products(self, product_ids: Sequence[str]) -> list[Product]:
+        """See `CatalogueStore`."""
+        query = {"_id": {"$in": list(product_ids)}, **VISIBLE}
+        return [product_from(each) for each in await self._database.find("products", query, fields=PRODUCT_FIELDS)]
+
+    async def list_products(self, after: str | None, most: int) -> list[Product]:
+        """See `CatalogueStore`."""
+        found = await self._database.find(
+            "products", {**_above(after), **VISIBLE}, fields=PRODUCT_FIELDS, order=[("_id", 1)], most=most
+        )
+        return [product_from(document) for document in found]
+
+    async def add_account(self, account: Account) -> bool:
+        """See `AccountStore`."""
+        if not await self._database.insert_many("accounts", [account_document(account)]):
+            return True
+        if await self.account_by_email(account.email) is not None:
+            return False
+        raise StoreDefectError("an id that should be new is in use")
+
+    async def account_by_email(self, email: str) -> Account | None:
+        """See `AccountStore`."""
+        return await self._account({"email": email})
+
+    async def account_by_id(self, account_id: str) -> Account | None:
+        """See `AccountStore`."""
+        return await self._account({"_id": account_id})
+
+    async def _account(self, query: Mapping[str, Any]) -> Account | None:
+        found = await self._database.find("accounts", query, most=1)
+        return account_from(found[0]) if found else None
+
+    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
+        """See `AccountStore`."""
+        return await self._change_account({"_id": account_id, "password_hash": old}, {"password_hash": new})
+
+    async def set_role(self, account_id: str, role: Role) -> bool:
+        """See `AccountStore`."""
+        return await self._change_account({"_id": account_id}, {"role": role.value})
+
+    async def _change_account(self, query: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+        found = await self._database.find_one_and_update("accounts", query, {"$set": change}, fields={"_id": 1})
+        return found is not None
+
+    async def ping(self) -> None:
+        """See `Store`."""
+        await self._database.find("products", {}, fields={"_id": 1}, most=1)
+
+    async def close(self) -> None:
+        """See `Store`."""
+        await self._late.finish()
+        await self._database.close()
+
+
+def _above(after: str | None) -> dict[str, Any]:
+    return {"_id": {"$gt": after}} if after else {}

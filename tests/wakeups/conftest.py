@@ -1,0 +1,107 @@
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from bullmq import Job, Queue  # type: ignore[import-untyped]
+from tests.servers.valkey import ValkeyProcess, own_valkey, valkey, valkey_of_session
+
+from flashreserve.clock import SystemClock
+from flashreserve.jobs import bullmq
+from flashreserve.jobs.bullmq import QUEUE, BullMQWakeups, run_worker
+from flashreserve.redis_server import connect
+
+__all__ = ["own_valkey", "valkey", "valkey_of_session"]
+
+NEVER_S = 3600.0
+"""For a worker whose own sweeps shan't be mistaken for those that it is woken for."""
+
+PATIENCE_S = 20.0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not true():  # noqa: ASYNC110 - what is waited for happens in another process, or inside the library
+            await asyncio.sleep(0.01)
+
+
+class Sweeps:
+    """Counts sweeps, after the one with which each worker begins."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.error: Exception | None = None
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+
+    async def sweep(self) -> int:
+        self.count += 1
+        await self.go_on.wait()
+        if self.error is not None:
+            raise self.error
+        return self.count
+
+    async def recover(self) -> int:
+        return 0
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is tried again sooner than in earnest."""
+    monkeypatch.setattr(bullmq, "RETRY_AFTER_S", 0.1)
+    monkeypatch.setattr(bullmq, "_RETRY_AFTER_MS", 100)
+
+
+Wakeups = Callable[..., BullMQWakeups]
+StartWorker = Callable[..., Awaitable["asyncio.Task[None]"]]
+
+
+@pytest.fixture
+async def wakeups() -> AsyncIterator[Wakeups]:
+    """Opens wake-ups on a server, as another process each, and closes them."""
+    opened: list[BullMQWakeups] = []
+
+    def make(server: ValkeyProcess, **limits: int) -> BullMQWakeups:
+        opened.append(BullMQWakeups(server.url, SystemClock(), **limits))
+        return opened[-1]
+
+    yield make
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture
+async def start_worker() -> AsyncIterator[StartWorker]:
+    """Starts workers, and ends them."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def make(server: ValkeyProcess, sweeps: Sweeps, *, every_s: float = NEVER_S) -> "asyncio.Task[None]":
+        begun = sweeps.count
+        work = run_worker(
+            server.url,
+            sweep=sweeps.sweep,
+            recover=sweeps.recover,
+            clock=SystemClock(),
+            jitter=lambda: 0.0,
+            every_s=every_s,
+        )
+        tasks.append(asyncio.create_task(work))
+        await until(lambda: sweeps.count > begun)
+        return tasks[-1]
+
+    yield make
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def jobs(server: ValkeyProcess) -> list[Job]:
+    """All jobs, in whichever state, as BullMQ itself reads them."""
+    redis = connect(server.url, timeout_s=10, connections_max=1)
+    queue = Queue(QUEUE, {"connection": redis})
+    found: list[Job] = await queue.getJobs(["delayed", "waiting", "active", "completed", "failed"])
+    await redis.aclose()
+    return found
+
+
+async def job_ids(server: ValkeyProcess) -> set[str]:
+    return {job.id for job in await jobs(server)}
