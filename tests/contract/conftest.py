@@ -10,7 +10,7 @@ from flashreserve.stores.port import Store
 
 
 def _named(factories: list[type[StoreFactory]]) -> list[object]:
-    return [pytest.param(factory, id=factory.name) for factory in factories]
+    return [pytest.param(factory, id=factory.name, marks=factory.marks) for factory in factories]
 
 
 @pytest.fixture(params=_named(FACTORIES))

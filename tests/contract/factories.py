@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
 import apsw
+import pytest
 from msgspec.structs import replace
 from tests.mongo.factory import MongoFactory
 
@@ -20,13 +21,15 @@ class StoreFactory(Protocol):
 
     `durable`: what was written is still there after closing and opening again. `shared`: several stores, as in several
     processes, may be open on the database at the same time. `baskets_at_once`: the products of a basket change at one
-    instant; elsewhere one after the other, so that a reader may see the basket half taken.
+    instant; elsewhere one after the other, so that a reader may see the basket half taken. `marks`:
+    for the tests on it.
     """
 
     name: ClassVar[str]
     durable: ClassVar[bool]
     shared: ClassVar[bool]
     baskets_at_once: ClassVar[bool]
+    marks: ClassVar[tuple[pytest.MarkDecorator, ...]]
 
     def __init__(self, directory: Path) -> None: ...
 
@@ -50,6 +53,7 @@ class MemoryFactory:
     durable: ClassVar = False
     shared: ClassVar = False
     baskets_at_once: ClassVar = True
+    marks: ClassVar[tuple[pytest.MarkDecorator, ...]] = ()
 
     def __init__(self, directory: Path) -> None:
         self._store = MemoryStore()
@@ -72,6 +76,7 @@ class SqliteFactory:
     durable: ClassVar = True
     shared: ClassVar = True
     baskets_at_once: ClassVar = True
+    marks: ClassVar[tuple[pytest.MarkDecorator, ...]] = ()
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "flashreserve.db"

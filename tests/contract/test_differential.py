@@ -67,7 +67,7 @@ async def books(store: Store) -> list[object]:
 @pytest.mark.timeout(900)  # a database server on a busy machine takes minutes
 @pytest.mark.parametrize(
     "factory",
-    [pytest.param(kind, id=kind.name) for kind in FACTORIES if kind is not MemoryFactory],
+    [pytest.param(kind, id=kind.name, marks=kind.marks) for kind in FACTORIES if kind is not MemoryFactory],
 )
 @settings(max_examples=STREAMS, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
 @given(steps=_steps)

@@ -1,6 +1,7 @@
 """What every request and every answer meets, whatever serves it. Over real sockets, with the product's own server."""
 
 import asyncio
+import gc
 import json
 import re
 from typing import Any, cast
@@ -428,6 +429,20 @@ async def test_in_flight_is_what_is_being_answered() -> None:
         door.set()
         await client.reply()
         assert served.edge.in_flight == 0
+
+
+async def test_requests_leave_nothing_for_the_garbage_collector() -> None:
+    async with serving(shop) as served:
+        client = await served.connect()
+        await client.get("/products/1")
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(100):
+                await client.get("/products/1")
+            assert gc.collect() < 100
+        finally:
+            gc.enable()
 
 
 # Around a framework.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
 
+import pytest
 from tests.servers.mongodb import require_mongodb
 
 from flashreserve.clock import SystemIds
@@ -19,6 +20,7 @@ class MongoFactory:
     durable: ClassVar = True
     shared: ClassVar = True
     baskets_at_once: ClassVar = False
+    marks: ClassVar[tuple[pytest.MarkDecorator, ...]] = (pytest.mark.mongodb,)
 
     def __init__(self, directory: Path) -> None:
         self.url = f"{require_mongodb()}test-{uuid4().hex}"

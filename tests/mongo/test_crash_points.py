@@ -27,6 +27,8 @@ from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
+pytestmark = pytest.mark.mongodb
+
 CALLS_MAX: Final = 60
 _ALL: Final = 10_000
 _scenes = pytest.mark.parametrize("scene", [pytest.param(scene, id=scene.name) for scene in SCENES])

@@ -12,6 +12,8 @@ from flashreserve.core.outcomes import Outcome, OutcomeUnknown, Reserved, Unavai
 from flashreserve.stores.mongo import MongoStore, open_mongo
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
+pytestmark = pytest.mark.mongodb
+
 LATER = NOON + 60_000
 
 

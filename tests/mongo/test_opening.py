@@ -10,6 +10,8 @@ from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.documents import INDEXES
 from flashreserve.stores.port import StoreUnavailableError
 
+pytestmark = pytest.mark.mongodb
+
 
 @pytest.mark.usefixtures("sockets_left_by_the_driver")
 async def test_where_no_server_answers_it_says_so() -> None:

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import re
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote
@@ -59,7 +59,7 @@ _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 
 _NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-_READY: Final[dict[tuple[bytes, ...], bytes]] = {
+_READY: Final = {
     header: b"%b: %b\r\n" % header
     for header in (*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE, (b"content-type", b"application/json"))
 }
@@ -94,6 +94,9 @@ class ListenerState(ServerState):
         self.draining = False
         self.date_line = b""
         """The Date header, made anew each second."""
+        self.done = asyncio.get_running_loop().create_future()
+        """What is over at once."""
+        self.done.set_result(None)
 
     def refusal(self, code: Code, detail: str, instance: str) -> bytes:
         """A whole answer that says no and closes the connection."""
@@ -117,52 +120,31 @@ class ListenerState(ServerState):
 class Cycle:
     """One request on a connection and the way of its answer: what ASGI's receive and send stand for."""
 
-    __slots__ = (
-        "_bodiless",
-        "_chunked",
-        "_connection",
-        "_event",
-        "_head",
-        "_length_left",
-        "begun",
-        "body",
-        "body_broken",
-        "body_taken",
-        "disconnected",
-        "expects_continue",
-        "keep_alive",
-        "more_body",
-        "on_the_wire",
-        "response_complete",
-        "response_started",
-        "scope",
-        "task",
-        "timed_out",
-    )
+    # What most requests never change stands on the class: that spares its assignment for each of them.
+    task: asyncio.Task[None] | None = None
+    begun = False
+    disconnected = False
+    # The request's body: what came and wasn't taken yet, and why no more of it may come.
+    body = b""
+    more_body = True
+    body_taken = False
+    body_broken = False
+    timed_out = False
+    _told_to_go_on = False
+    _event: asyncio.Event | None = None
+    # The answer. Its head waits for the first piece of body: what breaks until then can still become a 500.
+    response_started = False
+    response_complete = False
+    on_the_wire = False
+    _head = b""
+    _chunked = False
+    _length_left = NO_LENGTH
 
-    def __init__(self, connection: "Connection", scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+    def __init__(self, connection: "Connection", scope: Scope, *, keep_alive: bool) -> None:
         self._connection = connection
         self.scope = scope
         self.keep_alive = keep_alive
-        self.expects_continue = expects_continue
-        self.task: asyncio.Task[None] | None = None
-        self.begun = False
-        self.disconnected = False
-        # The request's body: what came and wasn't taken yet, and why no more of it may come.
-        self.body = b""
-        self.more_body = True
-        self.body_taken = False
-        self.body_broken = False
-        self.timed_out = False
-        self._event: asyncio.Event | None = None
-        # The answer. Its head waits for the first piece of body: what breaks until then can still become a 500.
-        self.response_started = False
-        self.response_complete = False
-        self.on_the_wire = False
-        self._head = b""
         self._bodiless = scope["method"] == "HEAD"
-        self._chunked = False
-        self._length_left = NO_LENGTH
 
     async def run(self, app: App) -> None:
         """Let the application answer, and see to it that an answer there is."""
@@ -185,9 +167,6 @@ class Cycle:
 
     async def receive(self) -> Message:
         """The next piece of the body; after the last one, waits for the client to go or the answer to be complete."""
-        if self.expects_continue and not (self.response_started or self.disconnected):
-            self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.expects_continue = False
         while True:
             if self.body or not (self.more_body or self.body_taken):
                 body, self.body = self.body, b""
@@ -197,21 +176,32 @@ class Cycle:
                 return {"type": "http.disconnect"}
             if self.timed_out:
                 return {"type": "http.disconnect", TIMED_OUT: True}
+            if self._waits_for_word() and not self.response_started:
+                self._told_to_go_on = True
+                self._connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             await self._woken()
 
-    async def send(self, message: Message) -> None:
+    # Not a coroutine itself: what is written without waiting is as good as a future that is done, and costs less.
+    def send(self, message: Message) -> Awaitable[None]:
         """Write the answer. Raises RuntimeError, before anything of it is written, where it breaks HTTP."""
-        if self._connection.flow.write_paused and not self.disconnected:
-            await self._connection.flow.drain()
+        connection = self._connection
+        if connection.flow.write_paused and not self.disconnected:
+            return self._send_later(message)
         if self.disconnected:
-            return
-        if message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            return connection.state.done
+        kind = message["type"]
+        if kind == "http.response.body" and self.response_started and not self.response_complete:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
-        elif message["type"] == "http.response.start" and not self.response_started:
+        elif kind == "http.response.start" and not self.response_started:
             self._head = self._encode_head(message["status"], message.get("headers", ()))
             self.response_started = True
         else:
-            raise RuntimeError(f"the application sent {message['type']} out of order")
+            raise RuntimeError(f"the application sent {kind} out of order")
+        return connection.state.done
+
+    async def _send_later(self, message: Message) -> None:
+        await self._connection.flow.drain()
+        await self.send(message)
 
     async def _woken(self) -> None:
         if self._event is None:
@@ -221,9 +211,8 @@ class Cycle:
         self._event.clear()
 
     def _encode_head(self, status: int, headers: Iterable[Header]) -> bytes:
-        self._length_left = NO_LENGTH
-        parts = [_STATUS_LINES[status], self._connection.state.date_line]
-        closes = self._add_headers(parts, headers)
+        lines, closes = self._encode_headers(headers)
+        parts = [_STATUS_LINES[status], self._connection.state.date_line, lines]
         if closes or not self._stays_open():
             self.keep_alive = False
             parts.append(b"connection: close\r\n")
@@ -235,12 +224,13 @@ class Cycle:
         parts.append(b"\r\n")
         return b"".join(parts)
 
-    def _add_headers(self, parts: list[bytes], headers: Iterable[Header]) -> bool:
-        """Add the application's headers but those that are the server's business; return whether they ask to close."""
+    def _encode_headers(self, headers: Iterable[Header]) -> tuple[bytes, bool]:
+        """The application's headers but those that are the server's business, and whether they ask to close."""
+        self._length_left = NO_LENGTH
         closes = False
-        first = len(parts)
+        parts = []
         for header in headers:
-            line = _READY.get(tuple(header))
+            line = _READY.get(header)
             if line is None:
                 name, value = header
                 if name == b"content-length" and self._length_left == NO_LENGTH:
@@ -253,19 +243,25 @@ class Cycle:
                 line = b"%b: %b\r\n" % (name, value)
             parts.append(line)
         # One look at all of them: besides the ends of the lines there may be nothing that ends a line.
-        lines = b"".join(parts[first:])
-        if len(lines) - len(lines.translate(None, _CONTROL)) != 2 * (len(parts) - first):
+        lines = b"".join(parts)
+        if len(lines) - len(lines.translate(None, _CONTROL)) != 2 * len(parts):
             raise RuntimeError("a header's value holds a control character")
-        return closes
+        return lines, closes
 
     def _stays_open(self) -> bool:
         if not self.keep_alive or self.body_broken or self.timed_out or self._connection.is_last(self):
             return False
-        if self.expects_continue:
+        if self._waits_for_word():
             # The client wasn't told to go on: whether its body will come, nobody knows.
             return False
         # What the client still sends of a body that nobody read must be waited for, before the next request comes.
         return not self.more_body or self._expected_length() <= self._connection.state.limits.body_bytes_max
+
+    def _waits_for_word(self) -> bool:
+        """Whether the client sends the body only when it is told to."""
+        if self._told_to_go_on or not self.more_body or self.scope["http_version"] == "1.0":
+            return False
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.scope["headers"])
 
     def _expected_length(self) -> float:
         lengths = (int(value) for name, value in self.scope["headers"] if name == b"content-length")
@@ -385,6 +381,10 @@ class Connection(HttpToolsProtocol):
 
     # From the parser.
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header."""
+        self.headers.append((name.lower(), value))
+
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
@@ -408,7 +408,6 @@ class Connection(HttpToolsProtocol):
             self,
             scope,
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-            expects_continue=version != "1.0" and self.expect_100_continue,
         )
         if self.parser.should_upgrade():
             self._body_head = _body_head(self.headers)

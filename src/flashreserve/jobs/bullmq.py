@@ -34,8 +34,8 @@ CLOSE_TIMEOUT_S: Final = 1.0
 # BullMQ wants whole milliseconds.
 _RETRY_AFTER_MS: Final = 1_000
 
-# BullMQ waits for jobs in one blocking call of 10 s at most. A client that gives up earlier, as redis-py does after
-# 5 s by default, leaves a lone delayed job lying there for ever, without any error.
+# BullMQ waits for jobs in one blocking call of 10 s at most. The connections that it makes by itself give up after 5 s,
+# try again in silence, and leave a lone delayed job lying there for ever; hence ours, which wait longer and fail aloud.
 _WORKER_TIMEOUT_S: Final = 30.0
 
 # Kept so that a dashboard has something to show. An id that is kept can't be added again, but nothing wants to wake
