@@ -79,7 +79,7 @@ class StockView:
 
     def learn(self, products: Sequence[Product], asked_at: float) -> None:
         """Take in what a flush, sent at `asked_at`, left behind."""
-        as_of = self._clock.now_ms() - round((self._clock.monotonic() - asked_at) * 1000)
+        as_of = self._clock.now_ms()
         for product in products:
             self._enter(product, asked_at, as_of)
             self._used.setdefault(product.id, asked_at)
