@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,21 +31,22 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--lane", choices=["on", "off"], default="on", help="the express lane before the framework")
     parser.add_argument("--data-dir", type=Path, help="where the database is made (default: a temporary directory)")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=asked.data_dir) as directory:
-        figures = measure(Path(directory), asked.connections, asked.seconds, asked.rounds)
+        figures = measure(Path(directory), asked.connections, asked.seconds, asked.rounds, asked.lane)
         audit = flashreserve(Path(directory), "audit", "--json").stdout
     figures["audit"] = json.loads(audit)
     print(json.dumps(figures, indent=2) if asked.json else table(figures))
 
 
-def measure(directory: Path, connections: int, seconds: float, rounds: int) -> dict[str, object]:
+def measure(directory: Path, connections: int, seconds: float, rounds: int, lane: str) -> dict[str, object]:
     """Run both servers side by side and load them in turn."""
     bare: list[Result] = []
     durable: list[Result] = []
-    with bare_server() as bare_url, durable_server(directory) as (url, token):
+    with bare_server() as bare_url, durable_server(directory, lane) as (url, token):
         for _ in range(rounds):
             bare.append(run(Load(bare_url, token, '{"quantity":1}', connections, seconds)))
             durable.append(run(Load(url, token, '{"quantity":1}', connections, seconds)))
@@ -55,6 +56,7 @@ def measure(directory: Path, connections: int, seconds: float, rounds: int) -> d
         "generator": generator(),
         "connections": connections,
         "rounds": rounds,
+        "lane": lane,
         "rows": {
             name: {
                 "per_second": round(statistics.median(r.per_second for r in results)),
@@ -88,7 +90,7 @@ def table(figures: dict[str, object]) -> str:
             f"{name:46}{row['per_second']:>12}{row['lowest']:>9}{row['highest']:>9}"
             f"{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['refused']:>9}"
         )
-    lines.append(f"durable / bare: {figures['ratio']}")
+    lines.append(f"durable / bare: {figures['ratio']} (express lane {figures['lane']})")
     lines.append(f"audit: {json.dumps(audit)}")
     return "\n".join(lines)
 
@@ -112,9 +114,11 @@ def environment(directory: Path) -> dict[str, str]:
 
 
 @contextmanager
-def process(arguments: list[str], directory: Path | None, ready_url: str) -> Iterator[None]:
+def process(
+    arguments: list[str], directory: Path | None, ready_url: str, settings: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """A server for as long as the context lasts."""
-    env = environment(directory) if directory else dict(os.environ)
+    env = (environment(directory) if directory else dict(os.environ)) | dict(settings or {})
     server = subprocess.Popen([sys.executable, *arguments], env=env, stdout=subprocess.DEVNULL)
     try:
         wait_for(ready_url, server)
@@ -155,12 +159,13 @@ def bare_server() -> Iterator[str]:
 
 
 @contextmanager
-def durable_server(directory: Path) -> Iterator[tuple[str, str]]:
+def durable_server(directory: Path, lane: str) -> Iterator[tuple[str, str]]:
     """The URL of a hot product on a fresh database, and a customer's token."""
     flashreserve(directory, "admin", "create", "bench@example.com", "--password-stdin", stdin=PASSWORD + "\n")
     port = free_port()
     base = f"http://127.0.0.1:{port}"
-    with process(["-m", "flashreserve", "serve", "--port", str(port)], directory, base + "/readyz"):
+    settings = {"FLASHRESERVE_EXPRESS_LANE": lane}
+    with process(["-m", "flashreserve", "serve", "--port", str(port)], directory, base + "/readyz", settings):
         admin = post(base + "/auth/login", {"email": "bench@example.com", "password": PASSWORD})["token"]
         product = post(base + "/products", {"name": "hot", "price": 1, "stockQuantity": 10**9}, admin)
         token = flashreserve(directory, "token", "--role", "customer", "--count", "1").stdout.strip()
