@@ -20,7 +20,7 @@ from flashreserve.auth.passwords import Argon2Cost, Passwords
 from flashreserve.auth.throttle import MemoryThrottle, TryRates
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import Clock, Ids, SystemClock, SystemIds
-from flashreserve.combiner import Combiner
+from flashreserve.combiner import DEADLINE_S, Combiner
 from flashreserve.core import limits as domain_limits
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import App, Edge, RequestIds
@@ -58,7 +58,7 @@ class Seams(msgspec.Struct, frozen=True):
     password_cost: Argon2Cost = Argon2Cost()
     try_rates: TryRates = TryRates()
     queue_max: int = domain_limits.QUEUE_MAX
-    deadline_s: float = 5.0
+    deadline_s: float = DEADLINE_S
 
 
 class Core(msgspec.Struct, frozen=True):
@@ -161,13 +161,42 @@ def _generated_key(path: Path, *, create: bool) -> str:
         raise SettingsError(f"the key file {path.absolute()} can't be read: {error.strerror}") from error
 
 
+class Books(msgspec.Struct, frozen=True):
+    """The services that need no keys, for commands that read, import and tidy up."""
+
+    store: Store
+    clock: Clock
+    combiner: Combiner
+    view: StockView
+    reservations: ReservationService
+    catalogue: CatalogueService
+
+
 @asynccontextmanager
-async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seams | None = None) -> AsyncIterator[Core]:
+async def open_books(store: Store, seams: Seams | None = None) -> AsyncIterator[Books]:
     """The services over `store`; on the way out, what was taken is answered and the store closed."""
     seams = seams or Seams()
     clock, ids = seams.clock, seams.ids
     view = StockView(store, clock)
     combiner = Combiner(store, clock, view.learn, queue_max=seams.queue_max, deadline_s=seams.deadline_s)
+    try:
+        yield Books(
+            store=store,
+            clock=clock,
+            combiner=combiner,
+            view=view,
+            reservations=ReservationService(store, combiner, view, ids),
+            catalogue=CatalogueService(store, combiner, view, ids),
+        )
+    finally:
+        await combiner.close()
+        await store.close()
+
+
+@asynccontextmanager
+async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seams | None = None) -> AsyncIterator[Core]:
+    """The services over `store`, accounts included; on the way out, as `open_books`."""
+    seams = seams or Seams()
     passwords = Passwords(threads=os.cpu_count() or 1, waiting_max=_PASSWORDS_WAITING_MAX, cost=seams.password_cost)
     tokens = Tokens(keys, ttl_s=settings.token_s)
     accounts = AccountService(
@@ -175,53 +204,25 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seam
         passwords=passwords,
         tokens=tokens,
         devices=DeviceTokens(keys),
-        throttle=MemoryThrottle(clock),
+        throttle=MemoryThrottle(seams.clock),
         rates=seams.try_rates,
-        clock=clock,
-        ids=ids,
+        clock=seams.clock,
+        ids=seams.ids,
     )
     try:
-        yield Core(
-            store=store,
-            clock=clock,
-            combiner=combiner,
-            view=view,
-            reservations=ReservationService(store, combiner, view, ids),
-            catalogue=CatalogueService(store, combiner, view, ids),
-            accounts=accounts,
-            tokens=tokens,
-        )
+        async with open_books(store, seams) as books:
+            yield Core(
+                store=store,
+                clock=books.clock,
+                combiner=books.combiner,
+                view=books.view,
+                reservations=books.reservations,
+                catalogue=books.catalogue,
+                accounts=accounts,
+                tokens=tokens,
+            )
     finally:
-        await combiner.close()
         passwords.close()
-        await store.close()
-
-
-class Books(msgspec.Struct, frozen=True):
-    """The services that need no keys, for commands that read, import and tidy up."""
-
-    store: Store
-    clock: Clock
-    reservations: ReservationService
-    catalogue: CatalogueService
-
-
-@asynccontextmanager
-async def open_books(store: Store) -> AsyncIterator[Books]:
-    """The services over `store`, which is closed on the way out."""
-    clock, ids = SystemClock(), SystemIds()
-    view = StockView(store, clock)
-    combiner = Combiner(store, clock, view.learn)
-    try:
-        yield Books(
-            store=store,
-            clock=clock,
-            reservations=ReservationService(store, combiner, view, ids),
-            catalogue=CatalogueService(store, combiner, view, ids),
-        )
-    finally:
-        await combiner.close()
-        await store.close()
 
 
 @asynccontextmanager

@@ -19,6 +19,9 @@ from flashreserve.core.outcomes import Failed, Outcome, OutcomeUnknown, Unavaila
 from flashreserve.metrics import Cell
 from flashreserve.stores.port import ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError
 
+DEADLINE_S: Final = 5.0
+"""How long a command waits for its outcome, at most."""
+
 _WATCH_EVERY_S: Final = 0.1
 
 _log = structlog.get_logger(__name__)
@@ -56,7 +59,7 @@ class Combiner:
         *,
         flush_max: int = limits.FLUSH_MAX,
         queue_max: int = limits.QUEUE_MAX,
-        deadline_s: float = 5.0,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
         self._store = store
         self._clock = clock
