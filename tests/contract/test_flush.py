@@ -30,9 +30,11 @@ from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.model import Status
 from flashreserve.core.outcomes import (
     Confirmed,
+    Edited,
     Expired,
     Extended,
     KeyReused,
+    LimitReached,
     NotDue,
     NotOnSale,
     Replayed,
@@ -160,6 +162,12 @@ class TestSecondTry:
         outcome, _, _ = await flush(store, reserve(2), cancel(1), edit(sale_ends_at=NOON))
         assert outcome == NotOnSale(CUP, None, NOON)
         await assert_balanced(store)
+
+    async def test_a_limit_set_in_the_flush_that_brings_the_units_holds_for_it(self, store: Store) -> None:
+        await store.add_products([a_product(units=0)])
+        outcome, _, edited = await flush(store, reserve(1, quantity=2), restock(5), edit(per_customer_limit=1))
+        assert isinstance(edited, Edited)
+        assert outcome == LimitReached(CUP, 1)
 
     async def test_nobody_is_tried_again_when_stock_was_taken_out(self, store: Store) -> None:
         await store.add_products([a_product(units=1)])

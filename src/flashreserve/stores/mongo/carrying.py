@@ -1,6 +1,7 @@
 """Carrying out a plan's effects, each as guarded writes."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
@@ -29,10 +30,13 @@ class Carrier:
         self._late = late
         self._now = now
         self._seen = seen
+        self._adjusted: Counter[str] = Counter()
+        """By product, the adjustments of this plan that were written: each is a move that an edit may know of."""
 
     async def carry_out(self, plan: Plan, loaded: Loaded) -> Fates:
         """Write the plan's effects, stage by stage, until one of them fails: what comes later was planned on it."""
         fates = Fates()
+        self._adjusted.clear()
         for effect in plan.effects:
             fates.expect(left_behind(effect))
         for stage in arrange(plan.effects, loaded.facts.products):
@@ -90,11 +94,15 @@ class Carrier:
         for effect in stage.adjusts:
             fate, kept = await stocking.adjust(self._database, effect, self._seen)
             fates.meet(effect.adjustment, fate, kept)
+            self._adjusted[effect.adjustment.product_id] += fate is Fate.APPLIED
 
     async def _rewrite(self, editions: Sequence[Edition], loaded: Loaded, fates: Fates) -> None:
         for edition in editions:
-            still = loaded.moves[edition.effect.after.id] if edition.fixes_limit else None
-            if edition.fixes_limit and still is None:
-                continue  # Something moves on the product: whether anybody has reserved it isn't known yet.
+            still = None
+            if edition.fixes_limit:
+                still = loaded.moves[edition.effect.after.id]
+                if still is None:
+                    continue  # Something moves on the product: whether anybody has reserved it isn't known yet.
+                still += self._adjusted[edition.effect.after.id]
             fate, product = await stocking.rewrite(self._database, edition.effect, still, self._seen)
             fates.meet(edition.effect.after, fate, product)
