@@ -1,9 +1,17 @@
 """Time and new ids, as seams: bootstrap passes the real ones in, tests and the simulation pass theirs."""
 
 import time
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
 
 import uuid_utils
+
+
+COMPARISONS: Final = 3
+"""How often a database is asked for its time in one comparison."""
+
+COMPARING_MS_MAX: Final = 250.0
+"""An answer that took longer than this says too little about what time it is."""
 
 
 class Clock(Protocol):
@@ -36,6 +44,44 @@ class SystemClock:
     def monotonic(self) -> float:
         """See `Clock`."""
         return time.monotonic()
+
+
+class DatabaseClock:
+    """A machine's clock corrected to the database's, which all processes share.
+
+    Until it has been compared, and where a database has no clock of its own, it is the machine's.
+    """
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self.offset_ms = 0
+        """By how much the database's clock is ahead of the machine's."""
+
+    def now_ms(self) -> int:
+        """See `Clock`."""
+        return self._machine.now_ms() + self.offset_ms
+
+    def monotonic(self) -> float:
+        """See `Clock`."""
+        return self._machine.monotonic()
+
+    async def compare(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> None:
+        """Ask the database some times, and believe the answer that came fastest (Cristian's algorithm, 1989).
+
+        If even that one took longer than `COMPARING_MS_MAX`, it says too little, and the offset stays as it was.
+        Whatever asking raises is raised.
+        """
+        best_ms = COMPARING_MS_MAX
+        for _ in range(COMPARISONS):
+            asked = self._machine.now_ms()
+            began_s = self._machine.monotonic()
+            theirs = await database_now_ms()
+            took_ms = (self._machine.monotonic() - began_s) * 1000
+            if theirs is None:
+                return
+            if took_ms < best_ms:
+                best_ms = took_ms
+                self.offset_ms = theirs - asked - round(took_ms / 2)
 
 
 class SystemIds:

@@ -6,7 +6,7 @@ is no timer: alone, a command waits for nobody; under load, batches grow by them
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import structlog
@@ -15,7 +15,7 @@ from flashreserve.clock import Clock
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Product
-from flashreserve.core.outcomes import Failed, Outcome, OutcomeUnknown, Unavailable
+from flashreserve.core.outcomes import Extended, Failed, Outcome, OutcomeUnknown, Reserved, Unavailable
 from flashreserve.metrics import Cell
 from flashreserve.stores.port import ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -48,7 +48,8 @@ class Combiner:
 
     A command past its deadline is answered: `Unavailable` if it still waits (then it is never sent),
     `OutcomeUnknown` if its flush is in the database. `learn` is told the products of each flush and the moment
-    (monotonic seconds) at which it was sent.
+    (monotonic seconds) at which it was sent; `expect`, if given, when the holds will lapse that a flush granted or
+    extended (UTC milliseconds).
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Combiner:
         clock: Clock,
         learn: Callable[[Sequence[Product], float], None],
         *,
+        expect: Callable[[Iterable[int]], None] | None = None,
         flush_max: int = limits.FLUSH_MAX,
         queue_max: int = limits.QUEUE_MAX,
         deadline_s: float = DEADLINE_S,
@@ -64,6 +66,7 @@ class Combiner:
         self._store = store
         self._clock = clock
         self._learn = learn
+        self._expect = expect
         self._flush_max = flush_max
         self._queue_max = queue_max
         self._deadline_s = deadline_s
@@ -157,6 +160,8 @@ class Combiner:
             self._learn(flushed.products, sent_at)
             for waiting, outcome in zip(batch, flushed.outcomes, strict=True):
                 waiting.answer(outcome)
+            if self._expect is not None:
+                self._expect(_lapses(flushed.outcomes))
 
     def _enforce_deadlines(self) -> None:
         """Answer whoever has waited too long; look again as long as anybody waits."""
@@ -173,6 +178,13 @@ class Combiner:
                 waiting.answer(OutcomeUnknown())
         if self._queue or self._in_flight:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
+
+
+def _lapses(outcomes: Iterable[Outcome]) -> Iterator[int]:
+    """When the holds lapse that were granted or extended."""
+    return (
+        outcome.reservation.expires_at for outcome in outcomes if type(outcome) is Reserved or type(outcome) is Extended
+    )
 
 
 def _answer_all(batch: list[_Waiting], outcome: Outcome) -> None:

@@ -183,6 +183,10 @@ class MemoryStore:
     async def ping(self) -> None:
         """See `Store`."""
 
+    async def database_now_ms(self) -> int | None:
+        """See `Store`."""
+        return None
+
     async def close(self) -> None:
         """See `Store`."""
 

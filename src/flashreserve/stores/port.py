@@ -169,6 +169,14 @@ class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
         """Return if the database answers; raise `StoreUnavailableError` if not."""
         ...
 
+    async def database_now_ms(self) -> int | None:
+        """The time of day by the database's own clock, UTC milliseconds; None where that is this machine's.
+
+        Raises:
+            StoreUnavailableError: it doesn't answer.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what runs and let go of the database. Nothing may be asked of the store afterwards."""
         ...

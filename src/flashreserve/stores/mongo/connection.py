@@ -136,6 +136,35 @@ class PymongoDatabase:
                 for index in wanted:
                     _compare(index, there.get(index.name))
 
+    async def now_ms(self) -> int:
+        """See `Database`."""
+        with _reading():
+            told = await self._client.admin.command("hello")
+        return int(told["localTime"].timestamp() * 1000)
+
+    async def version(self) -> str:
+        """The server's version, and what it is beside MongoDB if it tells.
+
+        Raises:
+            StoreUnavailableError: the server can't be reached.
+        """
+        with _reading():
+            built = await self._client.admin.command("buildInfo")
+        other = built.get("ferretdb", {}).get("version")
+        return f"{built['version']} (FerretDB {other})" if other else str(built["version"])
+
+    async def topology(self) -> str:
+        """Whether one server, a replica set or a sharded cluster was connected to.
+
+        Raises:
+            StoreUnavailableError: the server can't be reached.
+        """
+        with _reading():
+            told = await self._client.admin.command("hello")
+        if told.get("msg") == "isdbgrid":
+            return "sharded cluster"
+        return f"replica set {told['setName']}" if "setName" in told else "one server, which can be lost"
+
     async def close(self) -> None:
         """See `Database`."""
         await self._client.close()

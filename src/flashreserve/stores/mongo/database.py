@@ -27,7 +27,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 class Database(Protocol):
-    """Eight operations. Writes are acknowledged by a majority, journalled; reads see only what such a write left.
+    """Eight operations, and `close`. Writes are acknowledged by a majority, journalled; reads see only what such a write left.
 
     Each call is one command to the driver, which may repeat it by its own retryable writes only. A call that fails
     raises one of two errors, and the difference is what the protocol rests on:
@@ -77,6 +77,10 @@ class Database(Protocol):
         Raises:
             StoreUnavailableError: one is missing, or differs.
         """
+        ...
+
+    async def now_ms(self) -> int:
+        """The server's time of day, UTC milliseconds."""
         ...
 
     async def close(self) -> None:

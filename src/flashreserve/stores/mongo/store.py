@@ -184,6 +184,10 @@ class MongoStore:
         """See `Store`."""
         await self._database.find("products", {}, fields={"_id": 1}, most=1)
 
+    async def database_now_ms(self) -> int | None:
+        """See `Store`."""
+        return await self._database.now_ms()
+
     async def close(self) -> None:
         """See `Store`."""
         await self._late.finish()

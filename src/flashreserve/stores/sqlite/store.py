@@ -154,6 +154,10 @@ class SqliteStore:
         """See `Store`."""
         await self._read(lambda connection: connection.execute("SELECT 1 FROM products LIMIT 1").get)
 
+    async def database_now_ms(self) -> int | None:
+        """See `Store`."""
+        return None
+
     async def close(self) -> None:
         """See `Store`."""
         await self._reader.close()
