@@ -43,7 +43,7 @@ def main() -> None:
 
 async def make_holds(directory: Path, count: int) -> tuple[str, int]:
     """`count` holds of one unit each that all fall due at one moment (UTC ms), on a sold-out product."""
-    store = open_store(read_settings(environment(directory)), create=True)
+    store = await open_store(read_settings(environment(directory)), create=True)
     ids = SystemIds()
     now = SystemClock().now_ms()
     hot = Product(ids.new(), "hot", 100, "USD", count, count, None, None, None, HOLD_S, 0, now, now)

@@ -6,7 +6,6 @@ from typing import Final, Protocol
 
 import uuid_utils
 
-
 COMPARISONS: Final = 3
 """How often a database is asked for its time in one comparison."""
 

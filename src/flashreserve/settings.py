@@ -1,5 +1,6 @@
 """Every setting, read once. Each is an environment variable, or a line in `.env`."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,10 +17,11 @@ class SettingsError(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """All settings. `store` is a URL; the SQLite file's default lies in `data_dir`."""
+    """All settings. `store` is a URL; without it, the embedded engine's file lies in `data_dir`."""
 
     data_dir: Path = Path("data")
     store: str = ""
+    redis_url: str = ""
     secret_keys: str = ""
     token_s: int = 3600
     host: str = "127.0.0.1"
@@ -33,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         shown = {name: _HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
+        shown |= {"store": without_password(self.store), "redis_url": without_password(self.redis_url)}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -41,11 +44,34 @@ class Settings(msgspec.Struct, frozen=True):
         return self.env == "production"
 
     @property
+    def clustered(self) -> bool:
+        """Whether the database is a MongoDB server rather than a file."""
+        return bool(self.store) and not self.store.startswith(_SQLITE_SCHEME)
+
+    @property
     def sqlite_path(self) -> Path:
-        """The database file."""
+        """The database file of the embedded engine."""
         return Path(self.store.removeprefix(_SQLITE_SCHEME)) if self.store else self.data_dir / "flashreserve.db"
 
+    @property
+    def engine(self) -> str:
+        """The engine's name, for people."""
+        if not self.clustered:
+            return "embedded (SQLite)"
+        return "clustered (MongoDB, Redis)" if self.redis_url else "clustered (MongoDB, without Redis)"
 
+    @property
+    def database(self) -> str:
+        """Where the data are, for people: a path, or a URL without its password."""
+        return without_password(self.store) if self.clustered else str(self.sqlite_path.absolute())
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return _PASSWORD.sub(rf"\1{_HIDDEN}@", url)
+
+
+_PASSWORD: Final = re.compile(r"^([a-z+]+://[^:@/]*:)[^@]*@")
 _SQLITE_SCHEME: Final = "sqlite:///"
 _SECRET: Final = frozenset({"secret_keys", "metrics_token"})
 _HIDDEN: Final = "[secret]"
@@ -76,13 +102,25 @@ def _switch(text: str) -> bool:
 def _store(text: str) -> str:
     if text.startswith(_SQLITE_SCHEME) and len(text) > len(_SQLITE_SCHEME):
         return text
-    if urlsplit(text).scheme in {"mongodb", "mongodb+srv"}:
-        raise ValueError("sqlite:///FILE (the clustered engine on MongoDB isn't there yet)")
-    raise ValueError("sqlite:///FILE")
+    if urlsplit(text).scheme in {"mongodb", "mongodb+srv"} and urlsplit(text).netloc:
+        return text
+    raise ValueError("sqlite:///FILE or mongodb://HOST/DATABASE")
+
+
+def _redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        reachable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number
+        reachable = False
+    if (parts.scheme in {"redis", "rediss"} and reachable) or (parts.scheme == "unix" and parts.path):
+        return text
+    raise ValueError("redis://HOST:PORT/NUMBER, rediss://… or unix://PATH")
 
 
 _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_STORE": ("store", _store),
+    "FLASHRESERVE_REDIS_URL": ("redis_url", _redis_url),
     "FLASHRESERVE_DATA_DIR": ("data_dir", Path),
     "FLASHRESERVE_SECRET_KEYS": ("secret_keys", str),
     "FLASHRESERVE_TOKEN_SECONDS": ("token_s", _whole(60, 30 * 24 * 3600)),
@@ -117,7 +155,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
                 values[field] = parse(text)
             except ValueError as error:
                 raise SettingsError(f"{variable}: expected {error}") from None
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.redis_url and not settings.clustered:
+        raise SettingsError(
+            "FLASHRESERVE_REDIS_URL: expected only with FLASHRESERVE_STORE=mongodb://…; a file needs no Redis"
+        )
+    return settings
 
 
 _OTHERS: Final = frozenset({"FLASHRESERVE_REQUIRE_ALL", "FLASHRESERVE_TEST_MONGODB_URL"})

@@ -125,7 +125,7 @@ class Shop:
 
     def _with_books(self, work: Callable[[Books], Awaitable[T]]) -> T:
         async def run() -> T:
-            async with open_books(open_store(self.settings, create=True)) as books:
+            async with open_books(await open_store(self.settings, create=True)) as books:
                 return await work(books)
 
         return asyncio.run(run())

@@ -36,7 +36,10 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("FLASHRESERVE_STORE", "mongodb://host/db", "sqlite:///FILE"),
+        ("FLASHRESERVE_STORE", "mongodb:///db", "sqlite:///FILE or mongodb://HOST/DATABASE"),
+        ("FLASHRESERVE_REDIS_URL", "localhost:6379", "redis://HOST:PORT/NUMBER"),
+        ("FLASHRESERVE_REDIS_URL", "redis://localhost:six/0", "redis://HOST:PORT/NUMBER"),
+        ("FLASHRESERVE_REDIS_URL", "redis://localhost:6379/0", "only with FLASHRESERVE_STORE=mongodb://"),
         ("FLASHRESERVE_STORE", "shop.db", "sqlite:///FILE"),
         ("FLASHRESERVE_STORE", "sqlite:///", "sqlite:///FILE"),
         ("FLASHRESERVE_TOKEN_SECONDS", "59", "a whole number from 60"),
@@ -78,6 +81,22 @@ def test_settings_never_show_their_secrets() -> None:
     assert "kkkk" not in repr(settings)
     assert "sesame" not in repr(settings)
     assert "3000" in repr(settings)
+
+
+def test_passwords_in_urls_are_never_shown() -> None:
+    urls = {"FLASHRESERVE_STORE": "mongodb://shop:hunter2@a,b/db", "FLASHRESERVE_REDIS_URL": "redis://:hunter3@c/0"}
+    settings = read_settings(urls)
+
+    assert "hunter" not in repr(settings) + settings.database
+    assert settings.database == "mongodb://shop:[secret]@a,b/db"
+
+
+def test_a_cluster_has_no_key_of_its_own(shop: Shop) -> None:
+    ended = shop.run("serve", "--port", "0", FLASHRESERVE_STORE="mongodb://127.0.0.1:1/db")
+
+    assert ended.code == 2
+    assert ended.err.startswith("Error: FLASHRESERVE_SECRET_KEYS: expected kid:secret, the same for every process")
+    assert shop.files() == []
 
 
 def test_an_empty_value_is_none() -> None:

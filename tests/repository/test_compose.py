@@ -16,8 +16,7 @@ from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.keys import KeyRing
 from flashreserve.settings import VARIABLES
 
-# Settings of the clustered engine, whether or not this version knows them already.
-KNOWN = {*VARIABLES, "FLASHRESERVE_STORE", "FLASHRESERVE_REDIS_URL"}
+KNOWN = set(VARIABLES)
 
 OURS = {"api", "worker"}
 THEIRS = {"balancer", "mongodb", "redis"}

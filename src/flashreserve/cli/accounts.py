@@ -80,13 +80,13 @@ def _ask_password() -> str:
 
 async def _create(settings: Settings, email: str, password: str) -> Account:
     keys = key_ring(settings, create=True)
-    async with open_core(settings, open_store(settings, create=True), keys) as core:
+    async with open_core(settings, await open_store(settings, create=True), keys) as core:
         return _account(await core.accounts.create_admin(email, password))
 
 
 async def _promote(settings: Settings, email: str) -> Account:
     keys = key_ring(settings, create=True)
-    async with open_core(settings, open_store(settings, create=False), keys) as core:
+    async with open_core(settings, await open_store(settings, create=False), keys) as core:
         return _account(await core.accounts.promote(email))
 
 
@@ -148,7 +148,7 @@ def _owner(settings: Settings, email: str, role: Role) -> str:
 
 
 async def _account_by_email(settings: Settings, email: str) -> Account | None:
-    store = open_store_to_read(settings)
+    store = await open_store_to_read(settings)
     try:
         return await store.account_by_email(email)
     finally:

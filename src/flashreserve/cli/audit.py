@@ -62,7 +62,7 @@ def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click pas
 
 
 async def _audit(settings: Settings) -> Audit:
-    store = open_store_to_read(settings)
+    store = await open_store_to_read(settings)
     try:
         return await store.audit()
     finally:

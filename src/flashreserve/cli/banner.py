@@ -1,7 +1,6 @@
 """What a server says when it is ready: to people on a terminal, and to whatever reads the log."""
 
 import sys
-from pathlib import Path
 from typing import Final
 
 import click
@@ -10,7 +9,6 @@ import structlog
 
 from flashreserve import __version__
 
-ENGINE: Final = "embedded (SQLite)"
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - shown, not bound
 _log = structlog.get_logger(__name__)
 
@@ -19,7 +17,8 @@ class Serving(msgspec.Struct, frozen=True):
     """What runs here; without `port`, nothing is served over HTTP."""
 
     role: str
-    data: Path
+    engine: str
+    data: str
     host: str = ""
     port: int | None = None
     workers: int = 1
@@ -43,15 +42,15 @@ def announce(serving: Serving) -> None:
         **addresses,
         role=serving.role,
         workers=serving.workers,
-        engine=ENGINE,
-        data=str(serving.data),
+        engine=serving.engine,
+        data=serving.data,
         version=__version__,
     )
 
 
 def banner(serving: Serving) -> str:
     """The lines for people."""
-    rows = [("Engine", ENGINE), ("Role", _role(serving)), ("Data", str(serving.data))]
+    rows = [("Engine", serving.engine), ("Role", _role(serving)), ("Data", serving.data)]
     if serving.port is not None:
         closed = " (for admins)" if serving.production else ""
         rows = [

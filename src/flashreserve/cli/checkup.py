@@ -1,11 +1,13 @@
 """What `doctor` looks at: each check takes what it needs, changes nothing, and returns findings."""
 
+import asyncio
 import os
 import platform
 import resource
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,11 +18,19 @@ from typing import Final
 import msgspec
 
 from flashreserve.auth.address import TrustedProxies
-from flashreserve.bootstrap import KEY_FILE, engine_version, inspect_store, key_ring
+from flashreserve.bootstrap import (
+    CLOCK_APART_MAX_MS,
+    KEY_FILE,
+    engine_version,
+    inspect_file,
+    inspect_server,
+    key_ring,
+)
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.core.instants import format_instant
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import FILES_BESIDE_CONNECTIONS
+from flashreserve.redis_server import check_redis
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import StoreUnavailableError
 
@@ -30,13 +40,28 @@ DISK_FREE_MIN: Final = 100 * 1024**2
 DISK_FREE_ENOUGH: Final = 1024**3
 """Bytes above which nothing need be said; a million reservations take about half of it."""
 
+MOVEMENT_OLD_MS: Final = 60_000
+"""A movement so old should have been finished by a worker long ago."""
+
 YEARS: Final = range(2026, 2100)
 """The years that a clock may sanely show."""
 
 AHEAD_MAX_MS: Final = 1_000
 """By how much the database's newest entry may be in the future."""
 
-LIBRARIES: Final = ("apsw", "argon2-cffi", "httptools", "litestar", "msgspec", "pyjwt", "uvicorn", "uvloop")
+LIBRARIES: Final = (
+    "apsw",
+    "argon2-cffi",
+    "bullmq",
+    "httptools",
+    "litestar",
+    "msgspec",
+    "pyjwt",
+    "pymongo",
+    "redis",
+    "uvicorn",
+    "uvloop",
+)
 _OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _IN_USE_WAIT_S: Final = 1.0
 
@@ -79,8 +104,12 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     yield production(settings)
     yield data_dir(settings.data_dir)
     yield keys(settings)
-    yield disk(settings.sqlite_path)
-    yield from database(settings, now_ms)
+    if settings.clustered:
+        yield from asyncio.run(server(settings, now_ms))
+        yield from asyncio.run(redis(settings))
+    else:
+        yield disk(settings.sqlite_path)
+        yield from database(settings, now_ms)
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE), HttpLimits().connections_max)
     yield address(settings.host, settings.port)
 
@@ -163,7 +192,7 @@ def data_dir(path: Path) -> Finding:
 def keys(settings: Settings) -> Finding:
     """The keys that sign tokens."""
     path = settings.data_dir / KEY_FILE
-    if not settings.secret_keys and not settings.production and not path.exists():
+    if not (settings.secret_keys or settings.production or settings.clustered or path.exists()):
         return _ok("keys", f"{path.absolute()} isn't there yet; the first start makes it")
     try:
         ring = key_ring(settings, create=False)
@@ -191,7 +220,7 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
         yield _ok("database", f"{path} isn't there yet; the first start makes it")
         return
     try:
-        found = inspect_store(settings)
+        found = inspect_file(settings)
     except StoreUnavailableError as error:
         yield _fail("database", str(error), "see that FLASHRESERVE_STORE and FLASHRESERVE_DATA_DIR name the right file")
         return
@@ -215,6 +244,41 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
     if found.newest_at is not None and found.newest_at > now_ms + AHEAD_MAX_MS:
         seen = f"the newest reservation is of {format_instant(found.newest_at)}, which is yet to come"
         yield _fail("clock", seen, "the clock goes behind, or went ahead before: set it, and let NTP keep it")
+
+
+async def server(settings: Settings, now_ms: int) -> list[Finding]:
+    """The clustered engine's database: whether it answers, how it is set up, and what time it has."""
+    try:
+        began_s = time.monotonic()
+        found = await inspect_server(settings)
+        now_ms += round((time.monotonic() - began_s) * 1000)
+    except StoreUnavailableError as error:
+        return [_fail("database", str(error), "start the server, or correct FLASHRESERVE_STORE")]
+    findings = [_ok("database", f"{settings.database}, MongoDB {found.version}, {found.topology}")]
+    if found.fault:
+        advice = "start `flashreserve serve`, which makes what is missing"
+        findings.append((_warn if not found.products else _fail)("indexes", found.fault, advice))
+    apart_ms = found.now_ms - now_ms
+    if abs(apart_ms) > CLOCK_APART_MAX_MS:
+        seen = f"{abs(apart_ms) / 1000:.1f} s {'behind' if apart_ms > 0 else 'ahead of'} the database's"
+        findings.append(_fail("clock", seen, "let NTP keep both; until then servers here aren't ready"))
+    else:
+        findings.append(_ok("clock", "agrees with the database's to within a second"))
+    if found.oldest_movement_at is not None and found.now_ms - found.oldest_movement_at > MOVEMENT_OLD_MS:
+        seen = f"a stock movement of {format_instant(found.oldest_movement_at)} isn't finished"
+        findings.append(_warn("movements", seen, "start `flashreserve worker`, which finishes what a crash left"))
+    return findings
+
+
+async def redis(settings: Settings) -> list[Finding]:
+    """The clustered engine's Redis. Nothing about it keeps a server from working, so there are only warnings."""
+    if not settings.redis_url:
+        seen = "none: each process counts tries at signing in for itself"
+        return [_warn("redis", seen, "set FLASHRESERVE_REDIS_URL")]
+    return [
+        Finding(Verdict.OK if each.level == "fine" else Verdict.WARN, "redis", each.seen, each.advice)
+        for each in await check_redis(settings.redis_url)
+    ]
 
 
 def open_files(limit: tuple[int, int], connections_max: int) -> Finding:

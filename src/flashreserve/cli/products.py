@@ -56,7 +56,7 @@ def _tell(name: str, error: ProductFileError) -> None:
 
 
 async def _import(settings: Settings, rows: list[Row]) -> int:
-    async with open_books(open_store(settings, create=True)) as books:
+    async with open_books(await open_store(settings, create=True)) as books:
         made = await books.catalogue.create_all([row.product for row in rows])
     if isinstance(made, tuple):
         place, refusal = made
@@ -73,7 +73,7 @@ def list_(settings: Settings, as_json: bool) -> None:  # noqa: FBT001 - click pa
 
 
 async def _list(settings: Settings, *, as_json: bool) -> None:
-    async with open_books(open_store_to_read(settings)) as books:
+    async with open_books(await open_store_to_read(settings)) as books:
         if not as_json:
             click.echo(_ROW.format("ID", "AVAILABLE", "STOCKED", "PRICE", "SALE STARTS", "SALE ENDS", "NAME"))
         after: str | None = None

@@ -37,7 +37,7 @@ def export(settings: Settings, output: Path | None) -> None:
 
 
 async def _export(settings: Settings, write: Callable[[bytes], object]) -> None:
-    async with open_books(open_store_to_read(settings)) as books:
+    async with open_books(await open_store_to_read(settings)) as books:
         pages: AsyncIterator[bytes] = reservations_csv(books.reservations)
         async for page in pages:
             write(page)

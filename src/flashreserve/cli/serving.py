@@ -79,7 +79,7 @@ async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     with stop_on_signals(stop):
         async with open_worker(settings):
-            announce(Serving(role="worker", data=settings.sqlite_path.absolute()))
+            announce(Serving(role="worker", engine=settings.engine, data=settings.database))
             await stop.wait()
             _log.info("stopping")
 
@@ -93,7 +93,8 @@ def _serve_on(listener: socket.socket, settings: Settings, role: Role, workers: 
     host, port = listener.getsockname()[:2]
     serving = Serving(
         role=role,
-        data=settings.sqlite_path.absolute(),
+        engine=settings.engine,
+        data=settings.database,
         host=settings.host,
         port=port,
         workers=workers,

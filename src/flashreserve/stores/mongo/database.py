@@ -27,7 +27,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 class Database(Protocol):
-    """Eight operations, and `close`. Writes are acknowledged by a majority, journalled; reads see only what such a write left.
+    """Eight operations, and `close`. Writes are acknowledged by a majority, journalled; reads see nothing less sure.
 
     Each call is one command to the driver, which may repeat it by its own retryable writes only. A call that fails
     raises one of two errors, and the difference is what the protocol rests on:

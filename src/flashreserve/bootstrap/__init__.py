@@ -1,0 +1,34 @@
+"""Puts everything together, and takes it apart again. The only place that names concrete stores, clocks and ids."""
+
+from flashreserve.bootstrap.keys import KEY_FILE, key_ring
+from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core
+from flashreserve.bootstrap.serving import CLOCK_APART_MAX_MS, Place, open_edge, open_service, prepare
+from flashreserve.bootstrap.stores import (
+    engine_version,
+    inspect_file,
+    inspect_server,
+    open_store,
+    open_store_to_read,
+)
+from flashreserve.bootstrap.work import open_worker
+
+__all__ = [
+    "CLOCK_APART_MAX_MS",
+    "KEY_FILE",
+    "Books",
+    "Core",
+    "Place",
+    "Seams",
+    "engine_version",
+    "inspect_file",
+    "inspect_server",
+    "key_ring",
+    "open_books",
+    "open_core",
+    "open_edge",
+    "open_service",
+    "open_store",
+    "open_store_to_read",
+    "open_worker",
+    "prepare",
+]

@@ -1,0 +1,183 @@
+"""The whole application, ready to be served."""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+import structlog
+
+from flashreserve.auth.address import TrustedProxies
+from flashreserve.bootstrap.keys import key_ring
+from flashreserve.bootstrap.services import Core, open_core
+from flashreserve.bootstrap.stores import open_store
+from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
+from flashreserve.http.app import create_app
+from flashreserve.http.edge import App, Edge, RequestIds
+from flashreserve.http.lane import Lane
+from flashreserve.http.limits import HttpLimits
+from flashreserve.http.services import Services
+from flashreserve.jobs.loop import repeat
+from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
+from flashreserve.settings import Settings, SettingsError
+from flashreserve.stores.port import StoreUnavailableError
+
+CLOCK_APART_MAX_MS: Final = 1_000
+"""A process whose clock is further from the database's isn't ready."""
+
+READY_WAIT_S: Final = 2.0
+"""How long the database has to answer, when it is asked whether it is there."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a process stands among those of one machine: its name, and where they share their figures."""
+
+    name: str
+    metrics_dir: Path
+
+
+async def prepare(settings: Settings) -> None:
+    """Refuse what can't be meant, and make what is missing, before several processes do so at once.
+
+    Raises:
+        SettingsError: a setting that can't be meant.
+        StoreUnavailableError: the database can't be used.
+    """
+    _proxies(settings)
+    key_ring(settings, create=True)
+    store = await open_store(settings, create=True)
+    await store.close()
+
+
+@asynccontextmanager
+async def open_service(
+    settings: Settings, *, sweeps: bool, place: Place | None, limits: HttpLimits
+) -> AsyncIterator[Edge]:
+    """The whole application, ready to be served; with `sweeps`, also releasing what lapses.
+
+    Raises:
+        SettingsError: a setting that can't be meant.
+        StoreUnavailableError: the database can't be used.
+    """
+    _proxies(settings)  # Refused before a key or a database is made.
+    keys = key_ring(settings, create=True)
+    async with (
+        open_core(settings, await open_store(settings, create=True), keys) as core,
+        open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
+    ):
+        yield edge
+
+
+@asynccontextmanager
+async def open_edge(
+    settings: Settings, core: Core, *, sweeps: bool, place: Place | None, limits: HttpLimits
+) -> AsyncIterator[Edge]:
+    """The application over services that are open already; see `open_service`."""
+    proxies = _proxies(settings)
+    metrics = Metrics()
+    shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
+    edge = _edge(settings, core, proxies, metrics, shared, limits)
+    _measure(core, metrics)
+    async with background() as start:
+        start(core.view.keep_fresh())
+        keep_time(settings, core.store, core.clock, start)
+        if sweeps:
+            released = metrics.counter("flashreserve_released", "Lapsed holds released by the sweep").cell()
+            sweep, recover = jobs(core.store, core.combiner.now)
+            start_jobs(settings, core.clock, start, _counted(sweep, released), recover)
+        if shared is not None:
+            shared.take_over()
+            start(repeat("metrics", _sharing(shared), every_s=1.0, jitter=random.random))
+        yield edge
+
+
+def _edge(
+    settings: Settings,
+    core: Core,
+    proxies: TrustedProxies,
+    metrics: Metrics,
+    shared: SharedMetrics | None,
+    limits: HttpLimits,
+) -> Edge:
+    async def ready() -> list[str]:
+        return ["shutting down"] if edge.draining else await _missing(core)
+
+    services = Services(
+        reservations=core.reservations,
+        catalogue=core.catalogue,
+        accounts=core.accounts,
+        tokens=core.tokens,
+        clock=core.clock,
+        proxies=proxies,
+        hold_s_default=settings.hold_s,
+        production=settings.production,
+        metrics_token=settings.metrics_token,
+        ready=ready,
+        metrics=lambda: render(metrics.families() if shared is None else shared.total()),
+    )
+    app = cast("App", create_app(services))
+    edge = Edge(
+        Lane(app, services) if settings.express_lane else app,
+        metrics=metrics,
+        log=_log,
+        monotonic=core.clock.monotonic,
+        request_ids=RequestIds(secrets.token_hex(4)),
+        limits=limits,
+        log_every_request=settings.log_level == "debug",
+        strict_transport=settings.production,
+    )
+    return edge
+
+
+async def _missing(core: Core) -> list[str]:
+    """What keeps the service from selling; Redis isn't among it."""
+    try:
+        async with asyncio.timeout(READY_WAIT_S):
+            await core.store.ping()
+    except (StoreUnavailableError, TimeoutError) as error:
+        _log.warning("not ready", error=str(error) or "the database took too long to answer")
+        return ["the database is away"]
+    apart_ms = core.clock.offset_ms
+    if abs(apart_ms) > CLOCK_APART_MAX_MS:
+        side = "behind" if apart_ms > 0 else "ahead of"
+        return [f"this machine's clock is {abs(apart_ms) / 1000:.1f} s {side} the database's"]
+    return []
+
+
+def _proxies(settings: Settings) -> TrustedProxies:
+    try:
+        return TrustedProxies.parse(settings.trusted_proxies)
+    except ValueError as error:
+        raise SettingsError(f"FLASHRESERVE_TRUSTED_PROXIES: {error}") from error
+
+
+def _measure(core: Core, metrics: Metrics) -> None:
+    combiner = core.combiner
+    metrics.gauge("flashreserve_queue", "Commands that wait for a flush", lambda: combiner.waiting, of_all="sum")
+    combiner.count_in(
+        metrics.counter("flashreserve_flushes", "Flushes written").cell(),
+        metrics.counter("flashreserve_commands", "Commands that went in flushes").cell(),
+    )
+
+
+def _sharing(shared: SharedMetrics) -> Callable[[], Awaitable[int]]:
+    async def write() -> int:
+        await asyncio.to_thread(shared.write, shared.snapshot())
+        return 0
+
+    return write
+
+
+def _counted(sweep: Job, released: Cell) -> Job:
+    async def counting() -> int:
+        count = await sweep()
+        released.count += count
+        return count
+
+    return counting

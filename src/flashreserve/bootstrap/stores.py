@@ -1,0 +1,77 @@
+"""Opening the store that the settings name, and looking at it. The only place that names concrete stores."""
+
+from pathlib import Path
+from typing import Final
+
+from flashreserve.clock import SystemIds
+from flashreserve.settings import Settings, SettingsError
+from flashreserve.stores.mongo import Inspection as MongoInspection
+from flashreserve.stores.mongo import inspect_mongo, open_mongo
+from flashreserve.stores.port import Store, StoreUnavailableError
+from flashreserve.stores.sqlite import open_sqlite, open_sqlite_to_read
+from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sqlite_version
+
+OWNER_ALONE: Final = 0o700
+"""The mode of a data directory that is made: who bought what, and the signing key, are nobody else's business."""
+
+
+async def open_store(settings: Settings, *, create: bool) -> Store:
+    """The store that the settings name, ready for writing, to be used in this event loop only.
+
+    Raises:
+        SettingsError: the directory of the database can't be made.
+        StoreUnavailableError: there is no such database, or it can't be used.
+    """
+    if settings.clustered:
+        return await open_mongo(settings.store, SystemIds(), create=create)
+    if not create:
+        return open_sqlite(_existing(settings), create=False)
+    directory = settings.sqlite_path.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
+    except OSError as error:
+        raise SettingsError(f"the directory {directory} can't be made: {error.strerror}") from error
+    return open_sqlite(settings.sqlite_path, create=True)
+
+
+async def open_store_to_read(settings: Settings) -> Store:
+    """The store that the settings name, for reading only: nothing is created.
+
+    Raises:
+        StoreUnavailableError: there is no such database, or it can't be used.
+    """
+    if settings.clustered:
+        return await open_mongo(settings.store, SystemIds(), create=False)
+    return open_sqlite_to_read(_existing(settings))
+
+
+def inspect_file(settings: Settings) -> Inspection:
+    """What can be said about the embedded engine's file without changing it; as long as reading all of it takes.
+
+    Raises:
+        StoreUnavailableError: there is no such database, or it can't be used.
+    """
+    return inspect_sqlite(_existing(settings))
+
+
+async def inspect_server(settings: Settings) -> MongoInspection:
+    """What can be said about the clustered engine's database without changing it.
+
+    Raises:
+        StoreUnavailableError: the server can't be reached.
+    """
+    return await inspect_mongo(settings.store)
+
+
+def engine_version() -> tuple[str, bool]:
+    """SQLite's version, and whether it is safe with several processes."""
+    return sqlite_version()
+
+
+def _existing(settings: Settings) -> Path:
+    path = settings.sqlite_path
+    if not path.exists():
+        raise StoreUnavailableError(
+            f"there is none at {path.absolute()}; `flashreserve serve` makes one, FLASHRESERVE_DATA_DIR says where"
+        )
+    return path
