@@ -16,7 +16,7 @@ from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
 from flashreserve.cli.rehearse import rehearse
 from flashreserve.clock import SystemClock, SystemIds
-from flashreserve.rehearsal.embedded import embedded
+from flashreserve.rehearsal.fresh import embedded
 from flashreserve.rehearsal.server import RehearsalError
 
 COMMAND = (sys.executable, "-m", "flashreserve", "rehearse")

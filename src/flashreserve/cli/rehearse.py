@@ -19,7 +19,7 @@ from flashreserve.cli.failures import BAD_INPUT, FAILED
 from flashreserve.cli.invocation import environment
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
-from flashreserve.rehearsal.embedded import LOG_FILE, embedded
+from flashreserve.rehearsal.fresh import LOG_FILE, clustered, embedded
 from flashreserve.rehearsal.minting import minter
 from flashreserve.rehearsal.plan import Crowd, Shape, Shares
 from flashreserve.rehearsal.run import Rehearsal
@@ -30,6 +30,9 @@ from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
 from flashreserve.settings import SettingsError, read_settings
 
 _DEMO: Final[Mapping[str, Any]] = {"hold_seconds": 5, "wait_expiry": True}
+PROCESSES_MAX: Final = 16
+"""API processes, or workers, of a fresh shop."""
+
 _TERMINATED: Final = 128 + signal.SIGTERM
 _TOKENS_BYTES_MAX: Final = 256 * 1024 * 1024
 
@@ -47,6 +50,19 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
     expose_value=False,
     callback=_demo,
     help="A show of half a minute: holds of 5 seconds, and what lapses is sold again.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["embedded", "clustered"]),
+    default="embedded",
+    show_default=True,
+    help="What a fresh shop runs on; clustered starts database and queue servers for it (make servers).",
+)
+@click.option(
+    "--apis", type=click.IntRange(1, PROCESSES_MAX), default=2, show_default=True, help="API processes when clustered."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, PROCESSES_MAX), default=2, show_default=True, help="Workers when clustered."
 )
 @click.option("--customers", default=5_000, show_default=True, help="Customers in the crowd.")
 @click.option("--units", default=1_000, show_default=True, help="Units in stock, all products together.")
@@ -93,6 +109,9 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as one JSON object.")
 def rehearse(
+    engine: str,
+    apis: int,
+    workers: int,
     customers: int,
     units: int,
     products: int,
@@ -133,7 +152,8 @@ def rehearse(
         rehearsal.check()
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    where = _Where(urls=urls, tokens=tokens, admin_token=admin_token)
+    cluster = _Cluster(apis=apis, workers=workers) if engine == "clustered" else None
+    where = _Where(urls=urls, tokens=tokens, admin_token=admin_token, cluster=cluster)
     where.check()
     verdict = _run(rehearsal, where)
     if as_json:
@@ -149,12 +169,20 @@ class NotRehearsedError(click.ClickException):
     exit_code = BAD_INPUT
 
 
+class _Cluster(msgspec.Struct, frozen=True):
+    """How many processes serve a fresh shop on the clustered engine, and how many release what lapses."""
+
+    apis: int
+    workers: int
+
+
 class _Where(msgspec.Struct, frozen=True, kw_only=True):
     """Which shop the crowd goes to: a fresh one, or the running one at `urls`."""
 
     urls: tuple[str, ...]
     tokens: Path | None
     admin_token: str | None
+    cluster: _Cluster | None = None
 
     def check(self) -> None:
         """Refuse options that don't go together."""
@@ -162,6 +190,8 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
             if self.tokens is not None:
                 raise click.UsageError("--tokens: only with --url; a fresh shop makes its own")
             return
+        if self.cluster is not None:
+            raise click.UsageError("--engine: not with --url, which names a shop that runs already")
         for url in self.urls:
             try:
                 split_url(url)
@@ -173,11 +203,15 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
     @contextlib.asynccontextmanager
     async def shop(self, data_dir: Path) -> AsyncIterator[ServerUnderTest]:
         """The shop, open; a fresh one lives in `data_dir`."""
-        if not self.urls:
-            async with embedded(data_dir, SystemIds(), SystemClock()) as server:
+        ids, clock = SystemIds(), SystemClock()
+        if self.cluster is not None:
+            async with clustered(data_dir, ids, clock, apis=self.cluster.apis, workers=self.cluster.workers) as server:
                 yield server
-            return
-        yield ServerUnderTest(urls=self.urls, admin_token=self.admin_token or "", mint=_mint(self.tokens))
+        elif not self.urls:
+            async with embedded(data_dir, ids, clock) as server:
+                yield server
+        else:
+            yield ServerUnderTest(urls=self.urls, admin_token=self.admin_token or "", mint=_mint(self.tokens))
 
 
 def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:

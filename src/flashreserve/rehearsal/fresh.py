@@ -1,12 +1,12 @@
-"""A fresh shop for one rehearsal: the product's own commands, on a free port and an empty data directory."""
+"""A fresh shop for one rehearsal: the product's own commands, on free ports and an empty database."""
 
 import asyncio
 import contextlib
 import os
 import secrets
-import socket
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,9 @@ from flashreserve.rehearsal.client import Client, ConnectionLostError
 from flashreserve.rehearsal.minting import TOKEN_S, minter
 from flashreserve.rehearsal.processes import end
 from flashreserve.rehearsal.server import Audit, RehearsalError, ServerUnderTest
+from flashreserve.rehearsal.servers.mongodb import start_mongodb
+from flashreserve.rehearsal.servers.ports import free_port
+from flashreserve.rehearsal.servers.valkey import ValkeyError, ValkeyProcess
 
 LOG_FILE: Final = "server.log"
 _HOST: Final = "127.0.0.1"
@@ -43,51 +46,116 @@ async def embedded(data_dir: Path, ids: Ids, clock: Clock) -> AsyncIterator[Serv
     Raises:
         RehearsalError: a command failed, or the server did not get ready; the text has the end of its log.
     """
-    port = _free_port()
-    keys = f"rehearsal:{secrets.token_urlsafe(32)}"
-    commands = _Commands(data_dir, port, keys)
-    url = f"http://{_HOST}:{port}"
-    async with commands.serving() as server:
-        await _ready(url, server, commands, clock)
+    engine = {"FLASHRESERVE_STORE": f"sqlite:///{data_dir / 'flashreserve.db'}"}
+    async with _open(_Commands(data_dir, engine), [("serve",)], ids, clock) as shop:
+        yield shop
+
+
+@contextlib.asynccontextmanager
+async def clustered(
+    data_dir: Path, ids: Ids, clock: Clock, *, apis: int, workers: int
+) -> AsyncIterator[ServerUnderTest]:
+    """Start a shop on the clustered engine, its servers included; end and remove them in the end.
+
+    Args:
+        data_dir: an empty directory, by its absolute path; the log is left in it.
+        ids: for the users of the minted tokens, and the server's name.
+        clock: for their times.
+        apis: how many API processes serve it.
+        workers: how many workers release what lapses.
+
+    Raises:
+        RehearsalError: no database or queue server can be started here, or as `embedded`.
+    """
+    with contextlib.ExitStack() as stack:
+        store, redis_url = await asyncio.to_thread(_start_servers, data_dir, f"rehearsal-{ids.new()}", stack)
+        engine = {"FLASHRESERVE_STORE": f"{store}rehearsal", "FLASHRESERVE_REDIS_URL": redis_url}
+        parts = [("serve", "--role", "api")] * apis + [("worker",)] * workers
+        async with _open(_Commands(data_dir, engine), parts, ids, clock) as shop:
+            yield shop
+
+
+def _start_servers(data_dir: Path, name: str, stack: contextlib.ExitStack) -> tuple[str, str]:
+    """The URLs of a database server and a queue server that end with the stack."""
+    queue = ValkeyProcess(data_dir)
+    try:
+        queue.start()
+    except ValkeyError as error:
+        raise RehearsalError(f"--engine clustered: no Redis or Valkey: {error}") from error
+    stack.callback(queue.stop)
+    try:
+        database = start_mongodb(name)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise RehearsalError(f"--engine clustered: the MongoDB server doesn't start: {error}") from error
+    if database is None:
+        raise RehearsalError("--engine clustered: put mongod on PATH, or run `make servers` in a checkout as root")
+    stack.callback(database.stop)
+    return database.url, queue.url
+
+
+@contextlib.asynccontextmanager
+async def _open(
+    commands: "_Commands", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
+) -> AsyncIterator[ServerUnderTest]:
+    """The shop of these commands, each in a process of its own, with an admin."""
+    async with commands.running(parts) as (urls, processes):
+        for url in urls:
+            await _ready(url, processes, commands, clock)
         password = secrets.token_urlsafe(24)
         await commands.run("admin", "create", _ADMIN, "--password-stdin", stdin=f"{password}\n")
 
         async def audit() -> Audit:
-            await end(server, grace_s=_STOP_S)
+            await _end_all(processes)
             return await commands.audit()
 
         yield ServerUnderTest(
-            urls=(url,),
-            admin_token=await _login(url, password),
-            mint=minter(KeyRing.parse(keys), ids, clock),
+            urls=urls,
+            admin_token=await _login(urls[0], password),
+            mint=minter(KeyRing.parse(commands.keys), ids, clock),
             audit=audit,
         )
 
 
-class _Commands:
-    """Runs `flashreserve …` on the one data directory, whatever is set in the environment or a `.env` nearby."""
+async def _end_all(processes: Sequence[asyncio.subprocess.Process]) -> None:
+    await asyncio.gather(*(end(process, grace_s=_STOP_S) for process in processes))
 
-    def __init__(self, data_dir: Path, port: int, keys: str) -> None:
+
+class _Commands:
+    """Runs `flashreserve …` on the one database, whatever is set in the environment or a `.env` nearby."""
+
+    def __init__(self, data_dir: Path, engine: Mapping[str, str]) -> None:
         self._data_dir = data_dir
+        self.keys = f"rehearsal:{secrets.token_urlsafe(32)}"
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")},
             "FLASHRESERVE_DATA_DIR": str(data_dir),
-            "FLASHRESERVE_STORE": f"sqlite:///{data_dir / 'flashreserve.db'}",
-            "FLASHRESERVE_SECRET_KEYS": keys,
+            "FLASHRESERVE_SECRET_KEYS": self.keys,
             "FLASHRESERVE_TOKEN_SECONDS": str(TOKEN_S),
             "FLASHRESERVE_HOST": _HOST,
-            "FLASHRESERVE_PORT": str(port),
+            **engine,
         }
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator[asyncio.subprocess.Process]:
-        """`flashreserve serve`, its output in the log file."""
-        with (self._data_dir / LOG_FILE).open("wb") as log:
-            server = await self._start("serve", stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+    async def running(
+        self, parts: Sequence[tuple[str, ...]]
+    ) -> AsyncIterator[tuple[tuple[str, ...], Sequence[asyncio.subprocess.Process]]]:
+        """The parts as processes, their output in the log file; the URLs of those that serve, and the processes."""
+        urls: list[str] = []
+        processes: list[asyncio.subprocess.Process] = []
         try:
-            yield server
+            with (self._data_dir / LOG_FILE).open("ab") as log:
+                for part in parts:
+                    port: tuple[str, ...] = ()
+                    if part[0] == "serve":
+                        port = ("--port", str(free_port()))
+                        urls.append(f"http://{_HOST}:{port[1]}")
+                    words = (*part, *port)
+                    processes.append(
+                        await self._start(*words, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log)
+                    )
+            yield tuple(urls), processes
         finally:
-            await end(server, grace_s=_STOP_S)
+            await _end_all(processes)
 
     async def run(self, *command: str, stdin: str = "") -> None:
         """A command that has to succeed."""
@@ -132,18 +200,14 @@ class _Commands:
         )
 
 
-def _free_port() -> int:
-    with socket.create_server((_HOST, 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-async def _ready(url: str, server: asyncio.subprocess.Process, commands: _Commands, clock: Clock) -> None:
+async def _ready(url: str, processes: Sequence[asyncio.subprocess.Process], commands: _Commands, clock: Clock) -> None:
     deadline = clock.monotonic() + _READY_S
-    while server.returncode is None and clock.monotonic() < deadline:
+    while all(process.returncode is None for process in processes) and clock.monotonic() < deadline:
         if await _asks(url, "GET", "/readyz") is not None:
             return
         await asyncio.sleep(_POLL_S)
-    state = "did not get ready" if server.returncode is None else f"ended with {server.returncode}"
+    codes = [process.returncode for process in processes if process.returncode is not None]
+    state = f"ended with {codes[0]}" if codes else "did not get ready"
     raise RehearsalError(f"the server {state}. Its log ends with:\n{commands.log_tail()}")
 
 
