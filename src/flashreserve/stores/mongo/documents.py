@@ -1,8 +1,9 @@
 """How products, reservations and accounts look as documents, and the indexes that the store relies on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
+from flashreserve.core.facts import Claim
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.stores.mongo.database import Document, Fields, Index
 
@@ -20,6 +21,8 @@ INDEXES: Final = (
         unique=True,
         where={"claims": {"$type": "string"}},
     ),
+    # Finds who holds a claim: a list of claims alone, where customers times claims would be tried one by one.
+    Index("reservations", "claimed", (("claims", 1),), where={"claims": {"$type": "string"}}),
     Index("reservations", "due", (("expires_at", 1), ("_id", 1)), where={"status": "PENDING"}),
     Index("reservations", "of_user", (("user_id", 1), ("_id", -1))),
     Index("reservations", "of_product", (("lines.product_id", 1), ("_id", 1))),
@@ -70,11 +73,26 @@ def reservation_document(reservation: Reservation, claims: Iterable[str]) -> Doc
         "hold_s": reservation.hold_s,
         "extensions_max": reservation.extensions_max,
         "extensions": reservation.extensions,
-        "claims": list(claims),
+        "claims": [kept_claim((reservation.user_id, claim)) for claim in claims],
     }
     if reservation.key is not None:
         document["key"] = reservation.key
     return document
+
+
+def kept_claim(claim: Claim) -> str:
+    """A customer's claim as documents have it: with the customer in it, so that it can be looked up by itself."""
+    user_id, text = claim
+    kind, _, rest = text.partition(":")
+    return f"{kind}:{user_id}:{rest}"
+
+
+def claims_of(document: Document) -> Iterator[Claim]:
+    """The claims that a reservation holds."""
+    user_id: str = document["user_id"]
+    for kept in document["claims"]:
+        kind, _, rest = kept.partition(":")
+        yield user_id, f"{kind}:{rest[len(user_id) + 1 :]}"
 
 
 def void_document(reservation_id: str, user_id: str) -> Document:

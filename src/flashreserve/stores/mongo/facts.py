@@ -16,6 +16,8 @@ from flashreserve.stores.mongo.documents import (
     VISIBLE,
     VOID,
     adjustment_from,
+    claims_of,
+    kept_claim,
     product_from,
     reservation_from,
 )
@@ -57,7 +59,7 @@ async def load(database: Database, commands: Sequence[Command]) -> Loaded:
     facts = Facts(
         products=products,
         reservations=held,
-        claims={(held[id_].user_id, claim): id_ for id_ in held for claim in reservations[id_]["claims"]},
+        claims={claim: id_ for id_ in held for claim in claims_of(reservations[id_])},
         adjustments=_adjustments(documents, wanted.adjustments),
         reserved_product_ids=await _reserved(database, wanted.edited_product_ids, documents),
     )
@@ -89,14 +91,11 @@ async def _by_id(database: Database, ids: set[str]) -> dict[str, Document]:
 
 
 async def _by_claim(database: Database, claims: set[Claim]) -> dict[str, Document]:
-    """The reservations that hold the claims, and perhaps some more of the same customers'."""
+    """The reservations that hold the claims."""
     if not claims:
         return {}
     # Naming the type as well lets the partial index answer.
-    query: dict[str, Any] = {
-        "user_id": {"$in": list({user_id for user_id, _ in claims})},
-        "claims": {"$in": list({claim for _, claim in claims}), "$type": "string"},
-    }
+    query: dict[str, Any] = {"claims": {"$in": [kept_claim(claim) for claim in claims], "$type": "string"}}
     return {each["_id"]: each for each in await database.find("reservations", query)}
 
 
