@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,30 +12,30 @@ from typing import Any, Self
 
 import aiohttp
 
+from flashreserve.rehearsal.servers.ports import free_port
+
 SECRET_KEYS = "faults:" + "f" * 40
 
 
-def environment(data: Path) -> dict[str, str]:
+Environment = dict[str, str]
+
+
+def environment(**settings: str) -> Environment:
     """The machine's environment with the test's own settings only."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
-    return own | {
-        "FLASHRESERVE_DATA_DIR": str(data),
-        "FLASHRESERVE_SECRET_KEYS": SECRET_KEYS,
-        "FLASHRESERVE_LOG_LEVEL": "warning",
-    }
+    return own | {"FLASHRESERVE_SECRET_KEYS": SECRET_KEYS, "FLASHRESERVE_LOG_LEVEL": "error"} | settings
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def embedded(data: Path) -> Environment:
+    """The embedded engine in a data directory."""
+    return environment(FLASHRESERVE_DATA_DIR=str(data))
 
 
-def command(data: Path, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def command(settings: Environment, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run `flashreserve` to its end; the exit code is the caller's to judge."""
     return subprocess.run(
         [sys.executable, "-m", "flashreserve", *arguments],
-        env=environment(data),
+        env=settings,
         input=stdin,
         capture_output=True,
         text=True,
@@ -45,49 +44,49 @@ def command(data: Path, *arguments: str, stdin: str | None = None) -> subprocess
     )
 
 
-def audit(data: Path) -> dict[str, Any]:
+def audit(settings: Environment) -> dict[str, Any]:
     """What the audit says; it must be clean."""
-    done = command(data, "audit", "--json")
+    done = command(settings, "audit", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
     assert said["differences"] == []
     return said
 
 
-class ServerProcess:
-    """`flashreserve serve` on one port; may be killed and started again on the same data."""
+class FlashReserve:
+    """A `flashreserve` that runs until it is ended. It may be killed, frozen, and started again."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._data = data
+    def __init__(self, settings: Environment, *arguments: str) -> None:
+        self._settings = settings
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Start, and return when it is ready."""
+        """Start, and return at once."""
         self._process = subprocess.Popen(  # noqa: ASYNC220 - starting is quick
-            [sys.executable, "-m", "flashreserve", "serve", "--port", str(self.port), *self._arguments],
-            env=environment(self._data),
-            stdout=subprocess.DEVNULL,
+            [sys.executable, "-m", "flashreserve", *self._arguments], env=self._settings, stdout=subprocess.DEVNULL
         )
-        async with aiohttp.ClientSession() as http, asyncio.timeout(30):
-            while not await self._answers(http):
-                assert self._process.poll() is None, "the server ended before it was ready"
-                await asyncio.sleep(0.02)
 
-    async def _answers(self, http: aiohttp.ClientSession) -> bool:
-        try:
-            async with http.get(self.url + "/readyz") as answer:
-                return answer.status == 200
-        except aiohttp.ClientError:
-            return False
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """`kill -9`."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: it sleeps in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on as if nothing had been."""
+        if self.runs:
+            assert self._process is not None
+            self._process.send_signal(signal.SIGCONT)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -96,9 +95,37 @@ class ServerProcess:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.runs:
+            self.thaw()
             self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(timeout=30)
+                await asyncio.to_thread(self._process.wait, 30)
             except subprocess.TimeoutExpired:
                 self.kill()
+
+
+class ServerProcess(FlashReserve):
+    """`flashreserve serve` on one port of its own."""
+
+    def __init__(self, settings: Environment, *arguments: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(settings, "serve", "--port", str(self.port), *arguments)
+
+    async def start(self) -> None:
+        """Start, and return when it is ready."""
+        await super().start()
+        await self.wait_until_ready()
+
+    async def wait_until_ready(self) -> None:
+        async with aiohttp.ClientSession() as http, asyncio.timeout(60):
+            while not await self._answers(http):
+                assert self.runs, "the server ended before it was ready"
+                await asyncio.sleep(0.02)
+
+    async def _answers(self, http: aiohttp.ClientSession) -> bool:
+        try:
+            async with http.get(self.url + "/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False

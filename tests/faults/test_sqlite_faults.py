@@ -6,43 +6,24 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from tests.faults.crowd import Crowd
-from tests.faults.processes import SECRET_KEYS, ServerProcess, audit, command
+from tests.faults.processes import SECRET_KEYS, ServerProcess, audit, embedded
+from tests.faults.products import a_product, make_products
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "3"))
-PASSWORD = "correct horse battery"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 30 * ROUNDS)]
 
 
-async def make_products(data: Path, url: str, *products: dict[str, Any]) -> list[str]:
-    """Products made by an admin over HTTP; their ids."""
-    made = command(data, "admin", "create", "admin@example.com", "--password-stdin", stdin=PASSWORD + "\n")
-    assert made.returncode == 0, made.stderr
-    ids = []
-    async with aiohttp.ClientSession() as http:
-        async with http.post(url + "/auth/login", json={"email": "admin@example.com", "password": PASSWORD}) as answer:
-            token = (await answer.json())["token"]
-        for product in products:
-            headers = {"Authorization": f"Bearer {token}"}
-            async with http.post(url + "/products", json=product, headers=headers) as answer:
-                assert answer.status == 201, await answer.text()
-                ids.append((await answer.json())["id"])
-    return ids
-
-
-def a_product(units: int, **rules: Any) -> dict[str, Any]:
-    return {"name": "hot", "price": "1.00", "stockQuantity": units, **rules}
-
-
 async def test_kill_9_under_load_loses_no_acknowledged_reservation(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path)
+    server = ServerProcess(embedded(tmp_path))
     async with server:
-        products = await make_products(tmp_path, server.url, a_product(1_000_000), a_product(400), a_product(50))
+        products = await make_products(
+            embedded(tmp_path), server.url, a_product(1_000_000), a_product(400), a_product(50)
+        )
         crowd = Crowd([server.url], products, size=32, secret_keys=SECRET_KEYS, seed=1)
         for round_ in range(ROUNDS):
             rush = asyncio.create_task(crowd.rush(1.2))
@@ -50,22 +31,22 @@ async def test_kill_9_under_load_loses_no_acknowledged_reservation(tmp_path: Pat
             before = len(crowd.promised)
             server.kill()
             assert before > 0, "the load had not begun"
-            audit(tmp_path)
+            audit(embedded(tmp_path))
             await server.start()
             await rush
             await crowd.settle_open(server.url)
             assert crowd.strange == []
         await crowd.check_promises(server.url)
-    said = audit(tmp_path)
+    said = audit(embedded(tmp_path))
     # Nothing was taken that nobody was told of: every request was answered in the end.
     assert said["reservations"] == len(crowd.promised)
 
 
 async def test_two_processes_on_one_file_keep_limits_and_keys_together(tmp_path: Path) -> None:
-    one, other = ServerProcess(tmp_path), ServerProcess(tmp_path)
+    one, other = ServerProcess(embedded(tmp_path)), ServerProcess(embedded(tmp_path))
     async with one, other:
         products = await make_products(
-            tmp_path, one.url, a_product(1_000_000), a_product(300), a_product(1_000, perCustomerLimit=3)
+            embedded(tmp_path), one.url, a_product(1_000_000), a_product(300), a_product(1_000, perCustomerLimit=3)
         )
         crowd = Crowd([one.url, other.url], products, size=32, secret_keys=SECRET_KEYS, seed=2)
         await crowd.rush(4)
@@ -74,7 +55,7 @@ async def test_two_processes_on_one_file_keep_limits_and_keys_together(tmp_path:
         await crowd.check_promises(other.url)
         await same_key_at_both(crowd, [one.url, other.url], products[0])
         await limit_at_both(crowd, [one.url, other.url], products[2])
-    audit(tmp_path)
+    audit(embedded(tmp_path))
 
 
 async def same_key_at_both(crowd: Crowd, urls: list[str], product: str) -> None:

@@ -1,0 +1,78 @@
+"""The clustered engine as real processes on servers of the test's own."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from tests.faults.processes import Environment, FlashReserve, ServerProcess, audit, environment
+from tests.servers.mongodb import MISSING, MongoServer, start_server
+from tests.servers.valkey import ValkeyProcess
+
+RECOVERED_S = 60.0
+"""A movement is finished 45 s after a crash at the latest; a test gives it some more."""
+
+
+class Cluster:
+    """API processes and workers, the database and the queue, each of which may be harmed."""
+
+    def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
+        self.settings = settings
+        self.database = database
+        self.queue = queue
+        self.apis: list[ServerProcess] = []
+        self.workers: list[FlashReserve] = []
+        self._name = name
+
+    @property
+    def urls(self) -> list[str]:
+        return [api.url for api in self.apis]
+
+    @property
+    def processes(self) -> list[FlashReserve]:
+        return [*self.apis, *self.workers]
+
+    async def recovered(self) -> None:
+        """Return once no stock movement is open any more."""
+        end = time.monotonic() + RECOVERED_S
+        while left := await asyncio.to_thread(self._open_movements):
+            assert time.monotonic() < end, f"{left} movements are still open"
+            await asyncio.sleep(0.5)
+
+    def _open_movements(self) -> int:
+        with MongoClient[dict[str, Any]](self.database.url) as client:
+            return client[self._name].products.count_documents({"intents.f": {"$exists": True}})
+
+    def audit(self) -> dict[str, Any]:
+        """What `flashreserve audit` says; it must be clean."""
+        return audit(self.settings)
+
+
+@asynccontextmanager
+async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[Cluster]:
+    """A cluster that is ready; it ends with the context."""
+    name = f"faults{os.getpid()}"
+    database = await asyncio.to_thread(start_server, name)
+    if database is None:
+        pytest.skip(MISSING)
+    async with AsyncExitStack() as stack:
+        stack.callback(database.stop)
+        queue = ValkeyProcess(directory)
+        queue.start()
+        stack.callback(queue.stop)
+        settings = environment(
+            FLASHRESERVE_STORE=database.url + name,
+            FLASHRESERVE_REDIS_URL=queue.url,
+            FLASHRESERVE_DATA_DIR=str(directory),
+        )
+        made = Cluster(settings, database, queue, name)
+        made.apis += [ServerProcess(settings, "--role", "api") for _ in range(apis)]
+        made.workers += [FlashReserve(settings, "worker") for _ in range(workers)]
+        for process in made.processes:
+            await stack.enter_async_context(process)
+        yield made
