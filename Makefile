@@ -21,7 +21,7 @@ export PYTHON
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow test-mongodb faults check format format-check lint types imports bench requirements .venv clean
+.PHONY: help demo run servers test test-slow faults check format format-check lint types imports bench requirements .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -37,19 +37,16 @@ servers: ## install the database servers that tests start by themselves (Debian,
 		echo "A MongoDB server is there already: nothing to install."; \
 	else tools/mongodb_server.sh install $(ARGS); fi
 
-test: .venv/.dev ## run the tests, without the slow ones and those of the MongoDB store
-	.venv/bin/pytest -m "not slow and not mongodb" $(ARGS)
+test: .venv/.dev ## run the tests, without the slow ones (those of the clustered engine need `make servers` or a mongod)
+	.venv/bin/pytest -m "not slow" $(ARGS)
 
 # pytest exits with 5 where no test is selected, which is no failure here.
 test-slow: .venv/.dev ## run the tests marked slow
-	@.venv/bin/pytest -m "slow and not mongodb" --collect-only --quiet $(ARGS) > /dev/null 2>&1; \
-	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m "slow and not mongodb" $(ARGS); fi
+	@.venv/bin/pytest -m slow --collect-only --quiet $(ARGS) > /dev/null 2>&1; \
+	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
 
-test-mongodb: .venv/.dev ## run the tests of the MongoDB store, which is being built (make servers first)
-	.venv/bin/pytest -m "mongodb and not slow" $(ARGS)
-
-faults: .venv/.dev ## kill -9 the server under load, ROUNDS times (20 is the full size)
-	FAULT_ROUNDS=$(or $(ROUNDS),20) .venv/bin/pytest -m slow tests/faults $(ARGS)
+faults: .venv/.dev ## kill and freeze processes, queue and database under load, at full size (ROUNDS=20 FOR=180 seconds)
+	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults $(ARGS)
 
 check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests
 
@@ -69,8 +66,8 @@ types: .venv/.dev ## check the types
 imports: .venv/.dev ## check that imports point one way
 	.venv/bin/lint-imports
 
-bench: .venv/.dev ## measure reservations per second against the bare server (needs wrk)
-	.venv/bin/python -m bench.run $(ARGS)
+bench: .venv/.dev ## measure FlashReserve, the bare server and peers, and write docs/performance.md (--size full, --only …)
+	.venv/bin/python -m bench.run --write $(ARGS)
 
 requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE=--upgrade for the newest)
 	$(PIP) install "uv==$(UV_VERSION)"

@@ -1,6 +1,6 @@
 """The clustered engine under real load while its processes, its queue and its database are killed and frozen.
 
-`FAULT_SECONDS` says how long processes are harmed (16 by default; `make faults SECONDS=180` is the full size).
+`FAULT_SECONDS` says how long processes are harmed (16 by default; `make faults FOR=180` is the full size).
 """
 
 import asyncio
