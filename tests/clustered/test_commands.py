@@ -1,0 +1,118 @@
+"""The commands on a cluster's database."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.clustered.conftest import Cluster
+from tests.rehearsal.test_rehearse_command import run
+from tests.servers.mongodb import free_port
+from tests.servers.valkey import MakeValkey
+
+from flashreserve.cli.main import flashreserve
+
+pytestmark = pytest.mark.mongodb
+
+PHONES = "name,price,stockQuantity\nPhone,999.99,10\nCase,9.99,20\n"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def command(cluster: Cluster, *args: str, stdin: str = "", **changes: str) -> Any:
+    return CliRunner().invoke(flashreserve, args, input=stdin, env={**cluster.environment, **changes})
+
+
+def verdicts(out: str) -> list[tuple[str, str]]:
+    lines = [line.split() for line in out.splitlines()]
+    return [(words[1], words[0]) for words in lines if words[0] in {"ok", "warn", "fail"}]
+
+
+def test_products_go_in_and_everything_comes_out_and_the_books_balance(cluster: Cluster) -> None:
+    assert command(cluster, "products", "import", "-", stdin=PHONES).output == "Made 2 products.\n"
+    listed = command(cluster, "products", "list", "--json").stdout.splitlines()
+    assert [json.loads(line)["name"] for line in listed] == ["Phone", "Case"]
+    audit = command(cluster, "audit", "--json")
+    assert (audit.exit_code, json.loads(audit.stdout)["products"]) == (0, 2)
+    assert command(cluster, "reservations", "export").exit_code == 0
+    assert command(cluster, "sweep").stdout == "Released 0 lapsed holds.\n"
+    assert command(cluster, "recover").stdout == "Settled 0 unfinished stock movements.\n"
+
+
+def test_an_admin_is_made_and_gets_tokens(cluster: Cluster) -> None:
+    made = command(cluster, "admin", "create", "a@example.com", "--password-stdin", stdin="a good password\n")
+    assert made.exit_code == 0, made.output
+    assert command(cluster, "token", "--role", "admin", "--email", "a@example.com").exit_code == 0
+
+
+def test_a_leak_is_found(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    with cluster.client() as client:
+        client[cluster.database].products.update_one({"name": "Phone"}, {"$inc": {"available": -3}})
+    audit = command(cluster, "audit")
+    assert audit.exit_code == 1
+    assert "leaked" in audit.stdout
+
+
+@pytest.mark.parametrize("read", [("audit",), ("products", "list"), ("reservations", "export")])
+def test_reading_never_makes_a_database(cluster: Cluster, read: tuple[str, ...]) -> None:
+    ended = command(cluster, *read)
+    assert ended.exit_code != 0
+    assert "index" in ended.stderr
+    with cluster.client() as client:
+        assert cluster.database not in client.list_database_names()
+
+
+def test_doctor_looks_at_both_servers(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    ended = command(cluster, "doctor", FLASHRESERVE_PORT=str(free_port()))
+    assert ended.exit_code == 0, ended.output
+    assert ("database", "ok") in verdicts(ended.stdout)
+    assert ("redis", "ok") in verdicts(ended.stdout)
+    assert ("indexes", "fail") not in verdicts(ended.stdout)
+
+
+def test_a_redis_that_is_away_or_evicts_is_a_warning(cluster: Cluster, own_valkey: MakeValkey) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    evicting = command(cluster, "doctor", FLASHRESERVE_REDIS_URL=own_valkey(policy="allkeys-lru").url)
+    away = command(cluster, "doctor", FLASHRESERVE_REDIS_URL=f"redis://127.0.0.1:{free_port()}/0")
+    none = command(cluster, "doctor", FLASHRESERVE_REDIS_URL="")
+    for ended, seen in ((evicting, "allkeys-lru"), (away, "doesn't answer"), (none, "each process counts")):
+        assert ended.exit_code == 0, ended.output
+        assert ("redis", "warn") in verdicts(ended.stdout)
+        assert seen in ended.stdout
+
+
+def test_a_database_that_is_away_or_lacks_an_index_is_a_failure(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    with cluster.client() as client:
+        client[cluster.database].reservations.drop_index("claims")
+    lacking = command(cluster, "doctor")
+    away = command(cluster, "doctor", FLASHRESERVE_STORE=f"mongodb://127.0.0.1:{free_port()}/db")
+    assert (lacking.exit_code, away.exit_code) == (1, 1)
+    assert ("indexes", "fail") in verdicts(lacking.stdout)
+    assert ("database", "fail") in verdicts(away.stdout)
+
+
+@pytest.mark.parametrize("words", [("serve", "--port", "0"), ("worker",), ("serve", "--port", "0", "--workers", "2")])
+def test_a_database_that_is_away_at_the_start_is_told(cluster: Cluster, words: tuple[str, ...]) -> None:
+    ended = command(cluster, *words, FLASHRESERVE_STORE=f"mongodb://127.0.0.1:{free_port()}/db")
+    assert ended.exit_code != 0
+    assert "database" in ended.stderr
+
+
+@pytest.mark.slow
+async def test_a_rehearsal_starts_all_of_a_cluster_and_clears_it_away(tmp_path: Path) -> None:
+    crowd = ("--customers", "300", "--units", "60", "--seconds", "2", "--hold-seconds", "2", "--wait-expiry", "--json")
+    code, out, err = await run("--engine", "clustered", *crowd, TMPDIR=str(tmp_path))
+    verdict = json.loads(out)
+    assert (code, verdict["passed"]) == (0, True), err
+    assert verdict["audit"]["clean"] is True
+    assert verdict["lapsed"] > 0
+    assert await asyncio.to_thread(os.listdir, tmp_path) == []
