@@ -46,7 +46,7 @@ test-slow: .venv/.dev ## run the tests marked slow
 	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
 
 faults: .venv/.dev ## kill and freeze processes, queue and database under load, at full size (ROUNDS=20 FOR=180 seconds)
-	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults $(ARGS)
+	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults tests/hostile $(ARGS)
 
 check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests
 

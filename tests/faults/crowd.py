@@ -59,17 +59,24 @@ class Crowd:
 
     async def check_promises(self, url: str) -> None:
         """Every acknowledged reservation is there, with the status that was acknowledged or a later one."""
+        left = iter(list(self.promised.items()))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
-            for key, promise in self.promised.items():
-                address = f"{url}/reservations/{promise['id']}"
-                async with http.get(address, headers=self.headers(self.owners[key])) as answer:
-                    found = await answer.json()
-                    assert answer.status == 200, f"the acknowledged reservation {promise['id']} is missing: {found}"
-                if promise["status"] == "PENDING":
-                    assert found["status"] in {"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"}
-                else:
-                    assert found["status"] == promise["status"]
-                assert found["lines"] == promise["lines"]
+
+            async def check_some() -> None:
+                for key, promise in left:
+                    await self._check_promise(http, url, self.owners[key], promise)
+
+            await asyncio.gather(*(check_some() for _ in range(self._size)))
+
+    async def _check_promise(self, http: aiohttp.ClientSession, url: str, owner: str, promise: Promise) -> None:
+        async with http.get(f"{url}/reservations/{promise['id']}", headers=self.headers(owner)) as answer:
+            found = await answer.json()
+            assert answer.status == 200, f"the acknowledged reservation {promise['id']} is missing: {found}"
+        if promise["status"] == "PENDING":
+            assert found["status"] in {"PENDING", "CONFIRMED", "CANCELLED", "EXPIRED"}
+        else:
+            assert found["status"] == promise["status"]
+        assert found["lines"] == promise["lines"]
 
     async def _shop(self, http: aiohttp.ClientSession, user: str, until: float) -> None:
         loop = asyncio.get_running_loop()

@@ -22,7 +22,7 @@ SLEEP_S_MAX = 40.0
 RETURN_S = 2.5
 """When stock is back at the latest, after the last hold's time is over."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + 3 * int(SECONDS))]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 3 * int(SECONDS))]
 
 
 async def test_killed_and_sleeping_processes_lose_no_acknowledged_reservation(tmp_path: Path) -> None:

@@ -1,0 +1,168 @@
+"""Customers over HTTP whose every question and answer goes down in a history for the auditor."""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import aiohttp
+from tests.proof.records import Answered, Asked, Held, Kind, Lost, Record
+
+from flashreserve.auth.keys import KeyRing
+from flashreserve.auth.tokens import Tokens
+from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.core.model import Role
+
+PATIENCE_S: Final = 8.0
+_VANISH: Final = 0.03
+_DONE: Final[dict[str, str]] = {
+    "confirm": "confirmed",
+    "extend": "extended",
+    "cancel": "released",
+    "read": "found",
+    "stock": "stock",
+}
+
+
+class Customers:
+    """`size` customers at some addresses. What they were granted, they confirm, extend, cancel and read."""
+
+    def __init__(
+        self, urls: Sequence[str], products: Sequence[str], *, size: int, secret_keys: str, chance: random.Random
+    ) -> None:
+        self._urls = urls
+        self._products = products
+        self._tokens = Tokens(KeyRing.parse(secret_keys), ttl_s=36_000)
+        self._chance = chance
+        self._users = [SystemIds().new() for _ in range(size)]
+        self._own: dict[str, list[str]] = {user: [] for user in self._users}
+        self._numbers = itertools.count()
+        self._keys = itertools.count()
+        self.epoch_ms = SystemClock().now_ms()
+        self._began_s = time.monotonic()
+        self.history: list[Record] = []
+
+    def now(self) -> float:
+        """Milliseconds since the history began."""
+        return (time.monotonic() - self._began_s) * 1_000
+
+    async def shop(self, until: asyncio.Event) -> None:
+        """All of them, until it is over."""
+        timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+        async with aiohttp.ClientSession(timeout=timeout) as http:
+            await asyncio.gather(*(self._one(http, user, until) for user in self._users))
+
+    async def _one(self, http: aiohttp.ClientSession, user: str, until: asyncio.Event) -> None:
+        while not until.is_set():
+            await self._act(http, user)
+            await asyncio.sleep(self._chance.uniform(0, 0.05))
+
+    async def _act(self, http: aiohttp.ClientSession, user: str) -> None:
+        chance = self._chance
+        own = self._own[user]
+        if own and chance.random() < 0.5:
+            kind: Kind = chance.choice(("confirm", "cancel", "extend", "read", "read"))
+            await self._ask(http, Asked(0, 0, "", kind, user, of=chance.choice(own[-3:])))
+        elif chance.random() < 0.1:
+            await self._ask(http, Asked(0, 0, "", "stock", user, of=chance.choice(self._products)))
+        else:
+            lines = ((chance.choice(self._products), chance.choice((1, 1, 2))),)
+            key = f"key-{next(self._keys)}" if chance.random() < 0.7 else None
+            for _ in range(3):
+                done = await self._ask(http, Asked(0, 0, "", "reserve", user, lines, key))
+                if done or key is None:
+                    break
+
+    async def _ask(self, http: aiohttp.ClientSession, asked: Asked) -> bool:
+        """Ask somewhere, and write it down; whether there was a definite answer."""
+        number, place = next(self._numbers), self._chance.randrange(len(self._urls))
+        asked = asked._replace(at=self.now(), number=number, process=f"api {place}")
+        self.history.append(asked)
+        patience_s = self._chance.uniform(0, 0.05) if self._chance.random() < _VANISH else PATIENCE_S
+        try:
+            async with asyncio.timeout(patience_s):
+                answer = await self._over_http(http, self._urls[place], asked)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            self.history.append(Lost(self.now(), number))
+            return False
+        self.history.append(answer._replace(at=self.now(), number=number))
+        if answer.held is not None and answer.answer == "reserved":
+            self._own[asked.user].append(answer.held.id)
+        return answer.answer not in {"unavailable", "outcome-unknown"}
+
+    async def _over_http(self, http: aiohttp.ClientSession, url: str, asked: Asked) -> Answered:
+        method, path, body = _request(asked)
+        token = self._tokens.issue(asked.user, Role.CUSTOMER, SystemClock().now_ms()).token
+        headers = {"Authorization": f"Bearer {token}"}
+        if asked.key is not None:
+            headers["Idempotency-Key"] = asked.key
+        async with http.request(method, url + path, json=body, headers=headers) as answer:
+            told = await answer.json(content_type=None)
+            return _understood(asked, answer.status, "Idempotent-Replayed" in answer.headers, told)
+
+
+def _request(asked: Asked) -> tuple[str, str, Any]:
+    match asked.kind:
+        case "reserve":
+            ((product, quantity),) = asked.lines
+            return "POST", f"/reservations/{product}", {"quantity": quantity}
+        case "confirm":
+            return "POST", f"/checkout/{asked.of}", None
+        case "extend":
+            return "POST", f"/reservations/{asked.of}/extend", None
+        case "cancel":
+            return "DELETE", f"/reservations/{asked.of}", None
+        case "read":
+            return "GET", f"/reservations/{asked.of}", None
+        case _:
+            return "GET", f"/products/{asked.of}/stock", None
+
+
+def _understood(asked: Asked, status: int, replayed: bool, told: Any) -> Answered:  # noqa: FBT001 - a fact like others
+    if status == 201:
+        return Answered(0, 0, "replayed" if replayed else "reserved", _held(told, asked.key))
+    if status != 200:
+        code = str(told["code"])
+        return Answered(0, 0, "already-cancelled" if code == "cancelled" else code)
+    if asked.kind == "stock":
+        return Answered(0, 0, "stock", units=told["available"])
+    # How often a hold was extended isn't shown.
+    return Answered(0, 0, _DONE[asked.kind], _held(told, None) if asked.kind != "extend" else None)
+
+
+def _held(told: Any, key: str | None) -> Held:
+    """The reservation as shown; what the API doesn't show is filled in at the end, from what is left."""
+    created, expires = _ms(told["createdAt"]), _ms(told["expiresAt"])
+    return Held(
+        id=told["id"],
+        user=told["userId"],
+        status=told["status"],
+        lines=tuple((line["productId"], line["quantity"]) for line in told["lines"]),
+        created_at=created or 0,
+        expires_at=expires or 0,
+        hold_ms=(expires or 0) - (created or 0),
+        extensions=0,
+        confirmed_at=_ms(told["confirmedAt"]),
+        released_at=_ms(told["releasedAt"]),
+        key=key,
+    )
+
+
+def _ms(instant: str | None) -> int | None:
+    return None if instant is None else round(datetime.fromisoformat(instant).timestamp() * 1_000)
+
+
+def completed(history: Sequence[Record], left: Sequence[Held]) -> list[Record]:
+    """The history with what the API doesn't show: when a hold that had expired was over."""
+    final = {held.id: held for held in left}
+    asked = {record.number: record for record in history if isinstance(record, Asked)}
+    whole: list[Record] = []
+    for record in history:
+        if isinstance(record, Answered) and record.answer == "expired" and asked[record.number].of in final:
+            whole.append(record._replace(instant=final[asked[record.number].of].expires_at))
+        else:
+            whole.append(record)
+    return whole

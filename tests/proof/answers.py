@@ -1,0 +1,184 @@
+"""Rules of single answers: each must have been possible while its request was on its way."""
+
+from collections.abc import Iterator
+
+from tests.proof.facts import Facts, Request, Violation
+from tests.proof.records import Held
+
+_OF_KIND = {
+    "reserve": {"reserved", "replayed", "key-reused", "not-on-sale", "sold-out", "limit-reached"},
+    "confirm": {"confirmed", "not-found", "expired", "already-cancelled"},
+    "extend": {"extended", "not-found", "expired", "already-confirmed", "already-cancelled", "extensions-used-up"},
+    "cancel": {"released", "not-found", "already-confirmed"},
+    "read": {"found", "not-found"},
+    "list": {"listed"},
+    "stock": {"stock"},
+    "restock": {"restocked", "restocked-before", "key-reused", "stock-taken"},
+    "edit": {"edited", "rules-fixed"},
+    "audit": {"balanced", "moving"},
+}
+"""What may ever be answered, beside that it isn't available or not known."""
+
+
+def check(facts: Facts) -> Iterator[Violation]:
+    """All of them."""
+    for request in facts.requests:
+        if request.unsure or request.code == "unavailable":
+            continue
+        if request.code not in _OF_KIND[request.asked.kind]:
+            yield Violation("answers", f"no such answer: {request.text()}")
+            continue
+        yield from _possible(facts, request)
+
+
+def _possible(facts: Facts, request: Request) -> Iterator[Violation]:
+    match request.code:
+        case "replayed":
+            yield from _replayed(facts, request)
+        case "reserved" | "not-on-sale":
+            yield from _on_sale(facts, request)
+        case "not-found":
+            yield from _not_found(facts, request)
+        case "expired":
+            yield from _expired(facts, request)
+        case "already-confirmed":
+            yield from _somebody_asked(facts, request, "confirm")
+        case "already-cancelled":
+            yield from _somebody_asked(facts, request, "cancel")
+        case "extensions-used-up":
+            yield from _used_up(facts, request)
+        case "found":
+            yield from _found(facts, request)
+        case "listed":
+            yield from _listed(facts, request)
+        case "edited":
+            yield from _edited(facts, request)
+        case _:
+            pass
+
+
+def _replayed(facts: Facts, request: Request) -> Iterator[Violation]:
+    asked = request.asked
+    same = [
+        other
+        for other in facts.by_kind["reserve"]
+        if other is not request
+        and (other.asked.user, other.asked.key, other.asked.lines) == (asked.user, asked.key, asked.lines)
+        and other.asked.at <= request.end
+    ]
+    if asked.key is None or not same:
+        yield Violation("answers", f"nothing to repeat: {request.text()}")
+
+
+def _on_sale(facts: Facts, request: Request) -> Iterator[Violation]:
+    """Within the sale to reserve, out of it to be refused, at some moment of the request at least."""
+    if facts.terms.stock_only:
+        return
+    since, until = request.asked.at - facts.slack_ms, request.end + facts.slack_ms
+    wholly_on, wholly_off = True, False
+    for product, _ in request.asked.lines:
+        goods = facts.goods[product]
+        starts = facts.true_ms(goods.sale_starts_at) if goods.sale_starts_at is not None else float("-inf")
+        ends = facts.true_ms(goods.sale_ends_at) if goods.sale_ends_at is not None else float("inf")
+        wholly_on = wholly_on and starts <= since and until < ends
+        wholly_off = wholly_off or until < starts or ends <= since
+    if (request.code == "not-on-sale" and wholly_on) or (request.code == "reserved" and wholly_off):
+        yield Violation("on sale", request.text())
+
+
+def _not_found(facts: Facts, request: Request) -> Iterator[Violation]:
+    """What one was told to have is found; what another has isn't."""
+    asked = request.asked
+    told_at = facts.told_at.get(asked.of)
+    left = facts.final.get(asked.of)
+    if told_at is not None and told_at < asked.at and left is not None and left.user == asked.user:
+        yield Violation("durable", f"{asked.of} was told of before: {request.text()}")
+
+
+def _expired(facts: Facts, request: Request) -> Iterator[Violation]:
+    instant = request.answer.instant if request.answer is not None else None
+    left = facts.final.get(request.asked.of)
+    if instant is None or left is None or left.expires_at != instant:
+        yield Violation("time", f"expired at {instant}, but is {left}: {request.text()}")
+    elif not facts.terms.stock_only and facts.true_ms(instant) > request.end + facts.slack_ms:
+        yield Violation("time", f"told to have expired before it did: {request.text()}")
+
+
+def _somebody_asked(facts: Facts, request: Request, kind: str) -> Iterator[Violation]:
+    if not any(other.asked.at <= request.end for other in facts.asked_about(request.asked.of, kind)):
+        yield Violation("answers", f"nobody asked to {kind}: {request.text()}")
+
+
+def _used_up(facts: Facts, request: Request) -> Iterator[Violation]:
+    held = facts.final.get(request.asked.of)
+    if held is None:
+        return
+    earlier = sum(
+        other is not request and other.asked.at <= request.end
+        for other in facts.asked_about(request.asked.of, "extend")
+    )
+    allowed = min(value or 0 for product, _ in held.lines for value in facts.possible_rule(product, "extensions_max"))
+    if earlier < allowed:
+        yield Violation("extensions", f"refused the extension number {earlier + 1} of {allowed}: {request.text()}")
+
+
+def _found(facts: Facts, request: Request) -> Iterator[Violation]:
+    shown = request.answer.held if request.answer is not None else None
+    if shown is None or shown.user != request.asked.user or shown.id != request.asked.of:
+        yield Violation("answers", f"shown {shown}: {request.text()}")
+        return
+    yield from _shown(facts, request, shown)
+
+
+def _listed(facts: Facts, request: Request) -> Iterator[Violation]:
+    shown = {held.id: held for held in request.answer.several} if request.answer is not None else {}
+    for held in shown.values():
+        if held.user != request.asked.user:
+            yield Violation("answers", f"shown another's {held}: {request.text()}")
+        yield from _shown(facts, request, held)
+    for id_, told_at in facts.told_at.items():
+        left = facts.final.get(id_)
+        if told_at < request.asked.at and left is not None and left.user == request.asked.user and id_ not in shown:
+            yield Violation("durable", f"{id_} was told of before and isn't listed: {request.text()}")
+
+
+def _shown(facts: Facts, request: Request, shown: Held) -> Iterator[Violation]:
+    """A reservation is shown as it ended, or as it was before; lapsed is shown as EXPIRED before it is released."""
+    left = facts.final.get(shown.id)
+    if left is None or (left.user, left.lines, left.created_at) != (shown.user, shown.lines, shown.created_at):
+        yield Violation("durable", f"shown {shown}, is {left}: {request.text()}")
+        return
+    if shown.status in {"CONFIRMED", "CANCELLED"} and shown.status != left.status:
+        yield Violation("one end", f"shown {shown}, is {left}: {request.text()}")
+    if shown.status == "PENDING" and any(
+        other.end < request.asked.at and other.code in {"confirmed", "released", "expired"}
+        for other in facts.about[shown.id]
+    ):
+        yield Violation("one end", f"shown {shown} after its end: {request.text()}")
+    if facts.terms.stock_only:
+        return
+    lapses = facts.true_ms(shown.expires_at)
+    if shown.status == "EXPIRED" and lapses > request.end + facts.slack_ms:
+        yield Violation("time", f"shown {shown} before its time: {request.text()}")
+    if shown.status == "PENDING" and lapses < request.asked.at - facts.slack_ms:
+        yield Violation("time", f"shown {shown} after its time: {request.text()}")
+
+
+def _edited(facts: Facts, request: Request) -> Iterator[Violation]:
+    """A limit doesn't appear, shrink or go once somebody has reserved; checked where it was edited only once."""
+    product = request.asked.of
+    limits = [
+        other
+        for other in facts.by_kind["edit"]
+        if other.asked.of == product and any(rule == "limit" for rule, _ in other.asked.rules)
+    ]
+    if limits != [request]:
+        return
+    old, new = facts.goods[product].limit, dict(request.asked.rules)["limit"]
+    if new == old or (old is not None and new is not None and new > old):
+        return
+    for id_, told_at in facts.told_at.items():
+        left = facts.final.get(id_)
+        if told_at < request.asked.at and left is not None and any(line == product for line, _ in left.lines):
+            yield Violation("limit", f"changed although {id_} was granted before: {request.text()}")
+            return

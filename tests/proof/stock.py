@@ -1,0 +1,280 @@
+"""Rules of stock: nothing oversold, nothing leaked, no refusal without reason, no limit exceeded.
+
+For each product there is what surely was held at an instant, and what may have been. The truth lies between them.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import product as combinations
+from typing import NamedTuple
+
+from tests.proof.facts import EVER, Facts, Request, Violation
+from tests.proof.records import Held, Left
+
+_LIVE = frozenset({"PENDING", "CONFIRMED"})
+_REFUSED_BY_RULES = frozenset({"stock-taken", "key-reused", "unavailable", "not-found", "invalid"})
+
+
+class _Span(NamedTuple):
+    """So many units from `since` to `until`."""
+
+    since: float
+    until: float
+    units: int
+
+
+def check(facts: Facts) -> Iterator[Violation]:
+    """All of them."""
+    if facts.ended is None:
+        return
+    surely = {id_: _surely_held(facts, held) for id_, held in facts.final.items()}
+    for left in facts.ended.products:
+        yield from _books(facts, left)
+        yield from _oversold(facts, left.id, surely)
+        yield from _limits(facts, left.id, surely)
+        yield from _refusals(facts, left.id)
+        yield from _polls(facts, left.id, surely)
+    yield from _sold_out(facts)
+
+
+def _units(held: Held, product: str) -> int:
+    return sum(quantity for line, quantity in held.lines if line == product)
+
+
+def _sum_at(spans: Iterable[_Span], instant: float) -> int:
+    return sum(span.units for span in spans if span.since <= instant < span.until)
+
+
+# At the end
+
+
+def _books(facts: Facts, left: Left) -> Iterator[Violation]:
+    """available = stocked - held - bought, and `stocked` is what was put in."""
+    if facts.ended is not None and not facts.ended.books_balance:
+        yield Violation("books", f"the shop's own books don't balance: {left}")
+    live = sum(_units(held, left.id) for held in facts.final.values() if held.status in _LIVE)
+    if left.moving == 0 and left.available != left.stocked - live:
+        yield Violation("books", f"{left}, but {live} units are held or bought")
+    if left.available < 0:
+        yield Violation("books", f"{left}")
+    possible = {sum(changes) for changes in combinations(*_changes(facts, left.id).values())}
+    if left.stocked - facts.goods[left.id].units not in possible:
+        yield Violation("restock", f"{left}, but what was put in comes to one of {sorted(possible)} more")
+
+
+def _changes(facts: Facts, product: str) -> dict[str, list[int]]:
+    """By key, the changes of which one was made; 0 where perhaps none was."""
+    changes: dict[str, list[int]] = {}
+    by_key: dict[str, list[Request]] = {}
+    for request in facts.by_kind["restock"]:
+        if request.asked.of == product:
+            by_key.setdefault(request.asked.key or "", []).append(request)
+    for key, requests in by_key.items():
+        made = {each.asked.change for each in requests if each.code in {"restocked", "restocked-before"}}
+        maybe = {each.asked.change for each in requests if each.unsure}
+        changes[key] = sorted(made) if made else sorted({0, *maybe})
+    return changes
+
+
+# At every instant
+
+
+def _surely_held(facts: Facts, held: Held) -> _Span | None:
+    """When the reservation surely had its units."""
+    since = facts.told_at.get(held.id, EVER)
+    slack = facts.slack_ms
+    if held.confirmed_at is not None:
+        since = min(since, facts.true_ms(held.confirmed_at) + slack)
+    match held.status:
+        case "CONFIRMED" | "PENDING":
+            until = EVER
+        case "EXPIRED":
+            until = facts.true_ms(held.expires_at) - slack
+        case _:
+            cancels = facts.asked_about(held.id, "cancel")
+            until = min((request.asked.at for request in cancels), default=since)
+    return _Span(since, until, 1) if since < until else None
+
+
+def _oversold(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iterator[Violation]:
+    spans = _spans_of(facts, product, surely)
+    for span in spans:
+        held, stocked = _sum_at(spans, span.since), _stocked_most(facts, product, span.since)
+        if held > stocked:
+            yield Violation("oversold", f"{held} units of {product} held at {span.since:.1f}, {stocked} put in")
+            return
+
+
+def _spans_of(facts: Facts, product: str, surely: dict[str, _Span | None], user: str | None = None) -> list[_Span]:
+    found = []
+    for id_, span in surely.items():
+        held = facts.final[id_]
+        units = _units(held, product)
+        if span is not None and units and user in {None, held.user}:
+            found.append(span._replace(units=units))
+    return found
+
+
+def _stocked_most(facts: Facts, product: str, instant: float) -> int:
+    """The most that may have been put in by then; what was surely taken out before is gone."""
+    total = facts.goods[product].units
+    for key, changes in _changes(facts, product).items():
+        asked = [each for each in facts.by_kind["restock"] if (each.asked.of, each.asked.key) == (product, key)]
+        if len(changes) == 1 and changes[0] < 0:
+            told = min((each.end for each in asked if each.code == "restocked"), default=EVER)
+            total += changes[0] if told <= instant else 0
+        elif asked[0].asked.at <= instant:
+            total += max(0, *changes)
+    return total
+
+
+def _stocked_least(facts: Facts, product: str, instant: float) -> int:
+    total = facts.goods[product].units
+    for key, changes in _changes(facts, product).items():
+        asked = [each for each in facts.by_kind["restock"] if (each.asked.of, each.asked.key) == (product, key)]
+        if len(changes) == 1 and changes[0] > 0:
+            told = min((each.end for each in asked if each.code == "restocked"), default=EVER)
+            total += changes[0] if told <= instant else 0
+        elif asked[0].asked.at <= instant:
+            total += min(0, *changes)
+    return total
+
+
+def _limits(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iterator[Violation]:
+    """A customer's units, held and bought together, stay within the limit."""
+    values = facts.possible_rule(product, "limit")
+    if None in values:
+        return
+    most = max(value for value in values if value is not None)
+    for user in sorted({held.user for held in facts.final.values()}):
+        spans = _spans_of(facts, product, surely, user)
+        for span in spans:
+            if _sum_at(spans, span.since) > most:
+                yield Violation("limit", f"{user} has {_sum_at(spans, span.since)} of {product}, limit {most}")
+                break
+
+
+def _refusals(facts: Facts, product: str) -> Iterator[Violation]:
+    """Nobody within the limit is told to have reached it."""
+    values = [value for value in facts.possible_rule(product, "limit") if value is not None]
+    for request in facts.by_kind["reserve"]:
+        if request.code != "limit-reached" or len(request.asked.lines) != 1:
+            continue
+        ((wanted, quantity),) = request.asked.lines
+        if wanted != product:
+            continue
+        spans = [
+            _may_block(facts, held)._replace(units=_units(held, product))
+            for held in facts.final.values()
+            if held.user == request.asked.user and _units(held, product)
+        ]
+        most = _most_within(spans, request.asked.at, request.end)
+        if not values or most + quantity <= min(values):
+            yield Violation("limit", f"refused with {most} of {product}: {request.text()}")
+
+
+def _may_block(facts: Facts, held: Held) -> _Span:
+    """When the reservation may have counted towards its customer's limit: a lapsed one no longer does."""
+    grant = facts.grants.get(held.id)
+    since = facts.true_ms(held.created_at) - facts.slack_ms
+    if grant is not None and grant.code == "reserved":
+        since = max(since, grant.asked.at)
+    if held.status in _LIVE:
+        return _Span(since, EVER, 1)
+    lapsed = facts.true_ms(held.expires_at) + facts.slack_ms
+    if held.released_at is None or facts.troubled(since, lapsed):
+        return _Span(since, lapsed, 1)
+    released = facts.true_ms(held.released_at) + facts.slack_ms + facts.terms.sweep_ms
+    return _Span(since, min(lapsed, released), 1)
+
+
+def _most_within(spans: Sequence[_Span], since: float, until: float) -> int:
+    instants = [since, *(span.since for span in spans if since <= span.since <= until)]
+    return max(_sum_at(spans, instant) for instant in instants)
+
+
+# What was refused as sold out, and what was shown
+
+
+def _may_hold(facts: Facts, product: str) -> list[_Span]:
+    """When each request may have had units of the product, if only in passing."""
+    spans = []
+    released = _released_at(facts)
+    for request in facts.by_kind["reserve"]:
+        units = sum(quantity for line, quantity in request.asked.lines if line == product)
+        if not units:
+            continue
+        until = request.end + facts.terms.sweep_ms
+        told = request.answer.held if request.answer is not None else None
+        if request.unsure:
+            until = EVER
+        elif request.code == "reserved" and told is not None:
+            until = released.get(told.id, EVER)
+        spans.append(_Span(request.asked.at, until, units))
+    return spans
+
+
+def _released_at(facts: Facts) -> dict[str, float]:
+    """By reservation, when its units were surely back, as long as nothing went wrong."""
+    found = {}
+    for held in facts.final.values():
+        if held.released_at is not None:
+            found[held.id] = facts.true_ms(held.released_at) + facts.slack_ms + facts.terms.sweep_ms
+    return found
+
+
+def _sold_out(facts: Facts) -> Iterator[Violation]:
+    """Nobody is told that stock is gone which surely was there all the time of the request."""
+    if facts.terms.stock_only:
+        return
+    spans = {product: _may_hold(facts, product) for product in facts.goods}
+    for request in facts.by_kind["reserve"]:
+        if request.code != "sold-out":
+            continue
+        # A request without a key may be refused by what a process saw a moment before.
+        since = request.asked.at - (facts.terms.view_ms if request.asked.key is None else 0)
+        if facts.troubled(since, request.end):
+            continue
+        if all(
+            _least_within(facts, product, _without(spans[product], request), since, request.end) >= quantity
+            for product, quantity in request.asked.lines
+        ):
+            yield Violation("sold out", f"there was enough all the time: {request.text()}")
+    for request in facts.by_kind["restock"]:
+        if request.code != "stock-taken" or facts.troubled(request.asked.at, request.end):
+            continue
+        least = _least_within(facts, request.asked.of, spans[request.asked.of], request.asked.at, request.end)
+        if least + request.asked.change >= 0:
+            yield Violation("sold out", f"there was enough all the time: {request.text()}")
+
+
+def _without(spans: Sequence[_Span], request: Request) -> list[_Span]:
+    """All but the request's own units, which it doesn't stand in the way of itself with."""
+    return [span for span in spans if span.since != request.asked.at]
+
+
+def _least_within(facts: Facts, product: str, spans: Sequence[_Span], since: float, until: float) -> int:
+    """The least that may have been available at some instant."""
+    instants = [since, *(span.since for span in spans if since <= span.since <= until)]
+    instants += [each.asked.at for each in facts.by_kind["restock"] if since <= each.asked.at <= until]
+    return min(_stocked_least(facts, product, instant) - _sum_at(spans, instant) for instant in instants)
+
+
+def _polls(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iterator[Violation]:
+    """What is shown as available was so at some moment of the poll, or just before."""
+    held = _spans_of(facts, product, surely)
+    perhaps: list[_Span] | None = None
+    for request in facts.by_kind["stock"]:
+        if request.asked.of != product or request.answer is None or request.answer.units is None:
+            continue
+        shown = request.answer.units
+        since, until = request.asked.at - facts.terms.view_ms, request.end
+        instants = [since, until, *(span.until for span in held if since <= span.until <= until)]
+        instants += [each.asked.at for each in facts.by_kind["restock"] if since <= each.asked.at <= until]
+        most = max(_stocked_most(facts, product, instant) - _sum_at(held, instant) for instant in instants)
+        if shown > most:
+            yield Violation("poll", f"{shown} of {product} shown, {most} at most were there: {request.text()}")
+        if facts.terms.stock_only or facts.troubled(since, until):
+            continue
+        perhaps = perhaps if perhaps is not None else _may_hold(facts, product)
+        if shown < _least_within(facts, product, perhaps, since, until):
+            yield Violation("poll", f"{shown} of {product} shown, more were there: {request.text()}")
