@@ -78,8 +78,10 @@ def keep_time(settings: Settings, store: Store, clock: DatabaseClock, start: Sta
 async def _look_at_redis(redis_url: str) -> None:
     """Say at the start what isn't well with the server: later nobody looks."""
     for finding in await check_redis(redis_url):
-        if finding.level != "fine":
+        if finding.level == "fault":
             _log.warning("redis", seen=finding.seen, advice=finding.advice)
+        elif finding.level == "advice":
+            _log.info("redis", seen=finding.seen, advice=finding.advice)
 
 
 @asynccontextmanager
