@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -14,8 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-import structlog
 from click.testing import CliRunner
+from tests.process_log import log_as_it_was
 
 from flashreserve.bootstrap import Books, open_books, open_store
 from flashreserve.cli.main import flashreserve
@@ -25,6 +24,8 @@ from flashreserve.core.model import Product, Reservation
 from flashreserve.core.outcomes import Reserved
 from flashreserve.service.catalogue import NewProduct
 from flashreserve.settings import Settings
+
+__all__ = ["log_as_it_was"]
 
 PASSWORD = "correct horse battery"
 T = TypeVar("T")
@@ -144,22 +145,6 @@ def _product(**changes: Any) -> NewProduct:
         "extensions_max": 0,
     }
     return NewProduct(**{**fields, **changes})
-
-
-@pytest.fixture(autouse=True)
-def log_as_it_was() -> Iterator[None]:
-    """Commands set up the log of their process, which here is that of all tests."""
-    root = logging.getLogger()
-    levels = {name: logging.getLogger(name).level for name in ("", "flashreserve", "uvicorn", "uvicorn.error")}
-    handlers, raising = list(root.handlers), logging.raiseExceptions
-    yield
-    for handler in [each for each in root.handlers if each not in handlers]:
-        root.removeHandler(handler)
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    logging.raiseExceptions = raising
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -308,7 +308,17 @@ def test_the_banners_url_can_be_opened(host: str, shown: str) -> None:
 
 
 def test_the_banner_of_a_closed_shop_says_who_may_see_its_docs() -> None:
-    text = banner(Serving(role="all", engine="embedded (SQLite)", data="/srv/shop.db", host="::", port=3000, workers=4, production=True))
+    text = banner(
+        Serving(
+            role="all",
+            engine="embedded (SQLite)",
+            data="/srv/shop.db",
+            host="::",
+            port=3000,
+            workers=4,
+            production=True,
+        )
+    )
 
     assert "http://localhost:3000/api-docs (for admins)" in text
     assert "4 processes" in text

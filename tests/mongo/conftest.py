@@ -1,33 +1,29 @@
 """A database of its own for each test, on the session's server."""
 
-import gc
-import warnings
-from collections.abc import AsyncIterator, Iterator
-from uuid import uuid4
+from collections import Counter
+from collections.abc import AsyncIterator
 
 import pytest
-from tests.mongo.factory import drop
-from tests.servers.mongodb import require_mongodb
+from tests.mongo.databases import database, sockets_left_by_the_driver, url
 
 from flashreserve.clock import SystemIds
 from flashreserve.stores.mongo import MongoStore, open_mongo
-from flashreserve.stores.mongo.connection import PymongoDatabase
+
+__all__ = ["database", "sockets_left_by_the_driver", "url"]
+
+_CRASHES = pytest.StashKey[Counter[str]]()
 
 
 @pytest.fixture
-async def url() -> AsyncIterator[str]:
-    """The URL of an empty database."""
-    url = f"{require_mongodb()}test-{uuid4().hex}"
-    yield url
-    await drop(url)
+def crashes(request: pytest.FixtureRequest) -> Counter[str]:
+    """Counts the performances of scenes in this session; the summary tells."""
+    return request.config.stash.setdefault(_CRASHES, Counter())
 
 
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[PymongoDatabase]:
-    """A connection to that database."""
-    database = PymongoDatabase(url)
-    yield database
-    await database.close()
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How much was tried."""
+    for kind, number in sorted(config.stash.get(_CRASHES, Counter[str]()).items()):
+        terminalreporter.write_line(f"crash points: {number} performances {kind}")
 
 
 @pytest.fixture
@@ -36,12 +32,3 @@ async def store(url: str) -> AsyncIterator[MongoStore]:
     store = await open_mongo(url, SystemIds(), create=True)
     yield store
     await store.close()
-
-
-@pytest.fixture
-def sockets_left_by_the_driver() -> Iterator[None]:
-    """A connection that PyMongo couldn't make may leave its socket to the garbage collector: collect it here."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

@@ -1,0 +1,23 @@
+"""The log of the process of all tests, which commands that run inside it set up as if it were their own."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+
+@pytest.fixture(autouse=True)
+def log_as_it_was() -> Iterator[None]:
+    """Commands set up the log of their process, which here is that of all tests."""
+    root = logging.getLogger()
+    levels = {name: logging.getLogger(name).level for name in ("", "flashreserve", "uvicorn", "uvicorn.error")}
+    handlers, raising = list(root.handlers), logging.raiseExceptions
+    yield
+    for handler in [each for each in root.handlers if each not in handlers]:
+        root.removeHandler(handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    logging.raiseExceptions = raising
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
