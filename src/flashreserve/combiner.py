@@ -7,6 +7,7 @@ is no timer: alone, a command waits for nobody; under load, batches grow by them
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,21 +27,30 @@ _WATCH_EVERY_S: Final = 0.1
 
 _log = structlog.get_logger(__name__)
 
+Tell = Callable[[Outcome], None]
+"""Is called once with a command's outcome, on the event loop. Whatever it raises is logged and touches nobody else."""
+
 
 class _Waiting:
-    """A command, where its outcome goes, and until when (monotonic seconds) somebody waits for it."""
+    """A command, who is told its outcome, and until when (monotonic seconds) somebody waits for it."""
 
-    __slots__ = ("command", "deadline", "future")
+    __slots__ = ("command", "deadline", "done", "tell")
 
-    def __init__(self, command: Command, future: "asyncio.Future[Outcome]", deadline: float) -> None:
+    def __init__(self, command: Command, tell: Tell, deadline: float) -> None:
         self.command = command
-        self.future = future
+        self.tell = tell
         self.deadline = deadline
+        self.done = False
 
     def answer(self, outcome: Outcome) -> None:
         """Tell the caller, unless it is gone or was told before."""
-        if not self.future.done():
-            self.future.set_result(outcome)
+        if self.done:
+            return
+        self.done = True
+        try:
+            self.tell(outcome)
+        except Exception:  # noqa: BLE001 - the others of the flush have to be told all the same
+            _log.exception("an outcome could not be told", command=type(self.command).__name__)
 
 
 class Combiner:
@@ -85,18 +95,20 @@ class Combiner:
 
     async def submit(self, command: Command) -> Outcome:
         """The command's outcome, durable when it is told. A caller that goes away changes nothing for the others."""
-        if self._closed:
-            return Unavailable("shutting down")
-        if len(self._queue) >= self._queue_max:
-            return Unavailable("too many requests are waiting")
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(command, loop.create_future(), self._clock.monotonic() + self._deadline_s)
-        self._queue.append(waiting)
-        if self._running is None:
-            self._running = loop.create_task(self._run(), name="combiner")
-        if self._watch is None:
-            self._watch = loop.call_later(_WATCH_EVERY_S, self._enforce_deadlines)
-        return await waiting.future
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiting = self._enter(command, partial(_settle, future))
+        if isinstance(waiting, Unavailable):
+            return waiting
+        try:
+            return await future
+        finally:
+            waiting.done = True
+
+    def submit_soon(self, command: Command, tell: Tell) -> None:
+        """The same for whoever would rather be told than wait: it spares the crowd a task and a future each."""
+        waiting = self._enter(command, tell)
+        if isinstance(waiting, Unavailable):
+            tell(waiting)
 
     def count_in(self, flushes: Cell, commands: Cell) -> None:
         """Count the flushes that were written, and the commands in them, in these cells from now on."""
@@ -112,8 +124,22 @@ class Combiner:
         self._closed = True
         if self._running is not None:
             await self._running
+        await asyncio.sleep(0)  # The last flush's outcomes are told in the loop's next turn.
         if self._watch is not None:
             self._watch.cancel()
+
+    def _enter(self, command: Command, tell: Tell) -> _Waiting | Unavailable:
+        if self._closed:
+            return Unavailable("shutting down")
+        if len(self._queue) >= self._queue_max:
+            return Unavailable("too many requests are waiting")
+        waiting = _Waiting(command, tell, self._clock.monotonic() + self._deadline_s)
+        self._queue.append(waiting)
+        if self._running is None:
+            self._running = asyncio.get_running_loop().create_task(self._run(), name="combiner")
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
+        return waiting
 
     async def _run(self) -> None:
         try:
@@ -131,7 +157,7 @@ class Combiner:
         batch: list[_Waiting] = []
         while self._queue and len(batch) < self._flush_max:
             waiting = self._queue.popleft()
-            if not waiting.future.done():
+            if not waiting.done:
                 batch.append(waiting)
         return batch
 
@@ -158,8 +184,9 @@ class Combiner:
             self._flushes.count += 1
             self._commands.count += len(batch)
             self._learn(flushed.products, sent_at)
-            for waiting, outcome in zip(batch, flushed.outcomes, strict=True):
-                waiting.answer(outcome)
+            # Told in the loop's next turn, when the next flush is on its way: the database works while answers are
+            # written.
+            asyncio.get_running_loop().call_soon(_tell_all, batch, flushed.outcomes)
             if self._expect is not None:
                 self._expect(_lapses(flushed.outcomes))
 
@@ -171,7 +198,7 @@ class Combiner:
             if waiting.deadline > now:
                 break
             waiting.answer(Unavailable("the database is too slow"))
-        while self._queue and self._queue[0].future.done():
+        while self._queue and self._queue[0].done:
             self._queue.popleft()
         for waiting in self._in_flight:
             if waiting.deadline <= now:
@@ -185,6 +212,16 @@ def _lapses(outcomes: Iterable[Outcome]) -> Iterator[int]:
     return (
         outcome.reservation.expires_at for outcome in outcomes if type(outcome) is Reserved or type(outcome) is Extended
     )
+
+
+def _settle(future: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+def _tell_all(batch: list[_Waiting], outcomes: Sequence[Outcome]) -> None:
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        waiting.answer(outcome)
 
 
 def _answer_all(batch: list[_Waiting], outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from flashreserve.clock import Clock
 from flashreserve.core import limits, rules
-from flashreserve.core.commands import Reserve
+from flashreserve.core.commands import Wanted
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import NotOnSale, SoldOut
 from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
@@ -41,23 +41,23 @@ class StockView:
         self._sights: OrderedDict[str, Sight] = OrderedDict()
         self._used: dict[str, float] = {}
 
-    def refuse(self, command: Reserve, now: int) -> NotOnSale | SoldOut | None:
+    def refuse(self, lines: Sequence[Wanted], key: str | None, now: int) -> NotOnSale | SoldOut | None:
         """The refusal that the rules would surely come to, or None where only the database can tell.
 
-        Commands with an idempotency key are never refused here: the key may have been granted before. Neither are
+        Requests with an idempotency key are never refused here: the key may have been granted before. Neither are
         those of which any product isn't freshly known.
         """
-        if command.key is not None:
+        if key is not None:
             return None
         oldest = self._clock.monotonic() - STALE_AFTER_S
         products: list[Product] = []
-        for line in command.lines:
+        for line in lines:
             sight = self._sights.get(line.product_id)
             if sight is None or sight.asked_at < oldest:
                 return None
             self._used[line.product_id] = sight.asked_at
             products.append(sight.product)
-        return rules.refuse_products(products, command.lines, now)
+        return rules.refuse_products(products, lines, now)
 
     async def look(self, product_id: str) -> Sight | None:
         """The product, at most 250 ms old; None if there is none.
@@ -65,15 +65,24 @@ class StockView:
         Raises:
             StoreUnavailableError: it isn't freshly known, and the database is away.
         """
-        sight = self._sights.get(product_id)
-        now = self._clock.monotonic()
-        if sight is None or sight.asked_at < now - STALE_AFTER_S:
+        sight = self.seen(product_id)
+        if sight is None:
+            now = self._clock.monotonic()
             as_of = self._clock.now_ms()
             product = await self._store.product(product_id)
             if product is None:
                 return None
             self._enter(product, now, as_of)
             sight = self._sights[product_id]
+            self._used[product_id] = now
+        return sight
+
+    def seen(self, product_id: str) -> Sight | None:
+        """The product, at most 250 ms old, without asking the database; None if it isn't freshly known."""
+        sight = self._sights.get(product_id)
+        now = self._clock.monotonic()
+        if sight is None or sight.asked_at < now - STALE_AFTER_S:
+            return None
         self._used[product_id] = now
         return sight
 

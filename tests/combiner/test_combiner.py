@@ -200,3 +200,41 @@ async def test_the_view_learns_what_each_flush_left(store: GatedStore, clock: Mo
     sent_at = clock.monotonic()
     await at_work.submit(reserve(1, quantity=4))
     assert learned == [(6, sent_at)]
+
+
+async def test_who_would_rather_be_told_is_told_the_same(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock, queue_max=2)
+    store.open.clear()
+    told: list[Outcome] = []
+    at_work.submit_soon(reserve(1), told.append)
+    await turns(3)
+    for number in range(2, 5):
+        at_work.submit_soon(reserve(number), told.append)
+    assert [type(outcome) for outcome in told] == [Unavailable]
+    store.open.set()
+    await at_work.close()
+    assert [type(outcome) for outcome in told] == [Unavailable, Reserved, Reserved, Reserved]
+    at_work.submit_soon(reserve(5), told.append)
+    assert isinstance(told[-1], Unavailable)
+
+
+async def test_one_that_cannot_be_told_keeps_nobody_from_being_told(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock)
+
+    def deaf(outcome: Outcome) -> None:
+        raise ZeroDivisionError
+
+    told: list[Outcome] = []
+    at_work.submit_soon(reserve(1), deaf)
+    at_work.submit_soon(reserve(2), told.append)
+    await at_work.close()
+    assert [type(outcome) for outcome in told] == [Reserved]
+
+
+async def test_the_next_flush_is_on_its_way_before_outcomes_are_told(store: GatedStore, clock: MovingClock) -> None:
+    at_work = combiner(store, clock, flush_max=1)
+    flushed_when_told: list[int] = []
+    for number in range(1, 4):
+        at_work.submit_soon(reserve(number), lambda _: flushed_when_told.append(len(store.sizes)))
+    await at_work.close()
+    assert flushed_when_told[0] > 1

@@ -4,6 +4,7 @@ import pytest
 from tests.core.examples import ANN, CUP, HAT, PEN, a_product, product_id, reserve, reserve_basket
 from tests.moving_clock import START_MS, MovingClock
 
+from flashreserve.core.commands import Reserve
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import NotOnSale, SoldOut
 from flashreserve.stock_view import StockView
@@ -30,6 +31,10 @@ class CountingStore(MemoryStore):
         return found[0] if found else None
 
 
+def refuse(view: StockView, command: Reserve, now: int) -> NotOnSale | SoldOut | None:
+    return view.refuse(command.lines, command.key, now)
+
+
 @pytest.fixture
 def clock() -> MovingClock:
     return MovingClock()
@@ -48,7 +53,7 @@ def view(store: CountingStore, clock: MovingClock) -> StockView:
 
 
 async def test_a_product_never_looked_at_refuses_nobody(view: StockView) -> None:
-    assert view.refuse(reserve(1), START_MS) is None
+    assert refuse(view, reserve(1), START_MS) is None
 
 
 async def test_what_is_known_to_be_sold_out_is_refused_without_the_database(
@@ -56,35 +61,35 @@ async def test_what_is_known_to_be_sold_out_is_refused_without_the_database(
 ) -> None:
     await view.look(CUP)
     asked = len(store.asked)
-    assert view.refuse(reserve(1), START_MS) == SoldOut(CUP, 0)
+    assert refuse(view, reserve(1), START_MS) == SoldOut(CUP, 0)
     assert len(store.asked) == asked
 
 
 async def test_a_command_with_a_key_is_never_refused_by_the_view(view: StockView) -> None:
     await view.look(CUP)
-    assert view.refuse(reserve(1, key="k"), START_MS) is None
+    assert refuse(view, reserve(1, key="k"), START_MS) is None
 
 
 async def test_an_entry_asked_for_over_250_ms_ago_refuses_nobody(view: StockView, clock: MovingClock) -> None:
     await view.look(CUP)
     clock.advance(0.250)
-    assert view.refuse(reserve(1), START_MS) is not None
+    assert refuse(view, reserve(1), START_MS) is not None
     clock.advance(0.001)
-    assert view.refuse(reserve(1), START_MS) is None
+    assert refuse(view, reserve(1), START_MS) is None
 
 
 async def test_a_basket_is_judged_only_when_all_of_it_is_known(view: StockView) -> None:
     await view.look(CUP)
-    assert view.refuse(reserve_basket(1, {CUP: 1, HAT: 1}), START_MS) is None
+    assert refuse(view, reserve_basket(1, {CUP: 1, HAT: 1}), START_MS) is None
     await view.look(HAT)
-    assert view.refuse(reserve_basket(1, {CUP: 1, HAT: 1}), START_MS) == SoldOut(CUP, 0)
+    assert refuse(view, reserve_basket(1, {CUP: 1, HAT: 1}), START_MS) == SoldOut(CUP, 0)
 
 
 async def test_off_sale_comes_before_sold_out(view: StockView, store: CountingStore) -> None:
     await store.add_products([a_product(PEN, units=0, sale_starts_at=START_MS + 1)])
     await view.look(PEN)
-    assert isinstance(view.refuse(reserve(1, of=PEN), START_MS), NotOnSale)
-    assert isinstance(view.refuse(reserve(1, of=PEN), START_MS + 1), SoldOut)
+    assert isinstance(refuse(view, reserve(1, of=PEN), START_MS), NotOnSale)
+    assert isinstance(refuse(view, reserve(1, of=PEN), START_MS + 1), SoldOut)
 
 
 async def test_all_watched_products_are_refreshed_by_one_question(view: StockView, store: CountingStore) -> None:
@@ -98,9 +103,9 @@ async def test_all_watched_products_are_refreshed_by_one_question(view: StockVie
 async def test_a_refresh_sees_what_other_processes_did(view: StockView, store: CountingStore) -> None:
     await view.look(HAT)
     await store.flush([reserve(1, ANN, 5, of=HAT)], START_MS)
-    assert view.refuse(reserve(2, of=HAT), START_MS) is None
+    assert refuse(view, reserve(2, of=HAT), START_MS) is None
     await view.refresh()
-    assert view.refuse(reserve(2, of=HAT), START_MS) == SoldOut(HAT, 0)
+    assert refuse(view, reserve(2, of=HAT), START_MS) == SoldOut(HAT, 0)
 
 
 async def test_an_older_answer_does_not_replace_a_newer_one(view: StockView, clock: MovingClock) -> None:
@@ -108,7 +113,7 @@ async def test_an_older_answer_does_not_replace_a_newer_one(view: StockView, clo
     clock.advance(0.01)
     view.learn([a_product(HAT, units=0)], clock.monotonic())
     view.learn([a_product(HAT, units=5)], asked_at)
-    assert view.refuse(reserve(1, of=HAT), START_MS) == SoldOut(HAT, 0)
+    assert refuse(view, reserve(1, of=HAT), START_MS) == SoldOut(HAT, 0)
 
 
 async def test_looking_is_free_while_the_entry_is_fresh(
@@ -136,7 +141,7 @@ async def test_with_the_database_away_looking_fails_and_what_is_known_grows_stal
     clock.advance(0.3)
     with pytest.raises(StoreUnavailableError):
         await view.look(CUP)
-    assert view.refuse(reserve(1), START_MS) is None
+    assert refuse(view, reserve(1), START_MS) is None
 
 
 async def test_the_least_recently_entered_product_makes_room(view: StockView, store: CountingStore) -> None:
@@ -152,5 +157,5 @@ async def test_products_that_nobody_asks_for_are_forgotten(view: StockView, cloc
     await view.look(HAT)
     clock.advance(31)
     await view.refresh()
-    assert view.refuse(reserve(1), START_MS) is None
-    assert view.refuse(reserve(1, quantity=9, of=HAT), START_MS) == SoldOut(HAT, 5)
+    assert refuse(view, reserve(1), START_MS) is None
+    assert refuse(view, reserve(1, quantity=9, of=HAT), START_MS) == SoldOut(HAT, 5)

@@ -6,6 +6,8 @@ from functools import lru_cache
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
+# All reservations of a flush have the same instants.
+@lru_cache(maxsize=4096)
 def format_instant(ms: int) -> str:
     """`2026-11-23T10:00:00.000Z`."""
     seconds, rest = divmod(ms, 1000)

@@ -5,7 +5,7 @@ facts, plans, and applies the effects: in one transaction, or one by one under t
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 import msgspec
 from msgspec import UNSET
@@ -47,6 +47,9 @@ from flashreserve.core.outcomes import (
     StockTaken,
 )
 
+_PENDING: Final = Status.PENDING
+"""The same, without the look through the enumeration's properties that its name costs each time."""
+
 
 class Plan(msgspec.Struct, frozen=True):
     """What a flush comes to.
@@ -67,11 +70,13 @@ def plan(facts: Facts, commands: Sequence[Command], now: int) -> Plan:
     units came back meanwhile, reserves refused as sold out are tried once more, by arrival.
     """
     book = _Book(facts, now)
+    kinds = {type(command) for command in commands}
     outcomes: dict[int, Ruled] = {}
     for kind, decide in _DECISIONS.items():
-        for index, command in enumerate(commands):
-            if type(command) is kind:
-                outcomes[index] = decide(book, command)
+        if kind in kinds:
+            for index, command in enumerate(commands):
+                if type(command) is kind:
+                    outcomes[index] = decide(book, command)
     if book.units_returned:
         for index, command in enumerate(commands):
             if type(command) is Reserve and type(outcomes[index]) is SoldOut:
@@ -101,16 +106,12 @@ def status_at(reservation: Reservation, now: int) -> Status:
 
 def refuse_sale(product: Product, now: int) -> NotOnSale | None:
     """A sale begins at `sale_starts_at` and is over at `sale_ends_at`; without them it is always on."""
-    begun = product.sale_starts_at is None or product.sale_starts_at <= now
-    over = product.sale_ends_at is not None and product.sale_ends_at <= now
-    if begun and not over:
+    starts, ends = product.sale_starts_at, product.sale_ends_at
+    if starts is None and ends is None:
         return None
-    return NotOnSale(product.id, product.sale_starts_at, product.sale_ends_at)
-
-
-def refuse_stock(product: Product, quantity: int) -> SoldOut | None:
-    """All units or none: a smaller rest isn't handed out."""
-    return None if product.available >= quantity else SoldOut(product.id, product.available)
+    begun = starts is None or starts <= now
+    over = ends is not None and ends <= now
+    return None if begun and not over else NotOnSale(product.id, starts, ends)
 
 
 def refuse_products(products: Sequence[Product], lines: Sequence[Wanted], now: int) -> NotOnSale | SoldOut | None:
@@ -119,10 +120,10 @@ def refuse_products(products: Sequence[Product], lines: Sequence[Wanted], now: i
         off_sale = refuse_sale(product, now)
         if off_sale is not None:
             return off_sale
-    for product, wanted in zip(products, lines, strict=True):
-        sold_out = refuse_stock(product, wanted.quantity)
-        if sold_out is not None:
-            return sold_out
+    for product, wanted in zip(products, lines):  # noqa: B905 - a check here would cost as much as the rule
+        # All units or none: a smaller rest isn't handed out.
+        if product.available < wanted.quantity:
+            return SoldOut(product.id, product.available)
     return None
 
 
@@ -195,9 +196,10 @@ def _reserve(book: _Book, command: Reserve) -> ReserveOutcome:
     earlier = None
     if command.key is not None:
         holder = book.claims.get((command.user_id, idempotency_claim(command.key)))
-        earlier = book.reservations[holder] if holder is not None else None
-        if earlier is not None and _asked_for(earlier) == command.lines:
-            return Replayed(earlier.as_granted())
+        if holder is not None:
+            earlier = book.reservations[holder]
+            if _asked_for(earlier) == command.lines:
+                return Replayed(earlier.as_granted())
     products: list[Product] = []
     for wanted in command.lines:
         product = book.products.get(wanted.product_id)
@@ -215,7 +217,7 @@ def _reserve(book: _Book, command: Reserve) -> ReserveOutcome:
 def _grant(book: _Book, command: Reserve, products: Sequence[Product]) -> Reserved | LimitReached:
     claims: list[str] = []
     lapsed: list[str] = []
-    for product, wanted in zip(products, command.lines, strict=True):
+    for product, wanted in zip(products, command.lines):  # noqa: B905 - as in `refuse_products`
         if product.per_customer_limit is None:
             continue
         free = _free_claims(book, command.user_id, product, lapsed)
@@ -234,19 +236,20 @@ def _grant(book: _Book, command: Reserve, products: Sequence[Product]) -> Reserv
 
 def _granted(command: Reserve, products: Sequence[Product], now: int) -> Reservation:
     """A basket is held for the shortest time, and extended at most as often, as any of its products allows."""
-    hold_s = min(product.hold_s for product in products)
+    lines: list[Line] = []
+    for product, wanted in zip(products, command.lines):  # noqa: B905 - as in `refuse_products`
+        lines.append(Line(product.id, wanted.quantity, product.price, product.currency))
+    one = products[0] if len(products) == 1 else None
+    hold_s = one.hold_s if one else min(product.hold_s for product in products)
     return Reservation(
         id=command.reservation_id,
         user_id=command.user_id,
-        status=Status.PENDING,
-        lines=tuple(
-            Line(product.id, wanted.quantity, product.price, product.currency)
-            for product, wanted in zip(products, command.lines, strict=True)
-        ),
+        status=_PENDING,
+        lines=tuple(lines),
         created_at=now,
         expires_at=now + hold_s * 1000,
         hold_s=hold_s,
-        extensions_max=min(product.extensions_max for product in products),
+        extensions_max=one.extensions_max if one else min(product.extensions_max for product in products),
         key=command.key,
     )
 

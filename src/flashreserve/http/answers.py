@@ -82,6 +82,8 @@ def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0
     match outcome:
         case Reserved(held):
             return ok(wire.reservation_view(held), 201, (("location", f"/reservations/{held.id}"),))
+        case SoldOut(product_id, available):
+            return refusal("sold-out", f"product {product_id} has {available} units available", instance)
         case Replayed(held):
             location = ("location", f"/reservations/{held.id}")
             return ok(wire.reservation_view(held), 201, (location, _REPLAYED))
@@ -97,8 +99,6 @@ def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0
             return refusal("key-reused", f"the key {key} was used for another request", instance)
         case NotOnSale(_, starts_at, ends_at):
             return refusal("not-on-sale", _sale_times(starts_at, ends_at), instance)
-        case SoldOut(product_id, available):
-            return refusal("sold-out", f"product {product_id} has {available} units available", instance)
         case LimitReached(product_id, limit):
             return refusal("limit-reached", f"product {product_id} is limited to {limit} a customer", instance)
         case Expired(id_, expires_at):

@@ -8,6 +8,7 @@ What differs from uvicorn's own:
 - A connection that ends while the client still sends is closed for writing first and read for a while, because a
   reset would take the answer away from the client.
 - A request to upgrade the protocol is served as the plain request that it also is, body included.
+- A request that came whole is offered to the express lane before a scope and a task are made for it.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import unquote
@@ -32,8 +34,10 @@ from flashreserve.http.edge import (
     SECURITY_HEADERS,
     TIMED_OUT,
     App,
+    Edge,
     Header,
     Message,
+    Passage,
     RequestIds,
     Scope,
 )
@@ -53,6 +57,8 @@ _REFUSAL_HEADERS: Final = b"".join(
 )
 _VERSIONS: Final = frozenset({"1.1", "1.0"})
 _INSTANCE_MAX: Final = 200
+_SHORT_BODY: Final = 256
+"""Bytes of a body that the express lane waits for, before a request is started."""
 _BODILESS: Final = frozenset({204, 304})
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 """What no header may hold, as it would end it or break it; tabs are allowed."""
@@ -86,8 +92,16 @@ class ListenerState(ServerState):
 
     connections: set["Connection"]  # type: ignore[assignment]  # uvicorn lists its own protocols only
 
-    def __init__(self, limits: HttpLimits, request_ids: RequestIds, count_refused: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        limits: HttpLimits,
+        request_ids: RequestIds,
+        count_refused: Callable[[int], None],
+        express: Edge | None = None,
+    ) -> None:
         super().__init__()
+        self.express = express
+        """Where requests are offered to the express lane, if there is one."""
         self.limits = limits
         self.request_ids = request_ids
         self.count_refused = count_refused
@@ -121,7 +135,9 @@ class Cycle:
     """One request on a connection and the way of its answer: what ASGI's receive and send stand for."""
 
     # What most requests never change stands on the class: that spares its assignment for each of them.
+    passage: Passage | None = None
     task: asyncio.Task[None] | None = None
+    started = False
     begun = False
     disconnected = False
     # The request's body: what came and wasn't taken yet, and why no more of it may come.
@@ -140,17 +156,63 @@ class Cycle:
     _chunked = False
     _length_left = NO_LENGTH
 
-    def __init__(self, connection: "Connection", scope: Scope, *, keep_alive: bool) -> None:
+    def __init__(self, connection: "Connection", method: str, http_version: str, *, keep_alive: bool) -> None:
         self._connection = connection
-        self.scope = scope
+        self.method = method
+        self.http_version = http_version
+        self.path, self.raw_path, self.query_string = _split(connection.url)
+        self.headers = connection.headers
         self.keep_alive = keep_alive
-        self._bodiless = scope["method"] == "HEAD"
+        self._bodiless = method == "HEAD"
+
+    @property
+    def scheme(self) -> str:
+        """See `WholeRequest`."""
+        return self._connection.scheme or "http"
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """See `WholeRequest`."""
+        return self._connection.client
+
+    def scope(self) -> Scope:
+        """The request as ASGI has it."""
+        connection = self._connection
+        return {
+            "type": "http",
+            "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
+            "http_version": self.http_version,
+            "server": connection.server,
+            "client": connection.client,
+            "scheme": self.scheme,
+            "method": self.method,
+            "root_path": connection.root_path,
+            "path": self.path,
+            "raw_path": self.raw_path,
+            "query_string": self.query_string,
+            "headers": self.headers,
+            "state": connection.app_state.copy(),
+        }
+
+    def answer(self, status: int, lines: bytes, body: bytes, *, close: bool) -> None:
+        """See `WholeRequest`. Writes at once, past flow control: a connection has one request at a time in the lane."""
+        self.passage = None
+        if self.disconnected:
+            return
+        connection = self._connection
+        head = _STATUS_LINES[status] + connection.state.date_line + lines
+        if close or not self.keep_alive or (connection.state.draining and connection.is_last(self)):
+            self.keep_alive = False
+            head += b"connection: close\r\n"
+        self.response_started = self.on_the_wire = self.response_complete = True
+        connection.transport.write(b"%b\r\n%b" % (head, body))
+        connection.on_answered(self)
 
     async def run(self, app: App) -> None:
         """Let the application answer, and see to it that an answer there is."""
         self.begun = True
         try:
-            await app(self.scope, self.receive, self.send)
+            await app(self.scope(), self.receive, self.send)
         except asyncio.CancelledError:
             self._connection.on_unanswered(self, "outcome-unknown")
         except Exception:  # noqa: BLE001 behind the edge nothing comes here; without it, everything ends here
@@ -218,7 +280,7 @@ class Cycle:
             parts.append(b"connection: close\r\n")
         if status in _BODILESS:
             self._bodiless = True
-        elif self._length_left == NO_LENGTH and self.scope["http_version"] != "1.0":
+        elif self._length_left == NO_LENGTH and self.http_version != "1.0":
             self._chunked = True
             parts.append(b"transfer-encoding: chunked\r\n")
         parts.append(b"\r\n")
@@ -259,12 +321,12 @@ class Cycle:
 
     def _waits_for_word(self) -> bool:
         """Whether the client sends the body only when it is told to."""
-        if self._told_to_go_on or not self.more_body or self.scope["http_version"] == "1.0":
+        if self._told_to_go_on or not self.more_body or self.http_version == "1.0":
             return False
-        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.scope["headers"])
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
 
     def _expected_length(self) -> float:
-        lengths = (int(value) for name, value in self.scope["headers"] if name == b"content-length")
+        lengths = (int(value) for name, value in self.headers if name == b"content-length")
         return next(lengths, NO_LENGTH)
 
     def _send_body(self, body: bytes, *, more: bool) -> None:
@@ -359,7 +421,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(*(self._fault or ("bad-request", "the request is not valid HTTP/1.1")))
         else:
-            self._look_at_what_is_open()
+            if self._head_open or (self.latest is not None and self.latest.more_body):
+                self._look_at_what_is_open()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether to stay open for writing: a client may close its side and still wait for its answers."""
@@ -387,7 +450,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
         self._head_open = True
         self._head_begun = True
         self._head_first = self._fed
@@ -400,13 +464,10 @@ class Connection(HttpToolsProtocol):
         self._fault = self._head_fault(version)
         if self._fault is not None:
             raise _FaultError
-        scope: Scope = self.scope  # type: ignore[assignment]
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        self._set_path(scope)
         cycle = Cycle(
             self,
-            scope,
+            self.parser.get_method().decode("ascii"),
+            version,
             keep_alive=version != "1.0" and self.parser.should_keep_alive(),
         )
         if self.parser.should_upgrade():
@@ -414,7 +475,8 @@ class Connection(HttpToolsProtocol):
         self.latest = cycle
         self.deadline = NEVER
         if self.active is None:
-            self._start(cycle)
+            # Started when all of it is there, or else when all of this piece of data is read.
+            self.active = cycle
         else:
             self.flow.pause_reading()
             self.queue.append(cycle)
@@ -437,8 +499,11 @@ class Connection(HttpToolsProtocol):
         cycle.more_body = False
         if cycle.response_complete:
             self._rest()
+            return
+        self.deadline = NEVER
+        if cycle is self.active and not cycle.started:
+            self._start(cycle)
         else:
-            self.deadline = NEVER
             cycle.wake()
 
     # From the cycles.
@@ -455,7 +520,8 @@ class Connection(HttpToolsProtocol):
         if not cycle.keep_alive:
             self._end(linger=cycle.more_body)
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.queue:
             self._start(self.queue.popleft())
         elif self._refusal is not None:
@@ -473,7 +539,7 @@ class Connection(HttpToolsProtocol):
         if cycle.on_the_wire:
             self._close()
         else:
-            self._refusal = self._refusal or self.state.refusal(code, KINDS[code].meaning, cycle.scope["path"])
+            self._refusal = self._refusal or self.state.refusal(code, KINDS[code].meaning, cycle.path)
             self._write_refusal()
 
     # From the server.
@@ -491,8 +557,10 @@ class Connection(HttpToolsProtocol):
             self.abort()
         else:
             cycle.timed_out = True
-            cycle.wake()
             self.deadline = NEVER
+            if cycle is self.active and not cycle.started:
+                self._start(cycle)
+            cycle.wake()
 
     def abort(self) -> None:
         """Close at once, whatever is still to be sent."""
@@ -508,13 +576,28 @@ class Connection(HttpToolsProtocol):
             self._close()
 
     def unfinished(self) -> asyncio.Task[None] | None:
-        """What answers a request of this connection now."""
+        """The task that answers a request of this connection now."""
         return None if self.active is None else self.active.task
+
+    def give_up(self) -> None:
+        """Answer a request that is still with the express lane: nobody knows what it comes to."""
+        if self.active is not None and self.active.passage is not None:
+            self.active.passage.give_up()
 
     # Inside.
 
     def _start(self, cycle: Cycle) -> None:
+        """Answer the request: by the express lane, or else by ASGI, in a task of its own."""
         self.active = cycle
+        cycle.started = True
+        # What a client doesn't take is waited for by ASGI's way only.
+        express = self.state.express
+        if express is not None and not cycle.more_body and not self.flow.write_paused:
+            passage = express.take(cycle)
+            if passage is not None:
+                # One that was answered at once would hold, and be held by, its request for good.
+                cycle.passage = None if passage.over else passage
+                return
         cycle.task = self.loop.create_task(cycle.run(self.app))
 
     def _rest(self) -> None:
@@ -530,8 +613,22 @@ class Connection(HttpToolsProtocol):
             self._head_more += self._fed
             if self._head_more > limits.head_bytes_max:
                 self._refuse("headers-too-large", _head_too_large(limits))
-        elif self.deadline == NEVER and self.latest is not None and self.latest.more_body:
-            self.deadline = self.loop.time() + limits.body_timeout_s
+        elif self.latest is not None and self.latest.more_body:
+            if self.deadline == NEVER:
+                self.deadline = self.loop.time() + limits.body_timeout_s
+            if self.active is self.latest and not self.active.started and not self._waits_for_rest(self.active):
+                self._start(self.active)
+
+    def _waits_for_rest(self, cycle: Cycle) -> bool:
+        """Whether the rest of a body is so short that the request may become one for the express lane.
+
+        Some clients send the head and the body apart, even if the body is a few bytes.
+        """
+        if self.state.express is None or not self.state.express.may_take(cycle):
+            return False
+        headers = dict(cycle.headers)
+        length = headers.get(b"content-length")
+        return length is not None and int(length) <= _SHORT_BODY and b"expect" not in headers
 
     def _head_fault(self, version: str) -> tuple[Code, str] | None:
         """Why the head that was just read can't be served, if so."""
@@ -552,18 +649,6 @@ class Connection(HttpToolsProtocol):
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
-
-    def _set_path(self, scope: Scope) -> None:
-        url = self.url
-        if url.startswith(b"/") and b"#" not in url:
-            raw_path, _, query = url.partition(b"?")
-        else:
-            parsed = httptools.parse_url(url)
-            raw_path, query = parsed.path or b"/", parsed.query or b""
-        path = raw_path.decode("ascii")
-        scope["path"] = unquote(path) if "%" in path else path
-        scope["raw_path"] = raw_path
-        scope["query_string"] = query
 
     def _resume_after_upgrade(self, rest: bytes) -> None:
         """Read on after a request that asked for another protocol.
@@ -596,8 +681,9 @@ class Connection(HttpToolsProtocol):
         elif cycle.begun:
             cycle.body_broken = True
             cycle.wake()
-        elif cycle.task is not None:
-            cycle.task.cancel()
+        elif cycle is self.active:
+            if cycle.task is not None:
+                cycle.task.cancel()
             self.active = None
 
     def _write_refusal(self) -> None:
@@ -671,6 +757,19 @@ class _SecondReading:
 
 class _FaultError(Exception):
     """Stops the parser."""
+
+
+# A crowd asks for few addresses.
+@lru_cache(maxsize=1024)
+def _split(url: bytes) -> tuple[str, bytes, bytes]:
+    """A request's target: path, path as it was sent, query."""
+    if url.startswith(b"/") and b"#" not in url:
+        raw_path, _, query = url.partition(b"?")
+    else:
+        parsed = httptools.parse_url(url)
+        raw_path, query = parsed.path or b"/", parsed.query or b""
+    path = raw_path.decode("ascii")
+    return unquote(path) if "%" in path else path, raw_path, query
 
 
 def _body_head(headers: Iterable[Header]) -> bytes | None:

@@ -1,19 +1,23 @@
 """The one layer around everything that is served over HTTP: what must see every request stands here and nowhere else.
 
 It gives each request its id, refuses what no route should see (a body too large, a cookie request from another site),
-adds the security headers, turns whatever breaks inside into a problem document, counts, and logs. It runs for every
-request of the hot path: an object for each request, no closures, one look at the headers.
+adds the security headers, turns whatever breaks inside into a problem document, counts, and logs.
+
+A request comes in by one of two ways. `Edge.__call__` is ASGI's. `Edge.take` is the express lane's: for a request that
+came whole, and that the lane understands, it spares the task, the scope and the messages, each of which costs as much
+as a reservation does. What is refused, added, counted and logged is the same, by the same functions.
 """
 
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final, Protocol, TypeAlias, cast
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 from urllib.parse import urlsplit
 
 from structlog.typing import FilteringBoundLogger
 
+from flashreserve.http.answers import Answer
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
 from flashreserve.metrics import CELLS_MAX, Cell, Distribution, Metrics
@@ -49,6 +53,11 @@ DOCS_POLICY: Final[Header] = (
 )
 STRICT_TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=31536000")
 
+_DRESS: Final = b"".join(b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, NO_STORE, CONTENT_POLICY))
+_CACHED_DRESS: Final = b"".join(b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, CONTENT_POLICY))
+_STRICT_LINE: Final = b"%b: %b\r\n" % STRICT_TRANSPORT
+"""What the edge adds to answers, as it is written: to answers that say nothing of caching, to others, and over TLS."""
+
 DOCS_PREFIX: Final = "/api-docs"
 COOKIE: Final = b"token"
 
@@ -67,6 +76,7 @@ _ONCE_ONLY: Final = frozenset(
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 _SERVER_ERROR: Final = 500
 _UNAVAILABLE: Final = 503
+_NOT_MODIFIED: Final = 304
 
 
 class App(Protocol):
@@ -74,6 +84,48 @@ class App(Protocol):
 
     def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]:
         """Serve one request or the lifespan."""
+        ...
+
+
+class WholeRequest(Protocol):
+    """A request that has come completely, body included, as the server holds it. Names are those of ASGI's scope."""
+
+    method: str
+    http_version: str
+    path: str
+    query_string: bytes
+    headers: list[Header]
+    body: bytes
+
+    @property
+    def scheme(self) -> str:
+        """`http` or `https`."""
+        ...
+
+    @property
+    def client(self) -> tuple[str, int] | None:
+        """Who sent it: address and port."""
+        ...
+
+    def answer(self, status: int, lines: bytes, body: bytes, *, close: bool) -> None:
+        """Write the answer: `lines` are its headers, each with its end of line. With `close`, it is the last one."""
+        ...
+
+
+@runtime_checkable
+class ExpressApp(Protocol):
+    """An application that takes some requests by the express lane, and all by ASGI."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]:
+        """Serve one request or the lifespan."""
+        ...
+
+    def may_take(self, request: WholeRequest, /) -> bool:
+        """Whether a request with this line is for the lane; its headers and body aren't looked at."""
+        ...
+
+    def take(self, passage: "Passage", /) -> bool:
+        """Answer the request, now or later, by `passage.answer`; or return False and leave it alone."""
         ...
 
 
@@ -168,6 +220,10 @@ class Exchange:
         else:
             await self.refuse(code, detail, CLOSE)
 
+    def log_fields(self) -> dict[str, Any]:
+        """What the log says of the request."""
+        return _log_fields(self.id, self.scope["method"], self.scope["path"], self.scope.get("client"))
+
     def _dressed(self, message: Message) -> Message:
         edge = self._edge
         self.status = message["status"]
@@ -179,13 +235,58 @@ class Exchange:
             headers.append(NO_STORE)
         if b"content-security-policy" not in names:
             headers.append(DOCS_POLICY if self.scope["path"].startswith(DOCS_PREFIX) else CONTENT_POLICY)
-        if edge.strict_transport and self._over_tls():
+        if edge.strict_transport and _over_tls(self.scope.get("scheme", "http"), self.headers):
             headers.append(STRICT_TRANSPORT)
         # A new message: the application may send one and the same for many requests.
         return {**message, "headers": headers}
 
-    def _over_tls(self) -> bool:
-        return self.scope.get("scheme") == "https" or self.headers.get(b"x-forwarded-proto") == b"https"
+
+class Passage:
+    """A request and its answer on the express lane: what an `Exchange` is to ASGI.
+
+    `admitted` first, then exactly one `answer`. `route` is as in `Exchange`.
+    """
+
+    __slots__ = ("_edge", "headers", "id", "over", "request", "route", "started_at")
+
+    def __init__(self, edge: "Edge", request: WholeRequest, started_at: float) -> None:
+        self.request = request
+        self.started_at = started_at
+        self.headers: dict[bytes, bytes] = {}
+        self.id = b""
+        self.route = UNKNOWN_ROUTE
+        self.over = False
+        self._edge = edge
+
+    def admitted(self) -> bool:
+        """Whether the edge lets the request through; then `headers` are filled in. If not, ASGI's way will say why."""
+        request = self.request
+        self.headers = dict(request.headers)
+        self.id = self._edge.id_for(self.headers)
+        return self._edge.refusal(self.headers, request.headers, request.method, request.http_version) is None
+
+    def answer(self, answer: Answer, *, close: bool = False) -> None:
+        """Send the answer, dressed as all are, and count it. Only the first one is sent."""
+        if not self.over:
+            self.over = True
+            self._edge.send_express(self, answer, close=close)
+
+    def broken(self, error: Exception) -> None:
+        """Log what broke, and answer for it."""
+        self._edge.log_broken(self, error)
+        self._refuse("internal")
+
+    def give_up(self) -> None:
+        """Answer for the application: the server stops, its patience is over, and what the request did is not known."""
+        self._refuse("outcome-unknown", ("retry-after", "1"), close=True)
+
+    def log_fields(self) -> dict[str, Any]:
+        """What the log says of the request."""
+        return _log_fields(self.id, self.request.method, self.request.path, self.request.client)
+
+    def _refuse(self, code: Code, *headers: tuple[str, str], close: bool = False) -> None:
+        body = encode(code, KINDS[code].meaning, self.request.path)
+        self.answer(Answer(KINDS[code].status, body, CONTENT_TYPE, headers), close=close)
 
 
 def exchange_of(scope: Mapping[str, Any]) -> Exchange:
@@ -220,6 +321,7 @@ class Edge:
         strict_transport: bool = False,
     ) -> None:
         self._app = app
+        self._express = app if isinstance(app, ExpressApp) else None
         self._ids = request_ids
         self.limits = limits
         self.monotonic = monotonic
@@ -264,6 +366,42 @@ class Edge:
             scope.pop("exchange", None)
             self._finished(exchange)
 
+    @property
+    def has_lane(self) -> bool:
+        """Whether there is an express lane to which requests can be offered."""
+        return self._express is not None
+
+    def may_take(self, request: WholeRequest) -> bool:
+        """Whether the request, whose body may still be on its way, is one for the express lane by its line."""
+        return self._express is not None and self._express.may_take(request)
+
+    def take(self, request: WholeRequest) -> Passage | None:
+        """Serve a request that came whole by the express lane, if that takes it. The passage is there to be given up.
+
+        With None, nothing was done, and the request is to be served by ASGI's way.
+        """
+        if self._express is None:
+            return None
+        passage = Passage(self, request, self.monotonic())
+        self.in_flight += 1
+        try:
+            if self._express.take(passage):
+                return passage
+        except Exception as error:  # noqa: BLE001 as in `__call__`
+            passage.id = passage.id or self._ids.new()
+            passage.broken(error)
+            return passage
+        self.in_flight -= 1
+        return None
+
+    def send_express(self, passage: Passage, answer: Answer, *, close: bool) -> None:
+        """Write an answer of the express lane, and count it."""
+        took_s = self.monotonic() - passage.started_at
+        request = passage.request
+        request.answer(answer.status, self._lines(passage, answer), answer.body, close=close)
+        self.in_flight -= 1
+        self._count(passage, request.method, answer.status, took_s)
+
     def drain(self) -> None:
         """From now on say that the server is not ready; requests are still answered."""
         self.draining = True
@@ -276,9 +414,8 @@ class Edge:
     def _admit(self, exchange: Exchange) -> Awaitable[None]:
         """Hand the request to the application, or refuse it."""
         scope = exchange.scope
-        own_id = exchange.headers.get(b"x-request-id")
-        exchange.id = own_id if own_id is not None and _SANE_ID(own_id) else self._ids.new()
-        refusal = self._refusal(exchange)
+        exchange.id = self.id_for(exchange.headers)
+        refusal = self.refusal(exchange.headers, scope["headers"], scope["method"], scope["http_version"])
         if refusal is not None:
             return exchange.refuse(*refusal)
         scope["exchange"] = exchange
@@ -287,22 +424,27 @@ class Edge:
             scope = {**scope, "method": "GET"}
         return self._app(scope, exchange.receive, exchange.send)
 
-    def _refusal(self, exchange: Exchange) -> tuple[Code, str] | tuple[Code, str, Header] | None:
-        """Why no route may see this request, if so."""
-        scope = exchange.scope
-        headers = exchange.headers
-        if len(headers) != len(scope["headers"]):
-            twice = _merge_repeated(headers, scope["headers"])
+    def id_for(self, headers: Mapping[bytes, bytes]) -> bytes:
+        """The request's own id, if it is a sane one, or a new one."""
+        own_id = headers.get(b"x-request-id")
+        return own_id if own_id is not None and _SANE_ID(own_id) else self._ids.new()
+
+    def refusal(
+        self, headers: dict[bytes, bytes], sent: list[Header], method: str, http_version: str
+    ) -> tuple[Code, str] | tuple[Code, str, Header] | None:
+        """Why no route may see this request, if so. Merges into `headers` what was `sent` more than once."""
+        if len(headers) != len(sent):
+            twice = _merge_repeated(headers, sent)
             if twice is not None:
                 return "bad-request", f"the header {twice} was sent more than once; expected once"
-        if b"host" not in headers and scope["http_version"] == "1.1":
+        if b"host" not in headers and http_version == "1.1":
             return "bad-request", "the header host is missing; HTTP/1.1 requires it"
         length = headers.get(b"content-length")
         if length is not None and int(length) > self.limits.body_bytes_max:
             return "too-large", _too_large(self.limits), CLOSE
         if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             return "bad-request", "the header transfer-encoding names a coding other than chunked", CLOSE
-        if b"cookie" in headers and scope["method"] not in _SAFE_METHODS and _from_another_site(headers):
+        if b"cookie" in headers and method not in _SAFE_METHODS and _from_another_site(headers):
             return "cross-site", "a change by cookie must be asked for by a page of this site"
         return None
 
@@ -311,36 +453,56 @@ class Edge:
             # Frameworks raise when the rest of a body doesn't come; nobody waits for their answer.
             self._log.debug("request ended early", request_id=exchange.request_id, path=exchange.scope["path"])
             return
+        self.log_broken(exchange, error)
+        await self._answer_broken(exchange, "internal")
+
+    def log_broken(self, way: Exchange | Passage, error: Exception) -> None:
+        """Log what broke in the application."""
         if self._log_lines.take(self._log):
+            asked = way.log_fields()
             self._log.error(
                 "unhandled error",
-                request_id=exchange.request_id,
-                method=exchange.scope["method"],
-                path=exchange.scope["path"],
+                request_id=asked["request_id"],
+                method=asked["method"],
+                path=asked["path"],
                 exc_info=error,
             )
-        await self._answer_broken(exchange, "internal")
 
     async def _answer_broken(self, exchange: Exchange, code: Code, *headers: Header) -> None:
         """Answer if nothing was sent yet. Else the server closes the connection, and the client sees it cut short."""
         with contextlib.suppress(RuntimeError):
             await exchange.refuse(code, KINDS[code].meaning, *headers)
 
+    def _lines(self, passage: Passage, answer: Answer) -> bytes:
+        """An answer's headers as `Exchange.send` would dress them, as lines."""
+        own = ""
+        for name, value in answer.headers:
+            own += f"{name}: {value}\r\n"
+        if answer.status != _NOT_MODIFIED:
+            own += f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\n"
+        dress = _CACHED_DRESS if "cache-control: " in own else _DRESS
+        lines = b"%bx-request-id: %b\r\n%b" % (own.encode("latin-1"), passage.id, dress)
+        if self.strict_transport and _over_tls(passage.request.scheme, passage.headers):
+            lines += _STRICT_LINE
+        return lines
+
     def _finished(self, exchange: Exchange) -> None:
-        status = exchange.status or DISCONNECTED
         took_s = exchange.took_s
         if took_s < 0.0:
             took_s = self.monotonic() - exchange.started_at
-        key = (exchange.scope["method"], exchange.route, status)
+        self._count(exchange, exchange.scope["method"], exchange.status or DISCONNECTED, took_s)
+
+    def _count(self, way: Exchange | Passage, method: str, status: int, took_s: float) -> None:
+        key = (method, way.route, status)
         cells = self._cells.get(key) or self._new_cells(*key)
         cells[0].count += 1
         cells[1].observe(took_s)
         if self._log_every_request:
-            self._log.debug("request", **_log_fields(exchange, status, took_s))
+            self._log.debug("request", **_answered_fields(way, status, took_s))
         elif ((status >= _SERVER_ERROR and status != _UNAVAILABLE) or took_s >= SLOW_S) and self._log_lines.take(
             self._log
         ):
-            self._log.warning("request", **_log_fields(exchange, status, took_s))
+            self._log.warning("request", **_answered_fields(way, status, took_s))
 
     def _new_cells(self, method: str, route: str, status: int) -> tuple[Cell, Distribution]:
         key = (method, route, status)
@@ -415,16 +577,23 @@ def _too_large(limits: HttpLimits) -> str:
     return f"the body may have at most {limits.body_bytes_max} bytes"
 
 
-def _log_fields(exchange: Exchange, status: int, took_s: float) -> dict[str, Any]:
-    """What a request's log line says; never its query or headers, which may hold secrets."""
-    client = exchange.scope.get("client")
+def _over_tls(scheme: str, headers: Mapping[bytes, bytes]) -> bool:
+    return scheme == "https" or headers.get(b"x-forwarded-proto") == b"https"
+
+
+def _answered_fields(way: Exchange | Passage, status: int, took_s: float) -> dict[str, Any]:
+    """What the log says of an answered request."""
+    asked = way.log_fields()
+    client = asked.pop("client")
+    return {**asked, "route": way.route, "status": status, "took_ms": round(took_s * 1_000, 1), "client": client}
+
+
+def _log_fields(id_: bytes, method: str, path: str, client: Sequence[Any] | None) -> dict[str, Any]:
+    """What the log says of a request; never its query or headers, which may hold secrets."""
     return {
-        "request_id": exchange.request_id,
-        "method": exchange.scope["method"],
-        "path": exchange.scope["path"],
-        "route": exchange.route,
-        "status": status,
-        "took_ms": round(took_s * 1_000, 1),
+        "request_id": id_.decode("ascii"),
+        "method": method,
+        "path": path,
         "client": client[0] if client else None,
     }
 

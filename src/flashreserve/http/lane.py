@@ -1,110 +1,88 @@
 """The express lane: serves the hottest requests without the framework, when it understands everything about them.
 
-It decides from the request line and the headers, answers by the same functions as the routes, and hands everything
-else on untouched; a body that it read is replayed. Switching it off changes only speed.
+It decides from the request line and the headers, answers by the same functions as the routes, and leaves everything
+else to the application behind it. Switching it off changes only speed.
 """
 
 import re
+from collections.abc import Awaitable
+from functools import lru_cache, partial
 from typing import Final
 
 from flashreserve.core.commands import Wanted
-from flashreserve.core.outcomes import NotFound
+from flashreserve.core.outcomes import Outcome
 from flashreserve.http import answers, requests, wire
-from flashreserve.http.answers import Answer, RefusalError
-from flashreserve.http.edge import App, Exchange, Message, Receive, Scope, Send, exchange_of
+from flashreserve.http.answers import RefusalError
+from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
 from flashreserve.http.services import Services
-from flashreserve.stores.port import StoreUnavailableError
 
-_RESERVE: Final = re.compile(r"/reservations/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})").fullmatch
-_STOCK: Final = re.compile(r"/products/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/stock").fullmatch
+_UUID: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
+# A crowd asks for few products.
+_RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").fullmatch)
+_STOCK: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/stock").fullmatch)
 _RESERVE_ROUTE: Final = "/reservations/{id}"
 _STOCK_ROUTE: Final = "/products/{id}/stock"
-_NOT_MODIFIED: Final = 304
-_ONE: Final = wire.QuantityBody()
 _read_quantity: Final = wire.decoder(wire.QuantityBody)
 
 
 class Lane:
-    """An ASGI application in front of another, which gets whatever isn't for the lane."""
+    """Takes the requests that are for the lane (see `edge.ExpressApp`); all that come by ASGI are the application's."""
 
     def __init__(self, app: App, services: Services) -> None:
         self._app = app
         self._services = services
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the request, or hand it on."""
-        if scope["type"] == "http" and not scope["query_string"]:
-            method = scope["method"]
-            if method == "POST" and (found := _RESERVE(scope["path"])):
-                answer, receive = await self._reserve(exchange_of(scope), found[1], receive)
-            elif method == "GET" and (found := _STOCK(scope["path"])):
-                answer = await self._stock(exchange_of(scope), found[1])
-            else:
-                answer = None
-            if answer is not None:
-                await _send(answer, send)
-                return
-        await self._app(scope, receive, send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Hand the request on."""
+        return self._app(scope, receive, send)
 
-    async def _reserve(self, exchange: Exchange, product_id: str, receive: Receive) -> tuple[Answer | None, Receive]:
-        """The answer, or None and the `receive` that still has the whole body."""
+    def may_take(self, request: WholeRequest) -> bool:
+        """Whether the request's line is that of a reservation; polls have no body to wait for."""
+        return request.method == "POST" and not request.query_string and _RESERVE(request.path) is not None
+
+    def take(self, passage: Passage) -> bool:
+        """Serve the request, or leave it alone."""
+        request = passage.request
+        if request.query_string:
+            return False
+        if request.method == "POST" and (found := _RESERVE(request.path)):
+            return passage.admitted() and self._reserve(passage, found[1])
+        if request.method == "GET" and not request.body and (found := _STOCK(request.path)):
+            return passage.admitted() and self._stock(passage, found[1])
+        return False
+
+    def _reserve(self, passage: Passage, product_id: str) -> bool:
+        headers = passage.headers
         try:
-            identity = requests.customer(exchange, self._services)
-            key = requests.idempotency_key(exchange)
+            identity = requests.customer_by(headers, self._services)
+            key = requests.key_by(headers)
         except RefusalError:
-            return None, receive
-        asked = _ONE
-        headers = exchange.headers
-        if b"transfer-encoding" in headers:
-            return None, receive
-        if headers.get(b"content-length", b"0") != b"0":
+            return False
+        quantity = 1
+        if body := passage.request.body:
             if headers.get(b"content-type") != b"application/json":
-                return None, receive
-            message = await receive()
-            receive = _Replay(message, receive)
-            if message["type"] != "http.request" or message.get("more_body"):
-                return None, receive
-            read = _read_quantity(message["body"])
-            if not isinstance(read, wire.QuantityBody):
-                return None, receive
-            asked = read
-        exchange.route = _RESERVE_ROUTE
-        wanted = (Wanted(product_id, asked.quantity),)
-        outcome = await self._services.reservations.reserve(identity.user_id, wanted, key)
-        return answers.from_outcome(outcome, exchange.scope["path"]), receive
+                return False
+            asked = _read_quantity(body)
+            if not isinstance(asked, wire.QuantityBody):
+                return False
+            quantity = asked.quantity
+        passage.route = _RESERVE_ROUTE
+        wanted = Wanted(product_id, quantity)
+        self._services.reservations.reserve_soon(identity.user_id, wanted, key, partial(_tell, passage))
+        return True
 
-    async def _stock(self, exchange: Exchange, product_id: str) -> Answer | None:
-        try:
-            sight = await self._services.catalogue.stock(product_id)
-        except StoreUnavailableError:
-            return None
-        if isinstance(sight, NotFound):
-            return None
-        exchange.route = _STOCK_ROUTE
-        return answers.from_sight(sight, known=requests.knows(exchange, answers.stock_tag(sight)))
+    def _stock(self, passage: Passage, product_id: str) -> bool:
+        sight = self._services.catalogue.stock_seen(product_id)
+        if sight is None:
+            return False
+        passage.route = _STOCK_ROUTE
+        known = requests.knows_by(passage.headers, answers.stock_tag(sight))
+        passage.answer(answers.from_sight(sight, known=known))
+        return True
 
 
-async def _send(answer: Answer, send: Send) -> None:
-    """Send the answer as the framework would."""
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers]
-    if answer.status != _NOT_MODIFIED:
-        headers.append((b"content-type", answer.content_type.encode()))
-        headers.append((b"content-length", b"%d" % len(answer.body)))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-class _Replay:
-    """A `receive` that gives back what was taken from it."""
-
-    __slots__ = ("_message", "_receive")
-
-    def __init__(self, message: Message, receive: Receive) -> None:
-        self._message: Message | None = message
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        if self._message is not None:
-            message, self._message = self._message, None
-            return message
-        return await self._receive()
+def _tell(passage: Passage, outcome: Outcome) -> None:
+    try:
+        passage.answer(answers.from_outcome(outcome, passage.request.path))
+    except Exception as error:  # noqa: BLE001 nobody above could answer for it
+        passage.broken(error)

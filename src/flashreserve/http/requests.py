@@ -1,6 +1,7 @@
 """What routes read from requests. Whatever can't be meant is refused here, by name, before anything is done."""
 
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
@@ -19,13 +20,18 @@ from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
 
 HttpRequest = Request[Any, Any, State]
+Headers = Mapping[bytes, bytes]
+"""A request's headers by their lower-case names, as the edge has merged them."""
 T = TypeVar("T")
 
 TOKEN_COOKIE: Final = "token"  # noqa: S105
 DEVICE_COOKIE: Final = "device"
 KEY_HEADER: Final = "Idempotency-Key"
-_KEY_FIRST: Final = 0x21
-_KEY_LAST: Final = 0x7E
+_CUSTOMER: Final = Role.CUSTOMER
+"""The same, without the look through the enumeration's properties that its name costs each time."""
+
+_KEY_NAME: Final = KEY_HEADER.lower().encode()
+_VISIBLE: Final = re.compile("[!-~]+").fullmatch
 _Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)]
 
 
@@ -44,13 +50,21 @@ class Scoped(Protocol):
 
 def header(request: Scoped, name: bytes) -> str | None:
     """A request header by its lower-case name."""
-    value = exchange_of(request.scope).headers.get(name)
+    return _text(exchange_of(request.scope).headers, name)
+
+
+def _text(headers: Headers, name: bytes) -> str | None:
+    value = headers.get(name)
     return None if value is None else value.decode("latin-1")
 
 
 def cookie(request: Scoped, name: str) -> str | None:
     """A cookie's value; a Cookie header that can't be read holds none."""
-    text = header(request, b"cookie")
+    return _cookie(exchange_of(request.scope).headers, name)
+
+
+def _cookie(headers: Headers, name: str) -> str | None:
+    text = _text(headers, b"cookie")
     if text is None:
         return None
     for pair in text.split(";"):
@@ -62,7 +76,12 @@ def cookie(request: Scoped, name: str) -> str | None:
 
 def knows(request: Scoped, tag: str) -> bool:
     """Whether If-None-Match names the tag; tags compare weakly (RFC 9110, 13.1.2)."""
-    sent = header(request, b"if-none-match")
+    return knows_by(exchange_of(request.scope).headers, tag)
+
+
+def knows_by(headers: Headers, tag: str) -> bool:
+    """See `knows`."""
+    sent = _text(headers, b"if-none-match")
     if sent is None:
         return False
     names = {name.strip().removeprefix("W/") for name in sent.split(",")}
@@ -71,13 +90,17 @@ def knows(request: Scoped, tag: str) -> bool:
 
 def signed_in(request: Scoped, services: Services) -> Identity:
     """Whoever sent the request, by bearer token or, without one, by cookie."""
-    authorization = header(request, b"authorization")
+    return _signed_in(exchange_of(request.scope).headers, services)
+
+
+def _signed_in(headers: Headers, services: Services) -> Identity:
+    authorization = headers.get(b"authorization")
     if authorization is not None:
-        scheme, _, token = authorization.partition(" ")
+        scheme, _, token = authorization.decode("latin-1").partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthenticated("expected Authorization: Bearer followed by a token")
     else:
-        token = cookie(request, TOKEN_COOKIE) or ""
+        token = _cookie(headers, TOKEN_COOKIE) or ""
         if not token:
             raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))
     identity = services.tokens.verify(token.strip(), services.clock.now_ms())
@@ -88,8 +111,13 @@ def signed_in(request: Scoped, services: Services) -> Identity:
 
 def customer(request: Scoped, services: Services) -> Identity:
     """The customer who sent the request."""
-    identity = signed_in(request, services)
-    if identity.role is not Role.CUSTOMER:
+    return customer_by(exchange_of(request.scope).headers, services)
+
+
+def customer_by(headers: Headers, services: Services) -> Identity:
+    """See `customer`."""
+    identity = _signed_in(headers, services)
+    if identity.role is not _CUSTOMER:
         raise RefusalError("forbidden", "only customers may reserve")
     return identity
 
@@ -158,11 +186,16 @@ def path_id(text: str, field: str) -> str:
 
 def idempotency_key(request: Scoped) -> str | None:
     """The Idempotency-Key header: 1 to 255 visible ASCII characters."""
-    key = header(request, KEY_HEADER.lower().encode())
-    if key is None:
+    return key_by(exchange_of(request.scope).headers)
+
+
+def key_by(headers: Headers) -> str | None:
+    """See `idempotency_key`."""
+    sent = headers.get(_KEY_NAME)
+    if sent is None:
         return None
-    visible = all(_KEY_FIRST <= ord(character) <= _KEY_LAST for character in key)
-    if not visible or not 1 <= len(key) <= limits.KEY_LENGTH_MAX:
+    key = sent.decode("latin-1")
+    if not _VISIBLE(key) or len(key) > limits.KEY_LENGTH_MAX:
         raise bad_request(KEY_HEADER, f"expected 1 to {limits.KEY_LENGTH_MAX} visible ASCII characters")
     return key
 

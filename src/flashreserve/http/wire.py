@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -14,7 +15,7 @@ from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from flashreserve.core import limits, money
 from flashreserve.core.commands import Edit, Wanted
 from flashreserve.core.instants import format_instant, instant_of
-from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
+from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http.problems import FieldError
 from flashreserve.service.catalogue import NewProduct
@@ -290,7 +291,7 @@ class ReservationView(Struct, frozen=True, rename="camel"):
     id: Id
     user_id: Id
     status: StatusText
-    lines: list[LineView]
+    lines: tuple[LineView, ...]
     expires_at: InstantText
     created_at: InstantText
     confirmed_at: InstantText | None
@@ -413,15 +414,21 @@ def reservation_view(held: Reservation) -> ReservationView:
     return ReservationView(
         id=held.id,
         user_id=held.user_id,
-        status=held.status.value,
-        lines=[
-            LineView(line.product_id, line.quantity, money.format_price(line.unit_price, line.currency), line.currency)
-            for line in held.lines
-        ],
+        status=held.status,
+        lines=_line_views(held.lines),
         expires_at=format_instant(held.expires_at),
         created_at=format_instant(held.created_at),
-        confirmed_at=_format(held.confirmed_at),
-        released_at=_format(held.released_at),
+        confirmed_at=None if held.confirmed_at is None else format_instant(held.confirmed_at),
+        released_at=None if held.released_at is None else format_instant(held.released_at),
+    )
+
+
+# A crowd that wants one product gets the same line again and again.
+@lru_cache(maxsize=1024)
+def _line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
+    return tuple(
+        LineView(line.product_id, line.quantity, money.format_price(line.unit_price, line.currency), line.currency)
+        for line in lines
     )
 
 

@@ -80,6 +80,10 @@ class CatalogueService:
         sight = await self._view.look(product_id)
         return sight if sight is not None else NotFound("product", product_id)
 
+    def stock_seen(self, product_id: str) -> Sight | None:
+        """The same without asking the database; None where only that can tell."""
+        return self._view.seen(product_id)
+
     async def products(self, after: str | None, most: int) -> list[Product]:
         """A page of products, oldest first, with ids above `after`."""
         return await self._store.list_products(after, most)

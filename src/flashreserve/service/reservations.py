@@ -6,7 +6,7 @@ from typing import Final, Literal
 from msgspec.structs import replace
 
 from flashreserve.clock import Ids
-from flashreserve.combiner import Combiner
+from flashreserve.combiner import Combiner, Tell
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Cancel, Confirm, Extend, Reserve, Wanted
 from flashreserve.core.model import Reservation
@@ -33,14 +33,24 @@ class ReservationService:
 
     async def reserve(self, user_id: str, lines: Iterable[Wanted], key: str | None) -> Outcome:
         """Hold all lines or nothing; the same product summed. `key` is the customer's idempotency key."""
-        wanted = rules.basket(lines)
-        if any(line.quantity > limits.QUANTITY_MAX for line in wanted):
-            return Invalid("quantity", f"expected at most {limits.QUANTITY_MAX} units of a product")
-        command = Reserve(self._ids.new(), user_id, wanted, key)
-        refusal = self._view.refuse(command, self._combiner.now())
-        if refusal is not None:
-            return refusal
-        return await self._combiner.submit(command)
+        asked = self._ask(user_id, rules.basket(lines), key)
+        return await self._combiner.submit(asked) if isinstance(asked, Reserve) else asked
+
+    def reserve_soon(self, user_id: str, wanted: Wanted, key: str | None, tell: Tell) -> None:
+        """The same for one line and whoever would rather be told than wait; it may be told at once."""
+        asked = self._ask(user_id, (wanted,), key)
+        if isinstance(asked, Reserve):
+            self._combiner.submit_soon(asked, tell)
+        else:
+            tell(asked)
+
+    def _ask(self, user_id: str, wanted: tuple[Wanted, ...], key: str | None) -> Reserve | Outcome:
+        """The command, or a refusal that the database isn't needed for."""
+        for line in wanted:
+            if line.quantity > limits.QUANTITY_MAX:
+                return Invalid("quantity", f"expected at most {limits.QUANTITY_MAX} units of a product")
+        refusal = self._view.refuse(wanted, key, self._combiner.now())
+        return refusal or Reserve(self._ids.new(), user_id, wanted, key)
 
     async def settle(self, what: Settling, user_id: str, reservation_id: str) -> Outcome:
         """Confirm, extend or cancel the customer's own reservation."""
