@@ -17,6 +17,9 @@ BUSY_WAIT_S: Final = 2.5
 in vain is told that nothing was taken."""
 _BUSY_STEP_S: Final = 0.0005
 
+_PREPARED_MAX: Final = 512
+"""Statements that stay prepared: those that write many rows are one for each number of rows."""
+
 Access = Literal["create", "write", "read"]
 
 _FLAGS: dict[Access, int] = {
@@ -33,10 +36,11 @@ def connect(path: Path, access: Access, busy_wait_s: float = BUSY_WAIT_S) -> aps
         StoreUnavailableError: the file is missing, unreadable, or no database.
     """
     with store_errors(str(path)):
-        connection = apsw.Connection(str(path), flags=_FLAGS[access])
+        connection = apsw.Connection(str(path), flags=_FLAGS[access], statementcachesize=_PREPARED_MAX)
         connection.set_busy_handler(partial(_wait_while_busy, busy_wait_s))
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", "ON")
+        connection.pragma("temp_store", "MEMORY")  # an INSERT of a hundred rows would keep its undo log in a file
         connection.pragma("cache_size", -65_536)  # KiB, since it is negative
         connection.pragma("mmap_size", 0)  # a truncated map would be a crash instead of an error
     return connection

@@ -1,11 +1,13 @@
 """Rows to facts, and effects to rows. Everything here runs inside a transaction that the store began."""
 
-from collections.abc import Iterable, Sequence
-from itertools import groupby
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain, groupby
+from typing import Any, Final, Literal
 
 import apsw
 import msgspec
+from msgspec.structs import replace
 
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
@@ -65,9 +67,6 @@ UPDATE_PRODUCT: Final = """
     UPDATE products SET name = ?2, price = ?3, currency = ?4, stocked = ?5, available = ?6, sale_starts_at = ?7,
         sale_ends_at = ?8, per_customer_limit = ?9, hold_s = ?10, extensions_max = ?11, updated_at = ?13, rev = ?14
     WHERE id = ?1 AND created_at = ?12"""
-INSERT_RESERVATION: Final = "INSERT INTO reservations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-INSERT_LINE: Final = "INSERT INTO lines VALUES (?, ?, ?)"
-INSERT_CLAIM: Final = "INSERT INTO claims VALUES (?, ?, ?)"
 DELETE_CLAIM: Final = "DELETE FROM claims WHERE user_id = ? AND claim = ?"
 INSERT_ADJUSTMENT: Final = "INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?)"
 PROLONG: Final = "UPDATE reservations SET expires_at = ?2, extensions = ?3 WHERE id = ?1"
@@ -76,6 +75,27 @@ RELEASE: Final = "UPDATE reservations SET status = ?2, released_at = ?3 WHERE id
 INSERT_ACCOUNT: Final = "INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT (email) DO NOTHING"
 UPDATE_PASSWORD_HASH: Final = "UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2"  # noqa: S105
 UPDATE_ROLE: Final = "UPDATE accounts SET role = ?2 WHERE id = ?1"
+
+ROWS_MAX: Final = 128
+"""Rows of one statement."""
+
+
+@lru_cache(maxsize=ROWS_MAX)
+def _stock_sql(count: int) -> str:
+    rows = ", ".join(["(?, ?)"] * count)
+    return (
+        f"WITH moved (id, available) AS (VALUES {rows}) "  # noqa: S608
+        "UPDATE products SET available = moved.available FROM moved WHERE products.id = moved.id"
+    )
+
+
+@lru_cache(maxsize=3 * ROWS_MAX)
+def _insert_sql(table: Literal["reservations", "lines", "claims"], columns: int, count: int) -> str:
+    # With OR ROLLBACK a failure undoes the whole transaction, as we would anyway; without it, SQLite would copy each
+    # page that the statement touches, to be able to undo that alone.
+    row = f"({', '.join('?' * columns)})"
+    return f"INSERT OR ROLLBACK INTO {table} VALUES {', '.join([row] * count)}"  # noqa: S608
+
 
 _LINES = msgspec.json.Decoder(list[tuple[str, int, int, str]])
 _encode = msgspec.json.Encoder().encode
@@ -124,11 +144,14 @@ def load(connection: apsw.Connection, wanted: Lookup) -> Facts:
 
 
 def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
+    limits = {product.id: product.per_customer_limit for product in products.values() if product.per_customer_limit}
+    if not limits:
+        return set()
     return {
         (user_id, limit_claim(product_id, unit))
         for user_id, product_id in buyers
-        if product_id in products
-        for unit in range(products[product_id].per_customer_limit or 0)
+        if product_id in limits
+        for unit in range(limits[product_id])
     }
 
 
@@ -172,28 +195,63 @@ def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts,
         write = _WRITES.get(kind)
         if write is not None:
             write(connection, list(run))
-    changed = [product for id_, product in after.items() if product is not before.products[id_]]
-    if changed:
-        connection.executemany(UPDATE_PRODUCT, map(msgspec.structs.astuple, changed))
+    changed = [(before.products[id_], product) for id_, product in after.items() if product is not before.products[id_]]
+    moved = [now for was, now in changed if replace(was, available=now.available) == now]
+    _write_stock(connection, moved)
+    if len(moved) < len(changed):
+        connection.executemany(UPDATE_PRODUCT, [msgspec.structs.astuple(now) for _, now in changed])
+
+
+def _write_stock(connection: apsw.Connection, moved: Sequence[Product]) -> None:
+    """Write what is available now of products of which nothing else has changed, many in one statement."""
+    for start in range(0, len(moved), ROWS_MAX):
+        some = moved[start : start + ROWS_MAX]
+        values = [value for product in some for value in (product.id, product.available)]
+        connection.execute(_stock_sql(len(some)), values)
 
 
 def _write_holds(connection: apsw.Connection, holds: list[Hold]) -> None:
-    connection.executemany(INSERT_RESERVATION, [_row(hold.reservation) for hold in holds])
-    connection.executemany(
-        INSERT_LINE,
+    encoded: dict[tuple[Line, ...], str] = {}  # One hot product: nearly all lines of a flush are the same.
+    for hold in holds:
+        if hold.reservation.lines not in encoded:
+            encoded[hold.reservation.lines] = to_json(
+                [msgspec.structs.astuple(line) for line in hold.reservation.lines]
+            )
+    _insert(connection, "reservations", [_row(hold.reservation, encoded) for hold in holds])
+    _insert(
+        connection,
+        "lines",
         [(line.product_id, hold.reservation.id, line.quantity) for hold in holds for line in hold.reservation.lines],
     )
-    claims = [(hold.reservation.user_id, claim, hold.reservation.id) for hold in holds for claim in hold.claims]
-    if claims:
-        connection.executemany(INSERT_CLAIM, claims)
+    _insert(
+        connection,
+        "claims",
+        [(hold.reservation.user_id, claim, hold.reservation.id) for hold in holds for claim in hold.claims],
+    )
 
 
-def _row(held: Reservation) -> tuple[Any, ...]:
+def _insert(
+    connection: apsw.Connection,
+    table: Literal["reservations", "lines", "claims"],
+    values: Sequence[tuple[Any, ...]],
+) -> None:
+    """Insert rows, many in one statement.
+
+    Each step of a statement gives up the interpreter's lock, and beside a busy event loop it takes a while to get it
+    back: row by row, a flush would spend most of its time waiting. The statements, one for each number of rows, stay
+    prepared.
+    """
+    for start in range(0, len(values), ROWS_MAX):
+        some = values[start : start + ROWS_MAX]
+        connection.execute(_insert_sql(table, len(some[0]), len(some)), list(chain.from_iterable(some)))
+
+
+def _row(held: Reservation, encoded: Mapping[tuple[Line, ...], str]) -> tuple[Any, ...]:
     return (
         held.id,
         held.user_id,
-        held.status.value,
-        to_json([(line.product_id, line.quantity, line.unit_price, line.currency) for line in held.lines]),
+        str(held.status),
+        encoded[held.lines],
         held.created_at,
         held.expires_at,
         held.hold_s,
