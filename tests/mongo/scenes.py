@@ -1,16 +1,20 @@
 """What a process may be in the middle of when it gets into trouble, and what must hold afterwards."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
 from tests.core.examples import HOLD_MS, NOON, a_product, product_id, reservation_id, user_id
+from tests.mongo.trouble import Trouble, TroubledDatabase
 
-from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Reserve, Restock, Wanted
-from flashreserve.core.outcomes import Outcome, Reserved
+from flashreserve.clock import SystemIds
+from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Extend, Reserve, Restock, Wanted
+from flashreserve.core.outcomes import Outcome, OutcomeUnknown, Reserved, Unavailable
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.database import Database
 from flashreserve.stores.mongo.documents import product_document
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 LAPSED: Final = NOON + HOLD_MS
 RECOVERY_MS: Final = 31_000
@@ -43,13 +47,21 @@ Prepare = Callable[[MongoStore, Cast], Awaitable[None]]
 Perform = Callable[[MongoStore, Cast], Awaitable[Sequence[Outcome]]]
 
 
+Check = Callable[[MongoStore, Cast, Sequence[Outcome] | None], Awaitable[None]]
+
+
 class Scene(msgspec.Struct, frozen=True):
-    """Something done at `at`, after `prepare`; limits are of product 2."""
+    """Something done at `at`, after `prepare`; limits are of product 2. `check` says what else holds when all is over.
+
+    What it is told are the outcomes, or None while the process still sleeps. `knowing`: it saw the products before.
+    """
 
     name: str
     perform: Perform
     at: int = NOON
     prepare: Prepare | None = None
+    check: Check | None = None
+    knowing: bool = False
 
 
 async def set_stage(database: Database, cast: Cast) -> None:
@@ -82,6 +94,67 @@ async def sweep(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
     return []
 
 
+def crashed(perform: Perform, at_call: int | str, trouble: Trouble, *before: Prepare) -> Prepare:
+    """A process that stopped for good at one of its calls."""
+
+    async def prepare(store: MongoStore, cast: Cast) -> None:
+        for each in before:
+            await each(store, cast)
+        troubled = TroubledDatabase(store._database, at_call, trouble)
+        task = asyncio.ensure_future(perform(MongoStore(troubled, SystemIds()), cast))
+        await troubled.stopped.wait()
+        task.cancel()
+        await asyncio.wait([task])
+
+    return prepare
+
+
+async def reserve_again_and_again(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
+    """Three flushes on one product, so that settlements ride on what comes next; the last finds too little left."""
+    outcomes: list[Outcome] = []
+    for place, quantity in ((1, 1), (2, 2), (3, STOCK)):
+        try:
+            outcomes += (await store.flush([cast.reserve(place, 1, quantity=quantity)], NOON)).outcomes
+        except StoreOutcomeUnknownError:
+            outcomes.append(OutcomeUnknown())
+        except StoreUnavailableError:
+            outcomes.append(Unavailable("away"))
+    return outcomes
+
+
+async def recover(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
+    await store.recover(LAPSED + RECOVERY_MS, 100)
+    return []
+
+
+async def import_two(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
+    await store.add_products([a_product(cast.product(place), updated_at=NOON) for place in (5, 6)])
+    return []
+
+
+async def assert_imported_all_or_none(store: MongoStore, cast: Cast, outcomes: Sequence[Outcome] | None) -> None:
+    """What was told is so; while nothing is, either may be."""
+    told: dict[bool, set[int]] = {True: {2}, False: {0} if outcomes == [Unavailable("away")] else {0, 2}}
+    assert len(await store.products([cast.product(5), cast.product(6)])) in told[outcomes == []]
+
+
+def imported(count: int) -> Check:
+    """So many of the products are there."""
+
+    async def check(store: MongoStore, cast: Cast, outcomes: Sequence[Outcome] | None) -> None:
+        assert len(await store.products([cast.product(5), cast.product(6)])) == count
+
+    return check
+
+
+_baskets_and_singles = commands(
+    lambda c: c.reserve(1, 1, 2),
+    lambda c: c.reserve(2, 1),
+    lambda c: c.reserve(3, 2),
+    lambda c: c.reserve(4, 1, 2, key="k"),
+)
+_three_held = flushed(lambda c: c.reserve(1, 1), lambda c: c.reserve(2, 1, 2), lambda c: c.reserve(3, 2))
+
 SCENES: Final = (
     Scene(
         "reserve", commands(lambda c: c.reserve(1, 1, key="k"), lambda c: c.reserve(2, 1), lambda c: c.reserve(3, 1))
@@ -98,22 +171,28 @@ SCENES: Final = (
         at=LAPSED,
         prepare=flushed(lambda c: c.reserve(1, 1, 2)),
     ),
+    Scene(
+        "reserve what is known",
+        commands(lambda c: c.reserve(1, 1), lambda c: c.reserve(2, 1, 2), lambda c: c.reserve(3, 2)),
+        knowing=True,
+    ),
+    Scene(
+        "reserve what is known by a key that was used, over a limit that was used up",
+        commands(
+            lambda c: c.reserve(5, 1),
+            lambda c: Reserve(reservation_id(c.number * 10 + 6), c.user(1), (Wanted(c.product(1), 1),), "k"),
+            lambda c: Reserve(reservation_id(c.number * 10 + 7), c.user(2), (Wanted(c.product(2), 1),)),
+        ),
+        prepare=flushed(lambda c: c.reserve(1, 1, key="k"), lambda c: c.reserve(2, 2)),
+        knowing=True,
+    ),
+    Scene("reserve again and again", reserve_again_and_again),
     Scene("basket", commands(lambda c: c.reserve(1, 1, 2, key="k"))),
     Scene(
         "baskets and singles",
-        commands(
-            lambda c: c.reserve(1, 1, 2),
-            lambda c: c.reserve(2, 1),
-            lambda c: c.reserve(3, 2),
-            lambda c: c.reserve(4, 1, 2),
-        ),
+        _baskets_and_singles,
     ),
-    Scene(
-        "sweep",
-        sweep,
-        at=LAPSED,
-        prepare=flushed(lambda c: c.reserve(1, 1), lambda c: c.reserve(2, 1, 2), lambda c: c.reserve(3, 2)),
-    ),
+    Scene("sweep", sweep, at=LAPSED, prepare=_three_held),
     Scene("cancel", commands(lambda c: c.cancel(1)), prepare=flushed(lambda c: c.reserve(1, 1))),
     Scene(
         "cancel a basket",
@@ -126,6 +205,11 @@ SCENES: Final = (
         prepare=flushed(lambda c: c.reserve(1, 1, 2), lambda c: c.reserve(2, 1)),
     ),
     Scene(
+        "extend",
+        commands(lambda c: Extend(c.reserve(1).reservation_id, c.user(1)), lambda c: c.confirm(2)),
+        prepare=flushed(lambda c: c.reserve(1, 1), lambda c: c.reserve(2, 1, 2)),
+    ),
+    Scene(
         "confirm too late",
         commands(lambda c: c.confirm(1), at=LAPSED),
         at=LAPSED,
@@ -133,5 +217,38 @@ SCENES: Final = (
     ),
     Scene("restock", commands(lambda c: Restock(c.product(1), "delivery", 3, c.user(9)))),
     Scene("edit", commands(lambda c: Edit(c.product(1), price=7))),
+    Scene("import", import_two, check=assert_imported_all_or_none),
+    Scene(
+        "recover a reserve",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(_baskets_and_singles, "insert_many", Trouble.STOP_HALF),
+    ),
+    Scene(
+        "recover a sweep",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(sweep, "update_many", Trouble.STOP_AFTER, _three_held),
+    ),
+    Scene(
+        "recover a sweep announced by half",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(sweep, "bulk_update", Trouble.STOP_HALF, _three_held),
+    ),
+    Scene(
+        "recover an import not yet decided",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(import_two, 2, Trouble.STOP_HALF),
+        check=imported(0),
+    ),
+    Scene(
+        "recover an import that was decided",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(import_two, "find_one_and_update", Trouble.STOP_AFTER),
+        check=imported(2),
+    ),
 )
-"""Everything that writes, but for recover itself, which every scene ends with."""
+"""Everything that writes."""

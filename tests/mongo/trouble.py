@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, TypeVar, cast
 
 from flashreserve.stores.mongo.database import Collection, Database, Document, Fields, Index, Order, Query, Update
-from flashreserve.stores.port import StoreOutcomeUnknownError
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ class Trouble(Enum):
 
     The caller stops, until it is woken up: before the call is sent, when the first part of it was carried out, or
     after all of it. Or the reply is lost, and the call is carried out at once, later (see `deliver`), or never; or the
-    first part of it at once, the rest later.
+    first part of it at once, the rest later. A read can only fail.
     """
 
     STOP_BEFORE = "stop before"
@@ -33,40 +33,44 @@ LOSSES = (Trouble.LOST_DONE, Trouble.LOST_LATE, Trouble.LOST_NEVER, Trouble.LOST
 
 
 class TroubledDatabase:
-    """A `Database` whose call number `at` (from 0; only writes count for lost replies) meets with `trouble`."""
+    """A `Database` whose call number `at` (from 0), or its first of that name, meets with `trouble`; None: none."""
 
-    def __init__(self, inner: Database, at: int, trouble: Trouble) -> None:
+    def __init__(self, inner: Database, at: int | str | None, trouble: Trouble) -> None:
         self._inner = inner
-        self._left = at
+        self._at = at
         self._trouble = trouble
         self._woken = asyncio.Event()
         self._late: Callable[[], Awaitable[Any]] | None = None
+        self._stopping = False
+        self._under_way: set[asyncio.Future[Any]] = set()
+        self.calls = 0
         self.met = asyncio.Event()
+        self.stopped = asyncio.Event()
 
-    def wake(self) -> None:
-        """Let a caller that stopped go on."""
+    async def go_on(self) -> None:
+        """Wake up a caller that stopped, and carry out a call whose reply was lost, if it is still on its way."""
+        self._stopping = False
         self._woken.set()
-
-    async def deliver(self) -> None:
-        """Carry out the call whose reply was lost, if it is still on its way."""
         late, self._late = self._late, None
         if late is not None:
             await late()
 
     async def _call(
         self,
+        name: str,
         call: Callable[[], Awaitable[T]],
         *,
         write: bool,
         halves: tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]] | None = None,
     ) -> T:
-        mine = self._left == 0 and (write or self._trouble in STOPS)
-        if write or self._trouble in STOPS:
-            self._left -= 1
+        if self._stopping:
+            await self._woken.wait()  # All of a process stops, not only what met with trouble.
+        mine = self._at in {self.calls, name} and not self.met.is_set()
+        self.calls += 1
         if not mine:
-            return await call()
+            return await self._send(call)
         if self._trouble in LOSSES:
-            await self._lose(call, halves)
+            await self._lose(call if write else None, halves)
         if self._trouble is Trouble.STOP_HALF and halves is not None:
             first = await halves[0]()
             await self._stop()
@@ -79,20 +83,33 @@ class TroubledDatabase:
         await self._stop()
         return result
 
+    async def _send(self, call: Callable[[], Awaitable[T]]) -> T:
+        sent = asyncio.ensure_future(call())
+        self._under_way.add(sent)
+        sent.add_done_callback(self._under_way.discard)
+        return await sent
+
     async def _stop(self) -> None:
+        """Stop, once everything that had been sent by then has arrived."""
         self.met.set()
+        self._stopping = True
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        self.stopped.set()
         await self._woken.wait()
 
     async def _lose(
         self,
-        call: Callable[[], Awaitable[Any]],
+        write: Callable[[], Awaitable[Any]] | None,
         halves: tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]] | None,
     ) -> None:
         self.met.set()
+        if write is None:
+            raise StoreUnavailableError("the answer was lost")
         if self._trouble is Trouble.LOST_DONE:
-            await call()
+            await write()
         if self._trouble is Trouble.LOST_LATE:
-            self._late = call
+            self._late = write
         if self._trouble is Trouble.LOST_HALF and halves is not None:
             await halves[0]()
             self._late = halves[1]
@@ -108,14 +125,15 @@ class TroubledDatabase:
         most: int = 0,
     ) -> list[Document]:
         return await self._call(
-            lambda: self._inner.find(collection, query, fields=fields, order=order, most=most), write=False
+            "find", lambda: self._inner.find(collection, query, fields=fields, order=order, most=most), write=False
         )
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
-        return await self._call(lambda: self._inner.aggregate(collection, pipeline), write=False)
+        return await self._call("aggregate", lambda: self._inner.aggregate(collection, pipeline), write=False)
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
         return await self._call(
+            "insert_many",
             lambda: self._inner.insert_many(collection, documents),
             write=True,
             halves=(
@@ -128,14 +146,17 @@ class TroubledDatabase:
         self, collection: Collection, query: Query, update: Update, *, fields: Fields | None = None
     ) -> Document | None:
         return await self._call(
-            lambda: self._inner.find_one_and_update(collection, query, update, fields=fields), write=True
+            "find_one_and_update",
+            lambda: self._inner.find_one_and_update(collection, query, update, fields=fields),
+            write=True,
         )
 
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
-        await self._call(lambda: self._inner.update_many(collection, query, update), write=True)
+        await self._call("update_many", lambda: self._inner.update_many(collection, query, update), write=True)
 
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         await self._call(
+            "bulk_update",
             lambda: self._inner.bulk_update(collection, updates),
             write=True,
             halves=(
@@ -151,6 +172,9 @@ class TroubledDatabase:
 
     async def ensure_indexes(self, indexes: Sequence[Index], *, create: bool) -> None:
         await self._inner.ensure_indexes(indexes, create=create)
+
+    async def now_ms(self) -> int:
+        return await self._inner.now_ms()
 
     async def close(self) -> None:
         await self._inner.close()

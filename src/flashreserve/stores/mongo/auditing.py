@@ -1,6 +1,6 @@
 """Rule 1, exact at every instant, movements in the middle included.
 
-available = stocked - Σ live units - Σ reserve-intent items whose reservation is absent or VOID
+available = stocked - Σ live units - Σ reserve-intent items without a reservation that the movement took units for
             - Σ lines released by f of open release intents
 """
 
@@ -58,7 +58,7 @@ async def _look(database: Database, product_id: str) -> tuple[Difference | None,
             return None, True
         product = found[0]
         missing = await _missing(database, product)
-        sums = await _sums(database, {"lines.product_id": product_id})
+        sums = await _sums(database, {"product": product_id})
         again = await database.find("products", {"_id": product_id}, fields={"moves": 1})
         if again and again[0]["moves"] == product["moves"] and await _missing(database, product) == missing:
             return _book(product, sums.get(product_id, _Sum()), missing), True
@@ -76,12 +76,16 @@ def _book(product: Document, total: _Sum, missing: int) -> Difference | None:
 
 async def _missing(database: Database, product: Document) -> int:
     """Units taken for reservations that don't exist (yet, or never will)."""
-    items = [item for intent in product["intents"] if intent["kind"] == "reserve" for item in intent["items"]]
-    if not items:
+    reserves = [intent for intent in product["intents"] if intent["kind"] == "reserve"]
+    ids = [item["id"] for intent in reserves for item in intent["items"]]
+    if not ids:
         return 0
-    query = {"_id": {"$in": [item["id"] for item in items]}, "status": {"$ne": VOID}}
-    there = {document["_id"] for document in await database.find("reservations", query, fields={"_id": 1})}
-    return sum(item["quantity"] for item in items if item["id"] not in there)
+    query = {"_id": {"$in": ids}, "status": {"$ne": VOID}}
+    found = await database.find("reservations", query, fields={"taken_by": 1})
+    there = {(document["_id"], document["taken_by"]) for document in found}
+    return sum(
+        item["quantity"] for intent in reserves for item in intent["items"] if (item["id"], intent["f"]) not in there
+    )
 
 
 async def _sums(database: Database, which: Mapping[str, Any]) -> dict[str, _Sum]:

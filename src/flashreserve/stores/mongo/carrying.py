@@ -10,11 +10,10 @@ from flashreserve.core.model import Status
 from flashreserve.core.rules import Plan
 from flashreserve.stores.mongo import holding, stocking
 from flashreserve.stores.mongo.database import Database
-from flashreserve.stores.mongo.documents import reservation_from
 from flashreserve.stores.mongo.facts import Loaded
 from flashreserve.stores.mongo.fates import Fate, Fates
 from flashreserve.stores.mongo.intents import Ids, LateSettling, Mode, Sightings
-from flashreserve.stores.mongo.releasing import Releasing, release
+from flashreserve.stores.mongo.releasing import Releasing, as_released, release
 from flashreserve.stores.mongo.reserving import reserve
 from flashreserve.stores.mongo.stages import Edition, Stage, arrange, left_behind
 
@@ -77,7 +76,9 @@ class Carrier:
         met = await release(self._database, self._ids, releasing, self._now, self._seen)
         for effect in effects:
             fate, document = met[effect.after.id]
-            written = reservation_from(document) if document is not None and fate is Fate.APPLIED else None
+            written = None
+            if fate is Fate.APPLIED and document is not None:
+                written = as_released(effect.after, document)
             fates.meet(effect.after, fate, written)
 
     async def _confirm(self, stage: Stage, fates: Fates) -> None:

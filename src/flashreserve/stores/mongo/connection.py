@@ -69,9 +69,13 @@ class PymongoDatabase:
             read_concern=ReadConcern("majority"),
             read_preference=ReadPreference.PRIMARY,
         )
+        self._collections: dict[Collection, AsyncCollection[Document]] = {}
 
     def _of(self, collection: Collection) -> AsyncCollection[Document]:
-        return self._database[collection]
+        found = self._collections.get(collection)
+        if found is None:
+            found = self._collections[collection] = self._database[collection]
+        return found
 
     async def find(
         self,

@@ -1,7 +1,7 @@
 """Loading the facts that `rules.plan` needs. They may be stale when the plan is carried out: guards see to that."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -71,6 +71,21 @@ async def load(database: Database, commands: Sequence[Command]) -> Loaded:
     )
 
 
+async def facts_to_expire(database: Database, documents: Sequence[Document], known: Mapping[str, Product]) -> Facts:
+    """What planning to expire these reservations takes; of their products only that they are there, so known ones do.
+
+    Raises:
+        StoreUnavailableError: the database can't be read.
+    """
+    held = {document["_id"]: reservation_from(document) for document in documents}
+    named = {line.product_id for each in held.values() for line in each.lines}
+    products = {id_: known[id_] for id_ in named if id_ in known}
+    for id_, document in (await _products(database, named - products.keys())).items():
+        products[id_] = product_from(document)
+    claims = {claim: document["_id"] for document in documents for claim in claims_of(document)}
+    return Facts(products=products, reservations=held, claims=claims)
+
+
 async def _products(database: Database, ids: Iterable[str], wanted: Lookup | None = None) -> dict[str, Document]:
     """The products; with their lists only where a restock or an edit needs them."""
     whole = wanted is not None and (wanted.adjustments or wanted.edited_product_ids)
@@ -126,8 +141,7 @@ async def _reserved(database: Database, ids: Iterable[str], documents: dict[str,
         [
             id_
             for id_ in ids
-            if id_ in documents
-            and await database.find("reservations", {"lines.product_id": id_}, fields={"_id": 1}, most=1)
+            if id_ in documents and await database.find("reservations", {"product": id_}, fields={"_id": 1}, most=1)
         ]
     )
 

@@ -6,7 +6,7 @@ from typing import Final, cast
 from msgspec.structs import replace
 
 from flashreserve.core import rules
-from flashreserve.core.commands import Command, Reserve
+from flashreserve.core.commands import Command, Edit, Expire, Reserve
 from flashreserve.core.effects import Release
 from flashreserve.core.model import Adjustment, Product, Reservation
 from flashreserve.core.outcomes import (
@@ -24,10 +24,11 @@ from flashreserve.core.outcomes import (
 )
 from flashreserve.core.rules import Plan
 from flashreserve.stores.mongo.carrying import Carrier
-from flashreserve.stores.mongo.database import Database
-from flashreserve.stores.mongo.facts import Loaded, load
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.facts import Loaded, facts_to_expire, load
 from flashreserve.stores.mongo.fates import Fate, Fates, Written
 from flashreserve.stores.mongo.intents import Ids, LateSettling, Sightings
+from flashreserve.stores.mongo.known import KnownProducts
 from flashreserve.stores.port import Flushed, StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 TRIES_MAX: Final = 50
@@ -37,14 +38,15 @@ TRIES_MAX: Final = 50
 class Flush:
     """The commands of one flush on their way to their outcomes."""
 
-    def __init__(self, database: Database, ids: Ids, late: LateSettling, now: int) -> None:
+    def __init__(self, database: Database, ids: Ids, late: LateSettling, known: KnownProducts, now: int) -> None:
         self._database = database
         self._ids = ids
+        self._late = late
+        self._known = known
         self._now = now
         self._seen = Sightings()
         self._carrier = Carrier(database, ids, late, now, self._seen)
         self._outcomes: dict[int, Outcome] = {}
-        self._loaded_ids: dict[str, None] = {}
 
     async def run(self, commands: Sequence[Command]) -> Flushed:
         """Decide and write the commands.
@@ -55,33 +57,64 @@ class Flush:
             StoreOutcomeUnknownError: something may have been, but by a fault of ours it isn't known what.
         """
         left = dict(enumerate(commands))
-        loaded = await self._load_first(left)
-        plan = rules.plan(loaded.facts, list(left.values()), self._now)
+        _refuse_same_ids(commands)
+        loaded, plan = self._plan_on_what_is_known(commands) or await self._plan_on_first_load(left)
+        await self._write(left, plan, loaded)
+        products = list(self._seen.products.values())
+        return Flushed([self._outcomes[place] for place in range(len(commands))], products)
+
+    async def expire(self, documents: Sequence[Document]) -> int:
+        """Release holds that have lapsed, as they were just read; how many of them this flush released.
+
+        Raises:
+            StoreUnavailableError: nothing was written.
+            StoreOutcomeUnknownError: as for `run`.
+        """
+        left: dict[int, Command] = {place: Expire(document["_id"]) for place, document in enumerate(documents)}
+        facts = await facts_to_expire(self._database, documents, self._known.products)
+        plan = rules.plan(facts, list(left.values()), self._now)
+        await self._write(left, plan, Loaded(facts=facts, moves={}, used_ids=set(), void_ids=set()))
+        return sum(type(outcome) is Released for outcome in self._outcomes.values())
+
+    async def _write(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
         try:
             await self._finish(left, plan, loaded)
         except Exception as error:
             # In the middle. Whatever was begun, recover finishes or undoes; nobody may try as if nothing had been.
             raise StoreOutcomeUnknownError(f"carrying out a flush: {error!r}") from error
-        products = [self._seen.products[id_] for id_ in self._loaded_ids]
-        return Flushed([self._outcomes[place] for place in range(len(commands))], products)
+        if any(type(outcome) in {Unavailable, OutcomeUnknown} for outcome in self._outcomes.values()):
+            self._known.forget()  # Should the database be away, the next flush finds out by reading, before it writes.
+        else:
+            self._known.learn(self._seen.products.values())
 
-    async def _load_first(self, left: dict[int, Command]) -> Loaded:
-        """The first facts, before anything is written. An id that is used by then is a fault of the caller's."""
-        new_ids = [command.reservation_id for command in left.values() if isinstance(command, Reserve)]
-        if len(set(new_ids)) < len(new_ids):
-            raise StoreDefectError("two reserves in one flush have the same id")
+    def _plan_on_what_is_known(self, commands: Sequence[Command]) -> tuple[Loaded, Plan] | None:
+        """A plan without asking the database first, if it grants everything; R1 then tells how the products are.
+
+        Whatever isn't as it was known to be meets a guard. A refusal has none, so it needs facts just loaded.
+        """
+        facts = self._known.facts_for(commands)
+        if facts is None:
+            return None
+        plan = rules.plan(facts, commands, self._now)
+        if not all(type(outcome) is Reserved for outcome in plan.outcomes):
+            return None
+        return Loaded(facts=facts, moves={}, used_ids=set(), void_ids=set()), plan
+
+    async def _plan_on_first_load(self, left: dict[int, Command]) -> tuple[Loaded, Plan]:
+        """A plan on facts just loaded. An id that is used by then is a fault of the caller's."""
+        if any(type(command) is Edit for command in left.values()):
+            await self._late.finish()  # A limit may only be set on a product on which nothing is open.
         loaded = await self._load(left)
         if loaded.used_ids:
             raise StoreDefectError("an id that should be new is in use")
         for place, command in left.items():
             if isinstance(command, Reserve) and command.reservation_id in loaded.void_ids:
                 left[place] = replace(command, reservation_id=self._ids.new())
-        return loaded
+        return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
 
     async def _load(self, left: Mapping[int, Command]) -> Loaded:
         loaded = await load(self._database, list(left.values()))
         self._seen.products |= loaded.facts.products
-        self._loaded_ids |= dict.fromkeys(loaded.facts.products)
         return loaded
 
     async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
@@ -119,6 +152,12 @@ class Flush:
             else:
                 rest[place] = command
         return rest
+
+
+def _refuse_same_ids(commands: Sequence[Command]) -> None:
+    new_ids = [command.reservation_id for command in commands if type(command) is Reserve]
+    if len(set(new_ids)) < len(new_ids):
+        raise StoreDefectError("two reserves in one flush have the same id")
 
 
 def _effect_of(outcome: Ruled, released: Mapping[str, Reservation]) -> Written | None:

@@ -9,7 +9,7 @@ takeover, never a process's id: a process that comes back must not be taken for 
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from flashreserve.core.model import Product
 from flashreserve.stores.mongo.database import Database, Document, Fields, Query, Update
 from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, product_from
+from flashreserve.stores.mongo.parts import parts
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 Mode = Literal["sweep", "cancel"]
@@ -31,6 +32,8 @@ INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "intents.items": 0, "intents.i
 
 _SENDINGS_MAX: Final = 3
 _BACKGROUND_MAX: Final = 32
+_RIDE_S: Final = 0.05
+"""How long a settlement waits for an R1 to ride on."""
 
 
 class Ids(Protocol):
@@ -67,6 +70,10 @@ class Settlement(msgspec.Struct, frozen=True):
     units: int
 
 
+Opening = tuple[str, Movement, tuple[Query, Update]]
+"""A first step: of a product, of a movement, and what to send."""
+
+
 def opening(
     product_id: str, guard: Query, intents_max: int, intent: Document, taken: int, f: str
 ) -> tuple[Query, Update]:
@@ -79,6 +86,22 @@ def opening(
     return query, {"$inc": {"available": -taken, "moves": 1}, "$push": {"intents": intent}}
 
 
+def opening_with(step: tuple[Query, Update], settled: Movement) -> tuple[Query, Update]:
+    """R1 with the R4 of an earlier movement riding on it, one that gives nothing back.
+
+    One write does both: where the new intent is, the old one has gone. That it may have gone before is no part of the
+    guard. Update operators can't put in and take out of one array at once, so this is a pipeline.
+    """
+    query, operators = step
+    if not isinstance(operators, Mapping):
+        raise TypeError("expected a step of update operators")
+    is_it = {"$and": [{"$eq": ["$$this.f", settled.f]}, {"$eq": ["$$this.owner", settled.owner]}]}
+    others = {"$filter": {"input": "$intents", "cond": {"$not": [is_it]}}}
+    change: Document = {field: {"$add": [f"${field}", by]} for field, by in operators["$inc"].items()}
+    change["intents"] = {"$concatArrays": [others, [{"$literal": operators["$push"]["intents"]}]]}
+    return query, [{"$set": change}]
+
+
 def _closing(settlement: Settlement) -> tuple[Query, Update]:
     mine = {"f": settlement.movement.f, "owner": settlement.movement.owner}
     return (
@@ -87,34 +110,46 @@ def _closing(settlement: Settlement) -> tuple[Query, Update]:
     )
 
 
-async def open_all(
-    database: Database, openings: Sequence[tuple[str, Movement, tuple[Query, Update]]], seen: Sightings
-) -> set[tuple[str, str]]:
+async def open_all(database: Database, openings: Sequence[Opening], seen: Sightings) -> set[tuple[str, str]]:
     """Send first steps, each once; those (product, f) of which it is certain that they took.
 
     One goes as a single command whose answer tells; several as one unordered bulk, and a read of which took. Where the
     reply is lost, a read tells as well: what isn't there then is abandoned, and whatever still arrives of it will be
     undone by recover.
     """
-    try:
-        if len(openings) == 1:
-            ((product_id, movement, (query, update)),) = openings
-            found = await database.find_one_and_update("products", query, update, fields=PRODUCT_FIELDS)
-            if found is None:
-                return set()
-            seen.add([found])
-            return {(product_id, movement.f)}
-        await database.bulk_update("products", [step for _, _, step in openings])
-    except StoreUnavailableError:
+    if len(openings) == 1:
+        return await _open_one(database, *openings[0], seen)
+    steps = [step for _, _, step in openings]
+    if not any(await asyncio.gather(*[_may_have_opened(database, part) for part in parts(steps)])):
         return set()
-    except StoreOutcomeUnknownError:
-        pass
     return await _read_which_opened(database, openings, seen)
 
 
-async def _read_which_opened(
-    database: Database, openings: Sequence[tuple[str, Movement, tuple[Query, Update]]], seen: Sightings
+async def _open_one(
+    database: Database, product_id: str, movement: Movement, step: tuple[Query, Update], seen: Sightings
 ) -> set[tuple[str, str]]:
+    try:
+        found = await database.find_one_and_update("products", *step, fields=PRODUCT_FIELDS)
+    except StoreUnavailableError:
+        return set()
+    except StoreOutcomeUnknownError:
+        return await _read_which_opened(database, [(product_id, movement, step)], seen)
+    seen.add([found] if found is not None else [])
+    return set() if found is None else {(product_id, movement.f)}
+
+
+async def _may_have_opened(database: Database, steps: Sequence[tuple[Query, Update]]) -> bool:
+    """Send the steps; False where it is certain that none of them was carried out."""
+    try:
+        await database.bulk_update("products", steps)
+    except StoreUnavailableError:
+        return False
+    except StoreOutcomeUnknownError:
+        return True
+    return True
+
+
+async def _read_which_opened(database: Database, openings: Sequence[Opening], seen: Sightings) -> set[tuple[str, str]]:
     product_ids = list({product_id for product_id, _, _ in openings})
     try:
         found = await database.find("products", {"_id": {"$in": product_ids}}, fields=INTENT_FIELDS)
@@ -129,47 +164,81 @@ async def _read_which_opened(
     }
 
 
-async def settle(database: Database, settlements: Sequence[Settlement], seen: Sightings) -> None:
+async def settle(database: Database, settlements: Sequence[Settlement], seen: Sightings | None) -> None:
     """R4 and L4: end movements, guarded by id and owner, so that each ends once.
 
     It may be sent again, since only the first to arrive finds the intent. What can't be settled is left to recover.
     """
-    if not settlements:
-        return
-    for _ in range(_SENDINGS_MAX):
+    for _ in range(_SENDINGS_MAX if settlements else 0):
         try:
-            if len(settlements) == 1:
-                query, update = _closing(settlements[0])
-                found = await database.find_one_and_update("products", query, update, fields=PRODUCT_FIELDS)
-                seen.add([found] if found is not None else [])
-            else:
-                await database.bulk_update("products", [_closing(settlement) for settlement in settlements])
-                product_ids = list({settlement.product_id for settlement in settlements})
-                seen.add(await database.find("products", {"_id": {"$in": product_ids}}, fields=PRODUCT_FIELDS))
-        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            await _settle_once(database, settlements, seen)
+        except StoreOutcomeUnknownError:
             continue
+        except StoreUnavailableError:
+            return  # The database is away: it would only be waited for again and again.
         return
+
+
+async def _settle_once(database: Database, settlements: Sequence[Settlement], seen: Sightings | None) -> None:
+    """One command, by what it has to do; then a look at the products, where `seen` wants to know them."""
+    first, *more = settlements
+    product_ids = list({settlement.product_id for settlement in settlements})
+    if not more:
+        found = await database.find_one_and_update("products", *_closing(first), fields=PRODUCT_FIELDS)
+        if seen is not None and found is not None:
+            seen.add([found])
+        return
+    if all((each.movement, each.units) == (first.movement, first.units) for each in more):
+        query, update = _closing(first)
+        await database.update_many("products", {**query, "_id": {"$in": product_ids}}, update)
+    else:
+        await database.bulk_update("products", [_closing(settlement) for settlement in settlements])
+    if seen is not None:
+        seen.add(await database.find("products", {"_id": {"$in": product_ids}}, fields=PRODUCT_FIELDS))
 
 
 class LateSettling:
     """Settles after the answer what gives no units back: nobody has to wait for that.
 
-    At most `_BACKGROUND_MAX` settlements run so; past that the caller waits for its own.
+    The settlement of one product waits a moment for the product's next R1, to ride on it. At most `_BACKGROUND_MAX`
+    settlements wait, and as many run; past that the caller waits for its own.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._running: set[asyncio.Task[None]] = set()
+        self._waiting: dict[str, Settlement] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Start settling, or settle at once where too much runs already."""
+        """Let the settlement wait, or start settling, or settle at once where too much runs already."""
+        if len(settlements) == 1 and len(self._waiting) < _BACKGROUND_MAX:
+            (waiting,) = settlements
+            settlements = [earlier] if (earlier := self.take(waiting.product_id)) is not None else []
+            self._waiting[waiting.product_id] = waiting
+            self._timer = self._timer or asyncio.get_running_loop().call_later(_RIDE_S, self._start_waiting)
         if len(self._running) >= _BACKGROUND_MAX:
-            await settle(self._database, settlements, Sightings())
-            return
-        task = asyncio.create_task(settle(self._database, settlements, Sightings()), name="settle")
+            await settle(self._database, settlements, None)
+        elif settlements:
+            self._start(settlements)
+
+    def take(self, product_id: str) -> Settlement | None:
+        """The product's settlement that waits, if any, to ride on an R1; it comes back by `settle` if that fails."""
+        return self._waiting.pop(product_id, None)
+
+    def _start(self, settlements: Sequence[Settlement]) -> None:
+        task = asyncio.create_task(settle(self._database, settlements, None), name="settle")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    def _start_waiting(self) -> None:
+        self._timer = None
+        while self._waiting:
+            self._start([self._waiting.popitem()[1]])
+
     async def finish(self) -> None:
-        """Wait for what was started."""
+        """Settle what waits, and wait for what was started."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._start_waiting()
         await asyncio.gather(*self._running, return_exceptions=True)

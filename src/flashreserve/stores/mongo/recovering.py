@@ -42,12 +42,12 @@ async def _recover_one(database: Database, ids: Ids, product_id: str, intent: Do
     if movement is None:
         return False
     if intent["kind"] == "reserve":
-        units = await _undo_reserve(database, intent["items"])
+        units = await _undo_reserve(database, intent["f"], intent["items"])
     else:
         units = await _finish_release(database, ids, product_id, intent, now)
     if units is None:
         return False
-    await settle(database, [Settlement(product_id, movement, units)], Sightings())
+    await settle(database, [Settlement(product_id, movement, units)], None)
     return True
 
 
@@ -67,12 +67,12 @@ async def _take_over(database: Database, ids: Ids, product_id: str, intent: Docu
     return None if taken is None else movement
 
 
-async def _undo_reserve(database: Database, items: Sequence[Document]) -> int | None:
+async def _undo_reserve(database: Database, f: str, items: Sequence[Document]) -> int | None:
     """V1: put a VOID where a reservation is missing, and give back exactly the VOIDs' units.
 
     It never inserts a reservation: whoever asked for it may have been refused, or have asked again since.
     """
-    fates = await decide(database, {item["id"]: item["user_id"] for item in items})
+    fates = await decide(database, f, {item["id"]: item["user_id"] for item in items})
     if Fate.UNKNOWN in fates.values():
         return None
     units: list[int] = [item["quantity"] for item in items if fates[item["id"]] is Fate.REFUSED]

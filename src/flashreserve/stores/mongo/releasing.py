@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from flashreserve.core.model import Reservation, Status
-from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.database import Database, Document, Fields
 from flashreserve.stores.mongo.fates import Fate
 from flashreserve.stores.mongo.intents import (
     RELEASE_INTENTS_MAX,
@@ -25,6 +26,17 @@ from flashreserve.stores.mongo.intents import (
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 5
+_FIELDS: Final[Fields] = {
+    "status": 1,
+    "expires_at": 1,
+    "extensions": 1,
+    "released_at": 1,
+    "released_by": 1,
+    "lines.product_id": 1,
+    "lines.quantity": 1,
+}
+"""What a reservation may have become, and what counting it takes."""
+
 _STATUS: Final[dict[Mode, Status]] = {"sweep": Status.EXPIRED, "cancel": Status.CANCELLED}
 
 
@@ -99,8 +111,8 @@ async def release_under(
     """L2: release, under movement f, those of the ids that may be; sent again until there is a definite reply.
 
     Returns:
-        All the documents, read after that reply, when none of them can be changed by this step any more (which L3
-        counts on); None if that couldn't be had.
+        All the documents (`_FIELDS` of them), read after that reply, when none of them can be changed by this step
+        any more (which L3 counts on); None if that couldn't be had.
     """
     if not ids:
         return []
@@ -113,7 +125,7 @@ async def release_under(
         try:
             await database.update_many("reservations", {"_id": {"$in": list(ids)}, **may}, change)
             # On a sharded cluster a broadcast may miss a document that moves between shards: read again.
-            documents = await database.find("reservations", {"_id": {"$in": list(ids)}})
+            documents = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields=_FIELDS)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
         if not any(may_still_match(document, mode, cutoff) for document in documents):
@@ -130,6 +142,17 @@ def _may_release(mode: Mode, cutoff: int) -> dict[str, Any]:
 def may_still_match(document: Document, mode: Mode, cutoff: int) -> bool:
     """Whether L2 would still change the document. Once false it stays so: `expires_at` only ever grows."""
     return document["status"] == Status.PENDING and (mode == "cancel" or document["expires_at"] <= cutoff)
+
+
+def as_released(planned: Reservation, document: Document) -> Reservation:
+    """The reservation as it was really released, where it had been extended since the release was planned."""
+    return replace(
+        planned,
+        status=Status(document["status"]),
+        expires_at=document["expires_at"],
+        extensions=document["extensions"],
+        released_at=document["released_at"],
+    )
 
 
 def units_released(documents: Sequence[Document], f: str, product_id: str) -> int:

@@ -3,6 +3,7 @@
 The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -17,12 +18,15 @@ from flashreserve.stores.mongo.intents import (
     Ids,
     LateSettling,
     Movement,
+    Opening,
     Settlement,
     Sightings,
     open_all,
     opening,
+    opening_with,
     settle,
 )
+from flashreserve.stores.mongo.parts import parts
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 3
@@ -47,11 +51,12 @@ async def reserve(
 ) -> list[Fate]:
     """Make the holds, each on its own; their fates in the same order. `at` (ms) is when recover counts from."""
     movement = Movement(ids.new(), ids.new())
-    taken = await _take_units(database, movement, takings, at, seen)
+    taken = await _take_units(database, late, movement, takings, at, seen)
     fates = await _insert(
         database,
+        movement.f,
         [
-            reservation_document(taking.hold.reservation, taking.hold.claims)
+            reservation_document(taking.hold.reservation, taking.hold.claims, movement.f)
             for taking in takings
             if taking.hold.reservation.id not in taken.fallen
         ],
@@ -61,7 +66,7 @@ async def reserve(
 
 
 async def _take_units(
-    database: Database, movement: Movement, takings: Sequence[Taking], at: int, seen: Sightings
+    database: Database, late: LateSettling, movement: Movement, takings: Sequence[Taking], at: int, seen: Sightings
 ) -> _Taken:
     """R1 for each product, for all holds on it together, in rounds: each basket takes its products in their order.
 
@@ -70,17 +75,31 @@ async def _take_units(
     """
     taken = _Taken()
     for product_ids in _rounds(takings):
-        openings: list[tuple[str, Movement, tuple[Query, Update]]] = []
+        openings: list[Opening] = []
         for product_id, on_it in _by_product(takings, product_ids).items():
             standing = [taking for taking in on_it if taking.hold.reservation.id not in taken.fallen]
             if standing:
                 taken.by_product[product_id] = standing
                 openings.append((product_id, movement, _r1(movement, product_id, standing, at)))
-        opened = await open_all(database, openings, seen) if openings else set()
+        opened = await _open(database, late, openings, seen) if openings else set()
         for product_id, _, _ in openings:
             if (product_id, movement.f) not in opened:
                 taken.fallen |= {taking.hold.reservation.id for taking in taken.by_product.pop(product_id)}
     return taken
+
+
+async def _open(
+    database: Database, late: LateSettling, openings: Sequence[Opening], seen: Sightings
+) -> set[tuple[str, str]]:
+    """Send R1; if it is one, with the settlement of the movement before, if that waits."""
+    product_id, movement, step = openings[0]
+    settlement = late.take(product_id) if len(openings) == 1 else None
+    if settlement is None:
+        return await open_all(database, openings, seen)
+    opened = await open_all(database, [(product_id, movement, opening_with(step, settlement.movement))], seen)
+    if not opened:
+        await late.settle([settlement])
+    return opened
 
 
 def _rounds(takings: Sequence[Taking]) -> list[list[str]]:
@@ -132,41 +151,48 @@ def _quantity(taking: Taking, product_id: str) -> int:
     return next(line.quantity for line in taking.hold.reservation.lines if line.product_id == product_id)
 
 
-async def _insert(database: Database, documents: Sequence[Document]) -> dict[str, Fate]:
-    """R2: insert the reservations, each on its own; fates by id.
+async def _insert(database: Database, f: str, documents: Sequence[Document]) -> dict[str, Fate]:
+    """R2: insert the reservations, each on its own; fates by id."""
+    if not documents:
+        return {}
+    fates: dict[str, Fate] = {}
+    for of_part in await asyncio.gather(*[_insert_part(database, f, part) for part in parts(documents)]):
+        fates |= of_part
+    return fates
+
+
+async def _insert_part(database: Database, f: str, documents: Sequence[Document]) -> dict[str, Fate]:
+    """One command of R2.
 
     A refusal counts as one only when no copy of the insert can still arrive: after a definite reply, or once a VOID
     stands under the id.
     """
-    if not documents:
-        return {}
     try:
         places = await database.insert_many("reservations", documents)
     except StoreUnavailableError:
         return {document["_id"]: Fate.REFUSED for document in documents}
     except StoreOutcomeUnknownError:
-        return await decide(database, {document["_id"]: document["user_id"] for document in documents})
+        return await decide(database, f, {document["_id"]: document["user_id"] for document in documents})
     fates = {document["_id"]: Fate.APPLIED for document in documents}
     if places:
         # A taken claim, or an id that is there already: perhaps a recoverer's VOID, perhaps the reservation itself.
         # The error's text doesn't tell reliably which, so look.
-        fates |= await _look_at_refused(database, [documents[place] for place in places])
+        fates |= await _look_at_refused(database, f, [documents[place]["_id"] for place in places])
     return fates
 
 
-async def _look_at_refused(database: Database, documents: Sequence[Document]) -> dict[str, Fate]:
-    ids = [document["_id"] for document in documents]
+async def _look_at_refused(database: Database, f: str, ids: Sequence[str]) -> dict[str, Fate]:
     for _ in range(_TRIES_MAX):
         try:
-            standing = await _standing(database, ids)
+            standing = await _standing(database, f, ids)
         except StoreUnavailableError:
             continue
         return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in ids}
     return dict.fromkeys(ids, Fate.UNKNOWN)
 
 
-async def decide(database: Database, user_ids: Mapping[str, str]) -> dict[str, Fate]:
-    """Whether each id (with its customer) is a reservation: where nothing stands under it, put a VOID there.
+async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, Fate]:
+    """Whether each id (with its customer) is a reservation of movement f: where nothing stands under it, put a VOID.
 
     Afterwards APPLIED ones exist, REFUSED ones never will; UNKNOWN where the database didn't let us find out.
     """
@@ -176,7 +202,7 @@ async def decide(database: Database, user_ids: Mapping[str, str]) -> dict[str, F
         if not rest:
             break
         try:
-            standing = await _standing(database, rest)
+            standing = await _standing(database, f, rest)
             fates |= {id_: Fate.APPLIED if real else Fate.REFUSED for id_, real in standing.items()}
             absent = [id_ for id_ in rest if id_ not in standing]
             if absent:
@@ -188,10 +214,13 @@ async def decide(database: Database, user_ids: Mapping[str, str]) -> dict[str, F
     return {id_: fates.get(id_, Fate.UNKNOWN) for id_ in user_ids}
 
 
-async def _standing(database: Database, ids: Sequence[str]) -> dict[str, bool]:
-    """Which of the ids have a document, and whether that is a reservation rather than a VOID."""
-    found = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields={"status": 1})
-    return {document["_id"]: document["status"] != VOID for document in found}
+async def _standing(database: Database, f: str, ids: Sequence[str]) -> dict[str, bool]:
+    """Which of the ids have a document, and whether that is a reservation whose units movement f took.
+
+    It may also be a VOID or, should a caller use an id twice, another movement's.
+    """
+    found = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields={"status": 1, "taken_by": 1})
+    return {document["_id"]: document["status"] != VOID and document["taken_by"] == f for document in found}
 
 
 async def _settle(

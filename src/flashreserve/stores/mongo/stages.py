@@ -1,7 +1,7 @@
 """In which order effects have to be carried out, and which of them can go at the same time."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import assert_never
+from typing import Final, assert_never
 
 import msgspec
 
@@ -9,6 +9,8 @@ from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolon
 from flashreserve.core.model import Product
 from flashreserve.stores.mongo.fates import Written
 from flashreserve.stores.mongo.reserving import Taking
+
+_NOWHERE: Final[dict[type[Effect], int]] = {}
 
 
 class Edition(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ class _Arranging:
         self.stages: list[Stage] = []
         self._rules = {id_: (product.rev, product.per_customer_limit) for id_, product in products.items()}
         self._reservation_at: dict[str, int] = {}
-        self._product_at: dict[tuple[str, type[Effect]], int] = {}
+        self._product_at: dict[str, dict[type[Effect], int]] = {}
 
     def add(self, effect: Effect) -> None:
         match effect:
@@ -90,14 +92,14 @@ class _Arranging:
         place = 0
         if reservation_id is not None:
             place = self._reservation_at.get(reservation_id, -1) + 1
-        for (product_id, other), at in self._product_at.items() if product_ids else ():
-            if product_id in product_ids:
+        for product_id in product_ids:
+            for other, at in self._product_at.get(product_id, _NOWHERE).items():
                 together = other is kind and kind in (Hold, Release)
                 place = max(place, at if together else at + 1)
         if reservation_id is not None:
             self._reservation_at[reservation_id] = place
         for product_id in product_ids:
-            self._product_at[product_id, kind] = place
+            self._product_at.setdefault(product_id, {})[kind] = place
         while len(self.stages) <= place:
             self.stages.append(Stage())
         return self.stages[place]

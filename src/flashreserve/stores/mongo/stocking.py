@@ -72,13 +72,16 @@ def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
 
 
 async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[Fate, Adjustment | None]:
-    """The guard failed, after a sending whose reply was lost: that one may have used the key."""
+    """The guard failed, after a sending whose reply was lost: that one may have used the key.
+
+    Where it hasn't, nobody knows yet: it may still be on its way, and find what it wants when it arrives.
+    """
     try:
         found = await database.find("products", {"_id": wanted.product_id, "adjustments.key": wanted.key})
     except StoreUnavailableError:
         return Fate.UNKNOWN, None
     if not found:
-        return Fate.REFUSED, None
+        return Fate.UNKNOWN, None
     kept = _kept(found[0], wanted)
     same = (kept.change, kept.by, kept.at) == (wanted.change, wanted.by, wanted.at)
     return (Fate.APPLIED, kept) if same else (Fate.REFUSED, None)

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from flashreserve.core.commands import Command, Expire
+from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
-from flashreserve.core.outcomes import Released
 from flashreserve.stores.mongo import auditing, importing, recovering
 from flashreserve.stores.mongo.connection import PymongoDatabase
-from flashreserve.stores.mongo.database import Database, Order
+from flashreserve.stores.mongo.database import Database, Document, Order
 from flashreserve.stores.mongo.documents import (
     INDEXES,
     PRODUCT_FIELDS,
@@ -22,6 +21,8 @@ from flashreserve.stores.mongo.documents import (
 )
 from flashreserve.stores.mongo.flushing import Flush
 from flashreserve.stores.mongo.intents import Ids, LateSettling
+from flashreserve.stores.mongo.known import KnownProducts
+from flashreserve.stores.mongo.parts import parts
 from flashreserve.stores.port import (
     Audit,
     Flushed,
@@ -64,12 +65,16 @@ class MongoStore:
         self._database = database
         self._ids = ids
         self._late = LateSettling(database)
+        self._known = KnownProducts()
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""
         async with self._gate:
-            return await Flush(self._database, self._ids, self._late, now).run(commands)
+            return await self._new_flush(now).run(commands)
+
+    def _new_flush(self, now: int) -> Flush:
+        return Flush(self._database, self._ids, self._late, self._known, now)
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""
@@ -77,27 +82,34 @@ class MongoStore:
         for _ in range(_SWEEPS_MAX):
             wanted = most - released
             due = await self._due(now, wanted + 1)
-            flushed = await self.flush([Expire(id_) for id_ in due[:wanted]], now)
-            mine = sum(isinstance(outcome, Released) for outcome in flushed.outcomes)
+            mine = await self._expire(due[:wanted], now)
             released += mine
             if mine == len(due[:wanted]):
                 return Swept(released, more=len(due) > wanted)
             # Another process sweeps as well and was faster: there may be others left for this one.
         return Swept(released, more=True)
 
-    async def _due(self, now: int, most: int) -> list[str]:
-        """Ids of holds that have lapsed, the longest lapsed first."""
-        found = await self._database.find(
-            "reservations",
-            {"status": Status.PENDING.value, "expires_at": {"$lte": now}},
-            fields={"_id": 1},
-            order=[("expires_at", 1), ("_id", 1)],
-            most=most,
-        )
-        return [document["_id"] for document in found]
+    async def _expire(self, due: Sequence[Document], now: int) -> int:
+        """Release the holds, if there are many in some flushes at once; how many of them this store released."""
+
+        async def one(documents: Sequence[Document]) -> int:
+            async with self._gate:
+                return await self._new_flush(now).expire(documents)
+
+        results = await asyncio.gather(*[one(part) for part in parts(due)], return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return sum(result for result in results if isinstance(result, int))
+
+    async def _due(self, now: int, most: int) -> list[Document]:
+        """Holds that have lapsed, the longest lapsed first."""
+        lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
+        return await self._database.find("reservations", lapsed, order=[("expires_at", 1), ("_id", 1)], most=most)
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""
+        await self._late.finish()  # What this process has still to settle was abandoned by nobody.
         await importing.recover(self._database, now, most)
         return await recovering.recover(self._database, self._ids, now, most)
 
@@ -113,7 +125,7 @@ class MongoStore:
 
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        return await self._reservations({"lines.product_id": product_id, **_above(after)}, [("_id", 1)], most)
+        return await self._reservations({"product": product_id, **_above(after)}, [("_id", 1)], most)
 
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
@@ -139,7 +151,9 @@ class MongoStore:
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
         """See `CatalogueStore`."""
         query = {"_id": {"$in": list(product_ids)}, **VISIBLE}
-        return [product_from(each) for each in await self._database.find("products", query, fields=PRODUCT_FIELDS)]
+        found = [product_from(each) for each in await self._database.find("products", query, fields=PRODUCT_FIELDS)]
+        self._known.learn(found)
+        return found
 
     async def list_products(self, after: str | None, most: int) -> list[Product]:
         """See `CatalogueStore`."""

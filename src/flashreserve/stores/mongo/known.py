@@ -1,0 +1,55 @@
+"""The products as this process saw them last: good enough to plan grants on, since every grant is guarded."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from flashreserve.core.commands import Command, Reserve
+from flashreserve.core.facts import Facts
+from flashreserve.core.model import Product
+
+PRODUCTS_MAX: Final = 10_000
+"""Products that are remembered, those seen last."""
+
+
+class KnownProducts:
+    """Remembers `products`, by id."""
+
+    def __init__(self) -> None:
+        self.products: dict[str, Product] = {}
+
+    def learn(self, products: Iterable[Product]) -> None:
+        """Remember the products as they are now; forget what hasn't been seen for longest."""
+        for product in products:
+            self.products.pop(product.id, None)
+            self.products[product.id] = product
+        while len(self.products) > PRODUCTS_MAX:
+            del self.products[next(iter(self.products))]
+
+    def forget(self) -> None:
+        """Remember nothing, so that the next plan needs facts from the database."""
+        self.products.clear()
+
+    def facts_for(self, commands: Sequence[Command]) -> Facts | None:
+        """Facts on which the commands may be planned, if they are reserves of known products.
+
+        They hold no claim, as if no key had been seen before and no limit been used. One that has is found out when R2
+        is refused, and its units are given back; so that nobody else is sold out meanwhile, twice as many units as are
+        asked for must be there.
+        """
+        wanted: Counter[str] = Counter()
+        keys = False
+        for command in commands:
+            if type(command) is not Reserve:
+                return None
+            keys = keys or command.key is not None
+            for line in command.lines:
+                wanted[line.product_id] += line.quantity
+        products = {id_: self.products[id_] for id_ in wanted if id_ in self.products}
+        if len(products) < len(wanted) or not wanted:
+            return None
+        for product in products.values():
+            may_give_back = keys or product.per_customer_limit is not None
+            if product.available < wanted[product.id] * (2 if may_give_back else 1):
+                return None
+        return Facts(products=products, reservations={}, claims={})

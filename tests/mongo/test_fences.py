@@ -1,0 +1,79 @@
+"""A fence that nobody would miss isn't one: with each of these taken away, the crash points find harm."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import pytest
+from tests.mongo.playing import Point, play
+from tests.mongo.scenes import SCENES
+from tests.mongo.trouble import Trouble
+
+from flashreserve.stores.mongo import MongoStore, intents, recovering, reserving
+from flashreserve.stores.mongo.connection import PymongoDatabase
+from flashreserve.stores.mongo.database import Database, Document, Query, Update
+from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.mongo.intents import Ids, Settlement
+from flashreserve.stores.mongo.releasing import release_under, units_released
+from flashreserve.stores.mongo.reserving import _standing
+
+pytestmark = pytest.mark.mongodb
+
+
+async def assert_harm(database: PymongoDatabase, store: MongoStore, scene: str, trouble: Trouble) -> None:
+    """At some call, this trouble leads to books that don't balance or to an answer that isn't true."""
+    with pytest.raises(AssertionError):
+        await _play_all(database, store, scene, trouble)
+
+
+async def _play_all(database: PymongoDatabase, store: MongoStore, name: str, trouble: Trouble) -> None:
+    (scene,) = [each for each in SCENES if each.name == name]
+    for call in count():
+        if not (await play(database, store, scene, call, Point(call, trouble))).met:
+            return
+
+
+async def test_a_settlement_needs_its_intent(
+    database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closing(settlement: Settlement) -> tuple[Query, Update]:
+        pull = {"$pull": {"intents": {"f": settlement.movement.f}}}
+        return {"_id": settlement.product_id}, {"$inc": {"available": settlement.units, "moves": 1}, **pull}
+
+    monkeypatch.setattr(intents, "_closing", closing)
+    await assert_harm(database, store, "reserve", Trouble.STOP_BEFORE)
+
+
+async def test_what_is_refunded_needs_a_void(
+    database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, Fate]:
+        standing = await _standing(database, f, list(user_ids))
+        return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in user_ids}
+
+    monkeypatch.setattr(recovering, "decide", decide)
+    await assert_harm(database, store, "reserve", Trouble.STOP_BEFORE)
+
+
+async def test_a_first_step_is_sent_once(
+    database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_once = intents.open_all
+
+    async def open_twice(*asked: Any) -> set[tuple[str, str]]:
+        return await open_once(*asked) or await open_once(*asked)
+
+    monkeypatch.setattr(reserving, "open_all", open_twice)
+    await assert_harm(database, store, "reserve", Trouble.LOST_LATE)
+
+
+async def test_a_basket_is_released_under_a_movement_that_all_its_products_carry(
+    database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def finish(database: Database, _ids: Ids, product_id: str, intent: Document, _now: int) -> int:
+        ids: Sequence[str] = intent["ids"]
+        documents = await release_under(database, intent["f"], ids, intent["mode"], intent["cutoff"])
+        return units_released(documents or [], intent["f"], product_id)
+
+    monkeypatch.setattr(recovering, "_finish_release", finish)
+    await assert_harm(database, store, "sweep", Trouble.STOP_HALF)
