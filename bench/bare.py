@@ -1,7 +1,11 @@
-"""The ceiling: a bare ASGI callable that answers from memory, on the same server program and event loop."""
+"""The ceiling: a bare ASGI callable that answers from memory, on the same server program and event loop.
+
+The arguments are the port and the number of processes.
+"""
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -27,8 +31,10 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 if __name__ == "__main__":
     uvicorn.run(
-        app,
+        "bare:app",
+        app_dir=str(Path(__file__).parent),
         port=int(sys.argv[1]),
+        workers=int(sys.argv[2]),
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -1,7 +1,8 @@
 """A hundred thousand holds fall due at once: how long until all are sellable again, and what reservations feel of it.
 
-The holds are made through the product's own store, with a hold time that ends together. A server then starts on the
-file and sweeps; meanwhile a few connections go on reserving another product. The run ends with an audit.
+The holds are made through the product's own store, with a hold time that ends together. A server (and on the clustered
+engine a worker) then starts on the database; meanwhile a few connections go on reserving another product. The run ends
+with an audit.
 """
 
 import argparse
@@ -11,11 +12,26 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
+from bench.backing import Servers
 from bench.load import Load, Result, run
-from bench.run import PASSWORD, environment, flashreserve, free_port, post, process
+from bench.shops import (
+    ADMIN,
+    FLASHRESERVE,
+    PASSWORD,
+    clustered_environment,
+    environment,
+    flashreserve,
+    make_admin,
+    post,
+    process,
+    serving,
+)
 
 from flashreserve.bootstrap import open_store
 from flashreserve.clock import SystemClock, SystemIds
@@ -24,52 +40,56 @@ from flashreserve.core.commands import Reserve, Wanted
 from flashreserve.core.model import Product
 from flashreserve.settings import read_settings
 
-HOLD_S = 30
+HOLD_S: Final = 30
+_MEANWHILE_S: Final = 5
 
 
 def main() -> None:
     """Prepare, wait for the moment, measure, audit."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--engine", choices=["embedded", "clustered"], default="embedded")
     parser.add_argument("--holds", type=int, default=100_000)
+    parser.add_argument("--hold-seconds", type=int, default=HOLD_S, help="preparing must not take longer")
     parser.add_argument("--connections", type=int, default=16)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        product, due_ms = asyncio.run(make_holds(directory, asked.holds))
-        measure(directory, product, due_ms, asked.holds, asked.connections)
-        audit = flashreserve(directory, "audit", "--json").stdout
-        print("audit:", json.dumps(json.loads(audit)))
+    with tempfile.TemporaryDirectory() as name, Servers() as servers:
+        clustered = asked.engine == "clustered"
+        env = clustered_environment(Path(name), servers) if clustered else environment(Path(name))
+        make_admin(env)
+        product, due_ms = asyncio.run(make_holds(env, asked.holds, asked.hold_seconds))
+        with ExitStack() as stack:
+            if clustered:
+                stack.enter_context(process([*FLASHRESERVE, "worker"], None, env))
+            base, _ = stack.enter_context(serving(env, "serve", "--role", "api" if clustered else "all"))
+            measure(base, env, product, due_ms, asked.holds, asked.connections)
+        print("audit:", flashreserve(env, "audit", "--json").strip())
 
 
-async def make_holds(directory: Path, count: int) -> tuple[str, int]:
+async def make_holds(env: Mapping[str, str], count: int, hold_s: int) -> tuple[str, int]:
     """`count` holds of one unit each that all fall due at one moment (UTC ms), on a sold-out product."""
-    store = await open_store(read_settings(environment(directory)), create=True)
+    store = await open_store(read_settings(env), create=True)
     ids = SystemIds()
     now = SystemClock().now_ms()
-    hot = Product(ids.new(), "hot", 100, "USD", count, count, None, None, None, HOLD_S, 0, now, now)
+    hot = Product(ids.new(), "hot", 100, "USD", count, count, None, None, None, hold_s, 0, now, now)
     await store.add_products([hot])
     for start in range(0, count, limits.FLUSH_MAX):
         size = min(limits.FLUSH_MAX, count - start)
         await store.flush([Reserve(ids.new(), ids.new(), (Wanted(hot.id, 1),)) for _ in range(size)], now)
     await store.close()
-    return hot.id, now + HOLD_S * 1000
+    return hot.id, now + hold_s * 1000
 
 
-def measure(directory: Path, product: str, due_ms: int, holds: int, connections: int) -> None:
-    """Start the server before the holds fall due, load it, and watch the stock come back."""
-    flashreserve(directory, "admin", "create", "bench@example.com", "--password-stdin", stdin=PASSWORD + "\n")
-    port = free_port()
-    base = f"http://127.0.0.1:{port}"
-    with process(["-m", "flashreserve", "serve", "--port", str(port)], directory, base + "/readyz"):
-        if time.time() * 1000 > due_ms:
-            raise SystemExit("the machine was too slow to prepare: the holds are due already")
-        admin = post(base + "/auth/login", {"email": "bench@example.com", "password": PASSWORD})["token"]
-        other = post(base + "/products", {"name": "other", "price": 1, "stockQuantity": 10**9}, admin)["id"]
-        token = flashreserve(directory, "token", "--role", "customer", "--count", "1").stdout.strip()
-        load = Load(f"{base}/reservations/{other}", token, '{"quantity":1}', connections, 5)
-        quiet = run(load)
-        time.sleep(max(0.0, due_ms / 1000 - time.time()))
-        busy, released_s = load_and_watch(load, f"{base}/products/{product}/stock", holds, due_ms)
+def measure(base: str, env: Mapping[str, str], product: str, due_ms: int, holds: int, connections: int) -> None:
+    """Load the server before the holds fall due and after, and watch the stock come back."""
+    if time.time() * 1000 > due_ms:
+        raise SystemExit("the machine was too slow to prepare: the holds are due already; try a longer --hold-seconds")
+    admin = post(base + "/auth/login", {"email": ADMIN, "password": PASSWORD})["token"]
+    other = post(base + "/products", {"name": "other", "price": 1, "stockQuantity": 10**9}, admin)["id"]
+    token = flashreserve(env, "token", "--role", "customer", "--count", "1").strip()
+    load = Load(base, (f"/reservations/{other}",), (token,), connections, _MEANWHILE_S)
+    quiet = run(load)
+    time.sleep(max(0.0, due_ms / 1000 - time.time()))
+    busy, released_s = load_and_watch(load, f"{base}/products/{product}/stock", holds, due_ms)
     print(f"{sys.platform}, {connections} connections reserving meanwhile")
     print(f"{holds} holds due at once: all sellable again {released_s:.2f} s after they fell due")
     print(f"reservations before:    {quiet.per_second:8.0f}/s, p50 {quiet.p50_ms:.1f} ms, p99 {quiet.p99_ms:.1f} ms")

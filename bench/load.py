@@ -1,40 +1,76 @@
-"""One load for all: wrk where it is installed, else a closed loop of our own (slower, so its ratios are kinder)."""
+"""One load for all: wrk where it is installed, else a loop of our own (slower, so its ratios are kinder).
+
+Both send as fast as answers come, or at a fixed rate whatever the answers do, which is how a crowd comes.
+"""
 
 import asyncio
+import itertools
+import json
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-_UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+from flashreserve.rehearsal.client import Client, ConnectionLostError
+
+BODY: Final = '{"quantity":1}'
+_UNITS_MS: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+_TIMEOUT_S: Final = 30.0
+_LATE_S: Final = 0.005
+_OK_END: Final = 300
 
 
 class Load(NamedTuple):
-    """What to send: a POST with `body` to `url`, over so many connections, for so long."""
+    """What to send: requests for `paths` in turn, by the owners of `tokens` in turn.
 
-    url: str
-    token: str
-    body: str
+    Attributes:
+        base: `http://host:port`.
+        method: POST sends `BODY`, GET nothing.
+        keys: each request has an idempotency key of its own.
+        rate: requests a second on a fixed schedule; None for as many as are answered.
+    """
+
+    base: str
+    paths: tuple[str, ...]
+    tokens: tuple[str, ...]
     connections: int
     seconds: float
+    method: str = "POST"
+    keys: bool = False
+    rate: float | None = None
 
 
 class Result(NamedTuple):
-    """What came of it. Latencies in milliseconds; `refused` counts answers other than 2xx."""
+    """What came of it. Latencies in milliseconds from sending to the whole answer.
+
+    Attributes:
+        answers: all that came in time.
+        refused: those other than 2xx.
+        errors: connections that failed, and requests that were not answered in time.
+        late_share: of the requests sent at a fixed rate, those sent more than 5 ms after their moment.
+    """
 
     per_second: float
     p50_ms: float
     p99_ms: float
+    answers: int
     refused: int
+    errors: int
+    late_share: float = 0.0
 
 
 def generator() -> str:
-    """The name of the load generator that `run` uses."""
-    return "wrk" if shutil.which("wrk") else "closed loop in Python"
+    """The name and version of the load generator that `run` uses."""
+    if not shutil.which("wrk"):
+        return "the bench's own loop in Python"
+    said = subprocess.run(["wrk", "--version"], check=False, capture_output=True, text=True).stdout
+    return " ".join(said.split()[:2])
 
 
 def run(load: Load) -> Result:
@@ -42,25 +78,59 @@ def run(load: Load) -> Result:
     return _run_wrk(load) if shutil.which("wrk") else asyncio.run(_run_loop(load))
 
 
+def _heads(load: Load) -> list[str]:
+    """Each different request, up to its last header's CR LF."""
+    host = urlsplit(load.base).netloc
+    length = f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n" if load.method == "POST" else ""
+    turns = zip(itertools.cycle(load.paths), itertools.cycle(load.tokens), strict=False)
+    return [
+        f"{load.method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n{length}"
+        for path, token in itertools.islice(turns, max(len(load.paths), len(load.tokens)))
+    ]
+
+
+def _tail(load: Load) -> str:
+    return "\r\n" + (BODY if load.method == "POST" else "")
+
+
+# ------------------------------------------------------------------------------------------------------------------ wrk
+
+
 def _run_wrk(load: Load) -> Result:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write('wrk.method = "POST"\n')
-        script.write(f"wrk.body = [[{load.body}]]\n")
-        script.write('wrk.headers["content-type"] = "application/json"\n')
-        script.write(f'wrk.headers["authorization"] = "Bearer {load.token}"\n')
-        script.flush()
-        printed = subprocess.run(
-            ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds:.0f}s", "--latency", "-s", script.name, load.url],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as plan:
+        plan.write(_plan(load))
+        plan.flush()
+        script = str(Path(__file__).with_name("load.lua"))
+        shape = ["-t1", f"-c{load.connections}", f"-d{max(1, round(load.seconds))}s", f"--timeout={_TIMEOUT_S:.0f}s"]
+        command = ["wrk", *shape, "--latency", "-s", script, load.base, "--", plan.name]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:  # Nobody listens there any more.
+        return Result(0.0, 0.0, 0.0, answers=0, refused=0, errors=load.connections)
+    return _read_wrk(done.stdout)
+
+
+def _plan(load: Load) -> str:
+    """The argument of load.lua. A JSON string of these characters is a Lua string as well."""
+    fields = ["requests = {" + ",\n".join(map(json.dumps, _heads(load))) + "}", f"tail = {json.dumps(_tail(load))}"]
+    if load.keys:
+        fields.append(f"keys = {json.dumps(secrets.token_hex(6) + '-')}")
+    if load.rate is not None:
+        fields.append(f"rate = {load.rate:.3f}")
+    return "return {" + ",\n".join(fields) + "}\n"
+
+
+def _read_wrk(printed: str) -> Result:
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", printed)
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
+    late, scheduled = re.findall(r"Late: (\d+) of (\d+)", printed)[0]
     return Result(
         per_second=float(_find(r"Requests/sec:\s+([\d.]+)", printed)),
         p50_ms=_latency(_find(r"50%\s+([\d.]+\w+)", printed)),
         p99_ms=_latency(_find(r"99%\s+([\d.]+\w+)", printed)),
+        answers=int(_find(r"(\d+) requests in ", printed)),
         refused=int(refused[1]) if refused else 0,
+        errors=sum(map(int, errors.groups())) if errors else 0,
+        late_share=int(late) / max(1, int(scheduled)),
     )
 
 
@@ -76,34 +146,76 @@ def _latency(text: str) -> float:
     return float(number) * _UNITS_MS[unit]
 
 
+# -------------------------------------------------------------------------------------------------------- our own loop
+
+
+class _Tally:
+    """What the tasks of one run have seen."""
+
+    def __init__(self) -> None:
+        self.latencies_ms: list[float] = []
+        self.refused = 0
+        self.errors = 0
+        self.late = 0
+        self.sent = 0
+
+    async def ask(self, client: Client, request: bytes, since_s: float) -> None:
+        """Send one request; its latency counts from `since_s`."""
+        try:
+            response = await client.ask(request, _TIMEOUT_S)
+        except (ConnectionLostError, TimeoutError):
+            self.errors += 1
+            return
+        self.latencies_ms.append((time.monotonic() - since_s) * 1000)
+        self.refused += response.status >= _OK_END
+
+    def result(self, seconds: float) -> Result:
+        """The figures of a run that took so long."""
+        ordered = sorted(self.latencies_ms) or [0.0]
+        count = len(self.latencies_ms)
+        return Result(
+            per_second=count / seconds,
+            p50_ms=ordered[count // 2],
+            p99_ms=ordered[count * 99 // 100],
+            answers=count,
+            refused=self.refused,
+            errors=self.errors,
+            late_share=self.late / max(1, self.sent),
+        )
+
+
 async def _run_loop(load: Load) -> Result:
-    target = urlsplit(load.url)
-    request = (
-        f"POST {target.path} HTTP/1.1\r\nHost: {target.netloc}\r\nContent-Type: application/json\r\n"
-        f"Authorization: Bearer {load.token}\r\nContent-Length: {len(load.body)}\r\n\r\n{load.body}"
-    ).encode()
-    until = time.monotonic() + load.seconds
-    latencies: list[float] = []
-    refused = 0
-
-    async def connection() -> None:
-        nonlocal refused
-        reader, writer = await asyncio.open_connection(target.hostname, target.port)
-        while (sent := time.monotonic()) < until:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            await reader.readexactly(int(length[1]) if length else 0)
-            latencies.append((time.monotonic() - sent) * 1000)
-            refused += not head.startswith(b"HTTP/1.1 2")
-        writer.close()
-
-    await asyncio.gather(*(connection() for _ in range(load.connections)))
-    latencies.sort()
-    count = len(latencies)
-    return Result(count / load.seconds, latencies[count // 2], latencies[count * 99 // 100], refused)
+    client = Client(load.base, connections_max=load.connections)
+    tally, requests, start_s = _Tally(), whole_requests(load), time.monotonic()
+    if load.rate is None:
+        await asyncio.gather(
+            *(_in_turn(client, requests, tally, start_s + load.seconds) for _ in range(load.connections))
+        )
+    else:
+        await _on_schedule(client, requests, tally, load.rate, round(load.rate * load.seconds))
+    client.close()
+    return tally.result(time.monotonic() - start_s)
 
 
-def project_file(name: str) -> str:
-    """A script beside this one."""
-    return str(Path(__file__).with_name(name))
+def whole_requests(load: Load) -> Iterator[bytes]:
+    """The requests, one after the other, without end."""
+    run_key, tail = secrets.token_hex(6), _tail(load)
+    for number, head in enumerate(itertools.cycle(_heads(load))):
+        key = f"Idempotency-Key: {run_key}-{number}\r\n" if load.keys else ""
+        yield (head + key + tail).encode()
+
+
+async def _in_turn(client: Client, requests: Iterator[bytes], tally: _Tally, until_s: float) -> None:
+    while (now_s := time.monotonic()) < until_s:
+        await tally.ask(client, next(requests), now_s)
+
+
+async def _on_schedule(client: Client, requests: Iterator[bytes], tally: _Tally, rate: float, count: int) -> None:
+    start_s = time.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            due_s = start_s + number / rate
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            tally.sent += 1
+            tally.late += time.monotonic() - due_s > _LATE_S
+            tasks.create_task(tally.ask(client, next(requests), due_s))

@@ -1,0 +1,88 @@
+"""What was aimed at, beside what came of it."""
+
+from typing import Final, Literal, NamedTuple
+
+from bench.figures import Figures, Measured, Spread
+
+from bench import figures
+
+Sense = Literal["at least", "below", "reported"]
+
+
+class Aim(NamedTuple):
+    """One line of the table: a case's requests a second as a share of the reference's, or its p99 if there is none."""
+
+    what: str
+    section: str
+    case: str
+    reference: str = ""
+    sense: Sense = "at least"
+    bound: float = 0.0
+
+
+class Verdict(NamedTuple):
+    """An aim as it is shown. `met` is None where nothing was aimed at, or measured."""
+
+    what: str
+    aim: str
+    figure: str
+    met: bool | None
+
+
+AIMS: Final = (
+    Aim("durable reservations, SQLite, 64 connections ÷ bare ASGI", "hot", "SQLite", "bare", "at least", 0.65),
+    Aim("the same with idempotency keys ÷ bare ASGI", "hot", "SQLite, keys", "bare", "at least", 0.55),
+    Aim("durable reservations, MongoDB, 64 connections ÷ bare", "mongodb", "MongoDB, 64", "bare, 64", "at least", 0.25),
+    Aim("the same, 256 connections ÷ bare", "mongodb", "MongoDB, 256", "bare, 256", "at least", 0.35),
+    Aim("1,000 products ÷ one hot product, SQLite", "products", "SQLite, 1000", "SQLite, 1", "at least", 0.8),
+    Aim("1,000 products ÷ one hot product, MongoDB", "products", "MongoDB, 1000", "MongoDB, 1", "at least", 0.4),
+    Aim("sold-out answers ÷ bare ASGI", "hot", "SQLite, sold out", "bare", "at least", 0.8),
+    Aim("stock polls ÷ bare ASGI GET", "hot", "SQLite, stock poll", "bare GET", "at least", 0.8),
+    Aim("MongoDB ÷ Express + Mongoose + BullMQ, 64", "mongodb", "MongoDB, 64", "Express, 64", "at least", 15),
+    Aim("MongoDB ÷ Express + Mongoose + BullMQ, 256", "mongodb", "MongoDB, 256", "Express, 256", "at least", 15),
+    Aim("SQLite ÷ FastAPI + asyncpg", "peers", "SQLite", "FastAPI + asyncpg", "at least", 20),
+    Aim("SQLite ÷ FastAPI + Redis Lua", "peers", "SQLite", "FastAPI + Redis Lua", "at least", 8),
+    Aim("p99 at 70 % of the maximum load, SQLite", "latency", "SQLite at 70%", "", "below", 15),
+    Aim("p99 at 70 % of the maximum load, MongoDB", "latency", "MongoDB at 70%", "", "below", 40),
+    Aim("throughput with many reservations ÷ empty", "growth", "filled", "empty", "at least", 0.85),
+    Aim("the same with idempotency keys", "growth", "filled, keys", "empty, keys", "reported"),
+    Aim("lane off ÷ lane on", "hot", "SQLite, lane off", "SQLite", "reported"),
+)
+
+
+def verdicts(found: Figures) -> list[Verdict]:
+    """All aims, in the order of the table."""
+    return [_verdict(aim, found) for aim in AIMS]
+
+
+def _verdict(aim: Aim, found: Figures) -> Verdict:
+    words = {"at least": f"≥ {aim.bound:g}", "below": f"< {aim.bound:g} ms", "reported": "reported"}
+    what = aim.what
+    if aim.section == "growth" and (sitting := found.get("growth")):
+        what = what.replace("many reservations", sitting.conditions["reservations in the filled database"] + " rows")
+    named = [case for case in (aim.case, aim.reference) if case]
+    lacking = [why for case in named if (why := figures.why_missing(found, aim.section, case))]
+    if lacking:
+        return Verdict(what, words[aim.sense], f"not measured ({lacking[0]})", None)
+    cases = found[aim.section].cases
+    spread = _figure(cases[aim.case], cases.get(aim.reference))
+    late = cases[aim.case].late()
+    shown = ", ".join(filter(None, [_shown(spread, aim), late]))
+    return Verdict(what, words[aim.sense], shown, _met(spread.median, aim) and not late)
+
+
+def _figure(measured: Measured, reference: Measured | None) -> Spread:
+    return figures.p99_ms(measured) if reference is None else figures.ratio(measured, reference)
+
+
+def _shown(spread: Spread, aim: Aim) -> str:
+    places = 2 if aim.reference and spread.median < 10 else 1  # noqa: PLR2004 - three digits say enough
+    unit = "" if aim.reference else " ms"
+    median, low, high = (f"{value:.{places}f}" for value in spread)
+    return f"{median}{unit} ({low} to {high})"
+
+
+def _met(median: float, aim: Aim) -> bool | None:
+    if aim.sense == "reported":
+        return None
+    return median >= aim.bound if aim.sense == "at least" else median < aim.bound

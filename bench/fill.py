@@ -1,0 +1,71 @@
+"""Puts any number of reservations into a SQLite database of the shop, the way the shop itself would have left them."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+_CHUNK: Final = 500_000
+_HOLD_MS: Final = 6 * 3600 * 1000
+_SPAN_MS: Final = 30 * 24 * 3600 * 1000
+"""The reservations came over so long a time, up to now."""
+
+_SHELF: Final = """
+    CREATE TEMP TABLE shelf AS
+    SELECT row_number() OVER (ORDER BY id) - 1 AS place, id FROM products WHERE available >= ?"""
+
+# Ids ascend with time as version 7 does; customers, one in scatter, come in no order, and half buy the hot product.
+# Seven in ten have bought, one in a thousand holds, the others let their hold go.
+_ROWS: Final = f"""
+    WITH RECURSIVE numbers(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < :end),
+    came AS (
+        SELECT i, :now - {_SPAN_MS} + i * {_SPAN_MS} / :rows AS at, (i * 2654435761) % 4294967296 AS scatter,
+            CASE WHEN i % 2 THEN 0 ELSE i / 2 % (SELECT count(*) FROM shelf) END AS place,
+            CASE WHEN i % 1000 = 9 THEN 'PENDING' WHEN i % 10 < 7 THEN 'CONFIRMED' ELSE 'EXPIRED' END AS status
+        FROM numbers
+    )
+    SELECT printf('%08x-%04x-7000-8000-%012x', at >> 16, at & 65535, i) AS id,
+        printf('%08x-0000-7000-8000-%012x', scatter, scatter) AS user_id, status, shelf.id AS product_id, at, i
+    FROM came JOIN temp.shelf USING (place)"""  # noqa: S608 - a number of our own
+_RESERVATIONS: Final = f"""
+    INSERT INTO reservations
+    SELECT id, user_id, status, json_array(json_array(product_id, 1, 999, 'USD')), at,
+        CASE status WHEN 'PENDING' THEN :now + {_HOLD_MS} ELSE at + 600000 END, 600, 0, 0,
+        CASE status WHEN 'CONFIRMED' THEN at + 60000 END, CASE status WHEN 'EXPIRED' THEN at + 600000 END,
+        printf('key-%d', i)
+    FROM ({_ROWS})"""  # noqa: S608 - the same
+_LINES: Final = f"INSERT INTO lines SELECT product_id, id, 1 FROM ({_ROWS}) ORDER BY product_id, id"  # noqa: S608 - the same
+_CLAIMS: Final = "INSERT INTO claims SELECT user_id, 'idem:' || idem_key, id FROM reservations ORDER BY user_id"
+_STOCK: Final = """
+    UPDATE products SET available = available - (
+        SELECT count(*) FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id
+        WHERE l.product_id = products.id AND r.status <> 'EXPIRED')"""
+
+
+def fill(path: Path, rows: int) -> int:
+    """Add so many reservations of one unit, each with an idempotency key, to the products that have enough.
+
+    Nobody may have the database open. Ten million take some minutes, and 5 GB.
+
+    Returns:
+        `rows`.
+    """
+    connection = apsw.Connection(str(path))
+    connection.pragma("journal_mode", "OFF")  # The server brings its log back when it opens the file.
+    connection.pragma("synchronous", "OFF")
+    connection.execute(_SHELF, (rows,))
+    connection.execute("CREATE UNIQUE INDEX temp.shelf_place ON shelf (place)")
+    name, index = connection.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND name = 'reservations_of_user'"
+    ).get
+    connection.execute(f"DROP INDEX {name}")
+    now_ms = int(time.time() * 1000)
+    for first in range(0, rows, _CHUNK):
+        span = {"first": first, "end": min(first + _CHUNK, rows), "rows": rows, "now": now_ms}
+        for statement in (_RESERVATIONS, _LINES):
+            connection.execute(statement, span)
+    for statement in (index, _CLAIMS, _STOCK):
+        connection.execute(statement)
+    connection.close()
+    return rows

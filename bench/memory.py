@@ -1,0 +1,91 @@
+"""How much memory requests take that wait for the database.
+
+Connections are opened, the database's write lock is taken, each connection sends a reservation, the lock is let go,
+and all are answered. The kernel says how much the server held at most meanwhile.
+"""
+
+import asyncio
+import datetime as dt
+import time
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import apsw
+from bench.figures import Section
+from bench.load import Load, whole_requests
+from bench.sections import Plan
+
+from bench import machine, shops
+
+WAITING: Final = 2_000
+_LOCKED_S: Final = 1.5
+_SETTLE_S: Final = 0.3
+_GRANTED: Final = b"HTTP/1.1 201"
+
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+def measure_memory(plan: Plan) -> Section:
+    """KiB of the server process per thousand open connections, and per thousand requests that wait on them."""
+    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    section = Section(begun, _LOCKED_S, 1, machine.conditions(plan.directory))
+    directory = plan.directory / "memory"
+    directory.mkdir()
+    with shops.embedded(directory) as shop:
+        database = directory / "flashreserve.db"
+        asyncio.run(_wait_together(shop, database, WAITING // 10))  # What is made once is made before.
+        idle, connected, waiting = asyncio.run(_wait_together(shop, database, WAITING))
+        books = shop.audit() if shop.audit else None
+    section.kib = {
+        "server before": idle,
+        "1,000 open connections": (connected - idle) * 1000 / WAITING,
+        "1,000 waiting requests": (waiting - connected) * 1000 / WAITING,
+    }
+    section.conditions["requests waiting at once"] = f"{WAITING:,}"
+    if books is not None:
+        section.audits["SQLite"] = books.told
+        if not books.clean:
+            section.kib.clear()
+    return section
+
+
+async def _wait_together(shop: shops.Shop, database: Path, count: int) -> tuple[float, float, float]:
+    """KiB that the server holds before, with `count` connections open, and at most while a request waits on each."""
+    target = urlsplit(shop.base)
+    idle = _kib(shop.pid, "VmRSS")
+    connections = [await asyncio.open_connection(target.hostname, target.port) for _ in range(count)]
+    await asyncio.sleep(_SETTLE_S)
+    connected = _kib(shop.pid, "VmRSS")
+    _forget_peak(shop.pid)
+    requests = whole_requests(Load(shop.base, shop.posts[:1], shop.tokens, count, 0))
+    lock = apsw.Connection(str(database))
+    lock.execute("BEGIN IMMEDIATE")
+    begun_s = time.monotonic()
+    for _, writer in connections:
+        writer.write(next(requests))
+    await asyncio.sleep(_LOCKED_S - (time.monotonic() - begun_s))
+    lock.execute("ROLLBACK")
+    lock.close()
+    heads = await asyncio.gather(*(_answer(each) for each in connections))
+    if not all(head.startswith(_GRANTED) for head in heads):
+        raise SystemExit("not every waiting request was granted")
+    return idle, connected, _kib(shop.pid, "VmHWM")
+
+
+async def _answer(connection: _Connection) -> bytes:
+    reader, writer = connection
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    return head
+
+
+def _forget_peak(pid: int) -> None:
+    Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def _kib(pid: int, name: str) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(name + ":"):
+            return float(line.split()[1])
+    raise KeyError(name)

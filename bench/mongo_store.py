@@ -1,0 +1,133 @@
+"""The MongoDB store through the combiner, without HTTP: reservations a second, or how fast due holds are released.
+
+It starts a test server of its own (see tests/servers/mongodb.py), or uses FLASHRESERVE_TEST_MONGODB_URL, on a database
+of its own. A figure from a run that doesn't audit clean is not a figure.
+"""
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import time
+import uuid
+from collections import Counter
+from typing import NamedTuple
+
+import uvloop
+from pymongo import AsyncMongoClient
+from tests.servers.mongodb import require_mongodb
+
+from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.combiner import Combiner
+from flashreserve.core import limits
+from flashreserve.core.commands import Reserve, Wanted
+from flashreserve.core.model import Product
+from flashreserve.stores.mongo import MongoStore, open_mongo
+
+_STOCK = 10**9
+_SWEEP_HOLD_S = 1
+
+
+class Asked(NamedTuple):
+    """What to do: so many callers, each reserving one product of so many after the other."""
+
+    callers: int
+    products: int
+    seconds: float
+    keys: bool
+    holds: int
+
+
+def main() -> None:
+    """Measure, print, audit."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--callers", type=int, default=256)
+    parser.add_argument("--products", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keys", action="store_true", help="send an idempotency key with each reservation")
+    parser.add_argument("--holds", type=int, default=0, help="instead: release so many holds that are all due")
+    asked = parser.parse_args()
+    url = f"{require_mongodb()}bench-{uuid.uuid4().hex}"
+    work = Asked(asked.callers, asked.products, asked.seconds, asked.keys, asked.holds)
+    uvloop.run(measure(url, work, asked.rounds))  # as the service does
+
+
+async def measure(url: str, asked: Asked, rounds: int) -> None:
+    """The rounds, each on new products."""
+    store = await open_mongo(url, SystemIds(), create=True)
+    try:
+        figures = [await (release if asked.holds else load)(store, asked) for _ in range(rounds)]
+        audit = await store.audit()
+    finally:
+        await store.close()
+        async with AsyncMongoClient[dict[str, object]](url) as client:
+            await client.drop_database(url.rpartition("/")[2])
+    unit = f"s to release {asked.holds} holds" if asked.holds else "reservations/s"
+    print(f"median {statistics.median(figures):.2f} {unit} of {[round(each, 2) for each in figures]}")
+    print(f"audit: {audit.reservations} reservations, complete: {audit.complete}, differences: {audit.differences}")
+
+
+async def new_products(store: MongoStore, count: int, hold_s: int) -> list[str]:
+    """Products with more stock than is ever asked for."""
+    ids, now = SystemIds(), SystemClock().now_ms()
+    products = [
+        Product(ids.new(), f"product {n}", 100, "USD", _STOCK, _STOCK, None, None, None, hold_s, 0, now, now)
+        for n in range(count)
+    ]
+    await store.add_products(products)
+    return [product.id for product in products]
+
+
+async def load(store: MongoStore, asked: Asked) -> float:
+    """Reservations a second of a closed loop of callers."""
+    ids, clock = SystemIds(), SystemClock()
+    combiner = Combiner(store, clock, lambda _products, _at: None)
+    turn = itertools.cycle(await new_products(store, asked.products, 600))
+    outcomes: Counter[str] = Counter()
+    latencies: list[float] = []
+    until = time.perf_counter() + asked.seconds
+
+    async def call() -> None:
+        user = ids.new()
+        while (sent := time.perf_counter()) < until:
+            key = ids.new() if asked.keys else None
+            outcome = await combiner.submit(Reserve(ids.new(), user, (Wanted(next(turn), 1),), key))
+            latencies.append(time.perf_counter() - sent)
+            outcomes[type(outcome).__name__] += 1
+
+    begun, used = time.perf_counter(), time.process_time()
+    await asyncio.gather(*[call() for _ in range(asked.callers)])
+    took = time.perf_counter() - begun
+    used = time.process_time() - used
+    await combiner.close()
+    latencies.sort()
+    print(
+        f"{outcomes['Reserved'] / took:8.0f}/s, p50 {latencies[len(latencies) // 2] * 1000:.1f} ms, "
+        f"p99 {latencies[len(latencies) * 99 // 100] * 1000:.1f} ms, this process busy {used / took:.0%}, "
+        f"{dict(outcomes)}"
+    )
+    return outcomes["Reserved"] / took
+
+
+async def release(store: MongoStore, asked: Asked) -> float:
+    """Seconds until all of the holds, due at once, were released in steps as the worker's sweep takes them."""
+    ids, now = SystemIds(), SystemClock().now_ms()
+    products = await new_products(store, asked.products, _SWEEP_HOLD_S)
+    turn = itertools.cycle(products)
+    for start in range(0, asked.holds, limits.FLUSH_MAX):
+        size = min(limits.FLUSH_MAX, asked.holds - start)
+        await store.flush([Reserve(ids.new(), ids.new(), (Wanted(next(turn), 1),)) for _ in range(size)], now)
+    begun = time.perf_counter()
+    released, more = 0, True
+    while more:
+        swept = await store.release_lapsed(now + _SWEEP_HOLD_S * 1000, limits.SWEEP_MAX)
+        released, more = released + swept.released, swept.more
+    took = time.perf_counter() - begun
+    available = sum(product.available for product in await store.products(products))
+    print(f"{released} holds released in {took:.2f} s; all back: {available == asked.products * _STOCK}")
+    return took
+
+
+if __name__ == "__main__":
+    main()

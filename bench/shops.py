@@ -1,0 +1,262 @@
+"""What is measured: each a server with products to reserve, and an audit of what came of it."""
+
+import csv
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from bench.backing import Servers
+
+FLASHRESERVE: Final = (sys.executable, "-m", "flashreserve")
+PASSWORD: Final = "bench-bench-bench"  # noqa: S105 - guards a database that lives for this run
+ADMIN: Final = "bench@example.com"
+HOLD_S: Final = 6 * 3600
+"""Longer than any run: what is measured is the rush, in which nothing falls due."""
+
+STOCK: Final = 10**9
+MANY: Final = 1_000
+TOKENS: Final = 1_000
+"""Customers, each with a token of their own, who take turns."""
+
+_LAST: Final = "last"
+_PAGE: Final = 200
+_READY_S: Final = 60.0
+_STOP_S: Final = 30.0
+
+
+class ShopError(Exception):
+    """A shop could not be started; the text says why."""
+
+
+class Books(NamedTuple):
+    """What an audit found: whether nothing was oversold or leaked, and how many reservations there are."""
+
+    clean: bool
+    reservations: int
+    told: str
+
+
+class Shop(NamedTuple):
+    """A server that is running.
+
+    Attributes:
+        posts: the paths to reserve by, one for each product; the first is the hot one's.
+        sold_out: the path of a product that has nothing left.
+        stock: the path of the hot product's stock.
+        audit: None where there is nothing to audit.
+        reservations_before: that were there before the load.
+        pid: of the serving process, or of the one that started the others.
+    """
+
+    base: str
+    tokens: tuple[str, ...]
+    posts: tuple[str, ...]
+    sold_out: str = ""
+    stock: str = "/"
+    audit: Callable[[], Books] | None = None
+    reservations_before: int = 0
+    pid: int = 0
+
+
+# ----------------------------------------------------------------------------------------------------------- processes
+
+
+def environment(directory: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The machine's environment, with the settings of this run only."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
+    base = {"FLASHRESERVE_DATA_DIR": str(directory), "FLASHRESERVE_LOG_LEVEL": "error"}
+    return own | base | {"FLASHRESERVE_HOLD_SECONDS": str(HOLD_S)} | dict(settings or {})
+
+
+def flashreserve(env: Mapping[str, str], *arguments: str, stdin: str | None = None) -> str:
+    """What a command prints that ran on the bench's own data."""
+    done = subprocess.run(
+        [*FLASHRESERVE, *arguments], env=env, input=stdin, capture_output=True, text=True, check=False
+    )
+    if done.returncode and not done.stdout:
+        raise ShopError(f"flashreserve {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@contextmanager
+def process(command: Sequence[str], ready_url: str | None, env: Mapping[str, str] | None = None) -> Iterator[int]:
+    """A program, and its process id, for as long as the context lasts; with a URL, from when that answers."""
+    server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    try:
+        if ready_url is not None:
+            wait_for(ready_url, server)
+        yield server.pid
+    finally:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    """Return when the server answers."""
+    end_s = time.monotonic() + _READY_S
+    while time.monotonic() < end_s:
+        try:
+            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own server
+        except OSError:
+            if server.poll() is not None:
+                raise ShopError(f"{server.args!r} ended before it was ready") from None
+            time.sleep(0.05)
+        else:
+            return
+    raise ShopError(f"nothing answered at {url}")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def post(url: str, body: dict[str, object], token: str | None = None) -> dict[str, str]:
+    """The decoded answer to a POST."""
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - our own server
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
+        decoded: dict[str, str] = json.load(answer)
+        return decoded
+
+
+# ----------------------------------------------------------------------------------------------------------- the shops
+
+
+@contextmanager
+def bare(processes: int = 1) -> Iterator[Shop]:
+    """The ceiling: a bare ASGI callable that answers from memory."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    command = [sys.executable, str(Path(__file__).with_name("bare.py")), str(port), str(processes)]
+    with process(command, base + "/") as pid:
+        yield Shop(base, tokens=("bare",), posts=("/reservations/0199c0de-0000-7000-8002-000000000001",), pid=pid)
+
+
+@contextmanager
+def embedded(
+    directory: Path, *, lane: str = "on", processes: int = 1, fill: Callable[[Path], int] | None = None
+) -> Iterator[Shop]:
+    """FlashReserve on a SQLite file.
+
+    Args:
+        directory: an empty one, where the database is made.
+        lane: whether the express lane stands before the framework.
+        processes: that serve.
+        fill: puts reservations into the database before the server starts, and says how many.
+    """
+    env = environment(directory, {"FLASHRESERVE_EXPRESS_LANE": lane})
+    _make_admin_and_products(env, directory)
+    before = fill(directory / "flashreserve.db") if fill is not None else 0
+    with serving(env, "serve", "--workers", str(processes)) as (base, pid):
+        yield _open(base, env)._replace(pid=pid, reservations_before=before)
+
+
+@contextmanager
+def clustered(directory: Path, servers: Servers, *, processes: int = 1) -> Iterator[Shop]:
+    """FlashReserve on MongoDB and Redis: API and worker are processes of their own.
+
+    Raises:
+        MissingError: a server is missing.
+    """
+    env = clustered_environment(directory, servers)
+    _make_admin_and_products(env, directory)
+    with (
+        process([*FLASHRESERVE, "worker"], None, env),
+        serving(env, "serve", "--role", "api", "--workers", str(processes)) as (base, pid),
+    ):
+        yield _open(base, env)._replace(pid=pid)
+
+
+def clustered_environment(directory: Path, servers: Servers) -> dict[str, str]:
+    """The environment of the clustered engine on a new database.
+
+    Raises:
+        MissingError: a server is missing.
+    """
+    own = {
+        "FLASHRESERVE_STORE": servers.mongodb(),
+        "FLASHRESERVE_REDIS_URL": servers.valkey(0),
+        "FLASHRESERVE_SECRET_KEYS": f"bench:{secrets.token_hex(32)}",
+    }
+    return environment(directory, own)
+
+
+def make_admin(env: Mapping[str, str]) -> None:
+    """An account that may make products."""
+    said = flashreserve(env, "admin", "create", ADMIN, "--password-stdin", stdin=PASSWORD + "\n")
+    if ADMIN not in said:
+        raise ShopError(f"no admin was made: {said}")
+
+
+def _make_admin_and_products(env: Mapping[str, str], directory: Path) -> None:
+    """Many products that last, and one with a single unit."""
+    make_admin(env)
+    path = directory / "products.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["name", "price", "stockQuantity"])
+        rows.writerows([f"product {number}", "9.99", STOCK] for number in range(MANY))
+        rows.writerow([_LAST, "9.99", 1])
+    flashreserve(env, "products", "import", str(path))
+
+
+@contextmanager
+def serving(env: Mapping[str, str], *arguments: str) -> Iterator[tuple[str, int]]:
+    """The URL and the process id of a server that runs as long as the context."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    with process([*FLASHRESERVE, *arguments, "--port", str(port)], base + "/readyz", env) as pid:
+        yield base, pid
+
+
+def _open(base: str, env: Mapping[str, str]) -> Shop:
+    """The shop, once the last unit of the product that has one is taken."""
+    tokens = tuple(flashreserve(env, "token", "--role", "customer", "--count", str(TOKENS)).split())
+    ids = dict(_products(base))
+    last = ids.pop(_LAST)
+    post(f"{base}/reservations/{last}", {"quantity": 1}, tokens[0])
+    hot = next(iter(ids.values()))
+    return Shop(
+        base,
+        tokens=tokens,
+        posts=tuple(f"/reservations/{id_}" for id_ in ids.values()),
+        sold_out=f"/reservations/{last}",
+        stock=f"/products/{hot}/stock",
+        audit=lambda: _audit(env),
+    )
+
+
+def _products(base: str) -> Iterator[tuple[str, str]]:
+    """Each product's name and id, in the order of the ids."""
+    cursor = ""
+    while True:
+        url = f"{base}/products?limit={_PAGE}" + (f"&cursor={cursor}" if cursor else "")
+        with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
+            page = json.load(answer)
+        yield from ((item["name"], item["id"]) for item in page["items"])
+        cursor = page.get("nextCursor")
+        if not cursor:
+            return
+
+
+def _audit(env: Mapping[str, str]) -> Books:
+    found = json.loads(flashreserve(env, "audit", "--json"))
+    told = f"{found['products']:,} products, {found['reservations']:,} reservations, {len(found['differences'])} differ"
+    return Books(clean=found["clean"], reservations=found["reservations"], told=told)
