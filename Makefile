@@ -6,7 +6,7 @@
 # Changed pins are installed by the next target that needs them. All versions and hashes stand in requirements/.
 #
 # PYTHON=python3.12  makes the environment with that Python (3.11 or later) instead of the newest one found
-# ARGS='…'           is handed on to the command of demo, run, servers, test, test-slow and bench
+# ARGS='…'           is handed on to the command of demo, run, servers, test, test-slow, faults, proof and bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -21,7 +21,7 @@ export PYTHON
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow faults check format format-check lint types imports bench requirements .venv clean
+.PHONY: help demo run servers test test-slow faults proof check format format-check lint types imports bench requirements .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ test-slow: .venv/.dev ## run the tests marked slow
 
 faults: .venv/.dev ## kill and freeze processes, queue and database under load, at full size (ROUNDS=20 FOR=180 seconds)
 	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults tests/hostile $(ARGS)
+
+proof: .venv/.dev ## play seeds of the simulation, and mistakes that it has to notice (SIZE=full: 200,000 seeds, resumable)
+	.venv/bin/python -m tests.simulation.proof --size $(or $(SIZE),small) $(ARGS)
 
 check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests
 

@@ -1,6 +1,7 @@
 """Rules of single answers: each must have been possible while its request was on its way."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Final
 
 from tests.proof.facts import Facts, Request, Violation
 from tests.proof.records import Held
@@ -32,29 +33,9 @@ def check(facts: Facts) -> Iterator[Violation]:
 
 
 def _possible(facts: Facts, request: Request) -> Iterator[Violation]:
-    match request.code:
-        case "replayed":
-            yield from _replayed(facts, request)
-        case "reserved" | "not-on-sale":
-            yield from _on_sale(facts, request)
-        case "not-found":
-            yield from _not_found(facts, request)
-        case "expired":
-            yield from _expired(facts, request)
-        case "already-confirmed":
-            yield from _somebody_asked(facts, request, "confirm")
-        case "already-cancelled":
-            yield from _somebody_asked(facts, request, "cancel")
-        case "extensions-used-up":
-            yield from _used_up(facts, request)
-        case "found":
-            yield from _found(facts, request)
-        case "listed":
-            yield from _listed(facts, request)
-        case "edited":
-            yield from _edited(facts, request)
-        case _:
-            pass
+    rule = _RULES.get(request.code)
+    if rule is not None:
+        yield from rule(facts, request)
 
 
 def _replayed(facts: Facts, request: Request) -> Iterator[Violation]:
@@ -98,10 +79,18 @@ def _not_found(facts: Facts, request: Request) -> Iterator[Violation]:
 def _expired(facts: Facts, request: Request) -> Iterator[Violation]:
     instant = request.answer.instant if request.answer is not None else None
     left = facts.final.get(request.asked.of)
-    if instant is None or left is None or left.expires_at != instant:
+    if instant is None or left is None or instant > left.expires_at:
         yield Violation("time", f"expired at {instant}, but is {left}: {request.text()}")
     elif not facts.terms.stock_only and facts.true_ms(instant) > request.end + facts.slack_ms:
         yield Violation("time", f"told to have expired before it did: {request.text()}")
+
+
+def _already_confirmed(facts: Facts, request: Request) -> Iterator[Violation]:
+    yield from _somebody_asked(facts, request, "confirm")
+
+
+def _already_cancelled(facts: Facts, request: Request) -> Iterator[Violation]:
+    yield from _somebody_asked(facts, request, "cancel")
 
 
 def _somebody_asked(facts: Facts, request: Request, kind: str) -> Iterator[Violation]:
@@ -182,3 +171,19 @@ def _edited(facts: Facts, request: Request) -> Iterator[Violation]:
         if told_at < request.asked.at and left is not None and any(line == product for line, _ in left.lines):
             yield Violation("limit", f"changed although {id_} was granted before: {request.text()}")
             return
+
+
+_RULES: Final[dict[str, Callable[[Facts, Request], Iterator[Violation]]]] = {
+    "replayed": _replayed,
+    "reserved": _on_sale,
+    "not-on-sale": _on_sale,
+    "not-found": _not_found,
+    "expired": _expired,
+    "already-confirmed": _already_confirmed,
+    "already-cancelled": _already_cancelled,
+    "extensions-used-up": _used_up,
+    "found": _found,
+    "listed": _listed,
+    "edited": _edited,
+}
+"""By answer, what has to be true of it."""

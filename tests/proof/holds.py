@@ -6,7 +6,12 @@ from collections.abc import Iterator, Sequence
 from tests.proof.facts import GRANTS, Facts, Request, Violation
 from tests.proof.records import Held
 
-_ENDS = {"confirmed": "CONFIRMED", "already-confirmed": "CONFIRMED", "expired": "EXPIRED", "already-cancelled": "CANCELLED"}
+_ENDS = {
+    "confirmed": "CONFIRMED",
+    "already-confirmed": "CONFIRMED",
+    "expired": "EXPIRED",
+    "already-cancelled": "CANCELLED",
+}
 """Which status an answer promises for good."""
 
 

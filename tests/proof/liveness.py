@@ -47,7 +47,7 @@ def _rest(facts: Facts) -> Iterator[Violation]:
 
 
 def _promptness(facts: Facts) -> Iterator[Violation]:
-    """A hold is released soon after its time: within the sweep's bound, or the recovery's where something went wrong."""
+    """A hold is released soon after its time: within the sweep's bound, or recovery's where something went wrong."""
     if facts.terms.stock_only or facts.ended is None:
         return
     for held in facts.final.values():

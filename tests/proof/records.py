@@ -1,4 +1,4 @@
-"""What a history is made of: what was asked, what was answered, what went wrong meanwhile, and what was left at the end.
+"""What a history is made of: what was asked and answered, what went wrong meanwhile, and what was left at the end.
 
 Plain values only, so that a history can come from a simulation as well as from real processes over HTTP. Instants are
 true time, milliseconds since the beginning of the history, as the one who writes it down sees them; what a shop itself

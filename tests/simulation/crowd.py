@@ -1,0 +1,268 @@
+"""The customers: they ask, wait, ask again, hang up, and remember what they were told. A history takes it all down."""
+
+import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any, Final
+
+from tests.proof.records import Answered, Asked, Held, Lost, Record
+from tests.simulation.processes import Process
+from tests.simulation.script import ADMIN, Operation
+from tests.simulation.world import World
+
+from flashreserve.core import outcomes as told
+from flashreserve.core.commands import Edit, Restock, Wanted
+from flashreserve.core.model import Reservation
+from flashreserve.stores.port import StoreUnavailableError
+
+_PAGE: Final = 200
+_UNSURE: Final = {"unavailable", "outcome-unknown"}
+
+
+class Crowd:
+    """Plays the operations of a script."""
+
+    def __init__(self, world: World, processes: Sequence[Process], history: list[Record]) -> None:
+        self._world = world
+        self._apis = [process for process in processes if not process.is_worker]
+        self._history = history
+        self._known: dict[str, list[str]] = {}
+        self._asked = 0
+        self._open: dict[int, tuple[Process, Operation]] = {}
+        for process in processes:
+            process.on_end = self._lose_all_of
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are unanswered."""
+        return len(self._open)
+
+    @property
+    def asked(self) -> int:
+        """How many requests there were."""
+        return self._asked
+
+    def ask(self, operation: Operation) -> None:
+        """Send the request to its process; where that one is down, to the next one that is up."""
+        up = [process for process in self._apis if process.up]
+        if not up:
+            self._world.after(0.1, self.ask, operation)
+            return
+        named = self._apis[operation.process]
+        process = named if named.up else up[operation.process % len(up)]
+        asked = self._request(operation, process)
+        number = asked.number
+        self._history.append(asked)
+        self._open[number] = (process, operation)
+        task: list[asyncio.Task[None]] = []
+        # A process that sleeps starts on it when it wakes up.
+        process.loop.call_soon(lambda: task.append(process.loop.create_task(self._serve(number, process, asked))))
+        if operation.gone_after is not None:
+            self._world.after(operation.gone_after, self._hang_up, number, process, task)
+
+    def _request(self, operation: Operation, process: Process) -> Asked:
+        number, self._asked = self._asked, self._asked + 1
+        at = self._world.now * 1_000
+        kind, of = operation.kind, operation.product
+        lines, key = operation.lines, operation.key
+        if kind in {"confirm", "cancel", "extend", "read"}:
+            known = self._known.get(operation.user, [])
+            if operation.stray:
+                strangers = [ids for user, ids in self._known.items() if user != operation.user]
+                known = strangers[0] if strangers else ["nobody's"]
+            if known:
+                of = known[-1 - operation.target % len(known)]
+            else:  # Who has nothing yet comes to buy.
+                kind, lines, key = "reserve", (("product-0", 1),), None
+        return Asked(at, number, process.name, kind, operation.user, lines, key, of, operation.change, operation.rules)
+
+    async def _serve(self, number: int, process: Process, asked: Asked) -> None:
+        try:
+            answer = await _CALLS[asked.kind](process, asked)
+        except StoreUnavailableError:
+            answer = Answered(0, 0, "unavailable")
+        except Exception as error:  # noqa: BLE001 - that is for the auditor to say
+            answer = Answered(0, 0, f"failed: {error!r}")
+        if number not in self._open:
+            return
+        _, operation = self._open.pop(number)
+        self._history.append(answer._replace(at=self._world.now * 1_000, number=number))
+        if answer.held is not None and answer.answer in {"reserved", "replayed"}:
+            known = self._known.setdefault(operation.user, [])
+            if answer.held.id not in known:
+                known.append(answer.held.id)
+        if answer.answer in _UNSURE:
+            self._ask_again(operation)
+
+    def _hang_up(self, number: int, process: Process, task: "list[asyncio.Task[None]]") -> None:
+        if number in self._open and task and not process.loop.frozen:
+            del self._open[number]
+            self._history.append(Lost(self._world.now * 1_000, number))
+            process.loop.call_soon(task[0].cancel)
+
+    def _lose_all_of(self, process: Process) -> None:
+        for number, (host, operation) in list(self._open.items()):
+            if host is process:
+                del self._open[number]
+                self._history.append(Lost(self._world.now * 1_000, number))
+                self._ask_again(operation)
+
+    def _ask_again(self, operation: Operation) -> None:
+        """The same once more, somewhere else."""
+        if operation.retries == 0:
+            return
+        again = operation._replace(
+            retries=operation.retries - 1,
+            process=(operation.process + self._world.random.randrange(len(self._apis))) % len(self._apis),
+        )
+        self._world.after(self._world.random.uniform(0.001, 1.5), self.ask, again)
+
+
+def held(reservation: Reservation) -> Held:
+    """The reservation as it goes down in the history."""
+    return Held(
+        id=reservation.id,
+        user=reservation.user_id,
+        status=reservation.status.value,
+        lines=tuple((line.product_id, line.quantity) for line in reservation.lines),
+        created_at=reservation.created_at,
+        expires_at=reservation.expires_at,
+        hold_ms=reservation.hold_s * 1_000,
+        extensions=reservation.extensions,
+        confirmed_at=reservation.confirmed_at,
+        released_at=reservation.released_at,
+        key=reservation.key,
+    )
+
+
+_CODES: Final[dict[type, str]] = {
+    told.Reserved: "reserved",
+    told.Replayed: "replayed",
+    told.Confirmed: "confirmed",
+    told.Extended: "extended",
+    told.Released: "released",
+    told.Restocked: "restocked",
+    told.Edited: "edited",
+    told.NotFound: "not-found",
+    told.KeyReused: "key-reused",
+    told.NotOnSale: "not-on-sale",
+    told.SoldOut: "sold-out",
+    told.LimitReached: "limit-reached",
+    told.Expired: "expired",
+    told.AlreadyConfirmed: "already-confirmed",
+    told.AlreadyCancelled: "already-cancelled",
+    told.ExtensionsUsedUp: "extensions-used-up",
+    told.StockTaken: "stock-taken",
+    told.RulesFixed: "rules-fixed",
+    told.Invalid: "invalid",
+    told.Unavailable: "unavailable",
+    told.OutcomeUnknown: "outcome-unknown",
+    told.Failed: "failed",
+}
+
+
+def _answered(outcome: object) -> Answered:
+    answer = Answered(0, 0, _CODES[type(outcome)])
+    match outcome:
+        case (
+            told.Reserved(reservation)
+            | told.Replayed(reservation)
+            | told.Confirmed(reservation)
+            | told.Extended(reservation)
+            | told.Released(reservation)
+        ):
+            return answer._replace(held=held(reservation))
+        case told.Restocked(adjustment, replayed):
+            code = "restocked-before" if replayed else "restocked"
+            return answer._replace(answer=code, units=adjustment.available, stocked=adjustment.stocked)
+        case told.SoldOut(_, available) | told.StockTaken(_, available):
+            return answer._replace(units=available)
+        case told.Expired(_, expires_at):
+            return answer._replace(instant=expires_at)
+        case _:
+            return answer
+
+
+async def _reserve(process: Process, asked: Asked) -> Answered:
+    """Every other one as the express lane does: it would rather be told than wait."""
+    lines = [Wanted(product, quantity) for product, quantity in asked.lines]
+    if len(lines) > 1 or asked.number % 2:
+        return _answered(await process.reservations.reserve(asked.user, lines, asked.key))
+    future: asyncio.Future[object] = process.loop.create_future()
+    process.reservations.reserve_soon(asked.user, lines[0], asked.key, partial(_tell, future))
+    return _answered(await future)
+
+
+def _tell(future: "asyncio.Future[object]", outcome: object) -> None:
+    if not future.done():
+        future.set_result(outcome)
+
+
+async def _confirm(process: Process, asked: Asked) -> Answered:
+    return _answered(await process.reservations.settle("confirm", asked.user, asked.of))
+
+
+async def _extend(process: Process, asked: Asked) -> Answered:
+    return _answered(await process.reservations.settle("extend", asked.user, asked.of))
+
+
+async def _cancel(process: Process, asked: Asked) -> Answered:
+    return _answered(await process.reservations.settle("cancel", asked.user, asked.of))
+
+
+async def _read(process: Process, asked: Asked) -> Answered:
+    found = await process.reservations.reservation(asked.user, asked.of)
+    if isinstance(found, Reservation):
+        return Answered(0, 0, "found", held(found))
+    return _answered(found)
+
+
+async def _list(process: Process, asked: Asked) -> Answered:
+    found = await process.reservations.of_user(asked.user, None, _PAGE)
+    return Answered(0, 0, "listed", several=tuple(held(each) for each in found))
+
+
+async def _stock(process: Process, asked: Asked) -> Answered:
+    sight = await process.catalogue.stock(asked.of)
+    if isinstance(sight, told.NotFound):
+        return _answered(sight)
+    return Answered(0, 0, "stock", units=sight.product.available, stocked=sight.product.stocked)
+
+
+async def _restock(process: Process, asked: Asked) -> Answered:
+    return _answered(await process.catalogue.restock(Restock(asked.of, asked.key or "", asked.change, ADMIN)))
+
+
+_FIELDS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
+    "limit": lambda value: {"per_customer_limit": value},
+    "hold_ms": lambda value: {"hold_s": value // 1_000},
+    "extensions_max": lambda value: {"extensions_max": value},
+}
+
+
+async def _edit(process: Process, asked: Asked) -> Answered:
+    fields: dict[str, Any] = {}
+    for name, value in asked.rules:
+        fields |= _FIELDS[name](value)
+    return _answered(await process.catalogue.edit(Edit(asked.of, **fields)))
+
+
+async def _audit(process: Process, _asked: Asked) -> Answered:
+    audit = await process.store.audit()
+    if audit.differences:
+        return Answered(0, 0, f"out-of-balance: {audit.differences}")
+    return Answered(0, 0, "balanced" if audit.complete else "moving")
+
+
+_CALLS: Final[dict[str, Callable[[Process, Asked], Coroutine[Any, Any, Answered]]]] = {
+    "reserve": _reserve,
+    "confirm": _confirm,
+    "extend": _extend,
+    "cancel": _cancel,
+    "read": _read,
+    "list": _list,
+    "stock": _stock,
+    "restock": _restock,
+    "edit": _edit,
+    "audit": _audit,
+}

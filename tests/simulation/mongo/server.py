@@ -1,0 +1,303 @@
+"""A MongoDB server in memory, for just the operations that the store asks for.
+
+It keeps what the store may count on and no more: each change of one document is atomic, unique indexes hold, a command
+on several documents is carried out document by document. So such a command comes here in parts, which the network may
+carry out at different instants, or not all of them.
+
+Documents are never changed in place: a changed one takes the old one's place. So they are handed out as they are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import product
+from typing import Any, Final
+
+from tests.simulation.mongo.expressions import MISSING, evaluate
+from tests.simulation.mongo.matching import Document, matches, values_at
+from tests.simulation.mongo.updating import UpdateRefusedError, updated
+
+from flashreserve.stores.mongo.database import Fields, Index, Order, Query, Update
+
+
+class DuplicateKeyError(Exception):
+    """A unique index has the key already."""
+
+
+class _Unique:
+    """A unique index: which document has each key."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self._paths = [path for path, _ in index.keys]
+        self._holders: dict[tuple[Any, ...], str] = {}
+
+    def keys(self, document: Document) -> set[tuple[Any, ...]]:
+        where = self.index.where
+        if where is not None and not matches(document, where):
+            return set()
+        return set(product(*[_indexed(document, path) for path in self._paths]))
+
+    def refuses(self, keys: Iterable[tuple[Any, ...]], id_: str) -> bool:
+        return any(self._holders.get(key, id_) != id_ for key in keys)
+
+    def move(self, before: Iterable[tuple[Any, ...]], after: Iterable[tuple[Any, ...]], id_: str) -> None:
+        for key in before:
+            del self._holders[key]
+        for key in after:
+            self._holders[key] = id_
+
+
+def _indexed(document: Document, path: str) -> list[Any]:
+    """What an index has for the path: each element of a list; of nothing, and of an empty list, one empty entry."""
+    found: list[Any] = []
+    for value in values_at(document, path) or [None]:
+        found += (value or [None]) if isinstance(value, list) else [value]
+    return found
+
+
+class _Collection:
+    def __init__(self) -> None:
+        self.documents: dict[str, Document] = {}
+        self.unique: list[_Unique] = []
+
+    def insert(self, document: Document) -> None:
+        id_ = document["_id"]
+        if id_ in self.documents:
+            raise DuplicateKeyError
+        self._enter(None, document)
+
+    def replace(self, before: Document, after: Document) -> None:
+        self._enter(before, after)
+
+    def _enter(self, before: Document | None, after: Document) -> None:
+        id_ = after["_id"]
+        moves = [
+            (unique, unique.keys(before) if before is not None else set(), unique.keys(after)) for unique in self.unique
+        ]
+        if any(unique.refuses(keys, id_) for unique, _, keys in moves):
+            raise DuplicateKeyError
+        for unique, old, new in moves:
+            if old != new:
+                unique.move(old, new, id_)
+        self.documents[id_] = after
+
+    def candidates(self, query: Query) -> Iterable[Document]:
+        """The documents that may match, in the order of an index, or of their insertion."""
+        id_ = query.get("_id")
+        if isinstance(id_, str):
+            document = self.documents.get(id_)
+            return [] if document is None else [document]
+        if isinstance(id_, dict) and "$in" in id_:
+            return [self.documents[each] for each in sorted(set(id_["$in"])) if each in self.documents]
+        return list(self.documents.values())
+
+
+Part = Callable[[], Any]
+
+
+class MongoServer:
+    """The collections, and what can be asked of them. Each method is carried out at one instant."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+        """How many documents were written, ever."""
+        self._collections: dict[str, _Collection] = {}
+
+    def documents(self, collection: str) -> list[Document]:
+        """Everything, for who looks on from outside."""
+        return list(self._of(collection).documents.values())
+
+    def _of(self, collection: str) -> _Collection:
+        found = self._collections.get(collection)
+        if found is None:
+            found = self._collections[collection] = _Collection()
+        return found
+
+    def make_indexes(self, indexes: Sequence[Index]) -> None:
+        """Make the unique ones; the others only make things faster."""
+        for index in indexes:
+            of = self._of(index.collection)
+            if index.unique and all(each.index.name != index.name for each in of.unique):
+                unique = _Unique(index)
+                of.unique.append(unique)
+                for id_, document in of.documents.items():
+                    unique.move((), unique.keys(document), id_)
+
+    def find(
+        self, collection: str, query: Query, fields: Fields | None, order: Order | None, most: int
+    ) -> list[Document]:
+        """Those that match, read at one instant."""
+        found = [each for each in self._of(collection).candidates(query) if matches(each, query)]
+        return arrange(found, fields, order, most)
+
+    def find_in_parts(self, collection: str, query: Query) -> list[Part]:
+        """Two halves of the collection, each read at its own instant."""
+        of = self._of(collection)
+        among = list(of.candidates(query))
+        early = {each["_id"] for each in among[: len(among) // 2]}
+        return [
+            lambda: [each for each in of.candidates(query) if each["_id"] in early and matches(each, query)],
+            lambda: [each for each in of.candidates(query) if each["_id"] not in early and matches(each, query)],
+        ]
+
+    def insert_parts(self, collection: str, documents: Sequence[Document]) -> list[Part]:
+        """Each inserts one document; True, and nothing written, if it is a duplicate."""
+        return [lambda document=document: self._insert(collection, document) for document in documents]  # type: ignore[misc]
+
+    def _insert(self, collection: str, document: Document) -> bool:
+        try:
+            self._of(collection).insert(document)
+        except DuplicateKeyError:
+            return True
+        self.writes += 1
+        return False
+
+    def find_one_and_update(
+        self, collection: str, query: Query, update: Update, fields: Fields | None
+    ) -> Document | None:
+        """Change the first that matches.
+
+        Raises:
+            UpdateRefusedError: there can be no such update.
+        """
+        of = self._of(collection)
+        for document in of.candidates(query):
+            if matches(document, query):
+                after = self._update(of, document, query, update)
+                return project(after, fields) if fields else after
+        return None
+
+    def _update(self, of: _Collection, document: Document, query: Query, update: Update) -> Document:
+        after = updated(document, query, update)
+        try:
+            of.replace(document, after)
+        except DuplicateKeyError as error:
+            raise UpdateRefusedError("duplicate key") from error
+        self.writes += 1
+        return after
+
+    def update_many_parts(self, collection: str, query: Query, update: Update) -> list[Part]:
+        """Each changes one of those that match now, if it still does by then."""
+        ids = [each["_id"] for each in self._of(collection).candidates(query) if matches(each, query)]
+        return [
+            lambda id_=id_: self.find_one_and_update(collection, {**query, "_id": id_}, update, None)  # type: ignore[misc]
+            for id_ in ids
+        ]
+
+    def bulk_parts(self, collection: str, updates: Sequence[tuple[Query, Update]]) -> list[Part]:
+        """Each carries out one of the updates."""
+        return [
+            lambda query=query, update=update: self.find_one_and_update(collection, query, update, None)  # type: ignore[misc]
+            for query, update in updates
+        ]
+
+    def aggregate(self, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+        """What the pipeline comes to, read at one instant."""
+        return aggregated(self.documents(collection), pipeline)
+
+
+def arrange(found: list[Document], fields: Fields | None, order: Order | None, most: int) -> list[Document]:
+    """Order, cut and project what was found."""
+    for field, direction in reversed(order or ()):
+        found = sorted(found, key=partial(sort_key, field), reverse=direction < 0)
+    if most:
+        found = found[:most]
+    return [project(each, fields) for each in found] if fields else found
+
+
+def aggregated(rows: list[Document], pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+    """What the pipeline makes of these documents."""
+    for stage in pipeline:
+        ((name, operand),) = stage.items()
+        step = _STAGES.get(name)
+        if step is None:
+            raise NotImplementedError(f"the simulated server has no stage {name}")
+        rows = step(rows, operand)
+    return rows
+
+
+def sort_key(path: str, document: Document) -> tuple[int, Any]:
+    """What a document is ordered by: nothing before numbers, numbers before strings; of several the smallest counts."""
+    found: list[Any] = []
+    for value in values_at(document, path):
+        found += value if isinstance(value, list) else [value]
+    ranked = [(0, 0) if value is None else (2 if isinstance(value, str) else 1, value) for value in found]
+    return min(ranked, default=(0, 0))
+
+
+def project(document: Document, fields: Fields) -> Document:
+    """The document with only these fields, or without them."""
+    if any(keep for field, keep in fields.items() if field != "_id"):
+        kept = _with_only(document, [field for field, keep in fields.items() if keep and field != "_id"])
+        return kept if fields.get("_id") == 0 else {"_id": document["_id"], **kept}
+    if fields.get("_id"):
+        return {"_id": document["_id"]}
+    after = {field: value for field, value in document.items() if field not in fields}
+    for path in fields:
+        field, _, rest = path.partition(".")
+        if rest and field in after:
+            after[field] = _without(after[field], rest)
+    return after
+
+
+def _with_only(value: Any, paths: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_with_only(each, paths) for each in value if isinstance(each, dict | list)]
+    kept: Document = {}
+    within: dict[str, list[str]] = {}
+    for path in paths:
+        field, _, rest = path.partition(".")
+        if not rest and field in value:
+            kept[field] = value[field]
+        elif isinstance(value.get(field), dict | list):
+            within.setdefault(field, []).append(rest)
+    for field, rests in within.items():
+        kept[field] = _with_only(value[field], rests)
+    return kept
+
+
+def _without(value: Any, path: str) -> Any:
+    if isinstance(value, list):
+        return [_without(each, path) for each in value]
+    if not isinstance(value, dict):
+        return value
+    field, _, rest = path.partition(".")
+    if rest:
+        return {name: _without(each, rest) if name == field else each for name, each in value.items()}
+    return {name: each for name, each in value.items() if name != field}
+
+
+def _unwind(rows: list[Document], path: str) -> list[Document]:
+    field = path[1:]
+    return [{**row, field: each} for row in rows for each in row.get(field, ())]
+
+
+def _group(rows: list[Document], operand: Mapping[str, Any]) -> list[Document]:
+    groups: dict[str, tuple[Any, list[Document]]] = {}
+    for row in rows:
+        key = evaluate(operand["_id"], row, {})
+        key = None if key is MISSING else key
+        groups.setdefault(repr(key), (key, []))[1].append(row)
+    return [
+        {"_id": key, **{field: _accumulate(each, members) for field, each in operand.items() if field != "_id"}}
+        for key, members in groups.values()
+    ]
+
+
+def _accumulate(accumulator: Mapping[str, Any], members: list[Document]) -> Any:
+    ((name, expression),) = accumulator.items()
+    values = [evaluate(expression, row, {}) for row in members]
+    if name not in {"$sum", "$max", "$min", "$push"}:
+        raise NotImplementedError(f"the simulated server has no accumulator {name}")
+    if name == "$push":
+        return [value for value in values if value is not MISSING]
+    numbers = [value for value in values if value is not MISSING and value is not None]
+    return sum(numbers) if name == "$sum" else {"$max": max, "$min": min}[name](numbers, default=None)
+
+
+_STAGES: Final[dict[str, Callable[[list[Document], Any], list[Document]]]] = {
+    "$match": lambda rows, query: [row for row in rows if matches(row, query)],
+    "$unwind": _unwind,
+    "$group": _group,
+    "$limit": lambda rows, most: rows[:most],
+}

@@ -1,0 +1,161 @@
+"""The shop's database as a simulated MongoDB server, and what of it can be seen from outside."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from tests.proof.records import Goods, Held, Left
+from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
+from tests.simulation.mongo.server import MongoServer
+from tests.simulation.network import Link, Network, SimulatedDatabase
+from tests.simulation.processes import Process, SimulatedIds
+from tests.simulation.script import EPOCH_MS, Options
+from tests.simulation.world import World
+
+from flashreserve.core.model import Product
+from flashreserve.stores.mongo import MongoStore, parts
+from flashreserve.stores.mongo.documents import INDEXES, product_document
+from flashreserve.stores.port import Store
+
+SLOWNESS: Final = 60.0
+_PART_MIN: Final = parts.PART_MIN
+
+
+def product_of(goods: Goods) -> Product:
+    """The product in the shop's own words."""
+    return Product(
+        id=goods.id,
+        name=goods.id,
+        price=100,
+        currency="EUR",
+        stocked=goods.units,
+        available=goods.units,
+        sale_starts_at=goods.sale_starts_at,
+        sale_ends_at=goods.sale_ends_at,
+        per_customer_limit=goods.limit,
+        hold_s=goods.hold_ms // 1_000,
+        extensions_max=goods.extensions_max,
+        created_at=EPOCH_MS,
+        updated_at=EPOCH_MS,
+    )
+
+
+class MongoShop:
+    """One server for all processes."""
+
+    def __init__(
+        self,
+        world: World,
+        options: Options,
+        goods: Sequence[Goods],
+        note: Callable[[str, str, float], None],
+        server: MongoServer | None = None,
+    ) -> None:
+        # The real one is for hundreds of customers at once.
+        parts.PART_MIN = options.part_min  # type: ignore[misc]
+        self._server = server or MongoServer()
+        self._server.make_indexes(INDEXES)
+        self._network = Network(world, self._server, options, note)
+        self._links: dict[str, Link] = {}
+        for part in self._server.insert_parts("products", [product_document(product_of(each)) for each in goods]):
+            part()
+
+    def connect(self, process: Process, ids: SimulatedIds) -> Store:
+        """A process's own connection; what was armed for its last life stays so."""
+        link = Link(process)
+        before = self._links.get(process.name)
+        if before is not None:
+            link.armed = before.armed
+            link.cut_until = before.cut_until
+        self._links[process.name] = link
+        return MongoStore(SimulatedDatabase(self._network, self._server, link), ids)
+
+    def meet(self, process: Process, fault: Fault) -> bool:
+        """Let the fault happen, or arm it; whether it is one of this shop's, and has happened."""
+        if fault.kind in AT_A_WRITE or fault.kind in AT_A_READ:
+            self._links[process.name].armed.append(fault)
+            return False
+        match fault.kind:
+            case "cut":
+                link = self._links[process.name]
+                link.cut_until = max(link.cut_until, fault.at + fault.seconds)
+            case "slow":
+                self._network.slow_down(fault.seconds, SLOWNESS)
+            case "storm":
+                self._network.storm(fault.seconds)
+            case "server-crash":
+                self._network.crash_server(min(fault.seconds, 8.0))
+            case _:
+                raise NotImplementedError(fault.kind)
+        return True
+
+    def heal(self) -> None:
+        """Nothing goes wrong from now on; what is late still arrives."""
+        self._network.heal()
+        for link in self._links.values():
+            link.armed.clear()
+            link.cut_until = 0.0
+
+    def quiet_at(self) -> float:
+        """When the last message that is known of will have arrived."""
+        return self._network.quiet_at
+
+    def left(self) -> tuple[Left, ...]:
+        """The products as they are."""
+        return tuple(
+            Left(each["_id"], each["stocked"], each["available"], len(each["intents"]))
+            for each in self._server.documents("products")
+        )
+
+    def reservations(self) -> tuple[Held, ...]:
+        """The reservations as they are."""
+        found = self._server.documents("reservations")
+        return tuple(_held(document) for document in found if document["status"] != "VOID")
+
+    def balance(self) -> str | None:
+        """What is wrong with the books at this very instant, movements in the middle included."""
+        reservations = {each["_id"]: each for each in self._server.documents("reservations")}
+        for product in self._server.documents("products"):
+            wrong = _wrong_with(product, reservations)
+            if wrong is not None:
+                return wrong
+        return None
+
+    def discard(self) -> None:
+        """Leave no trace."""
+        parts.PART_MIN = _PART_MIN  # type: ignore[misc]
+
+
+def _wrong_with(product: dict[str, Any], reservations: dict[str, dict[str, Any]]) -> str | None:
+    id_ = product["_id"]
+    live = moving = 0
+    released_by = {intent["f"] for intent in product["intents"] if intent["kind"] == "release"}
+    for each in reservations.values():
+        status = each["status"]
+        if status in {"PENDING", "CONFIRMED"}:
+            live += sum(line["quantity"] for line in each["lines"] if line["product_id"] == id_)
+        elif status != "VOID" and each.get("released_by") in released_by:
+            moving += sum(line["quantity"] for line in each["lines"] if line["product_id"] == id_)
+    for intent in product["intents"]:
+        for item in intent.get("items", ()):
+            found = reservations.get(item["id"])
+            if found is None or found["status"] == "VOID" or found["taken_by"] != intent["f"]:
+                moving += item["quantity"]
+    if product["available"] < 0 or product["available"] != product["stocked"] - live - moving:
+        return f"{id_}: available {product['available']}, stocked {product['stocked']}, live {live}, moving {moving}"
+    return None
+
+
+def _held(document: dict[str, Any]) -> Held:
+    return Held(
+        id=document["_id"],
+        user=document["user_id"],
+        status=document["status"],
+        lines=tuple((line["product_id"], line["quantity"]) for line in document["lines"]),
+        created_at=document["created_at"],
+        expires_at=document["expires_at"],
+        hold_ms=document["hold_s"] * 1_000,
+        extensions=document["extensions"],
+        confirmed_at=document.get("confirmed_at"),
+        released_at=document.get("released_at"),
+        key=document.get("key"),
+    )

@@ -1,0 +1,374 @@
+"""Would it notice? Plausible mistakes in the real code, each of which the simulation has to catch within its budget.
+
+python -m tests.simulation.mutants                        all of them, with the seed that caught each
+python -m tests.simulation.mutants --only NAME --only …   some of them
+python -m tests.simulation.mutants --first 5              the first five
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.mutants.mutants import MUTANTS as RULES
+from tests.mutants.mutants import Mutant
+from tests.simulation.script import StoreName
+
+import flashreserve
+
+BUDGET: Final = 3_000
+"""Within so many seeds, from 0 on, a mistake has to be caught."""
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = Path(flashreserve.__file__).parent
+
+_MONGO: Final = "stores/mongo"
+_RESERVING: Final = f"{_MONGO}/reserving.py"
+_RELEASING: Final = f"{_MONGO}/releasing.py"
+_RECOVERING: Final = f"{_MONGO}/recovering.py"
+_HOLDING: Final = f"{_MONGO}/holding.py"
+_INTENTS: Final = f"{_MONGO}/intents.py"
+_FLUSHING: Final = f"{_MONGO}/flushing.py"
+_STOCKING: Final = f"{_MONGO}/stocking.py"
+
+OF_MONGO: Final = (
+    Mutant(
+        "the first step is sent twice",
+        "        return await _read_which_opened(database, [(product_id, movement, step)], seen)",
+        '        found = await database.find_one_and_update("products", *step, fields=PRODUCT_FIELDS)',
+        _INTENTS,
+    ),
+    Mutant(
+        "a lost insert is refused without a VOID",
+        'return await decide(database, f, {document["_id"]: document["user_id"] for document in documents})',
+        'return {document["_id"]: Fate.REFUSED for document in documents}',
+        _RESERVING,
+    ),
+    Mutant(
+        "a duplicate id is taken as done",
+        "return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in ids}",
+        "return dict.fromkeys(ids, Fate.APPLIED)",
+        _RESERVING,
+    ),
+    Mutant(
+        "it is settled without its guard",
+        '{"_id": settlement.product_id, "intents": {"$elemMatch": mine}},',
+        '{"_id": settlement.product_id},',
+        _INTENTS,
+    ),
+    Mutant(
+        "a claim isn't pulled on release",
+        '        "$pull": {"claims": {"$regex": "^limit:"}},\n',
+        "",
+        _RELEASING,
+    ),
+    Mutant(
+        "more is taken than is available",
+        '"available": {"$gte": units}}',
+        '"available": {"$gt": 0}}',
+        _RESERVING,
+    ),
+    Mutant(
+        "one unit more is taken than is available",
+        '"available": {"$gte": units}}',
+        '"available": {"$gte": units - 1}}',
+        _RESERVING,
+    ),
+    Mutant(
+        "the intent stays when it is settled",
+        ', "$pull": {"intents": mine}},',
+        "},",
+        _INTENTS,
+    ),
+    Mutant(
+        "a settlement that rides along sweeps out all movements",
+        'change["intents"] = {"$concatArrays": [others, [',
+        'change["intents"] = {"$concatArrays": [[], [',
+        _INTENTS,
+    ),
+    Mutant(
+        "a lost bulk is taken as carried out",
+        "        if (product_id, movement.f, movement.owner) in there\n",
+        "",
+        _INTENTS,
+    ),
+    Mutant(
+        "what a basket took before isn't given back",
+        "of_each = [(taking, fates.get(taking.hold.reservation.id, Fate.REFUSED)) for taking in takings]",
+        "of_each = [(taking, fates.get(taking.hold.reservation.id, Fate.APPLIED)) for taking in takings]",
+        _RESERVING,
+    ),
+    Mutant(
+        "it is settled although a fate is unknown",
+        "        if any(fate is Fate.UNKNOWN for _, fate in of_each):\n            continue\n",
+        "",
+        _RESERVING,
+    ),
+    Mutant(
+        "an occupied id is taken as refused",
+        "for place, id_ in enumerate(absent) if place not in occupied}",
+        "for place, id_ in enumerate(absent)}",
+        _RESERVING,
+    ),
+    Mutant(
+        "an undecided insert is taken as refused",
+        "return {id_: fates.get(id_, Fate.UNKNOWN) for id_ in user_ids}",
+        "return {id_: fates.get(id_, Fate.REFUSED) for id_ in user_ids}",
+        _RESERVING,
+    ),
+    Mutant(
+        "a purchase is released",
+        'return {"status": Status.PENDING.value, **lapsed}',
+        'return {"status": {"$ne": VOID}, **lapsed}',
+        _RELEASING,
+    ),
+    Mutant(
+        "a sweep doesn't look at the time again",
+        'lapsed = {"expires_at": {"$lte": cutoff}} if mode == "sweep" else {}',
+        "lapsed: dict[str, Any] = {}",
+        _RELEASING,
+    ),
+    Mutant(
+        "a basket is released with one product announced",
+        "if all(line.product_id in announced for line in held.lines)]",
+        "if any(line.product_id in announced for line in held.lines)]",
+        _RELEASING,
+    ),
+    Mutant(
+        "released units are counted whoever released them",
+        '        if document.get("released_by") == f\n',
+        "",
+        _RELEASING,
+    ),
+    Mutant(
+        "recover rolls forward",
+        '    fates = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
+        '    fates = dict.fromkeys([item["id"] for item in items], Fate.APPLIED)\n',
+        _RECOVERING,
+    ),
+    Mutant(
+        "recover skips the VOID",
+        '    fates = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
+        '    found = await database.find("reservations", {"_id": {"$in": [item["id"] for item in items]}})\n'
+        '    there = {each["_id"] for each in found}\n'
+        '    fates = {item["id"]: Fate.APPLIED if item["id"] in there else Fate.REFUSED for item in items}\n',
+        _RECOVERING,
+    ),
+    Mutant(
+        "recover settles although a fate is unknown",
+        "    if Fate.UNKNOWN in fates.values():\n        return None\n",
+        "",
+        _RECOVERING,
+    ),
+    Mutant(
+        "recover releases a basket under another's id",
+        'singles = [document["_id"] for document in found if len(document["lines"]) == 1]',
+        'singles = [document["_id"] for document in found]',
+        _RECOVERING,
+    ),
+    Mutant(
+        "recover goes by its own time",
+        'mode, cutoff = cast("Mode", intent["mode"]), intent["cutoff"]',
+        'mode, cutoff = cast("Mode", intent["mode"]), now',
+        _RECOVERING,
+    ),
+    Mutant(
+        "nothing is ever old enough to recover",
+        "ABANDONED_AFTER_MS: Final = 30_000",
+        "ABANDONED_AFTER_MS: Final = 3_000_000",
+        _RECOVERING,
+    ),
+    Mutant(
+        "a confirmation isn't read back",
+        "return (Fate.APPLIED if held is not None and held.status is Status.CONFIRMED else Fate.REFUSED), held",
+        "return Fate.APPLIED, held",
+        _HOLDING,
+    ),
+    Mutant(
+        "an extension moves back",
+        '"expires_at": {"$gt": now, "$lt": after.expires_at},\n        "extensions": after.extensions - 1,\n',
+        '"expires_at": {"$gt": now},\n',
+        _HOLDING,
+    ),
+    Mutant(
+        "a lost extension is taken as done",
+        "    return Fate.UNKNOWN, held\n",
+        "    return Fate.APPLIED, after\n",
+        _HOLDING,
+    ),
+    Mutant(
+        "a restock is carried out twice",
+        '        "adjustments.key": {"$ne": wanted.key},\n',
+        "",
+        _STOCKING,
+    ),
+    Mutant(
+        "stock is taken out that is held",
+        '        "available": {"$gte": -wanted.change},\n',
+        "",
+        _STOCKING,
+    ),
+    Mutant(
+        "a refusal stands on what wasn't written",
+        "(fate is None and fates.all_applied)",
+        "fate is None",
+        _FLUSHING,
+    ),
+    Mutant(
+        "an unknown outcome is told as nothing done",
+        "            elif fate is Fate.UNKNOWN:\n                self._outcomes[place] = OutcomeUnknown()",
+        '            elif fate is Fate.UNKNOWN:\n                self._outcomes[place] = Unavailable("perhaps")',
+        _FLUSHING,
+    ),
+    Mutant(
+        "claims aren't unique",
+        '        (("user_id", 1), ("claims", 1)),\n        unique=True,\n',
+        '        (("user_id", 1), ("claims", 1)),\n',
+        f"{_MONGO}/documents.py",
+    ),
+)
+
+OF_ALL: Final = (
+    Mutant(
+        "who waits for a flush is told that nothing was taken",
+        "                waiting.answer(OutcomeUnknown())\n",
+        '                waiting.answer(Unavailable("too slow"))\n',
+        "combiner.py",
+    ),
+    Mutant(
+        "nobody minds the deadline",
+        "self._clock.monotonic() + self._deadline_s",
+        "self._clock.monotonic() + 100 * self._deadline_s",
+        "combiner.py",
+    ),
+    Mutant("old stock is believed", "STALE_AFTER_S: Final = 0.25", "STALE_AFTER_S: Final = 25", "stock_view.py"),
+    Mutant(
+        "a key isn't looked up where the stock is gone",
+        "        if key is not None:\n            return None\n",
+        "",
+        "stock_view.py",
+    ),
+    Mutant(
+        "an expired hold is told before it is released",
+        "        book.release(reservation, Status.EXPIRED)\n    return Expired",
+        "        pass\n    return Expired",
+    ),
+)
+
+OF_SQLITE: Final = (
+    Mutant(
+        "a lost flush is told as nothing done",
+        "            _answer_all(batch, OutcomeUnknown())",
+        '            _answer_all(batch, Unavailable("lost"))',
+        "combiner.py",
+    ),
+    Mutant(
+        "a lapsed hold is confirmed",
+        "    if over is not None:\n        return over\n    after = replace(reservation, status=Status.CONFIRMED",
+        "    after = replace(reservation, status=Status.CONFIRMED",
+    ),
+    Mutant(
+        "a failed commit is told as nothing done",
+        '        raise StoreOutcomeUnknownError(f"commit: {error}") from error',
+        '        raise StoreUnavailableError(f"commit: {error}") from error',
+        "stores/sqlite/store.py",
+    ),
+    Mutant(
+        "a failed commit is told as done",
+        '        raise StoreOutcomeUnknownError(f"commit: {error}") from error',
+        "        return result",
+        "stores/sqlite/store.py",
+    ),
+    Mutant(
+        "nothing holds a transaction together",
+        '        connection.execute("BEGIN IMMEDIATE")',
+        '        connection.execute("SELECT 1")',
+        "stores/sqlite/store.py",
+    ),
+)
+
+_NOTICED_RULES: Final = {
+    "a hold lasts one millisecond longer",
+    "the last unit is kept back",
+    "the limit is exceeded by one",
+    "a replay shows what became of the hold",
+    "a key isn't bound",
+    "another customer's reservation is found",
+    "one extension more than allowed",
+}
+_NOTICED_RULES_OF_SQLITE: Final = {
+    "what is cancelled isn't given back",
+    "purchases don't count towards the limit",
+    "stock can be lowered below what is taken",
+}
+"""On MongoDB, guards and the unique index of claims keep these out: the database decides."""
+OF_RULES: Final = tuple(mutant for mutant in RULES if mutant.name in _NOTICED_RULES)
+"""Of the mistakes that the contract suite catches."""
+
+MUTANTS: Final[tuple[tuple[StoreName, Mutant], ...]] = (
+    *(("mongo", mutant) for mutant in OF_MONGO),
+    *(("mongo", mutant) for mutant in OF_ALL),
+    *(("mongo", mutant) for mutant in OF_RULES),
+    *(("sqlite", mutant) for mutant in RULES if mutant.name in _NOTICED_RULES_OF_SQLITE),
+    *(("sqlite", mutant) for mutant in OF_SQLITE),
+)
+
+
+class Catch(NamedTuple):
+    """What became of a mutant: the seed that caught it and the rule that was broken; None where none did."""
+
+    mutant: Mutant
+    store: StoreName
+    seed: int | None
+    rule: str
+
+
+def catch(mutant: Mutant, store: StoreName, budget: int = BUDGET) -> Catch:
+    """Play seeds on a copy of the package with this mistake, until one breaks a rule."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = Path(directory) / PACKAGE.name
+        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        mutant.apply(copy)
+        environment = os.environ | {"PYTHONPATH": directory, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "tests.simulation", "--seeds", f"0-{budget}", "--store", store, "--stop"]
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    seed = re.search(r"--seed (\d+)", run.stdout)
+    rule = re.search(r"^VIOLATION of ([^:]+):", run.stdout, re.MULTILINE)
+    if run.returncode not in {0, 1} or (run.returncode == 1) != (seed is not None):
+        raise RuntimeError(f"{mutant.name}: {run.stdout[-2000:]}{run.stderr[-2000:]}")
+    return Catch(mutant, store, int(seed[1]) if seed else None, rule[1] if rule else "")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; 1 where a mistake wasn't caught."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--only", action="append", default=[])
+    parser.add_argument("--first", type=int, default=len(MUTANTS))
+    parser.add_argument("--budget", type=int, default=BUDGET)
+    parser.add_argument("--jobs", type=int, default=1)
+    given = parser.parse_args(arguments)
+    chosen = [each for each in MUTANTS[: given.first] if not given.only or each[1].name in given.only]
+    escaped = 0
+    with ThreadPoolExecutor(given.jobs) as pool:
+        for caught in pool.map(lambda each: catch(each[1], each[0], given.budget), chosen):
+            escaped += caught.seed is None
+            by = f"seed {caught.seed:>5} ({caught.rule})" if caught.seed is not None else "NOT CAUGHT"
+            _say(f"{caught.store:7} {by:28} {caught.mutant.name}")
+    _say(f"{len(chosen) - escaped} of {len(chosen)} mistakes caught within {given.budget} seeds")
+    return 1 if escaped else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

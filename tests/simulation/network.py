@@ -1,0 +1,486 @@
+"""Messages between processes and the simulated server: what delays, loses, cuts up and reorders them."""
+
+import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
+from tests.simulation.mongo.matching import Document
+from tests.simulation.mongo.server import MongoServer, Part, aggregated, arrange
+from tests.simulation.mongo.updating import UpdateRefusedError
+from tests.simulation.script import EPOCH_MS
+from tests.simulation.world import ProcessLoop, World
+
+from flashreserve.stores.mongo.database import Collection, Fields, Index, Order, Query, Update
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+SOCKET_S: Final = 10.0
+"""How long a process waits for a reply, and"""
+SERVER_WAIT_S: Final = 2.0
+"""for a server that is away, before anything is sent."""
+
+
+class Weather(Protocol):
+    """How messages travel: drawn by the seed."""
+
+    @property
+    def latency_s(self) -> float:
+        """About how long a message takes."""
+        ...
+
+    @property
+    def scattered(self) -> float:
+        """How many writes of several documents are carried out at several instants."""
+        ...
+
+    @property
+    def torn(self) -> float:
+        """How many reads of several documents are."""
+        ...
+
+    @property
+    def storm_rate(self) -> float:
+        """How many messages meet with trouble in a storm."""
+        ...
+
+
+class Host(Protocol):
+    """The process at one end of a link."""
+
+    name: str
+    loop: ProcessLoop
+
+    def crash(self) -> None:
+        """Die."""
+        ...
+
+    def freeze(self, seconds: float) -> None:
+        """Sleep for so long."""
+        ...
+
+
+class _Call:
+    """A message on its way, and who waits for the reply."""
+
+    __slots__ = ("begin", "future", "link", "may_miss", "over", "void", "whole", "write")
+
+    def __init__(
+        self, link: "Link", begin: Callable[[], list[Part]], whole: Part | None, *, write: bool, may_miss: bool
+    ) -> None:
+        self.link = link
+        self.begin = begin
+        self.whole = whole
+        self.write = write
+        self.may_miss = may_miss
+        self.future: asyncio.Future[Any] = link.loop.create_future()
+        self.over = False
+        """Whether the caller has its answer, or has given up."""
+        self.void = False
+        """Whether the message is lost: nothing more of it is carried out."""
+
+
+class Link:
+    """One process's connection to the server."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.loop = host.loop
+        self.armed: list[Fault] = []
+        self.cut_until = 0.0
+
+
+class Network:
+    """Carries the messages of all processes to one server."""
+
+    def __init__(
+        self, world: World, server: MongoServer, weather: Weather, note: Callable[[str, str, float], None]
+    ) -> None:
+        self._world = world
+        self._server = server
+        self._weather = weather
+        self._note = note
+        self._open: dict[_Call, None] = {}
+        self._down_until = 0.0
+        self._slow_until = 0.0
+        self._slowness = 1.0
+        self._storm_until = 0.0
+        self._healed = False
+        self.quiet_at = 0.0
+        """When the last message that is known of will have arrived."""
+
+    # What happens to everybody
+
+    def crash_server(self, seconds: float) -> None:
+        """The server dies, and is back later with everything that it has answered."""
+        now = self._world.now
+        self._down_until = max(self._down_until, now + seconds)
+        for call in list(self._open):
+            call.void = True
+            self._fail_later(call, self._latency(), unknown=call.write)
+
+    def slow_down(self, seconds: float, factor: float) -> None:
+        """Everything takes longer for a while."""
+        self._slow_until, self._slowness = self._world.now + seconds, factor
+
+    def storm(self, seconds: float) -> None:
+        """Many messages meet with trouble for a while."""
+        self._storm_until = self._world.now + seconds
+
+    def heal(self) -> None:
+        """Nothing goes wrong from now on."""
+        self._healed = True
+        now = self._world.now
+        self._down_until, self._slow_until, self._storm_until = min(self._down_until, now), now, now
+
+    # The way of a message
+
+    def send(
+        self,
+        link: Link,
+        begin: Callable[[], list[Part]],
+        whole: Part | None = None,
+        *,
+        write: bool,
+        may_miss: bool = False,
+    ) -> "asyncio.Future[Any]":
+        """Send a message; the future has the results of its parts, or one of the port's errors.
+
+        `begin` tells the parts on arrival; `whole`, if there is one, does all of them at one instant for less. What
+        `may_miss` a document that is on the move answers then as if all were well.
+        """
+        call = _Call(link, begin, whole, write=write, may_miss=may_miss)
+        self._open[call] = None
+        fault = None if self._healed else self._fault_of(call)
+        if fault is not None:
+            self._meet(call, fault)
+        else:
+            self._depart(call)
+        return call.future
+
+    def _latency(self) -> float:
+        random = self._world.random.random()
+        seconds = self._weather.latency_s * (0.5 + random)
+        if random > 0.97:
+            seconds *= 20
+        if self._world.now < self._slow_until:
+            seconds *= self._slowness
+        return seconds
+
+    def _depart(self, call: _Call) -> None:
+        now = self._world.now
+        if now < self._down_until:
+            wait = self._down_until - now
+            if wait >= SERVER_WAIT_S:
+                self._fail_later(call, SERVER_WAIT_S, unknown=False)
+            else:
+                self._world.after(wait, self._depart, call)
+        elif now < call.link.cut_until:
+            self._depart_into_the_cut(call)
+        else:
+            self._world.after(self._latency(), self._arrive, call)
+
+    def _depart_into_the_cut(self, call: _Call) -> None:
+        """Nothing comes back; what was sent may still arrive when the cut is over."""
+        random = self._world.random
+        self._fail_later(call, random.uniform(0.05, 3.0), unknown=call.write)
+        if call.write and random.random() < 0.5:
+            self._arrive_late(call, call.link.cut_until - self._world.now + random.uniform(0, 2))
+
+    def _arrive_late(self, call: _Call, seconds: float) -> None:
+        self.quiet_at = max(self.quiet_at, self._world.now + seconds)
+        self._world.after(seconds, self._arrive, call)
+
+    def _is_lost(self, call: _Call) -> bool:
+        """Whether the message comes to nothing on arrival: the server is away, or has died since it was sent."""
+        if not call.void and self._world.now < self._down_until:
+            self._fail_later(call, self._latency(), unknown=call.write)
+            return True
+        return call.void
+
+    def _arrive(self, call: _Call) -> None:
+        if self._is_lost(call):
+            return
+        random = self._world.random
+        rate = self._weather.scattered if call.write else self._weather.torn
+        spread = rate > 0 and random.random() < rate
+        if call.whole is not None and not spread:
+            self._finish(call, [call.whole()])
+            return
+        parts = call.begin()
+        if not spread or len(parts) < 2:
+            self._finish(call, [part() for part in parts])
+            return
+        self._carry_out_next(call, parts, [], random.sample(range(len(parts)), len(parts)) if call.write else None)
+
+    def _carry_out_next(self, call: _Call, parts: list[Part], results: list[Any], order: list[int] | None) -> None:
+        """Carry out the parts at one instant each, writes in any order."""
+        if call.void:
+            return
+        if not results:
+            results += [None] * len(parts)
+            order = list(range(len(parts))) if order is None else order
+        assert order is not None
+        place = order.pop()
+        results[place] = parts[place]()
+        if order:
+            self._world.after(self._latency(), self._carry_out_next, call, parts, results, order)
+        else:
+            self._finish(call, results)
+
+    def _finish(self, call: _Call, results: list[Any]) -> None:
+        if not call.over:
+            self._world.after(self._latency(), self._reply, call, results)
+
+    def _reply(self, call: _Call, results: list[Any]) -> None:
+        if call.over or call.void:
+            return
+        if self._world.now < call.link.cut_until:
+            self._fail(call, unknown=call.write)
+            return
+        self._close(call)
+        if not call.link.loop.dead:
+            _succeed(call.future, results)
+
+    def _fail_later(self, call: _Call, seconds: float, *, unknown: bool) -> None:
+        self._world.after(seconds, lambda: self._fail(call, unknown=unknown))
+
+    def _fail(self, call: _Call, *, unknown: bool) -> None:
+        if call.over:
+            return
+        self._close(call)
+        error = StoreOutcomeUnknownError("no reply") if unknown else StoreUnavailableError("no server")
+        if not call.future.done() and not call.link.loop.dead:
+            call.future.set_exception(error)
+
+    def _close(self, call: _Call) -> None:
+        call.over = True
+        self._open.pop(call, None)
+
+    # Faults of single messages
+
+    def _fault_of(self, call: _Call) -> Fault | None:
+        now, random = self._world.now, self._world.random
+        armed = call.link.armed
+        kinds = AT_A_WRITE if call.write else AT_A_READ
+        for place, fault in enumerate(armed):
+            if fault.kind in kinds and (call.may_miss or fault.kind != "missed"):
+                if fault.skip == 0:
+                    return armed.pop(place)
+                armed[place] = fault._replace(skip=fault.skip - 1)
+                break
+        if now < self._storm_until and random.random() < self._weather.storm_rate:
+            kind = random.choice(_STORM_WRITES if call.write else AT_A_READ)
+            return Fault(now, kind, 0, random.uniform(0.02, 8.0))
+        return None
+
+    def _meet(self, call: _Call, fault: Fault) -> None:
+        self._note(fault.kind, call.link.host.name, fault.seconds)
+        _FAULTS[fault.kind](self, call, fault.seconds)
+
+    def _meet_crash_before(self, call: _Call, _seconds: float) -> None:
+        self._close(call)
+        call.link.host.crash()
+
+    def _meet_crash_after(self, call: _Call, _seconds: float) -> None:
+        self._depart(call)
+        call.link.host.crash()
+
+    def _meet_crash_part(self, call: _Call, seconds: float) -> None:
+        self._meet_part(call, seconds)
+        call.link.host.crash()
+
+    def _meet_freeze_before(self, call: _Call, seconds: float) -> None:
+        call.link.host.freeze(seconds)
+        self._world.after(seconds, self._depart, call)
+
+    def _meet_freeze_after(self, call: _Call, seconds: float) -> None:
+        self._depart(call)
+        call.link.host.freeze(seconds)
+
+    def _meet_refused(self, call: _Call, _seconds: float) -> None:
+        self._fail_later(call, self._latency(), unknown=False)
+
+    def _meet_lost(self, call: _Call, _seconds: float) -> None:
+        self._fail_later(call, self._give_up_s(), unknown=True)
+
+    def _meet_unanswered(self, call: _Call, _seconds: float) -> None:
+        self._world.after(self._latency(), self._arrive, call)
+        self._fail_later(call, self._latency(), unknown=True)
+
+    def _meet_late(self, call: _Call, seconds: float) -> None:
+        self._fail_later(call, self._give_up_s(), unknown=True)
+        self._arrive_late(call, seconds)
+
+    def _meet_part(self, call: _Call, seconds: float) -> None:
+        """Some parts are carried out, the others later or never. One that has a single part is late."""
+        self._fail_later(call, self._give_up_s(), unknown=True)
+        self._world.after(self._latency(), self._arrive_in_part, call, seconds)
+
+    def _arrive_in_part(self, call: _Call, seconds: float) -> None:
+        if self._is_lost(call):
+            return
+        random = self._world.random
+        rest: list[Part] = []
+        for part in call.begin():
+            if random.random() < 0.5:
+                part()
+            else:
+                rest.append(part)
+        if rest and random.random() < 0.7:
+            self.quiet_at = max(self.quiet_at, self._world.now + seconds)
+            self._world.after(seconds, lambda: [part() for part in rest])
+
+    def _meet_missed(self, call: _Call, _seconds: float) -> None:
+        begin = call.begin
+        call.begin = lambda: begin()[:-1]
+        self._depart(call)
+
+    def _meet_delayed(self, call: _Call, seconds: float) -> None:
+        if seconds >= SOCKET_S:
+            self._fail_later(call, SOCKET_S, unknown=call.write)
+        if self._world.random.random() < 0.5:
+            self._arrive_late(call, seconds)
+        else:
+            self._world.after(self._latency(), self._arrive_and_reply_late, call, seconds)
+
+    def _arrive_and_reply_late(self, call: _Call, seconds: float) -> None:
+        if self._is_lost(call):
+            return
+        self._world.after(seconds, self._reply, call, [part() for part in call.begin()])
+
+    def _meet_read_fails(self, call: _Call, _seconds: float) -> None:
+        self._fail_later(call, self._give_up_s(), unknown=False)
+
+    def _give_up_s(self) -> float:
+        random = self._world.random
+        return self._latency() if random.random() < 0.6 else random.uniform(0.05, 3.0)
+
+
+_STORM_WRITES: Final = ("refused", "lost", "unanswered", "late", "part", "delayed")
+_FAULTS: Final[Mapping[str, Callable[[Network, _Call, float], None]]] = {
+    "crash-before": Network._meet_crash_before,
+    "crash-after": Network._meet_crash_after,
+    "crash-part": Network._meet_crash_part,
+    "freeze-before": Network._meet_freeze_before,
+    "freeze-after": Network._meet_freeze_after,
+    "refused": Network._meet_refused,
+    "lost": Network._meet_lost,
+    "unanswered": Network._meet_unanswered,
+    "late": Network._meet_late,
+    "part": Network._meet_part,
+    "missed": Network._meet_missed,
+    "delayed": Network._meet_delayed,
+    "read-fails": Network._meet_read_fails,
+    "read-delayed": Network._meet_delayed,
+}
+
+
+def _succeed(future: "asyncio.Future[Any]", results: list[Any]) -> None:
+    if future.done():
+        return
+    for result in results:
+        if isinstance(result, Exception):
+            future.set_exception(result)
+            return
+    future.set_result(results)
+
+
+class SimulatedDatabase:
+    """See `flashreserve.stores.mongo.database.Database`: the eight operations, as messages over a link."""
+
+    def __init__(self, network: Network, server: MongoServer, link: Link) -> None:
+        self._network = network
+        self._server = server
+        self._link = link
+
+    async def find(
+        self,
+        collection: Collection,
+        query: Query,
+        *,
+        fields: Fields | None = None,
+        order: Order | None = None,
+        most: int = 0,
+    ) -> list[Document]:
+        server = self._server
+        found = await self._network.send(
+            self._link,
+            lambda: server.find_in_parts(collection, query),
+            lambda: server.find(collection, query, fields, order, most),
+            write=False,
+        )
+        if len(found) == 1:
+            (documents,) = found
+            return list(documents)
+        return arrange([each for half in found for each in half], fields, order, most)
+
+    async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
+        server = self._server
+        found = await self._network.send(
+            self._link,
+            lambda: server.find_in_parts(collection, {}),
+            lambda: server.aggregate(collection, pipeline),
+            write=False,
+        )
+        if len(found) == 1:
+            (documents,) = found
+            return list(documents)
+        return aggregated([each for half in found for each in half], pipeline)
+
+    async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
+        server, entered = self._server, list(documents)
+        refused = await self._network.send(self._link, lambda: server.insert_parts(collection, entered), write=True)
+        return [place for place, is_duplicate in enumerate(refused) if is_duplicate]
+
+    async def find_one_and_update(
+        self, collection: Collection, query: Query, update: Update, *, fields: Fields | None = None
+    ) -> Document | None:
+        server = self._server
+        (found,) = await self._network.send(
+            self._link,
+            lambda: [_refusable(lambda: server.find_one_and_update(collection, query, update, fields))],
+            write=True,
+        )
+        document: Document | None = found
+        return document
+
+    async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
+        server = self._server
+
+        def begin() -> list[Part]:
+            return [_refusable(part) for part in server.update_many_parts(collection, query, update)]
+
+        await self._network.send(self._link, begin, write=True, may_miss=True)
+
+    async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
+        server, entered = self._server, sorted(updates, key=lambda each: str(each[0].get("_id")))
+        await self._network.send(
+            self._link,
+            lambda: [_refusable(part) for part in server.bulk_parts(collection, entered)],
+            write=True,
+        )
+
+    async def ensure_indexes(self, indexes: Sequence[Index], *, create: bool) -> None:
+        del create
+        self._server.make_indexes(indexes)
+
+    async def now_ms(self) -> int:
+        (now,) = await self._network.send(
+            self._link, lambda: [lambda: EPOCH_MS + int(self._link.loop.time() * 1_000)], write=False
+        )
+        return int(now)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _refusable(part: Part) -> Part:
+    """The part; where the server refuses it, the driver's error means what all of its kind mean."""
+
+    def carry_out() -> Any:
+        try:
+            return part()
+        except UpdateRefusedError as error:
+            return StoreOutcomeUnknownError(f"writing: {error}")
+
+    return carry_out

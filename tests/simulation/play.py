@@ -1,0 +1,224 @@
+"""Playing a script: safety while things go wrong, then healing, then whether everything comes to its end."""
+
+import gc
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple, Protocol
+
+import structlog
+from tests.proof.auditor import Violation, audit
+from tests.proof.records import Ended, Healed, Held, Left, Record, Terms, Trouble
+from tests.simulation.crowd import Crowd
+from tests.simulation.faults import Fault
+from tests.simulation.mongo.server import MongoServer
+from tests.simulation.mongo_shop import MongoShop
+from tests.simulation.processes import Process, SimulatedIds
+from tests.simulation.script import EPOCH_MS, Script
+from tests.simulation.sqlite_shop import SqliteShop
+from tests.simulation.world import World
+
+from flashreserve.stores.port import Store
+
+LOOK_EVERY_S: Final = 0.5
+LIVENESS_S: Final = 60.0
+"""After everything has healed, and every hold is over, how long until all must be at rest."""
+
+RECOVERY_S: Final = 45.0
+SWEEP_MS: Final = 2_500.0
+LATENCIES_OF_SWEEP: Final = 100
+EAGER_MS: Final = 7_500.0
+
+
+class Shop(Protocol):
+    """The database of all processes."""
+
+    def connect(self, process: Process, ids: SimulatedIds) -> Store:
+        """The store as a new process has it."""
+        ...
+
+    def meet(self, process: Process, fault: Fault) -> bool:
+        """Let a fault happen, or arm it; whether it has happened."""
+        ...
+
+    def heal(self) -> None:
+        """Nothing goes wrong from now on; what is late still arrives."""
+        ...
+
+    def quiet_at(self) -> float:
+        """When the last message that is known of will have arrived."""
+        ...
+
+    def left(self) -> tuple[Left, ...]:
+        """The products as they are."""
+        ...
+
+    def reservations(self) -> tuple[Held, ...]:
+        """The reservations as they are."""
+        ...
+
+    def balance(self) -> str | None:
+        """What is wrong with the books at this instant."""
+        ...
+
+    def discard(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+class Played(NamedTuple):
+    """What came of a script."""
+
+    script: Script
+    history: list[Record]
+    violations: list[Violation]
+    operations: int
+    seconds: float
+    faults: Counter[str]
+
+    @property
+    def hash(self) -> str:
+        """The same for the same history."""
+        return hashlib.sha256(repr(self.history).encode()).hexdigest()[:16]
+
+
+class _Play:
+    def __init__(self, script: Script, server: MongoServer | None) -> None:
+        self.script = script
+        options = script.options
+        self.world = World(options.seed, ties_at_random=options.ties_at_random)
+        self.history: list[Record] = []
+        self.faults: Counter[str] = Counter()
+        self.quiet_at = 0.0
+        self.out_of_balance: list[str] = []
+        self.shop: Shop = (
+            MongoShop(self.world, options, script.goods, self.note, server)
+            if options.store == "mongo"
+            else SqliteShop(self.world, options, script.goods, self.note)
+        )
+        self.processes = [
+            Process(self.world, number, options, self.shop.connect) for number in range(options.apis + options.workers)
+        ]
+        self.crowd = Crowd(self.world, self.processes, self.history)
+
+    def note(self, kind: str, process: str, seconds: float) -> None:
+        """A fault has happened."""
+        now = self.world.now
+        self.faults[kind] += 1
+        self.quiet_at = max(self.quiet_at, now + seconds)
+        self.history.append(Trouble(now * 1_000, (now + seconds) * 1_000, kind, process))
+
+    def _meet(self, fault: Fault) -> None:
+        process = self.processes[fault.process]
+        if fault.kind in {"crash", "stop", "freeze", "clock"}:
+            if process.loop.dead:
+                return
+            self.note(fault.kind, process.name, fault.seconds)
+        match fault.kind:
+            case "crash":
+                process.crash(min(fault.seconds, 8.0))
+            case "stop":
+                process.stop(min(fault.seconds, 8.0))
+            case "freeze":
+                process.freeze(fault.seconds)
+            case "clock":
+                process.machine.offset_ms += self.world.random.choice((-60_000, -3_000, 3_000, 60_000))
+            case _:
+                if self.shop.meet(process, fault):
+                    self.note(fault.kind, process.name, fault.seconds)
+
+    def play(self) -> Played:
+        """Both phases, and the auditor's verdict."""
+        world, options = self.world, self.script.options
+        for operation in self.script.operations:
+            world.at(operation.at, self.crowd.ask, operation)
+        for fault in self.script.faults:
+            world.at(fault.at, self._meet, fault)
+        self._run_watched(options.healed_at)
+        while sum(self.faults.values()) < self.script.faults_min:
+            process = world.random.randrange(len(self.processes))
+            self._meet(Fault(world.now, "crash", process, 0.3))
+            self._run_watched(world.now + 0.4)
+        self._heal()
+        self._run_watched(max(self.quiet_at, self.shop.quiet_at()) + 0.001)
+        self.history.append(Healed(world.now * 1_000))
+        self._run_until_at_rest()
+        balanced = self.shop.balance()
+        self._check_balance()
+        self.history.append(
+            Ended(world.now * 1_000, self.shop.left(), self.shop.reservations(), books_balance=balanced is None)
+        )
+        violations = audit(self.history, self._terms())
+        violations += [Violation("loop", complaint) for complaint in world.complaints]
+        violations += [Violation("books", wrong) for wrong in self.out_of_balance[:1]]
+        return Played(self.script, self.history, violations, self.crowd.asked, world.now, self.faults)
+
+    def _run_watched(self, until: float) -> None:
+        """Run, and look at the books now and then."""
+        world = self.world
+        while world.now < until:
+            world.run(min(until, world.now + LOOK_EVERY_S * world.random.random() + 0.001))
+            self._check_balance()
+
+    def _check_balance(self) -> None:
+        wrong = self.shop.balance()
+        if wrong is not None:
+            self.out_of_balance.append(f"at {self.world.now:.3f} s {wrong}")
+
+    def _heal(self) -> None:
+        self.shop.heal()
+        for process in self.processes:
+            process.heal()
+
+    def _run_until_at_rest(self) -> None:
+        world = self.world
+        # A clock that was set back has to get there again first.
+        deadline = world.now + LIVENESS_S + RECOVERY_S + 2 * self.script.options.skew_ms / 1_000
+        while world.now < deadline and not self._at_rest():
+            world.run(world.now + LOOK_EVERY_S)
+
+    def _at_rest(self) -> bool:
+        return (
+            self.crowd.waiting == 0
+            and self.crowd.asked >= len(self.script.operations)
+            and not any(product.moving for product in self.shop.left())
+            and not any(each.status == "PENDING" for each in self.shop.reservations())
+        )
+
+    def _terms(self) -> Terms:
+        options = self.script.options
+        # A sweep takes a while over a network as slow as some; who recovers what isn't abandoned makes it begin
+        # anew.
+        sweep_ms = SWEEP_MS + options.latency_s * 1_000 * LATENCIES_OF_SWEEP
+        if options.eager_recovery_s is not None:
+            sweep_ms += EAGER_MS
+        return Terms(self.script.goods, EPOCH_MS, options.skew_ms, stock_only=options.stock_only, sweep_ms=sweep_ms)
+
+    def discard(self) -> None:
+        for process in self.processes:
+            process.discard()
+        self.shop.discard()
+
+
+def play(script: Script, server: MongoServer | None = None) -> Played:
+    """Play the script from beginning to end; on `server`, if a test looks over its shoulder."""
+    played = _Play(script, server)
+    try:
+        return played.play()
+    finally:
+        played.discard()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the service's log, and without the garbage collector, whose moments no seed decides."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        structlog.configure(**before)

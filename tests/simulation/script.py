@@ -1,0 +1,278 @@
+"""What one seed plays: the shop, the crowd's requests, and what goes wrong. Drawn as a whole before anything runs.
+
+So a shrinker can leave out any request or fault and play the rest.
+"""
+
+from random import Random
+from typing import Final, Literal, NamedTuple
+
+from tests.proof.records import Goods, Kind, Lines
+from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
+
+StoreName = Literal["mongo", "sqlite"]
+EPOCH_MS: Final = 1_795_000_000_000
+ADMIN: Final = "admin"
+
+OPERATIONS: Final = 50
+FAULTS_MIN: Final = 3
+COMPARED_MS: Final = 130
+"""How far a clock may be from the database's once it has been compared with it: half of the slowest comparison."""
+JUMP_MS: Final = 60_000
+"""How far a clock jumps at most."""
+
+
+class Operation(NamedTuple):
+    """A request to one process. `target` picks, of the reservations that the customer knows of, the one it is about.
+
+    A customer who isn't told the outcome asks again, at most `retries` times; one who is `gone_after` so many seconds
+    hangs up. With `stray`, the reservation is another customer's.
+    """
+
+    number: int
+    at: float
+    process: int
+    kind: Kind
+    user: str
+    lines: Lines = ()
+    key: str | None = None
+    target: int = 0
+    stray: bool = False
+    product: str = ""
+    change: int = 0
+    rules: tuple[tuple[str, int | None], ...] = ()
+    retries: int = 0
+    gone_after: float | None = None
+
+
+class Options(NamedTuple):
+    """How the world is: what a failing seed prints."""
+
+    seed: int
+    store: StoreName
+    apis: int
+    workers: int
+    latency_s: float
+    scattered: float
+    torn: float
+    storm_rate: float
+    ties_at_random: bool
+    refreshing: bool
+    eager_recovery_s: float | None
+    shared_clock: bool
+    offsets_ms: tuple[int, ...]
+    skew_ms: int
+    stock_only: bool
+    flush_max: int
+    part_min: int
+    """From how many documents on a write goes in two parts side by side."""
+    queue_max: int
+    healed_at: float
+
+
+class Script(NamedTuple):
+    """Everything that a seed decides, but for the network's small delays."""
+
+    options: Options
+    goods: tuple[Goods, ...]
+    operations: tuple[Operation, ...]
+    faults: tuple[Fault, ...]
+    faults_min: int = FAULTS_MIN
+    """Where fewer have happened by the time that all heals, processes crash instead."""
+
+
+def draw(seed: int, store: StoreName) -> Script:
+    """The script of the seed."""
+    random = Random(f"{store} {seed}")
+    goods = _draw_goods(random)
+    bursts = _draw_bursts(random, goods)
+    apis = random.choice((3, 3, 3, 4))
+    workers = random.choice((1, 1, 2))
+    faults = _draw_faults(random, apis + workers, bursts[-1], store)
+    operations = _draw_operations(random, apis, goods, bursts)
+    options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
+    jumps = sum(fault.kind == "clock" for fault in faults)
+    if jumps:
+        options = options._replace(stock_only=True, skew_ms=options.skew_ms + jumps * JUMP_MS)
+    return Script(options, goods, operations, faults)
+
+
+def _draw_options(random: Random, seed: int, store: StoreName, apis: int, workers: int, healed_at: float) -> Options:
+    shared_clock = store == "mongo" and random.random() < 0.25
+    skew_ms = random.choice((0, 0, 0, 40, 500, 500, 40_000))
+    offsets = tuple(random.randint(-skew_ms, skew_ms) for _ in range(apis + workers))
+    if shared_clock:  # Then machines may be as wrong as they like.
+        skew_ms = COMPARED_MS
+        offsets = tuple(random.choice((-1, 1)) * random.randint(1_500, 40_000) for _ in offsets)
+    return Options(
+        seed=seed,
+        store=store,
+        apis=apis,
+        workers=workers,
+        latency_s=random.choice((0.0003, 0.001, 0.001, 0.004, 0.02)),
+        scattered=random.choice((0.0, 0.1, 0.5)),
+        torn=random.choice((0.0, 0.0, 0.1, 0.5)),
+        storm_rate=random.choice((0.2, 0.4, 0.7)),
+        ties_at_random=random.random() < 0.5,
+        refreshing=random.random() < 0.2,
+        eager_recovery_s=random.choice((None, None, 0.1, 0.3, 1.0)),
+        shared_clock=shared_clock,
+        offsets_ms=offsets,
+        skew_ms=skew_ms,
+        stock_only=skew_ms > 1_000,
+        flush_max=random.choice((1, 3, 512, 512)),
+        part_min=random.choice((1, 64)),
+        queue_max=3 if random.random() < 0.05 else 10_000,
+        healed_at=healed_at,
+    )
+
+
+def _draw_goods(random: Random) -> tuple[Goods, ...]:
+    goods = []
+    for place in range(random.choice((2, 2, 2, 3))):
+        window = random.random() < 0.1
+        goods.append(
+            Goods(
+                id=f"product-{place}",
+                units=random.choice((1, 2, 4, 8, 15)),
+                limit=random.choice((None, None, 1, 2, 3)),
+                hold_ms=random.choice((1_000, 1_000, 2_000, 2_000, 3_000, 3_000, 5_000, 8_000, 40_000)),
+                extensions_max=random.choice((0, 1, 2)),
+                sale_starts_at=EPOCH_MS + random.choice((0, 20, 1_000)) if window else None,
+                sale_ends_at=EPOCH_MS + 1_000 * random.randint(4, 10) if window else None,
+            )
+        )
+    return tuple(goods)
+
+
+def _draw_bursts(random: Random, goods: tuple[Goods, ...]) -> list[float]:
+    """When customers come: all at once, and again about when the holds of those before are over."""
+    bursts = [random.uniform(0.0, 0.3)]
+    for _ in range(random.choice((1, 2, 4, 7))):
+        pause = random.choice((0.004, 0.05, 0.3, 1.0, random.choice(goods).hold_ms / 1_000))
+        bursts.append(bursts[-1] + pause)
+    return bursts
+
+
+_KINDS: Final[dict[Kind, int]] = {
+    "reserve": 50,
+    "confirm": 14,
+    "cancel": 10,
+    "extend": 8,
+    "read": 4,
+    "list": 2,
+    "stock": 4,
+    "restock": 4,
+    "edit": 2,
+    "audit": 2,
+}
+
+
+def _draw_operations(random: Random, apis: int, goods: tuple[Goods, ...], bursts: list[float]) -> tuple[Operation, ...]:
+    users = [f"user-{place}" for place in range(random.choice((2, 4, 8)))]
+    spread = random.choice((0.001, 0.02, 0.2))
+    baskets = random.choice((0.1, 0.3, 0.8))
+    kinds = random.choices(list(_KINDS), list(_KINDS.values()), k=OPERATIONS)
+    if "reserve" not in kinds[:5]:
+        kinds[0] = "reserve"
+    drawn = []
+    for number, kind in enumerate(kinds):
+        at = random.choice(bursts) + random.uniform(0, spread)
+        operation = Operation(number, at, random.randrange(apis), kind, random.choice(users))
+        drawn.append(_complete(random, operation, goods, baskets))
+    drawn.sort(key=lambda operation: operation.at)
+    return tuple(drawn)
+
+
+def _complete(random: Random, operation: Operation, goods: tuple[Goods, ...], baskets: float) -> Operation:
+    """The operation with what its kind needs."""
+    retries = random.choice((0, 0, 1, 2))
+    gone_after = random.uniform(0, 0.02) if random.random() < 0.03 else None
+    match operation.kind:
+        case "reserve":
+            among = random.sample(goods, k=2 if random.random() < baskets else 1)
+            lines = tuple(sorted((each.id, random.choice((1, 1, 1, 2))) for each in among))
+            key = random.choice((None, "k1", "k2", "k3"))
+            if key is None:
+                retries = min(retries, 1)
+            return operation._replace(lines=lines, key=key, retries=retries, gone_after=gone_after)
+        case "confirm" | "cancel" | "extend" | "read":
+            return operation._replace(
+                target=random.choice((0, 0, 0, 1, 2, 5)), stray=random.random() < 0.04, retries=retries
+            )
+        case "stock":
+            return operation._replace(product=random.choice(goods).id)
+        case "restock":
+            return operation._replace(
+                user=ADMIN,
+                product=random.choice(goods).id,
+                change=random.choice((-2, -1, 1, 1, 2, 3)),
+                key=random.choice(("r1", "r2", "r3")),
+                retries=retries,
+            )
+        case "edit":
+            return operation._replace(
+                user=ADMIN, product=random.choice(goods).id, rules=(_draw_rule(random),), retries=retries
+            )
+        case _:
+            return operation
+
+
+def _draw_rule(random: Random) -> tuple[str, int | None]:
+    rule = random.choice(("limit", "limit", "hold_ms", "extensions_max"))
+    values: dict[str, tuple[int | None, ...]] = {
+        "limit": (None, 1, 2, 4),
+        "hold_ms": (1_000, 2_000, 5_000),
+        "extensions_max": (0, 1, 3),
+    }
+    return rule, random.choice(values[rule])
+
+
+_OF_MONGO: Final = {
+    "crash": 3,
+    "stop": 1,
+    "freeze": 3,
+    "cut": 3,
+    "slow": 2,
+    "server-crash": 2,
+    "clock": 1,
+    "storm": 8,
+    **dict.fromkeys(AT_A_WRITE, 3),
+    **dict.fromkeys(AT_A_READ, 1),
+    "part": 6,
+    "crash-part": 5,
+}
+_OF_SQLITE: Final = {
+    "crash": 3,
+    "stop": 1,
+    "freeze": 3,
+    "slow": 2,
+    "clock": 1,
+    "crash-before": 4,
+    "crash-after": 4,
+    "freeze-before": 2,
+    "freeze-after": 2,
+    "busy": 3,
+    "full": 3,
+    "disk-fails-before": 5,
+    "disk-fails-after": 5,
+    "delayed": 3,
+    "read-fails": 1,
+}
+
+
+_DURATIONS_S: Final = (*(0.003, 0.05, 0.3, 2.0, 6.0) * 4, 35.0)
+"""The last is longer than it takes until a movement counts as abandoned."""
+_WEATHER_S: Final = (0.5, 3.0, 8.0)
+
+
+def _draw_faults(random: Random, processes: int, last: float, store: StoreName) -> tuple[Fault, ...]:
+    kinds = _OF_MONGO if store == "mongo" else _OF_SQLITE
+    calm_s = random.choice((0.0, 0.0, 0.0, last * 0.7))
+    faults = []
+    for _ in range(random.choice((FAULTS_MIN, FAULTS_MIN, 4, 6, 9))):
+        (kind,) = random.choices(list(kinds), list(kinds.values()))
+        seconds = random.choice(_WEATHER_S if kind in {"slow", "storm"} else _DURATIONS_S)
+        at = random.uniform(calm_s, last + 0.1)
+        faults.append(Fault(at, kind, random.randrange(processes), seconds, random.choice((0, 0, 1, 2, 5))))
+    faults.sort()
+    return tuple(faults)

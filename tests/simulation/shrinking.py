@@ -1,0 +1,63 @@
+"""Making a failing script short: leave out requests and faults as long as it still breaks the same rule."""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from tests.simulation.play import Played, play
+from tests.simulation.script import Script
+
+T = TypeVar("T")
+
+PLAYS_MAX: Final = 2_000
+
+
+class _Shrinking:
+    def __init__(self, rules: set[str]) -> None:
+        self._rules = rules
+        self.plays = 0
+
+    def fails(self, script: Script) -> bool:
+        self.plays += 1
+        if self.plays > PLAYS_MAX:
+            return False
+        return any(violation.rule in self._rules for violation in play(script).violations)
+
+    def without_most(self, script: Script, field: str) -> Script:
+        """Leave out as much of the field as can be: half of it, a quarter, and in the end one by one."""
+        size = max(len(getattr(script, field)) // 2, 1)
+        while True:
+            start = 0
+            while start < len(getattr(script, field)):
+                fewer = _without(getattr(script, field), start, size)
+                shorter = script._replace(**{field: fewer})  # type: ignore[arg-type]  # the field is one of the two
+                if self.fails(shorter):
+                    script = shorter
+                else:
+                    start += size
+            if size == 1:
+                return script
+            size //= 2
+
+
+def _without(things: Sequence[T], start: int, size: int) -> tuple[T, ...]:
+    return (*things[:start], *things[start + size :])
+
+
+def shrink(script: Script) -> Played:
+    """A play of what is left of the script when nothing more can be left out.
+
+    Raises:
+        ValueError: the script breaks no rule.
+    """
+    violations = play(script).violations
+    if not violations:
+        raise ValueError("nothing to shrink: no rule is broken")
+    shrinking = _Shrinking({violation.rule for violation in violations})
+    bare = script._replace(faults_min=0)
+    script = bare if shrinking.fails(bare) else script
+    before = None
+    while before != script:
+        before = script
+        script = shrinking.without_most(script, "operations")
+        script = shrinking.without_most(script, "faults")
+    return play(script)

@@ -1,0 +1,245 @@
+"""The shop's database as a real SQLite file, shared by all processes, with a disk that fails where the seed says so."""
+
+import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import apsw
+from tests.proof.records import Goods, Held, Left
+from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, Fault
+from tests.simulation.mongo_shop import SLOWNESS, product_of
+from tests.simulation.processes import Process, SimulatedIds
+from tests.simulation.script import Options
+from tests.simulation.world import World
+
+from flashreserve.stores.port import Store
+from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.connection import connect
+from flashreserve.stores.sqlite.schema import migrate
+from flashreserve.stores.sqlite.store import SqliteStore
+from flashreserve.stores.sqlite.writer import Work
+
+T = TypeVar("T")
+
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
+
+
+class _ProcessDiesError(BaseException):
+    """Ends whatever the process is in the middle of: nothing may catch it."""
+
+
+class _FailingConnection:
+    """The connection, but for one fault in its transaction."""
+
+    def __init__(self, connection: apsw.Connection, fault: str) -> None:
+        self._connection = connection
+        self._fault = fault
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        if sql == "BEGIN IMMEDIATE" and self._fault == "busy":
+            raise apsw.BusyError("another process writes")
+        if self._fault == "read-fails":
+            raise apsw.IOError("the disk fails")
+        if sql != "COMMIT":
+            return self._connection.execute(sql, *values)
+        match self._fault:
+            case "full":
+                raise apsw.FullError("no room")
+            case "disk-fails-before":
+                raise apsw.IOError("the disk fails")
+            case "crash-before":
+                raise _ProcessDiesError
+            case _:
+                pass
+        self._connection.execute(sql)
+        if self._fault == "disk-fails-after":
+            raise apsw.IOError("the disk fails")
+        if self._fault == "crash-after":
+            raise _ProcessDiesError
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+
+class SimulatedWriter:
+    """See `flashreserve.stores.sqlite.writer.Writer`: one piece of work at a time, each carried out at one instant."""
+
+    def __init__(self, shop: "SqliteShop", process: Process, connection: apsw.Connection, *, writes: bool) -> None:
+        self._shop = shop
+        self._process = process
+        self._connection = connection
+        self._writes = writes
+        self._waiting: deque[tuple[Work[Any], asyncio.Future[Any]]] = deque()
+        self._busy = False
+
+    async def run(self, work: Work[T]) -> T:
+        future: asyncio.Future[T] = self._process.loop.create_future()
+        self._waiting.append((work, future))
+        if not self._busy:
+            self._begin_next()
+        return await future
+
+    def _begin_next(self) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            fault = self._shop.fault_of(self._process, writes=self._writes)
+            seconds = self._shop.latency_s()
+            if fault is not None and fault.kind in {"delayed", "read-delayed"}:
+                seconds += fault.seconds
+            self._process.loop.call_later(seconds, self._carry_out, *self._waiting.popleft(), fault)
+
+    def _carry_out(self, work: Work[Any], future: "asyncio.Future[Any]", fault: Fault | None) -> None:
+        loop, kind = self._process.loop, fault.kind if fault is not None else ""
+        if fault is not None and kind == "freeze-before":
+            self._process.freeze(fault.seconds)
+            loop.call_soon(self._carry_out, work, future, None)
+            return
+        tell: Callable[[], None]
+        try:
+            result = work(_FailingConnection(self._connection, kind) if kind else self._connection)  # type: ignore[arg-type]
+            tell = partial(_succeed, future, result)
+        except _ProcessDiesError:
+            self._connection.close(force=True)
+            self._process.crash()
+            return
+        except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
+            tell = partial(_fail, future, error)
+        if fault is not None and kind == "freeze-after":
+            self._process.freeze(fault.seconds)
+        loop.call_later(self._shop.latency_s(), tell)
+        self._begin_next()
+
+    async def close(self) -> None:
+        """The shop closes what it opened."""
+
+
+def _succeed(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: "asyncio.Future[T]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+class SqliteShop:
+    """One file for all processes; each has a writing and a reading connection to it."""
+
+    def __init__(
+        self, world: World, options: Options, goods: Sequence[Goods], note: Callable[[str, str, float], None]
+    ) -> None:
+        self._world = world
+        self._options = options
+        self._note = note
+        self._directory = Path(tempfile.mkdtemp(prefix="simulation-", dir=_MEMORY if _MEMORY.is_dir() else None))
+        self._path = self._directory / "shop.db"
+        self._connections: list[apsw.Connection] = []
+        self._of: dict[str, list[apsw.Connection]] = {}
+        self._armed: dict[str, list[Fault]] = {}
+        self._slow_until = 0.0
+        self._healed = False
+        self._outside = self._open("create")
+        migrate(self._outside)
+        products = [product_of(each) for each in goods]
+        self._outside.executemany(
+            rows.INSERT_PRODUCT, [[getattr(each, name) for name in each.__struct_fields__] for each in products]
+        )
+
+    def _open(self, access: Any) -> apsw.Connection:
+        connection = connect(self._path, access, busy_wait_s=0.0)
+        self._connections.append(connection)
+        return connection
+
+    def connect(self, process: Process, ids: SimulatedIds) -> Store:
+        """A process's own connections; those of its last life end with it, and what they hadn't committed."""
+        del ids
+        for connection in self._of.get(process.name, ()):
+            connection.close(force=True)
+        writer, reader = self._of[process.name] = [self._open("write"), self._open("read")]
+        return SqliteStore(
+            SimulatedWriter(self, process, writer, writes=True), SimulatedWriter(self, process, reader, writes=False)
+        )
+
+    def latency_s(self) -> float:
+        """How long half a piece of work takes."""
+        random = self._world.random
+        seconds = self._options.latency_s * (0.5 + random.random())
+        return seconds * SLOWNESS if self._world.now < self._slow_until else seconds
+
+    def fault_of(self, process: Process, *, writes: bool) -> Fault | None:
+        """The fault that this piece of work meets with."""
+        armed = self._armed.get(process.name, [])
+        kinds = AT_A_COMMIT if writes else AT_A_READ
+        for place, fault in enumerate(armed):
+            if fault.kind in kinds:
+                if fault.skip:
+                    armed[place] = fault._replace(skip=fault.skip - 1)
+                    return None
+                del armed[place]
+                self._note(fault.kind, process.name, fault.seconds)
+                return fault
+        return None
+
+    def meet(self, process: Process, fault: Fault) -> bool:
+        """Let the fault happen, or arm it; whether it has happened."""
+        if fault.kind == "slow":
+            self._slow_until = fault.at + fault.seconds
+            return True
+        self._armed.setdefault(process.name, []).append(fault)
+        return False
+
+    def heal(self) -> None:
+        """Nothing goes wrong from now on."""
+        self._armed.clear()
+        self._slow_until = 0.0
+
+    def quiet_at(self) -> float:
+        """Nothing is ever late."""
+        return 0.0
+
+    def left(self) -> tuple[Left, ...]:
+        """The products as they are."""
+        found = self._outside.execute("SELECT id, stocked, available FROM products ORDER BY id")
+        return tuple(Left(id_, stocked, available, 0) for id_, stocked, available in found)
+
+    def reservations(self) -> tuple[Held, ...]:
+        """The reservations as they are."""
+        found = self._outside.execute(rows.SELECT_RESERVATION_PAGE, ("", -1))
+        return tuple(_held(row) for row in found)
+
+    def balance(self) -> str | None:
+        """What is wrong with the books at this very instant."""
+        for id_, stocked, available, live, _ in self._outside.execute(rows.SELECT_BOOKS):
+            if available < 0 or available != stocked - live:
+                return f"{id_}: available {available}, stocked {stocked}, live {live}"
+        return None
+
+    def discard(self) -> None:
+        """Close and remove everything."""
+        for connection in self._connections:
+            connection.close(force=True)
+        shutil.rmtree(self._directory)
+
+
+def _held(row: Sequence[Any]) -> Held:
+    held = rows.reservation_from_row(row)
+    return Held(
+        id=held.id,
+        user=held.user_id,
+        status=held.status.value,
+        lines=tuple((line.product_id, line.quantity) for line in held.lines),
+        created_at=held.created_at,
+        expires_at=held.expires_at,
+        hold_ms=held.hold_s * 1_000,
+        extensions=held.extensions,
+        confirmed_at=held.confirmed_at,
+        released_at=held.released_at,
+        key=held.key,
+    )

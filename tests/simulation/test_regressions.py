@@ -1,0 +1,45 @@
+"""What seeds have found, told again on purpose: the same kind of story, however the scripts of seeds change."""
+
+from tests.proof.records import Goods
+from tests.simulation.faults import Fault
+from tests.simulation.play import play, quietly
+from tests.simulation.script import ADMIN, Operation, Script, draw
+from tests.simulation.telling import tell
+
+WORLDS = 40
+
+
+def test_a_restock_that_was_refused_is_not_carried_out_later() -> None:
+    """Its first sending is late; meanwhile the unit is held, so it is refused; then stock comes back."""
+    operations = (
+        Operation(0, 0.0, 0, "restock", ADMIN, product="cup", change=-1, key="out"),
+        Operation(1, 0.0, 1, "reserve", "ann", lines=(("cup", 1),)),
+        Operation(2, 4.0, 2, "restock", ADMIN, product="cup", change=1, key="in"),
+    )
+    faults = (Fault(0.0, "late", 0, 6.0),)
+    with quietly():
+        for world in range(WORLDS):
+            played = play(a_script(world, Goods("cup", 1, None, 40_000, 0, None, None), operations, faults))
+            assert not played.violations, tell(played)
+
+
+def a_script(world: int, goods: Goods, operations: tuple[Operation, ...], faults: tuple[Fault, ...]) -> Script:
+    """The story in an otherwise quiet world; `world` decides how long its messages take."""
+    options = draw(0, "mongo").options._replace(
+        seed=world,
+        apis=3,
+        workers=1,
+        latency_s=0.001,
+        scattered=0.0,
+        torn=0.0,
+        refreshing=False,
+        eager_recovery_s=None,
+        shared_clock=False,
+        offsets_ms=(0, 0, 0, 0),
+        skew_ms=0,
+        stock_only=False,
+        flush_max=512,
+        queue_max=10_000,
+        healed_at=5.0,
+    )
+    return Script(options, (goods,), operations, faults, faults_min=0)

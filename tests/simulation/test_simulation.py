@@ -1,0 +1,129 @@
+"""The simulation itself: some seeds of each store, the same again by the same seed, and short where it fails."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, get_args
+
+import pytest
+from tests.simulation.mongo import updating
+from tests.simulation.play import play, quietly
+from tests.simulation.script import OPERATIONS, StoreName, draw
+from tests.simulation.seeds import CHUNK, Totals, go_on, load_state, play_seeds
+from tests.simulation.shrinking import shrink
+from tests.simulation.telling import replay_command, tell
+
+from flashreserve.stores.mongo import intents
+
+ROOT: Final = Path(__file__).parents[2]
+STORES: Final = get_args(StoreName)
+SEEDS: Final = 40
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_no_promise_is_broken(store: StoreName) -> None:
+    with quietly():
+        for seed in range(SEEDS):
+            played = play(draw(seed, store))
+            assert not played.violations, tell(played)
+            assert played.operations >= OPERATIONS
+            assert sum(played.faults.values()) >= played.script.faults_min
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_seed_plays_the_same_history_again(store: StoreName) -> None:
+    with quietly():
+        hashes = {play(draw(7, store)).hash for _ in range(2)}
+        assert len(hashes) == 1
+        assert play(draw(8, store)).hash not in hashes
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_seed_plays_the_same_history_under_another_hash_seed(store: StoreName) -> None:
+    told = [_replay(11, store, hash_seed) for hash_seed in ("1", "2")]
+    assert told[0] == told[1]
+    with quietly():
+        assert f"history {play(draw(11, store)).hash}" in told[0]
+
+
+def _replay(seed: int, store: StoreName, hash_seed: str) -> str:
+    command = replay_command(seed, store).split()
+    return subprocess.run(
+        [sys.executable, *command[1:]],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def test_seeds_differ_in_what_goes_wrong() -> None:
+    kinds = {fault.kind for seed in range(200) for fault in draw(seed, "mongo").faults}
+    assert len(kinds) > 20
+    assert {draw(seed, "mongo").options.apis for seed in range(20)} == {3, 4}
+
+
+@pytest.fixture
+def unguarded_settlement(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in the store: units are given back for a movement that is over."""
+
+    def closing(settlement: intents.Settlement) -> tuple[dict[str, object], dict[str, object]]:
+        mine = {"f": settlement.movement.f, "owner": settlement.movement.owner}
+        change = {"$inc": {"available": settlement.units, "moves": 1}, "$pull": {"intents": mine}}
+        return {"_id": settlement.product_id}, change
+
+    monkeypatch.setattr(intents, "_closing", closing)
+
+
+def test_a_failing_seed_is_made_short_and_tells_how_to_play_it_again(unguarded_settlement: None) -> None:
+    with quietly():
+        seed = next(seed for seed in range(100) if play(draw(seed, "mongo")).violations)
+        script = draw(seed, "mongo")
+        short = shrink(script)
+    assert short.violations
+    assert len(short.script.operations) < len(script.operations) / 2
+    assert len(short.script.faults) <= len(script.faults)
+    text = tell(short)
+    assert re.search(r"^VIOLATION of ", text, re.MULTILINE)
+    assert text.endswith(f"again: python -m tests.simulation --seed {seed} --store mongo")
+
+
+def test_a_seed_that_breaks_no_rule_cannot_be_made_shorter() -> None:
+    with quietly(), pytest.raises(ValueError, match="no rule is broken"):
+        shrink(draw(0, "sqlite"))
+
+
+def test_a_run_adds_up_and_is_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    whole = Totals()
+    for part in play_seeds("sqlite", 0, 6):
+        whole.add(part)
+    state = load_state(path, "today's")
+    assert sum(part.seeds for part in go_on(state, "sqlite", 0, 3, jobs=1, stop=False)) == 3
+    state.save(path)
+    again = load_state(path, "today's")
+    assert sum(part.seeds for part in go_on(again, "sqlite", 0, 6, jobs=1, stop=False)) == 3
+    assert again.totals["sqlite"] == whole
+    assert load_state(path, "tomorrow's").totals == {}
+    assert whole.seeds == whole.full == 6
+    assert CHUNK >= 6
+
+
+def test_a_document_that_was_read_never_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[dict[str, object], str]] = []
+    real = updating.updated
+
+    def watched(document: dict[str, object], query: dict[str, object], update: object) -> dict[str, object]:
+        seen.append((document, repr(document)))
+        after = real(document, query, update)
+        seen.append((after, repr(after)))
+        return after
+
+    monkeypatch.setattr("tests.simulation.mongo.server.updated", watched)
+    with quietly():
+        play(draw(1, "mongo"))
+    assert len(seen) > 50
+    assert all(repr(document) == text for document, text in seen)
