@@ -1,14 +1,17 @@
 """Many waiting commands become one flush.
 
 While one flush is in the database, arriving commands queue; when it returns, all that wait go as the next one. There
-is no timer: alone, a command waits for nobody; under load, batches grow by themselves.
+is no timer: alone, a command waits for nobody; under load, batches grow by themselves. A store that writes on a thread
+of its own is handed the next flush ahead: it takes what waits by then, and need not wait until the event loop, busy
+with answers, gets round to it.
 """
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import structlog
 
@@ -18,7 +21,7 @@ from flashreserve.core.commands import Command
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Extended, Failed, Outcome, OutcomeUnknown, Reserved, Unavailable
 from flashreserve.metrics import Cell
-from flashreserve.stores.port import ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError
+from flashreserve.stores.port import Flushed, ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError
 
 DEADLINE_S: Final = 5.0
 """How long a command waits for its outcome, at most."""
@@ -41,6 +44,7 @@ class _Waiting:
         self.tell = tell
         self.deadline = deadline
         self.done = False
+        """Told, or gone."""
 
     def answer(self, outcome: Outcome) -> None:
         """Tell the caller, unless it is gone or was told before."""
@@ -51,6 +55,16 @@ class _Waiting:
             self.tell(outcome)
         except Exception:  # noqa: BLE001 - the others of the flush have to be told all the same
             _log.exception("an outcome could not be told", command=type(self.command).__name__)
+
+
+class _Batch:
+    """The commands of one flush, none before the store takes them. `sent_at` is when it did, in monotonic seconds."""
+
+    __slots__ = ("sent_at", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: list[_Waiting] = []
+        self.sent_at = 0.0
 
 
 class Combiner:
@@ -81,10 +95,12 @@ class Combiner:
         self._queue_max = queue_max
         self._deadline_s = deadline_s
         self._queue: deque[_Waiting] = deque()
-        self._in_flight: list[_Waiting] = []
-        self._running: asyncio.Task[None] | None = None
+        self._taking = threading.Lock()
+        """Held by whoever takes commands out of the queue, since the store may do so on a thread of its own."""
+        self._at_once_max = 1 + store.flushes_ahead
+        self._running: dict[asyncio.Task[None], _Batch] = {}
         self._watch: asyncio.TimerHandle | None = None
-        self._now = 0
+        self._now = self._stamped = 0
         self._closed = False
         self._flushes, self._commands = Cell(), Cell()
 
@@ -122,8 +138,8 @@ class Combiner:
     async def close(self) -> None:
         """Take no more commands, and answer those that were taken."""
         self._closed = True
-        if self._running is not None:
-            await self._running
+        while self._running:
+            await asyncio.wait(self._running)
         await asyncio.sleep(0)  # The last flush's outcomes are told in the loop's next turn.
         if self._watch is not None:
             self._watch.cancel()
@@ -135,75 +151,94 @@ class Combiner:
             return Unavailable("too many requests are waiting")
         waiting = _Waiting(command, tell, self._clock.monotonic() + self._deadline_s)
         self._queue.append(waiting)
-        if self._running is None:
-            self._running = asyncio.get_running_loop().create_task(self._run(), name="combiner")
+        if len(self._running) < self._at_once_max:
+            batch = _Batch()
+            self._running[asyncio.get_running_loop().create_task(self._run(batch), name="combiner")] = batch
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
         return waiting
 
-    async def _run(self) -> None:
+    async def _run(self, batch: _Batch) -> None:
+        """Flush as long as anything waits. `batch` is filled anew each time, for those who watch."""
         try:
             while self._queue:
-                batch = self._next_batch()
-                if batch:
-                    self._in_flight = batch
-                    await self._flush(batch)
-                    self._in_flight = []
+                await self._flush_next(batch)
+                batch.waiting = []
         finally:
-            self._running = None
+            del self._running[cast("asyncio.Task[None]", asyncio.current_task())]
 
-    def _next_batch(self) -> list[_Waiting]:
+    async def _flush_next(self, batch: _Batch) -> None:
+        """Let the store take what waits when it is about to write."""
+        try:
+            flushed = await self._store.flush_late(partial(self._take, batch))
+        except Exception as error:  # noqa: BLE001 - the port says what each means; see `_failed`
+            if not batch.waiting:
+                self._take(batch)
+            await self._failed(batch.waiting, error)
+        else:
+            self._told(batch.waiting, flushed, batch.sent_at)
+
+    def _take(self, batch: _Batch) -> tuple[list[Command], int]:
         """Take what waits, leaving out those that nobody waits for any more: they were never sent."""
-        batch: list[_Waiting] = []
-        while self._queue and len(batch) < self._flush_max:
-            waiting = self._queue.popleft()
-            if not waiting.done:
-                batch.append(waiting)
-        return batch
+        taken: list[_Waiting] = []
+        with self._taking:
+            while self._queue and len(taken) < self._flush_max:
+                waiting = self._queue.popleft()
+                if not waiting.done:
+                    taken.append(waiting)
+            batch.waiting = taken
+        batch.sent_at = self._clock.monotonic()
+        self._stamped = max(self._stamped, self.now())
+        return [waiting.command for waiting in taken], self._stamped
 
     async def _flush(self, batch: list[_Waiting]) -> None:
-        """Write the batch. Where it can't be written as a whole, halve it: a poison command fails alone."""
         sent_at = self._clock.monotonic()
         try:
             flushed = await self._store.flush([waiting.command for waiting in batch], self.now())
-        except StoreUnavailableError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_flush_next`
+            await self._failed(batch, error)
+        else:
+            self._told(batch, flushed, sent_at)
+
+    async def _failed(self, batch: list[_Waiting], error: Exception) -> None:
+        """Where a batch can't be written as a whole, halve it: a poison command fails alone."""
+        if isinstance(error, StoreUnavailableError):
             _log.warning("store unavailable", error=str(error), commands=len(batch))
             _answer_all(batch, Unavailable("the database is away"))
-        except StoreOutcomeUnknownError as error:
+        elif isinstance(error, StoreOutcomeUnknownError):
             _log.error("outcome of a flush unknown", error=str(error), commands=len(batch))
             _answer_all(batch, OutcomeUnknown())
-        except Exception as error:  # noqa: BLE001 - whatever it was, nothing was written: that is the contract
-            if len(batch) == 1:
-                _log.exception("command failed", command=type(batch[0].command).__name__)
-                batch[0].answer(Failed(type(error).__name__))
-                return
+        elif len(batch) == 1:  # Whatever it was, nothing was written: that is the contract.
+            _log.error("command failed", command=type(batch[0].command).__name__, exc_info=error)
+            batch[0].answer(Failed(type(error).__name__))
+        elif batch:
             half = len(batch) // 2
             await self._flush(batch[:half])
             await self._flush(batch[half:])
-        else:
-            self._flushes.count += 1
-            self._commands.count += len(batch)
-            self._learn(flushed.products, sent_at)
-            # Told in the loop's next turn, when the next flush is on its way: the database works while answers are
-            # written.
-            asyncio.get_running_loop().call_soon(_tell_all, batch, flushed.outcomes)
-            if self._expect is not None:
-                self._expect(_lapses(flushed.outcomes))
+
+    def _told(self, batch: list[_Waiting], flushed: Flushed, sent_at: float) -> None:
+        if not batch:
+            return
+        self._flushes.count += 1
+        self._commands.count += len(batch)
+        self._learn(flushed.products, sent_at)
+        # Told in the loop's next turn, when the next flush is on its way: the database works while answers are written.
+        asyncio.get_running_loop().call_soon(_tell_all, batch, flushed.outcomes)
+        if self._expect is not None:
+            self._expect(_lapses(flushed.outcomes))
 
     def _enforce_deadlines(self) -> None:
         """Answer whoever has waited too long; look again as long as anybody waits."""
         self._watch = None
         now = self._clock.monotonic()
-        for waiting in self._queue:
-            if waiting.deadline > now:
-                break
-            waiting.answer(Unavailable("the database is too slow"))
-        while self._queue and self._queue[0].done:
-            self._queue.popleft()
-        for waiting in self._in_flight:
-            if waiting.deadline <= now:
-                waiting.answer(OutcomeUnknown())
-        if self._queue or self._in_flight:
+        late: list[_Waiting] = []
+        with self._taking:  # Taken out, so that nobody sends them any more.
+            while self._queue and (self._queue[0].done or self._queue[0].deadline <= now):
+                late.append(self._queue.popleft())
+            in_flight = [waiting for batch in self._running.values() for waiting in batch.waiting]
+        _answer_all(late, Unavailable("the database is too slow"))
+        _answer_all([waiting for waiting in in_flight if waiting.deadline <= now], OutcomeUnknown())
+        if self._queue or self._running:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
 
 

@@ -10,7 +10,7 @@ from flashreserve.core.commands import Command
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Failed, Outcome, OutcomeUnknown, Reserved, SoldOut, Unavailable
 from flashreserve.stores.memory import MemoryStore
-from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError
+from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Take
 
 
 class GatedStore(MemoryStore):
@@ -238,3 +238,72 @@ async def test_the_next_flush_is_on_its_way_before_outcomes_are_told(store: Gate
         at_work.submit_soon(reserve(number), lambda _: flushed_when_told.append(len(store.sizes)))
     await at_work.close()
     assert flushed_when_told[0] > 1
+
+
+class AheadStore(GatedStore):
+    """Writes one flush after the other, and may be handed the next one while it writes."""
+
+    flushes_ahead = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turn = asyncio.Lock()
+        self.handed_over = 0
+        self.broken = False
+
+    async def flush_late(self, take: Take) -> Flushed:
+        self.handed_over += 1
+        async with self.turn:
+            if self.broken:
+                raise StoreUnavailableError("before anything was taken")
+            return await super().flush_late(take)
+
+
+@pytest.fixture
+async def ahead() -> AheadStore:
+    made = AheadStore()
+    await made.add_products([a_product(units=10)])
+    return made
+
+
+async def test_a_flush_handed_over_ahead_takes_all_that_waits_when_its_turn_comes(
+    ahead: AheadStore, clock: MovingClock
+) -> None:
+    at_work = combiner(ahead, clock)
+    ahead.open.clear()
+    tasks = await submitted(at_work, reserve(1))
+    tasks += await submitted(at_work, reserve(2))
+    assert (ahead.handed_over, ahead.sizes) == (2, [1])
+    tasks += await submitted(at_work, reserve(3), reserve(4))
+    clock.advance(1)
+    ahead.open.set()
+    assert all(isinstance(outcome, Reserved) for outcome in await asyncio.gather(*tasks))
+    assert ahead.sizes[:2] == [1, 3]
+    assert ahead.nows[1] - ahead.nows[0] == 1000
+    await at_work.close()
+    assert sum(ahead.sizes) == 4
+
+
+async def test_what_is_past_its_deadline_is_not_taken_by_a_flush_handed_over_ahead(
+    ahead: AheadStore, clock: MovingClock
+) -> None:
+    at_work = combiner(ahead, clock)
+    ahead.open.clear()
+    (sent,) = await submitted(at_work, reserve(1))
+    (waits,) = await submitted(at_work, reserve(2))
+    clock.advance(2.1)
+    assert isinstance(await sent, OutcomeUnknown)
+    assert isinstance(await waits, Unavailable)
+    ahead.open.set()
+    await at_work.close()
+    assert await ahead.reservation(reserve(2).reservation_id) is None
+
+
+async def test_a_store_that_fails_before_it_takes_anything_fails_what_waits(
+    ahead: AheadStore, clock: MovingClock
+) -> None:
+    at_work = combiner(ahead, clock)
+    ahead.broken = True
+    outcomes = await asyncio.gather(*await submitted(at_work, reserve(1), reserve(2)))
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+    assert ahead.sizes == []

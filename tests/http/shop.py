@@ -28,7 +28,7 @@ from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import Hooks, bind, serve
 from flashreserve.jobs.sweep import sweep_once
 from flashreserve.settings import Settings
-from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept
+from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept, Take
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 
 T = TypeVar("T")
@@ -75,6 +75,8 @@ class ShopClock:
 class FragileStore(SqliteStore):
     """The real store, with a database that can be taken away, and a door that can be held shut."""
 
+    flushes_ahead = 0
+
     def __init__(self, whole: SqliteStore) -> None:
         super().__init__(whole._writer, whole._reader)
         self.away = False
@@ -92,6 +94,9 @@ class FragileStore(SqliteStore):
     def heal(self) -> None:
         self.away = self.loses_replies = False
         self.door.set()
+
+    async def flush_late(self, take: Take) -> Flushed:
+        return await self.flush(*take())
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         self.flushes += 1

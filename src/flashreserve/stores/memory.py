@@ -10,11 +10,13 @@ from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
-from flashreserve.stores.port import Audit, Difference, Flushed, StoreDefectError, Swept
+from flashreserve.stores.port import Audit, Difference, Flushed, StoreDefectError, Swept, Take
 
 
 class MemoryStore:
     """Keeps everything in this process. Each call runs to its end without a pause, so calls never mix."""
+
+    flushes_ahead = 0
 
     def __init__(self) -> None:
         self._products: dict[str, Product] = {}
@@ -22,6 +24,10 @@ class MemoryStore:
         self._claims: dict[Claim, str] = {}
         self._adjustments: dict[tuple[str, str], Adjustment] = {}
         self._accounts: dict[str, Account] = {}
+
+    async def flush_late(self, take: Take) -> Flushed:
+        """See `ReservationStore`."""
+        return await self.flush(*take())
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""

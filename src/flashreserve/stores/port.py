@@ -4,7 +4,7 @@ Stores hold no rule: they load the facts that `rules.lookup` names, let `rules.p
 No driver's exception leaves a store: what goes wrong is one of the errors below.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -71,8 +71,22 @@ class Audit(msgspec.Struct, frozen=True):
     complete: bool = True
 
 
+Take = Callable[[], tuple[Sequence[Command], int]]
+"""Returns commands and the instant as of which to decide them, when a store asks for them."""
+
+
 class ReservationStore(Protocol):
     """Reservations and stock movements."""
+
+    flushes_ahead: int
+    """How many flushes may be handed over while one is being written. They are written in order of arrival."""
+
+    async def flush_late(self, take: Take) -> Flushed:
+        """`flush` what `take` returns when this flush's turn has come; it is called once, perhaps on another thread.
+
+        Where an exception is raised before that, it isn't called. No commands are no fault, and nothing is written.
+        """
+        ...
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """Decide and write `commands` (at most `limits.FLUSH_MAX`) as of `now`, in one durable step.

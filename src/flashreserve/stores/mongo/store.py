@@ -28,6 +28,7 @@ from flashreserve.stores.port import (
     Flushed,
     StoreDefectError,
     Swept,
+    Take,
 )
 
 FLUSHES_MAX: Final = 4
@@ -61,12 +62,20 @@ async def start(database: Database, ids: Ids, *, create: bool) -> "MongoStore":
 class MongoStore:
     """See `flashreserve.stores.port` for what each method promises."""
 
+    flushes_ahead = 0
+
     def __init__(self, database: Database, ids: Ids) -> None:
         self._database = database
         self._ids = ids
         self._late = LateSettling(database)
         self._known = KnownProducts()
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
+
+    async def flush_late(self, take: Take) -> Flushed:
+        """See `ReservationStore`."""
+        async with self._gate:
+            commands, now = take()
+            return await self._new_flush(now).run(commands)
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""

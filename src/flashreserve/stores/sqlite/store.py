@@ -10,8 +10,17 @@ import msgspec
 from flashreserve.core import rules
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.model import Account, Product, Reservation, Role
-from flashreserve.stores.port import Audit, Difference, Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept
+from flashreserve.stores.port import (
+    Audit,
+    Difference,
+    Flushed,
+    StoreOutcomeUnknownError,
+    StoreUnavailableError,
+    Swept,
+    Take,
+)
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.checkpoints import Checkpoints
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
@@ -34,11 +43,15 @@ def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -
     try:
         with store_errors(str(path)):
             migrate(writer, busy_wait_s)
+        helper = connect(path, "write", busy_wait_s=0.0)
         reader = connect(path, "read", busy_wait_s)
     except BaseException:
         writer.close()
         raise
-    return SqliteStore(ThreadWriter(writer, "sqlite-writer"), ThreadWriter(reader, "sqlite-reader"))
+    checkpoints = Checkpoints(writer, helper)
+    return SqliteStore(
+        ThreadWriter(writer, "sqlite-writer", before_close=checkpoints.close), ThreadWriter(reader, "sqlite-reader")
+    )
 
 
 def open_sqlite_to_read(path: Path) -> "SqliteStore":
@@ -61,9 +74,15 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
 class SqliteStore:
     """See `flashreserve.stores.port` for what each method promises."""
 
+    flushes_ahead = 1
+
     def __init__(self, writer: Writer, reader: Writer) -> None:
         self._writer = writer
         self._reader = reader
+
+    async def flush_late(self, take: Take) -> Flushed:
+        """See `ReservationStore`. The commands are taken once no other process writes any more."""
+        return await self._write(lambda connection: _flush(connection, *take()))
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""

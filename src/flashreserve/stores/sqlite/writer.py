@@ -48,12 +48,13 @@ class InlineWriter:
 class ThreadWriter:
     """Runs work on a thread of its own, so that the event loop goes on while the disk syncs.
 
-    The queue is as long as its callers let it be: the combiner hands over one flush at a time, everything else
-    awaits its answer before it asks again.
+    The queue is as long as its callers let it be: the combiner hands over two flushes at most, everything else
+    awaits its answer before it asks again. `before_close` is called on the thread when it ends.
     """
 
-    def __init__(self, connection: apsw.Connection, name: str) -> None:
+    def __init__(self, connection: apsw.Connection, name: str, before_close: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
+        self._before_close = before_close
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -86,6 +87,7 @@ class ThreadWriter:
     def _serve(self) -> None:
         while (call := self._queue.get()) is not None:
             call()
+        self._before_close()
         self._connection.close()
 
 

@@ -1,0 +1,105 @@
+"""The log comes home beside the writer, stays bounded, and what was committed stays."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import apsw
+import pytest
+
+from flashreserve.stores.sqlite import checkpoints
+from flashreserve.stores.sqlite.checkpoints import Checkpoints
+from flashreserve.stores.sqlite.connection import connect, use_wal
+
+PAGE_BYTES = 4096
+FRAME_BYTES = PAGE_BYTES + 24
+
+
+class Log:
+    """A database whose log is watched."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writer = connect(path, "create")
+        use_wal(self.writer, 0.0)
+        self.writer.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT)")
+        self.helper = connect(path, "write", busy_wait_s=0.0)
+        self.written = 0
+
+    def write(self, transactions: int) -> None:
+        for _ in range(transactions):
+            with self.writer:
+                self.writer.execute("INSERT INTO rows (text) VALUES (?)", ("x" * 6000,))
+            self.written += 1
+
+    @property
+    def pages(self) -> int:
+        """As long as the log has ever been."""
+        return Path(f"{self.path}-wal").stat().st_size // FRAME_BYTES
+
+    def count(self) -> int:
+        reader = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+        (found,) = reader.execute("SELECT count(*) FROM rows").fetchone()  # type: ignore[misc]
+        reader.close()
+        return int(found)
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    monkeypatch.setattr(checkpoints, "PAGES", 20)
+    monkeypatch.setattr(checkpoints, "PAGES_MAX", 200)
+    monkeypatch.setattr(checkpoints, "_REST_MAX", 10)
+    made = Log(tmp_path / "log.db")
+    yield made
+    made.writer.close()
+
+
+def until(log: Log, true: Callable[[], bool]) -> None:
+    """Go on writing until it is true, for a while."""
+    for _ in range(20_000):
+        if true():
+            return
+        log.write(1)
+    raise AssertionError("it didn't come to pass")
+
+
+def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
+    copied = Event()
+    real = log.helper
+
+    class Helper:
+        def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+            sizes = real.wal_checkpoint(mode=mode)
+            copied.set()
+            return sizes
+
+        def close(self) -> None:
+            real.close()
+
+    watched = Checkpoints(log.writer, Helper())  # type: ignore[arg-type]
+    until(log, copied.is_set)
+    log.write(1_000)
+    assert log.pages < 1_000, "a thousand transactions of two pages and more each"
+    watched.close()
+    assert log.count() == log.written
+
+
+def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
+    log.helper.close()
+    watched = Checkpoints(log.writer, log.helper)
+    log.write(1_000)
+    watched.close()
+    assert log.pages <= 200 + 10
+    assert log.count() == log.written
+
+
+def test_a_log_that_another_holds_back_fails_no_commit(log: Log) -> None:
+    watched = Checkpoints(log.writer, log.helper)
+    reader = apsw.Connection(str(log.path), flags=apsw.SQLITE_OPEN_READONLY)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM rows").fetchall()
+    log.write(300)
+    reader.close()
+    log.write(300)
+    watched.close()
+    assert log.count() == log.written == 600
