@@ -36,6 +36,7 @@ _RESERVATIONS: Final = f"""
         printf('key-%d', i)
     FROM ({_ROWS})"""  # noqa: S608 - the same
 _LINES: Final = f"INSERT INTO lines SELECT product_id, id, 1 FROM ({_ROWS}) ORDER BY product_id, id"  # noqa: S608 - the same
+_FILED: Final = "INSERT INTO filed SELECT user_id, id FROM reservations ORDER BY user_id, id"
 _CLAIMS: Final = "INSERT INTO claims SELECT user_id, 'idem:' || idem_key, id FROM reservations ORDER BY user_id"
 _STOCK: Final = """
     UPDATE products SET available = available - (
@@ -56,16 +57,14 @@ def fill(path: Path, rows: int) -> int:
     connection.pragma("synchronous", "OFF")
     connection.execute(_SHELF, (rows,))
     connection.execute("CREATE UNIQUE INDEX temp.shelf_place ON shelf (place)")
-    name, index = connection.execute(
-        "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND name = 'reservations_of_user'"
-    ).get
-    connection.execute(f"DROP INDEX {name}")
+    name, trigger = connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").get
+    connection.execute(f"DROP TRIGGER {name}")
     now_ms = int(time.time() * 1000)
     for first in range(0, rows, _CHUNK):
         span = {"first": first, "end": min(first + _CHUNK, rows), "rows": rows, "now": now_ms}
         for statement in (_RESERVATIONS, _LINES):
             connection.execute(statement, span)
-    for statement in (index, _CLAIMS, _STOCK):
+    for statement in (_FILED, _CLAIMS, _STOCK, trigger):
         connection.execute(statement)
     connection.close()
     return rows

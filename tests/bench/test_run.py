@@ -23,8 +23,9 @@ def test_a_filled_database_audits_clean(tmp_path: Path) -> None:
     books = json.loads(shops.flashreserve(env, "audit", "--json"))
     assert (books["clean"], books["reservations"]) == (True, 5_000)
     database = apsw.Connection(str(tmp_path / "flashreserve.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    indexes = "SELECT count(*) FROM sqlite_schema WHERE name = 'reservations_of_user'"
-    assert (database.execute(indexes).get, database.pragma("integrity_check")) == (1, "ok")
+    assert database.execute("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'").get == 1
+    assert database.execute("SELECT count(*) FROM filed").get == 5_000
+    assert database.pragma("integrity_check") == "ok"
     database.close()
 
 

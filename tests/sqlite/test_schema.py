@@ -261,7 +261,7 @@ class TestInspection:
         await store.add_products([a_product()])
         granted(await do(store, reserve(1)))
         await store.close()
-        (root,) = run_sql(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'reservations_of_user'")[0]
+        (root,) = run_sql(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'reservations_due'")[0]
         assert isinstance(root, int)
         content = bytearray(read(path))
         content[(root - 1) * 4096 : (root - 1) * 4096 + 200] = b"\xff" * 200

@@ -31,10 +31,16 @@ SELECT_RESERVATIONS: Final = (
 SELECT_RESERVATION_PAGE: Final = (
     f"SELECT {_RESERVATION_COLUMNS} FROM reservations AS r WHERE r.id > ? ORDER BY r.id LIMIT ?"  # noqa: S608
 )
-SELECT_PAGE_OF_USER: Final = (
-    f"SELECT {_RESERVATION_COLUMNS} FROM reservations AS r"  # noqa: S608
-    " WHERE r.user_id = ? AND r.id < ? ORDER BY r.id DESC LIMIT ?"
-)
+SELECT_PAGE_OF_USER: Final = f"""
+    WITH mine (id) AS (
+        SELECT id FROM (
+            SELECT reservation_id AS id FROM filed
+            WHERE user_id = ?1 AND reservation_id < ?2 ORDER BY reservation_id DESC LIMIT ?3
+        )
+        UNION SELECT reservation_id FROM fresh WHERE user_id = ?1 AND reservation_id < ?2
+    )
+    SELECT {_RESERVATION_COLUMNS} FROM mine CROSS JOIN reservations AS r USING (id) ORDER BY r.id DESC LIMIT ?3"""  # noqa: S608
+"""Reads all of `fresh`, which is short: see `upkeep`."""
 SELECT_PAGE_OF_PRODUCT: Final = (
     f"SELECT {_RESERVATION_COLUMNS} FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id"  # noqa: S608
     " WHERE l.product_id = ? AND l.reservation_id > ? ORDER BY l.reservation_id LIMIT ?"

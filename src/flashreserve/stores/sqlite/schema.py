@@ -42,8 +42,22 @@ CREATE TABLE reservations (
     released_at     INTEGER,
     idem_key        TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX reservations_of_user ON reservations (user_id, id);
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE status = 'PENDING';
+
+-- Whose reservations are whose: at first in the order of their arrival, then, many at a time, by customer.
+CREATE TABLE fresh (
+    place           INTEGER PRIMARY KEY,
+    user_id         TEXT NOT NULL,
+    reservation_id  TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER note_reservation AFTER INSERT ON reservations BEGIN
+    INSERT INTO fresh (user_id, reservation_id) VALUES (new.user_id, new.id);
+END;
+CREATE TABLE filed (
+    user_id         TEXT NOT NULL,
+    reservation_id  TEXT NOT NULL,
+    PRIMARY KEY (user_id, reservation_id)
+) STRICT, WITHOUT ROWID;
 
 -- Which products a reservation is of. Written with it and never changed: prices and the rest are in its `lines`.
 CREATE TABLE lines (

@@ -20,9 +20,9 @@ from flashreserve.stores.port import (
     Take,
 )
 from flashreserve.stores.sqlite import rows
-from flashreserve.stores.sqlite.checkpoints import Checkpoints
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.schema import check, migrate
+from flashreserve.stores.sqlite.upkeep import Upkeep
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
 
 T = TypeVar("T")
@@ -43,14 +43,13 @@ def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -
     try:
         with store_errors(str(path)):
             migrate(writer, busy_wait_s)
-        helper = connect(path, "write", busy_wait_s=0.0)
         reader = connect(path, "read", busy_wait_s)
+        upkeep = Upkeep(writer, connect(path, "write", busy_wait_s))
     except BaseException:
         writer.close()
         raise
-    checkpoints = Checkpoints(writer, helper)
     return SqliteStore(
-        ThreadWriter(writer, "sqlite-writer", before_close=checkpoints.close), ThreadWriter(reader, "sqlite-reader")
+        ThreadWriter(writer, "sqlite-writer", before_close=upkeep.close), ThreadWriter(reader, "sqlite-reader")
     )
 
 

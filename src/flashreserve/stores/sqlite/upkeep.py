@@ -1,0 +1,137 @@
+"""What is done beside the writer, so that nobody waits for it: bringing the log home, and filing new reservations.
+
+**The log.** SQLite by itself copies the pages of its write-ahead log into the database file within the commit that
+makes the log a thousand pages long, and everybody who waits for that commit waits for two more syncs and thousands of
+small writes. Here it is done by a thread with a connection of its own, and less often, so that a page that changes
+again and again is copied once. The log begins anew only when all of it is home at the instant of a commit; under load
+there is always a bit more, so the last bit is the writer's.
+
+**Filing.** An index by customer costs each reservation a page of its own, in the log and in the file, more than all the
+rest of it does. So they are noted in the order of their arrival, and filed by customer many at a time.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import apsw
+import structlog
+
+from flashreserve.stores.sqlite.connection import store_errors
+
+PAGES: Final = 8_000
+"""Look after things when the log has so many (32 MiB)."""
+PAGES_MAX: Final = 32_000
+"""The writer copies the log by itself when it has so many, because the thread doesn't keep up, or can't."""
+
+FRESH: Final = 10_000
+"""File reservations when so many aren't."""
+
+_REST_MAX: Final = 500
+"""Leave no more pages than so many to the writer."""
+_PASSES_MAX: Final = 5
+_FILED_AT_ONCE_MAX: Final = 500
+"""Reservations that are filed in one transaction, for which flushes have to wait."""
+
+_SELECT_ENDS: Final = "SELECT (SELECT min(place) FROM fresh), (SELECT max(place) FROM fresh)"
+_SELECT_FRESH: Final = "SELECT place, user_id, reservation_id FROM fresh ORDER BY place"
+_FILE: Final = "INSERT OR IGNORE INTO filed SELECT value ->> 0, value ->> 1 FROM json_each(?)"
+_FORGET: Final = "DELETE FROM fresh WHERE place <= ?"
+
+_log = structlog.get_logger(__name__)
+
+
+class Upkeep:
+    """Watches the log of `writer`, and works with `own`, a connection that nobody else uses, on a thread of its own.
+
+    Closing it closes `own`.
+    """
+
+    def __init__(self, writer: apsw.Connection, own: apsw.Connection) -> None:
+        self._own = own
+        self._wanted = threading.Event()
+        self._nearly_copied = False
+        self._closed = False
+        writer.set_wal_hook(self._after_commit)
+        self._thread = threading.Thread(target=self._serve, name="sqlite-upkeep", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and wait until it has."""
+        self._closed = True
+        self._wanted.set()
+        self._thread.join()
+
+    def _after_commit(self, writer: apsw.Connection, _database: str, pages: int) -> int:
+        """On the writer's thread, after each commit. What fails here is tried again, and is no fault of the commit."""
+        if pages < PAGES:
+            return apsw.SQLITE_OK
+        if self._nearly_copied or pages >= PAGES_MAX:
+            self._nearly_copied = False
+            copy_log(writer)
+        else:
+            self._wanted.set()
+        return apsw.SQLITE_OK
+
+    def _serve(self) -> None:
+        while self._wanted.wait() and not self._closed:
+            self._wanted.clear()
+            if not self._nearly_copied:
+                file_fresh(self._own, lambda: self._closed)
+                self._nearly_copied = self._copy_nearly_all()
+        self._own.close()
+
+    def _copy_nearly_all(self) -> bool:
+        """Whether there is little left. Each pass copies what was written during the last."""
+        for _ in range(_PASSES_MAX):
+            rest = copy_log(self._own)
+            if rest is None or self._closed:
+                return False
+            if rest <= _REST_MAX:
+                return True
+        return False
+
+
+def copy_log(connection: apsw.Connection) -> int | None:
+    """Copy what can be copied without waiting for anybody; how many pages are left, None where another copies."""
+    try:
+        with store_errors("copying the log"):
+            pages, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    except Exception as error:  # noqa: BLE001 - nothing is lost by a longer log
+        _log.debug("log not copied", error=str(error))
+        return None
+    return int(pages - copied)
+
+
+def file_fresh(connection: apsw.Connection, stop: Callable[[], bool], at_least: int | None = None) -> int:
+    """File the reservations that aren't, if there are as many as `at_least` (`FRESH`); how many were.
+
+    By customer, so that those who come often cost one page for all that they did. A reservation may be filed twice, or
+    be both filed and fresh, after a crash or by two processes at once: that means nothing.
+    """
+    least = FRESH if at_least is None else at_least
+    filed = 0
+    try:
+        with store_errors("filing"):
+            found: list[Any] = connection.execute(_SELECT_FRESH).fetchall() if _fresh(connection) >= least else []
+            by_customer = sorted((user_id, reservation_id) for _, user_id, reservation_id in found)
+            for start in range(0, len(found), _FILED_AT_ONCE_MAX):
+                if stop():
+                    return filed
+                some = by_customer[start : start + _FILED_AT_ONCE_MAX]
+                connection.execute(_FILE, (json.dumps(some),))
+                filed += len(some)
+            for start in range(0, len(found), _FILED_AT_ONCE_MAX):
+                last = found[min(start + _FILED_AT_ONCE_MAX, len(found)) - 1][0]
+                connection.execute(_FORGET, (last,))
+    except Exception as error:  # noqa: BLE001 - nothing is lost by filing later
+        _log.debug("not filed", error=str(error))
+    return filed
+
+
+def _fresh(connection: apsw.Connection) -> int:
+    """How many aren't filed, at most."""
+    ends: list[Any] = connection.execute(_SELECT_ENDS).fetchall()
+    ((first, last),) = ends
+    return 0 if first is None else int(last - first + 1)

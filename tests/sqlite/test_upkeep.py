@@ -1,0 +1,159 @@
+"""The log comes home beside the writer, reservations are filed by customer, and what was committed stays."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Event
+
+import apsw
+import pytest
+from tests.core.examples import NOON, a_product, reserve, user_id
+
+from flashreserve.stores.sqlite import SqliteStore, upkeep
+from flashreserve.stores.sqlite.connection import connect, use_wal
+from flashreserve.stores.sqlite.upkeep import Upkeep, file_fresh
+
+PAGE_BYTES = 4096
+FRAME_BYTES = PAGE_BYTES + 24
+
+
+class Log:
+    """A database whose log is watched."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.writer = connect(path, "create")
+        use_wal(self.writer, 0.0)
+        self.writer.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, text TEXT)")
+        self.own = connect(path, "write", busy_wait_s=0.0)
+        self.written = 0
+
+    def write(self, transactions: int) -> None:
+        for _ in range(transactions):
+            with self.writer:
+                self.writer.execute("INSERT INTO rows (text) VALUES (?)", ("x" * 6000,))
+            self.written += 1
+
+    @property
+    def pages(self) -> int:
+        """As long as the log has ever been."""
+        return Path(f"{self.path}-wal").stat().st_size // FRAME_BYTES
+
+    def count(self) -> int:
+        reader = apsw.Connection(str(self.path), flags=apsw.SQLITE_OPEN_READONLY)
+        (found,) = reader.execute("SELECT count(*) FROM rows").fetchone()  # type: ignore[misc]
+        reader.close()
+        return int(found)
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
+    monkeypatch.setattr(upkeep, "PAGES", 20)
+    monkeypatch.setattr(upkeep, "PAGES_MAX", 200)
+    monkeypatch.setattr(upkeep, "_REST_MAX", 10)
+    made = Log(tmp_path / "log.db")
+    yield made
+    made.writer.close()
+
+
+def until(log: Log, true: Callable[[], bool]) -> None:
+    """Go on writing until it is true, for a while."""
+    for _ in range(20_000):
+        if true():
+            return
+        log.write(1)
+    raise AssertionError("it didn't come to pass")
+
+
+def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
+    copied = Event()
+    real = log.own
+
+    class Own:
+        def wal_checkpoint(self, *, mode: int) -> tuple[int, int]:
+            sizes = real.wal_checkpoint(mode=mode)
+            copied.set()
+            return sizes
+
+        def close(self) -> None:
+            real.close()
+
+    watched = Upkeep(log.writer, Own())  # type: ignore[arg-type]
+    until(log, copied.is_set)
+    log.write(1_000)
+    assert log.pages < 1_000, "a thousand transactions of two pages and more each"
+    watched.close()
+    assert log.count() == log.written
+
+
+def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
+    log.own.close()
+    watched = Upkeep(log.writer, log.own)
+    log.write(1_000)
+    watched.close()
+    assert log.pages <= 200 + 10
+    assert log.count() == log.written
+
+
+def test_a_log_that_another_holds_back_fails_no_commit(log: Log) -> None:
+    watched = Upkeep(log.writer, log.own)
+    reader = apsw.Connection(str(log.path), flags=apsw.SQLITE_OPEN_READONLY)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM rows").fetchall()
+    log.write(300)
+    reader.close()
+    log.write(300)
+    watched.close()
+    assert log.count() == log.written == 600
+
+
+class TestFiling:
+    @pytest.fixture
+    def connection(self, store: SqliteStore, path: Path) -> Iterator[apsw.Connection]:
+        """One beside the store's own."""
+        made = connect(path, "write")
+        yield made
+        made.close()
+
+    async def held(self, store: SqliteStore, numbers: range) -> list[str]:
+        """Holds of three customers in turn; those of the first, newest first."""
+        await store.flush([reserve(number, user_id(number % 3)) for number in numbers], NOON)
+        return [reserve(number).reservation_id for number in reversed(numbers) if number % 3 == 0]
+
+    async def test_a_customers_list_is_the_same_before_in_the_middle_and_after(
+        self, store: SqliteStore, connection: apsw.Connection
+    ) -> None:
+        await store.add_products([a_product(units=10_000)])
+        first = await self.held(store, range(1_500))
+        assert await listed(store, user_id(0)) == first
+        stops = iter([False, False, True])
+        assert file_fresh(connection, lambda: next(stops), at_least=1) == 1_000
+        assert await listed(store, user_id(0)) == first
+        assert file_fresh(connection, lambda: False, at_least=1) == 1_500
+        assert await listed(store, user_id(0)) == first
+        assert connection.execute("SELECT count(*) FROM fresh").get == 0
+        later = await self.held(store, range(1_500, 1_800))
+        assert await listed(store, user_id(0)) == later + first
+
+    async def test_few_are_left_as_they_are(self, store: SqliteStore, connection: apsw.Connection) -> None:
+        await store.add_products([a_product(units=10_000)])
+        await self.held(store, range(30))
+        assert file_fresh(connection, lambda: False) == 0
+        assert file_fresh(connection, lambda: False, at_least=30) == 30
+
+    async def test_it_waits_for_nobody_who_writes_for_ever(self, store: SqliteStore, path: Path) -> None:
+        await store.add_products([a_product(units=10)])
+        await self.held(store, range(10))
+        impatient, other = connect(path, "write", busy_wait_s=0.0), connect(path, "write")
+        other.execute("BEGIN IMMEDIATE")
+        assert file_fresh(impatient, lambda: False, at_least=1) == 0
+        other.close()
+        assert file_fresh(impatient, lambda: False, at_least=1) == 10
+        impatient.close()
+
+
+async def listed(store: SqliteStore, user: str) -> list[str]:
+    """All pages of the customer's list."""
+    found: list[str] = []
+    while page := await store.reservations_of_user(user, found[-1] if found else None, 70):
+        found += [held.id for held in page]
+    return found
