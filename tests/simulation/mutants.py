@@ -237,8 +237,8 @@ OF_MONGO: Final = (
 OF_ALL: Final = (
     Mutant(
         "who waits for a flush is told that nothing was taken",
-        "                waiting.answer(OutcomeUnknown())\n",
-        '                waiting.answer(Unavailable("too slow"))\n',
+        "if waiting.deadline <= now], OutcomeUnknown())",
+        'if waiting.deadline <= now], Unavailable("too slow"))',
         "combiner.py",
     ),
     Mutant(
@@ -290,6 +290,24 @@ OF_SQLITE: Final = (
         '        connection.execute("BEGIN IMMEDIATE")',
         '        connection.execute("SELECT 1")',
         "stores/sqlite/store.py",
+    ),
+    Mutant(
+        "a key that isn't filed yet is overlooked",
+        "    return products, filed | fresh.holders(wanted.claims)",
+        "    return products, filed",
+        "stores/sqlite/rows.py",
+    ),
+    Mutant(
+        "a place among the keys that aren't filed is used again",
+        "(min(place + at_once, last),)",
+        "(place + at_once,)",
+        "stores/sqlite/upkeep.py",
+    ),
+    Mutant(
+        "a key is forgotten before it is filed",
+        "    first, last = connection.execute(_ENDS).get\n",
+        "    first, last = connection.execute(_ENDS).get\n    connection.execute(_FORGET, (last,))\n",
+        "stores/sqlite/upkeep.py",
     ),
 )
 

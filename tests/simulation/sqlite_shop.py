@@ -22,9 +22,13 @@ from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.schema import migrate
 from flashreserve.stores.sqlite.store import SqliteStore
+from flashreserve.stores.sqlite.upkeep import file_fresh
 from flashreserve.stores.sqlite.writer import Work
 
 T = TypeVar("T")
+
+_FILING: Final = 0.1
+"""How often what is fresh is filed after a write, and how often that ends after a few."""
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
 
@@ -113,6 +117,8 @@ class SimulatedWriter:
         if fault is not None and kind == "freeze-after":
             self._process.freeze(fault.seconds)
         loop.call_later(self._shop.latency_s(), tell)
+        if self._writes:
+            self._shop.file_some()
         self._begin_next()
 
     async def close(self) -> None:
@@ -156,6 +162,12 @@ class SqliteShop:
         connection = connect(self._path, access, busy_wait_s=0.0)
         self._connections.append(connection)
         return connection
+
+    def file_some(self) -> None:
+        """What a process does beside its writer: file by customer what is fresh, and perhaps not get to the end."""
+        chance = self._world.random
+        if chance.random() < _FILING:
+            file_fresh(self._outside, lambda: chance.random() < _FILING, at_least=1, at_once=3)
 
     def connect(self, process: Process, ids: SimulatedIds) -> Store:
         """A process's own connections; those of its last life end with it, and what they hadn't committed."""

@@ -15,6 +15,11 @@ def idempotency_claim(key: str) -> str:
     return f"idem:{key}"
 
 
+def is_idempotency_claim(claim: str) -> bool:
+    """Whether the claim binds an idempotency key."""
+    return claim.startswith("idem:")
+
+
 def limit_claim(product_id: str, unit: int) -> str:
     """The claim to the customer's unit number `unit` (from 0) of a limited product; given up on release."""
     return f"limit:{product_id}:{unit}"

@@ -10,8 +10,9 @@ import msgspec
 from msgspec.structs import replace
 
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release
-from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.facts import Claim, Facts, Lookup, is_idempotency_claim, limit_claim
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
+from flashreserve.stores.sqlite.fresh import FreshKeys
 
 _PRODUCT_COLUMNS: Final = """
     p.id, p.name, p.price, p.currency, p.stocked, p.available, p.sale_starts_at, p.sale_ends_at, p.per_customer_limit,
@@ -58,6 +59,17 @@ SELECT_CLAIMS: Final = """
     SELECT c.user_id, c.claim, c.reservation_id
     FROM json_each(?) AS wanted
     CROSS JOIN claims AS c ON c.user_id = wanted.value ->> 0 AND c.claim = wanted.value ->> 1"""
+# All that most flushes have to know, in one row: each step of a statement gives the interpreter's lock away.
+SELECT_FOR_FLUSH: Final = f"""
+    SELECT
+        (SELECT json_group_array(json_array({_PRODUCT_COLUMNS}))
+         FROM json_each(?1) AS wanted CROSS JOIN products AS p ON p.id = wanted.value),
+        (SELECT json_group_array(json_array(c.user_id, c.claim, c.reservation_id))
+         FROM json_each(?2) AS wanted
+         CROSS JOIN claims AS c ON c.user_id = wanted.value ->> 0 AND c.claim = wanted.value ->> 1),
+        (SELECT json_group_array(json_array(place, user_id, idem_key, reservation_id))
+         FROM fresh WHERE place > ?3 AND idem_key IS NOT NULL),
+        (SELECT min(place) FROM fresh), (SELECT max(place) FROM fresh)"""  # noqa: S608
 SELECT_ADJUSTMENTS: Final = """
     SELECT a.product_id, a.key, a.change, a.by, a.at, a.stocked, a.available
     FROM json_each(?) AS wanted
@@ -103,6 +115,12 @@ def _insert_sql(table: Literal["reservations", "lines", "claims"], columns: int,
     return f"INSERT OR ROLLBACK INTO {table} VALUES {', '.join([row] * count)}"  # noqa: S608
 
 
+_PRODUCTS = msgspec.json.Decoder(
+    list[tuple[str, str, int, str, int, int, int | None, int | None, int | None, int, int, int, int, int]]
+)
+_CLAIMS = msgspec.json.Decoder(list[tuple[str, str, str]])
+_NO_PLACE: Final = 2**62
+"""After all."""
 _LINES = msgspec.json.Decoder(list[tuple[str, int, int, str]])
 _encode = msgspec.json.Encoder().encode
 
@@ -129,10 +147,9 @@ def account_from_row(row: Sequence[Any]) -> Account:
     return Account(id_, email, Role(role), password_hash, created_at)
 
 
-def load(connection: apsw.Connection, wanted: Lookup) -> Facts:
+def load(connection: apsw.Connection, fresh: FreshKeys, wanted: Lookup) -> Facts:
     """The facts that `rules.plan` needs: see `Lookup` for which those are."""
-    claims = _select_claims(connection, wanted.claims)
-    products = _select_products(connection, wanted.product_ids)
+    products, claims = _select_for_flush(connection, fresh, wanted)
     claims |= _select_claims(connection, _limit_claims(products, wanted.buyers))
     reservations = _select_reservations(connection, wanted.reservation_ids | set(claims.values()))
     if reservations:
@@ -147,6 +164,21 @@ def load(connection: apsw.Connection, wanted: Lookup) -> Facts:
         adjustments=_select_adjustments(connection, wanted.adjustments) if wanted.adjustments else {},
         reserved_product_ids=_select_reserved(connection, wanted.edited_product_ids),
     )
+
+
+def _select_for_flush(
+    connection: apsw.Connection, fresh: FreshKeys, wanted: Lookup
+) -> tuple[dict[str, Product], dict[Claim, str]]:
+    after = fresh.place if wanted.claims else _NO_PLACE
+    values = (to_json(list(wanted.product_ids)), to_json(list(wanted.claims)), after)
+    found: tuple[str, str, str, int | None, int | None] = connection.execute(SELECT_FOR_FLUSH, values).get
+    of_products, of_claims, of_fresh, first, last = found
+    products = {row[0]: Product(*row) for row in _PRODUCTS.decode(of_products)}
+    if not wanted.claims:
+        return products, {}
+    fresh.learn(of_fresh, first, last)
+    filed = {(user_id, claim): holder for user_id, claim, holder in _CLAIMS.decode(of_claims)}
+    return products, filed | fresh.holders(wanted.claims)
 
 
 def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
@@ -232,7 +264,13 @@ def _write_holds(connection: apsw.Connection, holds: list[Hold]) -> None:
     _insert(
         connection,
         "claims",
-        [(hold.reservation.user_id, claim, hold.reservation.id) for hold in holds for claim in hold.claims],
+        # A key's is noted with the reservation, and filed with it: see `fresh`.
+        [
+            (hold.reservation.user_id, claim, hold.reservation.id)
+            for hold in holds
+            for claim in hold.claims
+            if not is_idempotency_claim(claim)
+        ],
     )
 
 

@@ -44,14 +44,16 @@ CREATE TABLE reservations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE status = 'PENDING';
 
--- Whose reservations are whose: at first in the order of their arrival, then, many at a time, by customer.
+-- Whose reservations, and idempotency keys, are whose: at first in the order of their arrival, then, many at a time, by
+-- customer in `filed` and `claims`. The last row stays, so that no place is used again.
 CREATE TABLE fresh (
     place           INTEGER PRIMARY KEY,
     user_id         TEXT NOT NULL,
+    idem_key        TEXT,
     reservation_id  TEXT NOT NULL
 ) STRICT;
 CREATE TRIGGER note_reservation AFTER INSERT ON reservations BEGIN
-    INSERT INTO fresh (user_id, reservation_id) VALUES (new.user_id, new.id);
+    INSERT INTO fresh (user_id, idem_key, reservation_id) VALUES (new.user_id, new.idem_key, new.id);
 END;
 CREATE TABLE filed (
     user_id         TEXT NOT NULL,

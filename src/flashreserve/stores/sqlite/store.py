@@ -21,6 +21,7 @@ from flashreserve.stores.port import (
 )
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
+from flashreserve.stores.sqlite.fresh import FreshKeys
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
@@ -78,21 +79,22 @@ class SqliteStore:
     def __init__(self, writer: Writer, reader: Writer) -> None:
         self._writer = writer
         self._reader = reader
+        self._fresh = FreshKeys()
 
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`. The commands are taken once no other process writes any more."""
-        return await self._write(lambda connection: _flush(connection, *take()))
+        return await self._write(lambda connection: _flush(connection, self._fresh, *take()))
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""
-        return await self._write(lambda connection: _flush(connection, commands, now))
+        return await self._write(lambda connection: _flush(connection, self._fresh, commands, now))
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""
 
         def sweep(connection: apsw.Connection) -> Swept:
             due = [Expire(id_) for (id_,) in connection.execute(rows.SELECT_DUE, (now, most + 1))]
-            _flush(connection, due[:most], now)
+            _flush(connection, self._fresh, due[:most], now)
             return Swept(released=len(due[:most]), more=len(due) > most)
 
         return await self._write(sweep)
@@ -213,8 +215,8 @@ class SqliteStore:
         return await self._write(change)
 
 
-def _flush(connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
-    facts = rows.load(connection, rules.lookup(commands))
+def _flush(connection: apsw.Connection, fresh: FreshKeys, commands: Sequence[Command], now: int) -> Flushed:
+    facts = rows.load(connection, fresh, rules.lookup(commands))
     plan = rules.plan(facts, commands, now)
     rows.apply(connection, plan.effects, facts, plan.products)
     return Flushed(plan.outcomes, list(plan.products.values()))

@@ -10,34 +10,41 @@ there is always a bit more, so the last bit is the writer's.
 rest of it does. So they are noted in the order of their arrival, and filed by customer many at a time.
 """
 
-import json
 import threading
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import apsw
 import structlog
 
 from flashreserve.stores.sqlite.connection import store_errors
 
-PAGES: Final = 8_000
-"""Look after things when the log has so many (32 MiB)."""
-PAGES_MAX: Final = 32_000
+PAGES: Final = 2000
+"""Look after things when the log has so many (8 MiB). With more, syncs take so long that commits have to wait."""
+PAGES_MAX: Final = 16_000
 """The writer copies the log by itself when it has so many, because the thread doesn't keep up, or can't."""
 
 FRESH: Final = 10_000
 """File reservations when so many aren't."""
+FILED_AT_ONCE: Final = 500
 
-_REST_MAX: Final = 500
+_REST_MAX: Final = 250
 """Leave no more pages than so many to the writer."""
 _PASSES_MAX: Final = 5
-_FILED_AT_ONCE_MAX: Final = 500
-"""Reservations that are filed in one transaction, for which flushes have to wait."""
 
-_SELECT_ENDS: Final = "SELECT (SELECT min(place) FROM fresh), (SELECT max(place) FROM fresh)"
-_SELECT_FRESH: Final = "SELECT place, user_id, reservation_id FROM fresh ORDER BY place"
-_FILE: Final = "INSERT OR IGNORE INTO filed SELECT value ->> 0, value ->> 1 FROM json_each(?)"
-_FORGET: Final = "DELETE FROM fresh WHERE place <= ?"
+_COUNT: Final = "SELECT coalesce((SELECT max(place) FROM fresh) - (SELECT min(place) FROM fresh) + 1, 0)"
+# Sorted by SQLite, outside the interpreter's lock, which the requests need.
+_SORT: Final = """
+    CREATE TEMP TABLE pile AS
+    SELECT user_id, reservation_id, idem_key, place FROM fresh ORDER BY user_id, reservation_id"""
+_FILE: Final = (
+    "INSERT OR IGNORE INTO filed SELECT user_id, reservation_id FROM temp.pile WHERE rowid BETWEEN ?1 AND ?2",
+    """INSERT OR IGNORE INTO claims SELECT user_id, 'idem:' || idem_key, reservation_id FROM temp.pile
+    WHERE rowid BETWEEN ?1 AND ?2 AND idem_key IS NOT NULL""",
+)
+_ENDS: Final = "SELECT min(place), max(place) FROM temp.pile"
+_FORGET: Final = "DELETE FROM fresh WHERE place < ?"
+_DROP: Final = "DROP TABLE temp.pile"
 
 _log = structlog.get_logger(__name__)
 
@@ -104,34 +111,51 @@ def copy_log(connection: apsw.Connection) -> int | None:
     return int(pages - copied)
 
 
-def file_fresh(connection: apsw.Connection, stop: Callable[[], bool], at_least: int | None = None) -> int:
-    """File the reservations that aren't, if there are as many as `at_least` (`FRESH`); how many were.
+def file_fresh(
+    connection: apsw.Connection, stop: Callable[[], bool], *, at_least: int = FRESH, at_once: int = FILED_AT_ONCE
+) -> int:
+    """File the reservations that aren't, if there are as many as `at_least`; how many were.
 
+    `at_once` of them in one transaction, for which flushes have to wait; after each, `stop` says whether to go on.
     By customer, so that those who come often cost one page for all that they did. A reservation may be filed twice, or
     be both filed and fresh, after a crash or by two processes at once: that means nothing.
     """
-    least = FRESH if at_least is None else at_least
     filed = 0
     try:
         with store_errors("filing"):
-            found: list[Any] = connection.execute(_SELECT_FRESH).fetchall() if _fresh(connection) >= least else []
-            by_customer = sorted((user_id, reservation_id) for _, user_id, reservation_id in found)
-            for start in range(0, len(found), _FILED_AT_ONCE_MAX):
-                if stop():
-                    return filed
-                some = by_customer[start : start + _FILED_AT_ONCE_MAX]
-                connection.execute(_FILE, (json.dumps(some),))
-                filed += len(some)
-            for start in range(0, len(found), _FILED_AT_ONCE_MAX):
-                last = found[min(start + _FILED_AT_ONCE_MAX, len(found)) - 1][0]
-                connection.execute(_FORGET, (last,))
+            if connection.execute(_COUNT).get < at_least:
+                return 0
+            connection.execute(_SORT)
+            try:
+                filed = _file_pile(connection, stop, at_once)
+            finally:
+                connection.execute(_DROP)
     except Exception as error:  # noqa: BLE001 - nothing is lost by filing later
         _log.debug("not filed", error=str(error))
     return filed
 
 
-def _fresh(connection: apsw.Connection) -> int:
-    """How many aren't filed, at most."""
-    ends: list[Any] = connection.execute(_SELECT_ENDS).fetchall()
-    ((first, last),) = ends
-    return 0 if first is None else int(last - first + 1)
+def _file_pile(connection: apsw.Connection, stop: Callable[[], bool], at_once: int) -> int:
+    """File what was sorted, a bit at a time, and only when all of it is filed forget that it was fresh."""
+    first, last = connection.execute(_ENDS).get
+    total = connection.execute("SELECT max(rowid) FROM temp.pile").get
+    for start in range(1, total + 1, at_once):
+        if stop():
+            return start - 1
+        _file(connection, start, start + at_once - 1)
+    for place in range(first, last, at_once):
+        # Never the last one: its place must not be used again.
+        connection.execute(_FORGET, (min(place + at_once, last),))
+    return int(total)
+
+
+def _file(connection: apsw.Connection, first: int, last: int) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _FILE:
+            connection.execute(statement, (first, last))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
