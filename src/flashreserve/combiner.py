@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 import structlog
 
@@ -98,7 +98,7 @@ class Combiner:
         self._taking = threading.Lock()
         """Held by whoever takes commands out of the queue, since the store may do so on a thread of its own."""
         self._at_once_max = 1 + store.flushes_ahead
-        self._running: dict[asyncio.Task[None], _Batch] = {}
+        self._running: dict[_Batch, asyncio.Task[None]] = {}
         self._watch: asyncio.TimerHandle | None = None
         self._now = self._stamped = 0
         self._closed = False
@@ -139,7 +139,7 @@ class Combiner:
         """Take no more commands, and answer those that were taken."""
         self._closed = True
         while self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running.values())
         await asyncio.sleep(0)  # The last flush's outcomes are told in the loop's next turn.
         if self._watch is not None:
             self._watch.cancel()
@@ -153,7 +153,7 @@ class Combiner:
         self._queue.append(waiting)
         if len(self._running) < self._at_once_max:
             batch = _Batch()
-            self._running[asyncio.get_running_loop().create_task(self._run(batch), name="combiner")] = batch
+            self._running[batch] = asyncio.get_running_loop().create_task(self._run(batch), name="combiner")
         if self._watch is None:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
         return waiting
@@ -165,7 +165,7 @@ class Combiner:
                 await self._flush_next(batch)
                 batch.waiting = []
         finally:
-            del self._running[cast("asyncio.Task[None]", asyncio.current_task())]
+            del self._running[batch]
 
     async def _flush_next(self, batch: _Batch) -> None:
         """Let the store take what waits when it is about to write."""
@@ -235,7 +235,7 @@ class Combiner:
         with self._taking:  # Taken out, so that nobody sends them any more.
             while self._queue and (self._queue[0].done or self._queue[0].deadline <= now):
                 late.append(self._queue.popleft())
-            in_flight = [waiting for batch in self._running.values() for waiting in batch.waiting]
+            in_flight = [waiting for batch in self._running for waiting in batch.waiting]
         _answer_all(late, Unavailable("the database is too slow"))
         _answer_all([waiting for waiting in in_flight if waiting.deadline <= now], OutcomeUnknown())
         if self._queue or self._running:

@@ -4,7 +4,7 @@ import pytest
 from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
 
 from flashreserve.core.model import Status
-from flashreserve.jobs.loop import repeat
+from flashreserve.jobs.loop import end, repeat
 from flashreserve.jobs.sweep import recover_once, sweep_once
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError, Swept
@@ -77,3 +77,23 @@ async def test_a_pass_that_fails_does_not_end_the_loop(error: Exception) -> None
     loop.cancel()
     with pytest.raises(asyncio.CancelledError):
         await loop
+
+
+async def test_a_loop_ends_even_if_its_job_swallows_a_cancellation() -> None:
+    swallowed = 0
+
+    async def deaf() -> int:
+        nonlocal swallowed
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            swallowed += 1
+            if swallowed > 1:
+                raise
+        return 0
+
+    loop = asyncio.create_task(repeat("deaf", deaf, every_s=60.0, jitter=lambda: 0.0))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(end(loop), timeout=5)
+    assert loop.done()
+    assert swallowed == 1

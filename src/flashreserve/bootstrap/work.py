@@ -12,7 +12,7 @@ from flashreserve.bootstrap.services import open_books
 from flashreserve.bootstrap.stores import open_store
 from flashreserve.clock import DatabaseClock
 from flashreserve.jobs.bullmq import run_worker
-from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
+from flashreserve.jobs.loop import SWEEP_EVERY_S, end, repeat
 from flashreserve.jobs.sweep import recover_once, sweep_once
 from flashreserve.redis_server import check_redis
 from flashreserve.settings import Settings
@@ -95,6 +95,4 @@ async def background() -> AsyncIterator[Start]:
     try:
         yield start
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
-from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
+from flashreserve.jobs.loop import SWEEP_EVERY_S, end, repeat
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -78,7 +78,7 @@ class BullMQWakeups:
 
     async def close(self) -> None:
         """See `Wakeups`."""
-        await _end(self._adding)
+        await end(self._adding)
         await _let_go(self._redis)
 
     async def _add_what_arrives(self) -> None:
@@ -217,9 +217,9 @@ async def _listen(redis: Redis, sweep: Callable[[], Awaitable[int]], reaching: P
         try:
             await asyncio.wait({taking})
         finally:
-            await _end(watching)
+            await end(watching)
             await _close(worker)
-            await _end(taking)
+            await end(taking)
         error = None if taking.cancelled() else taking.exception()
         if isinstance(error, REDIS_ERRORS):
             reaching.missed(error)
@@ -272,14 +272,6 @@ async def _close(worker: Worker) -> None:
     done, _ = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
     if not done:
         await asyncio.wait({closing, asyncio.ensure_future(worker.close(force=True))}, timeout=CLOSE_TIMEOUT_S)
-
-
-async def _end(task: "asyncio.Task[None]") -> None:
-    """Cancel until it is heard: redis-py 8.1 swallows a cancellation that comes while it connects."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.1)
-    await asyncio.gather(task, return_exceptions=True)  # Or an exception would be reported as lost.
 
 
 async def _let_go(redis: Redis) -> None:

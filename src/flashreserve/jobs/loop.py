@@ -11,6 +11,8 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 SWEEP_EVERY_S: Final = 1.0
 """How often a sweep begins. With a pass's own time, stock is back well within 2.5 s of expiry."""
 
+_HEARD_AFTER_S: Final = 0.1
+
 _log = structlog.get_logger(__name__)
 
 
@@ -31,3 +33,17 @@ async def repeat(name: str, job: Callable[[], Awaitable[int]], *, every_s: float
             if done:
                 _log.info("job done", job=name, count=done)
         await asyncio.sleep(every_s * (1 - jitter() / 10))
+
+
+async def end(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel the tasks until they hear it.
+
+    Libraries swallow a cancellation that comes at the wrong moment: redis-py 8.1 while it connects, PyMongo 4.20 in the
+    middle of a command. What a task raised on its way out is of no interest.
+    """
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_HEARD_AFTER_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
