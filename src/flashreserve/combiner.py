@@ -60,10 +60,11 @@ class _Waiting:
 class _Batch:
     """The commands of one flush, none before the store takes them. `sent_at` is when it did, in monotonic seconds."""
 
-    __slots__ = ("sent_at", "waiting")
+    __slots__ = ("sent_at", "taken", "waiting")
 
     def __init__(self) -> None:
         self.waiting: list[_Waiting] = []
+        self.taken = False
         self.sent_at = 0.0
 
 
@@ -99,6 +100,8 @@ class Combiner:
         """Held by whoever takes commands out of the queue, since the store may do so on a thread of its own."""
         self._at_once_max = 1 + store.flushes_ahead
         self._running: dict[_Batch, asyncio.Task[None]] = {}
+        self._orphans: list[_Waiting] = []
+        """Sent, but nobody will come to tell their outcomes."""
         self._watch: asyncio.TimerHandle | None = None
         self._now = self._stamped = 0
         self._closed = False
@@ -163,8 +166,9 @@ class Combiner:
         try:
             while self._queue:
                 await self._flush_next(batch)
-                batch.waiting = []
+                batch.waiting, batch.taken = [], False
         finally:
+            self._orphans += batch.waiting  # Something broke here: the deadline is theirs all the same.
             del self._running[batch]
 
     async def _flush_next(self, batch: _Batch) -> None:
@@ -172,9 +176,13 @@ class Combiner:
         try:
             flushed = await self._store.flush_late(partial(self._take, batch))
         except Exception as error:  # noqa: BLE001 - the port says what each means; see `_failed`
-            if not batch.waiting:
+            sent = batch.taken
+            if not sent:
                 self._take(batch)
-            await self._failed(batch.waiting, error)
+            if sent or isinstance(error, StoreUnavailableError):
+                await self._failed(batch.waiting, error)
+            elif batch.waiting:  # Nothing was sent, and what would come of it isn't known.
+                await self._flush(batch.waiting)
         else:
             self._told(batch.waiting, flushed, batch.sent_at)
 
@@ -186,15 +194,20 @@ class Combiner:
                 waiting = self._queue.popleft()
                 if not waiting.done:
                     taken.append(waiting)
-            batch.waiting = taken
+            batch.waiting, batch.taken = taken, True
         batch.sent_at = self._clock.monotonic()
-        self._stamped = max(self._stamped, self.now())
-        return [waiting.command for waiting in taken], self._stamped
+        return [waiting.command for waiting in taken], self._stamp()
+
+    def _stamp(self) -> int:
+        """The instant of a flush, on whichever thread it is sent."""
+        with self._taking:
+            self._stamped = max(self._stamped, self.now())
+            return self._stamped
 
     async def _flush(self, batch: list[_Waiting]) -> None:
         sent_at = self._clock.monotonic()
         try:
-            flushed = await self._store.flush([waiting.command for waiting in batch], self.now())
+            flushed = await self._store.flush([waiting.command for waiting in batch], self._stamp())
         except Exception as error:  # noqa: BLE001 - as in `_flush_next`
             await self._failed(batch, error)
         else:
@@ -221,9 +234,9 @@ class Combiner:
             return
         self._flushes.count += 1
         self._commands.count += len(batch)
-        self._learn(flushed.products, sent_at)
         # Told in the loop's next turn, when the next flush is on its way: the database works while answers are written.
         asyncio.get_running_loop().call_soon(_tell_all, batch, flushed.outcomes)
+        self._learn(flushed.products, sent_at)
         if self._expect is not None:
             self._expect(_lapses(flushed.outcomes))
 
@@ -235,10 +248,11 @@ class Combiner:
         with self._taking:  # Taken out, so that nobody sends them any more.
             while self._queue and (self._queue[0].done or self._queue[0].deadline <= now):
                 late.append(self._queue.popleft())
-            in_flight = [waiting for batch in self._running for waiting in batch.waiting]
+            in_flight = [waiting for batch in self._running for waiting in batch.waiting] + self._orphans
+        self._orphans = [waiting for waiting in self._orphans if not waiting.done and waiting.deadline > now]
         _answer_all(late, Unavailable("the database is too slow"))
         _answer_all([waiting for waiting in in_flight if waiting.deadline <= now], OutcomeUnknown())
-        if self._queue or self._running:
+        if self._queue or self._running or self._orphans:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
 
 

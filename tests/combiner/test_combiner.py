@@ -307,3 +307,31 @@ async def test_a_store_that_fails_before_it_takes_anything_fails_what_waits(
     outcomes = await asyncio.gather(*await submitted(at_work, reserve(1), reserve(2)))
     assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
     assert ahead.sizes == []
+
+
+async def test_whoever_waits_for_a_flush_that_nobody_watches_any_more_is_told_at_the_deadline(
+    store: GatedStore, clock: MovingClock
+) -> None:
+    at_work = combiner(store, clock)
+    store.open.clear()
+    (sent,) = await submitted(at_work, reserve(1))
+    (runner,) = at_work._running.values()
+    runner.cancel()
+    await turns(3)
+    clock.advance(2.1)
+    assert isinstance(await sent, OutcomeUnknown)
+    store.open.set()
+    assert isinstance(await at_work.submit(reserve(2)), Reserved)
+
+
+async def test_a_flush_that_took_nothing_fails_nobody(ahead: AheadStore, clock: MovingClock) -> None:
+    at_work = combiner(ahead, clock)
+    ahead.open.clear()
+    (first,) = await submitted(at_work, reserve(1))
+    (second,) = await submitted(at_work, reserve(2))
+    second.cancel()  # What was handed over ahead for it will find nothing to take.
+    ahead.fault = lambda commands: None if commands else StoreOutcomeUnknownError("commit")
+    ahead.open.set()
+    assert isinstance(await first, Reserved)
+    third = asyncio.create_task(at_work.submit(reserve(3)))
+    assert isinstance(await third, Reserved)

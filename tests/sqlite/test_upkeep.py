@@ -74,6 +74,9 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
             copied.set()
             return sizes
 
+        def pragma(self, name: str, value: int) -> None:
+            real.pragma(name, value)
+
         def close(self) -> None:
             real.close()
 
@@ -86,8 +89,8 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
 
 
 def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
-    log.own.close()
     watched = Upkeep(log.writer, log.own)
+    log.own.close()
     log.write(1_000)
     watched.close()
     assert log.pages <= 200 + 10

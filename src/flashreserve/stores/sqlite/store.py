@@ -1,6 +1,7 @@
 """The store on one SQLite file: one writer connection a process, reads on a connection of their own."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -252,5 +253,7 @@ def _in_transaction(connection: apsw.Connection, work: Callable[[apsw.Connection
 
 
 def _roll_back(connection: apsw.Connection) -> None:
-    if connection.in_transaction:
-        connection.execute("ROLLBACK")
+    # What can't be rolled back ends with the connection; the error that led here says more.
+    with suppress(apsw.Error):
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")

@@ -44,7 +44,7 @@ _FILE: Final = (
 )
 _ENDS: Final = "SELECT min(place), max(place) FROM temp.pile"
 _FORGET: Final = "DELETE FROM fresh WHERE place < ?"
-_DROP: Final = "DROP TABLE temp.pile"
+_DROP: Final = "DROP TABLE IF EXISTS temp.pile"
 
 _log = structlog.get_logger(__name__)
 
@@ -60,6 +60,7 @@ class Upkeep:
         self._wanted = threading.Event()
         self._nearly_copied = False
         self._closed = False
+        own.pragma("wal_autocheckpoint", 0)
         writer.set_wal_hook(self._after_commit)
         self._thread = threading.Thread(target=self._serve, name="sqlite-upkeep", daemon=True)
         self._thread.start()
@@ -82,8 +83,11 @@ class Upkeep:
         return apsw.SQLITE_OK
 
     def _serve(self) -> None:
-        while self._wanted.wait() and not self._closed:
-            self._wanted.clear()
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()  # before the look at what was set before it
+            if self._closed:
+                break
             if not self._nearly_copied:
                 file_fresh(self._own, lambda: self._closed)
                 self._nearly_copied = self._copy_nearly_all()
@@ -125,13 +129,14 @@ def file_fresh(
         with store_errors("filing"):
             if connection.execute(_COUNT).get < at_least:
                 return 0
+            connection.execute(_DROP)
             connection.execute(_SORT)
             try:
                 filed = _file_pile(connection, stop, at_once)
             finally:
                 connection.execute(_DROP)
     except Exception as error:  # noqa: BLE001 - nothing is lost by filing later
-        _log.debug("not filed", error=str(error))
+        _log.warning("reservations not filed by customer", error=str(error))
     return filed
 
 
