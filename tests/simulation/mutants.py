@@ -299,15 +299,15 @@ OF_SQLITE: Final = (
     ),
     Mutant(
         "a place among the keys that aren't filed is used again",
-        "(min(place + at_once, last),)",
-        "(place + at_once,)",
-        "stores/sqlite/upkeep.py",
+        "forgotten = min(forgotten + self._step, pile.last)",
+        "forgotten += self._step",
+        "stores/sqlite/filing.py",
     ),
     Mutant(
         "a key is forgotten before it is filed",
-        "    first, last = connection.execute(_ENDS).get\n",
-        "    first, last = connection.execute(_ENDS).get\n    connection.execute(_FORGET, (last,))\n",
-        "stores/sqlite/upkeep.py",
+        "            if filed < len(pile.rows):",
+        "            if filed < len(pile.rows) - 1:",
+        "stores/sqlite/filing.py",
     ),
 )
 

@@ -20,15 +20,15 @@ from tests.simulation.world import World
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import connect
+from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.schema import migrate
 from flashreserve.stores.sqlite.store import SqliteStore
-from flashreserve.stores.sqlite.upkeep import file_fresh
 from flashreserve.stores.sqlite.writer import Work
 
 T = TypeVar("T")
 
-_FILING: Final = 0.1
-"""How often what is fresh is filed after a write, and how often that ends after a few."""
+_PREPARING: Final = 0.2
+"""How often, after a write."""
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
 
@@ -118,7 +118,7 @@ class SimulatedWriter:
             self._process.freeze(fault.seconds)
         loop.call_later(self._shop.latency_s(), tell)
         if self._writes:
-            self._shop.file_some()
+            self._shop.look_after(self._process)
         self._begin_next()
 
     async def close(self) -> None:
@@ -148,6 +148,7 @@ class SqliteShop:
         self._path = self._directory / "shop.db"
         self._connections: list[apsw.Connection] = []
         self._of: dict[str, list[apsw.Connection]] = {}
+        self._filings: dict[str, Filing] = {}
         self._armed: dict[str, list[Fault]] = {}
         self._slow_until = 0.0
         self._healed = False
@@ -163,11 +164,10 @@ class SqliteShop:
         self._connections.append(connection)
         return connection
 
-    def file_some(self) -> None:
-        """What a process does beside its writer: file by customer what is fresh, and perhaps not get to the end."""
-        chance = self._world.random
-        if chance.random() < _FILING:
-            file_fresh(self._outside, lambda: chance.random() < _FILING, at_least=1, at_once=3)
+    def look_after(self, process: Process) -> None:
+        """What a process does beside its writer: pile up what is to be filed by customer."""
+        if self._world.random.random() < _PREPARING:
+            self._filings[process.name].prepare(self._outside)
 
     def connect(self, process: Process, ids: SimulatedIds) -> Store:
         """A process's own connections; those of its last life end with it, and what they hadn't committed."""
@@ -175,8 +175,11 @@ class SqliteShop:
         for connection in self._of.get(process.name, ()):
             connection.close(force=True)
         writer, reader = self._of[process.name] = [self._open("write"), self._open("read")]
+        filing = self._filings[process.name] = Filing(at_least=1, step=3)
         return SqliteStore(
-            SimulatedWriter(self, process, writer, writes=True), SimulatedWriter(self, process, reader, writes=False)
+            SimulatedWriter(self, process, writer, writes=True),
+            SimulatedWriter(self, process, reader, writes=False),
+            filing,
         )
 
     def latency_s(self) -> float:

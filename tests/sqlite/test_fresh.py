@@ -1,30 +1,108 @@
 """An idempotency key is found whether its reservation is filed by customer or not, by every process."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import apsw
 import pytest
-from tests.core.examples import ANN, CUP, NOON, a_product, reserve
+from tests.core.examples import ANN, NOON, a_product, reserve, user_id
 
+from flashreserve.core.model import Role
 from flashreserve.core.outcomes import Replayed, Reserved
 from flashreserve.stores.sqlite import SqliteStore, fresh
 from flashreserve.stores.sqlite.connection import connect
-from flashreserve.stores.sqlite.upkeep import file_fresh
+from flashreserve.stores.sqlite.filing import Filing
 
 Opened = Callable[..., SqliteStore]
 
 
+class Filed:
+    """A store on the file whose filing goes on with each reservation of another customer's."""
+
+    def __init__(self, store: SqliteStore, connection: apsw.Connection, filing: Filing) -> None:
+        self.store = store
+        self.connection = connection
+        self.filing = filing
+        self._number = 10_000
+
+    async def file_some(self) -> None:
+        """As much as comes with one reservation."""
+        self._number += 1
+        await self.store.flush([reserve(self._number, user_id(self._number))], NOON)
+
+    async def file_all(self) -> None:
+        """All that isn't filed now."""
+        self.filing.prepare(self.connection)
+        while self.filing.busy:
+            await self.file_some()
+
+
 @pytest.fixture
-def beside(store: SqliteStore, path: Path) -> Iterator[apsw.Connection]:
-    """A connection beside the store's own."""
+async def filed(store: SqliteStore, path: Path) -> AsyncIterator[Filed]:
+    """The store, which files three reservations for each that it makes."""
+    await store.add_products([a_product(units=10_000)])
     connection = connect(path, "write")
-    yield connection
+    filing = store._filing = Filing(at_least=1, step=3)
+    yield Filed(store, connection, filing)
     connection.close()
 
 
-def file_all(connection: apsw.Connection) -> None:
-    file_fresh(connection, lambda: False, at_least=1)
+async def listed(store: SqliteStore, user: str) -> list[str]:
+    """All pages of the customer's list."""
+    found: list[str] = []
+    while page := await store.reservations_of_user(user, found[-1] if found else None, 7):
+        found += [held.id for held in page]
+    return found
+
+
+async def held(store: SqliteStore, numbers: range) -> list[str]:
+    """Holds of three customers in turn; those of the first, newest first."""
+    await store.flush([reserve(number, user_id(number % 3)) for number in numbers], NOON)
+    return [reserve(number).reservation_id for number in reversed(numbers) if number % 3 == 0]
+
+
+async def test_a_customers_list_is_the_same_before_in_the_middle_and_after(filed: Filed) -> None:
+    first = await held(filed.store, range(60))
+    assert await listed(filed.store, user_id(0)) == first
+    filed.filing.prepare(filed.connection)
+    while filed.filing.busy:
+        await filed.file_some()
+        assert await listed(filed.store, user_id(0)) == first
+    assert filed.connection.execute("SELECT count(*) FROM filed WHERE user_id = ?", (user_id(0),)).get == 20
+    assert filed.connection.execute("SELECT min(place) FROM fresh").get == 60, "the last one keeps its place"
+    later = await held(filed.store, range(60, 90))
+    assert await listed(filed.store, user_id(0)) == later + first
+
+
+async def test_few_are_left_as_they_are(store: SqliteStore, path: Path) -> None:
+    await store.add_products([a_product(units=100)])
+    connection = connect(path, "write")
+    store._filing = Filing(at_least=31, step=3)
+    await held(store, range(30))
+    busy = []
+    for number in (30, 31):
+        store._filing.prepare(connection)
+        busy.append(store._filing.busy)
+        await held(store, range(number, number + 1))
+    assert busy == [False, True]
+    connection.close()
+
+
+async def test_what_a_failed_flush_filed_is_filed_again(filed: Filed) -> None:
+    first = await held(filed.store, range(60))
+    filed.filing.prepare(filed.connection)
+
+    def fail(connection: apsw.Connection) -> None:
+        filed.filing.go_on(connection, 30)
+        raise ZeroDivisionError
+
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await filed.store._write(fail)
+        await filed.store.set_role("nobody", Role.ADMIN)
+    await filed.file_all()
+    assert filed.connection.execute("SELECT count(*) FROM filed WHERE user_id = ?", (user_id(0),)).get == 20
+    assert await listed(filed.store, user_id(0)) == first
 
 
 async def outcomes_of(store: SqliteStore, *numbers: tuple[int, int]) -> list[type]:
@@ -32,37 +110,34 @@ async def outcomes_of(store: SqliteStore, *numbers: tuple[int, int]) -> list[typ
     return [type(outcome) for outcome in flushed.outcomes]
 
 
-async def test_a_key_is_found_before_and_after_filing(store: SqliteStore, beside: apsw.Connection) -> None:
-    await store.add_products([a_product(units=10)])
+async def test_a_key_is_found_before_and_after_filing(filed: Filed) -> None:
+    store = filed.store
     assert await outcomes_of(store, (1, 1), (2, 1), (3, 2)) == [Reserved, Replayed, Reserved]
     assert await outcomes_of(store, (4, 1), (5, 2)) == [Replayed, Replayed]
-    file_all(beside)
+    await filed.file_all()
     assert await outcomes_of(store, (6, 1), (7, 2), (8, 3)) == [Replayed, Replayed, Reserved]
-    file_all(beside)
+    await filed.file_all()
     assert await outcomes_of(store, (9, 1), (10, 3)) == [Replayed, Replayed]
 
 
-async def test_another_process_finds_it_whenever_it_looks(
-    store: SqliteStore, opened: Opened, beside: apsw.Connection
-) -> None:
+async def test_another_process_finds_it_whenever_it_looks(filed: Filed, opened: Opened) -> None:
+    store = filed.store
     other = opened()
-    await store.add_products([a_product(units=10)])
     for key in range(6):
         first, second = (store, other) if key % 2 else (other, store)
         assert await outcomes_of(first, (2 * key, key)) == [Reserved]
         if key % 3 == 1:
-            file_all(beside)
+            await filed.file_all()
         assert await outcomes_of(second, (2 * key + 1, key)) == [Replayed]
     late = opened()
     assert await outcomes_of(late, *((100 + key, key) for key in range(6))) == [Replayed] * 6
 
 
-async def test_no_place_is_used_again_after_filing(store: SqliteStore, opened: Opened, beside: apsw.Connection) -> None:
-    other = opened()
-    await store.add_products([a_product(units=10)])
+async def test_no_place_is_used_again_after_filing(filed: Filed, opened: Opened) -> None:
+    store, other = filed.store, opened()
     assert await outcomes_of(store, (1, 1), (2, 2)) == [Reserved, Reserved]
     assert await outcomes_of(other, (3, 1)) == [Replayed]
-    file_all(beside)
+    await filed.file_all()
     assert await outcomes_of(store, (4, 3)) == [Reserved]
     assert await outcomes_of(other, (5, 3)) == [Replayed]
 
@@ -81,17 +156,14 @@ async def test_a_key_whose_flush_failed_binds_nobody(store: SqliteStore) -> None
 
 
 async def test_what_is_filed_is_forgotten_and_what_is_not_is_kept(
-    store: SqliteStore, beside: apsw.Connection, monkeypatch: pytest.MonkeyPatch
+    filed: Filed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store = filed.store
     monkeypatch.setattr(fresh, "FORGET_AT", 20)
     store._fresh = fresh.FreshKeys()
-    await store.add_products([a_product(units=1_000)])
     for start in range(0, 100, 5):
         await outcomes_of(store, *((number, number) for number in range(start, start + 5)))
         if start == 50:
-            file_all(beside)
+            await filed.file_all()
     assert 40 <= len(store._fresh._holders) < 100
     assert await outcomes_of(store, *((1_000 + number, number) for number in range(100))) == [Replayed] * 100
-    found = await store.product(CUP)
-    assert found is not None
-    assert found.available == 900

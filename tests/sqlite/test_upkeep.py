@@ -1,4 +1,4 @@
-"""The log comes home beside the writer, reservations are filed by customer, and what was committed stays."""
+"""The log comes home beside the writer, stays bounded, and what was committed stays."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,11 +6,11 @@ from threading import Event
 
 import apsw
 import pytest
-from tests.core.examples import NOON, a_product, reserve, user_id
 
-from flashreserve.stores.sqlite import SqliteStore, upkeep
+from flashreserve.stores.sqlite import upkeep
 from flashreserve.stores.sqlite.connection import connect, use_wal
-from flashreserve.stores.sqlite.upkeep import Upkeep, file_fresh
+from flashreserve.stores.sqlite.filing import Filing
+from flashreserve.stores.sqlite.upkeep import Upkeep
 
 PAGE_BYTES = 4096
 FRAME_BYTES = PAGE_BYTES + 24
@@ -80,7 +80,7 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
         def close(self) -> None:
             real.close()
 
-    watched = Upkeep(log.writer, Own())  # type: ignore[arg-type]
+    watched = Upkeep(log.writer, Own(), Filing())  # type: ignore[arg-type]
     until(log, copied.is_set)
     log.write(1_000)
     assert log.pages < 1_000, "a thousand transactions of two pages and more each"
@@ -89,7 +89,7 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
 
 
 def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
-    watched = Upkeep(log.writer, log.own)
+    watched = Upkeep(log.writer, log.own, Filing())
     log.own.close()
     log.write(1_000)
     watched.close()
@@ -98,7 +98,7 @@ def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
 
 
 def test_a_log_that_another_holds_back_fails_no_commit(log: Log) -> None:
-    watched = Upkeep(log.writer, log.own)
+    watched = Upkeep(log.writer, log.own, Filing())
     reader = apsw.Connection(str(log.path), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM rows").fetchall()
@@ -107,56 +107,3 @@ def test_a_log_that_another_holds_back_fails_no_commit(log: Log) -> None:
     log.write(300)
     watched.close()
     assert log.count() == log.written == 600
-
-
-class TestFiling:
-    @pytest.fixture
-    def connection(self, store: SqliteStore, path: Path) -> Iterator[apsw.Connection]:
-        """One beside the store's own."""
-        made = connect(path, "write")
-        yield made
-        made.close()
-
-    async def held(self, store: SqliteStore, numbers: range) -> list[str]:
-        """Holds of three customers in turn; those of the first, newest first."""
-        await store.flush([reserve(number, user_id(number % 3)) for number in numbers], NOON)
-        return [reserve(number).reservation_id for number in reversed(numbers) if number % 3 == 0]
-
-    async def test_a_customers_list_is_the_same_before_in_the_middle_and_after(
-        self, store: SqliteStore, connection: apsw.Connection
-    ) -> None:
-        await store.add_products([a_product(units=10_000)])
-        first = await self.held(store, range(1_500))
-        assert await listed(store, user_id(0)) == first
-        stops = iter([False, False, True])
-        assert file_fresh(connection, lambda: next(stops), at_least=1, at_once=500) == 1_000
-        assert await listed(store, user_id(0)) == first
-        assert file_fresh(connection, lambda: False, at_least=1) == 1_500
-        assert await listed(store, user_id(0)) == first
-        assert connection.execute("SELECT count(*) FROM fresh").get == 1, "the last one keeps its place"
-        later = await self.held(store, range(1_500, 1_800))
-        assert await listed(store, user_id(0)) == later + first
-
-    async def test_few_are_left_as_they_are(self, store: SqliteStore, connection: apsw.Connection) -> None:
-        await store.add_products([a_product(units=10_000)])
-        await self.held(store, range(30))
-        assert file_fresh(connection, lambda: False) == 0
-        assert file_fresh(connection, lambda: False, at_least=30) == 30
-
-    async def test_it_waits_for_nobody_who_writes_for_ever(self, store: SqliteStore, path: Path) -> None:
-        await store.add_products([a_product(units=10)])
-        await self.held(store, range(10))
-        impatient, other = connect(path, "write", busy_wait_s=0.0), connect(path, "write")
-        other.execute("BEGIN IMMEDIATE")
-        assert file_fresh(impatient, lambda: False, at_least=1) == 0
-        other.close()
-        assert file_fresh(impatient, lambda: False, at_least=1) == 10
-        impatient.close()
-
-
-async def listed(store: SqliteStore, user: str) -> list[str]:
-    """All pages of the customer's list."""
-    found: list[str] = []
-    while page := await store.reservations_of_user(user, found[-1] if found else None, 70):
-        found += [held.id for held in page]
-    return found

@@ -10,6 +10,7 @@ import msgspec
 
 from flashreserve.core import rules
 from flashreserve.core.commands import Command, Expire
+from flashreserve.core.effects import Hold
 from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.stores.port import (
     Audit,
@@ -22,6 +23,7 @@ from flashreserve.stores.port import (
 )
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
+from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.fresh import FreshKeys
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
@@ -46,12 +48,13 @@ def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -
         with store_errors(str(path)):
             migrate(writer, busy_wait_s)
         reader = connect(path, "read", busy_wait_s)
-        upkeep = Upkeep(writer, connect(path, "write", busy_wait_s))
+        filing = Filing()
+        upkeep = Upkeep(writer, connect(path, "write", busy_wait_s), filing)
     except BaseException:
         writer.close()
         raise
     return SqliteStore(
-        ThreadWriter(writer, "sqlite-writer", before_close=upkeep.close), ThreadWriter(reader, "sqlite-reader")
+        ThreadWriter(writer, "sqlite-writer", before_close=upkeep.close), ThreadWriter(reader, "sqlite-reader"), filing
     )
 
 
@@ -77,25 +80,26 @@ class SqliteStore:
 
     flushes_ahead = 1
 
-    def __init__(self, writer: Writer, reader: Writer) -> None:
+    def __init__(self, writer: Writer, reader: Writer, filing: Filing | None = None) -> None:
         self._writer = writer
         self._reader = reader
         self._fresh = FreshKeys()
+        self._filing = filing or Filing()
 
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`. The commands are taken once no other process writes any more."""
-        return await self._write(lambda connection: _flush(connection, self._fresh, *take()))
+        return await self._write(lambda connection: self._flush(connection, *take()))
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""
-        return await self._write(lambda connection: _flush(connection, self._fresh, commands, now))
+        return await self._write(lambda connection: self._flush(connection, commands, now))
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""
 
         def sweep(connection: apsw.Connection) -> Swept:
             due = [Expire(id_) for (id_,) in connection.execute(rows.SELECT_DUE, (now, most + 1))]
-            _flush(connection, self._fresh, due[:most], now)
+            self._flush(connection, due[:most], now)
             return Swept(released=len(due[:most]), more=len(due) > most)
 
         return await self._write(sweep)
@@ -186,10 +190,23 @@ class SqliteStore:
             await self._writer.close()
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        return await self._writer.run(lambda connection: _in_transaction(connection, work))
+        def write(connection: apsw.Connection) -> T:
+            self._filing.begin()
+            written = _in_transaction(connection, work)
+            self._filing.committed()
+            return written
+
+        return await self._writer.run(write)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         return await self._reader.run(store_errors("reading")(work))
+
+    def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
+        facts = rows.load(connection, self._fresh, rules.lookup(commands))
+        plan = rules.plan(facts, commands, now)
+        rows.apply(connection, plan.effects, facts, plan.products)
+        self._filing.go_on(connection, sum(type(effect) is Hold for effect in plan.effects))
+        return Flushed(plan.outcomes, list(plan.products.values()))
 
     async def _read_reservations(self, sql: str, *values: str | int) -> list[Reservation]:
         return await self._read(
@@ -214,13 +231,6 @@ class SqliteStore:
             return connection.changes() == 1
 
         return await self._write(change)
-
-
-def _flush(connection: apsw.Connection, fresh: FreshKeys, commands: Sequence[Command], now: int) -> Flushed:
-    facts = rows.load(connection, fresh, rules.lookup(commands))
-    plan = rules.plan(facts, commands, now)
-    rows.apply(connection, plan.effects, facts, plan.products)
-    return Flushed(plan.outcomes, list(plan.products.values()))
 
 
 def _execute_all(connection: apsw.Connection, sql: str, values: Sequence[Sequence[str | int | None]]) -> None:
