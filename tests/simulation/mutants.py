@@ -305,8 +305,8 @@ OF_SQLITE: Final = (
     ),
     Mutant(
         "a key is forgotten before it is filed",
-        "            if filed < len(pile.rows):",
-        "            if filed < len(pile.rows) - 1:",
+        "            if filed < len(pile.parts):",
+        "            if filed < len(pile.parts) - 1:",
         "stores/sqlite/filing.py",
     ),
 )

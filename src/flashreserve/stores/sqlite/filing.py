@@ -1,17 +1,16 @@
 """Filing: whose a reservation and its key are is noted in the order of arrival, and filed by customer later.
 
 An index by customer costs each reservation a page of its own, in the log and in the file, more than all the rest of it
-does. So it is noted in `fresh`, and ten thousand at a time are sorted by customer, so that those who come often cost
+does. So it is noted in `fresh`, and twenty thousand at a time are sorted by customer, so that those who come often cost
 one page for all that they did, and filed in `filed` and `claims`, some with each flush: nobody waits for more than a
 few of them. Only when all are filed are they taken out of `fresh`, some with each flush as well.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import apsw
-import msgspec
 
-FRESH: Final = 10_000
+FRESH: Final = 20_000
 """File reservations when so many aren't."""
 STEP: Final = 256
 """So many are filed, or forgotten, at once."""
@@ -19,25 +18,32 @@ _PACE: Final = 3
 """For each reservation made, so many are filed or forgotten: each has to be both, and it mustn't fall behind."""
 
 _COUNT: Final = "SELECT coalesce((SELECT max(place) FROM fresh) - (SELECT min(place) FROM fresh) + 1, 0)"
+# Sorted by SQLite: outside the interpreter's lock, which requests need.
 _SELECT: Final = """
-    SELECT json_group_array(json_array(user_id, reservation_id, idem_key)), min(place), max(place) FROM fresh"""
-_FILE: Final = "INSERT OR IGNORE INTO filed SELECT value ->> 0, value ->> 1 FROM json_each(?)"
+    SELECT json_group_array(place), count(idem_key), min(place), max(place)
+    FROM (
+        SELECT place, idem_key, (row_number() OVER (ORDER BY user_id, reservation_id) - 1) / ? AS part FROM fresh
+    )
+    GROUP BY part ORDER BY part"""
+_FILE: Final = """
+    INSERT OR IGNORE INTO filed SELECT user_id, reservation_id
+    FROM json_each(?) AS part CROSS JOIN fresh ON fresh.place = part.value"""
 _FILE_KEYS: Final = """
-    INSERT OR IGNORE INTO claims SELECT value ->> 0, 'idem:' || (value ->> 2), value ->> 1 FROM json_each(?)
-    WHERE value ->> 2 IS NOT NULL"""
+    INSERT OR IGNORE INTO claims SELECT user_id, 'idem:' || idem_key, reservation_id
+    FROM json_each(?) AS part CROSS JOIN fresh ON fresh.place = part.value WHERE idem_key IS NOT NULL"""
 _FORGET: Final = "DELETE FROM fresh WHERE place < ?"
-
-Row = tuple[str, str, str | None]
-_decode = msgspec.json.Decoder(list[Row]).decode
 
 
 class _Pile:
-    """What is being filed: rows by customer, those filed so far, and the places from `forgotten` to `last`."""
+    """What is being filed: `parts` are places as JSON, and how many of them have keys; so many of them are `filed`.
 
-    __slots__ = ("filed", "forgotten", "last", "rows")
+    The places from `forgotten` to `last` have still to be forgotten.
+    """
 
-    def __init__(self, rows: list[Row], first: int, last: int) -> None:
-        self.rows = rows
+    __slots__ = ("filed", "forgotten", "last", "parts")
+
+    def __init__(self, parts: list[tuple[str, int]], first: int, last: int) -> None:
+        self.parts = parts
         self.filed = 0
         self.forgotten = first
         self.last = last
@@ -45,7 +51,7 @@ class _Pile:
     @property
     def over(self) -> bool:
         """Whether nothing is left to do."""
-        return self.filed >= len(self.rows) and self.forgotten >= self.last
+        return self.filed >= len(self.parts) and self.forgotten >= self.last
 
 
 class Filing:
@@ -70,10 +76,9 @@ class Filing:
     def prepare(self, connection: apsw.Connection) -> None:
         """Pile up what isn't filed, if that is much and nothing is being filed."""
         if self._pile is None and connection.execute(_COUNT).get >= self._at_least:
-            text, first, last = connection.execute(_SELECT).get
-            rows = _decode(text)
-            rows.sort(key=_by_customer)
-            self._pile = _Pile(rows, first, last)
+            found: list[Any] = connection.execute(_SELECT, (self._step,)).fetchall()
+            firsts, lasts = zip(*((first, last) for _, _, first, last in found), strict=True)
+            self._pile = _Pile([(text, keys) for text, keys, _, _ in found], min(firsts), max(lasts))
 
     def begin(self) -> None:
         """A transaction begins: what an earlier one did that didn't come to its end doesn't count."""
@@ -88,9 +93,12 @@ class Filing:
         filed, forgotten = pile.filed, pile.forgotten
         while self._owed >= self._step:
             self._owed -= self._step
-            if filed < len(pile.rows):
-                _file(connection, pile.rows[filed : filed + self._step])
-                filed += self._step
+            if filed < len(pile.parts):
+                text, keys = pile.parts[filed]
+                connection.execute(_FILE, (text,))
+                if keys:
+                    connection.execute(_FILE_KEYS, (text,))
+                filed += 1
             elif forgotten < pile.last:
                 # Never the last one: its place must not be used again.
                 forgotten = min(forgotten + self._step, pile.last)
@@ -105,14 +113,3 @@ class Filing:
         self._after = None
         if self._pile.over:
             self._pile = None
-
-
-def _file(connection: apsw.Connection, some: list[Row]) -> None:
-    text = msgspec.json.encode(some).decode()
-    connection.execute(_FILE, (text,))
-    if any(key is not None for _, _, key in some):
-        connection.execute(_FILE_KEYS, (text,))
-
-
-def _by_customer(row: Row) -> tuple[str, str]:
-    return row[0], row[1]

@@ -11,7 +11,7 @@ import msgspec
 
 from flashreserve.core.facts import Claim, idempotency_claim
 
-FORGET_AT: Final = 30_000
+FORGET_AT: Final = 60_000
 """Look which keys are filed by now when so many are kept, or twice as many as weren't when last looked."""
 
 _decode = msgspec.json.Decoder(list[tuple[int, str, str, str]]).decode
