@@ -3,9 +3,9 @@ import time
 from collections.abc import Callable
 
 import pytest
-from bullmq import Worker  # type: ignore[import-untyped]
+from bullmq import Queue, Worker  # type: ignore[import-untyped]
 from tests.servers.valkey import MakeValkey, ValkeyProcess
-from tests.wakeups.conftest import StartWorker, Sweeps, Wakeups, jobs, until
+from tests.wakeups.conftest import PATIENCE_S, StartWorker, Sweeps, Wakeups, jobs, until
 
 from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
@@ -220,6 +220,26 @@ async def test_an_idle_worker_ends_at_once(valkey: ValkeyProcess, wakeups: Wakeu
     before = asyncio.all_tasks() - {task}
     assert await ended_after(task) < 1
     assert asyncio.all_tasks() <= before, "it left something running"
+
+
+async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
+    valkey: ValkeyProcess, start_worker: StartWorker
+) -> None:
+    # BullMQ cancels its waiting once: of 20 moments after a job, one came before the waiting and held the worker up.
+    moments = 100
+    redis = connect(valkey.url, timeout_s=10, connections_max=1)
+    queue = Queue(QUEUE, {"connection": redis})
+    for steps in range(moments):
+        sweeps = Sweeps()
+        task = await start_worker(valkey, sweeps)
+        await queue.addBulk(bullmq._jobs([steps], soon()))
+        async with asyncio.timeout(PATIENCE_S):
+            while sweeps.count < 2:  # noqa: ASYNC110 - an event would be heard a step of the loop later
+                await asyncio.sleep(0)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        assert await ended_after(task) < 1
+    await redis.aclose()
 
 
 @pytest.mark.parametrize("fault", [ValkeyProcess.kill, ValkeyProcess.freeze])

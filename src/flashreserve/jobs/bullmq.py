@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
-from flashreserve.jobs.loop import SWEEP_EVERY_S, end, repeat
+from flashreserve.jobs.loop import HEARD_AFTER_S, SWEEP_EVERY_S, end, repeat
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -267,10 +267,18 @@ async def _take_jobs(worker: Worker) -> None:
 
 
 async def _close(worker: Worker) -> None:
-    """Let the worker end by itself; by force where it waits for a Redis that is away."""
+    """Let the worker end by itself; by force where it waits for a Redis that is away.
+
+    The library cancels its waiting for a job once. That is lost where the waiting begins a moment later, or where
+    redis-py swallows it; so it is cancelled until it is heard.
+    """
     closing = asyncio.ensure_future(worker.close())
-    done, _ = await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
-    if not done:
+    end_s = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S
+    while not closing.done() and asyncio.get_running_loop().time() < end_s:
+        await asyncio.wait({closing}, timeout=HEARD_AFTER_S)
+        if worker.waiting is not None:
+            worker.waiting.cancel()
+    if not closing.done():
         await asyncio.wait({closing, asyncio.ensure_future(worker.close(force=True))}, timeout=CLOSE_TIMEOUT_S)
 
 

@@ -11,7 +11,8 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 SWEEP_EVERY_S: Final = 1.0
 """How often a sweep begins. With a pass's own time, stock is back well within 2.5 s of expiry."""
 
-_HEARD_AFTER_S: Final = 0.1
+HEARD_AFTER_S: Final = 0.1
+"""How long a cancelled task has before it is cancelled again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -45,5 +46,5 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
     while left:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=_HEARD_AFTER_S)
+        _, left = await asyncio.wait(left, timeout=HEARD_AFTER_S)
     await asyncio.gather(*tasks, return_exceptions=True)
