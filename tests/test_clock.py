@@ -2,7 +2,10 @@
 
 import pytest
 
+from flashreserve.bootstrap import services
+from flashreserve.bootstrap.services import Seams, open_books
 from flashreserve.clock import COMPARING_MS_MAX, DatabaseClock
+from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError
 
 
@@ -32,7 +35,7 @@ class Machine:
 async def test_the_database_s_time_is_told(ahead_ms: int) -> None:
     machine = Machine(ahead_ms, 4, 4, 4)
     clock = DatabaseClock(machine)
-    await clock.compare(machine.database_now_ms)
+    assert await clock.compare(machine.database_now_ms)
     assert clock.offset_ms == ahead_ms
     assert clock.now_ms() == machine.now_ms() + ahead_ms
 
@@ -57,7 +60,7 @@ async def test_the_fastest_answer_is_believed() -> None:
 async def test_answers_that_take_too_long_say_nothing() -> None:
     machine = Machine(5_000, *[COMPARING_MS_MAX] * 3)
     clock = DatabaseClock(machine)
-    await clock.compare(machine.database_now_ms)
+    assert not await clock.compare(machine.database_now_ms)
     assert clock.offset_ms == 0
 
 
@@ -66,7 +69,7 @@ async def test_a_database_without_a_clock_of_its_own_leaves_the_machine_s() -> N
         return None
 
     clock = DatabaseClock(Machine(0))
-    await clock.compare(none)
+    assert await clock.compare(none)
     assert clock.offset_ms == 0
 
 
@@ -80,3 +83,29 @@ async def test_a_database_that_is_away_leaves_the_clock_as_it_was() -> None:
     with pytest.raises(StoreUnavailableError):
         await clock.compare(away)
     assert clock.offset_ms == 700
+
+
+class FarStore(MemoryStore):
+    """A store over a bad link: so many answers take too long before one is quick; its clock is 70 s ahead."""
+
+    def __init__(self, slow_answers: int) -> None:
+        super().__init__()
+        self.machine = Machine(70_000, *[COMPARING_MS_MAX] * slow_answers, *[2.0] * 3)
+
+    async def database_now_ms(self) -> int:
+        return await self.machine.database_now_ms()
+
+
+async def test_nothing_is_done_by_a_clock_that_was_never_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_CLOCK_TRY_AFTER_S", 0.0)
+    store = FarStore(7)
+    async with open_books(store, Seams(clock=store.machine)) as books:
+        assert books.clock.offset_ms == 70_000
+
+
+async def test_a_database_that_is_too_slow_to_tell_the_time_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(services, "_CLOCK_TRY_AFTER_S", 0.0)
+    store = FarStore(1_000)
+    with pytest.raises(StoreUnavailableError, match="never told its time"):
+        async with open_books(store, Seams(clock=store.machine)):
+            pytest.fail("opened")

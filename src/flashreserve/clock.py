@@ -60,11 +60,14 @@ class DatabaseClock:
         """See `Clock`."""
         return self._machine.now_ms() + self.offset_ms
 
-    async def compare(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> None:
+    async def compare(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> bool:
         """Ask the database some times, and believe the answer that came fastest (Cristian's algorithm, 1989).
 
-        If even that one took longer than `COMPARING_MS_MAX`, it says too little, and the offset stays as it was.
+        If even that one took as long as `COMPARING_MS_MAX`, it says too little, and the offset stays as it was.
         Whatever asking raises is raised.
+
+        Returns:
+            Whether an answer could be believed, or the database has no clock of its own.
         """
         best_ms = COMPARING_MS_MAX
         for _ in range(COMPARISONS):
@@ -73,10 +76,11 @@ class DatabaseClock:
             theirs = await database_now_ms()
             took_ms = (self._machine.monotonic() - began_s) * 1000
             if theirs is None:
-                return
+                return True
             if took_ms < best_ms:
                 best_ms = took_ms
                 self.offset_ms = theirs - asked - round(took_ms / 2)
+        return best_ms < COMPARING_MS_MAX
 
 
 class SystemIds:

@@ -1,5 +1,6 @@
 """The services over an open store, for HTTP, jobs and commands alike; opened and closed in order."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +14,7 @@ from flashreserve.auth.passwords import Argon2Cost, Passwords
 from flashreserve.auth.redis_throttle import open_redis_throttle
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
-from flashreserve.clock import Clock, DatabaseClock, Ids, SystemClock, SystemIds
+from flashreserve.clock import COMPARING_MS_MAX, Clock, DatabaseClock, Ids, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, Combiner
 from flashreserve.core import limits as domain_limits
 from flashreserve.jobs.bullmq import open_wakeups
@@ -22,9 +23,12 @@ from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stock_view import StockView
-from flashreserve.stores.port import Store
+from flashreserve.stores.port import Store, StoreUnavailableError
 
 _PASSWORDS_WAITING_MAX: Final = 64
+
+_CLOCK_TRIES_MAX: Final = 20
+_CLOCK_TRY_AFTER_S: Final = 0.1
 
 
 class Seams(msgspec.Struct, frozen=True):
@@ -74,14 +78,14 @@ async def open_books(
     `expect` is told when the holds will lapse that are granted or extended.
 
     Raises:
-        StoreUnavailableError: the database doesn't answer.
+        StoreUnavailableError: the database doesn't answer, or too slowly to tell the time by it.
     """
     seams = seams or Seams()
     clock, ids = DatabaseClock(seams.clock), seams.ids
     view = StockView(store, clock)
     combiner = Combiner(store, clock, view.learn, expect=expect, queue_max=seams.queue_max, deadline_s=seams.deadline_s)
     try:
-        await clock.compare(store.database_now_ms)
+        await _set_clock(clock, store)
         yield Books(
             store=store,
             clock=clock,
@@ -93,6 +97,15 @@ async def open_books(
     finally:
         await combiner.close()
         await store.close()
+
+
+async def _set_clock(clock: DatabaseClock, store: Store) -> None:
+    """Let the clock go by the database's: by a machine's that was never compared, holds would lapse at a wrong time."""
+    for _ in range(_CLOCK_TRIES_MAX):
+        if await clock.compare(store.database_now_ms):
+            return
+        await asyncio.sleep(_CLOCK_TRY_AFTER_S)
+    raise StoreUnavailableError(f"the database never told its time within {COMPARING_MS_MAX:.0f} ms")
 
 
 @asynccontextmanager
