@@ -9,6 +9,7 @@
 #   mongodb_server.sh kill NAME      kill -9 database and gateway, keep the data
 #   mongodb_server.sh resume NAME    start again on the kept data and the same ports, print the URL
 #   mongodb_server.sh stop NAME      stop it and delete its data
+#   mongodb_server.sh pids NAME      print the process ids of its PostgreSQL, none where it doesn't run
 #   mongodb_server.sh list           the names of the servers that were started and not stopped
 #
 # FLASHRESERVE_SERVERS_DIR says where it is installed (/opt/flashreserve-servers). Each NAME has its own data, ports and
@@ -169,11 +170,18 @@ down() {
     rm -f "$RUN/ferretdb.pid"
   fi
   [ -e "$ROOT$DATA/postmaster.pid" ] || return 0
+  # shellcheck disable=SC2046
+  kill_hard $(pids)
+  rm -f "$ROOT$DATA/postmaster.pid"
+}
+
+pids() {
+  [ -e "$ROOT$DATA/postmaster.pid" ] || return 0
   local postmaster
   postmaster=$(head -1 "$ROOT$DATA/postmaster.pid")
-  # shellcheck disable=SC2046
-  kill_hard "$postmaster" $(ps -o pid= --ppid "$postmaster")
-  rm -f "$ROOT$DATA/postmaster.pid"
+  alive "$postmaster" || return 0
+  echo "$postmaster"
+  ps -o pid= --ppid "$postmaster" || true
 }
 
 discard() { down; rm -rf "${ROOT:?}$DATA" "$RUN"; }
@@ -191,6 +199,7 @@ case $COMMAND in
   kill) down ;;
   resume) up ;;
   stop) discard ;;
+  pids) pids ;;
   list) ls "$HOME_DIR/run" 2>/dev/null || true ;;
   *) usage ;;
 esac

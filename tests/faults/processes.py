@@ -71,6 +71,11 @@ class FlashReserve:
     def runs(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None where it doesn't run."""
+        return self._process.pid if self._process is not None and self.runs else None
+
     def kill(self) -> None:
         """`kill -9`."""
         if self._process is not None:
@@ -118,14 +123,14 @@ class ServerProcess(FlashReserve):
         await self.wait_until_ready()
 
     async def wait_until_ready(self) -> None:
-        async with aiohttp.ClientSession() as http, asyncio.timeout(60):
-            while not await self._answers(http):
+        async with asyncio.timeout(60):
+            while not await self.is_ready():
                 assert self.runs, "the server ended before it was ready"
                 await asyncio.sleep(0.02)
 
-    async def _answers(self, http: aiohttp.ClientSession) -> bool:
+    async def is_ready(self) -> bool:
         try:
-            async with http.get(self.url + "/readyz") as answer:
+            async with aiohttp.ClientSession() as http, http.get(self.url + "/readyz") as answer:
                 return answer.status == 200
         except aiohttp.ClientError:
             return False

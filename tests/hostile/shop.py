@@ -1,37 +1,46 @@
-"""A cluster of real processes, each of whose connections goes over a link of its own."""
+"""Shops of real processes, each of whose connections goes over a link of its own."""
 
 import asyncio
 import os
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
 from pymongo import MongoClient
+from pymongo.errors import PyMongoError
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
 from tests.hostile.link import Link
+from tests.hostile.machine_clock import MachineClock
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
 
-RECOVERED_S = 90.0
+from flashreserve.bootstrap import open_store_to_read
+from flashreserve.core.model import Status
+from flashreserve.settings import read_settings
+from flashreserve.stores.port import Store
+
+RECOVERED_S: Final = 90.0
+_SWEPT_MS: Final = 2_500
+_ANSWERS_MS: Final = 5_000
 
 
-class HostileShop:
-    """API processes and workers, and the links from customers to them and from them to database and queue."""
+class HostileShop(ABC):
+    """Processes, and the links from customers to them and from them to what they need."""
 
-    def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
+    def __init__(self, settings: Environment) -> None:
         self.settings = settings
         """For commands, past all links."""
-        self.database = database
-        self.queue = queue
-        self.name = name
         self.apis: list[ServerProcess] = []
         self.workers: list[FlashReserve] = []
         self.links: dict[str, Link] = {}
+        self.clocks: list[MachineClock] = []
+        """Of each process's machine, where they may be set wrong."""
 
     @property
     def urls(self) -> list[str]:
@@ -42,26 +51,114 @@ class HostileShop:
     def processes(self) -> list[FlashReserve]:
         return [*self.apis, *self.workers]
 
+    @property
+    @abstractmethod
+    def disk_pids(self) -> list[int]:
+        """The processes that write to the disk."""
+
+    async def make_room(self) -> None:
+        """Start again what died because its disk was full."""
+        return
+
+    async def open_to_read(self) -> Store:
+        """What it keeps, past all links."""
+        own = {name: value for name, value in self.settings.items() if name.startswith("FLASHRESERVE_")}
+        return await open_store_to_read(read_settings(own))
+
+    async def revived(self) -> bool:
+        """Start whatever ended because it found no database when it started; whether all run and are ready."""
+        ended = [process for process in self.processes if not process.runs]
+        for process in ended:
+            await FlashReserve.start(process)
+        return not ended and all([await api.is_ready() for api in self.apis])
+
     async def at_rest(self) -> None:
         """Return once no movement is open and no lapsed hold is left."""
         end = time.monotonic() + RECOVERED_S
-        while left := await asyncio.to_thread(self._unfinished):
+        while (left := await self.unfinished()) or not await self.revived():
             assert time.monotonic() < end, f"{left} movements and lapsed holds are left"
             await asyncio.sleep(0.5)
+
+    @abstractmethod
+    async def unfinished(self) -> int:
+        """How many movements are open and holds lapsed."""
+
+    async def link(self, label: str, port: int, chance: random.Random, stack: AsyncExitStack) -> int:
+        """The port of a new link to this one."""
+        self.links[label] = link = Link(port, chance)
+        await link.open()
+        stack.push_async_callback(link.close)
+        return link.port
+
+
+class ClusteredShop(HostileShop):
+    """API processes and workers over a database and a queue."""
+
+    def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
+        super().__init__(settings)
+        self.database = database
+        self.queue = queue
+        self.name = name
+
+    @property
+    def disk_pids(self) -> list[int]:
+        """See `HostileShop`: the database's."""
+        return self.database.pids()
+
+    async def make_room(self) -> None:
+        """See `HostileShop`."""
+        await asyncio.to_thread(self._make_room)
+
+    def _make_room(self) -> None:
+        try:
+            with MongoClient[dict[str, Any]](self.database.url, serverSelectionTimeoutMS=_ANSWERS_MS) as client:
+                client[self.name].products.find_one()
+        except PyMongoError:
+            self.database.kill()
+            self.database.resume()
+
+    async def unfinished(self) -> int:
+        """See `HostileShop`."""
+        return await asyncio.to_thread(self._unfinished)
 
     def _unfinished(self) -> int:
         with MongoClient[dict[str, Any]](self.database.url) as client:
             database = client[self.name]
             open_ = database.products.count_documents({"intents.f": {"$exists": True}})
-            now = int(time.time() * 1000) - 2_500
+            now = int(time.time() * 1000) - _SWEPT_MS
             return open_ + database.reservations.count_documents({"status": "PENDING", "expires_at": {"$lte": now}})
 
 
+class EmbeddedShop(HostileShop):
+    """Processes that serve and sweep one SQLite file."""
+
+    @property
+    def disk_pids(self) -> list[int]:
+        """See `HostileShop`: they write by themselves."""
+        return [pid for process in self.processes if (pid := process.pid) is not None]
+
+    async def unfinished(self) -> int:
+        """See `HostileShop`."""
+        store = await self.open_to_read()
+        try:
+            return await _lapsed(store, int(time.time() * 1000) - _SWEPT_MS)
+        finally:
+            await store.close()
+
+
+async def _lapsed(store: Store, now: int) -> int:
+    count, after = 0, None
+    while page := await store.all_reservations(after, 1_000):
+        count += sum(each.status is Status.PENDING and each.expires_at <= now for each in page)
+        after = page[-1].id
+    return count
+
+
 @asynccontextmanager
-async def hostile_shop(
-    directory: Path, chance: random.Random, *, apis: int, workers: int
-) -> AsyncIterator[HostileShop]:
-    """A shop that is ready, in calm weather."""
+async def clustered_shop(
+    directory: Path, chance: random.Random, *, apis: int, workers: int, faketime: Path | None = None
+) -> AsyncIterator[ClusteredShop]:
+    """A shop that is ready, in calm weather; with `faketime`, each process's clock may be set wrong."""
     name = f"hostile{os.getpid()}"
     database = await asyncio.to_thread(start_server, name)
     if database is None:
@@ -71,25 +168,22 @@ async def hostile_shop(
         queue = ValkeyProcess(directory)
         queue.start()
         stack.callback(queue.stop)
-        shop = HostileShop(_settings(directory, database.url + name, queue.url), database, queue, name)
+        shop = ClusteredShop(_clustered(directory, database.url + name, queue.url), database, queue, name)
         ports = urlsplit(database.url).port or 27_017, queue.port
 
-        async def link(label: str, port: int) -> int:
-            shop.links[label] = Link(port, chance)
-            await shop.links[label].open()
-            stack.push_async_callback(shop.links[label].close)
-            return shop.links[label].port
-
         async def linked(part: str) -> Environment:
-            to_database, to_queue = (
-                await link(f"{part} to database", ports[0]),
-                await link(f"{part} to queue", ports[1]),
-            )
-            return _settings(directory, f"mongodb://127.0.0.1:{to_database}/{name}", f"redis://127.0.0.1:{to_queue}/0")
+            to_database = await shop.link(f"{part} to database", ports[0], chance, stack)
+            to_queue = await shop.link(f"{part} to queue", ports[1], chance, stack)
+            store, redis = f"mongodb://127.0.0.1:{to_database}/{name}", f"redis://127.0.0.1:{to_queue}/0"
+            own = _clustered(directory, store, redis)
+            if faketime is not None:
+                shop.clocks.append(MachineClock(faketime, directory / f"clock of {part}"))
+                own |= shop.clocks[-1].environment
+            return own
 
         for number in range(apis):
             api = ServerProcess(await linked(f"api {number}"), "--role", "api")
-            await link(f"customers to api {number}", api.port)
+            await shop.link(f"customers to api {number}", api.port, chance, stack)
             shop.apis.append(api)
         shop.workers += [FlashReserve(await linked(f"worker {number}"), "worker") for number in range(workers)]
         for process in shop.processes:
@@ -97,5 +191,17 @@ async def hostile_shop(
         yield shop
 
 
-def _settings(directory: Path, store: str, redis_url: str) -> Environment:
+@asynccontextmanager
+async def embedded_shop(directory: Path, chance: random.Random, *, apis: int) -> AsyncIterator[EmbeddedShop]:
+    """A shop on one file that is ready, in calm weather."""
+    async with AsyncExitStack() as stack:
+        shop = EmbeddedShop(environment(FLASHRESERVE_DATA_DIR=str(directory)))
+        for number in range(apis):
+            api = ServerProcess(shop.settings)
+            await shop.link(f"customers to api {number}", api.port, chance, stack)
+            shop.apis.append(await stack.enter_async_context(api))
+        yield shop
+
+
+def _clustered(directory: Path, store: str, redis_url: str) -> Environment:
     return environment(FLASHRESERVE_STORE=store, FLASHRESERVE_REDIS_URL=redis_url, FLASHRESERVE_DATA_DIR=str(directory))

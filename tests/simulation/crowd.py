@@ -5,7 +5,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final
 
-from tests.proof.records import Answered, Asked, Held, Lost, Record
+from tests.proof.records import Answered, Asked, Lost, Record
+from tests.simulation.histories import held
 from tests.simulation.processes import Process
 from tests.simulation.script import ADMIN, Operation
 from tests.simulation.world import World
@@ -116,23 +117,6 @@ class Crowd:
             process=(operation.process + self._world.random.randrange(len(self._apis))) % len(self._apis),
         )
         self._world.after(self._world.random.uniform(0.001, 1.5), self.ask, again)
-
-
-def held(reservation: Reservation) -> Held:
-    """The reservation as it goes down in the history."""
-    return Held(
-        id=reservation.id,
-        user=reservation.user_id,
-        status=reservation.status.value,
-        lines=tuple((line.product_id, line.quantity) for line in reservation.lines),
-        created_at=reservation.created_at,
-        expires_at=reservation.expires_at,
-        hold_ms=reservation.hold_s * 1_000,
-        extensions=reservation.extensions,
-        confirmed_at=reservation.confirmed_at,
-        released_at=reservation.released_at,
-        key=reservation.key,
-    )
 
 
 _CODES: Final[dict[type, str]] = {

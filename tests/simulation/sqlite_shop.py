@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import apsw
 from tests.proof.records import Goods, Held, Left
 from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, Fault
+from tests.simulation.histories import held
 from tests.simulation.mongo_shop import SLOWNESS, product_of
 from tests.simulation.processes import Process, SimulatedIds
 from tests.simulation.script import Options
@@ -227,7 +228,7 @@ class SqliteShop:
     def reservations(self) -> tuple[Held, ...]:
         """The reservations as they are."""
         found = self._outside.execute(rows.SELECT_RESERVATION_PAGE, ("", -1))
-        return tuple(_held(row) for row in found)
+        return tuple(held(rows.reservation_from_row(row)) for row in found)
 
     def balance(self) -> str | None:
         """What is wrong with the books at this very instant."""
@@ -241,20 +242,3 @@ class SqliteShop:
         for connection in self._connections:
             connection.close(force=True)
         shutil.rmtree(self._directory)
-
-
-def _held(row: Sequence[Any]) -> Held:
-    held = rows.reservation_from_row(row)
-    return Held(
-        id=held.id,
-        user=held.user_id,
-        status=held.status.value,
-        lines=tuple((line.product_id, line.quantity) for line in held.lines),
-        created_at=held.created_at,
-        expires_at=held.expires_at,
-        hold_ms=held.hold_s * 1_000,
-        extensions=held.extensions,
-        confirmed_at=held.confirmed_at,
-        released_at=held.released_at,
-        key=held.key,
-    )

@@ -39,6 +39,10 @@ class MongoServer(Protocol):
         """End it and remove its data."""
         ...
 
+    def pids(self) -> list[int]:
+        """Its processes that write to the disk; none while it doesn't run."""
+        ...
+
 
 def start_mongodb(name: str) -> MongoServer | None:
     """A fresh server; None where none can be started. `name` is unlike that of any other that runs."""
@@ -82,6 +86,10 @@ class InstalledServer:
         """See `MongoServer`."""
         ask_tool("stop", self._name)
 
+    def pids(self) -> list[int]:
+        """See `MongoServer`."""
+        return [int(pid) for pid in ask_tool("pids", self._name).split()]
+
 
 class Mongod:
     """A standalone `mongod`."""
@@ -114,6 +122,10 @@ class Mongod:
         """See `MongoServer`."""
         self.kill()
         shutil.rmtree(self._directory)
+
+    def pids(self) -> list[int]:
+        """See `MongoServer`."""
+        return [self._process.pid] if self._process.poll() is None else []
 
 
 def _wait_until_it_listens(port: int) -> None:

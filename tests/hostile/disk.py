@@ -1,0 +1,55 @@
+"""A disk that is slow or full, under processes that run: strace holds their system calls up, or lets them fail."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import pytest
+
+DiskFault = Literal["slow disk", "full disk"]
+
+_SLOW_US: Final = 300_000
+_INJECTIONS: Final[dict[DiskFault, tuple[str, str]]] = {
+    "slow disk": ("fsync,fdatasync", f"delay_enter={_SLOW_US}"),
+    "full disk": ("pwrite64,pwritev,pwritev2,fallocate,ftruncate", "error=ENOSPC"),
+}
+_END_S: Final = 5.0
+
+
+def require_strace() -> None:
+    """Skip the test where system calls can't be held up."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is missing, which makes disks slow and full: install the package strace")
+    words = ["strace", "-qq", "-e", "trace=none", "true"]
+    tried = subprocess.run(words, capture_output=True, text=True, check=False)
+    if tried.returncode:
+        pytest.skip(f"strace may not trace here: {tried.stderr.strip()}")
+
+
+async def spoil(pids: Sequence[int], fault: DiskFault, for_s: float) -> None:
+    """Make the disk bad for these processes, and those that they start meanwhile. They may die of it."""
+    calls, injection = _INJECTIONS[fault]
+    options = ["-f", "-qq", "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={calls}:{injection}"]
+    strace = await asyncio.create_subprocess_exec(
+        "strace", *options, *(f"--attach={pid}" for pid in pids), stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        _, said = await asyncio.wait_for(strace.communicate(), for_s)
+    except TimeoutError:
+        await _end(strace)
+    else:
+        # It ends by itself once all have died; a process that has ended before it was attached to is no fault.
+        refused = [line for line in said.decode().splitlines() if "attach" in line and "No such process" not in line]
+        assert not refused, refused
+
+
+async def _end(strace: asyncio.subprocess.Process) -> None:
+    strace.terminate()  # It lets go of everything first.
+    try:
+        await asyncio.wait_for(strace.wait(), _END_S)
+    except TimeoutError:
+        strace.kill()
+        await strace.wait()

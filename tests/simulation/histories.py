@@ -1,0 +1,22 @@
+"""What histories for the auditor are made of, out of our own words: the auditor itself knows none of them."""
+
+from tests.proof.records import Held
+
+from flashreserve.core.model import Reservation
+
+
+def held(reservation: Reservation) -> Held:
+    """The reservation as it goes down in a history."""
+    return Held(
+        id=reservation.id,
+        user=reservation.user_id,
+        status=reservation.status.value,
+        lines=tuple((line.product_id, line.quantity) for line in reservation.lines),
+        created_at=reservation.created_at,
+        expires_at=reservation.expires_at,
+        hold_ms=reservation.hold_s * 1_000,
+        extensions=reservation.extensions,
+        confirmed_at=reservation.confirmed_at,
+        released_at=reservation.released_at,
+        key=reservation.key,
+    )
