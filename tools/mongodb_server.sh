@@ -181,7 +181,7 @@ pids() {
   postmaster=$(head -1 "$ROOT$DATA/postmaster.pid")
   alive "$postmaster" || return 0
   echo "$postmaster"
-  ps -o pid= --ppid "$postmaster" || true
+  grep -ls "^PPid:[[:space:]]*$postmaster\$" /proc/[0-9]*/status | cut -d/ -f3
 }
 
 discard() { down; rm -rf "${ROOT:?}$DATA" "$RUN"; }

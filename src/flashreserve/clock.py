@@ -71,8 +71,8 @@ class DatabaseClock:
         """
         best_ms = COMPARING_MS_MAX
         for _ in range(COMPARISONS):
+            began_s = self._machine.monotonic()  # The first of all: who sleeps between the two has taken too long.
             asked = self._machine.now_ms()
-            began_s = self._machine.monotonic()
             theirs = await database_now_ms()
             took_ms = (self._machine.monotonic() - began_s) * 1000
             if theirs is None:

@@ -60,12 +60,15 @@ class FlashReserve:
         self._settings = settings
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self.pids: list[int] = []
+        """Of all its lives."""
 
     async def start(self) -> None:
         """Start, and return at once."""
         self._process = subprocess.Popen(  # noqa: ASYNC220 - starting is quick
             [sys.executable, "-m", "flashreserve", *self._arguments], env=self._settings, stdout=subprocess.DEVNULL
         )
+        self.pids.append(self._process.pid)
 
     @property
     def runs(self) -> bool:

@@ -43,6 +43,8 @@ class Customers:
         self._keys = itertools.count()
         self.epoch_ms = SystemClock().now_ms()
         self._began_s = time.monotonic()
+        self.vanish = _VANISH
+        """How many of them don't wait for their answer."""
         self.history: list[Record] = []
 
     def now(self) -> float:
@@ -81,7 +83,7 @@ class Customers:
         number, place = next(self._numbers), self._chance.randrange(len(self._urls))
         asked = asked._replace(at=self.now(), number=number, process=f"api {place}")
         self.history.append(asked)
-        patience_s = self._chance.uniform(0, 0.05) if self._chance.random() < _VANISH else PATIENCE_S
+        patience_s = self._chance.uniform(0, 0.05) if self._chance.random() < self.vanish else PATIENCE_S
         try:
             async with asyncio.timeout(patience_s):
                 answer = await self._over_http(http, self._urls[place], asked)

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from tests.faults.processes import FlashReserve
 from tests.hostile.disk import DiskFault, spoil
 from tests.hostile.link import BAD, Weather
-from tests.hostile.machine_clock import MachineClock
+from tests.hostile.machine_clock import FOLLOWED_S, MachineClock
 from tests.hostile.shop import ClusteredShop, HostileShop
 
 Weights = dict[str, float]
@@ -75,7 +75,7 @@ class Faults:
 
     def _wrong_clock(self) -> Fault:
         clock, wrong_s = self._chance.choice(self._shop.clocks), self._chance.uniform(-WRONG_S, WRONG_S)
-        for_s = self._chance.uniform(0.5, 15)
+        for_s = self._chance.uniform(FOLLOWED_S, 15)
         return Fault("clock", for_s, lambda: _set_wrong(clock, wrong_s, for_s))
 
     def _bad_disk(self, fault: DiskFault) -> Fault:
@@ -83,7 +83,7 @@ class Faults:
         return self._alone("disk", Fault(fault, for_s + _SERVER_BACK_S, lambda: self._spoil_disk(fault, for_s)))
 
     async def _spoil_disk(self, fault: DiskFault, for_s: float) -> None:
-        if pids := self._shop.disk_pids:
+        if pids := await asyncio.to_thread(self._shop.disk_pids):
             await spoil(pids, fault, for_s)
         if fault == "full disk":
             await self._shop.make_room()

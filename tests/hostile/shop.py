@@ -16,7 +16,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
 from tests.hostile.link import Link
-from tests.hostile.machine_clock import MachineClock
+from tests.hostile.machine_clock import MachineClock, clear_shared_memory
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
 
@@ -51,7 +51,6 @@ class HostileShop(ABC):
     def processes(self) -> list[FlashReserve]:
         return [*self.apis, *self.workers]
 
-    @property
     @abstractmethod
     def disk_pids(self) -> list[int]:
         """The processes that write to the disk."""
@@ -100,7 +99,6 @@ class ClusteredShop(HostileShop):
         self.queue = queue
         self.name = name
 
-    @property
     def disk_pids(self) -> list[int]:
         """See `HostileShop`: the database's."""
         return self.database.pids()
@@ -111,7 +109,7 @@ class ClusteredShop(HostileShop):
 
     def _make_room(self) -> None:
         try:
-            with MongoClient[dict[str, Any]](self.database.url, serverSelectionTimeoutMS=_ANSWERS_MS) as client:
+            with MongoClient[dict[str, Any]](self.database.url, timeoutMS=_ANSWERS_MS) as client:
                 client[self.name].products.find_one()
         except PyMongoError:
             self.database.kill()
@@ -132,7 +130,6 @@ class ClusteredShop(HostileShop):
 class EmbeddedShop(HostileShop):
     """Processes that serve and sweep one SQLite file."""
 
-    @property
     def disk_pids(self) -> list[int]:
         """See `HostileShop`: they write by themselves."""
         return [pid for process in self.processes if (pid := process.pid) is not None]
@@ -186,6 +183,7 @@ async def clustered_shop(
             await shop.link(f"customers to api {number}", api.port, chance, stack)
             shop.apis.append(api)
         shop.workers += [FlashReserve(await linked(f"worker {number}"), "worker") for number in range(workers)]
+        stack.callback(lambda: clear_shared_memory(pid for process in shop.processes for pid in process.pids))
         for process in shop.processes:
             await stack.enter_async_context(process)
         yield shop

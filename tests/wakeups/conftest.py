@@ -29,6 +29,7 @@ class Sweeps:
 
     def __init__(self) -> None:
         self.count = 0
+        self.ended = 0
         self.error: Exception | None = None
         self.go_on = asyncio.Event()
         self.go_on.set()
@@ -36,6 +37,7 @@ class Sweeps:
     async def sweep(self) -> int:
         self.count += 1
         await self.go_on.wait()
+        self.ended += 1
         if self.error is not None:
             raise self.error
         return self.count

@@ -10,6 +10,7 @@ from tests.wakeups.conftest import PATIENCE_S, StartWorker, Sweeps, Wakeups, job
 from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, run_worker
+from flashreserve.jobs.loop import end
 from flashreserve.redis_server import connect
 from flashreserve.stores.port import StoreUnavailableError
 
@@ -207,8 +208,7 @@ async def test_a_pass_never_runs_twice_at_once(
 async def ended_after(task: "asyncio.Task[None]") -> float:
     """How long (seconds) the worker takes to end."""
     began = time.monotonic()
-    task.cancel()
-    await asyncio.wait({task})
+    await end(task)
     assert task.cancelled()
     return time.monotonic() - began
 
@@ -271,6 +271,17 @@ async def test_a_pass_that_has_begun_ends_before_the_worker_does(
     await asyncio.wait({task})
     assert ended == ["sweep", "worker"]
     assert not sweep_task.cancelled()
+
+
+async def test_a_pass_has_a_second_to_end_however_often_the_worker_is_cancelled(
+    valkey: ValkeyProcess, start_worker: StartWorker
+) -> None:
+    sweeps = Sweeps()
+    sweeps.go_on.clear()
+    task = await start_worker(valkey, sweeps)
+    asyncio.get_running_loop().call_later(0.5, sweeps.go_on.set)
+    assert 0.5 <= await ended_after(task) < 2
+    assert sweeps.ended == 1
 
 
 async def test_a_pass_that_does_not_end_is_cut_off(valkey: ValkeyProcess, start_worker: StartWorker) -> None:

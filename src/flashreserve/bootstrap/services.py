@@ -27,7 +27,7 @@ from flashreserve.stores.port import Store, StoreUnavailableError
 
 _PASSWORDS_WAITING_MAX: Final = 64
 
-_CLOCK_TRIES_MAX: Final = 20
+_CLOCK_WAIT_S: Final = 10.0
 _CLOCK_TRY_AFTER_S: Final = 0.1
 
 
@@ -101,11 +101,11 @@ async def open_books(
 
 async def _set_clock(clock: DatabaseClock, store: Store) -> None:
     """Let the clock go by the database's: by a machine's that was never compared, holds would lapse at a wrong time."""
-    for _ in range(_CLOCK_TRIES_MAX):
-        if await clock.compare(store.database_now_ms):
-            return
+    end_s = clock.monotonic() + _CLOCK_WAIT_S
+    while not await clock.compare(store.database_now_ms):
+        if clock.monotonic() > end_s:
+            raise StoreUnavailableError(f"the database never told its time within {COMPARING_MS_MAX:.0f} ms")
         await asyncio.sleep(_CLOCK_TRY_AFTER_S)
-    raise StoreUnavailableError(f"the database never told its time within {COMPARING_MS_MAX:.0f} ms")
 
 
 @asynccontextmanager

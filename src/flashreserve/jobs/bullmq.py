@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
-from flashreserve.jobs.loop import HEARD_AFTER_S, SWEEP_EVERY_S, end, repeat
+from flashreserve.jobs.loop import HEARD_AFTER_S, SWEEP_EVERY_S, end, repeat, see_through
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -149,8 +149,8 @@ async def run_worker(
 ) -> None:
     """Sweep and recover every `every_s` seconds, and sweep whenever a wake-up is due, until cancelled.
 
-    Redis may be away at the start and at any later time. Once cancelled, a pass that has begun has a second to end,
-    and it takes two seconds at most.
+    Redis may be away at the start and at any later time. Once cancelled, however often, a pass that has begun has a
+    second to end, and all of it takes some three seconds at most.
 
     Args:
         redis_url: where the queue is.
@@ -178,10 +178,16 @@ async def run_worker(
         for task in ended:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, sweeps.finish(), recoveries.finish(), return_exceptions=True)
-        await _let_go(redis)
+        await see_through(_clean_up(tasks, sweeps, recoveries, redis))
+
+
+async def _clean_up(
+    tasks: Iterable["asyncio.Task[None]"], sweeps: "_Passes", recoveries: "_Passes", redis: Redis
+) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, sweeps.finish(), recoveries.finish(), return_exceptions=True)
+    await _let_go(redis)
 
 
 class _Passes:
@@ -217,15 +223,19 @@ async def _listen(redis: Redis, sweep: Callable[[], Awaitable[int]], reaching: P
         try:
             await asyncio.wait({taking})
         finally:
-            await end(watching)
-            await _close(worker)
-            await end(taking)
+            await see_through(_end_taking(worker, watching, taking))
         error = None if taking.cancelled() else taking.exception()
         if isinstance(error, REDIS_ERRORS):
             reaching.missed(error)
         else:
             _log.error("worker begins anew", exc_info=error)
         await asyncio.sleep(RETRY_AFTER_S)
+
+
+async def _end_taking(worker: Worker, watching: "asyncio.Task[None]", taking: "asyncio.Task[None]") -> None:
+    await end(watching)
+    await _close(worker)
+    await end(taking)
 
 
 async def _watch(redis: Redis, reaching: Presence) -> None:

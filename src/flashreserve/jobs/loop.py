@@ -1,8 +1,9 @@
 """The in-process loop: repeats a pass for as long as the process lives, whatever a single pass comes to."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any, Final
 
 import structlog
 
@@ -48,3 +49,12 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=HEARD_AFTER_S)
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def see_through(cleaning: Coroutine[Any, Any, None]) -> None:
+    """Carry out what cleans up, deaf to further cancellations, as `end` sends them. It has a bound of its own."""
+    task = asyncio.ensure_future(cleaning)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
