@@ -97,8 +97,10 @@ class Facts:
 
     def troubled(self, since: float, until: float) -> bool:
         """Whether anything that went wrong may still be felt in this time."""
-        after_ms = self.terms.recovery_ms
-        return any(trouble.at <= until and since <= trouble.until + after_ms for trouble in self.troubles)
+        return any(trouble.at <= until and since <= self._felt_until(trouble) for trouble in self.troubles)
+
+    def _felt_until(self, trouble: Trouble) -> float:
+        return trouble.until if trouble.passing else trouble.until + self.terms.recovery_ms
 
     def asked_about(self, id_: str, kind: str) -> list[Request]:
         """The requests of a kind about a reservation."""

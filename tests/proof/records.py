@@ -79,12 +79,16 @@ class Lost(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Something went wrong, and may be felt until `until`. `kind` is for counting."""
+    """Something went wrong, and lasted until `until`. `kind` is for counting.
+
+    What it left may be felt for longer, until it was recovered from; unless it is `passing`.
+    """
 
     at: float
     until: float
     kind: str
     process: str
+    passing: bool = False
 
 
 class Healed(NamedTuple):

@@ -167,7 +167,9 @@ def _refusals(facts: Facts, product: str) -> Iterator[Violation]:
             for held in facts.final.values()
             if held.user == request.asked.user and _units(held, product)
         ]
-        most = _most_within(spans, request.asked.at, request.end)
+        # In trouble a flush may last so long that it judges holds as of when it began, and finds those granted since.
+        troubled = facts.troubled(request.asked.at, request.end)
+        most = (_sum_within if troubled else _most_within)(spans, request.asked.at, request.end)
         if not values or most + quantity <= min(values):
             yield Violation("limit", f"refused with {most} of {product}: {request.text()}")
 
@@ -185,6 +187,11 @@ def _may_block(facts: Facts, held: Held) -> _Span:
         return _Span(since, lapsed, 1)
     released = facts.true_ms(held.released_at) + facts.slack_ms + facts.terms.sweep_ms
     return _Span(since, min(lapsed, released), 1)
+
+
+def _sum_within(spans: Sequence[_Span], since: float, until: float) -> int:
+    """All that there was at some instant or another."""
+    return sum(span.units for span in spans if span.since <= until and since < span.until)
 
 
 def _most_within(spans: Sequence[_Span], since: float, until: float) -> int:

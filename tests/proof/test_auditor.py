@@ -225,6 +225,25 @@ def test_sold_out_while_there_was_stock(tale: Tale, trouble: bool, broken: set[s
     assert tale.rules_broken() == broken
 
 
+@pytest.mark.parametrize(("until", "broken"), [(501, set()), (200, {"sold out"})])
+def test_sold_out_while_units_were_on_their_way_back(tale: Tale, until: float, broken: set[str]) -> None:
+    tale.records.append(Trouble(100, until, "takeover", "worker", passing=True))
+    tale.ask(500, "reserve", "sold-out", user="ben", key="k")
+    assert tale.rules_broken() == broken
+
+
+@pytest.mark.parametrize(("trouble", "broken"), [(False, {"limit"}), (True, set())])
+def test_a_long_flush_counts_what_lapsed_meanwhile(tale: Tale, trouble: bool, broken: set[str]) -> None:  # noqa: FBT001
+    if trouble:
+        tale.records.append(Trouble(9_000, 13_000, "slow", "api"))
+    tale.granted("r1", 0)
+    tale.ends("r1", "EXPIRED", 10_010)
+    tale.granted("r2", 11_000)
+    tale.ends("r2", "EXPIRED", 21_010)
+    tale.ask(9_900, "reserve", "limit-reached", took=3_000)
+    assert tale.rules_broken() == broken
+
+
 def test_sold_out_by_what_was_seen_a_moment_ago(tale: Tale) -> None:
     tale.granted("r1", 0, lines=(("cup", 2),), user="ben")
     tale.granted("r2", 0)

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import structlog
@@ -101,7 +102,13 @@ class _Play:
         self.processes = [
             Process(self.world, number, options, self.shop.connect) for number in range(options.apis + options.workers)
         ]
+        for process in self.processes:
+            process.on_takeover = partial(self._note_takeover, process.name)
         self.crowd = Crowd(self.world, self.processes, self.history)
+
+    def _note_takeover(self, process: str, began: float) -> None:
+        """Until it was through, units were on their way back that nobody held: that is no fault, but may be felt."""
+        self.history.append(Trouble(began * 1_000, self.world.now * 1_000, "takeover", process, passing=True))
 
     def note(self, kind: str, process: str, seconds: float) -> None:
         """A fault has happened."""

@@ -62,6 +62,8 @@ class Process:
         self.machine = SimulatedClock(world, options.offsets_ms[number])
         self.lives = 0
         self.on_end: Callable[[Process], None] = lambda _process: None
+        self.on_takeover: Callable[[float], None] = lambda _began: None
+        """Told when a movement was recovered that may have been under way, and since when it was looked for."""
         self._options = options
         self._connect = connect
         self._loops: list[ProcessLoop] = []
@@ -138,7 +140,13 @@ class Process:
         """Recover what may be in the middle of it: when a movement counts as abandoned is a matter of economy."""
         if self._healed():
             return 0
-        return await recover_once(self.store, self.combiner.now() + 30_001)
+        began, done = self.world.now, 1
+        try:
+            done = await recover_once(self.store, self.combiner.now() + 30_001)
+        finally:
+            if done:
+                self.on_takeover(began)
+        return done
 
     def _healed(self) -> bool:
         return self.world.now > self._options.healed_at
