@@ -128,6 +128,8 @@ initialise() {
   printf 'port=%s\npg_port=%s\n' "$port" "$pg_port" >"$RUN/ports"
   chroot "$ROOT" chown postgres "$DATA"
   as_postgres "$PG_BIN/initdb -D $DATA -A trust -U postgres --locale=C.UTF-8" >/dev/null
+  # Many inserts of one customer at once meet in the unique index in different orders: PostgreSQL finds such a deadlock
+  # after a second by default, and the extension tries again, into the next one. MongoDB itself has no such locks.
   cat >>"$ROOT$DATA/postgresql.conf" <<CONF
 port=$pg_port
 listen_addresses='127.0.0.1'
@@ -136,6 +138,7 @@ shared_preload_libraries='pg_cron,pg_documentdb_core,pg_documentdb'
 cron.database_name='postgres'
 max_connections=200
 shared_buffers=256MB
+deadlock_timeout=20ms
 CONF
 }
 
