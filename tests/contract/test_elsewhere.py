@@ -32,11 +32,11 @@ TRIES_MAX = 5
 
 
 async def at_once(store: Store, commands: list[Command]) -> list[Outcome]:
-    """What commands in flushes of their own come to. Who is told that others were faster each time tries again."""
-    return await asyncio.gather(*[_do_until_available(store, command) for command in commands])
+    return await asyncio.gather(*[do(store, command) for command in commands])
 
 
-async def _do_until_available(store: Store, command: Command) -> Outcome:
+async def do_until_available(store: Store, command: Command) -> Outcome:
+    """As `do`, but who is told that others were faster each time tries again."""
     for _ in range(TRIES_MAX - 1):
         outcome = await do(store, command)
         if not isinstance(outcome, Unavailable):
@@ -140,8 +140,8 @@ async def test_cancelling_everything_gives_stock_and_allowance_back(store: Store
     await store.add_products([a_product(CUP, 20, per_customer_limit=20), a_product(HAT, 20, per_customer_limit=20)])
     for _ in range(2):
         start = len(await store.all_reservations(None, 100))
-        baskets: list[Command] = [reserve_basket(start + n, {CUP: 1, HAT: 1}) for n in range(20)]
-        held = [granted(outcome) for outcome in await at_once(store, baskets)]
+        baskets = [reserve_basket(start + n, {CUP: 1, HAT: 1}) for n in range(20)]
+        held = [granted(each) for each in await asyncio.gather(*[do_until_available(store, one) for one in baskets])]
         assert (await available(store, CUP), await available(store, HAT)) == (0, 0)
         cancels: list[Command] = [Cancel(each.id, each.user_id) for each in held]
         assert counted(await at_once(store, cancels)) == {"Released": 20}

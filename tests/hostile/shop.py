@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
+from tests.contract.asking import everything
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
 from tests.hostile.link import Link
 from tests.hostile.machine_clock import MachineClock, clear_shared_memory
@@ -21,9 +22,8 @@ from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
 
 from flashreserve.bootstrap import open_store_to_read
-from flashreserve.core.model import Status
+from flashreserve.core.model import Product, Reservation, Status
 from flashreserve.settings import read_settings
-from flashreserve.stores.port import Store
 
 RECOVERED_S: Final = 90.0
 _SWEPT_MS: Final = 2_500
@@ -59,10 +59,14 @@ class HostileShop(ABC):
         """Start again what died because its disk was full."""
         return
 
-    async def open_to_read(self) -> Store:
-        """What it keeps, past all links."""
+    async def kept(self) -> tuple[list[Product], list[Reservation]]:
+        """Its products and reservations, read past all links."""
         own = {name: value for name, value in self.settings.items() if name.startswith("FLASHRESERVE_")}
-        return await open_store_to_read(read_settings(own))
+        store = await open_store_to_read(read_settings(own))
+        try:
+            return await everything(store)
+        finally:
+            await store.close()
 
     async def revived(self) -> bool:
         """Start whatever ended because it found no database when it started; whether all run and are ready."""
@@ -136,19 +140,9 @@ class EmbeddedShop(HostileShop):
 
     async def unfinished(self) -> int:
         """See `HostileShop`."""
-        store = await self.open_to_read()
-        try:
-            return await _lapsed(store, int(time.time() * 1000) - _SWEPT_MS)
-        finally:
-            await store.close()
-
-
-async def _lapsed(store: Store, now: int) -> int:
-    count, after = 0, None
-    while page := await store.all_reservations(after, 1_000):
-        count += sum(each.status is Status.PENDING and each.expires_at <= now for each in page)
-        after = page[-1].id
-    return count
+        now = int(time.time() * 1000) - _SWEPT_MS
+        _, reservations = await self.kept()
+        return sum(each.status is Status.PENDING and each.expires_at <= now for each in reservations)
 
 
 @asynccontextmanager

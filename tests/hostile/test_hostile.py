@@ -21,7 +21,7 @@ from tests.hostile.faults import CLOCKS, DISKS, NETWORK, SERVERS, WRONG_S, Fault
 from tests.hostile.machine_clock import require_libfaketime
 from tests.hostile.shop import HostileShop, clustered_shop, embedded_shop
 from tests.proof import auditor
-from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Held, Left, Terms, Trouble
+from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Left, Terms, Trouble
 from tests.simulation.histories import held
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
@@ -158,18 +158,9 @@ async def all_are_answered_in_time(customers: Customers) -> None:
 
 async def what_is_left(shop: HostileShop, now: float) -> Ended:
     books = await asyncio.to_thread(audit, shop.settings)
-    store = await shop.open_to_read()
-    try:
-        products = await store.list_products(None, 100)
-        reservations: list[Held] = []
-        after: str | None = None
-        while page := await store.all_reservations(after, 1_000):
-            reservations += map(held, page)
-            after = page[-1].id
-    finally:
-        await store.close()
+    products, reservations = await shop.kept()
     left = tuple(Left(each.id, each.stocked, each.available, 0) for each in products)
-    return Ended(now, left, tuple(reservations), books_balance=books["clean"])
+    return Ended(now, left, tuple(map(held, reservations)), books_balance=books["clean"])
 
 
 def _goods(id_: str, product: dict[str, Any]) -> Goods:
