@@ -4,7 +4,7 @@ import pytest
 from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
 
 from flashreserve.core.model import Status
-from flashreserve.jobs.loop import end, repeat
+from flashreserve.jobs.loop import end, repeat, see_through
 from flashreserve.jobs.sweep import recover_once, sweep_once
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError, Swept
@@ -97,3 +97,32 @@ async def test_a_loop_ends_even_if_its_job_swallows_a_cancellation() -> None:
     await asyncio.wait_for(end(loop), timeout=5)
     assert loop.done()
     assert swallowed == 1
+
+
+async def test_cleaning_up_is_seen_through_and_a_cancellation_meanwhile_handed_on() -> None:
+    cleaned = []
+
+    async def clean() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+        cleaned.append("all")
+
+    task = asyncio.create_task(see_through(clean()))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.wait({task})
+    assert cleaned == ["all"]
+    assert task.cancelled()
+
+
+async def test_cleaning_up_undisturbed_cancels_nobody() -> None:
+    await see_through(asyncio.sleep(0.001))
+
+
+async def test_what_cleaning_up_raises_is_raised() -> None:
+    async def clean() -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        await see_through(clean())

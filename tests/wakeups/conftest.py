@@ -8,6 +8,7 @@ from tests.servers.valkey import ValkeyProcess, own_valkey, valkey, valkey_of_se
 from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, BullMQWakeups, run_worker
+from flashreserve.jobs.loop import end
 from flashreserve.redis_server import connect
 
 __all__ = ["own_valkey", "valkey", "valkey_of_session"]
@@ -91,9 +92,7 @@ async def start_worker() -> AsyncIterator[StartWorker]:
         return tasks[-1]
 
     yield make
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await end(*tasks)
 
 
 async def jobs(server: ValkeyProcess) -> list[Job]:

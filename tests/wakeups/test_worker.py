@@ -242,6 +242,23 @@ async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
     await redis.aclose()
 
 
+async def test_a_worker_that_finds_no_redis_ends_soon_in_whichever_moment_it_is_ended(
+    own_valkey: MakeValkey, start_worker: StartWorker
+) -> None:
+    # Every 0.2 s it gives up, cleans up and begins anew; a cancellation amid the cleaning must not be lost.
+    server = own_valkey()
+    server.kill()
+    before = asyncio.all_tasks()
+    tasks = []
+    for moment in range(80):
+        task = await start_worker(server, Sweeps())
+        asyncio.get_running_loop().call_later(moment * 0.005, task.cancel)
+        tasks.append(task)
+    async with asyncio.timeout(PATIENCE_S):
+        await asyncio.wait(tasks)
+    assert asyncio.all_tasks() <= before, "one left something running"
+
+
 @pytest.mark.parametrize("fault", [ValkeyProcess.kill, ValkeyProcess.freeze])
 async def test_a_worker_without_redis_ends_soon(
     own_valkey: MakeValkey, wakeups: Wakeups, start_worker: StartWorker, fault: Callable[[ValkeyProcess], None]

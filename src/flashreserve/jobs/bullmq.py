@@ -150,7 +150,7 @@ async def run_worker(
     """Sweep and recover every `every_s` seconds, and sweep whenever a wake-up is due, until cancelled.
 
     Redis may be away at the start and at any later time. Once cancelled, however often, a pass that has begun has a
-    second to end, and all of it takes some three seconds at most.
+    second to end, and all of it takes some four seconds at most.
 
     Args:
         redis_url: where the queue is.
@@ -184,9 +184,8 @@ async def run_worker(
 async def _clean_up(
     tasks: Iterable["asyncio.Task[None]"], sweeps: "_Passes", recoveries: "_Passes", redis: Redis
 ) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, sweeps.finish(), recoveries.finish(), return_exceptions=True)
+    await end(*tasks)  # from here on nobody begins a pass
+    await asyncio.gather(sweeps.finish(), recoveries.finish())
     await _let_go(redis)
 
 
@@ -204,11 +203,12 @@ class _Passes:
     async def run(self) -> int:
         async with self._turn:
             self._running = asyncio.ensure_future(self._once())
-            return await asyncio.shield(self._running)
+            await asyncio.wait({self._running})
+            return self._running.result()
 
     async def finish(self) -> None:
         """Wait a moment for the pass that runs; then cancel it."""
-        if self._running is not None and not self._running.done():
+        if self._running is not None:
             await asyncio.wait({self._running}, timeout=CLOSE_TIMEOUT_S)
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)

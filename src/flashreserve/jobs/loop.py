@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -52,9 +51,17 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def see_through(cleaning: Coroutine[Any, Any, None]) -> None:
-    """Carry out what cleans up, deaf to further cancellations, as `end` sends them. It has a bound of its own."""
+    """Carry out what cleans up, and only then hand on a cancellation that came meanwhile, as `end` sends several.
+
+    What cleans up has a bound of its own.
+    """
     task = asyncio.ensure_future(cleaning)
+    cancelled: asyncio.CancelledError | None = None
     while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
     task.result()
+    if cancelled is not None:
+        raise cancelled
