@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 from pymongo import MongoClient
-from tests.mongo.databases import sockets_left_by_the_driver
 from tests.process_log import log_as_it_was
 from tests.servers.mongodb import require_mongodb
 from tests.servers.valkey import MakeValkey, ValkeyProcess, own_valkey, valkey, valkey_of_session
 
 from flashreserve.settings import Settings, read_settings
 
-__all__ = ["MakeValkey", "log_as_it_was", "own_valkey", "sockets_left_by_the_driver", "valkey", "valkey_of_session"]
+__all__ = ["MakeValkey", "log_as_it_was", "own_valkey", "valkey", "valkey_of_session"]
 
 KEYS = "test:" + "k" * 40
 _numbers = count()

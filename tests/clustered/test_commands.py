@@ -15,7 +15,7 @@ from tests.servers.valkey import MakeValkey
 
 from flashreserve.cli.main import flashreserve
 
-pytestmark = [pytest.mark.mongodb, pytest.mark.usefixtures("sockets_left_by_the_driver")]
+pytestmark = pytest.mark.mongodb
 
 PHONES = "name,price,stockQuantity\nPhone,999.99,10\nCase,9.99,20\n"
 

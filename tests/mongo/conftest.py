@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.mongo.databases import database, sockets_left_by_the_driver, url
+from tests.mongo.databases import database, url
 
 from flashreserve.clock import SystemIds
 from flashreserve.stores.mongo import MongoStore, open_mongo
 
-__all__ = ["database", "sockets_left_by_the_driver", "url"]
+__all__ = ["database", "url"]
 
 _CRASHES = pytest.StashKey[Counter[str]]()
 

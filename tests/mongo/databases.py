@@ -1,8 +1,6 @@
 """Databases of a test's own on the session's server: fixtures, for the conftest of whoever needs them."""
 
-import gc
-import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -26,12 +24,3 @@ async def database(url: str) -> AsyncIterator[PymongoDatabase]:
     database = PymongoDatabase(url)
     yield database
     await database.close()
-
-
-@pytest.fixture
-def sockets_left_by_the_driver() -> Iterator[None]:
-    """A connection that PyMongo couldn't make may leave its socket to the garbage collector: collect it here."""
-    yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()

@@ -43,7 +43,6 @@ async def _reserve_until(stop: asyncio.Event, store: MongoStore, lane: int) -> l
     return outcomes
 
 
-@pytest.mark.usefixtures("sockets_left_by_the_driver")
 async def test_what_was_granted_before_the_kill_is_there_and_the_books_balance(server: MongoServer) -> None:
     store = await open_mongo(server.url + "shop", SystemIds(), create=True)
     await store.add_products([a_product(units=100_000)])

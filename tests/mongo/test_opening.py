@@ -13,7 +13,6 @@ from flashreserve.stores.port import StoreUnavailableError
 pytestmark = pytest.mark.mongodb
 
 
-@pytest.mark.usefixtures("sockets_left_by_the_driver")
 async def test_where_no_server_answers_it_says_so() -> None:
     with pytest.raises(StoreUnavailableError):
         await open_mongo(f"mongodb://127.0.0.1:{free_port()}/shop", SystemIds(), create=True)
