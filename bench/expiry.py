@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--holds", type=int, default=100_000)
     parser.add_argument("--hold-seconds", type=int, default=HOLD_S, help="preparing must not take longer")
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=1, help="of the clustered engine")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, Servers() as servers:
         clustered = asked.engine == "clustered"
@@ -58,7 +59,7 @@ def main() -> None:
         make_admin(env)
         product, due_ms = asyncio.run(make_holds(env, asked.holds, asked.hold_seconds))
         with ExitStack() as stack:
-            if clustered:
+            for _ in range(asked.workers if clustered else 0):
                 stack.enter_context(process([*FLASHRESERVE, "worker"], None, env))
             base, _ = stack.enter_context(serving(env, "serve", "--role", "api" if clustered else "all"))
             measure(base, env, product, due_ms, asked.holds, asked.connections)

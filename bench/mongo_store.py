@@ -121,7 +121,7 @@ async def release(store: MongoStore, asked: Asked) -> float:
     begun = time.perf_counter()
     released, more = 0, True
     while more:
-        swept = await store.release_lapsed(now + _SWEEP_HOLD_S * 1000, limits.SWEEP_MAX)
+        swept = await store.release_lapsed(now + _SWEEP_HOLD_S * 1000, store.sweep_max)
         released, more = released + swept.released, swept.more
     took = time.perf_counter() - begun
     available = sum(product.available for product in await store.products(products))

@@ -20,7 +20,6 @@ from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
 from flashreserve.clock import Clock
 from flashreserve.core.commands import Command, Wanted
 from flashreserve.core.instants import format_instant, instant_of
-from flashreserve.core.limits import SWEEP_MAX
 from flashreserve.core.model import Account, Role
 from flashreserve.core.outcomes import Reserved
 from flashreserve.http.edge import Edge, RequestIds
@@ -221,7 +220,7 @@ class Shop:
         answer = await self.ask("GET", f"/products/{product_id}")
         return int(answer.granted(200)["available"])
 
-    async def sweep(self, *, ahead_ms: int = 0, step_max: int = SWEEP_MAX, steps_max: int = 1_000) -> int:
+    async def sweep(self, *, ahead_ms: int = 0, step_max: int | None = None, steps_max: int = 1_000) -> int:
         """One pass of the sweep, by a clock that may be `ahead_ms` ahead of the shop's."""
         now = self.clock.now_ms() + ahead_ms
         return await sweep_once(self.store, now, step_max=step_max, steps_max=steps_max)

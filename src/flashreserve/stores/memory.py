@@ -5,7 +5,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from flashreserve.core import rules
+from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
@@ -17,6 +17,7 @@ class MemoryStore:
     """Keeps everything in this process. Each call runs to its end without a pause, so calls never mix."""
 
     flushes_ahead = 0
+    sweep_max = limits.SWEEP_MAX
 
     def __init__(self) -> None:
         self._products: dict[str, Product] = {}

@@ -81,6 +81,9 @@ class ReservationStore(Protocol):
     flushes_ahead: int
     """How many flushes may be handed over while one is being written. They are written in order of arrival."""
 
+    sweep_max: int
+    """How many lapsed holds to release in one step of a sweep, so that nobody else waits long."""
+
     async def flush_late(self, take: Take) -> Flushed:
         """`flush` what `take` returns when this flush's turn has come; it is called once, perhaps on another thread.
 

@@ -1,14 +1,16 @@
 """The store on a MongoDB server: standalone, replica set or sharded cluster. Any number of processes share it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
 from flashreserve.stores.mongo import auditing, importing, recovering
 from flashreserve.stores.mongo.connection import PymongoDatabase
-from flashreserve.stores.mongo.database import Database, Document, Order
+from flashreserve.stores.mongo.database import Database, Order
 from flashreserve.stores.mongo.documents import (
     INDEXES,
     PRODUCT_FIELDS,
@@ -23,6 +25,7 @@ from flashreserve.stores.mongo.flushing import Flush
 from flashreserve.stores.mongo.intents import Ids, LateSettling
 from flashreserve.stores.mongo.known import KnownProducts
 from flashreserve.stores.mongo.parts import parts
+from flashreserve.stores.mongo.releasing import may_still_match
 from flashreserve.stores.port import (
     Audit,
     Flushed,
@@ -34,7 +37,8 @@ from flashreserve.stores.port import (
 FLUSHES_MAX: Final = 4
 """Flushes in the database at one time, from one process: the combiner's, the sweep's, and some to spare."""
 
-_SWEEPS_MAX: Final = 50
+_LOOKS_MAX: Final = 50
+"""How often one step of a sweep looks for what is due."""
 
 
 async def open_mongo(url: str, ids: Ids, *, create: bool) -> "MongoStore":
@@ -63,6 +67,9 @@ class MongoStore:
     """See `flashreserve.stores.port` for what each method promises."""
 
     flushes_ahead = 0
+    # Finding what is due may cost the server a look at all of it (FerretDB sorts it each time), so it is done rarely.
+    # Nobody waits for the whole of a step here.
+    sweep_max = 32 * limits.SWEEP_MAX
 
     def __init__(self, database: Database, ids: Ids) -> None:
         self._database = database
@@ -88,22 +95,39 @@ class MongoStore:
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""
         released = 0
-        for _ in range(_SWEEPS_MAX):
+        for _ in range(_LOOKS_MAX):
             wanted = most - released
             due = await self._due(now, wanted + 1)
-            mine = await self._expire(due[:wanted], now)
+            mine = await self._expire_in_turn(due[:wanted], now)
             released += mine
             if mine == len(due[:wanted]):
                 return Swept(released, more=len(due) > wanted)
             # Another process sweeps as well and was faster: there may be others left for this one.
         return Swept(released, more=True)
 
-    async def _expire(self, due: Sequence[Document], now: int) -> int:
+    async def _expire_in_turn(self, due: Sequence[str], now: int) -> int:
+        """Release the holds, so many at a time; how many of them this store released.
+
+        Where another process turns out to be at them as well, go on from the other end, away from it.
+        """
+        left = deque(due[start : start + limits.SWEEP_MAX] for start in range(0, len(due), limits.SWEEP_MAX))
+        released, forwards = 0, True
+        while left:
+            some = left.popleft() if forwards else left.pop()
+            mine = await self._expire(some, now)
+            released += mine
+            if mine < len(some):
+                forwards = not forwards
+        return released
+
+    async def _expire(self, due: Sequence[str], now: int) -> int:
         """Release the holds, if there are many in some flushes at once; how many of them this store released."""
 
-        async def one(documents: Sequence[Document]) -> int:
+        async def one(ids: Sequence[str]) -> int:
             async with self._gate:
-                return await self._new_flush(now).expire(documents)
+                documents = await self._database.find("reservations", {"_id": {"$in": list(ids)}})
+                left = [document for document in documents if may_still_match(document, "sweep", now)]
+                return await self._new_flush(now).expire(left) if left else 0
 
         results = await asyncio.gather(*[one(part) for part in parts(due)], return_exceptions=True)
         for result in results:
@@ -111,10 +135,13 @@ class MongoStore:
                 raise result
         return sum(result for result in results if isinstance(result, int))
 
-    async def _due(self, now: int, most: int) -> list[Document]:
-        """Holds that have lapsed, the longest lapsed first."""
+    async def _due(self, now: int, most: int) -> list[str]:
+        """The ids of holds that have lapsed, the longest lapsed first."""
         lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
-        return await self._database.find("reservations", lapsed, order=[("expires_at", 1), ("_id", 1)], most=most)
+        found = await self._database.find(
+            "reservations", lapsed, fields={"_id": 1}, order=[("expires_at", 1), ("_id", 1)], most=most
+        )
+        return [document["_id"] for document in found]
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""

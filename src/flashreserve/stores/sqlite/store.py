@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import apsw
 import msgspec
 
-from flashreserve.core import rules
+from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Hold
 from flashreserve.core.model import Account, Product, Reservation, Role
@@ -79,6 +79,7 @@ class SqliteStore:
     """See `flashreserve.stores.port` for what each method promises."""
 
     flushes_ahead = 1
+    sweep_max = limits.SWEEP_MAX
 
     def __init__(self, writer: Writer, reader: Writer, filing: Filing | None = None) -> None:
         self._writer = writer

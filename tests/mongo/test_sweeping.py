@@ -1,0 +1,83 @@
+"""A sweep looks once for much that is due, and releases it bit by bit; several sweeps keep out of each other's way."""
+
+from collections.abc import Sequence
+
+import pytest
+from tests.contract.asking import assert_balanced, available, flush
+from tests.core.examples import CUP, HOLD_MS, NOON, a_product, reserve, user_id
+from tests.mongo.trouble import Trouble, TroubledDatabase
+
+from flashreserve.clock import SystemIds
+from flashreserve.core import limits
+from flashreserve.jobs.sweep import sweep_once
+from flashreserve.stores.mongo import MongoStore
+from flashreserve.stores.mongo.connection import PymongoDatabase
+from flashreserve.stores.port import Swept
+
+pytestmark = pytest.mark.mongodb
+
+HOLDS = 200
+BIT = 20
+LAPSED = NOON + HOLD_MS
+
+
+@pytest.fixture
+async def full(store: MongoStore, monkeypatch: pytest.MonkeyPatch) -> MongoStore:
+    """A store with holds that are released in ten bits."""
+    monkeypatch.setattr(limits, "SWEEP_MAX", BIT)
+    await store.add_products([a_product(units=HOLDS)])
+    await flush(store, *[reserve(number, user_id(number)) for number in range(HOLDS)])
+    return store
+
+
+async def test_what_is_due_is_looked_for_once(full: MongoStore, database: PymongoDatabase) -> None:
+    looks: list[int] = []
+
+    class Watched(MongoStore):
+        async def _due(self, now: int, most: int) -> list[str]:
+            looks.append(most)
+            return await super()._due(now, most)
+
+    watched = Watched(database, SystemIds())
+    assert await sweep_once(watched, LAPSED) == HOLDS
+    assert looks == [watched.sweep_max + 1]
+    assert await available(full, CUP) == HOLDS
+    await assert_balanced(full)
+
+
+async def test_a_step_that_ends_in_the_middle_leaves_the_rest(full: MongoStore) -> None:
+    assert await full.release_lapsed(LAPSED, 50) == Swept(50, more=True)
+    assert await full.release_lapsed(LAPSED, HOLDS) == Swept(HOLDS - 50, more=False)
+    await assert_balanced(full)
+
+
+async def test_whoever_meets_another_sweep_goes_on_from_the_other_end(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    tried: list[Sequence[str]] = []
+
+    class Watched(MongoStore):
+        async def _expire(self, due: Sequence[str], now: int) -> int:
+            tried.append(due)
+            return await super()._expire(due, now)
+
+    late = Watched(database, SystemIds())
+    due = await late._due(LAPSED, HOLDS)
+    bits = [due[start : start + BIT] for start in range(0, HOLDS, BIT)]
+    await full.release_lapsed(LAPSED, BIT)
+    assert await late._expire_in_turn(due, LAPSED) == HOLDS - BIT
+    assert tried == [bits[0], *reversed(bits[1:])]
+    assert await available(full, CUP) == HOLDS
+    await assert_balanced(full)
+
+
+async def test_what_others_released_meanwhile_costs_nothing_but_the_look(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    counted = TroubledDatabase(database, None, Trouble.STOP_BEFORE)
+    late = MongoStore(counted, SystemIds())
+    due = await late._due(LAPSED, HOLDS)
+    assert await sweep_once(full, LAPSED) == HOLDS
+    calls = counted.calls
+    assert await late._expire_in_turn(due, LAPSED) == 0
+    assert counted.calls - calls == HOLDS // BIT, "one reading each"
