@@ -11,6 +11,7 @@ from tests.simulation.processes import Process, SimulatedIds
 from tests.simulation.script import EPOCH_MS, Options
 from tests.simulation.world import World
 
+from flashreserve.core import limits
 from flashreserve.core.model import Product
 from flashreserve.stores.mongo import MongoStore, parts
 from flashreserve.stores.mongo.documents import INDEXES, product_document
@@ -18,6 +19,7 @@ from flashreserve.stores.port import Store
 
 SLOWNESS: Final = 60.0
 _PART_MIN: Final = parts.PART_MIN
+_SWEEP_MAX: Final = limits.SWEEP_MAX
 
 
 def product_of(goods: Goods) -> Product:
@@ -50,8 +52,9 @@ class MongoShop:
         note: Callable[[str, str, float], None],
         server: MongoServer | None = None,
     ) -> None:
-        # The real one is for hundreds of customers at once.
+        # The real ones are for hundreds of customers at once.
         parts.PART_MIN = options.part_min  # type: ignore[misc]
+        limits.SWEEP_MAX = options.sweep_max  # type: ignore[misc]
         self._server = server or MongoServer()
         self._server.make_indexes(INDEXES)
         self._network = Network(world, self._server, options, note)
@@ -123,6 +126,7 @@ class MongoShop:
     def discard(self) -> None:
         """Leave no trace."""
         parts.PART_MIN = _PART_MIN  # type: ignore[misc]
+        limits.SWEEP_MAX = _SWEEP_MAX  # type: ignore[misc]
 
 
 def _wrong_with(product: dict[str, Any], reservations: dict[str, dict[str, Any]]) -> str | None:

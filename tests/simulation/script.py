@@ -65,6 +65,8 @@ class Options(NamedTuple):
     flush_max: int
     part_min: int
     """From how many documents on a write goes in two parts side by side."""
+    sweep_max: int
+    """How many holds a sweep releases at a time."""
     queue_max: int
     healed_at: float
 
@@ -121,6 +123,7 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
         stock_only=skew_ms > 1_000,
         flush_max=random.choice((1, 3, 512, 512)),
         part_min=random.choice((1, 64)),
+        sweep_max=(3, 1_000)[seed % 2],  # by no draw, so that every seed stays the story that it was
         queue_max=3 if random.random() < 0.05 else 10_000,
         healed_at=healed_at,
     )
