@@ -26,14 +26,15 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class Sweeps:
-    """Counts sweeps, after the one with which each worker begins."""
+    """Counts sweeps, the one with which each worker begins included; `held` ones go on when they are told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, held: bool = False) -> None:
         self.count = 0
         self.ended = 0
         self.error: Exception | None = None
         self.go_on = asyncio.Event()
-        self.go_on.set()
+        if not held:
+            self.go_on.set()
 
     async def sweep(self) -> int:
         self.count += 1

@@ -194,8 +194,7 @@ async def test_a_wake_up_that_a_dead_worker_had_taken_is_taken_again(
 async def test_a_pass_never_runs_twice_at_once(
     valkey: ValkeyProcess, wakeups: Wakeups, start_worker: StartWorker
 ) -> None:
-    sweeps = Sweeps()
-    sweeps.go_on.clear()
+    sweeps = Sweeps(held=True)
     await start_worker(valkey, sweeps, every_s=0.001)
     waking = wakeups(valkey)
     waking.expect([soon() - 2_000])
@@ -213,15 +212,23 @@ async def ended_after(task: "asyncio.Task[None]") -> float:
     return time.monotonic() - began
 
 
+@pytest.fixture
+def long_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What would have to be ended by force is waited for so long that nobody takes it for a slow machine."""
+    monkeypatch.setattr(bullmq, "CLOSE_TIMEOUT_S", 10.0)
+
+
+@pytest.mark.usefixtures("long_patience")
 async def test_an_idle_worker_ends_at_once(valkey: ValkeyProcess, wakeups: Wakeups, start_worker: StartWorker) -> None:
     sweeps = Sweeps()
     task = await start_worker(valkey, sweeps)
     await woken(sweeps, wakeups, valkey)
     before = asyncio.all_tasks() - {task}
-    assert await ended_after(task) < 1
+    assert await ended_after(task) < 5
     assert asyncio.all_tasks() <= before, "it left something running"
 
 
+@pytest.mark.usefixtures("long_patience")
 async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
     valkey: ValkeyProcess, start_worker: StartWorker
 ) -> None:
@@ -238,7 +245,7 @@ async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
                 await asyncio.sleep(0)
         for _ in range(steps):
             await asyncio.sleep(0)
-        assert await ended_after(task) < 1
+        assert await ended_after(task) < 5
     await redis.aclose()
 
 
@@ -275,8 +282,7 @@ async def test_a_worker_without_redis_ends_soon(
 async def test_a_pass_that_has_begun_ends_before_the_worker_does(
     valkey: ValkeyProcess, start_worker: StartWorker
 ) -> None:
-    sweeps = Sweeps()
-    sweeps.go_on.clear()
+    sweeps = Sweeps(held=True)
     task = await start_worker(valkey, sweeps)
     ended: list[str] = []
     sweep_task = next(each for each in asyncio.all_tasks() if "sweep" in repr(each.get_coro()) and each is not task)
@@ -293,8 +299,7 @@ async def test_a_pass_that_has_begun_ends_before_the_worker_does(
 async def test_a_pass_has_a_second_to_end_however_often_the_worker_is_cancelled(
     valkey: ValkeyProcess, start_worker: StartWorker
 ) -> None:
-    sweeps = Sweeps()
-    sweeps.go_on.clear()
+    sweeps = Sweeps(held=True)
     task = await start_worker(valkey, sweeps)
     asyncio.get_running_loop().call_later(0.5, sweeps.go_on.set)
     assert 0.5 <= await ended_after(task) < 2
@@ -302,8 +307,7 @@ async def test_a_pass_has_a_second_to_end_however_often_the_worker_is_cancelled(
 
 
 async def test_a_pass_that_does_not_end_is_cut_off(valkey: ValkeyProcess, start_worker: StartWorker) -> None:
-    sweeps = Sweeps()
-    sweeps.go_on.clear()
+    sweeps = Sweeps(held=True)
     assert await ended_after(await start_worker(valkey, sweeps)) < 4
 
 
