@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import apsw
+from bench.backing import Servers
 from bench.figures import Section
 from bench.load import Load, whole_requests
 from bench.sections import Plan
@@ -26,7 +27,7 @@ _GRANTED: Final = b"HTTP/1.1 201"
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def measure_memory(plan: Plan) -> Section:
+def measure_memory(plan: Plan, _servers: Servers) -> Section:
     """KiB of the server process per thousand open connections, and per thousand requests that wait on them."""
     begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     section = Section(begun, _LOCKED_S, 1, machine.conditions(plan.directory))

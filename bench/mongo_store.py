@@ -5,26 +5,23 @@ of its own. A figure from a run that doesn't audit clean is not a figure.
 """
 
 import argparse
-import asyncio
 import itertools
 import statistics
 import time
 import uuid
-from collections import Counter
 from typing import NamedTuple
 
 import uvloop
+from bench.batches import Loop, closed_loop, new_products
+from bench.shops import STOCK
 from pymongo import AsyncMongoClient
 from tests.servers.mongodb import require_mongodb
 
 from flashreserve.clock import SystemClock, SystemIds
-from flashreserve.combiner import Combiner
 from flashreserve.core import limits
 from flashreserve.core.commands import Reserve, Wanted
-from flashreserve.core.model import Product
 from flashreserve.stores.mongo import MongoStore, open_mongo
 
-_STOCK = 10**9
 _SWEEP_HOLD_S = 1
 
 
@@ -68,46 +65,17 @@ async def measure(url: str, asked: Asked, rounds: int) -> None:
     print(f"audit: {audit.reservations} reservations, complete: {audit.complete}, differences: {audit.differences}")
 
 
-async def new_products(store: MongoStore, count: int, hold_s: int) -> list[str]:
-    """Products with more stock than is ever asked for."""
-    ids, now = SystemIds(), SystemClock().now_ms()
-    products = [
-        Product(ids.new(), f"product {n}", 100, "USD", _STOCK, _STOCK, None, None, None, hold_s, 0, now, now)
-        for n in range(count)
-    ]
-    await store.add_products(products)
-    return [product.id for product in products]
-
-
 async def load(store: MongoStore, asked: Asked) -> float:
     """Reservations a second of a closed loop of callers."""
-    ids, clock = SystemIds(), SystemClock()
-    combiner = Combiner(store, clock, lambda _products, _at: None)
-    turn = itertools.cycle(await new_products(store, asked.products, 600))
-    outcomes: Counter[str] = Counter()
-    latencies: list[float] = []
-    until = time.perf_counter() + asked.seconds
-
-    async def call() -> None:
-        user = ids.new()
-        while (sent := time.perf_counter()) < until:
-            key = ids.new() if asked.keys else None
-            outcome = await combiner.submit(Reserve(ids.new(), user, (Wanted(next(turn), 1),), key))
-            latencies.append(time.perf_counter() - sent)
-            outcomes[type(outcome).__name__] += 1
-
-    begun, used = time.perf_counter(), time.process_time()
-    await asyncio.gather(*[call() for _ in range(asked.callers)])
-    took = time.perf_counter() - begun
+    product_ids = await new_products(store, asked.products)
+    used = time.process_time()
+    result = await closed_loop(store, product_ids, Loop(asked.callers, asked.seconds, keys=asked.keys))
     used = time.process_time() - used
-    await combiner.close()
-    latencies.sort()
     print(
-        f"{outcomes['Reserved'] / took:8.0f}/s, p50 {latencies[len(latencies) // 2] * 1000:.1f} ms, "
-        f"p99 {latencies[len(latencies) * 99 // 100] * 1000:.1f} ms, this process busy {used / took:.0%}, "
-        f"{dict(outcomes)}"
+        f"{result.per_second:8.0f}/s, p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
+        f"this process busy {used / asked.seconds:.0%}, {result.refused} refused"
     )
-    return outcomes["Reserved"] / took
+    return result.per_second
 
 
 async def release(store: MongoStore, asked: Asked) -> float:
@@ -125,7 +93,7 @@ async def release(store: MongoStore, asked: Asked) -> float:
         released, more = released + swept.released, swept.more
     took = time.perf_counter() - begun
     available = sum(product.available for product in await store.products(products))
-    print(f"{released} holds released in {took:.2f} s; all back: {available == asked.products * _STOCK}")
+    print(f"{released} holds released in {took:.2f} s; all back: {available == asked.products * STOCK}")
     return took
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.aims import Verdict, verdicts
+from bench.batches import BATCHES
 from bench.figures import Figures, Measured, Section, Spread, p50_ms, p99_ms, per_second, why_missing
 from bench.sections import CONNECTIONS, PRODUCTS, SHARES
 
@@ -28,6 +29,7 @@ TITLES: Final = {
     "processes": "How many processes serve, at 64 and 256 connections",
     "latency": "A fixed rate, as shares of what the server takes at most",
     "growth": "An empty database and a filled one, embedded engine, 64 connections",
+    "batches": "How many reservations go in one flush: 512 callers, one hot product, without HTTP",
     "memory": "Memory of the embedded engine's process",
 }
 _MARKS: Final[Mapping[bool | None, str]] = {True: "met", False: "missed", None: ""}
@@ -54,7 +56,7 @@ def _plain_section(name: str, section: Section) -> str:
             f"  {case:30}{rate.median:11,.0f}{rate.low:9,.0f}{rate.high:9,.0f}{half.median:9.2f}{most.median:9.2f}"
             + (f"  void: {fault}" if fault else f"  {measured.late()}" if measured.late() else "")
         )
-    lines += [f"  {of:30}{kib:11,.0f} KiB" for of, kib in section.kib.items()]
+    lines += [f"  {of:52}{kib:11,.1f} KiB" for of, kib in section.kib.items()]
     lines += [f"  {case:30} not measured: {why}" for case, why in section.missing.items()]
     lines += [f"  audit, {shop}: {told}" for shop, told in section.audits.items()]
     return "\n".join(lines)
@@ -118,7 +120,7 @@ def _markdown_section(name: str, section: Section, *, plotted: bool) -> Iterator
             ]
         )
     if section.kib:
-        yield "\n".join(["| | KiB |", "|---|---|", *(f"| {of} | {kib:,.0f} |" for of, kib in section.kib.items())])
+        yield "\n".join(["| | KiB |", "|---|---|", *(f"| {of} | {kib:,.1f} |" for of, kib in section.kib.items())])
 
 
 def _markdown_case(case: str, measured: Measured) -> str:
@@ -163,6 +165,7 @@ def _plots(found: Figures) -> Iterator[tuple[str, str]]:
             yield name, svg.bars(f"{TITLES[name]}: answers a second", rows)
     yield from _curve(found, "connections", _ENGINES, CONNECTIONS)
     yield from _curve(found, "products", _ENGINES[1:], PRODUCTS)
+    yield from _curve(found, "batches", _ENGINES[1:], BATCHES)
     if "latency" in found:
         series = {
             shop: [_spread(found, "latency", f"{shop} at {share:.0%}", p99=True) for share in SHARES]

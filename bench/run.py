@@ -7,19 +7,23 @@ import argparse
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from bench.backing import Servers
+from bench.batches import measure_batches
 from bench.figures import Section, load_figures, save_figures
 from bench.memory import measure_memory
 from bench.sections import SECTIONS, Plan, measure
 
 from bench import report
 
-NAMES: Final = (*SECTIONS, "memory")
+OTHERS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {"batches": measure_batches, "memory": measure_memory}
+"""Sections that are more than loads on shops."""
+
+NAMES: Final = (*SECTIONS, *OTHERS)
 SIZES: Final = {"small": (2.0, 3, 200_000), "full": (10.0, 5, 10_000_000)}
 """Seconds a round, rounds, and reservations in the filled database."""
 
@@ -76,7 +80,7 @@ def _measure(
         for name in names:
             with tempfile.TemporaryDirectory(dir=data_dir, prefix="flashreserve-bench-") as directory:
                 plan = Plan(seconds, rounds, Path(directory), rows)
-                yield name, measure_memory(plan) if name == "memory" else measure(name, plan, servers)
+                yield name, OTHERS[name](plan, servers) if name in OTHERS else measure(name, plan, servers)
 
 
 if __name__ == "__main__":

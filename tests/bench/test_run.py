@@ -30,12 +30,13 @@ def test_a_filled_database_audits_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_short_sitting_of_the_embedded_engine_comes_to_figures() -> None:
-    command = [sys.executable, "-m", "bench.run", "--only", "hot", "--seconds", "1", "--rounds", "1", "--json"]
+@pytest.mark.parametrize("name", ["hot", "batches"])
+def test_a_short_sitting_comes_to_figures(name: str) -> None:
+    command = [sys.executable, "-m", "bench.run", "--only", name, "--seconds", "1", "--rounds", "1", "--json"]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    section = json.loads(done.stdout)["hot"]
+    section = json.loads(done.stdout)[name]
     assert section["missing"] == {}
     assert [name for name, case in section["cases"].items() if case["void"] or not case["rounds"][0][0]] == []
     assert "0 differ" in section["audits"]["SQLite"]

@@ -1,0 +1,161 @@
+"""What it is worth that many reservations go in one flush: both stores through the combiner, without HTTP.
+
+At the end as many callers as may wait in one process want the same product of the clustered engine, and its document is
+looked at meanwhile: it lists what open flushes reserve.
+"""
+
+import asyncio
+import datetime as dt
+import itertools
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Final, NamedTuple
+
+import bson
+import uvloop
+from bench.backing import MissingError, Servers
+from bench.figures import Measured, Section
+from bench.load import Result
+from bench.sections import Plan
+
+from bench import machine, shops
+from flashreserve.bootstrap import open_store
+from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.combiner import Combiner
+from flashreserve.core import limits
+from flashreserve.core.commands import Reserve, Wanted
+from flashreserve.core.model import Product
+from flashreserve.core.outcomes import Reserved
+from flashreserve.settings import read_settings
+from flashreserve.stores.mongo.connection import PymongoDatabase
+from flashreserve.stores.port import Store
+
+BATCHES: Final = (1, 8, 64, 512)
+CALLERS: Final = 512
+WAITING: Final = limits.QUEUE_MAX
+_LOOK_EVERY_S: Final = 0.02
+
+
+class Loop(NamedTuple):
+    """Callers that each reserve again and again, for so long; at most `flush_max` of them in one flush."""
+
+    callers: int
+    seconds: float
+    flush_max: int = limits.FLUSH_MAX
+    keys: bool = False
+
+
+def measure_batches(plan: Plan, servers: Servers) -> Section:
+    """Reservations a second by the size of a flush, and the largest document that the hot product came to."""
+    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    section = Section(begun, plan.seconds, plan.rounds, machine.conditions(plan.directory))
+    directory = plan.directory / "batches"
+    directory.mkdir()
+    environments = {"SQLite": shops.environment(directory)}
+    try:
+        environments["MongoDB"] = shops.clustered_environment(directory, servers)
+    except MissingError as error:
+        section.missing = {f"MongoDB, {size}": str(error) for size in BATCHES}
+    uvloop.run(_measure(plan, environments, section))  # as the service does
+    section.conditions |= servers.versions
+    return section
+
+
+async def _measure(plan: Plan, environments: dict[str, dict[str, str]], section: Section) -> None:
+    async with AsyncExitStack() as stack:
+        stores: dict[str, Store] = {}
+        for name, env in environments.items():
+            stores[name] = await open_store(read_settings(env), create=True)
+            stack.push_async_callback(stores[name].close)
+        granted = dict.fromkeys(stores, 0)
+        section.cases = {f"{name}, {size}": Measured(name, CALLERS, rounds=[]) for size in BATCHES for name in stores}
+        for _ in range(plan.rounds):
+            for size in BATCHES:
+                for name, store in stores.items():
+                    hot = await new_products(store, 1)
+                    result = await closed_loop(store, hot, Loop(CALLERS, plan.seconds, size))
+                    section.cases[f"{name}, {size}"].rounds.append(result)
+                    granted[name] += result.answers - result.refused
+        if "MongoDB" in stores:
+            url = environments["MongoDB"]["FLASHRESERVE_STORE"]
+            granted["MongoDB"] += await _look_at_document(stores["MongoDB"], url, plan.seconds, section)
+        for name, store in stores.items():
+            await _audit(name, store, granted[name], section)
+
+
+async def new_products(store: Store, count: int, hold_s: int = shops.HOLD_S) -> list[str]:
+    """The ids of new products with more stock than is ever asked for."""
+    ids, now = SystemIds(), SystemClock().now_ms()
+    products = [
+        Product(ids.new(), f"product {n}", 100, "USD", shops.STOCK, shops.STOCK, None, None, None, hold_s, 0, now, now)
+        for n in range(count)
+    ]
+    await store.add_products(products)
+    return [product.id for product in products]
+
+
+async def closed_loop(store: Store, product_ids: Sequence[str], loop: Loop) -> Result:
+    """Let the callers reserve one unit each, of the products in turn, one after the other."""
+    ids, clock = SystemIds(), SystemClock()
+    combiner = Combiner(store, clock, lambda _products, _at: None, flush_max=loop.flush_max)
+    turn = itertools.cycle(product_ids)
+    took_s: list[float] = []
+    refused = 0
+    begun = time.perf_counter()
+    until = begun + loop.seconds
+
+    async def call() -> None:
+        nonlocal refused
+        user = ids.new()
+        while (sent := time.perf_counter()) < until:
+            key = ids.new() if loop.keys else None
+            outcome = await combiner.submit(Reserve(ids.new(), user, (Wanted(next(turn), 1),), key))
+            took_s.append(time.perf_counter() - sent)
+            refused += type(outcome) is not Reserved
+
+    await asyncio.gather(*[call() for _ in range(loop.callers)])
+    seconds = time.perf_counter() - begun
+    await combiner.close()
+    took_s.sort()
+    half, most = (took_s[len(took_s) * part // 100] * 1000 for part in (50, 99))
+    return Result((len(took_s) - refused) / seconds, half, most, len(took_s), refused, errors=0)
+
+
+async def _look_at_document(store: Store, url: str, seconds: float, section: Section) -> int:
+    """Note the sizes of the hot product's document under the longest queue; how many reservations that took."""
+    (hot,) = await new_products(store, 1)
+    database = PymongoDatabase(url)
+    sizes: list[int] = []
+
+    async def look() -> None:
+        while True:
+            sizes.append(await _size(database, hot))
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    at_rest = await _size(database, hot)
+    looking = asyncio.create_task(look())
+    result = await closed_loop(store, [hot], Loop(WAITING, seconds))
+    looking.cancel()
+    with suppress(asyncio.CancelledError):
+        await looking
+    await database.close()
+    section.kib["MongoDB, the hot product's document at rest"] = at_rest / 1024
+    section.kib[f"MongoDB, the same at most, {WAITING:,} waiting"] = max(sizes) / 1024
+    return result.answers - result.refused
+
+
+async def _size(database: PymongoDatabase, product_id: str) -> int:
+    (document,) = await database.find("products", {"_id": product_id})
+    return len(bson.encode(document))
+
+
+async def _audit(name: str, store: Store, granted: int, section: Section) -> None:
+    audit = await store.audit()
+    differ = len(audit.differences)
+    section.audits[name] = f"{audit.reservations:,} reservations, {differ} differ; {granted:,} granted"
+    if differ or not audit.complete or audit.reservations < granted:
+        section.kib.clear()
+        for measured in section.cases.values():
+            if measured.shop == name:
+                measured.void = f"the audit is not clean: {section.audits[name]}"
