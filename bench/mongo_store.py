@@ -20,6 +20,7 @@ from tests.servers.mongodb import require_mongodb
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.core import limits
 from flashreserve.core.commands import Reserve, Wanted
+from flashreserve.jobs.sweep import sweep_once
 from flashreserve.stores.mongo import MongoStore, open_mongo
 
 _SWEEP_HOLD_S = 1
@@ -87,10 +88,7 @@ async def release(store: MongoStore, asked: Asked) -> float:
         size = min(limits.FLUSH_MAX, asked.holds - start)
         await store.flush([Reserve(ids.new(), ids.new(), (Wanted(next(turn), 1),)) for _ in range(size)], now)
     begun = time.perf_counter()
-    released, more = 0, True
-    while more:
-        swept = await store.release_lapsed(now + _SWEEP_HOLD_S * 1000, store.sweep_max)
-        released, more = released + swept.released, swept.more
+    released = await sweep_once(store, now + _SWEEP_HOLD_S * 1000)
     took = time.perf_counter() - begun
     available = sum(product.available for product in await store.products(products))
     print(f"{released} holds released in {took:.2f} s; all back: {available == asked.products * STOCK}")
