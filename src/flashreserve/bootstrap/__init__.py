@@ -1,8 +1,9 @@
 """Puts everything together, and takes it apart again. The only place that names concrete stores, clocks and ids."""
 
 from flashreserve.bootstrap.keys import KEY_FILE, key_ring
+from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
 from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core
-from flashreserve.bootstrap.serving import CLOCK_APART_MAX_MS, Place, open_edge, open_service, prepare
+from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare
 from flashreserve.bootstrap.stores import (
     engine_version,
     inspect_file,

@@ -6,16 +6,18 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import msgspec
 import structlog
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.bootstrap.keys import key_ring
+from flashreserve.bootstrap.readiness import checks
 from flashreserve.bootstrap.services import Core, open_core
 from flashreserve.bootstrap.stores import open_store
 from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
+from flashreserve.health import Check
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import App, Edge, RequestIds
 from flashreserve.http.lane import Lane
@@ -24,13 +26,6 @@ from flashreserve.http.services import Services
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
 from flashreserve.settings import Settings, SettingsError
-from flashreserve.stores.port import StoreUnavailableError
-
-CLOCK_APART_MAX_MS: Final = 1_000
-"""A process whose clock is further from the database's isn't ready."""
-
-READY_WAIT_S: Final = 2.0
-"""How long the database has to answer, when it is asked whether it is there."""
 
 _log = structlog.get_logger(__name__)
 
@@ -105,8 +100,8 @@ def _edge(
     shared: SharedMetrics | None,
     limits: HttpLimits,
 ) -> Edge:
-    async def ready() -> list[str]:
-        return ["shutting down"] if edge.draining else await _missing(core)
+    async def health() -> list[Check]:
+        return await checks(core, draining=edge.draining)
 
     services = Services(
         reservations=core.reservations,
@@ -118,7 +113,7 @@ def _edge(
         hold_s_default=settings.hold_s,
         production=settings.production,
         metrics_token=settings.metrics_token,
-        ready=ready,
+        health=health,
         metrics=lambda: render(metrics.families() if shared is None else shared.total()),
     )
     app = cast("App", create_app(services))
@@ -133,21 +128,6 @@ def _edge(
         strict_transport=settings.production,
     )
     return edge
-
-
-async def _missing(core: Core) -> list[str]:
-    """What keeps the service from selling; Redis isn't among it."""
-    try:
-        async with asyncio.timeout(READY_WAIT_S):
-            await core.store.ping()
-    except (StoreUnavailableError, TimeoutError) as error:
-        _log.warning("not ready", error=str(error) or "the database took too long to answer")
-        return ["the database is away"]
-    apart_ms = core.clock.offset_ms
-    if abs(apart_ms) > CLOCK_APART_MAX_MS:
-        side = "behind" if apart_ms > 0 else "ahead of"
-        return [f"this machine's clock is {abs(apart_ms) / 1000:.1f} s {side} the database's"]
-    return []
 
 
 def _proxies(settings: Settings) -> TrustedProxies:

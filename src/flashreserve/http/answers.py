@@ -33,6 +33,7 @@ from flashreserve.core.outcomes import (
     StockTaken,
     Unavailable,
 )
+from flashreserve.health import Check, missing
 from flashreserve.http import problems, wire
 from flashreserve.http.problems import Code, FieldError
 from flashreserve.stock_view import Sight
@@ -65,6 +66,23 @@ def refusal(code: Code, detail: str, instance: str, errors: Sequence[FieldError]
     """A problem document as an answer."""
     body = problems.encode(code, detail, instance, errors)
     return Answer(problems.KINDS[code].status, body, problems.CONTENT_TYPE, headers)
+
+
+def readiness(checks: list[Check], instance: str, *, verbose: bool, operator: bool) -> Answer:
+    """200, or 503 that names what is missing; with `verbose`, every check.
+
+    Strangers (not `operator`) read the details of what is missing, and of the rest its names.
+    """
+    absent = missing(checks)
+    views = tuple(
+        problems.CheckView(check.name, check.ok, check.detail if operator or check in absent else "")
+        for check in (checks if verbose else ())
+    )
+    if not absent:
+        return ok(wire.ReadinessView("ok", views))
+    problem = problems.problem("unavailable", "; ".join(check.detail for check in absent), instance)
+    body = wire.encode(msgspec.structs.replace(problem, checks=views))
+    return Answer(problem.status, body, problems.CONTENT_TYPE, _retry(1))
 
 
 def bad_field(field: str, message: str, instance: str) -> Answer:

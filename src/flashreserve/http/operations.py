@@ -440,9 +440,17 @@ _OPERATIONS: Final = (
         path="/readyz",
         tag="Operations",
         summary="Whether everything is there that requests need",
-        description="Otherwise 503, and `detail` names what is missing.",
+        description="Otherwise 503, and `detail` names what is missing. With `?verbose`, both list every check.",
         who="anyone",
-        successes=(Success(200, "It is.", wire.HealthView, {"status": "ok"}),),
+        parameters=(
+            Parameter(
+                "verbose",
+                "query",
+                Literal["", "true"],
+                "List every check. In production the details of those that pass are for operators.",
+            ),
+        ),
+        successes=(Success(200, "It is.", wire.ReadinessView, {"status": "ok"}),),
     ),
     Operation(
         name="metrics",

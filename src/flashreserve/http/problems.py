@@ -127,10 +127,18 @@ class FieldError(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
+class CheckView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One part that requests need, and its state. `detail` is left out where it is for operators only."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
 class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The document. `type` is relative to the service's address; `instance` is the path that was asked for.
 
-    `errors` is left out when there are none.
+    `errors` is left out when there are none, and `checks` everywhere but in the answer to `/readyz?verbose`.
     """
 
     type: str
@@ -140,6 +148,7 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     detail: str
     instance: str
     errors: Sequence[FieldError] = ()
+    checks: Sequence[CheckView] = ()
 
 
 def problem(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> Problem:

@@ -18,6 +18,7 @@ from flashreserve.http.answers import CHALLENGE, RefusalError
 from flashreserve.http.edge import exchange_of
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
+from flashreserve.stores.port import StoreUnavailableError
 
 HttpRequest = Request[Any, Any, State]
 Headers = Mapping[bytes, bytes]
@@ -140,6 +141,15 @@ async def operator(request: HttpRequest, services: Services) -> None:
     await admin(request, services)
 
 
+async def is_operator(request: HttpRequest, services: Services) -> bool:
+    """Whether `operator` lets the request pass; without a database, only the metrics token can say so."""
+    try:
+        await operator(request, services)
+    except (RefusalError, StoreUnavailableError):
+        return False
+    return True
+
+
 def _unauthenticated(detail: str) -> RefusalError:
     name, challenge = CHALLENGE
     return RefusalError("unauthenticated", detail, headers=((name, challenge + ', error="invalid_token"'),))
@@ -211,6 +221,14 @@ def page(request: HttpRequest) -> tuple[str | None, int]:
     if isinstance(limit, FieldError) or not digits.isdigit():
         raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
     return cursor, limit
+
+
+def flag(request: HttpRequest, name: str) -> bool:
+    """Whether the query has this parameter, the only one that is known."""
+    value = parameters(request, {name}).get(name)
+    if value not in {None, "", "true"}:
+        raise bad_request(name, "expected nothing, or true")
+    return value is not None
 
 
 def parameters(request: HttpRequest, known: set[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import msgspec
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import Clock
+from flashreserve.health import Check
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
@@ -15,7 +16,7 @@ from flashreserve.service.reservations import ReservationService
 class Services(msgspec.Struct, frozen=True):
     """The services, and what HTTP alone has to know.
 
-    `ready` names what is missing before requests can be served, or nothing. `metrics` renders the process's (or, of
+    `health` runs the checks that `/readyz` answers by. `metrics` renders the process's (or, of
     several, the machine's) figures. `metrics_token` opens docs and metrics in production; empty, it opens nothing.
     """
 
@@ -28,5 +29,5 @@ class Services(msgspec.Struct, frozen=True):
     hold_s_default: int
     production: bool
     metrics_token: str
-    ready: Callable[[], Awaitable[list[str]]]
+    health: Callable[[], Awaitable[list[Check]]]
     metrics: Callable[[], bytes]

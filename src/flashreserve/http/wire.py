@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -17,7 +17,7 @@ from flashreserve.core.commands import Edit, Wanted
 from flashreserve.core.instants import format_instant, instant_of
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.core.outcomes import Invalid
-from flashreserve.http.problems import FieldError
+from flashreserve.http.problems import CheckView, FieldError
 from flashreserve.service.catalogue import NewProduct
 
 _ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
@@ -322,9 +322,16 @@ class ProblemKindView(Struct, frozen=True):
 
 
 class HealthView(Struct, frozen=True):
-    """All is well."""
+    """The process works."""
 
     status: str = "ok"
+
+
+class ReadinessView(Struct, frozen=True, omit_defaults=True):
+    """Requests can be served. `checks` is left out unless the request asked for it."""
+
+    status: Literal["ok"]
+    checks: Sequence[CheckView] = ()
 
 
 encode: Final = msgspec.json.Encoder().encode

@@ -23,13 +23,11 @@ class OpsRoutes(Controller):
 
     @get("/readyz")
     async def ready(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
-        """Everything that requests need is there."""
-        missing = await services.ready()
-        if missing:
-            path = request.scope["path"]
-            refusal = answers.refusal("unavailable", "; ".join(missing), path, headers=(("retry-after", "1"),))
-            return reply(refusal, request)
-        return reply(answers.ok(wire.HealthView()), request)
+        """Everything that requests need is there; with `?verbose`, check by check."""
+        verbose = requests.flag(request, "verbose")
+        operator = verbose and await requests.is_operator(request, services)
+        checks = await services.health()
+        return reply(answers.readiness(checks, request.scope["path"], verbose=verbose, operator=operator), request)
 
     @get("/metrics")
     async def metrics(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:

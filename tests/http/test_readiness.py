@@ -1,0 +1,61 @@
+"""`/readyz`: what is missing, and with `?verbose` each check."""
+
+from pathlib import Path
+
+import pytest
+from tests.http.shop import Shop, ShopClock, open_shop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_a_ready_shop_lists_its_checks_only_when_asked_to(shop: Shop) -> None:
+    assert (await shop.ask("GET", "/readyz")).granted(200) == {"status": "ok"}
+
+    verbose = (await shop.ask("GET", "/readyz?verbose")).granted(200)
+
+    assert verbose["status"] == "ok"
+    assert {check["name"]: check["ok"] for check in verbose["checks"]} == {
+        "process": True,
+        "database": True,
+        "clock": True,
+    }
+    assert all(check["detail"] for check in verbose["checks"])
+
+
+async def test_a_shop_that_is_not_ready_is_503_and_says_which_check_failed(fresh_shop: Shop) -> None:
+    fresh_shop.store.away = True
+
+    short, verbose = [await fresh_shop.ask("GET", path) for path in ("/readyz", "/readyz?verbose=true")]
+
+    assert (short.status, short.code, short.json["detail"]) == (503, "unavailable", "the database is away")
+    assert "checks" not in short.json
+    assert (verbose.status, verbose.code, verbose.headers["Retry-After"]) == (503, "unavailable", "1")
+    assert {check["name"]: check["ok"] for check in verbose.json["checks"]}["database"] is False
+
+
+async def test_in_production_strangers_read_the_details_of_what_is_missing_alone(
+    tmp_path: Path, clock: ShopClock
+) -> None:
+    async with open_shop(tmp_path, clock, production=True, metrics_token="scrape-me") as shop:
+
+        async def details(headers: dict[str, str]) -> dict[str, str]:
+            checks = (await shop.ask("GET", "/readyz?verbose", headers=headers)).json["checks"]
+            return {check["name"]: check["detail"] for check in checks if "detail" in check}
+
+        everything = {"process", "database", "clock"}
+        assert await details({}) == {}
+        assert await details(bearer("guess")) == {}
+        assert await details(bearer(shop.customer().token)) == {}
+        assert set(await details(bearer("scrape-me"))) == everything
+        assert set(await details(bearer((await shop.hire()).token))) == everything
+        shop.store.away = True
+        assert await details({}) == {"database": "the database is away"}
+
+
+async def test_readyz_refuses_parameters_that_it_does_not_know(shop: Shop) -> None:
+    for query in ("verbos", "verbose=no", "verbose&verbose"):
+        assert (await shop.ask("GET", f"/readyz?{query}")).code == "bad-request", query
