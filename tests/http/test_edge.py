@@ -18,7 +18,7 @@ SECURITY = {
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 
 
@@ -149,7 +149,17 @@ async def test_the_api_s_pages_may_load_their_own_scripts_and_nothing_else() -> 
         assert "unsafe-eval" not in policy
 
 
-@pytest.mark.parametrize(("proto", "told"), [("https", "max-age=31536000"), ("http", None)])
+@pytest.mark.parametrize(
+    ("proto", "told"),
+    [
+        ("https", "max-age=31536000"),
+        ("HTTPS", "max-age=31536000"),
+        ("https, http", "max-age=31536000"),
+        ("http", None),
+        ("http, https", None),
+        ("httpsx", None),
+    ],
+)
 async def test_browsers_that_came_over_tls_are_told_to_stay_there(proto: str, told: str | None) -> None:
     async with serving(shop, strict_transport=True) as served:
         reply = await (await served.connect()).get("/", f"X-Forwarded-Proto: {proto}")

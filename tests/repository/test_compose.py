@@ -175,6 +175,7 @@ def test_the_load_balancer_asks_the_port_and_path_that_the_api_serves(root: Path
     assert re.search(r"^    server-template api \d+ api:3000$", config, re.MULTILINE)
     assert "uri /readyz" in config
     assert "set-header X-Forwarded-For %[src]" in config
+    assert "set-header X-Forwarded-Proto https if { ssl_fc }" in config
     # Anything more would send a request twice that may have arrived.
     assert re.findall(r"retry-on (.+)", config) == ["conn-failure"]
     assert "monitor-uri /health" in config

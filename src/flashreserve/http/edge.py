@@ -42,7 +42,11 @@ SECURITY_HEADERS: Final[tuple[Header, ...]] = (
 )
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 CLOSE: Final[Header] = (b"connection", b"close")
-CONTENT_POLICY: Final[Header] = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+CONTENT_POLICY: Final[Header] = (
+    b"content-security-policy",
+    # Neither directive after the first falls back to it.
+    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+)
 DOCS_POLICY: Final[Header] = (
     b"content-security-policy",
     # Swagger UI draws its icons from data: addresses and sets some styles in the markup.
@@ -578,7 +582,15 @@ def _too_large(limits: HttpLimits) -> str:
 
 
 def _over_tls(scheme: str, headers: Mapping[bytes, bytes]) -> bool:
-    return scheme == "https" or headers.get(b"x-forwarded-proto") == b"https"
+    """Whether the client's own connection is encrypted, as the proxies say where there are some.
+
+    Several proxies write a list, whose first entry is the client's. Anybody may write it: a lie comes back to the liar
+    only, whose browser obeys HSTS over TLS alone (RFC 6797, 8.1).
+    """
+    proto = headers.get(b"x-forwarded-proto")
+    if proto is None:
+        return scheme == "https"
+    return proto == b"https" or proto.partition(b",")[0].strip().lower() == b"https"
 
 
 def _answered_fields(way: Exchange | Passage, status: int, took_s: float) -> dict[str, Any]:
