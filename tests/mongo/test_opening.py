@@ -48,3 +48,14 @@ async def test_an_index_that_differs_is_refused(url: str, store: MongoStore, dat
 
 async def test_every_index_is_there(store: MongoStore, database: PymongoDatabase) -> None:
     await database.ensure_indexes(INDEXES, create=False)
+
+
+async def test_an_index_that_differs_is_named_with_how_it_differs_and_what_to_do(
+    url: str, database: PymongoDatabase
+) -> None:
+    await database._database["reservations"].create_index([("user_id", 1), ("claims", 1)], name="claims")
+    with pytest.raises(StoreUnavailableError) as raised:
+        await open_mongo(url, SystemIds(), create=True)
+    said = str(raised.value)
+    assert "the index claims of reservations differs: it is on (user_id, claims), expected unique on" in said
+    assert "drop it with db.reservations.dropIndex('claims')" in said

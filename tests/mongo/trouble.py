@@ -176,5 +176,8 @@ class TroubledDatabase:
     async def now_ms(self) -> int:
         return await self._inner.now_ms()
 
+    def beat(self) -> str:
+        return self._inner.beat()
+
     async def close(self) -> None:
         await self._inner.close()

@@ -470,6 +470,9 @@ class SimulatedDatabase:
         )
         return int(now)
 
+    def beat(self) -> str:
+        return ""
+
     async def close(self) -> None:
         """Nothing is held."""
 

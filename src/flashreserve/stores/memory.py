@@ -194,6 +194,10 @@ class MemoryStore:
         """See `Store`."""
         return None
 
+    def beat(self) -> str:
+        """See `Store`."""
+        return ""
+
     async def close(self) -> None:
         """See `Store`."""
 

@@ -194,6 +194,15 @@ class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
         """
         ...
 
+    def beat(self) -> str:
+        """Count a beat of the process's watchdog, about one a second.
+
+        Returns:
+            Which call to the database is stuck, in words, or an empty text. A call is stuck when it has outlived all
+            its time limits, so that only ending the process can help.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what runs and let go of the database. Nothing may be asked of the store afterwards."""
         ...

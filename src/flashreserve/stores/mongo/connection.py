@@ -1,17 +1,17 @@
 """The database through PyMongo: settings of the connection, and what the driver's errors mean here."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, TypeVar
 
 from bson.errors import BSONError
+from bson.son import SON
 from pymongo import AsyncMongoClient, IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
     ConfigurationError,
     InvalidURI,
-    OperationFailure,
     PyMongoError,
     ServerSelectionTimeoutError,
 )
@@ -20,11 +20,14 @@ from pymongo.read_preferences import ReadPreference
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
+from flashreserve.calls import CallError, Calls, patience
 from flashreserve.stores.mongo.database import Collection, Document, Fields, Index, Order, Query, Update
 from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 DATABASE_DEFAULT: Final = "flashreserve"
 """The database's name, where the URL has none."""
+
+T = TypeVar("T")
 
 _DUPLICATE_KEY: Final = 11000
 _POOL_MAX: Final = 64
@@ -34,7 +37,10 @@ _POOL_WAIT_MS: Final = 1_500
 _SERVER_WAIT_MS: Final = 2_000
 _CONNECT_MS: Final = 2_000
 _SOCKET_MS: Final = 10_000
-"""Longest wait for a reply: a server that is there but stopped."""
+"""Longest wait for a reply of a server that is there but stopped. It ends the calls that were given up."""
+_BUILD_S: Final = 600.0
+"""Time limit of building indexes. The driver waits for `_SOCKET_MS` only; then the build goes on in the server."""
+_CLOSE_S: Final = 2.0
 
 
 class PymongoDatabase:
@@ -70,12 +76,21 @@ class PymongoDatabase:
             read_preference=ReadPreference.PRIMARY,
         )
         self._collections: dict[Collection, AsyncCollection[Document]] = {}
+        self._calls = Calls("the database")
 
     def _of(self, collection: Collection) -> AsyncCollection[Document]:
         found = self._collections.get(collection)
         if found is None:
             found = self._collections[collection] = self._database[collection]
         return found
+
+    async def _read(self, purpose: str, call: Coroutine[Any, Any, T]) -> T:
+        with _reading():
+            return await self._calls.run(purpose, call)
+
+    async def _write(self, purpose: str, call: Coroutine[Any, Any, T]) -> T:
+        with _writing():
+            return await self._calls.run(purpose, call)
 
     async def find(
         self,
@@ -87,63 +102,68 @@ class PymongoDatabase:
         most: int = 0,
     ) -> list[Document]:
         """See `Database`."""
-        with _reading():
-            cursor = self._of(collection).find(query, fields, limit=most, batch_size=most or 10_000)
-            if order is not None:
-                cursor = cursor.sort(order)
-            return await cursor.to_list()
+        cursor = self._of(collection).find(query, fields, limit=most, batch_size=most or 10_000)
+        if order is not None:
+            cursor = cursor.sort(order)
+        return await self._read(f"reading {collection}", cursor.to_list())
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         """See `Database`."""
-        with _reading():
+
+        async def summed() -> list[Document]:
             cursor = await self._of(collection).aggregate(pipeline, allowDiskUse=True)
             return await cursor.to_list()
 
+        return await self._read(f"summing {collection}", summed())
+
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
         """See `Database`."""
-        with _writing():
+
+        async def insert() -> list[int]:
             try:
                 await self._of(collection).insert_many(documents, ordered=False)
             except BulkWriteError as error:
                 return _duplicates(error)
             return []
 
+        return await self._write(f"inserting {collection}", insert())
+
     async def find_one_and_update(
         self, collection: Collection, query: Query, update: Update, *, fields: Fields | None = None
     ) -> Document | None:
         """See `Database`."""
-        with _writing():
-            return await self._of(collection).find_one_and_update(
-                query, update, projection=fields, return_document=ReturnDocument.AFTER
-            )
+        call = self._of(collection).find_one_and_update(
+            query, update, projection=fields, return_document=ReturnDocument.AFTER
+        )
+        return await self._write(f"updating one of {collection}", call)
 
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
         """See `Database`."""
-        with _writing():
-            await self._of(collection).update_many(query, update)
+        await self._write(f"updating {collection}", self._of(collection).update_many(query, update))
 
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         """See `Database`."""
-        with _writing():
-            await self._of(collection).bulk_write(
-                [UpdateOne(query, update) for query, update in updates], ordered=False
-            )
+        steps = [UpdateOne(query, update) for query, update in updates]
+        await self._write(f"updating {collection}", self._of(collection).bulk_write(steps, ordered=False))
 
     async def ensure_indexes(self, indexes: Sequence[Index], *, create: bool) -> None:
         """See `Database`."""
-        with _reading():
-            for collection in dict.fromkeys(index.collection for index in indexes):
-                wanted = [index for index in indexes if index.collection == collection]
-                if create:
-                    await self._of(collection).create_indexes([_model(index) for index in wanted])
-                there = await self._of(collection).index_information()
-                for index in wanted:
-                    _compare(index, there.get(index.name))
+        for collection in dict.fromkeys(index.collection for index in indexes):
+            there = await self._read(f"reading the indexes of {collection}", self._of(collection).index_information())
+            wanted = [index for index in indexes if index.collection == collection]
+            missing = [index for index in wanted if index.name not in there]
+            faults = [_difference(index, there[index.name]) for index in wanted if index.name in there]
+            faults += [] if create else [f"the index {index.name} of {collection} is missing" for index in missing]
+            if any(faults):
+                raise StoreUnavailableError("; ".join(filter(None, faults)))
+            if missing:
+                models = [_model(index) for index in missing]
+                with patience(_BUILD_S):
+                    await self._read(f"indexing {collection}", self._of(collection).create_indexes(models))
 
     async def now_ms(self) -> int:
         """See `Database`."""
-        with _reading():
-            told = await self._client.admin.command("hello")
+        told = await self._read("asking the time", self._client.admin.command("hello"))
         return int(told["localTime"].timestamp() * 1000)
 
     async def version(self) -> str:
@@ -152,8 +172,7 @@ class PymongoDatabase:
         Raises:
             StoreUnavailableError: the server can't be reached.
         """
-        with _reading():
-            built = await self._client.admin.command("buildInfo")
+        built = await self._read("asking the version", self._client.admin.command("buildInfo"))
         other = built.get("ferretdb", {}).get("version")
         return f"{built['version']} (FerretDB {other})" if other else str(built["version"])
 
@@ -163,15 +182,20 @@ class PymongoDatabase:
         Raises:
             StoreUnavailableError: the server can't be reached.
         """
-        with _reading():
-            told = await self._client.admin.command("hello")
+        told = await self._read("asking the topology", self._client.admin.command("hello"))
         if told.get("msg") == "isdbgrid":
             return "sharded cluster"
         return f"replica set {told['setName']}" if "setName" in told else "one server, which can be lost"
 
     async def close(self) -> None:
+        """See `Database`. What is still under way gets a moment to end."""
+        await self._calls.finish(_CLOSE_S)
+        with suppress(CallError):
+            await self._calls.run("closing", self._client.close(), limit_s=_CLOSE_S)
+
+    def beat(self) -> str:
         """See `Database`."""
-        await self._client.close()
+        return self._calls.beat()
 
 
 @contextmanager
@@ -181,6 +205,8 @@ def _reading() -> Iterator[None]:
         yield
     except PyMongoError as error:
         raise StoreUnavailableError(f"reading: {error}") from error
+    except CallError as error:
+        raise StoreUnavailableError(str(error)) from error
 
 
 @contextmanager
@@ -194,6 +220,8 @@ def _writing() -> Iterator[None]:
         yield
     except ServerSelectionTimeoutError as error:
         raise StoreUnavailableError(f"writing: {error}") from error
+    except CallError as error:
+        raise (StoreOutcomeUnknownError if error.sent else StoreUnavailableError)(str(error)) from error
     except PyMongoError as error:
         raise StoreOutcomeUnknownError(f"writing: {error}") from error
     except (BSONError, OverflowError) as error:
@@ -220,15 +248,24 @@ def _model(index: Index) -> IndexModel:
     return IndexModel(list(index.keys), **options)
 
 
-def _compare(index: Index, found: Mapping[str, Any] | None) -> None:
-    """An index that isn't unique, or not on these fields, would let holds collide that must not."""
-    if found is None:
-        raise OperationFailure(f"the index {index.name} of {index.collection} is missing")
-    same = (
-        [(field, int(direction)) for field, direction in found["key"]] == list(index.keys)
-        and bool(found.get("unique")) == index.unique
-        and bool(found.get("sparse")) == index.sparse
-        and (dict(found["partialFilterExpression"]) if "partialFilterExpression" in found else None) == index.where
+def _difference(index: Index, found: Mapping[str, Any]) -> str:
+    """How the index that is there differs, in words: one that isn't unique would let holds collide that must not."""
+    is_so = _in_words(
+        [(field, int(direction)) for field, direction in found["key"]],
+        unique=bool(found.get("unique")),
+        sparse=bool(found.get("sparse")),
+        where=SON(found.get("partialFilterExpression", {})).to_dict() or None,
     )
-    if not same:
-        raise OperationFailure(f"the index {index.name} of {index.collection} differs: drop it, it is made again")
+    should = _in_words(index.keys, unique=index.unique, sparse=index.sparse, where=index.where)
+    if is_so == should:
+        return ""
+    return (
+        f"the index {index.name} of {index.collection} differs: it is {is_so}, expected {should};"
+        f" drop it with db.{index.collection}.dropIndex({index.name!r}), the next start makes it again"
+    )
+
+
+def _in_words(keys: Sequence[tuple[str, int]], *, unique: bool, sparse: bool, where: Mapping[str, Any] | None) -> str:
+    fields = ", ".join(field if direction > 0 else f"{field} descending" for field, direction in keys)
+    kinds = [*(["unique"] if unique else []), *(["sparse"] if sparse else [])]
+    return f"{' '.join([*kinds, 'on'])} ({fields})" + (f" where {dict(where)}" if where else "")

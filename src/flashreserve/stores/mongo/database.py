@@ -83,6 +83,10 @@ class Database(Protocol):
         """The server's time of day, UTC milliseconds."""
         ...
 
+    def beat(self) -> str:
+        """Count a beat of the process's watchdog; see `Store.beat`."""
+        ...
+
     async def close(self) -> None:
         """Let go of the connections."""
         ...

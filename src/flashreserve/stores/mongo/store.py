@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from flashreserve.calls import CALL_S, PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
@@ -94,6 +95,10 @@ class MongoStore:
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""
+        with patience(PATIENT_S):
+            return await self._release_lapsed(now, most)
+
+    async def _release_lapsed(self, now: int, most: int) -> Swept:
         released = 0
         for _ in range(_LOOKS_MAX):
             wanted = most - released
@@ -145,9 +150,10 @@ class MongoStore:
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""
-        await self._late.finish()  # What this process has still to settle was abandoned by nobody.
-        await importing.recover(self._database, now, most)
-        return await recovering.recover(self._database, self._ids, now, most)
+        with patience(PATIENT_S):
+            await self._late.finish()  # What this process has still to settle was abandoned by nobody.
+            await importing.recover(self._database, now, most)
+            return await recovering.recover(self._database, self._ids, now, most)
 
     async def reservation(self, reservation_id: str) -> Reservation | None:
         """See `ReservationStore`."""
@@ -173,11 +179,13 @@ class MongoStore:
 
     async def audit(self) -> Audit:
         """See `ReservationStore`."""
-        return await auditing.audit(self._database)
+        with patience(PATIENT_S):
+            return await auditing.audit(self._database)
 
     async def add_products(self, products: Sequence[Product]) -> None:
         """See `CatalogueStore`."""
-        await importing.add(self._database, self._ids, products)
+        with patience(PATIENT_S if len(products) > 1 else CALL_S):
+            await importing.add(self._database, self._ids, products)
 
     async def product(self, product_id: str) -> Product | None:
         """See `CatalogueStore`."""
@@ -237,6 +245,10 @@ class MongoStore:
     async def database_now_ms(self) -> int | None:
         """See `Store`."""
         return await self._database.now_ms()
+
+    def beat(self) -> str:
+        """See `Store`."""
+        return self._database.beat()
 
     async def close(self) -> None:
         """See `Store`."""

@@ -184,6 +184,10 @@ class SqliteStore:
         """See `Store`."""
         return None
 
+    def beat(self) -> str:
+        """See `Store`."""
+        return ""
+
     async def close(self) -> None:
         """See `Store`."""
         await self._reader.close()

@@ -1,0 +1,109 @@
+"""Calls to a driver: each has a time limit, and none is ever cancelled.
+
+A cancellation inside a driver can break it for good. With Python 3.11, one that meets PyMongo's own timeout leaves the
+driver's lock locked, and every later call waits for ever. So each call runs as a task of its own. Whoever waits for it
+may be cancelled, or give up at the time limit; the call then ends by the driver's own timeouts.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+CALL_S: Final = 5.0
+"""Time limit of a call, unless `patience` sets another: requests are answered within it."""
+
+PATIENT_S: Final = 30.0
+"""Time limit of a call of background work, where nobody waits for an answer."""
+
+ABANDONED_MAX: Final = 512
+"""Calls that were given up and still run. While there are so many, new calls are refused."""
+
+STUCK_BEATS: Final = 60
+"""A call that outlives so many beats is stuck: every driver's own timeouts end a call long before."""
+
+_limit_s: ContextVar[float] = ContextVar("call_limit_s", default=CALL_S)
+
+
+@contextmanager
+def patience(limit_s: float) -> Iterator[None]:
+    """Set the time limit (seconds) of the calls that are made within the context."""
+    token = _limit_s.set(limit_s)
+    try:
+        yield
+    finally:
+        _limit_s.reset(token)
+
+
+class CallError(Exception):
+    """The call came to nothing that is known: it is too slow, or wasn't made. `sent` tells which."""
+
+    def __init__(self, text: str, *, sent: bool) -> None:
+        super().__init__(text)
+        self.sent = sent
+
+
+class Calls:
+    """The calls to one driver, all on one event loop. `name` is for messages."""
+
+    def __init__(self, name: str, *, abandoned_max: int = ABANDONED_MAX) -> None:
+        self._name = name
+        self._abandoned_max = abandoned_max
+        self._running: dict[asyncio.Task[Any], tuple[str, int]] = {}
+        """What each call is for, and the beat at which it began; the oldest first."""
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._beats = 0
+
+    @property
+    def abandoned(self) -> int:
+        """Calls that were given up and still run."""
+        return len(self._abandoned)
+
+    async def run(self, purpose: str, call: Coroutine[Any, Any, T], *, limit_s: float | None = None) -> T:
+        """The call's result, or what it raises.
+
+        Raises:
+            CallError: it has no result after `limit_s` seconds (`patience` where that is None) and was given up; or
+                too many others were given up, and it wasn't made.
+        """
+        if len(self._abandoned) >= self._abandoned_max:
+            call.close()
+            raise CallError(f"{self._name} has {len(self._abandoned)} unfinished calls", sent=False)
+        task = asyncio.get_running_loop().create_task(call)
+        self._running[task] = (purpose, self._beats)
+        task.add_done_callback(self._ended)
+        limit_s = _limit_s.get() if limit_s is None else limit_s
+        try:
+            await asyncio.wait((task,), timeout=limit_s)
+        finally:
+            if not task.done():
+                self._abandoned.add(task)
+        if not task.done():
+            raise CallError(f"{self._name} didn't answer within {limit_s:g} s", sent=True)
+        return task.result()
+
+    async def finish(self, within_s: float) -> None:
+        """Wait for the calls that run, at most so many seconds."""
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=within_s)
+
+    def beat(self) -> str:
+        """Count a beat of the process's watchdog, about one a second; what is stuck, in words, or an empty text.
+
+        Beats are counted instead of seconds: a process that was stopped for an hour has had none.
+        """
+        self._beats += 1
+        oldest = next(iter(self._running.values()), None)
+        if oldest is None or self._beats - oldest[1] < STUCK_BEATS:
+            return ""
+        return f"{self._name}: {oldest[0]}, {len(self._running)} calls under way"
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        del self._running[task]
+        if task in self._abandoned:
+            self._abandoned.remove(task)
+            if not task.cancelled():
+                task.exception()  # Nobody is left to be told.
