@@ -6,6 +6,9 @@ from tests.moving_clock import MovingClock
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.passwords import Argon2Cost, Passwords
 
+NEW_SECRET = "the-newer-secret-of-the-tests-of-auth"
+OLD_SECRET = "the-older-secret-of-the-tests-of-auth"
+
 
 @pytest.fixture
 def clock() -> MovingClock:
@@ -14,7 +17,7 @@ def clock() -> MovingClock:
 
 @pytest.fixture
 def keys() -> KeyRing:
-    return KeyRing.parse("new:" + "n" * 32 + ",old:" + "o" * 32)
+    return KeyRing.parse(f"new:{NEW_SECRET},old:{OLD_SECRET}")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.core.model import Role
 
 NOW_MS = 1_795_000_000_000
+END_S = NOW_MS // 1000 + DEVICE_TTL_S
 DEVICE = Device(account_id="0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000", id="0199aaaa-bbbb-7ccc-8ddd-eeeeffff0001")
 
 
@@ -23,11 +24,18 @@ def test_a_device_is_known_again_until_its_token_ends(devices: DeviceTokens) -> 
 
 
 def test_no_token_and_bad_tokens_are_no_device(devices: DeviceTokens, keys: KeyRing) -> None:
-    good = {"iss": "flashreserve", "aud": DEVICE_AUDIENCE, "sub": DEVICE.account_id, "jti": DEVICE.id, "exp": 2**40}
+    good = {"iss": "flashreserve", "aud": DEVICE_AUDIENCE, "sub": DEVICE.account_id, "jti": DEVICE.id, "exp": END_S}
     assert devices.read(keys.sign(msgspec.json.encode(good)), NOW_MS) == DEVICE
-    changes: list[dict[str, object]] = [{"iss": "x"}, {"aud": "x"}, {"jti": "x" * 1000}, {"jti": 1}, {"exp": "x"}]
+    changes: list[dict[str, object]] = [
+        {"iss": "x"},
+        {"aud": "x"},
+        {"jti": "x" * 1000},
+        {"jti": 1},
+        {"exp": "x"},
+        {"exp": END_S + 31},
+    ]
     bad = [keys.sign(msgspec.json.encode({**good, **change})) for change in changes]
-    stranger = DeviceTokens(KeyRing.parse("new:" + "z" * 32)).issue(DEVICE, NOW_MS).token
+    stranger = DeviceTokens(KeyRing.parse("new:the-secret-of-somebody-else-altogether")).issue(DEVICE, NOW_MS).token
     for token in [None, "", "x", "A" * 1_000_000, keys.sign(b"{"), keys.sign(b"\xff"), stranger, *bad]:
         assert devices.read(token, NOW_MS) is None
 

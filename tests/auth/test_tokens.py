@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import msgspec
 import pytest
+from tests.auth.conftest import NEW_SECRET
 
 from flashreserve.auth.keys import KeyRing, Refusal, TokenRefused
-from flashreserve.auth.tokens import ACCESS_AUDIENCE, Identity, Tokens
+from flashreserve.auth.tokens import ACCESS_AUDIENCE, LEEWAY_MS, Identity, Tokens
 from flashreserve.core.model import Role
 
 NOW_MS = 1_795_000_000_999
@@ -90,9 +93,34 @@ def test_a_payload_that_is_no_claims_is_refused(tokens: Tokens, keys: KeyRing, p
     assert isinstance(tokens.verify(keys.sign(payload) if payload else "..", NOW_MS), TokenRefused)
 
 
-def test_an_end_beyond_all_bounds_is_no_error(tokens: Tokens, keys: KeyRing) -> None:
-    assert isinstance(tokens.verify(signed(keys, exp=10**17), NOW_MS), Identity)
+def test_an_end_beyond_all_bounds_is_refused(tokens: Tokens, keys: KeyRing) -> None:
+    assert tokens.verify(signed(keys, exp=10**17), NOW_MS) == TokenRefused(Refusal.TOO_LONG_LIVED)
     assert tokens.verify(signed(keys, exp=-(10**17)), NOW_MS) == TokenRefused(Refusal.EXPIRED)
+
+
+@pytest.mark.parametrize(("lifetime_s", "good"), [(1, False), (3_599, True), (3_600, True), (3_601, False)])
+def test_a_token_lives_no_longer_than_tokens_do_here(
+    tokens: Tokens, keys: KeyRing, lifetime_s: int, *, good: bool
+) -> None:
+    iat = NOW_MS // 1000 - 1
+    answer = tokens.verify(signed(keys, iat=iat, exp=iat + lifetime_s), NOW_MS)
+    expected = Refusal.EXPIRED if lifetime_s == 1 else Refusal.TOO_LONG_LIVED
+    assert (Identity(USER, Role.CUSTOMER, (iat + lifetime_s) * 1000) if good else TokenRefused(expected)) == answer
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_token_of_the_future_is_refused_beyond_a_small_leeway(tokens: Tokens, keys: KeyRing, claim: str) -> None:
+    soon = (NOW_MS + LEEWAY_MS) // 1000
+    assert isinstance(tokens.verify(signed(keys, **{claim: soon}), NOW_MS), Identity)
+    for ahead_s in (1, 270, 10**9, 10**17):
+        ahead = signed(keys, **{"exp": soon + ahead_s + 600, claim: soon + ahead_s})
+        assert tokens.verify(ahead, NOW_MS) == TokenRefused(Refusal.NOT_YET_VALID)
+    assert len(tokens._verified) == 1
+
+
+@pytest.mark.parametrize("nbf", ["soon", 1.5, True, [1]])
+def test_a_beginning_that_is_no_time_is_refused(tokens: Tokens, keys: KeyRing, nbf: object) -> None:
+    assert tokens.verify(signed(keys, nbf=nbf), NOW_MS) == TokenRefused(Refusal.WRONG_CLAIMS)
 
 
 def test_a_role_edited_by_its_bearer_is_refused(tokens: Tokens, keys: KeyRing) -> None:
@@ -108,11 +136,22 @@ def test_a_megabyte_is_refused_and_not_remembered(tokens: Tokens) -> None:
 
 def test_tokens_of_a_key_taken_off_the_ring_are_refused(tokens: Tokens) -> None:
     token = tokens.issue(USER, Role.CUSTOMER, NOW_MS).token
-    rotated = Tokens(KeyRing.parse("next:" + "x" * 32 + ",new:" + "n" * 32), ttl_s=3600)
+    following = "next:the-secret-that-comes-after-the-new-one"
+    rotated = Tokens(KeyRing.parse(f"{following},new:{NEW_SECRET}"), ttl_s=3600)
     assert isinstance(rotated.verify(token, NOW_MS), Identity)
-    assert Tokens(KeyRing.parse("next:" + "x" * 32), ttl_s=3600).verify(token, NOW_MS) == TokenRefused(
-        Refusal.UNKNOWN_KEY
-    )
+    assert Tokens(KeyRing.parse(following), ttl_s=3600).verify(token, NOW_MS) == TokenRefused(Refusal.UNKNOWN_KEY)
+
+
+def test_a_new_key_first_behind_then_in_front_never_refuses_a_token(keys: KeyRing) -> None:
+    following = "next:the-secret-that-comes-after-the-new-one"
+    before = f"new:{NEW_SECRET}"
+    steps = [before, f"{before},{following}", f"{following},{before}"]
+    # While a step is taken, processes of the step before run beside those of the new one.
+    for rings in pairwise(steps):
+        processes = [Tokens(KeyRing.parse(ring), ttl_s=3600) for ring in rings]
+        for signs in processes:
+            token = signs.issue(USER, Role.CUSTOMER, NOW_MS).token
+            assert all(isinstance(reads.verify(token, NOW_MS), Identity) for reads in processes)
 
 
 def test_a_token_seen_before_is_not_opened_again(

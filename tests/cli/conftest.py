@@ -30,7 +30,7 @@ __all__ = ["log_as_it_was"]
 PASSWORD = "correct horse battery"
 T = TypeVar("T")
 USER = "01a20b39-4685-7139-95e5-df707f880fb4"
-KEYS = "test:" + "k" * 40
+KEYS = "test:command-tests-sign-with-these-letters"
 
 
 class Ended(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ def accounts(shop: Shop) -> list[tuple[str, str]]:
 
 
 def verified(token: str, keys: str = KEYS) -> Identity:
-    identity = Tokens(KeyRing.parse(keys), ttl_s=60).verify(token, SystemClock().now_ms())
+    identity = Tokens(KeyRing.parse(keys), ttl_s=3600).verify(token, SystemClock().now_ms())
     assert isinstance(identity, Identity), identity
     return identity
 

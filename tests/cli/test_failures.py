@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.conftest import Shop
+from tests.cli.conftest import KEYS, Shop
 
 from flashreserve.cli.failures import told
 from flashreserve.http.server import ServerError
@@ -74,7 +74,7 @@ def test_a_reader_that_goes_away_is_no_error(shop: Shop, command: tuple[str, ...
     with subprocess.Popen(
         [sys.executable, "-m", "flashreserve", *command],
         cwd=shop.directory,
-        env={**shop.environment, "FLASHRESERVE_SECRET_KEYS": "k:" + "k" * 32},
+        env={**shop.environment, "FLASHRESERVE_SECRET_KEYS": KEYS},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:

@@ -16,7 +16,7 @@ from flashreserve.settings import Settings, read_settings
 
 __all__ = ["MakeValkey", "log_as_it_was", "own_valkey", "valkey", "valkey_of_session"]
 
-KEYS = "test:" + "k" * 40
+KEYS = "test:clustered-tests-sign-with-these-letters"
 _numbers = count()
 
 

@@ -14,7 +14,7 @@ import aiohttp
 
 from flashreserve.rehearsal.servers.ports import free_port
 
-SECRET_KEYS = "faults:" + "f" * 40
+SECRET_KEYS = "faults:fault-tests-sign-with-these-very-letters"
 
 
 Environment = dict[str, str]

@@ -35,7 +35,7 @@ class Customers:
     ) -> None:
         self._urls = urls
         self._products = products
-        self._tokens = Tokens(KeyRing.parse(secret_keys), ttl_s=36_000)
+        self._tokens = Tokens(KeyRing.parse(secret_keys), ttl_s=3_600)
         self._chance = chance
         self._users = [SystemIds().new() for _ in range(size)]
         self._own: dict[str, list[str]] = {user: [] for user in self._users}

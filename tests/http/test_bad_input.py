@@ -670,7 +670,11 @@ def bad_tokens(clock: ShopClock, customer: Customer, admin: Admin) -> dict[str, 
         "other key, same kid": stranger.issue(customer.id, Role.ADMIN, now_ms).token,
         "unknown kid": forged(clock, header={"kid": "other"}),
         "kid of a path": forged(clock, header={"kid": "../../dev/null"}, secret=""),
+        "another type": forged(clock, header={"typ": "at+jwt"}),
         "expired": customer_token(clock, -600),
+        "issued tomorrow": forged(clock, iat=now_ms // 1000 + 86_400, exp=now_ms // 1000 + 87_000),
+        "not before tomorrow": forged(clock, nbf=now_ms // 1000 + 86_400),
+        "good for a year": forged(clock, exp=now_ms // 1000 + 365 * 86_400),
         "expires now": forged(clock, exp=now_ms // 1000),
         "never expires": forged(clock, exp=None),
         "expires in words": forged(clock, exp="tomorrow"),
@@ -716,6 +720,17 @@ async def test_bad_tokens_open_nothing_as_bearer_or_as_cookie(scene: Scene, cloc
                     opened[f"{name} as {next(iter(header))} at {path}"] = answer.status
 
     assert opened == {}
+
+
+async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: Scene, clock: ShopClock) -> None:
+    """Unknown keys and wrong signatures, among others, get answers that are the same but for the request's id."""
+    answers = set[bytes]()
+    for name, token in bad_tokens(clock, scene.customer, scene.admin).items():
+        answer = await scene.shop.ask("GET", "/reservations", headers={"Authorization": f"Bearer {token}"})
+        if not name.startswith("expire"):
+            answers.add(answer.body)
+    assert len(answers) == 1
+    assert b"the token is invalid; sign in again" in answers.pop()
 
 
 async def test_an_authorization_that_is_no_bearer_token_opens_nothing(scene: Scene) -> None:

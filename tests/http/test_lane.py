@@ -22,7 +22,7 @@ from flashreserve.http.limits import HttpLimits
 from flashreserve.settings import Settings
 from flashreserve.stores.memory import MemoryStore
 
-KEYS = KeyRing.parse("lane:" + "l" * 32)
+KEYS = KeyRing.parse("lane:lane-tests-sign-with-these-very-letters")
 ON_SALE, SOLD_OUT, OFF_SALE, LIMITED, UNKNOWN = (product_id(number) for number in range(1, 6))
 PRODUCTS = [
     a_product(ON_SALE, units=20),

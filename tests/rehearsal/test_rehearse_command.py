@@ -18,10 +18,11 @@ from flashreserve.cli.rehearse import rehearse
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.fresh import embedded
 from flashreserve.rehearsal.server import RehearsalError
+from flashreserve.settings import Settings
 
 COMMAND = (sys.executable, "-m", "flashreserve", "rehearse")
 SMALL = ("--customers", "40", "--units", "10", "--seconds", "0.3", "--hold-seconds", "1")
-SECRET = "test:" + "s" * 32
+SECRET = "test:rehearsal-tests-sign-with-these-letters"
 
 
 async def start(*options: str, **environment: str) -> asyncio.subprocess.Process:
@@ -80,8 +81,8 @@ async def test_tokens_are_minted_with_the_shops_own_key() -> None:
         options = (*urls(server.urls), "--admin-token", ADMIN, *SMALL)
         code, _, err = await run(*options, FLASHRESERVE_SECRET_KEYS=SECRET)
     assert code == 0, err
-    verifier = Tokens(KeyRing.parse(SECRET), ttl_s=60)
-    users = [verifier.verify(hold.user_id, 0) for hold in shop.holds.values()]
+    verifier, now_ms = Tokens(KeyRing.parse(SECRET), ttl_s=Settings().token_s), SystemClock().now_ms()
+    users = [verifier.verify(hold.user_id, now_ms) for hold in shop.holds.values()]
     assert {type(user).__name__ for user in users} == {"Identity"}
 
 

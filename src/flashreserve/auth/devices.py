@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from flashreserve.auth.keys import KeyRing, TokenRefused
-from flashreserve.auth.tokens import ISSUER
+from flashreserve.auth.tokens import ISSUER, LEEWAY_MS
 
 DEVICE_AUDIENCE: Final = "flashreserve-device"
 """Not the access tokens' audience: neither kind passes for the other."""
@@ -73,6 +73,6 @@ class DeviceTokens:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         ours = claims.iss == ISSUER and claims.aud == DEVICE_AUDIENCE and _DEVICE_ID.fullmatch(claims.jti) is not None
-        if not ours or claims.exp * 1000 <= now_ms:
+        if not ours or not now_ms < claims.exp * 1000 <= now_ms + LEEWAY_MS + self._ttl_s * 1000:
             return None
         return Device(account_id=claims.sub, id=claims.jti)

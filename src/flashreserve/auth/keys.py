@@ -1,10 +1,12 @@
 """The secrets that sign tokens, and the one way in which tokens are signed: JWS (RFC 7515) with HS256.
 
-A key has an id (`kid`) that every token names in its header. The first key signs, all of them are accepted: a key is
-replaced by putting a new one in front, and taken away once the last token that it signed has expired.
+A key has an id (`kid`) that every token names in its header. The first key signs, all of them are accepted. To replace
+a key, add the new one behind on all processes, then move it to the front on all; remove the old one once the last token
+that it signed has expired. With several processes, a new key in front at once would sign tokens that others refuse.
 """
 
 import re
+import zlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Self
@@ -16,10 +18,15 @@ SECRET_BYTES_MIN: Final = 32
 """HS256 is as strong as its 256-bit digest only with a key that is no shorter (RFC 7518, section 3.2)."""
 
 KEYS_MAX: Final = 16
+SECRET_DIFFERENT_BYTES_MIN: Final = 6
+SECRET_COMPRESSED_BYTES_MIN: Final = 24
+"""Bytes that zlib makes of a secret, at the least: repetitions make fewer, and 16 random bytes in hex 34 or more."""
+
 TOKEN_LENGTH_MAX: Final = 4096
 """Characters of a token. Longer ones are refused unread; ours have about 350."""
 
 _ALGORITHM: Final = "HS256"
+_TYPE: Final = "jwt"
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Every token has exactly one spelling: no padding, and no stray bits in the signature's last character (43 characters
 # carry two bits more than a digest has). Otherwise one token could fill a cache under many names.
@@ -32,11 +39,14 @@ class Refusal(StrEnum):
     TOO_LONG = "too-long"
     MALFORMED = "malformed"
     WRONG_ALGORITHM = "wrong-algorithm"
+    WRONG_TYPE = "wrong-type"
     UNKNOWN_KEY = "unknown-key"
     WRONG_SIGNATURE = "wrong-signature"
     WRONG_CLAIMS = "wrong-claims"
     WRONG_ISSUER = "wrong-issuer"
     WRONG_AUDIENCE = "wrong-audience"
+    NOT_YET_VALID = "not-yet-valid"
+    TOO_LONG_LIVED = "too-long-lived"
     EXPIRED = "expired"
 
 
@@ -56,8 +66,10 @@ class KeyRing:
             raise ValueError(f"the key ring has {len(secrets)} keys, at most {KEYS_MAX} are allowed")
         for kid, secret in secrets.items():
             _check_key(kid, secret)
+        _check_secrets_differ(secrets)
         self._secrets = dict(secrets)
         self._signing_kid = next(iter(self._secrets))
+        self._nobodys_secret = bytes(SECRET_BYTES_MIN)
         self._jws = jwt.PyJWS(algorithms=[_ALGORITHM])
         # The headers that we write, as they stand in a token. Recognising one saves reading it, and with that half of
         # the time that a customer's first request spends on its token.
@@ -102,14 +114,30 @@ class KeyRing:
         if _TOKEN.fullmatch(token) is None:
             return TokenRefused(Refusal.MALFORMED)
         try:
-            secret = self._secrets_by_header.get(token.partition(".")[0]) or self._secret_of(token)
-            if isinstance(secret, Refusal):
-                return TokenRefused(secret)
-            return bytes(self._jws.decode(token, secret, algorithms=[_ALGORITHM]))
-        except jwt.InvalidSignatureError:
-            return TokenRefused(Refusal.WRONG_SIGNATURE)
+            secret = self._secrets_by_header.get(token.partition(".")[0])
+            if secret is not None:
+                try:
+                    return bytes(self._jws.decode(token, secret, algorithms=[_ALGORITHM]))
+                except jwt.InvalidSignatureError:
+                    # Read the header after all, as for a key id that isn't ours: the time taken tells no key ids.
+                    self._secret_of(token)
+                    return TokenRefused(Refusal.WRONG_SIGNATURE)
+            return self._open_by_header(token)
         except jwt.InvalidTokenError:
             return TokenRefused(Refusal.MALFORMED)
+
+    def _open_by_header(self, token: str) -> bytes | TokenRefused:
+        """As `open`, for a header that we didn't write."""
+        secret = self._secret_of(token)
+        if isinstance(secret, Refusal):
+            return TokenRefused(secret)
+        try:
+            payload = bytes(self._jws.decode(token, secret, algorithms=[_ALGORITHM]))
+        except jwt.InvalidSignatureError:
+            payload = None
+        if secret is self._nobodys_secret:
+            return TokenRefused(Refusal.UNKNOWN_KEY)
+        return TokenRefused(Refusal.WRONG_SIGNATURE) if payload is None else payload
 
     def _sign(self, payload: bytes, kid: str) -> str:
         return self._jws.encode(payload, self._secrets[kid], algorithm=_ALGORITHM, headers={"kid": kid})
@@ -119,7 +147,12 @@ class KeyRing:
         # The algorithm is ours to choose, never the token's; it is looked at only to refuse by a clear reason.
         if header.get("alg") != _ALGORITHM:
             return Refusal.WRONG_ALGORITHM
-        return self._secrets.get(str(header.get("kid", "")), Refusal.UNKNOWN_KEY)
+        # Left out is fine (RFC 7519, 5.1: optional). Another type is a token made for another purpose (RFC 8725, 3.11).
+        kind = header.get("typ", _TYPE)
+        if not (isinstance(kind, str) and kind.lower() == _TYPE):
+            return Refusal.WRONG_TYPE
+        # For an unknown key the signature is computed as well, or the time taken would tell which ids are known.
+        return self._secrets.get(str(header.get("kid", "")), self._nobodys_secret)
 
 
 def _check_key(kid: str, secret: bytes) -> None:
@@ -128,3 +161,18 @@ def _check_key(kid: str, secret: bytes) -> None:
         raise ValueError("a key's id must be 1 to 64 letters, digits, dots, dashes or underscores")
     if len(secret) < SECRET_BYTES_MIN:
         raise ValueError(f"the secret of key {kid!r} has {len(secret)} bytes, at least {SECRET_BYTES_MIN} are needed")
+    varied = len(set(secret)) >= SECRET_DIFFERENT_BYTES_MIN
+    if not varied or len(zlib.compress(secret, 9)) < SECRET_COMPRESSED_BYTES_MIN:
+        raise ValueError(
+            f"the secret of key {kid!r} repeats the same few characters; expected random ones, "
+            "such as `openssl rand -base64 48` prints"
+        )
+
+
+def _check_secrets_differ(secrets: Mapping[str, bytes]) -> None:
+    """Two ids for one secret: whoever rotates so has replaced nothing."""
+    kids: dict[bytes, str] = {}
+    for kid, secret in secrets.items():
+        if secret in kids:
+            raise ValueError(f"keys {kids[secret]!r} and {kid!r} have the same secret; secrets must differ")
+        kids[secret] = kid

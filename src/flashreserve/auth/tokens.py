@@ -1,6 +1,7 @@
 """Access tokens: who somebody is, signed, for about an hour.
 
-They are JWTs (RFC 7519) whose `iss`, `aud`, `sub`, `role`, `iat` and `exp` are all required and all checked.
+They are JWTs (RFC 7519) whose `iss`, `aud`, `sub`, `role`, `iat` and `exp` are all required and all checked; `nbf` is
+checked where it is there. A token that claims to live longer than tokens do here wasn't made by a sign-in.
 """
 
 import re
@@ -14,6 +15,9 @@ from flashreserve.core.model import Role
 
 ISSUER: Final = "flashreserve"
 ACCESS_AUDIENCE: Final = "flashreserve-api"
+LEEWAY_MS: Final = 30_000
+"""How far ahead of our time `iat` and `nbf` may be: machines' clocks differ, and clocks are set back."""
+
 CACHED_MAX: Final = 100_000
 """Verified tokens that a process remembers."""
 
@@ -38,8 +42,8 @@ class Issued(msgspec.Struct, frozen=True, gc=False):
     expires_at: int
 
 
-class _Claims(msgspec.Struct, frozen=True, gc=False):
-    """The payload, with the types that RFC 7519 gives it; `iat` and `exp` are whole seconds."""
+class _Claims(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The payload, with the types that RFC 7519 gives it; `iat`, `exp` and `nbf` are whole seconds."""
 
     iss: str
     aud: str
@@ -47,10 +51,11 @@ class _Claims(msgspec.Struct, frozen=True, gc=False):
     role: Role
     iat: int
     exp: int
+    nbf: int | None = None
 
 
 class Tokens:
-    """Issues and verifies access tokens. `now_ms` is passed to each call: expiry goes by no other clock."""
+    """Issues and verifies access tokens of at most `ttl_s`. `now_ms` is passed to each call; no other clock counts."""
 
     def __init__(
         self, keys: KeyRing, *, ttl_s: int, audience: str = ACCESS_AUDIENCE, cached_max: int = CACHED_MAX
@@ -108,8 +113,15 @@ class Tokens:
             return Refusal.WRONG_AUDIENCE
         if _UUID.fullmatch(claims.sub) is None:
             return Refusal.WRONG_CLAIMS
+        return self._refusal_by_time(claims, now_ms)
+
+    def _refusal_by_time(self, claims: _Claims, now_ms: int) -> Refusal | None:
         if claims.exp * 1000 <= now_ms:
             return Refusal.EXPIRED
+        if max(claims.iat, claims.iat if claims.nbf is None else claims.nbf) * 1000 > now_ms + LEEWAY_MS:
+            return Refusal.NOT_YET_VALID
+        if claims.exp - claims.iat > self._ttl_s:
+            return Refusal.TOO_LONG_LIVED
         return None
 
     def _remember(self, token: str, identity: Identity) -> None:

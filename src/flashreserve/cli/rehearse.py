@@ -222,7 +222,7 @@ def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:
         settings = read_settings(environment())
         if settings.production:
             raise RehearsalError("--tokens: expected with --url in production, where no tokens are made up")
-        return minter(key_ring(settings, create=False), SystemIds(), SystemClock())
+        return minter(key_ring(settings, create=False), SystemIds(), SystemClock(), ttl_s=settings.token_s)
     except SettingsError as error:
         raise RehearsalError(
             f"--tokens: expected with --url, since the shop's key can't be had here: {error}"

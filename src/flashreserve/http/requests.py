@@ -9,7 +9,7 @@ from litestar import Request
 from litestar.datastructures import State
 from msgspec import Meta
 
-from flashreserve.auth.keys import TokenRefused
+from flashreserve.auth.keys import Refusal, TokenRefused
 from flashreserve.auth.tokens import Identity
 from flashreserve.core import limits
 from flashreserve.core.model import Role
@@ -33,6 +33,9 @@ _CUSTOMER: Final = Role.CUSTOMER
 
 _KEY_NAME: Final = KEY_HEADER.lower().encode()
 _VISIBLE: Final = re.compile("[!-~]+").fullmatch
+_EXPIRED: Final = "the token has expired; sign in again"
+_INVALID: Final = "the token is invalid; sign in again"
+"""For every other reason alike: which key ids exist, for one, is nobody's business."""
 _Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)]
 
 
@@ -106,7 +109,7 @@ def _signed_in(headers: Headers, services: Services) -> Identity:
             raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))
     identity = services.tokens.verify(token.strip(), services.clock.now_ms())
     if isinstance(identity, TokenRefused):
-        raise _unauthenticated(f"the token is refused: {identity.reason}")
+        raise _unauthenticated(_EXPIRED if identity.reason is Refusal.EXPIRED else _INVALID)
     return identity
 
 

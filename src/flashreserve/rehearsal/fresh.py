@@ -111,7 +111,7 @@ async def _open(
         yield ServerUnderTest(
             urls=urls,
             admin_token=await _login(urls[0], password),
-            mint=minter(KeyRing.parse(commands.keys), ids, clock),
+            mint=minter(KeyRing.parse(commands.keys), ids, clock, ttl_s=TOKEN_S),
             audit=audit,
         )
 

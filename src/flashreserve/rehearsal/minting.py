@@ -9,12 +9,15 @@ from flashreserve.clock import Clock, Ids
 from flashreserve.core.model import Role
 
 TOKEN_S: Final = 24 * 3600
-"""How long a minted token is good for: longer than any rehearsal."""
+"""How long a token of a fresh shop is good for: longer than any rehearsal."""
 
 
-def minter(keys: KeyRing, ids: Ids, clock: Clock) -> Callable[[int], Sequence[str]]:
-    """A `ServerUnderTest.mint` that signs as the shop does, each token for a user who has never been."""
-    tokens = Tokens(keys, ttl_s=TOKEN_S)
+def minter(keys: KeyRing, ids: Ids, clock: Clock, *, ttl_s: int) -> Callable[[int], Sequence[str]]:
+    """A `ServerUnderTest.mint` that signs as the shop does, each token for a user who has never been.
+
+    `ttl_s` is the shop's own lifetime of tokens: it refuses those that claim to live longer.
+    """
+    tokens = Tokens(keys, ttl_s=ttl_s)
 
     def mint(count: int) -> Sequence[str]:
         now_ms = clock.now_ms()
