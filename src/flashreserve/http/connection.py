@@ -3,7 +3,9 @@
 What differs from uvicorn's own:
 
 - Every answer to what is no valid request is a problem document, and comes after the answers to the requests before it.
-- Bounds on the head, the address, the number of headers, of requests sent ahead and of connections.
+- Bounds on the head, the address, the number of headers, of requests sent ahead and of connections, and on what
+  follows a head without being body: chunk sizes, chunk extensions, trailers.
+- Trailers never become headers (RFC 9110, 6.5.1): they are read and dropped.
 - One periodic look at all connections' deadlines in place of timers for each request (which also is cheaper).
 - A connection that ends while the client still sends is closed for writing first and read for a while, because a
   reset would take the answer away from the client.
@@ -59,6 +61,8 @@ _VERSIONS: Final = frozenset({"1.1", "1.0"})
 _INSTANCE_MAX: Final = 200
 _SHORT_BODY: Final = 256
 """Bytes of a body that the express lane waits for, before a request is started."""
+_PIECE_BYTES: Final = 4096
+"""The parser gets at most this many bytes at once, so that the bounds are checked while a large read is parsed."""
 _BODILESS: Final = frozenset({204, 304})
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 """What no header may hold, as it would end it or break it; tabs are allowed."""
@@ -379,6 +383,9 @@ class Connection(HttpToolsProtocol):
         self._head_first = 0
         self._head_more = 0
         self._fed = 0
+        # Bytes after the latest head that were not body. The piece of data in which the head ended is left out.
+        self._beside_body = 0
+        self._has_trailers = False
 
     # From the transport.
 
@@ -411,6 +418,10 @@ class Connection(HttpToolsProtocol):
         """Read what came; what comes after the last answer is dropped."""
         if self._deaf:
             self._drop(len(data))
+            return
+        if len(data) > _PIECE_BYTES:
+            for start in range(0, len(data), _PIECE_BYTES):
+                self.data_received(data[start : start + _PIECE_BYTES])
             return
         self._fed = len(data)
         self._head_begun = False
@@ -445,8 +456,11 @@ class Connection(HttpToolsProtocol):
     # From the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        self.headers.append((name.lower(), value))
+        """One header; or a trailer, which is dropped."""
+        if self._head_open:
+            self.headers.append((name.lower(), value))
+        else:
+            self._has_trailers = True
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -474,6 +488,7 @@ class Connection(HttpToolsProtocol):
             self._body_head = _body_head(self.headers)
         self.latest = cycle
         self.deadline = NEVER
+        self._beside_body = -self._fed
         if self.active is None:
             # Started when all of it is there, or else when all of this piece of data is read.
             self.active = cycle
@@ -483,6 +498,7 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the latest request's body."""
+        self._beside_body -= len(body)
         cycle = self.latest
         if cycle is None or cycle.response_complete:
             return
@@ -497,8 +513,15 @@ class Connection(HttpToolsProtocol):
         if cycle is None or self._body_head is not None:
             return
         cycle.more_body = False
+        if self._has_trailers:
+            self._has_trailers = False
+            # The parser obeys `Connection: close` in a trailer too: it would swallow the next request.
+            cycle.keep_alive = cycle.keep_alive and self.parser.should_keep_alive()
         if cycle.response_complete:
-            self._rest()
+            if cycle.keep_alive:
+                self._rest()
+            else:
+                self._close()
             return
         self.deadline = NEVER
         if cycle is self.active and not cycle.started:
@@ -614,6 +637,10 @@ class Connection(HttpToolsProtocol):
             if self._head_more > limits.head_bytes_max:
                 self._refuse("headers-too-large", _head_too_large(limits))
         elif self.latest is not None and self.latest.more_body:
+            self._beside_body = max(0, self._beside_body + self._fed)
+            if self._beside_body > limits.head_bytes_max:
+                self._refuse("headers-too-large", _too_much_beside_body(limits))
+                return
             if self.deadline == NEVER:
                 self.deadline = self.loop.time() + limits.body_timeout_s
             if self.active is self.latest and not self.active.started and not self._waits_for_rest(self.active):
@@ -780,3 +807,7 @@ def _body_head(headers: Iterable[Header]) -> bytes | None:
 
 def _head_too_large(limits: HttpLimits) -> str:
     return f"request line and headers may have at most {limits.head_bytes_max} bytes together"
+
+
+def _too_much_beside_body(limits: HttpLimits) -> str:
+    return f"chunk sizes, chunk extensions and trailers may have at most {limits.head_bytes_max} bytes together"

@@ -14,7 +14,8 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """Of one request. The largest that means anything, a full basket, has some 3 KiB."""
 
     head_bytes_max: int = 16 * 1024
-    """Request line and headers together."""
+    """Request line and headers together. The same holds for what follows them without being body: chunk sizes, chunk
+    extensions and trailers together."""
 
     headers_max: int = 100
     """Header fields of one request."""
