@@ -1,6 +1,6 @@
 """The log: one format for everything that this process says, ours and the libraries'.
 
-On a terminal a line is for people; anywhere else it is one JSON object. Secrets are blotted out wherever they stand,
+On a terminal a line is for people; anywhere else it is one JSON object. Secrets are redacted wherever they stand,
 and what clients send can't draw on the operator's terminal.
 """
 
@@ -13,6 +13,8 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from flashreserve.redaction import HIDDEN, redact
+
 Level = Literal["debug", "info", "warning", "error"]
 
 VALUE_LENGTH_MAX: Final = 2_000
@@ -21,14 +23,9 @@ VALUE_LENGTH_MAX: Final = 2_000
 TRACEBACK_LENGTH_MAX: Final = 20_000
 """Characters of one traceback; its end says the most, so the beginning is cut off."""
 
-BLOT: Final = "[secret]"
-
+_MARGIN: Final = 4
 _TRACEBACKS: Final = frozenset({"exception", "stack"})
 _SECRET_NAME: Final = re.compile(r"password|passwd|secret|token|cookie|authorization|credential", re.IGNORECASE)
-_SECRET_TEXT: Final = re.compile(
-    r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"  # a signed token
-    r"|\$argon2[a-z]*\$[A-Za-z0-9+/=,$-]*"  # a password's hash
-)
 _SHOWN_AS_IT_IS: Final = (bool, int, float, type(None))
 
 
@@ -94,23 +91,19 @@ def _formatter(*, for_people: bool, colors: bool) -> logging.Formatter:
 
 
 def conceal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Blot out secrets, by the name of their field and by how they look; cut what is too long."""
+    """Redact secrets, by the name of their field and in every text; cut values that are too long."""
     for name, value in event.items():
         if isinstance(value, _SHOWN_AS_IT_IS):
             continue
         if _SECRET_NAME.search(name):
-            event[name] = BLOT
+            event[name] = HIDDEN
         elif name in _TRACEBACKS:
-            event[name] = blot(str(value))[-TRACEBACK_LENGTH_MAX:]
+            event[name] = redact(str(value)[-_MARGIN * TRACEBACK_LENGTH_MAX :])[-TRACEBACK_LENGTH_MAX:]
         else:
-            # Blotted before it is cut, so that no half of a secret stays.
-            event[name] = blot(value if isinstance(value, str) else repr(value))[:VALUE_LENGTH_MAX]
+            text = value if isinstance(value, str) else repr(value)
+            # Redacted before it is cut, so that no half of a secret stays; text far beyond the cut isn't looked at.
+            event[name] = redact(text[: _MARGIN * VALUE_LENGTH_MAX])[:VALUE_LENGTH_MAX]
     return event
-
-
-def blot(text: str) -> str:
-    """The text without what looks like a token or a password's hash."""
-    return _SECRET_TEXT.sub(BLOT, text)
 
 
 def _for_terminal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,6 +1,5 @@
 """Every setting, read once. Each is an environment variable, or a line in `.env`."""
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -10,6 +9,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from flashreserve.core import limits
+from flashreserve.redaction import HIDDEN, redact_url, url_secrets
 
 
 class SettingsError(Exception):
@@ -34,8 +34,8 @@ class Settings(msgspec.Struct, frozen=True):
     metrics_token: str = ""
 
     def __repr__(self) -> str:
-        shown = {name: _HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
-        shown |= {"store": without_password(self.store), "redis_url": without_password(self.redis_url)}
+        shown = {name: HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
+        shown |= {"store": self._shown_store, "redis_url": redact_url(self.redis_url)}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
@@ -62,19 +62,23 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def database(self) -> str:
-        """Where the data are, for people: a path, or a URL without its password."""
-        return without_password(self.store) if self.clustered else str(self.sqlite_path.absolute())
+        """Where the data are, for people: a path, or a URL without its secrets."""
+        return self._shown_store if self.clustered else str(self.sqlite_path.absolute())
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every value that must never be shown."""
+        keys = [entry.strip().partition(":")[2] for entry in self.secret_keys.split(",")]
+        urls = url_secrets(self.redis_url) + (url_secrets(self.store) if self.clustered else [])
+        return [each for each in (*keys, self.secret_keys, self.metrics_token, *urls) if each]
+
+    @property
+    def _shown_store(self) -> str:
+        return redact_url(self.store) if self.clustered else self.store
 
 
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return _PASSWORD.sub(rf"\1{_HIDDEN}@", url)
-
-
-_PASSWORD: Final = re.compile(r"^([a-z+]+://[^:@/]*:)[^@]*@")
 _SQLITE_SCHEME: Final = "sqlite:///"
 _SECRET: Final = frozenset({"secret_keys", "metrics_token"})
-_HIDDEN: Final = "[secret]"
 
 
 def _choice(*words: str) -> Callable[[str], str]:

@@ -105,7 +105,7 @@ def test_handlers_that_a_library_brings_are_not_used(stream: io.StringIO) -> Non
 
 
 @pytest.mark.parametrize("name", ["password", "new_password", "token", "secret_keys", "Authorization", "cookie"])
-def test_a_secret_is_blotted_out_by_its_name(stream: io.StringIO, name: str) -> None:
+def test_a_secret_is_redacted_by_its_name(stream: io.StringIO, name: str) -> None:
     ours().info("signing in", **{name: "hunter2"})
 
     assert lines(stream)[0][name] == "[secret]"
@@ -122,7 +122,7 @@ def test_a_secret_is_blotted_out_by_its_name(stream: io.StringIO, name: str) -> 
         "$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA",
     ],
 )
-def test_a_secret_is_blotted_out_by_its_looks(stream: io.StringIO, value: object) -> None:
+def test_a_secret_is_redacted_by_its_looks(stream: io.StringIO, value: object) -> None:
     ours().info("odd", value=value)
     ours().info(str(value))
     logging.getLogger("uvicorn.error").warning("got %s", value)

@@ -88,7 +88,32 @@ def test_passwords_in_urls_are_never_shown() -> None:
     settings = read_settings(urls)
 
     assert "hunter" not in repr(settings) + settings.database
-    assert settings.database == "mongodb://shop:[secret]@a,b/db"
+    assert settings.database == "mongodb://[secret]@a,b/db"
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "mongodb://u:hunter2hunter2@127.0.0.1:1/db",
+        "mongodb://u:a/hunter2hunter2@127.0.0.1:1/db",
+        "mongodb://u:a@hunter2hunter2@127.0.0.1:1/db",
+        "mongodb://u:hunter2hunter2@127.0.0.1:1,127.0.0.1:99999/db",
+        "mongodb://127.0.0.1:1/db?tls=hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?readPreferenceTags=hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?authMechanismProperties=AWS_SESSION_TOKEN:hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?tls=true&tlsCertificateKeyFilePassword=hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?hunter2hunter2",
+    ],
+)
+@pytest.mark.parametrize("command", ["audit", "doctor"])
+def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_its_url(
+    shop: Shop, command: str, store: str
+) -> None:
+    ended = shop.run(command, FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_LOG_LEVEL="debug")
+
+    assert ended.code != 0
+    assert "database" in ended.out + ended.err
+    assert "hunter2" not in ended.out + ended.err
 
 
 def test_a_cluster_has_no_key_of_its_own(shop: Shop) -> None:

@@ -11,6 +11,7 @@ from flashreserve.cli.failures import FAILED
 from flashreserve.cli.invocation import environment, log_to_stderr
 from flashreserve.clock import SystemClock
 from flashreserve.logs import printable
+from flashreserve.redaction import redact
 from flashreserve.settings import SettingsError, read_settings
 
 
@@ -20,9 +21,9 @@ def doctor() -> int:
     seen: Counter[Verdict] = Counter()
     for finding in _findings():
         seen[finding.verdict] += 1
-        click.echo(f"{finding.verdict.value:4}  {finding.what:11}  {printable(finding.seen)}")
+        click.echo(f"{finding.verdict.value:4}  {finding.what:11}  {printable(redact(finding.seen))}")
         if finding.advice:
-            click.echo(f"{'':17}  → {printable(finding.advice)}")
+            click.echo(f"{'':17}  → {printable(redact(finding.advice))}")
     click.echo(summary(seen))
     return FAILED if seen[Verdict.FAIL] else 0
 

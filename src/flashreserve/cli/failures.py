@@ -5,7 +5,8 @@ from typing import Final
 import rich_click as click
 
 from flashreserve.http.server import ServerError
-from flashreserve.logs import blot, printable
+from flashreserve.logs import printable
+from flashreserve.redaction import redact
 from flashreserve.settings import SettingsError
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -39,10 +40,10 @@ def told(error: BaseException) -> tuple[str, int]:
         case OSError(strerror=str(reason), filename=str(name)):
             return f"{name}: {reason}", FAILED
         case _:
-            what = blot(f"{type(error).__name__}: {error}")[:_FAULT_LENGTH_MAX]
+            what = redact(f"{type(error).__name__}: {error}")[:_FAULT_LENGTH_MAX]
             return f"a fault of FlashReserve, {what}; with FLASHRESERVE_LOG_LEVEL=debug it says where", FAILED
 
 
 def sentence(text: str) -> str:
-    """One line that a terminal shows as it is."""
-    return f"Error: {printable(' '.join(text.split()))}"
+    """One line that a terminal shows as it is, without secrets."""
+    return f"Error: {printable(' '.join(redact(text).split()))}"

@@ -12,6 +12,7 @@ import rich_click as click
 from dotenv.parser import Binding, parse_stream
 
 from flashreserve import logs
+from flashreserve.redaction import remember
 from flashreserve.settings import Settings, SettingsError, read_settings
 
 ENV_FILE: Final = ".env"
@@ -72,6 +73,7 @@ def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P,
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Standard output is for what was asked for."""
+    """Send the log, without this shop's secrets, to standard error: standard output is for what was asked for."""
     logging.raiseExceptions = False
+    remember(settings.secrets)
     logs.configure(settings.log_level, sys.stderr, colors=not os.environ.get("NO_COLOR"))

@@ -21,6 +21,7 @@ from flashreserve.cli.rehearse import rehearse
 from flashreserve.cli.reservations import reservations
 from flashreserve.cli.serving import serve, serve_share, worker
 from flashreserve.cli.upkeep import recover, sweep
+from flashreserve.redaction import redact
 
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
 
@@ -57,7 +58,7 @@ def _end(run: Callable[[], Any]) -> NoReturn:
 
 def _tell(error: Exception) -> int:
     if logging.getLogger("flashreserve").isEnabledFor(logging.DEBUG):
-        click.echo("".join(traceback.format_exception(error)), err=True)
+        click.echo(redact("".join(traceback.format_exception(error))), err=True)
     text, code = told(error)
     click.echo(sentence(text), err=True)
     return code
