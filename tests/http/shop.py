@@ -14,6 +14,7 @@ import aiohttp
 import apsw
 import uuid_utils
 from multidict import CIMultiDictProxy
+from tests.http.sockets import Client
 
 from flashreserve.auth.passwords import Argon2Cost
 from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
@@ -192,6 +193,11 @@ class Shop:
         ) as response:
             read = await response.read()
             return Answer(response.status, response.headers, read, time.monotonic() - began_s)
+
+    async def connect(self) -> Client:
+        """A connection for requests that no proper client sends. The caller closes it."""
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return Client(*await asyncio.open_connection(host, int(port)))
 
     def customer(self) -> "Customer":
         """Somebody new. Reserving needs no account row, only a token that the shop has signed."""

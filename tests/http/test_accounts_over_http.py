@@ -1,5 +1,6 @@
 """Registering, signing in and out, and who may do what."""
 
+import json
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,46 @@ async def test_behind_a_trusted_proxy_the_entry_that_it_wrote_itself_counts(tmp_
         ]
 
     assert [answer.status for answer in tries] == [401, 401, 429, 429]
+
+
+@pytest.mark.parametrize(("first", "second"), [("198.51.100.{}", "192.0.2.1"), ("192.0.2.{}", "192.0.2.1, 127.0.0.1")])
+async def test_x_forwarded_for_in_two_lines_is_read_as_one(
+    tmp_path: Path, clock: ShopClock, first: str, second: str
+) -> None:
+    rates = TryRates(login_address=Rate(burst=2, every_ms=60_000))
+    async with open_shop(tmp_path, clock, trusted_proxies=PROXY, seams={"try_rates": rates}) as shop:
+        client = await shop.connect()
+        tries = [
+            await client.post(
+                "/auth/login",
+                json.dumps(somebody()).encode(),
+                "Content-Type: application/json",
+                "X-Forwarded-For: " + first.format(number),
+                "X-Forwarded-For: " + second,
+            )
+            for number in range(4)
+        ]
+        await client.close()
+
+    assert [answer.status for answer in tries] == [401, 401, 429, 429]
+
+
+async def test_a_proxy_that_adds_a_line_of_its_own_does_not_make_all_customers_one(
+    tmp_path: Path, clock: ShopClock
+) -> None:
+    rates = TryRates(login_address=Rate(burst=1, every_ms=60_000))
+    async with open_shop(tmp_path, clock, trusted_proxies=PROXY, seams={"try_rates": rates}) as shop:
+        client = await shop.connect()
+        for number in range(4):
+            reply = await client.post(
+                "/auth/login",
+                json.dumps(somebody()).encode(),
+                "Content-Type: application/json",
+                f"X-Forwarded-For: 192.0.2.{number}",
+                f"X-Forwarded-For: {PROXY}",
+            )
+            assert reply.status == 401
+        await client.close()
 
 
 async def test_registrations_from_one_address_are_throttled(tmp_path: Path, clock: ShopClock) -> None:

@@ -196,11 +196,22 @@ async def test_a_header_that_may_come_once_is_refused_when_it_comes_twice(name: 
         assert name.lower() in reply.problem["detail"]
 
 
-async def test_cookies_of_several_headers_are_one() -> None:
+async def test_headers_that_come_several_times_are_joined_in_their_order() -> None:
     async with serving(shop) as served:
-        reply = await (await served.connect()).get("/headers", "Cookie: a=1", "X: x", "Cookie: token=2", "X: y")
+        reply = await (await served.connect()).get(
+            "/headers",
+            "Cookie: a=1",
+            "X-Forwarded-For: 192.0.2.1, 192.0.2.2",
+            'If-None-Match: "a"',
+            "Cookie: token=2",
+            "x-forwarded-for: 192.0.2.3",
+            'If-None-Match: "b", "c"',
+            "X-Forwarded-For: 192.0.2.4",
+        )
         shown = json.loads(reply.body)
-        assert (shown["cookie"], shown["x"]) == ("a=1; token=2", "y")
+        assert shown["cookie"] == "a=1; token=2"
+        assert shown["x-forwarded-for"] == "192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4"
+        assert shown["if-none-match"] == '"a", "b", "c"'
 
 
 async def test_a_coding_that_would_leave_the_body_unread_is_refused() -> None:

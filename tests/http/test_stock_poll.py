@@ -69,6 +69,18 @@ async def test_whoever_knows_the_figure_already_is_told_so_without_a_body(shop: 
         assert (await poll(shop, product, **{"If-None-Match": unknown})).status == 200, unknown
 
 
+async def test_a_tag_counts_in_whichever_line_of_if_none_match_it_stands(shop: Shop, admin: Admin) -> None:
+    product = await admin.product()
+    tag = (await poll(shop, product)).headers["ETag"]
+    lines = (f"If-None-Match: {tag}", 'If-None-Match: "other"')
+    client = await shop.connect()
+
+    for order in (lines, lines[::-1]):
+        assert (await client.get(f"/products/{product}/stock", *order)).status == 304
+    assert (await client.get(f"/products/{product}/stock", lines[1], lines[1])).status == 200
+    await client.close()
+
+
 async def test_each_change_of_stock_is_seen_within_250_ms_under_another_tag(
     shop: Shop, admin: Admin, customer: Customer
 ) -> None:

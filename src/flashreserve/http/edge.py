@@ -149,9 +149,9 @@ class RequestIds:
 class Exchange:
     """One request and its answer, as the edge sees them. Found in the scope by `exchange_of`.
 
-    `headers` are the request's by lower-case name; a header that came several times has its last value, but for
-    cookies, which are joined. `route` is for the application to set to the template of the route that answers
-    (`/products/{id}`): it is the label under which the request is counted.
+    `headers` are the request's by lower-case name; those that came several times are joined. `route` is for
+    the application to set to the template of the route that answers (`/products/{id}`): it is the label under which
+    the request is counted.
     """
 
     # What most requests never change stands on the class: that spares its assignment for each of them.
@@ -565,15 +565,18 @@ def _host_of(origin: bytes) -> bytes:
 
 
 def _merge_repeated(merged: dict[bytes, bytes], headers: list[Header]) -> str | None:
-    """Join cookies that came in several headers; name a header that may come once only and didn't."""
-    seen: set[bytes] = set()
-    for name, _ in headers:
-        if name in seen:
+    """Join the values of a header that came several times, in their order (RFC 9110, 5.3; cookies by their own sign).
+
+    Returns the name of a header that may come once only and came more often.
+    """
+    values_of: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values_of.setdefault(name, []).append(value)
+    for name, values in values_of.items():
+        if len(values) > 1:
             if name in _ONCE_ONLY:
                 return name.decode("ascii")
-            if name == b"cookie":
-                merged[name] = b"; ".join(v for n, v in headers if n == name)
-        seen.add(name)
+            merged[name] = (b"; " if name == b"cookie" else b", ").join(values)
     return None
 
 
