@@ -6,7 +6,7 @@ may be cancelled, or give up at the time limit; the call then ends by the driver
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar
@@ -52,9 +52,9 @@ class Calls:
     def __init__(self, name: str, *, abandoned_max: int = ABANDONED_MAX) -> None:
         self._name = name
         self._abandoned_max = abandoned_max
-        self._running: dict[asyncio.Task[Any], tuple[str, int]] = {}
+        self._running: dict[asyncio.Future[Any], tuple[str, int]] = {}
         """What each call is for, and the beat at which it began; the oldest first."""
-        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._abandoned: set[asyncio.Future[Any]] = set()
         self._beats = 0
 
     @property
@@ -62,7 +62,7 @@ class Calls:
         """Calls that were given up and still run."""
         return len(self._abandoned)
 
-    async def run(self, purpose: str, call: Coroutine[Any, Any, T], *, limit_s: float | None = None) -> T:
+    async def run(self, purpose: str, call: Awaitable[T], *, limit_s: float | None = None) -> T:
         """The call's result, or what it raises.
 
         Raises:
@@ -70,9 +70,10 @@ class Calls:
                 too many others were given up, and it wasn't made.
         """
         if len(self._abandoned) >= self._abandoned_max:
-            call.close()
+            if isinstance(call, Coroutine):
+                call.close()
             raise CallError(f"{self._name} has {len(self._abandoned)} unfinished calls", sent=False)
-        task = asyncio.get_running_loop().create_task(call)
+        task = asyncio.ensure_future(call)
         self._running[task] = (purpose, self._beats)
         task.add_done_callback(self._ended)
         limit_s = _limit_s.get() if limit_s is None else limit_s
@@ -101,9 +102,8 @@ class Calls:
             return ""
         return f"{self._name}: {oldest[0]}, {len(self._running)} calls under way"
 
-    def _ended(self, task: "asyncio.Task[Any]") -> None:
+    def _ended(self, task: "asyncio.Future[Any]") -> None:
         del self._running[task]
-        if task in self._abandoned:
-            self._abandoned.remove(task)
-            if not task.cancelled():
-                task.exception()  # Nobody is left to be told.
+        self._abandoned.discard(task)
+        if not task.cancelled():
+            task.exception()  # Marks it as seen: whoever waited may have gone at this very moment.

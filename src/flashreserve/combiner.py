@@ -139,10 +139,11 @@ class Combiner:
         return self._now
 
     async def close(self) -> None:
-        """Take no more commands, and answer those that were taken."""
+        """Take no more commands, and answer those that were taken. A flush that lasts too long is left to the store."""
         self._closed = True
-        while self._running:
-            await asyncio.wait(self._running.values())
+        end_s = self._clock.monotonic() + self._deadline_s + 2 * _WATCH_EVERY_S
+        while self._running and (left_s := end_s - self._clock.monotonic()) > 0:
+            await asyncio.wait(self._running.values(), timeout=left_s)
         await asyncio.sleep(0)  # The last flush's outcomes are told in the loop's next turn.
         if self._watch is not None:
             self._watch.cancel()

@@ -14,9 +14,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from flashreserve.calls import CallError
 from flashreserve.clock import Clock
 
-REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError)
+REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError, CallError)
 """What a call to a server that is away, too slow or refusing raises."""
 
 VERSION_MIN: Final = (6, 2)

@@ -4,7 +4,6 @@ The same buckets as `MemoryThrottle`'s, by the same algorithm, each under a key 
 The server's own clock counts, because the clocks of several machines differ.
 """
 
-import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from redis.commands.core import AsyncScript
 
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.throttle import Bucket, Throttle
+from flashreserve.calls import Calls
 from flashreserve.clock import Clock
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
@@ -92,6 +92,7 @@ class RedisThrottle:
         self._presence = Presence(clock, "counting tries", "each process counts its own")
         self._timeout_s = timeout_s
         self._away_until = -math.inf
+        self._calls = Calls("redis")
         self._take = redis.register_script(_TAKE)
         self._give_back = redis.register_script(_GIVE_BACK)
 
@@ -112,8 +113,7 @@ class RedisThrottle:
     async def close(self) -> None:
         """Let go of Redis."""
         try:
-            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-                await self._redis.aclose()
+            await self._calls.run("closing", self._redis.aclose(), limit_s=_CLOSE_TIMEOUT_S)
         except REDIS_ERRORS as error:
             self._presence.missed(error)
 
@@ -123,8 +123,8 @@ class RedisThrottle:
             return None
         rates = [number for bucket in buckets for number in (bucket.rate.burst, bucket.rate.every_ms)]
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer = int(await script(keys=[_key(bucket) for bucket in buckets], args=rates))
+            call = script(keys=[_key(bucket) for bucket in buckets], args=rates)
+            answer = int(await self._calls.run("counting tries", call, limit_s=self._timeout_s))
         except REDIS_ERRORS as error:
             self._away_until = self._clock.monotonic() + AWAY_S
             self._presence.missed(error)

@@ -11,6 +11,7 @@ from flashreserve.bootstrap.stores import (
     open_store,
     open_store_to_read,
 )
+from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.work import open_worker
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Core",
     "Place",
     "Seams",
+    "Watchdog",
     "engine_version",
     "inspect_file",
     "inspect_server",

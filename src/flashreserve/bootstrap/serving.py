@@ -16,6 +16,7 @@ from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import checks
 from flashreserve.bootstrap.services import Core, open_core
 from flashreserve.bootstrap.stores import open_store
+from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
@@ -52,9 +53,11 @@ async def prepare(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, sweeps: bool, place: Place | None, limits: HttpLimits
+    settings: Settings, *, sweeps: bool, place: Place | None, limits: HttpLimits, watchdog: Watchdog
 ) -> AsyncIterator[Edge]:
     """The whole application, ready to be served; with `sweeps`, also releasing what lapses.
+
+    `watchdog` watches the store from when it is open.
 
     Raises:
         SettingsError: a setting that can't be meant.
@@ -66,6 +69,7 @@ async def open_service(
         open_core(settings, await open_store(settings, create=True), keys) as core,
         open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
     ):
+        watchdog.watch(core.store.beat)
         yield edge
 
 

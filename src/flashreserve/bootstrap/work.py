@@ -10,6 +10,7 @@ import structlog
 
 from flashreserve.bootstrap.services import open_books
 from flashreserve.bootstrap.stores import open_store
+from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.clock import DatabaseClock
 from flashreserve.jobs.bullmq import run_worker
 from flashreserve.jobs.loop import SWEEP_EVERY_S, end, repeat
@@ -27,8 +28,10 @@ Start = Callable[[Coroutine[None, None, None]], None]
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncIterator[None]:
+async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[None]:
     """Only the jobs: they run as long as the context lasts, and a step that has begun is finished on the way out.
+
+    `watchdog` watches the store from when it is open.
 
     Raises:
         SettingsError: a setting that can't be meant.
@@ -38,6 +41,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[None]:
     async with open_books(store) as books, background() as start:
         start_jobs(settings, books.clock, start, *jobs(store, books.combiner.now))
         keep_time(settings, store, books.clock, start)
+        watchdog.watch(store.beat)
         yield
 
 

@@ -1,10 +1,11 @@
 """`flashreserve serve` and `flashreserve worker`."""
 
 import asyncio
+import contextlib
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
@@ -14,7 +15,7 @@ import structlog
 import uvloop
 from msgspec.structs import replace
 
-from flashreserve.bootstrap import Place, open_service, open_worker, prepare
+from flashreserve.bootstrap import Place, Watchdog, open_service, open_worker, prepare
 from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import sentence
 from flashreserve.cli.invocation import with_settings
@@ -35,6 +36,8 @@ METRICS_DIR: Final = "metrics"
 
 SHARE: Final = "serve-share"
 CANNOT_START: Final = 3
+DRAIN_S: Final = 24.0
+"""How long requests may take that were accepted before the stop; less than the watchdog's grace."""
 
 _log = structlog.get_logger(__name__)
 
@@ -62,7 +65,7 @@ def serve(settings: Settings, role: Role, workers: int, port: int | None, host: 
     if role == "worker":
         if workers > 1 or port is not None or host is not None:
             raise click.UsageError("--role worker: expected without --workers, --port and --host; it serves nothing")
-        uvloop.run(_work(settings))
+        _run_worker(settings)
         return 0
     here = replace(settings, host=settings.host if host is None else host, port=settings.port if port is None else port)
     return _serve_all(here, role, workers)
@@ -72,16 +75,31 @@ def serve(settings: Settings, role: Role, workers: int, port: int | None, host: 
 @with_settings
 def worker(settings: Settings) -> None:
     """Only release the holds that lapse, beside servers with --role api. The same as serve --role worker."""
-    uvloop.run(_work(settings))
+    _run_worker(settings)
 
 
-async def _work(settings: Settings) -> None:
-    stop = asyncio.Event()
-    with stop_on_signals(stop):
-        async with open_worker(settings):
+def _run_worker(settings: Settings) -> None:
+    with Watchdog() as watchdog:
+        uvloop.run(_work(settings, watchdog))
+
+
+async def _work(settings: Settings, watchdog: Watchdog) -> None:
+    with _until_stopped(asyncio.Event(), watchdog) as stop:
+        async with open_worker(settings, watchdog):
             announce(Serving(role="worker", engine=settings.engine, data=settings.database))
             await stop.wait()
             _log.info("stopping")
+
+
+@contextlib.contextmanager
+def _until_stopped(stop: asyncio.Event, watchdog: Watchdog) -> Iterator[asyncio.Event]:
+    """Set `stop` on a signal, and on the way out; from then on the process has its grace to end."""
+    watchdog.attach(stop)
+    with stop_on_signals(stop):
+        try:
+            yield stop
+        finally:
+            stop.set()
 
 
 def _serve_all(settings: Settings, role: Role, workers: int) -> int:
@@ -104,7 +122,8 @@ def _serve_on(listener: socket.socket, settings: Settings, role: Role, workers: 
         metrics_dir = settings.data_dir.absolute() / METRICS_DIR / f"{host}-{port}"
         return asyncio.run(_serve_by_many(settings, serving, listener, metrics_dir))
     stop = asyncio.Event()
-    uvloop.run(_serve_by_one(settings, role, listener, stop, ready=lambda: announce(serving)))
+    with Watchdog() as watchdog:
+        uvloop.run(_serve_by_one(settings, role, listener, stop, watchdog, ready=lambda: announce(serving)))
     return 0
 
 
@@ -113,6 +132,7 @@ async def _serve_by_one(
     role: Role,
     listener: socket.socket,
     stop: asyncio.Event,
+    watchdog: Watchdog,
     *,
     ready: Callable[[], None],
     place: Place | None = None,
@@ -124,8 +144,8 @@ async def _serve_by_one(
     limits = HttpLimits()
     limits = replace(limits, connections_max=allow_open_files(limits.connections_max))
     clock = SystemClock()
-    with stop_on_signals(stop):
-        async with open_service(settings, sweeps=role == "all", place=place, limits=limits) as edge:
+    with _until_stopped(stop, watchdog):
+        async with open_service(settings, sweeps=role == "all", place=place, limits=limits, watchdog=watchdog) as edge:
 
             def draining() -> None:
                 edge.drain()
@@ -139,6 +159,7 @@ async def _serve_by_one(
                 wall_clock_s=lambda: clock.now_ms() / 1000,
                 hooks=Hooks(ready=ready, draining=draining, count_refused=edge.count_refused),
                 stop=stop,
+                shutdown_timeout_s=DRAIN_S,
             )
 
 
@@ -196,7 +217,10 @@ def serve_share(
 ) -> int:
     """One of the processes of `serve --workers`, which starts it."""
     try:
-        uvloop.run(_serve_share(settings, role, number, listener_fd, lifeline_fd, metrics_dir))
+        with Watchdog() as watchdog:
+            uvloop.run(
+                _serve_share(settings, role, Place(f"worker-{number}", metrics_dir), listener_fd, lifeline_fd, watchdog)
+            )
     except ServerError as error:
         click.echo(sentence(str(error)), err=True)
         return CANNOT_START
@@ -204,7 +228,7 @@ def serve_share(
 
 
 async def _serve_share(
-    settings: Settings, role: Role, number: int, listener_fd: int, lifeline_fd: int, metrics_dir: Path
+    settings: Settings, role: Role, place: Place, listener_fd: int, lifeline_fd: int, watchdog: Watchdog
 ) -> None:
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)  # noqa: FBT003 - the standard library's own
@@ -215,6 +239,7 @@ async def _serve_share(
         role,
         listener,
         stop,
-        ready=lambda: _log.info("worker ready", worker=number),
-        place=Place(f"worker-{number}", metrics_dir),
+        watchdog,
+        ready=lambda: _log.info("worker ready", worker=place.name),
+        place=place,
     )

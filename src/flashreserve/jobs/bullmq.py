@@ -12,6 +12,7 @@ import structlog
 from bullmq import Job, Queue, Worker  # type: ignore[import-untyped]
 from redis.asyncio import Redis
 
+from flashreserve.calls import Calls
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
 from flashreserve.jobs.loop import HEARD_AFTER_S, SWEEP_EVERY_S, end, repeat, see_through
@@ -59,6 +60,7 @@ class BullMQWakeups:
         self._added_max = added_max
         self._redis = connect(redis_url, timeout_s=ADD_TIMEOUT_S, connections_max=2)
         self._queue = Queue(QUEUE, {"connection": self._redis})
+        self._calls = Calls("redis")
         self._presence = Presence(clock, "wake-ups", "sweeps find what has lapsed")
         # Both in the order of their arrival, the oldest first.
         self._pending: dict[int, None] = {}
@@ -92,8 +94,8 @@ class BullMQWakeups:
         """Add a batch and remember it; or forget all that waits, and leave Redis alone for a moment."""
         seconds = list(self._pending)[:ADDED_AT_ONCE_MAX]
         try:
-            async with asyncio.timeout(ADD_TIMEOUT_S):
-                await self._queue.addBulk(_jobs(seconds, self._clock.now_ms()))
+            call = self._queue.addBulk(_jobs(seconds, self._clock.now_ms()))
+            await self._calls.run("adding wake-ups", call, limit_s=ADD_TIMEOUT_S)
         except REDIS_ERRORS as error:
             self._presence.missed(error)
         except Exception:  # noqa: BLE001 - a bug in one batch must not end all later ones
@@ -240,10 +242,10 @@ async def _end_taking(worker: Worker, watching: "asyncio.Task[None]", taking: "a
 
 async def _watch(redis: Redis, reaching: Presence) -> None:
     """Say when Redis goes and comes: the library retries without a word."""
+    calls = Calls("redis")
     while True:
         try:
-            async with asyncio.timeout(ADD_TIMEOUT_S):
-                await redis.ping()
+            await calls.run("looking at it", redis.ping(), limit_s=ADD_TIMEOUT_S)
         except REDIS_ERRORS as error:
             reaching.missed(error)
         else:
@@ -294,7 +296,6 @@ async def _close(worker: Worker) -> None:
 
 async def _let_go(redis: Redis) -> None:
     try:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await redis.aclose()
+        await Calls("redis").run("closing", redis.aclose(), limit_s=CLOSE_TIMEOUT_S)
     except REDIS_ERRORS as error:
         _log.debug("redis closed badly", error=str(error))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from flashreserve.calls import CALL_S, PATIENT_S, patience
@@ -37,6 +38,9 @@ from flashreserve.stores.port import (
 
 FLUSHES_MAX: Final = 4
 """Flushes in the database at one time, from one process: the combiner's, the sweep's, and some to spare."""
+
+_FINISH_S: Final = 3.0
+"""How long closing waits for settlements."""
 
 _LOOKS_MAX: Final = 50
 """How often one step of a sweep looks for what is due."""
@@ -251,8 +255,10 @@ class MongoStore:
         return self._database.beat()
 
     async def close(self) -> None:
-        """See `Store`."""
-        await self._late.finish()
+        """See `Store`. A settlement that lasts too long is left to recover."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_S):
+                await self._late.finish()
         await self._database.close()
 
 
