@@ -166,8 +166,8 @@ class TestProducts:
             assert len(await store.all_reservations(None, 100)) == number + 1
 
 
-async def test_a_store_that_is_open_answers(store: Store) -> None:
-    await store.ping()
+async def test_a_store_that_is_open_answers_and_takes_writes(store: Store) -> None:
+    await store.check_writable()
 
 
 async def test_closing_twice_is_harmless(store: Store) -> None:

@@ -53,11 +53,11 @@ async def test_what_was_granted_before_the_kill_is_there_and_the_books_balance(s
     await asyncio.to_thread(server.kill)
     stop.set()
     outcomes = [outcome for each in await asyncio.gather(*work) for outcome in each]
-    asked = (store.ping(), store.flush([reserve(1_000_000, user_id(1))], NOON))
+    asked = (store.check_writable(), store.flush([reserve(1_000_000, user_id(1))], NOON))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [type(answer) for answer in answers] == [StoreUnavailableError] * 2
     await asyncio.to_thread(server.resume)
-    await store.ping()
+    await store.check_writable()
     while await store.recover(LATER, 100):
         pass
     audit = await store.audit()

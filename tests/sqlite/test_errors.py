@@ -68,7 +68,7 @@ class TestBusy:
         with pytest.raises(StoreUnavailableError, match="locked"):
             opened(busy_wait_s=0.05)
         connection.close()
-        await opened(busy_wait_s=0.05).ping()
+        await opened(busy_wait_s=0.05).check_writable()
 
 
 class TestFull:
@@ -130,6 +130,6 @@ class TestErrors:
         store = opened()
         await store.close()
         with pytest.raises(StoreUnavailableError, match="closed"):
-            await store.ping()
+            await store.check_writable()
         with pytest.raises(StoreUnavailableError, match="closed"):
             await store.flush([reserve(1)], NOON)

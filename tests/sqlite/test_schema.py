@@ -10,8 +10,9 @@ import pytest
 from tests.contract.asking import assert_balanced, available, do, everything
 from tests.core.examples import CUP, HAT, HOLD_MS, NOON, a_product, an_account, granted, reserve
 
-from flashreserve.stores.port import StoreDefectError, StoreUnavailableError
+from flashreserve.stores.port import StoreDefectError, StoreReadOnlyError, StoreUnavailableError
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read, schema
+from flashreserve.stores.sqlite.generation import version_in
 from flashreserve.stores.sqlite.inspection import inspect_sqlite, sqlite_version
 
 Opened = Callable[..., SqliteStore]
@@ -36,6 +37,12 @@ def run_sql(path: Path, *statements: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
+def version_of(path: Path) -> int:
+    (field,) = run_sql(path, "PRAGMA user_version")[0]
+    assert isinstance(field, int)
+    return version_in(field)
+
+
 def read(path: Path) -> bytes:
     return path.read_bytes()
 
@@ -55,7 +62,7 @@ def assert_refused_unchanged(path: Path, open_it: Open, reason: str) -> None:
 class TestNewFiles:
     def test_a_new_file_says_whose_it_is_and_of_which_version(self, store: SqliteStore, path: Path) -> None:
         assert run_sql(path, "PRAGMA application_id") == [(schema.APPLICATION_ID,)]
-        assert run_sql(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
+        assert version_of(path) == len(schema.MIGRATIONS)
 
     async def test_an_empty_file_is_as_good_as_none(self, opened: Opened, path: Path) -> None:
         write(path, b"")
@@ -103,7 +110,7 @@ class TestNewFiles:
                     racer.stdin.write(f"{told}\n")
                     racer.stdin.flush()
                 assert [racer.stdout.readline() for racer in racers if racer.stdout] == ["opened\n"] * len(racers)
-                assert run_sql(told, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
+                assert version_of(told) == len(schema.MIGRATIONS)
         finally:
             for racer in racers:
                 racer.communicate()
@@ -173,7 +180,7 @@ class TestMigrating:
         await self.older_file(opened)
         request.getfixturevalue("next_version")
         store = opened(create=False)
-        assert run_sql(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
+        assert version_of(path) == len(schema.MIGRATIONS)
         assert run_sql(path, "SELECT * FROM notes") == []
         assert await available(store, CUP) == 9
         assert await store.account_by_email(an_account().email) == an_account()
@@ -190,7 +197,7 @@ class TestMigrating:
         request.getfixturevalue("next_version")
         with pytest.raises(StoreUnavailableError, match="older version: start `flashreserve serve` once"):
             open_sqlite_to_read(path)
-        assert run_sql(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS) - 1,)]
+        assert version_of(path) == len(schema.MIGRATIONS) - 1
 
     async def test_a_step_that_fails_leaves_the_older_file_whole(
         self, opened: Opened, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -202,7 +209,7 @@ class TestMigrating:
             with pytest.raises(StoreDefectError, match="nowhere"):
                 opened(create=False)
         store = opened(create=False)
-        assert run_sql(path, "PRAGMA user_version") == [(len(schema.MIGRATIONS),)]
+        assert version_of(path) == len(schema.MIGRATIONS)
         assert await store.account_by_email(an_account().email) == an_account()
         assert await available(store, CUP) == 9
 
@@ -215,7 +222,8 @@ class TestReadingOnly:
         granted(await do(store, reserve(1)))
         assert await everything(reader) == await everything(store)
         assert await reader.audit() == await store.audit()
-        await reader.ping()
+        with pytest.raises(StoreReadOnlyError):
+            await reader.check_writable()
         await reader.close()
 
     async def test_it_refuses_to_write_and_changes_nothing(self, opened: Opened, path: Path) -> None:

@@ -13,7 +13,7 @@ import structlog
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.bootstrap.keys import key_ring
-from flashreserve.bootstrap.readiness import checks
+from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Core, open_core
 from flashreserve.bootstrap.stores import open_store
 from flashreserve.bootstrap.watchdog import Watchdog
@@ -104,8 +104,10 @@ def _edge(
     shared: SharedMetrics | None,
     limits: HttpLimits,
 ) -> Edge:
+    readiness = Readiness(core)
+
     async def health() -> list[Check]:
-        return await checks(core, draining=edge.draining)
+        return await readiness.checks(draining=edge.draining)
 
     services = Services(
         reservations=core.reservations,

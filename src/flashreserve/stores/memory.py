@@ -187,7 +187,7 @@ class MemoryStore:
         self._accounts[account_id] = replace(account, role=role)
         return True
 
-    async def ping(self) -> None:
+    async def check_writable(self) -> None:
         """See `Store`."""
 
     async def database_now_ms(self) -> int | None:

@@ -18,6 +18,10 @@ class StoreUnavailableError(Exception):
     """The database is away, full or locked, and nothing of the call was written."""
 
 
+class StoreReadOnlyError(StoreUnavailableError):
+    """The database answers, but takes no writes: it is read-only, full, locked or has lost its majority."""
+
+
 class StoreOutcomeUnknownError(Exception):
     """The connection was lost in the middle: the call may or may not have been written."""
 
@@ -182,8 +186,16 @@ class AccountStore(Protocol):
 class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
     """One database that keeps everything."""
 
-    async def ping(self) -> None:
-        """Return if the database answers; raise `StoreUnavailableError` if not."""
+    async def check_writable(self) -> None:
+        """Return if the database answers and takes writes now. `/readyz` asks so, one question at a time.
+
+        A store proves it by a small durable write that changes nothing anyone reads; it may leave that out when
+        another write succeeded within the last second, and none has failed since.
+
+        Raises:
+            StoreReadOnlyError: it answers, but takes no writes.
+            StoreUnavailableError: it doesn't answer.
+        """
         ...
 
     async def database_now_ms(self) -> int | None:

@@ -32,6 +32,9 @@ from flashreserve.stores.port import (
     Audit,
     Flushed,
     StoreDefectError,
+    StoreOutcomeUnknownError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
     Swept,
     Take,
 )
@@ -242,9 +245,13 @@ class MongoStore:
         found = await self._database.find_one_and_update("accounts", query, {"$set": change}, fields={"_id": 1})
         return found is not None
 
-    async def ping(self) -> None:
-        """See `Store`."""
+    async def check_writable(self) -> None:
+        """See `Store`. The update matches no product; its write concern still waits for a primary and a majority."""
         await self._database.find("products", {}, fields={"_id": 1}, most=1)
+        try:
+            await self._database.update_many("products", {"_id": ""}, {"$set": {"rev": 0}})
+        except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
+            raise StoreReadOnlyError(str(error)) from error
 
     async def database_now_ms(self) -> int | None:
         """See `Store`."""

@@ -6,6 +6,7 @@ import apsw
 
 from flashreserve.stores.port import StoreUnavailableError
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, use_wal
+from flashreserve.stores.sqlite.generation import field_of, generation_in, version_in
 
 APPLICATION_ID: Final = 0x464C5253
 """`FLRS`: says in the file's header whose database it is."""
@@ -115,7 +116,8 @@ def migrate(connection: apsw.Connection, busy_wait_s: float = BUSY_WAIT_S) -> No
         for script in MIGRATIONS[version_of(connection) :]:
             connection.execute(script)
         connection.pragma("application_id", APPLICATION_ID)
-        connection.pragma("user_version", len(MIGRATIONS))
+        generation = generation_in(int(connection.pragma("user_version")))
+        connection.pragma("user_version", field_of(len(MIGRATIONS), generation))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -143,7 +145,7 @@ def version_of(connection: apsw.Connection) -> int:
     """
     with connection:  # One look: another process may be migrating.
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
-        version = int(connection.pragma("user_version"))
+        version = version_in(int(connection.pragma("user_version")))
         owner = int(connection.pragma("application_id"))
     if ((owner, version) != (0, 0) and owner != APPLICATION_ID) or (owner == 0 and tables):
         raise StoreUnavailableError("the file is a database of another application")

@@ -17,6 +17,7 @@ from flashreserve.stores.port import (
     Difference,
     Flushed,
     StoreOutcomeUnknownError,
+    StoreReadOnlyError,
     StoreUnavailableError,
     Swept,
     Take,
@@ -25,6 +26,7 @@ from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.fresh import FreshKeys
+from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
@@ -48,13 +50,16 @@ def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -
         with store_errors(str(path)):
             migrate(writer, busy_wait_s)
         reader = connect(path, "read", busy_wait_s)
-        filing = Filing()
-        upkeep = Upkeep(writer, connect(path, "write", busy_wait_s), filing)
+        filing, pulse = Filing(), Pulse()
+        upkeep = Upkeep(writer, connect(path, "write", busy_wait_s), filing, pulse)
     except BaseException:
         writer.close()
         raise
     return SqliteStore(
-        ThreadWriter(writer, "sqlite-writer", before_close=upkeep.close), ThreadWriter(reader, "sqlite-reader"), filing
+        ThreadWriter(writer, "sqlite-writer", before_close=upkeep.close),
+        ThreadWriter(reader, "sqlite-reader"),
+        filing,
+        pulse,
     )
 
 
@@ -81,9 +86,12 @@ class SqliteStore:
     flushes_ahead = 1
     sweep_max = limits.SWEEP_MAX
 
-    def __init__(self, writer: Writer, reader: Writer, filing: Filing | None = None) -> None:
+    def __init__(
+        self, writer: Writer, reader: Writer, filing: Filing | None = None, pulse: Pulse | None = None
+    ) -> None:
         self._writer = writer
         self._reader = reader
+        self._pulse = pulse or Pulse()
         self._fresh = FreshKeys()
         self._filing = filing or Filing()
 
@@ -176,9 +184,14 @@ class SqliteStore:
         """See `AccountStore`."""
         return await self._change_one(rows.UPDATE_ROLE, account_id, role)
 
-    async def ping(self) -> None:
-        """See `Store`."""
+    async def check_writable(self) -> None:
+        """See `Store`. The proof is a new generation."""
         await self._read(lambda connection: connection.execute("SELECT 1 FROM products LIMIT 1").get)
+        try:
+            if self._pulse.due:
+                await self._write(self._pulse.advance)
+        except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
+            raise StoreReadOnlyError(str(error)) from error
 
     async def database_now_ms(self) -> int | None:
         """See `Store`."""
@@ -195,9 +208,22 @@ class SqliteStore:
             await self._writer.close()
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        def beat(connection: apsw.Connection) -> T:
+            before = connection.total_changes()
+            written = work(connection)
+            if self._pulse.due and connection.total_changes() != before:
+                self._pulse.advance(connection)
+            return written
+
         def write(connection: apsw.Connection) -> T:
             self._filing.begin()
-            written = _in_transaction(connection, work)
+            self._pulse.begin()
+            try:
+                written = _in_transaction(connection, beat)
+            except BaseException:
+                self._pulse.due = True
+                raise
+            self._pulse.committed()
             self._filing.committed()
             return written
 

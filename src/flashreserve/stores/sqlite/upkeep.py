@@ -15,11 +15,15 @@ import structlog
 
 from flashreserve.stores.sqlite.connection import store_errors
 from flashreserve.stores.sqlite.filing import Filing
+from flashreserve.stores.sqlite.generation import Pulse
 
 PAGES: Final = 2_000
 """Look after things when the log has so many (8 MiB). With more, syncs take so long that commits have to wait."""
 PAGES_MAX: Final = 16_000
 """The writer copies the log by itself when it has so many, because the thread doesn't keep up, or can't."""
+
+TICK_S: Final = 0.5
+"""How often the pulse becomes due."""
 
 _REST_MAX: Final = 250
 """Leave no more pages than so many to the writer."""
@@ -34,9 +38,11 @@ class Upkeep:
     Closing it closes `own`.
     """
 
-    def __init__(self, writer: apsw.Connection, own: apsw.Connection, filing: Filing) -> None:
+    def __init__(self, writer: apsw.Connection, own: apsw.Connection, filing: Filing, pulse: Pulse) -> None:
         self._own = own
         self._filing = filing
+        self._pulse = pulse
+        self._pages = 0
         self._wanted = threading.Event()
         self._nearly_copied = False
         self._closed = False
@@ -53,6 +59,9 @@ class Upkeep:
 
     def _after_commit(self, writer: apsw.Connection, _database: str, pages: int) -> int:
         """On the writer's thread, after each commit. What fails here is tried again, and is no fault of the commit."""
+        if pages < self._pages:  # The log began anew: let it say soon which file it is of.
+            self._pulse.due = True
+        self._pages = pages
         if pages < PAGES:
             return apsw.SQLITE_OK
         if self._nearly_copied or pages >= PAGES_MAX:
@@ -64,11 +73,12 @@ class Upkeep:
 
     def _serve(self) -> None:
         while True:
-            self._wanted.wait()
+            wanted = self._wanted.wait(TICK_S)
             self._wanted.clear()  # before the look at what was set before it
             if self._closed:
                 break
-            if not self._nearly_copied:
+            self._pulse.due = True
+            if wanted and not self._nearly_copied:
                 self._prepare_filing()
                 self._nearly_copied = self._copy_nearly_all()
         self._own.close()

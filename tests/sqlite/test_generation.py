@@ -1,0 +1,113 @@
+"""Generations advance with writes, and only then: they tell which log belongs to which file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+from tests.contract.asking import do
+from tests.core.examples import a_product, granted, reserve
+
+from flashreserve.stores.port import StoreDefectError
+from flashreserve.stores.sqlite import SqliteStore, upkeep
+from flashreserve.stores.sqlite.generation import GENERATIONS, field_of, generation_in, lies_within, version_in
+
+Opened = Callable[..., SqliteStore]
+
+
+@pytest.fixture(autouse=True)
+def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "TICK_S", 3_600.0)
+
+
+def generation(path: Path) -> int:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return generation_in(int(connection.pragma("user_version")))
+    finally:
+        connection.close()
+
+
+def log_bytes(path: Path) -> int:
+    return Path(f"{path}-wal").stat().st_size
+
+
+def is_due(store: SqliteStore) -> bool:
+    return store._pulse.due
+
+
+def test_version_and_generation_share_a_field_that_sqlite_holds() -> None:
+    for version in (0, 1, 127):
+        for number in (0, 1, GENERATIONS - 1):
+            field = field_of(version, number)
+            assert 0 <= field < 2**31
+            assert (version_in(field), generation_in(field)) == (version, number)
+
+
+def test_a_range_of_generations_may_pass_over_the_highest() -> None:
+    assert lies_within(5, 5, 5)
+    assert not lies_within(4, 5, 7)
+    assert not lies_within(8, 5, 7)
+    assert lies_within(0, GENERATIONS - 1, 2)
+    assert not lies_within(3, GENERATIONS - 1, 2)
+
+
+async def test_the_first_write_after_the_pulse_advances_it_and_no_other(store: SqliteStore, path: Path) -> None:
+    await store.add_products([a_product()])
+    first = generation(path)
+    granted(await do(store, reserve(1)))
+    assert generation(path) == first
+    store._pulse.due = True
+    granted(await do(store, reserve(2)))
+    granted(await do(store, reserve(3)))
+    assert generation(path) == first + 1
+
+
+async def test_nothing_is_written_where_nothing_changes(store: SqliteStore, path: Path) -> None:
+    await store.add_products([a_product()])
+    first, store._pulse.due = generation(path), True
+    log = log_bytes(path)
+    await store.release_lapsed(0, 10)
+    await store.flush([], 0)
+    assert (generation(path), log_bytes(path)) == (first, log)
+    assert is_due(store)
+
+
+async def test_a_write_that_fails_leaves_the_pulse_due(store: SqliteStore, path: Path) -> None:
+    await store.add_products([a_product()])
+    assert not is_due(store)
+    first = generation(path)
+    with pytest.raises(StoreDefectError):
+        await store.add_products([a_product()])
+    assert is_due(store)
+    assert generation(path) == first
+
+
+async def test_asking_whether_writing_works_writes_once_and_not_again_before_the_pulse(
+    store: SqliteStore, path: Path
+) -> None:
+    first = generation(path)
+    await store.check_writable()
+    await store.check_writable()
+    assert generation(path) == first + 1
+    store._pulse.due = True
+    await store.check_writable()
+    assert generation(path) == first + 2
+
+
+async def test_several_processes_count_on_from_each_other(opened: Opened, path: Path) -> None:
+    one, other = opened(), opened()
+    first = generation(path)
+    for store in (one, other, one):
+        store._pulse.due = True
+        await store.check_writable()
+    assert generation(path) == first + 3
+
+
+async def test_a_log_that_begins_anew_makes_the_pulse_due(store: SqliteStore) -> None:
+    await store.add_products([a_product(units=10_000)])
+    granted(await do(store, reserve(1)))
+    assert not is_due(store)
+    await store._writer.run(lambda connection: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART))
+    granted(await do(store, reserve(2)))
+    assert is_due(store)
