@@ -1,8 +1,15 @@
-// Healthy once this server is the primary of its replica set, which is begun here if it isn't yet.
+// Healthy once this server is the primary of its replica set and knows the shop's user; both are made here at first.
+db.getSiblingDB("admin").auth(process.env.MONGO_INITDB_ROOT_USERNAME, process.env.MONGO_INITDB_ROOT_PASSWORD);
 try {
   rs.status();
 } catch (error) {
   if (error.codeName !== "NotYetInitialized") throw error;
   rs.initiate({ _id: "flashreserve", members: [{ _id: 0, host: "mongodb:27017" }] });
 }
-quit(db.hello().isWritablePrimary ? 0 : 1);
+if (!db.hello().isWritablePrimary) quit(1);
+
+const shop = db.getSiblingDB("flashreserve");
+if (shop.getUser("flashreserve") === null) {
+  shop.createUser({ user: "flashreserve", pwd: process.env.SHOP_PASSWORD, roles: ["readWrite"] });
+}
+quit(0);

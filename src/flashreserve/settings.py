@@ -1,19 +1,21 @@
 """Every setting, read once. Each is an environment variable, or a line in `.env`."""
 
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import asdict
 
 from flashreserve.core import limits
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
+from flashreserve.server_urls import ServerUrl, read_server_url
 
 
 class SettingsError(Exception):
-    """A setting that can't be meant; the message names the variable and what was expected."""
+    """A setting is invalid; the message names the variable and what was expected, never the value."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -32,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     express_lane: bool = True
     env: Literal["development", "production"] = "development"
     metrics_token: str = ""
+    private_network: bool = False
 
     def __repr__(self) -> str:
         shown = {name: HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
@@ -84,7 +87,7 @@ _SECRET: Final = frozenset({"secret_keys", "metrics_token"})
 def _choice(*words: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in words:
-            raise ValueError(" or ".join(words))
+            raise ValueError(" or ".join(words) + _suggestion(text.lower(), words))
         return text.lower()
 
     return parse
@@ -92,7 +95,8 @@ def _choice(*words: str) -> Callable[[str], str]:
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+        digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+        if not (digits and low <= int(text) <= high):
             raise ValueError(f"a whole number from {low} to {high}")
         return int(text)
 
@@ -100,42 +104,86 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 
 
 def _switch(text: str) -> bool:
-    return _choice("on", "off")(text) == "on"
+    word = text.lower()
+    if word not in {"on", "off"}:
+        raise ValueError("on or off" + (f"; did you mean {_SWITCHES[word]}?" if word in _SWITCHES else ""))
+    return word == "on"
+
+
+def _directory(text: str) -> Path:
+    if text.startswith("~"):
+        raise ValueError("a path; ~ isn't replaced here")
+    return Path(text)
+
+
+def _host(text: str) -> str:
+    if "/" in text or text.startswith("[") or text.count(":") == 1:
+        raise ValueError("an address or a name, without scheme, brackets and port")
+    return text
 
 
 def _store(text: str) -> str:
-    if text.startswith(_SQLITE_SCHEME) and len(text) > len(_SQLITE_SCHEME):
+    path = text.removeprefix(_SQLITE_SCHEME)
+    if path != text and path:
+        if path.startswith("~"):
+            raise ValueError("a path after sqlite:///; ~ isn't replaced here")
         return text
-    if urlsplit(text).scheme in {"mongodb", "mongodb+srv"} and urlsplit(text).netloc:
-        return text
-    raise ValueError("sqlite:///FILE or mongodb://HOST/DATABASE")
+    form = "sqlite:///FILE or mongodb://HOST/DATABASE"
+    if text.partition("://")[0] not in {"mongodb", "mongodb+srv"}:
+        raise ValueError(form)
+    _server(text, form)
+    return text
 
 
 def _redis_url(text: str) -> str:
-    parts = urlsplit(text)
+    form = "redis://HOST:PORT/NUMBER, rediss://… or unix://PATH"
+    scheme, _, place = text.partition("://")
+    if scheme not in {"redis", "rediss", "unix"} or (scheme == "unix" and "/" not in place):
+        raise ValueError(form)
+    if len(_server(text, form).hosts) > 1:
+        raise ValueError(f"{form}, with one host")
+    return text
+
+
+def _server(text: str, form: str) -> ServerUrl:
     try:
-        reachable = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # the port is no number
-        reachable = False
-    if (parts.scheme in {"redis", "rediss"} and reachable) or (parts.scheme == "unix" and parts.path):
-        return text
-    raise ValueError("redis://HOST:PORT/NUMBER, rediss://… or unix://PATH")
+        return read_server_url(text)
+    except ValueError as error:
+        raise ValueError(f"{form}, with {error}") from None
+
+
+def _metrics_token(text: str) -> str:
+    visible = all("!" <= letter <= "~" for letter in text)
+    if not visible or len(text) < TOKEN_BYTES_MIN or len(set(text)) < _TOKEN_LETTERS_MIN:
+        raise ValueError(
+            f"{TOKEN_BYTES_MIN} or more visible ASCII characters that nobody guesses, as `openssl rand -hex 32` prints"
+        )
+    return text
+
+
+TOKEN_BYTES_MIN: Final = 32
+"""Bytes of a metrics token. It is a key like any other: it opens figures and docs to whoever has it."""
+
+_TOKEN_LETTERS_MIN: Final = 8
+_DIGITS_MAX: Final = 12
+_SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 
 
 _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_STORE": ("store", _store),
     "FLASHRESERVE_REDIS_URL": ("redis_url", _redis_url),
-    "FLASHRESERVE_DATA_DIR": ("data_dir", Path),
+    "FLASHRESERVE_DATA_DIR": ("data_dir", _directory),
     "FLASHRESERVE_SECRET_KEYS": ("secret_keys", str),
     "FLASHRESERVE_TOKEN_SECONDS": ("token_s", _whole(60, 30 * 24 * 3600)),
-    "FLASHRESERVE_HOST": ("host", str),
+    "FLASHRESERVE_HOST": ("host", _host),
     "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
     "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
     "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", str),
     "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
-    "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", str),
+    "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),
+    "FLASHRESERVE_PRIVATE_NETWORK": ("private_network", _switch),
 }
 
 VARIABLES: Final = tuple(_VARIABLES)
@@ -146,26 +194,76 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; empty values count as absent.
 
     Raises:
-        SettingsError: a value that can't be meant, or a FLASHRESERVE_ variable that isn't one.
+        SettingsError: an invalid value, a FLASHRESERVE_ variable that isn't one, or what production doesn't allow.
     """
-    values: dict[str, Any] = {}
     for variable in sorted(environment):
-        if variable.startswith("FLASHRESERVE_") and variable not in _VARIABLES and variable not in _OTHERS:
-            raise SettingsError(f"{variable} is not a setting; known are {', '.join(_VARIABLES)}")
+        _check_name(variable)
+    values: dict[str, Any] = {}
     for variable, (field, parse) in _VARIABLES.items():
         text = environment.get(variable, "").strip()
         if text:
-            try:
-                values[field] = parse(text)
-            except ValueError as error:
-                raise SettingsError(f"{variable}: expected {error}") from None
+            values[field] = _parsed(variable, text, parse)
     settings = Settings(**values)
     if settings.redis_url and not settings.clustered:
         raise SettingsError(
             "FLASHRESERVE_REDIS_URL: expected only with FLASHRESERVE_STORE=mongodb://…; a file needs no Redis"
         )
+    if settings.production and not settings.private_network:
+        if settings.clustered:
+            _check_server("FLASHRESERVE_STORE", settings.store, tls="tls=true in its query")
+        if settings.redis_url:
+            _check_server("FLASHRESERVE_REDIS_URL", settings.redis_url, tls="rediss://")
     return settings
 
+
+def _check_name(variable: str) -> None:
+    name = variable.upper().replace("-", "_")
+    if not name.startswith(_PREFIX) or variable in _VARIABLES or variable in _OTHERS:
+        return
+    known = [each.removeprefix(_PREFIX) for each in _VARIABLES]
+    word = name.removeprefix(_PREFIX)
+    word = _OTHER_WORDS.get(word.partition("_")[0], word)
+    suggestion = _suggestion(word, known, _PREFIX)
+    raise SettingsError(f"{variable} is not a setting{suggestion or '; docs/settings.md lists all'}")
+
+
+def _parsed(variable: str, text: str, parse: Callable[[str], Any]) -> Any:
+    odd = next((letter for letter in text if not letter.isprintable()), None)
+    if odd is not None and (parse is not _directory or unicodedata.category(odd) == "Cc"):
+        hint = "; in .env, double quotes make \\n and \\t of a value control characters" if odd < " " else ""
+        raise SettingsError(f"{variable}: expected visible characters only, found U+{ord(odd):04X}{hint}")
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable}: expected {error}") from None
+
+
+def _check_server(variable: str, url: str, *, tls: str) -> None:
+    """Refuse, for production, a server that anybody may use, or to which anybody may listen."""
+    server = read_server_url(url)
+    reason = f"since FLASHRESERVE_ENV is production; {_OPT_IN} allows to do without on a network of their own"
+    if not (server.authenticated or server.on_sockets):
+        raise SettingsError(f"{variable}: expected a password (//USER:PASSWORD@HOST), {reason}")
+    if not (server.encrypted or server.local):
+        raise SettingsError(f"{variable}: expected TLS with checked certificates ({tls}), {reason}")
+
+
+def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:
+    """Which of the known words was probably meant; nothing where none is like it."""
+    alike = [
+        each for each in known if min(len(each), len(word)) > 1 and (each.startswith(word) or word.startswith(each))
+    ]
+    alike = alike or get_close_matches(word, known, n=1)
+    return f"; did you mean {prefix}{alike[0]}?" if alike else ""
+
+
+_PREFIX: Final = "FLASHRESERVE_"
+_OPT_IN: Final = "FLASHRESERVE_PRIVATE_NETWORK=on"
+_OTHER_WORDS: Final = {
+    **dict.fromkeys(("DATABASE", "DB", "MONGO", "MONGODB", "SQLITE", "URI", "URL"), "STORE"),
+    **dict.fromkeys(("ADDRESS", "BIND", "LISTEN"), "HOST"),
+}
+"""What other software calls its settings."""
 
 _OTHERS: Final = frozenset({"FLASHRESERVE_REQUIRE_ALL", "FLASHRESERVE_TEST_MONGODB_URL"})
 """Variables of the project's own tests, which the program passes over."""

@@ -11,6 +11,7 @@ from flashreserve.core import limits
 from flashreserve.settings import VARIABLES, Settings, SettingsError, read_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
+METRICS_TOKEN = "0123456789abcdef" * 2
 ROW = re.compile(r"^\| `(FLASHRESERVE_[A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 
 
@@ -52,7 +53,31 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_ENV", "prod", "development or production"),
         ("FLASHRESERVE_SECRET_KEYS", "short:secret", "at least 32"),
         ("FLASHRESERVE_TRUSTED_PROXIES", "everybody", "everybody"),
-        ("FLASHRESERVE_COLOUR", "red", "is not a setting"),
+        ("FLASHRESERVE_COLOUR", "red", "is not a setting; docs/settings.md lists all"),
+        ("FLASHRESERVE_REDIS", "x", "is not a setting; did you mean FLASHRESERVE_REDIS_URL?"),
+        ("FLASHRESERVE_SECRET_KEY", "x", "is not a setting; did you mean FLASHRESERVE_SECRET_KEYS?"),
+        ("FLASHRESERVE_DATABASE_URL", "x", "is not a setting; did you mean FLASHRESERVE_STORE?"),
+        ("FLASHRESERVE_ENVIRONMENT", "x", "is not a setting; did you mean FLASHRESERVE_ENV?"),
+        ("flashreserve_port", "1", "is not a setting; did you mean FLASHRESERVE_PORT?"),
+        ("FLASHRESERVE-PORT", "1", "is not a setting; did you mean FLASHRESERVE_PORT?"),
+        ("FLASHRESERVE_ENV", "prod", "development or production; did you mean production?"),
+        ("FLASHRESERVE_LOG_LEVEL", "warn", "; did you mean warning?"),
+        ("FLASHRESERVE_EXPRESS_LANE", "true", "on or off; did you mean on?"),
+        ("FLASHRESERVE_EXPRESS_LANE", "maybe", "on or off\n"),
+        ("FLASHRESERVE_PORT", "9" * 5_000, "a whole number from 0 to 65535"),
+        ("FLASHRESERVE_HOST", "http://127.0.0.1", "an address or a name, without scheme"),
+        ("FLASHRESERVE_HOST", "127.0.0.1:3000", "without scheme, brackets and port"),
+        ("FLASHRESERVE_HOST", "shop\u200b.example", "visible characters only, found U+200B"),
+        ("FLASHRESERVE_DATA_DIR", "~/shop", "~ isn't replaced"),
+        ("FLASHRESERVE_STORE", "sqlite:///~/shop.db", "~ isn't replaced"),
+        ("FLASHRESERVE_DATA_DIR", "a\nb", "visible characters only, found U+000A; in .env, double quotes make"),
+        ("FLASHRESERVE_SECRET_KEYS", "k:\udcff", "visible characters only, found U+DCFF"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p/w@a/db", ": / ? # [ ] @ % are escaped"),
+        ("FLASHRESERVE_METRICS_TOKEN", "x", "32 or more visible ASCII characters"),
+        ("FLASHRESERVE_METRICS_TOKEN", METRICS_TOKEN[:31], "32 or more"),
+        ("FLASHRESERVE_METRICS_TOKEN", "a" * 64, "that nobody guesses"),
+        ("FLASHRESERVE_METRICS_TOKEN", "0123456789 abcdef" * 2, "visible ASCII"),
+        ("FLASHRESERVE_METRICS_TOKEN", "0123456789äbcdef" * 2, "visible ASCII"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
@@ -68,6 +93,71 @@ def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
     assert shop.files() == []
 
 
+PRODUCTION = {"FLASHRESERVE_ENV": "production", "FLASHRESERVE_SECRET_KEYS": KEYS}
+SAFE_STORE = "mongodb://u:p@db.example/shop?tls=true"
+SAFE_REDIS = "rediss://:p@queue.example/0"
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "expected"),
+    [
+        ("FLASHRESERVE_STORE", "mongodb://db.example/shop", "a password"),
+        ("FLASHRESERVE_STORE", "mongodb://127.0.0.1/shop", "a password"),
+        ("FLASHRESERVE_STORE", "mongodb://u@db.example/shop?tls=true", "a password"),
+        ("FLASHRESERVE_STORE", "mongodb://u:@db.example/shop?tls=true", "a password"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p@db.example/shop", "TLS"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p@localhost,db.example/shop", "TLS"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p@db.example/shop?tls=false", "TLS"),
+        ("FLASHRESERVE_STORE", "mongodb+srv://u:p@db.example/shop?ssl=false", "TLS"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p@db.example/?tls=true&tlsInsecure=true", "TLS with checked certificates"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p@db.example/?tls=true;TLSAllowInvalidCertificates=true", "TLS"),
+        ("FLASHRESERVE_STORE", "mongodb://u:p@db.example/?tls=true&tlsAllowInvalidHostnames=true", "TLS"),
+        ("FLASHRESERVE_REDIS_URL", "redis://queue.example/0", "a password"),
+        ("FLASHRESERVE_REDIS_URL", "redis://127.0.0.1:6379/0", "a password"),
+        ("FLASHRESERVE_REDIS_URL", "rediss://u@queue.example/0", "a password"),
+        ("FLASHRESERVE_REDIS_URL", "redis://:p@queue.example/0", "TLS"),
+        ("FLASHRESERVE_REDIS_URL", "rediss://:p@queue.example/0?ssl_cert_reqs=none", "TLS"),
+        ("FLASHRESERVE_REDIS_URL", "rediss://:p@queue.example/0?ssl_check_hostname=false", "TLS"),
+    ],
+)
+def test_production_refuses_servers_that_anybody_may_use_or_listen_to(name: str, url: str, expected: str) -> None:
+    servers = {"FLASHRESERVE_STORE": SAFE_STORE, "FLASHRESERVE_REDIS_URL": SAFE_REDIS, name: url}
+
+    with pytest.raises(SettingsError, match=f"^{name}: expected {expected}.*FLASHRESERVE_PRIVATE_NETWORK=on"):
+        read_settings({**PRODUCTION, **servers})
+    assert read_settings({**PRODUCTION, **servers, "FLASHRESERVE_PRIVATE_NETWORK": "on"}).production
+    assert not read_settings({**servers, "FLASHRESERVE_ENV": "development"}).production
+
+
+@pytest.mark.parametrize(
+    ("store", "redis"),
+    [
+        (SAFE_STORE, SAFE_REDIS),
+        ("mongodb+srv://u:p@db.example/shop", "rediss://db.example/0?password=p"),
+        ("mongodb://a,b,c/shop?authMechanism=MONGODB-X509&tls=true", "rediss://c/0?ssl_certfile=/etc/shop.pem"),
+        ("mongodb://u:p@127.0.0.1:27017,[::1]:27018/shop", "redis://u:p@localhost:6379/0"),
+        ("mongodb://%2Ftmp%2Fmongodb-27017.sock/shop", "unix:///run/redis.sock?db=1"),
+        ("mongodb://u:p%40%2F@db.example/shop?ssl=true", "unix://u:p@/run/redis.sock"),
+    ],
+)
+def test_production_takes_servers_that_know_their_clients_over_tls_or_on_this_machine(store: str, redis: str) -> None:
+    settings = read_settings({**PRODUCTION, "FLASHRESERVE_STORE": store, "FLASHRESERVE_REDIS_URL": redis})
+
+    assert (settings.store, settings.redis_url) == (store, redis)
+
+
+def test_production_on_a_file_needs_neither_password_nor_opt_in() -> None:
+    assert read_settings(PRODUCTION) == Settings(env="production", secret_keys=KEYS)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "audit", "doctor"])
+def test_every_command_refuses_an_open_database_in_production(shop: Shop, command: str) -> None:
+    ended = shop.run(command, **PRODUCTION, FLASHRESERVE_STORE="mongodb://127.0.0.1:1/shop")
+
+    assert ended.code == (1 if command == "doctor" else 2)
+    assert "FLASHRESERVE_STORE: expected a password" in ended.out + ended.err
+
+
 def test_a_wrong_key_is_not_shown(shop: Shop) -> None:
     ended = shop.run("token", FLASHRESERVE_SECRET_KEYS="k1:hunter2")
 
@@ -76,10 +166,10 @@ def test_a_wrong_key_is_not_shown(shop: Shop) -> None:
 
 
 def test_settings_never_show_their_secrets() -> None:
-    settings = read_settings({"FLASHRESERVE_SECRET_KEYS": KEYS, "FLASHRESERVE_METRICS_TOKEN": "open sesame"})
+    settings = read_settings({"FLASHRESERVE_SECRET_KEYS": KEYS, "FLASHRESERVE_METRICS_TOKEN": METRICS_TOKEN})
 
     assert "kkkk" not in repr(settings)
-    assert "sesame" not in repr(settings)
+    assert METRICS_TOKEN not in repr(settings)
     assert "3000" in repr(settings)
 
 
@@ -112,7 +202,7 @@ def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_i
     ended = shop.run(command, FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_LOG_LEVEL="debug")
 
     assert ended.code != 0
-    assert "database" in ended.out + ended.err
+    assert "database" in ended.out + ended.err or "FLASHRESERVE_STORE" in ended.out + ended.err
     assert "hunter2" not in ended.out + ended.err
 
 

