@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from flashreserve.bootstrap import open_books, open_store_to_read
+from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
 from flashreserve.cli.invocation import with_settings
 from flashreserve.service.export import reservations_csv
 from flashreserve.settings import Settings
@@ -37,7 +37,7 @@ def export(settings: Settings, output: Path | None) -> None:
 
 
 async def _export(settings: Settings, write: Callable[[bytes], object]) -> None:
-    async with open_books(await open_store_to_read(settings)) as books:
+    async with open_books(await open_store_to_read(settings), clock=steady_clock(settings)) as books:
         pages: AsyncIterator[bytes] = reservations_csv(books.reservations)
         async for page in pages:
             write(page)
