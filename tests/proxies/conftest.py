@@ -1,0 +1,109 @@
+"""A server as a process of its own, and ways to it: directly, through HAProxy by our configuration, through nginx."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from pathlib import Path
+from socket import create_connection, socket
+from typing import Any
+
+import pytest
+from tests.cli.conftest import Running, Shop
+from tests.process_log import log_as_it_was
+from tests.servers.proxies import find, haproxy, nginx, require
+
+__all__ = ["log_as_it_was"]
+
+TIMEOUT_S = 30.0
+PATIENCE_S = 60.0
+WAYS = ("directly", "HAProxy", "nginx, buffered", "nginx, unbuffered")
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Way:
+    """A way to the server, at the level of bytes."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def connect(self) -> socket:
+        return create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
+
+    def ask(self, *parts: bytes | str) -> Reply:
+        """Send one request on a connection of its own, and read its answer."""
+        with self.connect() as connection:
+            for part in parts:
+                connection.sendall(part if isinstance(part, bytes) else part.encode())
+            return reply(connection)
+
+
+def reply(connection: socket) -> Reply:
+    response = HTTPResponse(connection)
+    response.begin()
+    return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+
+@dataclass(frozen=True)
+class Place:
+    """The shop's server, which trusts the proxies on this machine."""
+
+    shop: Shop
+    running: Running
+    way_by: Mapping[str, Way]
+
+    @property
+    def pid(self) -> int:
+        return self.running.process.pid
+
+    def memory_kib(self) -> int:
+        """What the server's process has in memory."""
+        text = Path(f"/proc/{self.pid}/status").read_text()
+        return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1])
+
+    def way(self, name: str) -> Way:
+        if name != WAYS[0]:
+            require(name.partition(",")[0].lower())
+        return self.way_by[name]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
+    return Shop(tmp_path_factory.mktemp("shop"), environment)
+
+
+@pytest.fixture(scope="module")
+def place(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with ExitStack() as stack:
+        process = stack.enter_context(shop.start("serve", "--port", "0", FLASHRESERVE_TRUSTED_PROXIES="127.0.0.1"))
+        stack.callback(process.kill)
+        running = Running(process)
+        port = int(running.url.rpartition(":")[2])
+        ports = {WAYS[0]: port}
+        if find("haproxy"):
+            ports["HAProxy"] = stack.enter_context(haproxy(tmp_path_factory.mktemp("haproxy"), port))
+        if find("nginx"):
+            fronts = stack.enter_context(nginx(tmp_path_factory.mktemp("nginx"), port))
+            ports |= {f"nginx, {name}": front for name, front in fronts.items()}
+        ways = {name: Way(number) for name, number in ports.items()}
+        for way in ways.values():
+            until(lambda way=way: way.ask("GET /livez HTTP/1.1\r\nHost: shop.test\r\n\r\n").status == 200)  # type: ignore[misc]
+        yield Place(shop, running, ways)
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """What the condition comes to, once it is true."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found

@@ -1,0 +1,99 @@
+"""HAProxy, by the configuration that we ship, and nginx, before servers on this machine."""
+
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from flashreserve.rehearsal.servers.ports import free_port
+
+START_S: Final = 30.0
+HAPROXY_CONFIG: Final = Path(__file__).parents[2] / "deploy" / "haproxy" / "haproxy.cfg"
+_NGINX_CONFIG: Final = Path(__file__).with_name("nginx.conf")
+# Debian puts them where only root's PATH leads.
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def find(program: str) -> str | None:
+    """The program's path, if it is on this machine."""
+    return shutil.which(program) or shutil.which(program, path=_PATH)
+
+
+def require(program: str) -> str:
+    """The program's path; without it, the test is skipped."""
+    found = find(program)
+    if found is None:
+        pytest.skip(f"there is no {program} on this machine: apt-get install {program}")
+    return found
+
+
+def haproxy_config(upstreams: Sequence[int], port: int, health_port: int) -> str:
+    """Our configuration with other addresses: those of this machine in place of Compose's."""
+    servers = "\n    ".join(f"server api{n} 127.0.0.1:{upstream}" for n, upstream in enumerate(upstreams))
+    text = HAPROXY_CONFIG.read_text()
+    for pattern, replacement in (
+        (r"bind :8080", f"bind 127.0.0.1:{port}"),
+        (r"bind 127\.0\.0\.1:8081", f"bind 127.0.0.1:{health_port}"),
+        (r"resolvers docker\n(    .*\n)+", ""),
+        (r" resolvers docker init-addr none", ""),
+        (r"server-template api 16 api:3000", servers),
+    ):
+        text, count = re.subn(pattern, replacement, text)
+        assert count == 1, pattern
+    return text
+
+
+@contextmanager
+def haproxy(directory: Path, *upstreams: int, files_max: int | None = None) -> Iterator[int]:
+    """HAProxy before servers on these ports; the port that it listens on. It may open `files_max` files."""
+    program, port = require("haproxy"), free_port()
+    file = directory / "haproxy.cfg"
+    file.write_text(haproxy_config(upstreams, port, free_port()))
+    limited = [] if files_max is None else ["sh", "-c", f'ulimit -n {files_max} && exec "$@"', "sh"]
+    with _running([*limited, program, "-db", "-f", str(file)], directory, port):
+        yield port
+
+
+@contextmanager
+def nginx(directory: Path, upstream: int) -> Iterator[Mapping[str, int]]:
+    """Nginx before a server; its ports by how it takes requests: `buffered` as it does by default, `unbuffered`."""
+    program = require("nginx")
+    ports = {"buffered": free_port(), "unbuffered": free_port()}
+    text = _NGINX_CONFIG.read_text().replace("%UPSTREAM%", f"127.0.0.1:{upstream}")
+    for name, port in ports.items():
+        text = text.replace(f"%{name.upper()}%", f"127.0.0.1:{port}")
+    file = directory / "nginx.conf"
+    file.write_text(text)
+    with _running([program, "-p", str(directory), "-c", str(file), "-e", "stderr"], directory, *ports.values()):
+        yield ports
+
+
+@contextmanager
+def _running(command: Sequence[str], directory: Path, *ports: int) -> Iterator[None]:
+    log = directory / "log"
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output, cwd=directory) as process:
+        try:
+            end = time.monotonic() + START_S
+            while not all(_listens(port) for port in ports):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < end, log.read_text()
+                time.sleep(0.02)
+            yield
+        finally:
+            process.terminate()
+            process.wait(START_S)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
