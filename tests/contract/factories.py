@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.mongo.factory import MongoFactory
 
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite
@@ -33,7 +34,7 @@ class StoreFactory(Protocol):
 
     def __init__(self, directory: Path) -> None: ...
 
-    async def open(self) -> Store:
+    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
         """A store on the database; one more, if it is shared."""
         ...
 
@@ -58,7 +59,8 @@ class MemoryFactory:
     def __init__(self, directory: Path) -> None:
         self._store = MemoryStore()
 
-    async def open(self) -> Store:
+    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
+        self._store._quotas = quotas
         return self._store
 
     async def misplace_units(self, product_id: str, units: int) -> None:
@@ -82,12 +84,12 @@ class SqliteFactory:
         self._path = directory / "flashreserve.db"
         self._stores: list[Store] = []
 
-    async def open(self) -> Store:
-        self._stores.append(self._open(self._path))
+    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
+        self._stores.append(self._open(self._path, quotas))
         return self._stores[-1]
 
-    def _open(self, path: Path) -> Store:
-        return open_sqlite(path, create=True)
+    def _open(self, path: Path, quotas: Quotas) -> Store:
+        return open_sqlite(path, create=True, quotas=quotas)
 
     async def misplace_units(self, product_id: str, units: int) -> None:
         connection = apsw.Connection(str(self._path))
@@ -104,10 +106,10 @@ class InlineSqliteFactory(SqliteFactory):
 
     name: ClassVar = "sqlite-inline"
 
-    def _open(self, path: Path) -> Store:
+    def _open(self, path: Path, quotas: Quotas) -> Store:
         writer = connect(path, "create")
         migrate(writer)
-        return SqliteStore(InlineWriter(writer), InlineWriter(connect(path, "read")))
+        return SqliteStore(InlineWriter(writer), InlineWriter(connect(path, "read")), quotas=quotas)
 
 
 FACTORIES: Final[list[type[StoreFactory]]] = [MemoryFactory, SqliteFactory, InlineSqliteFactory, MongoFactory]

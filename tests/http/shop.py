@@ -23,6 +23,7 @@ from flashreserve.core.commands import Command, Wanted
 from flashreserve.core.instants import format_instant, instant_of
 from flashreserve.core.model import Account, Role
 from flashreserve.core.outcomes import Reserved
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.http.edge import Edge, RequestIds
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import Hooks, bind, serve
@@ -81,7 +82,7 @@ class FragileStore(SqliteStore):
     flushes_ahead = 0
 
     def __init__(self, whole: SqliteStore) -> None:
-        super().__init__(whole._writer, whole._reader, pulse=whole._pulse)
+        super().__init__(whole._writer, whole._reader, pulse=whole._pulse, quotas=whole._quotas)
         self.away = False
         """Nothing reaches the database."""
         self.loses_replies = False
@@ -352,6 +353,7 @@ async def open_shop(
     trusted_proxies: str = "",
     metrics_token: str = "",
     busy_wait_s: float = 5.0,
+    quotas: Quotas = NO_QUOTAS,
     seams: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Shop]:
     """An instance on the database in `data_dir`, on a free port. Its books are audited when it closes."""
@@ -362,7 +364,7 @@ async def open_shop(
         trusted_proxies=trusted_proxies,
         metrics_token=metrics_token,
     )
-    store = FragileStore(open_sqlite(data_dir / DATABASE, create=True, busy_wait_s=busy_wait_s))
+    store = FragileStore(open_sqlite(data_dir / DATABASE, create=True, busy_wait_s=busy_wait_s, quotas=quotas))
     tightened = Seams(**{"clock": clock, "password_cost": CHEAP_PASSWORDS, **(seams or {})})
     limits = HttpLimits()
     async with (

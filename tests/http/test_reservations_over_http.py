@@ -10,6 +10,8 @@ import apsw
 import pytest
 from tests.http.shop import DATABASE, Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop, until
 
+from flashreserve.core.quotas import Quotas
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UNKNOWN = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
@@ -145,6 +147,37 @@ async def test_a_limit_is_each_customers_own(shop: Shop, admin: Admin) -> None:
     answers = await all_of([each.reserve(product) for each in shop.customers(3)])
 
     assert [answer.status for answer in answers] == [201] * 3
+
+
+async def test_who_holds_too_much_is_told_what_to_do_and_when_to_come_back(tmp_path: Path) -> None:
+    quotas = Quotas(open_holds_max=2, holds_per_hour_max=4, lapses_per_hour_max=2)
+    clock = ShopClock()  # the beginning of an hour
+    async with open_shop(tmp_path, clock, quotas=quotas) as shop:
+        product, customer = await (await shop.hire()).product(stockQuantity=100, holdSeconds=60), shop.customer()
+        bought, cancelled = await customer.hold(product), await customer.hold(product)
+
+        open_holds = await customer.reserve(product)
+        (await customer.confirm(bought["id"])).granted(200)
+        (await customer.cancel(cancelled["id"])).granted(200)
+        await customer.hold(product)
+        last = (await customer.reserve(product, key="k")).granted()
+        hourly = await customer.reserve(product)
+        replayed = await customer.reserve(product, key="k")
+
+        other = shop.customer()
+        await other.hold(product)
+        await other.hold(product)
+        clock.advance(60)
+        lapses = await other.reserve(product)
+
+    assert [(each.status, each.code) for each in (open_holds, hourly, lapses)] == [
+        (429, "open-holds-reached"),
+        (429, "hourly-holds-reached"),
+        (429, "lapses-reached"),
+    ]
+    assert "2 holds are open" in open_holds.json["detail"]
+    assert [each.headers["Retry-After"] for each in (open_holds, hourly, lapses)] == ["60", "3600", "3540"]
+    assert replayed.granted() == last
 
 
 # Settling.

@@ -8,6 +8,7 @@ import pytest
 from tests.servers.mongodb import require_mongodb
 
 from flashreserve.clock import SystemIds
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.mongo import open_mongo
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.port import Store
@@ -26,8 +27,8 @@ class MongoFactory:
         self.url = f"{require_mongodb()}test-{uuid4().hex}"
         self._stores: list[Store] = []
 
-    async def open(self) -> Store:
-        self._stores.append(await open_mongo(self.url, SystemIds(), create=True))
+    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
+        self._stores.append(await open_mongo(self.url, SystemIds(), create=True, quotas=quotas))
         return self._stores[-1]
 
     async def misplace_units(self, product_id: str, units: int) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 RULES: Final = "core/rules.py"
+QUOTAS: Final = "core/quotas.py"
 
 
 class Mutant(NamedTuple):
@@ -95,4 +96,30 @@ MUTANTS: Final = [
         "if product.stocked + command.change < 0:",
     ),
     Mutant("the limit can be lowered after a reservation", "new is not None and new > old", "new is not None"),
+    Mutant(
+        "one open hold more than the quota",
+        "for place in range(book.facts.quotas.open_holds_max):",
+        "for place in range(book.facts.quotas.open_holds_max + 1):",
+    ),
+    Mutant("one hold an hour more than the quota", "    if place >= most:\n", "    if place > most:\n"),
+    Mutant("what is bought stays open", "claims = self._give_up(before, quotas.is_open_claim)", "claims = ()"),
+    Mutant(
+        "one lapse more than the quota",
+        "and lapses >= lapses_max and not bought",
+        "and lapses > lapses_max and not bought",
+    ),
+    Mutant(
+        "lapses count against those who bought", "and lapses >= lapses_max and not bought", "and lapses >= lapses_max"
+    ),
+    Mutant(
+        "an hour is counted from the wrong one",
+        "hour_at(held.created_at) == hour:",
+        "hour_at(held.created_at) == hour - 1:",
+        QUOTAS,
+    ),
+    Mutant(
+        "quotas come before a repeated key's answer",
+        "if _asked_for(earlier) == command.lines:",
+        "if _asked_for(earlier) == command.lines and not book.facts.quotas.some:",
+    ),
 ]

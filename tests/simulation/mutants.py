@@ -64,7 +64,7 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a claim isn't pulled on release",
-        '        "$pull": {"claims": {"$regex": "^limit:"}},\n',
+        '        "$pull": {"claims": {"$regex": "^(limit|open):"}},\n',
         "",
         _RELEASING,
     ),

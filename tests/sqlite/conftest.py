@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 
 
@@ -21,8 +22,8 @@ async def opened(path: Path) -> AsyncIterator[Callable[..., SqliteStore]]:
     """Opens stores on the file as `open_sqlite` does, creating it where that isn't said otherwise."""
     stores: list[SqliteStore] = []
 
-    def open_one(*, create: bool = True, busy_wait_s: float = 5.0) -> SqliteStore:
-        stores.append(open_sqlite(path, create=create, busy_wait_s=busy_wait_s))
+    def open_one(*, create: bool = True, busy_wait_s: float = 5.0, quotas: Quotas = NO_QUOTAS) -> SqliteStore:
+        stores.append(open_sqlite(path, create=create, busy_wait_s=busy_wait_s, quotas=quotas))
         return stores[-1]
 
     yield open_one

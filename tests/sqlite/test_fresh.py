@@ -160,7 +160,7 @@ async def test_what_is_filed_is_forgotten_and_what_is_not_is_kept(
 ) -> None:
     store = filed.store
     monkeypatch.setattr(fresh, "FORGET_AT", 20)
-    store._fresh = fresh.FreshKeys()
+    store._fresh = fresh.Fresh()
     for start in range(0, 100, 5):
         await outcomes_of(store, *((number, number) for number in range(start, start + 5)))
         if start == 50:

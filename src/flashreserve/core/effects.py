@@ -29,13 +29,17 @@ class Prolong(msgspec.Struct, frozen=True, gc=False):
 
 
 class Confirmation(msgspec.Struct, frozen=True, gc=False):
-    """Set CONFIRMED and `confirmed_at`. Guard: PENDING and `expires_at` after `confirmed_at`."""
+    """Set CONFIRMED and `confirmed_at`, give up the open hold's claims `claims`.
+
+    Guard: PENDING and `expires_at` after `confirmed_at`.
+    """
 
     after: Reservation
+    claims: tuple[str, ...] = ()
 
 
 class Release(msgspec.Struct, frozen=True, gc=False):
-    """Set EXPIRED or CANCELLED and `released_at`, give up the limit claims `claims`, return the units.
+    """Set EXPIRED or CANCELLED and `released_at`, give up the limit and open claims `claims`, return the units.
 
     Guard: PENDING; for EXPIRED also `expires_at` not after `released_at`.
     """

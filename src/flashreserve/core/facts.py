@@ -5,6 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from flashreserve.core.model import Adjustment, Product, Reservation
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 
 Claim: TypeAlias = tuple[str, str]
 """A customer's id and a claim: a string that at most one of this customer's reservations carries."""
@@ -15,14 +16,14 @@ def idempotency_claim(key: str) -> str:
     return f"idem:{key}"
 
 
-def is_idempotency_claim(claim: str) -> bool:
-    """Whether the claim binds an idempotency key."""
-    return claim.startswith("idem:")
-
-
 def limit_claim(product_id: str, unit: int) -> str:
     """The claim to the customer's unit number `unit` (from 0) of a limited product; given up on release."""
     return f"limit:{product_id}:{unit}"
+
+
+def is_limit_claim(claim: str) -> bool:
+    """Whether the claim is one to a unit of a limited product."""
+    return claim.startswith("limit:")
 
 
 class Facts(msgspec.Struct):
@@ -30,7 +31,7 @@ class Facts(msgspec.Struct):
 
     `claims` lead to the id of the reservation that holds them; that reservation, with all its claims and the
     products of its lines, is among the others. `reserved_product_ids` are those of the edited products that
-    anybody ever reserved.
+    anybody ever reserved. `quotas` are the store's.
     """
 
     products: dict[str, Product]
@@ -38,12 +39,14 @@ class Facts(msgspec.Struct):
     claims: dict[Claim, str]
     adjustments: dict[tuple[str, str], Adjustment] = {}
     reserved_product_ids: frozenset[str] = frozenset()
+    quotas: Quotas = NO_QUOTAS
 
 
 class Lookup(msgspec.Struct):
     """What to load: see `rules.lookup`.
 
     `buyers` are customers with a product that they reserve: if it is limited, their claims on it are wanted.
+    `customers` are those who reserve: where there are quotas, their quota claims are wanted.
     Beyond what is listed: the reservations that hold the claims found, all claims of every reservation loaded,
     and the products of its lines.
     """
@@ -52,5 +55,6 @@ class Lookup(msgspec.Struct):
     reservation_ids: set[str] = msgspec.field(default_factory=set)
     claims: set[Claim] = msgspec.field(default_factory=set)
     buyers: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    customers: set[str] = msgspec.field(default_factory=set)
     adjustments: set[tuple[str, str]] = msgspec.field(default_factory=set)
     edited_product_ids: set[str] = msgspec.field(default_factory=set)

@@ -83,6 +83,27 @@ class LimitReached(msgspec.Struct, frozen=True, gc=False):
     limit: int
 
 
+class OpenHoldsReached(msgspec.Struct, frozen=True, gc=False):
+    """The customer has `limit` open holds. One of them has to be bought, cancelled, or lapse, in `retry_after_s`."""
+
+    limit: int
+    retry_after_s: int
+
+
+class HourlyHoldsReached(msgspec.Struct, frozen=True, gc=False):
+    """The customer was granted `limit` holds in this hour, which is over in `retry_after_s`."""
+
+    limit: int
+    retry_after_s: int
+
+
+class LapsesReached(msgspec.Struct, frozen=True, gc=False):
+    """The customer let `limit` holds of this hour lapse and bought none; the hour is over in `retry_after_s`."""
+
+    limit: int
+    retry_after_s: int
+
+
 class Expired(msgspec.Struct, frozen=True, gc=False):
     """The hold was over at `expires_at`; its stock is back."""
 
@@ -155,7 +176,8 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
     error: str
 
 
-ReserveOutcome = Reserved | Replayed | NotFound | KeyReused | NotOnSale | SoldOut | LimitReached
+QuotaReached = OpenHoldsReached | HourlyHoldsReached | LapsesReached
+ReserveOutcome = Reserved | Replayed | NotFound | KeyReused | NotOnSale | SoldOut | LimitReached | QuotaReached
 ConfirmOutcome = Confirmed | NotFound | Expired | AlreadyCancelled
 ExtendOutcome = Extended | NotFound | Expired | AlreadyConfirmed | AlreadyCancelled | ExtensionsUsedUp
 CancelOutcome = Released | NotFound | AlreadyConfirmed

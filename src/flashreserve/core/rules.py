@@ -4,17 +4,17 @@
 facts, plans, and applies the effects: in one transaction, or one by one under the guard that each effect carries.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, assert_never
 
 import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from flashreserve.core import limits
+from flashreserve.core import limits, quotas
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock, Wanted
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
-from flashreserve.core.facts import Facts, Lookup, idempotency_claim, limit_claim
+from flashreserve.core.facts import Facts, Lookup, idempotency_claim, is_limit_claim, limit_claim
 from flashreserve.core.model import LIVE, Adjustment, Line, Product, Reservation, Status
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
@@ -29,12 +29,16 @@ from flashreserve.core.outcomes import (
     Extended,
     ExtendOutcome,
     ExtensionsUsedUp,
+    HourlyHoldsReached,
     Invalid,
     KeyReused,
+    LapsesReached,
     LimitReached,
     NotDue,
     NotFound,
     NotOnSale,
+    OpenHoldsReached,
+    QuotaReached,
     Released,
     Replayed,
     Reserved,
@@ -148,7 +152,17 @@ def refuse_product(product: Product) -> Invalid | None:
 class _Book:
     """The facts as this plan has changed them so far, and the effects that say so."""
 
-    __slots__ = ("adjustments", "claims", "effects", "facts", "now", "products", "reservations", "units_returned")
+    __slots__ = (
+        "_claims_of",
+        "adjustments",
+        "claims",
+        "effects",
+        "facts",
+        "now",
+        "products",
+        "reservations",
+        "units_returned",
+    )
 
     def __init__(self, facts: Facts, now: int) -> None:
         self.facts = facts
@@ -156,6 +170,7 @@ class _Book:
         self.products = dict(facts.products)
         self.reservations = dict(facts.reservations)
         self.claims = dict(facts.claims)
+        self._claims_of: dict[str, list[str]] | None = None
         self.adjustments = dict(facts.adjustments)
         self.effects: list[Effect] = []
         self.units_returned = False
@@ -164,18 +179,25 @@ class _Book:
         self._move(reservation, -1)
         for claim in claims:
             self.claims[reservation.user_id, claim] = reservation.id
+        if self._claims_of is not None:
+            self._claims_of[reservation.id] = list(claims)
         self.reservations[reservation.id] = reservation
         self.effects.append(Hold(reservation, claims))
 
     def release(self, before: Reservation, status: Status) -> Reservation:
         after = replace(before, status=status, released_at=self.now)
         self._move(before, +1)
-        claims = tuple(self._limit_claims(before))
-        for claim in claims:
-            del self.claims[before.user_id, claim]
+        claims = self._give_up(before, lambda claim: is_limit_claim(claim) or quotas.is_open_claim(claim))
         self.reservations[before.id] = after
         self.effects.append(Release(after, claims))
         self.units_returned = True
+        return after
+
+    def confirm(self, before: Reservation) -> Reservation:
+        after = replace(before, status=Status.CONFIRMED, confirmed_at=self.now)
+        claims = self._give_up(before, quotas.is_open_claim)
+        self.reservations[after.id] = after
+        self.effects.append(Confirmation(after, claims))
         return after
 
     def _move(self, reservation: Reservation, sign: int) -> None:
@@ -183,16 +205,21 @@ class _Book:
             product = self.products[line.product_id]
             self.products[product.id] = replace(product, available=product.available + sign * line.quantity)
 
-    def _limit_claims(self, reservation: Reservation) -> Iterator[str]:
-        for line in reservation.lines:
-            for unit in range(self.products[line.product_id].per_customer_limit or 0):
-                claim = limit_claim(line.product_id, unit)
-                if self.claims.get((reservation.user_id, claim)) == reservation.id:
-                    yield claim
+    def _give_up(self, reservation: Reservation, is_given_up: Callable[[str], bool]) -> tuple[str, ...]:
+        """Free those of the reservation's claims; they are looked up by reservation from the first time on."""
+        if self._claims_of is None:
+            self._claims_of = {}
+            for (_, claim), holder in self.claims.items():
+                self._claims_of.setdefault(holder, []).append(claim)
+        claims = tuple(filter(is_given_up, self._claims_of.get(reservation.id, ())))
+        for claim in claims:
+            self._claims_of[reservation.id].remove(claim)
+            del self.claims[reservation.user_id, claim]
+        return claims
 
 
 def _reserve(book: _Book, command: Reserve) -> ReserveOutcome:
-    """Order of refusal: NotFound, KeyReused, NotOnSale, SoldOut, LimitReached; a replay comes before them all."""
+    """Order of refusal: NotFound, KeyReused, NotOnSale, SoldOut, LimitReached, quotas; a replay comes before all."""
     earlier = None
     if command.key is not None:
         holder = book.claims.get((command.user_id, idempotency_claim(command.key)))
@@ -214,7 +241,7 @@ def _reserve(book: _Book, command: Reserve) -> ReserveOutcome:
     return _grant(book, command, products)
 
 
-def _grant(book: _Book, command: Reserve, products: Sequence[Product]) -> Reserved | LimitReached:
+def _grant(book: _Book, command: Reserve, products: Sequence[Product]) -> Reserved | LimitReached | QuotaReached:
     claims: list[str] = []
     lapsed: list[str] = []
     for product, wanted in zip(products, command.lines):  # noqa: B905 - as in `refuse_products`
@@ -224,6 +251,11 @@ def _grant(book: _Book, command: Reserve, products: Sequence[Product]) -> Reserv
         if len(free) < wanted.quantity:
             return LimitReached(product.id, product.per_customer_limit)
         claims += free[: wanted.quantity]
+    if book.facts.quotas.some:
+        of_quotas = _quota_claims(book, command.user_id, lapsed)
+        if not isinstance(of_quotas, list):
+            return of_quotas
+        claims += of_quotas
     for reservation_id in lapsed:
         if book.reservations[reservation_id].status is Status.PENDING:
             book.release(book.reservations[reservation_id], Status.EXPIRED)
@@ -232,6 +264,67 @@ def _grant(book: _Book, command: Reserve, products: Sequence[Product]) -> Reserv
     reservation = _granted(command, products, book.now)
     book.hold(reservation, tuple(claims))
     return Reserved(reservation)
+
+
+def _quota_claims(book: _Book, user_id: str, lapsed: list[str]) -> list[str] | QuotaReached:
+    """The claims for one more hold of the customer. A lapsed hold that has to make room is added to `lapsed`."""
+    claims: list[str] = []
+    if book.facts.quotas.holds_per_hour_max:
+        of_hour = quotas.hour_claim(quotas.hour_at(book.now), 0)
+        if (user_id, of_hour) in book.claims:
+            next_of_hour = _next_of_hour(book, user_id)
+            if not isinstance(next_of_hour, str):
+                return next_of_hour
+            of_hour = next_of_hour
+        claims.append(of_hour)
+    if book.facts.quotas.open_holds_max:
+        of_open = quotas.open_claim(0)
+        if (user_id, of_open) in book.claims:
+            next_of_open = _next_of_open(book, user_id, lapsed)
+            if not isinstance(next_of_open, str):
+                return next_of_open
+            of_open = next_of_open
+        claims.append(of_open)
+    return claims
+
+
+def _next_of_hour(book: _Book, user_id: str) -> str | HourlyHoldsReached | LapsesReached:
+    """The first claim of the hour that the customer doesn't hold: those before it lead to all holds of the hour."""
+    most, lapses_max = book.facts.quotas.holds_per_hour_max, book.facts.quotas.lapses_per_hour_max
+    hour = quotas.hour_at(book.now)
+    place = lapses = 0
+    bought = False
+    while place < most:
+        holder = book.claims.get((user_id, quotas.hour_claim(hour, place)))
+        if holder is None:
+            break
+        status = status_at(book.reservations[holder], book.now)
+        lapses += status is Status.EXPIRED
+        bought = bought or status is Status.CONFIRMED
+        place += 1
+    wait_s = quotas.seconds_until((hour + 1) * quotas.HOUR_MS, book.now)
+    if lapses_max and lapses >= lapses_max and not bought:
+        return LapsesReached(lapses_max, wait_s)
+    if place >= most:
+        return HourlyHoldsReached(most, wait_s)
+    return quotas.hour_claim(hour, place)
+
+
+def _next_of_open(book: _Book, user_id: str, lapsed: list[str]) -> str | OpenHoldsReached:
+    """A claim that the customer doesn't hold, or else that of the customer's hold that lapsed first."""
+    holders: list[tuple[Reservation, str]] = []
+    for place in range(book.facts.quotas.open_holds_max):
+        claim = quotas.open_claim(place)
+        holder = book.claims.get((user_id, claim))
+        if holder is None:
+            return claim
+        holders.append((book.reservations[holder], claim))
+    first, claim = min(holders, key=lambda held: (held[0].id not in lapsed, held[0].expires_at, held[0].id))
+    if not has_lapsed(first.expires_at, book.now):
+        return OpenHoldsReached(len(holders), quotas.seconds_until(first.expires_at, book.now))
+    if first.id not in lapsed:
+        lapsed.append(first.id)
+    return claim
 
 
 def _granted(command: Reserve, products: Sequence[Product], now: int) -> Reservation:
@@ -305,10 +398,7 @@ def _confirm(book: _Book, command: Confirm) -> ConfirmOutcome:
     over = _over(book, reservation)
     if over is not None:
         return over
-    after = replace(reservation, status=Status.CONFIRMED, confirmed_at=book.now)
-    book.reservations[after.id] = after
-    book.effects.append(Confirmation(after))
-    return Confirmed(after)
+    return Confirmed(book.confirm(reservation))
 
 
 def _extend(book: _Book, command: Extend) -> ExtendOutcome:
@@ -448,6 +538,7 @@ def lookup(commands: Iterable[Command]) -> Lookup:
     for command in commands:
         match command:
             case Reserve():
+                wanted.customers.add(command.user_id)
                 for line in command.lines:
                     wanted.product_ids.add(line.product_id)
                     wanted.buyers.add((command.user_id, line.product_id))

@@ -16,12 +16,15 @@ from flashreserve.core.outcomes import (
     Extended,
     ExtensionsUsedUp,
     Failed,
+    HourlyHoldsReached,
     Invalid,
     KeyReused,
+    LapsesReached,
     LimitReached,
     NotDue,
     NotFound,
     NotOnSale,
+    OpenHoldsReached,
     Outcome,
     OutcomeUnknown,
     Released,
@@ -119,6 +122,15 @@ def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0
             return refusal("not-on-sale", _sale_times(starts_at, ends_at), instance)
         case LimitReached(product_id, limit):
             return refusal("limit-reached", f"product {product_id} is limited to {limit} a customer", instance)
+        case OpenHoldsReached(limit, retry_after_s):
+            detail = f"{limit} holds are open, the most at one time; buy or cancel one, or let it lapse"
+            return refusal("open-holds-reached", detail, instance, headers=_retry(retry_after_s))
+        case HourlyHoldsReached(limit, retry_after_s):
+            detail = f"{limit} holds were granted since the hour began, the most in an hour"
+            return refusal("hourly-holds-reached", detail, instance, headers=_retry(retry_after_s))
+        case LapsesReached(limit, retry_after_s):
+            detail = f"{limit} or more holds of this hour lapsed, and none was bought"
+            return refusal("lapses-reached", detail, instance, headers=_retry(retry_after_s))
         case Expired(id_, expires_at):
             return refusal("expired", f"the hold of {id_} was over at {format_instant(expires_at)}", instance)
         case AlreadyConfirmed(id_):

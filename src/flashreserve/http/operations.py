@@ -140,6 +140,7 @@ _PAGE: Final = (
         "Entries of the page, at most.",
     ),
 )
+_QUOTAS: Final[tuple[Code, ...]] = ("open-holds-reached", "hourly-holds-reached", "lapses-reached")
 _RESERVE_KEY: Final = _key(
     "Makes a repeated request free: the same key with the same request is answered as the first time, and nothing is"
     " taken twice. Only a grant binds a key; it is kept for 24 hours at least. Visible ASCII, 255 characters at most."
@@ -336,7 +337,7 @@ _RESERVATIONS: Final = (
                 links=("getReservation", "confirm", "checkout", "extend", "cancel"),
             ),
         ),
-        codes=("not-found", "not-on-sale", "sold-out", "limit-reached", "key-reused"),
+        codes=("not-found", "not-on-sale", "sold-out", "limit-reached", "key-reused", *_QUOTAS),
     ),
     Operation(
         name="reserveBasket",
@@ -358,7 +359,7 @@ _RESERVATIONS: Final = (
                 links=("getReservation", "confirm", "checkout", "extend", "cancel"),
             ),
         ),
-        codes=("not-found", "not-on-sale", "sold-out", "limit-reached", "key-reused"),
+        codes=("not-found", "not-on-sale", "sold-out", "limit-reached", "key-reused", *_QUOTAS),
     ),
     Operation(
         name="listReservations",

@@ -30,6 +30,9 @@ Code = Literal[
     "unsupported-media-type",
     "key-reused",
     "too-many-tries",
+    "open-holds-reached",
+    "hourly-holds-reached",
+    "lapses-reached",
     "headers-too-large",
     "internal",
     "unavailable",
@@ -100,6 +103,21 @@ KINDS: Final[dict[Code, Kind]] = {
         429,
         "Too many tries",
         "There were too many tries in a short time; the Retry-After header says when to try again.",
+    ),
+    "open-holds-reached": Kind(
+        429,
+        "Too many open holds",
+        "The customer has as many open holds as one may have; buy or cancel one, or wait Retry-After seconds.",
+    ),
+    "hourly-holds-reached": Kind(
+        429,
+        "Too many holds in an hour",
+        "The customer was granted as many holds as one may have in an hour; the next begins in Retry-After seconds.",
+    ),
+    "lapses-reached": Kind(
+        429,
+        "Too many lapsed holds",
+        "The customer let too many holds of this hour lapse and bought none; the next begins in Retry-After seconds.",
     ),
     "headers-too-large": Kind(
         431, "Headers too large", "The request's headers are larger or more than the server takes."

@@ -10,6 +10,7 @@ from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
+from flashreserve.core.quotas import NO_QUOTAS, Quotas, claims_of_customer, is_quota_claim
 from flashreserve.stores.port import Audit, Difference, Flushed, StoreDefectError, Swept, Take
 
 
@@ -19,7 +20,8 @@ class MemoryStore:
     flushes_ahead = 0
     sweep_max = limits.SWEEP_MAX
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
+        self._quotas = quotas
         self._products: dict[str, Product] = {}
         self._reservations: dict[str, Reservation] = {}
         self._claims: dict[Claim, str] = {}
@@ -32,7 +34,7 @@ class MemoryStore:
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""
-        facts = self._load(rules.lookup(commands))
+        facts = self._load(rules.lookup(commands), now)
         plan = rules.plan(facts, commands, now)
         new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, Hold)]
         _refuse_used_ids(new_ids, self._reservations)
@@ -40,7 +42,7 @@ class MemoryStore:
             self._apply(effect)
         return Flushed(plan.outcomes, list(plan.products.values()))
 
-    def _load(self, wanted: Lookup) -> Facts:
+    def _load(self, wanted: Lookup, now: int) -> Facts:
         products = {id_: self._products[id_] for id_ in wanted.product_ids if id_ in self._products}
         limits = [
             (user_id, limit_claim(product_id, unit))
@@ -49,6 +51,7 @@ class MemoryStore:
             for unit in range(products[product_id].per_customer_limit or 0)
         ]
         claims = {claim: self._claims[claim] for claim in (*wanted.claims, *limits) if claim in self._claims}
+        claims |= self._quota_claims(wanted.customers, now)
         named = wanted.reservation_ids | set(claims.values())
         reservations = {id_: self._reservations[id_] for id_ in named if id_ in self._reservations}
         claims |= {claim: holder for claim, holder in self._claims.items() if holder in reservations}
@@ -60,7 +63,22 @@ class MemoryStore:
             claims=claims,
             adjustments={key: self._adjustments[key] for key in wanted.adjustments if key in self._adjustments},
             reserved_product_ids=frozenset(id_ for id_ in wanted.edited_product_ids if self._was_reserved(id_)),
+            quotas=self._quotas,
         )
+
+    def _quota_claims(self, customers: Container[str], now: int) -> dict[Claim, str]:
+        """Counted rather than kept: nothing changes between the count and the flush."""
+        if not self._quotas.some:
+            return {}
+        own: dict[str, list[Reservation]] = {}
+        for held in self._reservations.values():
+            if held.user_id in customers:
+                own.setdefault(held.user_id, []).append(held)
+        return {
+            (user_id, claim): holder
+            for user_id, reservations in own.items()
+            for claim, holder in claims_of_customer(reservations, now).items()
+        }
 
     def _was_reserved(self, product_id: str) -> bool:
         return any(line.product_id == product_id for held in self._reservations.values() for line in held.lines)
@@ -69,14 +87,16 @@ class MemoryStore:
         match effect:
             case Hold(reservation, claims):
                 self._reservations[reservation.id] = reservation
-                self._claims |= {(reservation.user_id, claim): reservation.id for claim in claims}
+                self._claims |= {
+                    (reservation.user_id, claim): reservation.id for claim in claims if not is_quota_claim(claim)
+                }
                 self._move(reservation, -1)
-            case Prolong(after) | Confirmation(after):
+            case Prolong(after) | Confirmation(after, _):
                 self._reservations[after.id] = after
             case Release(after, claims):
                 self._reservations[after.id] = after
                 for claim in claims:
-                    del self._claims[after.user_id, claim]
+                    self._claims.pop((after.user_id, claim), None)
                 self._move(after, +1)
             case Adjust(adjustment):
                 self._adjustments[adjustment.product_id, adjustment.key] = adjustment

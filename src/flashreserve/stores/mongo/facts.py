@@ -1,6 +1,7 @@
 """Loading the facts that `rules.plan` needs. They may be stale when the plan is carried out: guards see to that."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
 from flashreserve.core.model import Adjustment, Product
+from flashreserve.core.quotas import Quotas, hour_at, hour_claim, open_claim
 from flashreserve.core.rules import lookup
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
@@ -36,8 +38,13 @@ class Loaded(msgspec.Struct, frozen=True):
     void_ids: set[str]
 
 
-async def load(database: Database, commands: Sequence[Command]) -> Loaded:
+async def load(
+    database: Database, commands: Sequence[Command], quotas: Quotas, now: int, *, again: bool = False
+) -> Loaded:
     """All that planning the commands takes. Whether a product was ever reserved is read after its count of moves.
+
+    Quota claims are left out at first where the stock is ample, as if nobody had any: the guard of a hold finds out
+    who has, and then its command comes here `again`.
 
     Raises:
         StoreUnavailableError: the database can't be read.
@@ -50,8 +57,11 @@ async def load(database: Database, commands: Sequence[Command]) -> Loaded:
         _by_claim(database, wanted.claims),
     )
     products = {id_: product_from(document) for id_, document in documents.items()}
-    by_limit = await _by_claim(database, _limit_claims(products, wanted.buyers))
-    reservations = by_id | by_key | by_limit
+    by_limit, by_quota = await asyncio.gather(
+        _by_claim(database, _limit_claims(products, wanted.buyers)),
+        _by_quota(database, _frequent_customers(commands, products, again=again), quotas, now),
+    )
+    reservations = by_id | by_key | by_limit | by_quota
     held = {id_: reservation_from(each) for id_, each in reservations.items() if each["status"] != VOID}
     missing = {line.product_id for each in held.values() for line in each.lines} - products.keys()
     if missing:
@@ -62,6 +72,7 @@ async def load(database: Database, commands: Sequence[Command]) -> Loaded:
         claims={claim: id_ for id_ in held for claim in claims_of(reservations[id_])},
         adjustments=_adjustments(documents, wanted.adjustments),
         reserved_product_ids=await _reserved(database, wanted.edited_product_ids, documents),
+        quotas=quotas,
     )
     return Loaded(
         facts=facts,
@@ -121,6 +132,37 @@ def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]
         if product_id in products
         for unit in range(products[product_id].per_customer_limit or 0)
     }
+
+
+def _frequent_customers(commands: Sequence[Command], products: dict[str, Product], *, again: bool) -> set[str]:
+    """Whose quota claims to load: those who may be granted a hold, and take units that nobody else could have then."""
+    reserves = [command for command in commands if type(command) is Reserve]
+    wanted: Counter[str] = Counter()
+    for command in reserves:
+        for line in command.lines:
+            wanted[line.product_id] += line.quantity
+    there = {id_: products[id_].available if id_ in products else 0 for id_ in wanted}
+    return {
+        command.user_id
+        for command in reserves
+        if all(there[line.product_id] for line in command.lines)
+        and (again or any(there[line.product_id] < 2 * wanted[line.product_id] for line in command.lines))
+    }
+
+
+async def _by_quota(database: Database, customers: set[str], quotas: Quotas, now: int) -> dict[str, Document]:
+    """The customers' open holds, and those granted in the hour of `now`."""
+    if not customers or not quotas.some:
+        return {}
+    hour = hour_at(now)
+    first = hour_claim(hour, 0)
+    claims = [open_claim(place) for place in range(quotas.open_holds_max)]
+    claims += [first] if quotas.holds_per_hour_max else []
+    found = await _by_claim(database, {(user_id, claim) for user_id in customers for claim in claims})
+    # The claims of an hour leave no gap: whoever doesn't hold the first holds none.
+    more = {user_id for each in found.values() for user_id, claim in claims_of(each) if claim == first}
+    others = [hour_claim(hour, place) for place in range(1, quotas.holds_per_hour_max)]
+    return found | await _by_claim(database, {(user_id, claim) for user_id in more for claim in others})
 
 
 def _adjustments(

@@ -22,6 +22,7 @@ from flashreserve.core.outcomes import (
     Ruled,
     Unavailable,
 )
+from flashreserve.core.quotas import Quotas
 from flashreserve.core.rules import Plan
 from flashreserve.stores.mongo.carrying import Carrier
 from flashreserve.stores.mongo.database import Database, Document
@@ -38,11 +39,14 @@ TRIES_MAX: Final = 50
 class Flush:
     """The commands of one flush on their way to their outcomes."""
 
-    def __init__(self, database: Database, ids: Ids, late: LateSettling, known: KnownProducts, now: int) -> None:
+    def __init__(
+        self, database: Database, ids: Ids, late: LateSettling, known: KnownProducts, quotas: Quotas, now: int
+    ) -> None:
         self._database = database
         self._ids = ids
         self._late = late
         self._known = known
+        self._quotas = quotas
         self._now = now
         self._seen = Sightings()
         self._carrier = Carrier(database, ids, late, now, self._seen)
@@ -112,8 +116,8 @@ class Flush:
                 left[place] = replace(command, reservation_id=self._ids.new())
         return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
 
-    async def _load(self, left: Mapping[int, Command]) -> Loaded:
-        loaded = await load(self._database, list(left.values()))
+    async def _load(self, left: Mapping[int, Command], *, again: bool = False) -> Loaded:
+        loaded = await load(self._database, list(left.values()), self._quotas, self._now, again=again)
         self._seen.products |= loaded.facts.products
         return loaded
 
@@ -125,7 +129,7 @@ class Flush:
             if not left or not tries_left:
                 break
             try:
-                loaded = await self._load(left)
+                loaded = await self._load(left, again=True)
             except StoreUnavailableError:
                 break
             plan = rules.plan(loaded.facts, list(left.values()), self._now)

@@ -27,7 +27,10 @@ async def confirm(database: Database, effects: Sequence[Confirmation]) -> list[H
     ids = [effect.after.id for effect in effects]
     now = effects[0].after.confirmed_at
     guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": {"$gt": now}}
-    change = {"$set": {"status": Status.CONFIRMED.value, "confirmed_at": now}}
+    change = {
+        "$set": {"status": Status.CONFIRMED.value, "confirmed_at": now},
+        "$pull": {"claims": {"$regex": "^open:"}},
+    }
     for _ in range(_TRIES_MAX):
         try:
             await database.update_many("reservations", guard, change)

@@ -7,6 +7,7 @@ from typing import Final
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import Facts
 from flashreserve.core.model import Product
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 
 PRODUCTS_MAX: Final = 10_000
 """Products that are remembered, those seen last."""
@@ -15,7 +16,8 @@ PRODUCTS_MAX: Final = 10_000
 class KnownProducts:
     """Remembers `products`, by id."""
 
-    def __init__(self) -> None:
+    def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
+        self._quotas = quotas
         self.products: dict[str, Product] = {}
 
     def learn(self, products: Iterable[Product]) -> None:
@@ -33,9 +35,9 @@ class KnownProducts:
     def facts_for(self, commands: Sequence[Command]) -> Facts | None:
         """Facts on which the commands may be planned, if they are reserves of known products.
 
-        They hold no claim, as if no key had been seen before and no limit been used. One that has is found out when R2
-        is refused, and its units are given back; so that nobody else is sold out meanwhile, twice as many units as are
-        asked for must be there.
+        They hold no claim, as if no key had been seen before and no limit or quota been used. One that has is found out
+        when R2 is refused, and its units are given back; so that nobody else is sold out meanwhile, twice as many units
+        as are asked for must be there.
         """
         wanted: Counter[str] = Counter()
         keys = False
@@ -49,7 +51,7 @@ class KnownProducts:
         if len(products) < len(wanted) or not wanted:
             return None
         for product in products.values():
-            may_give_back = keys or product.per_customer_limit is not None
+            may_give_back = keys or self._quotas.some or product.per_customer_limit is not None
             if product.available < wanted[product.id] * (2 if may_give_back else 1):
                 return None
-        return Facts(products=products, reservations={}, claims={})
+        return Facts(products=products, reservations={}, claims={}, quotas=self._quotas)

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 import msgspec
 
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
-from flashreserve.core.model import Product
+from flashreserve.core.model import Product, Reservation
 from flashreserve.stores.mongo.fates import Written
 from flashreserve.stores.mongo.reserving import Taking
 
@@ -44,7 +44,7 @@ def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[
     """The effects in stages; `products` as they were before all of them.
 
     What names the same reservation goes one after the other, as planned. On a product, holds go together and releases
-    go together; all else goes one after the other.
+    go together; all else goes one after the other. A hold goes after whatever gives up a claim that it takes.
     """
     arranging = _Arranging(products)
     for effect in effects:
@@ -58,25 +58,34 @@ class _Arranging:
         self._rules = {id_: (product.rev, product.per_customer_limit) for id_, product in products.items()}
         self._reservation_at: dict[str, int] = {}
         self._product_at: dict[str, dict[type[Effect], int]] = {}
+        self._free_after: dict[tuple[str, str], int] = {}
 
     def add(self, effect: Effect) -> None:
         match effect:
-            case Hold(reservation, _):
+            case Hold(reservation, claims):
                 revs = {line.product_id: self._rules[line.product_id][0] for line in reservation.lines}
-                self._stage(effect, reservation.id, list(revs)).takings.append(Taking(effect, revs))
+                freed = [self._free_after.get((reservation.user_id, claim), -1) for claim in claims]
+                stage = self._stage(effect, reservation.id, list(revs), least=max(freed, default=-1) + 1)
+                stage.takings.append(Taking(effect, revs))
             case Prolong(after):
                 self._stage(effect, after.id, []).prolongs.append(effect)
-            case Confirmation(after):
+            case Confirmation(after, claims):
                 self._stage(effect, after.id, []).confirmations.append(effect)
-            case Release(after, _):
+                self._note_free(after, claims)
+            case Release(after, claims):
                 product_ids = [line.product_id for line in after.lines]
                 self._stage(effect, after.id, product_ids).releases.append(effect)
+                self._note_free(after, claims)
             case Adjust(adjustment):
                 self._stage(effect, None, [adjustment.product_id]).adjusts.append(effect)
             case Rewrite(after, _):
                 self._stage(effect, None, [after.id]).editions.append(self._edition(effect))
             case _:
                 assert_never(effect)
+
+    def _note_free(self, after: Reservation, claims: Iterable[str]) -> None:
+        place = self._reservation_at[after.id]
+        self._free_after |= {(after.user_id, claim): place for claim in claims}
 
     def _edition(self, effect: Rewrite) -> Edition:
         after = effect.after
@@ -86,12 +95,12 @@ class _Arranging:
         raised = limit is not None and new is not None and new >= limit
         return Edition(effect, fixes_limit=new != limit and not raised)
 
-    def _stage(self, effect: Effect, reservation_id: str | None, product_ids: list[str]) -> Stage:
-        """The first stage after all that the effect has to wait for."""
+    def _stage(self, effect: Effect, reservation_id: str | None, product_ids: list[str], *, least: int = 0) -> Stage:
+        """The first stage after all that the effect has to wait for, and none before `least`."""
         kind = type(effect)
-        place = 0
+        place = least
         if reservation_id is not None:
-            place = self._reservation_at.get(reservation_id, -1) + 1
+            place = max(place, self._reservation_at.get(reservation_id, -1) + 1)
         for product_id in product_ids:
             for other, at in self._product_at.get(product_id, _NOWHERE).items():
                 together = other is kind and kind in (Hold, Release)
@@ -110,7 +119,7 @@ def left_behind(effect: Effect) -> Written:
     match effect:
         case Hold(reservation, _):
             return reservation
-        case Prolong(after) | Confirmation(after) | Release(after, _) | Rewrite(after, _):
+        case Prolong(after) | Confirmation(after, _) | Release(after, _) | Rewrite(after, _):
             return after
         case Adjust(adjustment):
             return adjustment

@@ -10,6 +10,7 @@ from flashreserve.calls import CALL_S, PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.mongo import auditing, importing, recovering
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Order
@@ -49,7 +50,7 @@ _LOOKS_MAX: Final = 50
 """How often one step of a sweep looks for what is due."""
 
 
-async def open_mongo(url: str, ids: Ids, *, create: bool) -> "MongoStore":
+async def open_mongo(url: str, ids: Ids, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
     """Open the database that the URL names, from within the event loop that will use it.
 
     `ids` makes new ids for movements, and for reservations that are tried again. With `create` the indexes are made
@@ -58,17 +59,17 @@ async def open_mongo(url: str, ids: Ids, *, create: bool) -> "MongoStore":
     Raises:
         StoreUnavailableError: the server can't be reached, or an index is missing or differs.
     """
-    return await start(PymongoDatabase(url), ids, create=create)
+    return await start(PymongoDatabase(url), ids, create=create, quotas=quotas)
 
 
-async def start(database: Database, ids: Ids, *, create: bool) -> "MongoStore":
+async def start(database: Database, ids: Ids, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
     """The store on any database, its indexes made or checked."""
     try:
         await database.ensure_indexes(INDEXES, create=create)
     except BaseException:
         await database.close()
         raise
-    return MongoStore(database, ids)
+    return MongoStore(database, ids, quotas)
 
 
 class MongoStore:
@@ -79,11 +80,12 @@ class MongoStore:
     # Nobody waits for the whole of a step here.
     sweep_max = 32 * limits.SWEEP_MAX
 
-    def __init__(self, database: Database, ids: Ids) -> None:
+    def __init__(self, database: Database, ids: Ids, quotas: Quotas = NO_QUOTAS) -> None:
         self._database = database
         self._ids = ids
+        self._quotas = quotas
         self._late = LateSettling(database)
-        self._known = KnownProducts()
+        self._known = KnownProducts(quotas)
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
     async def flush_late(self, take: Take) -> Flushed:
@@ -98,7 +100,7 @@ class MongoStore:
             return await self._new_flush(now).run(commands)
 
     def _new_flush(self, now: int) -> Flush:
-        return Flush(self._database, self._ids, self._late, self._known, now)
+        return Flush(self._database, self._ids, self._late, self._known, self._quotas, now)
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""

@@ -10,9 +10,10 @@ import msgspec
 from msgspec.structs import replace
 
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release
-from flashreserve.core.facts import Claim, Facts, Lookup, is_idempotency_claim, limit_claim
+from flashreserve.core.facts import Claim, Facts, Lookup, is_limit_claim, limit_claim
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
-from flashreserve.stores.sqlite.fresh import FreshKeys
+from flashreserve.core.quotas import Quotas, claims_of_customer
+from flashreserve.stores.sqlite.fresh import Fresh
 
 _PRODUCT_COLUMNS: Final = """
     p.id, p.name, p.price, p.currency, p.stocked, p.available, p.sale_starts_at, p.sale_ends_at, p.per_customer_limit,
@@ -67,8 +68,10 @@ SELECT_FOR_FLUSH: Final = f"""
         (SELECT json_group_array(json_array(c.user_id, c.claim, c.reservation_id))
          FROM json_each(?2) AS wanted
          CROSS JOIN claims AS c ON c.user_id = wanted.value ->> 0 AND c.claim = wanted.value ->> 1),
-        (SELECT json_group_array(json_array(place, user_id, idem_key, reservation_id))
-         FROM fresh WHERE place > ?3 AND idem_key IS NOT NULL),
+        (SELECT json_group_array(json_array(place, user_id, idem_key, reservation_id, counts_until))
+         FROM fresh WHERE place > ?3 AND (?4 OR idem_key IS NOT NULL)),
+        (SELECT json_group_array(json_array(f.user_id, f.reservation_id))
+         FROM json_each(?5) AS wanted CROSS JOIN filed AS f ON f.user_id = wanted.value WHERE f.counts_until > ?6),
         (SELECT min(place) FROM fresh), (SELECT max(place) FROM fresh)"""  # noqa: S608
 SELECT_ADJUSTMENTS: Final = """
     SELECT a.product_id, a.key, a.change, a.by, a.at, a.stocked, a.available
@@ -119,6 +122,7 @@ _PRODUCTS = msgspec.json.Decoder(
     list[tuple[str, str, int, str, int, int, int | None, int | None, int | None, int, int, int, int, int]]
 )
 _CLAIMS = msgspec.json.Decoder(list[tuple[str, str, str]])
+_FILED = msgspec.json.Decoder(list[tuple[str, str]])
 _NO_PLACE: Final = 2**62
 """After all."""
 _LINES = msgspec.json.Decoder(list[tuple[str, int, int, str]])
@@ -147,9 +151,11 @@ def account_from_row(row: Sequence[Any]) -> Account:
     return Account(id_, email, Role(role), password_hash, created_at)
 
 
-def load(connection: apsw.Connection, fresh: FreshKeys, wanted: Lookup) -> Facts:
+def load(connection: apsw.Connection, fresh: Fresh, wanted: Lookup, quotas: Quotas, now: int) -> Facts:
     """The facts that `rules.plan` needs: see `Lookup` for which those are."""
-    products, claims = _select_for_flush(connection, fresh, wanted)
+    if not quotas.some:
+        wanted.customers.clear()
+    products, claims, counting = _select_for_flush(connection, fresh, wanted, now)
     claims |= _select_claims(connection, _limit_claims(products, wanted.buyers))
     reservations = _select_reservations(connection, wanted.reservation_ids | set(claims.values()))
     if reservations:
@@ -157,28 +163,41 @@ def load(connection: apsw.Connection, fresh: FreshKeys, wanted: Lookup) -> Facts
         products |= _select_products(connection, {product_id for _, product_id in lines} - products.keys())
         theirs = _select_claims(connection, _limit_claims(products, lines))
         claims |= {claim: holder for claim, holder in theirs.items() if holder in reservations}
+    if counting:
+        counted = _select_reservations(connection, {id_ for ids in counting.values() for id_ in ids})
+        reservations |= counted
+        for user_id, ids in counting.items():
+            own = claims_of_customer([counted[id_] for id_ in ids], now)
+            claims |= {(user_id, claim): holder for claim, holder in own.items()}
     return Facts(
         products=products,
         reservations=reservations,
         claims=claims,
         adjustments=_select_adjustments(connection, wanted.adjustments) if wanted.adjustments else {},
         reserved_product_ids=_select_reserved(connection, wanted.edited_product_ids),
+        quotas=quotas,
     )
 
 
 def _select_for_flush(
-    connection: apsw.Connection, fresh: FreshKeys, wanted: Lookup
-) -> tuple[dict[str, Product], dict[Claim, str]]:
-    after = fresh.place if wanted.claims else _NO_PLACE
-    values = (to_json(list(wanted.product_ids)), to_json(list(wanted.claims)), after)
-    found: tuple[str, str, str, int | None, int | None] = connection.execute(SELECT_FOR_FLUSH, values).get
-    of_products, of_claims, of_fresh, first, last = found
+    connection: apsw.Connection, fresh: Fresh, wanted: Lookup, now: int
+) -> tuple[dict[str, Product], dict[Claim, str], dict[str, set[str]]]:
+    """The products; who holds the claims; and by customer, the reservations that may count for quotas."""
+    after = fresh.place if wanted.claims or wanted.customers else _NO_PLACE
+    customers = list(wanted.customers)
+    listed = (to_json(list(wanted.product_ids)), to_json(list(wanted.claims)))
+    values = (*listed, after, bool(customers), to_json(customers), now)
+    found: tuple[str, str, str, str, int | None, int | None] = connection.execute(SELECT_FOR_FLUSH, values).get
+    of_products, of_claims, of_fresh, of_filed, first, last = found
     products = {row[0]: Product(*row) for row in _PRODUCTS.decode(of_products)}
-    if not wanted.claims:
-        return products, {}
+    if after == _NO_PLACE:
+        return products, {}, {}
     fresh.learn(of_fresh, first, last)
     filed = {(user_id, claim): holder for user_id, claim, holder in _CLAIMS.decode(of_claims)}
-    return products, filed | fresh.holders(wanted.claims)
+    counting: dict[str, set[str]] = {}
+    for user_id, reservation_id in chain(_FILED.decode(of_filed), fresh.counting(customers, now)):
+        counting.setdefault(user_id, set()).add(reservation_id)
+    return products, filed | fresh.holders(wanted.claims), counting
 
 
 def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
@@ -264,12 +283,12 @@ def _write_holds(connection: apsw.Connection, holds: list[Hold]) -> None:
     _insert(
         connection,
         "claims",
-        # A key's is noted with the reservation, and filed with it: see `fresh`.
+        # A key's is noted with the reservation, and filed with it: see `fresh`. Those of quotas are counted instead.
         [
             (hold.reservation.user_id, claim, hold.reservation.id)
             for hold in holds
             for claim in hold.claims
-            if not is_idempotency_claim(claim)
+            if is_limit_claim(claim)
         ],
     )
 
@@ -317,7 +336,7 @@ def _write_confirmations(connection: apsw.Connection, effects: list[Confirmation
 
 def _write_releases(connection: apsw.Connection, effects: list[Release]) -> None:
     connection.executemany(RELEASE, [(e.after.id, e.after.status.value, e.after.released_at) for e in effects])
-    claims = [(e.after.user_id, claim) for e in effects for claim in e.claims]
+    claims = [(e.after.user_id, claim) for e in effects for claim in e.claims if is_limit_claim(claim)]
     if claims:
         connection.executemany(DELETE_CLAIM, claims)
 

@@ -4,6 +4,7 @@ from typing import Final
 
 import apsw
 
+from flashreserve.core.quotas import HOUR_MS
 from flashreserve.stores.port import StoreUnavailableError
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, use_wal
 from flashreserve.stores.sqlite.generation import field_of, generation_in, version_in
@@ -97,7 +98,27 @@ CREATE TABLE accounts (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_VERSION_1,)
+_COUNTS_UNTIL: Final = f"""
+    max(
+        (r.created_at / {HOUR_MS} + 1) * {HOUR_MS},
+        r.created_at + (1 + r.extensions_max) * (r.hold_s * 1000 + 1)
+    )"""
+"""When the reservation surely counts for no quota any more: its hour is over, and so is its longest possible hold."""
+
+_VERSION_2: Final = f"""
+ALTER TABLE fresh ADD COLUMN counts_until INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE filed ADD COLUMN counts_until INTEGER NOT NULL DEFAULT 0;
+UPDATE fresh SET counts_until = (SELECT {_COUNTS_UNTIL} FROM reservations AS r WHERE r.id = fresh.reservation_id);
+UPDATE filed SET counts_until = (SELECT {_COUNTS_UNTIL} FROM reservations AS r WHERE r.id = filed.reservation_id);
+
+DROP TRIGGER note_reservation;
+CREATE TRIGGER note_reservation AFTER INSERT ON reservations BEGIN
+    INSERT INTO fresh (user_id, idem_key, reservation_id, counts_until)
+    VALUES (new.user_id, new.idem_key, new.id, {_COUNTS_UNTIL.replace("r.", "new.")});
+END;
+"""  # noqa: S608
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
 """Script n makes version n + 1. A released script never changes; a new version is a new script."""
 
 

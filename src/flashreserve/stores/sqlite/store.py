@@ -12,6 +12,7 @@ from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Hold
 from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.port import (
     Audit,
     Difference,
@@ -25,7 +26,7 @@ from flashreserve.stores.port import (
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.filing import Filing
-from flashreserve.stores.sqlite.fresh import FreshKeys
+from flashreserve.stores.sqlite.fresh import Fresh
 from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
@@ -36,7 +37,9 @@ _LAST_ID: Final = "~"
 """Sorts after every id."""
 
 
-def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -> "SqliteStore":
+def open_sqlite(
+    path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S, quotas: Quotas = NO_QUOTAS
+) -> "SqliteStore":
     """Open the file with a writer thread and a reader thread, and bring its tables up to date.
 
     With `create` false, a file that isn't there stays that way. A write waits about `busy_wait_s` seconds at most for
@@ -60,6 +63,7 @@ def open_sqlite(path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S) -
         ThreadWriter(reader, "sqlite-reader"),
         filing,
         pulse,
+        quotas,
     )
 
 
@@ -87,12 +91,18 @@ class SqliteStore:
     sweep_max = limits.SWEEP_MAX
 
     def __init__(
-        self, writer: Writer, reader: Writer, filing: Filing | None = None, pulse: Pulse | None = None
+        self,
+        writer: Writer,
+        reader: Writer,
+        filing: Filing | None = None,
+        pulse: Pulse | None = None,
+        quotas: Quotas = NO_QUOTAS,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._pulse = pulse or Pulse()
-        self._fresh = FreshKeys()
+        self._quotas = quotas
+        self._fresh = Fresh(counts=quotas.some)
         self._filing = filing or Filing()
 
     async def flush_late(self, take: Take) -> Flushed:
@@ -233,7 +243,7 @@ class SqliteStore:
         return await self._reader.run(store_errors("reading")(work))
 
     def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
-        facts = rows.load(connection, self._fresh, rules.lookup(commands))
+        facts = rows.load(connection, self._fresh, rules.lookup(commands), self._quotas, now)
         plan = rules.plan(facts, commands, now)
         rows.apply(connection, plan.effects, facts, plan.products)
         self._filing.go_on(connection, sum(type(effect) is Hold for effect in plan.effects))
