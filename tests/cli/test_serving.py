@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,64 @@ class Buyer(threading.Thread):
                 return
             finally:
                 connection.close()
+
+
+def test_a_server_whose_terminal_is_closed_answers_what_it_took(serve: Serve) -> None:
+    server = serve()
+    connection = _begin_request(server)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_for("stopping")
+    connection.send(b"{}")
+    assert connection.getresponse().status == 400
+    assert server.stop_and_read()
+
+
+def test_a_server_that_is_told_to_outlive_its_terminal_does(shop: Shop) -> None:
+    command = ["nohup", sys.executable, "-m", "flashreserve", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=shop.directory, env=shop.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        server = Running(process)
+        process.send_signal(signal.SIGHUP)
+        assert server.ask("GET", "/livez").status == 200
+        assert server.stop().code == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_second_interruption_ends_a_server_that_waits_for_a_request(serve: Serve, workers: int) -> None:
+    server = serve("--workers", str(workers))
+    connection = _begin_request(server)
+    server.process.send_signal(signal.SIGINT)
+    server.wait_for("stopping")
+
+    server.process.send_signal(signal.SIGINT)
+
+    # A request may take 24 s else; a second is what it takes on a machine that has nothing else to do.
+    server.process.wait(15)
+    assert connection.getresponse().status == 503
+
+
+def _begin_request(server: Running) -> HTTPConnection:
+    """Send a request without its body, and wait until the server waits for that."""
+    connection = server.connect()
+    connection.putrequest("POST", "/auth/login")
+    for name, value in (("Content-Type", "application/json"), ("Content-Length", "2"), ("Expect", "100-continue")):
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.sock.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    return connection
+
+
+def test_few_open_files_are_told_at_the_start(shop: Shop) -> None:
+    limited = ["sh", "-c", 'ulimit -n 300 && exec "$@"', "sh", sys.executable, "-m", "flashreserve", "serve"]
+    with subprocess.Popen(
+        [*limited, "--port", "0"], cwd=shop.directory, env=shop.environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        server = Running(process)
+        warning = next(line for line in server.log if line["level"] == "warning")
+        assert (warning["allowed"], warning["needed"], warning["connections_max"]) == (300, 11_257, 135)
+        assert server.ask("GET", "/readyz").status == 200
+        assert server.stop().code == 0
 
 
 def test_all_releases_what_lapses_and_api_leaves_it_to_a_worker(shop: Shop, serve: Serve) -> None:

@@ -22,6 +22,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         return
     if scope["path"] == "/slow":
         await asyncio.sleep(0.3)
+    elif scope["path"] == "/body":
+        await receive()
     body = f"{sys.argv[1]} {os.getpid()}".encode()
     length = (b"content-length", b"%d" % len(body))
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
@@ -32,7 +34,7 @@ async def main() -> None:
     _, number, listener_fd, lifeline_fd = sys.argv
     stop = asyncio.Event()
     stop_with_parent(stop, int(lifeline_fd))
-    with stop_on_signals(stop):
+    with stop_on_signals(stop) as hurry:
         await serve(
             app,
             listener=socket.socket(fileno=int(listener_fd)),
@@ -41,6 +43,7 @@ async def main() -> None:
             wall_clock_s=time.time,
             hooks=Hooks(ready=lambda: None, draining=lambda: None, count_refused=lambda _: None),
             stop=stop,
+            hurry=hurry,
             idle_grace_s=0.0,
         )
 

@@ -6,6 +6,8 @@ import os
 import random
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -14,7 +16,14 @@ from tests.http.sockets import HOST, Served, answer, echo, head, lifespan, read,
 from flashreserve.http.connection import ListenerState
 from flashreserve.http.edge import Receive, RequestIds, Scope, Send
 from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import Server, ServerError, allow_open_files, bind, stop_with_parent
+from flashreserve.http.server import (
+    FILES_BESIDE_CONNECTIONS,
+    Server,
+    ServerError,
+    allow_open_files,
+    bind,
+    stop_with_parent,
+)
 
 
 class Probe:
@@ -556,8 +565,21 @@ async def _accepted(served: Served) -> None:
 
 
 def test_the_limit_of_open_files_bounds_the_connections() -> None:
-    allowed = allow_open_files(10)
-    assert allowed == 10
+    few = HttpLimits(connections_max=10)
+    assert allow_open_files(few) == (few, 12 + FILES_BESIDE_CONNECTIONS)
+
+
+@pytest.mark.parametrize(("files", "connections_max"), [(300, 135), (1_000, 675), (11_000, 9_766)])
+def test_where_few_open_files_are_allowed_there_are_fewer_connections(files: int, connections_max: int) -> None:
+    """In a process of its own, because a hard limit can't be raised again."""
+    script = (
+        "import resource; from flashreserve.http.server import *; from flashreserve.http.limits import HttpLimits\n"
+        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))\n"
+        "limits, needed = allow_open_files(HttpLimits()); print(limits.connections_max, limits.sockets_max, needed)"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert [int(each) for each in said][::2] == [connections_max, 11_257]
+    assert int(said[1]) < files
 
 
 # The end.
@@ -603,7 +625,7 @@ async def test_who_waits_to_be_accepted_when_the_server_stops_is_answered() -> N
     clients = [socket.create_connection(address) for _ in range(20)]
     for client in clients:
         client.sendall(head("GET", "/queued"))
-    await server.stop(5.0, 0.05)
+    await server.stop(5.0, 0.05, asyncio.Event())
     for client in clients:
         with client:
             assert client.recv(4096).endswith(b"GET /queued ")

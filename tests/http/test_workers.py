@@ -19,6 +19,7 @@ from flashreserve.http.server import bind
 from flashreserve.http.workers import Place, Restarts, run_workers
 
 QUICK = Restarts(first_s=0.01, longest_s=0.02)
+BODY_TO_COME = ("Content-Length: 1", "Expect: 100-continue")
 CHILD = Path(__file__).with_name("child.py")
 
 
@@ -30,6 +31,7 @@ def child(place: Place) -> Sequence[str]:
 class Crew:
     port: int
     stop: asyncio.Event
+    hurry: asyncio.Event
     over: "asyncio.Task[int]"
     logged: list[Any]
 
@@ -57,6 +59,15 @@ class Crew:
                 if wanted(place, pid):
                     return pid
 
+    async def until_refused(self) -> None:
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    client = await self.connect()
+                except ConnectionRefusedError:
+                    return
+                await client.close()
+
     async def said(self, event: str) -> Any:
         async with asyncio.timeout(20):
             while True:
@@ -69,7 +80,7 @@ class Crew:
 @asynccontextmanager
 async def crew(count: int, command: Callable[[Place], Sequence[str]] = child, **options: Any) -> AsyncIterator[Crew]:
     capture = LogCapture()
-    stop = asyncio.Event()
+    stop, hurry = asyncio.Event(), asyncio.Event()
     with bind(HOST, 0, backlog=100) as listener:
         over = asyncio.create_task(
             run_workers(
@@ -77,13 +88,14 @@ async def crew(count: int, command: Callable[[Place], Sequence[str]] = child, **
                 command,
                 listener=listener,
                 stop=stop,
+                hurry=hurry,
                 log=structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.stdlib.BoundLogger),
                 restarts=QUICK,
                 **options,
             )
         )
         try:
-            yield Crew(listener.getsockname()[1], stop, over, capture.entries)
+            yield Crew(listener.getsockname()[1], stop, hurry, over, capture.entries)
         finally:
             stop.set()
             await asyncio.wait_for(over, 30)
@@ -122,6 +134,39 @@ async def test_what_was_accepted_is_answered_when_all_stop() -> None:
         await asyncio.sleep(0.1)
         running.stop.set()
         assert (await client.reply()).status == 200
+        await client.close()
+
+
+async def test_once_it_stops_nobody_can_connect_though_a_request_is_still_answered() -> None:
+    async with crew(2) as running:
+        for number in (0, 1):
+            await running.until_answered_by(lambda place, _, n=number: place == n)  # type: ignore[misc]
+        client = await (await running.connect()).send(head("POST", "/body", *BODY_TO_COME))
+        assert (await client.reply()).status == 100
+        running.stop.set()
+        await running.until_refused()
+        assert not running.over.done()
+        await client.send("x")
+        assert (await client.reply()).status == 200
+        await client.close()
+
+
+async def test_whoever_is_in_a_hurry_does_not_wait_for_requests_or_for_processes_that_hang() -> None:
+    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+
+    def command(place: Place) -> Sequence[str]:
+        return [sys.executable, "-c", script] if place.number == 1 else child(place)
+
+    async with crew(2, command, shutdown_timeout_s=600.0) as running:
+        await running.ask()
+        client = await (await running.connect()).send(head("POST", "/body", *BODY_TO_COME))
+        assert (await client.reply()).status == 100
+        running.stop.set()
+        await asyncio.sleep(0.1)
+        assert not running.over.done()
+        running.hurry.set()
+        assert await asyncio.wait_for(running.over, 30) == 0
+        assert (await client.reply()).code == "outcome-unknown"
         await client.close()
 
 
@@ -170,7 +215,7 @@ asyncio.run(main())
     )
     assert process.stdout is not None
     port = int(await process.stdout.readline())
-    running = Crew(port, asyncio.Event(), asyncio.create_task(asyncio.sleep(0, 0)), [])
+    running = Crew(port, asyncio.Event(), asyncio.Event(), asyncio.create_task(asyncio.sleep(0, 0)), [])
     pid = await running.until_answered_by(lambda *_: True)
     process.kill()
     await process.wait()

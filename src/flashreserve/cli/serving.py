@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import resource
 import secrets
 import socket
 import sys
@@ -84,7 +85,8 @@ def _run_worker(settings: Settings) -> None:
 
 
 async def _work(settings: Settings, watchdog: Watchdog) -> None:
-    with _until_stopped(asyncio.Event(), watchdog) as stop:
+    stop = asyncio.Event()
+    with _until_stopped(stop, watchdog):
         async with open_worker(settings, watchdog):
             announce(Serving(role="worker", engine=settings.engine, data=settings.database))
             await stop.wait()
@@ -93,11 +95,14 @@ async def _work(settings: Settings, watchdog: Watchdog) -> None:
 
 @contextlib.contextmanager
 def _until_stopped(stop: asyncio.Event, watchdog: Watchdog) -> Iterator[asyncio.Event]:
-    """Set `stop` on a signal, and on the way out; from then on the process has its grace to end."""
+    """Set `stop` on a signal, and on the way out; from then on the process has its grace to end.
+
+    Yields the event that a second Ctrl-C sets.
+    """
     watchdog.attach(stop)
-    with stop_on_signals(stop):
+    with stop_on_signals(stop) as hurry:
         try:
-            yield stop
+            yield hurry
         finally:
             stop.set()
 
@@ -107,7 +112,21 @@ def _serve_all(settings: Settings, role: Role, workers: int) -> int:
         return _serve_on(listener, settings, role, workers)
 
 
+def _warn_of_few_files() -> None:
+    """Say at the start when the system allows fewer open files than all connections need."""
+    wanted = HttpLimits()
+    limits, needed = allow_open_files(wanted)
+    if limits.connections_max < wanted.connections_max:
+        _log.warning(
+            "few open files are allowed: raise the hard limit (ulimit -Hn, LimitNOFILE)",
+            allowed=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+            needed=needed,
+            connections_max=limits.connections_max,
+        )
+
+
 def _serve_on(listener: socket.socket, settings: Settings, role: Role, workers: int) -> int:
+    _warn_of_few_files()
     host, port = listener.getsockname()[:2]
     serving = Serving(
         role=role,
@@ -141,10 +160,9 @@ async def _serve_by_one(
 
     Every one sweeps: whoever comes late finds nothing to do, and nobody has to know which of them live.
     """
-    limits = HttpLimits()
-    limits = replace(limits, connections_max=allow_open_files(limits.connections_max))
+    limits, _ = allow_open_files(HttpLimits())
     clock = SystemClock()
-    with _until_stopped(stop, watchdog):
+    with _until_stopped(stop, watchdog) as hurry:
         async with open_service(settings, sweeps=role == "all", place=place, limits=limits, watchdog=watchdog) as edge:
 
             def draining() -> None:
@@ -159,6 +177,7 @@ async def _serve_by_one(
                 wall_clock_s=lambda: clock.now_ms() / 1000,
                 hooks=Hooks(ready=ready, draining=draining, count_refused=edge.count_refused),
                 stop=stop,
+                hurry=hurry,
                 shutdown_timeout_s=DRAIN_S,
             )
 
@@ -168,13 +187,14 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
     await prepare(settings)
     _empty(metrics_dir)
     stop = asyncio.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop) as hurry:
         announce(serving)
         return await run_workers(
             serving.workers,
             partial(_command, serving.role, metrics_dir),
             listener=listener,
             stop=stop,
+            hurry=hurry,
             log=_log,
         )
 

@@ -396,7 +396,7 @@ class Connection(HttpToolsProtocol):
         open_now = len(self.state.connections)
         if open_now <= limits.connections_max:
             self.deadline = self.loop.time() + limits.head_timeout_s
-        elif open_now <= limits.connections_max * 1.1 + 1:
+        elif open_now <= limits.sockets_max:
             self._refuse("unavailable", "the server has as many connections open as it can serve")
         else:
             transport.abort()

@@ -1,6 +1,11 @@
 """Every bound of the HTTP layers. Units stand last in the names; tests pass smaller ones in."""
 
+from typing import Final
+
 import msgspec
+
+SOCKETS_PER_CONNECTION: Final = 1.1
+"""The tenth beyond those that are served is for clients that are being told that there are too many."""
 
 
 class HttpLimits(msgspec.Struct, frozen=True):
@@ -49,3 +54,8 @@ class HttpLimits(msgspec.Struct, frozen=True):
 
     linger_bytes_max: int = 8 * 1024 * 1024
     """How much of what such a client still sends is read and dropped."""
+
+    @property
+    def sockets_max(self) -> int:
+        """Connections open at once with those that are being turned away; beyond them, one is closed without a word."""
+        return int(self.connections_max * SOCKETS_PER_CONNECTION) + 1

@@ -7,26 +7,35 @@ uvicorn brings the lifespan, the parser and the protocol that `connection.py` bu
 import asyncio
 import contextlib
 import gc
+import os
 import resource
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
 from flashreserve.http.connection import Connection, ListenerState
 from flashreserve.http.edge import App, Edge, RequestIds
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.limits import SOCKETS_PER_CONNECTION, HttpLimits
 
 FILES_BESIDE_CONNECTIONS: Final = 256
 """Open files that a process needs for other things than connections."""
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+HURRY_S: Final = 0.8
+"""How long a process may take to end after a second Ctrl-C."""
+
+INTERRUPTED: Final = 130
+"""The exit code of a process that didn't: as shells have it after Ctrl-C."""
 
 
 class ServerError(Exception):
@@ -78,6 +87,7 @@ async def serve(
     wall_clock_s: Callable[[], float],
     hooks: Hooks,
     stop: asyncio.Event,
+    hurry: asyncio.Event | None = None,
     shutdown_timeout_s: float = 30.0,
     idle_grace_s: float = 0.2,
 ) -> None:
@@ -85,8 +95,8 @@ async def serve(
 
     When it stops, it takes what waits to be accepted, accepts no more, gives clients with an open connection
     `idle_grace_s` for the request that may be on its way, and answers everything that came. Requests that aren't
-    answered `shutdown_timeout_s` later are cancelled (the edge answers 503 `outcome-unknown`). Then the application's
-    lifespan ends. The listener is closed on return.
+    answered `shutdown_timeout_s` later, or when `hurry` is set, are cancelled (the edge answers 503 `outcome-unknown`).
+    Then the application's lifespan ends. The listener is closed on return.
 
     Raises:
         ServerError: The application's lifespan didn't start.
@@ -98,19 +108,36 @@ async def serve(
         hooks.ready()
         await server.tick_until(stop)
         hooks.draining()
-        await server.stop(shutdown_timeout_s, idle_grace_s)
+        await server.stop(shutdown_timeout_s, idle_grace_s, hurry or asyncio.Event())
 
 
 @contextlib.contextmanager
-def stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Set `stop` on SIGTERM or SIGINT."""
+def stop_on_signals(stop: asyncio.Event) -> Iterator[asyncio.Event]:
+    """Set `stop` on SIGTERM, SIGINT (Ctrl-C) or SIGHUP (the terminal was closed).
+
+    Yields:
+        The event that a SIGINT sets while the process stops already. The process then ends within a second, by itself
+        if the caller doesn't return in time.
+    """
     loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    hurry = asyncio.Event()
+
+    def interrupted() -> None:
+        if stop.is_set() and not hurry.is_set():
+            hurry.set()
+            end = threading.Timer(HURRY_S, os._exit, (INTERRUPTED,))
+            end.daemon = True
+            end.start()
+        stop.set()
+
+    # nohup sets SIGHUP to be ignored; whoever uses it wants the process to go on.
+    heard = [n for n in _SIGNALS if n is not signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+    for number in heard:
+        loop.add_signal_handler(number, interrupted if number is signal.SIGINT else stop.set)
     try:
-        yield
+        yield hurry
     finally:
-        for number in _SIGNALS:
+        for number in heard:
             loop.remove_signal_handler(number)
 
 
@@ -125,16 +152,22 @@ def stop_with_parent(stop: asyncio.Event, lifeline_fd: int) -> None:
     loop.add_reader(lifeline_fd, gone)
 
 
-def allow_open_files(connections_max: int) -> int:
-    """Raise the process's limit of open files as far as it may, and return how many connections it then can hold."""
-    wanted = connections_max + FILES_BESIDE_CONNECTIONS
+def allow_open_files(limits: HttpLimits) -> tuple[HttpLimits, int]:
+    """Raise the process's limit of open files as far as it may.
+
+    Returns:
+        The limits with as many connections as the process then can hold, and how many open files all would need.
+    """
+    needed = limits.sockets_max + FILES_BESIDE_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return connections_max
-    return max(1, soft - FILES_BESIDE_CONNECTIONS)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return limits, needed
+    # Where there are few, half of them are for connections.
+    sockets = max(soft - FILES_BESIDE_CONNECTIONS, soft // 2)
+    return replace(limits, connections_max=max(1, int(sockets / SOCKETS_PER_CONNECTION) - 1)), needed
 
 
 @contextlib.contextmanager
@@ -192,18 +225,22 @@ class Server:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._tick_s())
 
-    async def stop(self, timeout_s: float, idle_grace_s: float) -> None:
-        """Answer what was accepted, close everything, end the application."""
+    async def stop(self, timeout_s: float, idle_grace_s: float, hurry: asyncio.Event) -> None:
+        """Answer what was accepted, close everything, end the application; don't wait once `hurry` is set."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         await self._accept_last()
         self._state.draining = True
         # Those just accepted become connections in the loop's next turns.
         await asyncio.sleep(_SETTLE_S)
-        await self._tick_while(lambda: bool(self._state.connections), loop.time() + min(idle_grace_s, timeout_s))
+        await self._tick_while(
+            lambda: bool(self._state.connections) and not hurry.is_set(), loop.time() + min(idle_grace_s, timeout_s)
+        )
         for connection in tuple(self._state.connections):
             connection.close_if_idle()
-        await self._tick_while(lambda: bool(self._state.connections or self._state.tasks), deadline)
+        await self._tick_while(
+            lambda: bool(self._state.connections or self._state.tasks) and not hurry.is_set(), deadline
+        )
         await self._cancel_rest()
         await self._lifespan.shutdown()
 

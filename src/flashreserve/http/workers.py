@@ -7,6 +7,7 @@ lifeline: when the parent is gone, even by `kill -9`, its children see the end o
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -19,6 +20,9 @@ FATAL_EXITS: Final = frozenset({2, 3})
 
 KILL_GRACE_S: Final = 2.0
 """What a child may take longer to stop than it was told, before it is killed."""
+
+HURRY_S: Final = 0.5
+"""What it may take after a second Ctrl-C."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -51,22 +55,34 @@ async def run_workers(
     listener: socket.socket,
     stop: asyncio.Event,
     log: FilteringBoundLogger,
+    hurry: asyncio.Event | None = None,
     shutdown_timeout_s: float = 30.0,
     restarts: Restarts | None = None,
 ) -> int:
     """Keep `count` processes of `command` running until `stop` is set; then end them with SIGTERM, and wait.
 
-    Children run in process groups of their own, so that Ctrl-C on a terminal reaches the parent only.
+    The listener is closed as soon as `stop` is set: as long as one process has it open, clients can connect that nobody
+    will answer. Once `hurry` is set, the children get a SIGINT, and are killed half a second later. They run in process
+    groups of their own, so that Ctrl-C on a terminal reaches the parent only.
 
     Returns:
         0, or the exit code of a child that said by it (see `FATAL_EXITS`) that it can't be started. Then all are
         stopped.
     """
     lifeline, held = os.pipe()
-    crew = _Crew(command, listener.fileno(), lifeline, stop, log, shutdown_timeout_s, restarts or Restarts())
+    crew = _Crew(
+        command,
+        (listener.fileno(), lifeline),
+        (stop, hurry or asyncio.Event()),
+        log,
+        shutdown_timeout_s,
+        restarts or Restarts(),
+    )
+    closing = asyncio.ensure_future(_close_when(stop, listener))
     try:
         codes = await asyncio.gather(*(crew.keep(number) for number in range(count)))
     finally:
+        closing.cancel()
         os.close(lifeline)
         os.close(held)
     return max(codes)
@@ -78,16 +94,15 @@ class _Crew:
     def __init__(
         self,
         command: Callable[[Place], Sequence[str]],
-        listener_fd: int,
-        lifeline_fd: int,
-        stop: asyncio.Event,
+        fds: tuple[int, int],
+        events: tuple[asyncio.Event, asyncio.Event],
         log: FilteringBoundLogger,
         shutdown_timeout_s: float,
         restarts: Restarts,
     ) -> None:
         self._command = command
-        self._fds = (listener_fd, lifeline_fd)
-        self._stop = stop
+        self._fds = fds
+        self._stop, self._hurry = events
         self._log = log
         self._shutdown_timeout_s = shutdown_timeout_s
         self._restarts = restarts
@@ -133,7 +148,14 @@ class _Crew:
     async def _end(self, child: asyncio.subprocess.Process, death: asyncio.Future[int], number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             child.terminate()
-        await asyncio.wait((death,), timeout=self._shutdown_timeout_s + KILL_GRACE_S)
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        timeout_s = self._shutdown_timeout_s + KILL_GRACE_S
+        await asyncio.wait((death, hurry), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if hurry.done() and not death.done():
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(signal.SIGINT)
+            await asyncio.wait((death,), timeout=HURRY_S)
+        hurry.cancel()
         if not death.done():
             self._log.error("worker did not stop in time and is killed", worker=number, pid=child.pid)
             child.kill()
@@ -142,3 +164,8 @@ class _Crew:
 async def _wait(stop: asyncio.Event, timeout_s: float) -> None:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), timeout_s)
+
+
+async def _close_when(stop: asyncio.Event, listener: socket.socket) -> None:
+    await stop.wait()
+    listener.close()
