@@ -19,6 +19,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from flashreserve.files import read_regular, write_anew
+
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 LATENCY_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CELLS_MAX: Final = 2_000
@@ -26,6 +28,12 @@ CELLS_MAX: Final = 2_000
 
 FILES_MAX: Final = 256
 """Processes that are summed on one machine."""
+
+METRICS_SUFFIXES: Final = frozenset({".metrics", ".new"})
+"""Of the files that processes share, and of those that they are about to."""
+
+FILE_BYTES_MAX: Final = 16 * 1024**2
+"""Bytes of one process's file; all cells of all metrics come to a tenth of it."""
 
 FRESH_MS: Final = 10_000
 """A gauge of a process that hasn't written for this long says nothing about now; its counters stay."""
@@ -230,7 +238,7 @@ class SharedMetrics:
     def write(self, snapshot: bytes) -> None:
         """Put the snapshot where the other processes find it. Touches the disk: called on a thread."""
         fresh = self._file.with_suffix(".new")
-        fresh.write_bytes(snapshot)
+        write_anew(fresh, snapshot)
         fresh.replace(self._file)
 
     def total(self) -> list[Family]:
@@ -316,9 +324,10 @@ def _within_bounds(values: tuple[str, ...], labels: tuple[str, ...], cells: int)
 
 def _read(path: Path) -> Written | None:
     """A process's file, or nothing where there is none or an update of the service has changed its form."""
+    content = read_regular(path, bytes_max=FILE_BYTES_MAX)
     try:
-        return _from_file.decode(path.read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError):
+        return None if content is None else _from_file.decode(content)
+    except msgspec.DecodeError:
         return None
 
 

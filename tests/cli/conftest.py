@@ -61,10 +61,13 @@ class Shop:
         result = CliRunner().invoke(flashreserve, args, input=stdin, env={**environment})
         return Ended(result.exit_code, result.stdout, result.stderr)
 
+    start_words = (sys.executable, "-m", "flashreserve")
+    """How a command line begins."""
+
     def start(self, *args: str, **environment: str) -> "subprocess.Popen[str]":
         """A command in a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flashreserve", *args],
+            [*self.start_words, *args],
             cwd=self.directory,
             env={**self.environment, **environment},
             stdin=subprocess.PIPE,

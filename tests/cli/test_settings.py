@@ -1,12 +1,14 @@
 """Settings: where they come from, and what happens to those that can't be meant."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import KEYS, Shop
+from tests.cli.conftest import KEYS, Running, Shop
 
 from flashreserve.cli.invocation import environment_here
+from flashreserve.cli.service_links import service_links
 from flashreserve.core import limits
 from flashreserve.settings import VARIABLES, Settings, SettingsError, read_settings
 
@@ -228,10 +230,86 @@ def test_lines_of_env_files_are_read_and_the_environment_wins(tmp_path: Path) ->
     }
 
 
-def test_values_of_env_files_are_taken_as_they_stand(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text("FLASHRESERVE_METRICS_TOKEN=pa$$w${HOME}rd\n")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A=pa$$w${HOME}rd", "pa$$w${HOME}rd"),
+        ("A=b", "b"),
+        ("export A=b", "b"),
+        ("  A  =  b  ", "b"),
+        ("# A=1\n\nA=b", "b"),
+        ("A=1\nA=b", "b"),
+        ("A=", ""),
+        ("A=b # a comment", "b"),
+        ("A=b#c", "b#c"),
+        ("A=#b", "#b"),
+        ("A=b c", "b c"),
+        ("A=b\\n\\t\\", "b\\n\\t\\"),
+        ("A=b'c\"d", "b'c\"d"),
+        ("A=b=c==", "b=c=="),
+        ("A=' b # c '", " b # c "),
+        (r"A='b\n\t\"c'", r"b\n\t\"c"),
+        (r"A='it\'s \\'", r"it's \\"[:-1]),
+        ("A='b' # a comment", "b"),
+        ('A=" b # c "', " b # c "),
+        (r'A="b\nc\td"', "b\nc\td"),
+        (r'A="say \"b\" \\ \'c\'"', "say \"b\" \\ 'c'"),
+        (r'A="b\dc\$d"', r"b\dc\$d"),
+        ('A="b\nc"', "b\nc"),
+        ("A='b\nc'", "b\nc"),
+        ("A=ä弁", "ä弁"),
+    ],
+)
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_value_of_an_env_file_is_what_the_docs_say(
+    tmp_path: Path, text: str, value: str, mark: bytes, line_end: bytes
+) -> None:
+    (tmp_path / ".env").write_bytes(mark + f"{text}\nB=next\n".encode().replace(b"\n", line_end))
 
-    assert environment_here({}, tmp_path) == {"FLASHRESERVE_METRICS_TOKEN": "pa$$w${HOME}rd"}
+    assert environment_here({}, tmp_path) == {"A": value, "B": "next"}
+
+
+SERVICE_LINKS = {
+    "FLASHRESERVE_SERVICE_HOST": "10.0.0.1",
+    "FLASHRESERVE_SERVICE_PORT": "3000",
+    "FLASHRESERVE_SERVICE_PORT_HTTP": "3000",
+    "FLASHRESERVE_PORT": "tcp://10.0.0.1:3000",
+    "FLASHRESERVE_PORT_3000_TCP": "tcp://10.0.0.1:3000",
+    "FLASHRESERVE_PORT_3000_TCP_PROTO": "tcp",
+    "FLASHRESERVE_PORT_3000_TCP_PORT": "3000",
+    "FLASHRESERVE_PORT_3000_TCP_ADDR": "10.0.0.1",
+    "FLASHRESERVE_PORT_53_UDP": "udp://[fd00::1]:53",
+    "FLASHRESERVE_REDIS_SERVICE_HOST": "10.0.0.2",
+    "FLASHRESERVE_STORE_0_PORT": "tcp://10.0.0.2:27017",
+    "FLASHRESERVE_REDIS_PORT_6379_TCP_ADDR": "10.0.0.2",
+}
+
+
+def test_variables_of_kubernetes_services_are_ignored_whatever_the_services_are_called(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FLASHRESERVE_PORT=8080\n")
+
+    assert service_links({**SERVICE_LINKS, "FLASHRESERVE_HOST": "::", "KUBERNETES_PORT": "x"}) == sorted(SERVICE_LINKS)
+    assert environment_here(SERVICE_LINKS, tmp_path) == {"FLASHRESERVE_PORT": "8080"}
+    assert service_links({"FLASHRESERVE_PORT": "3000", "FLASHRESERVE_SERVICE": "x"}) == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_warns_of_kubernetes_variables_once(serve: Callable[..., Running], workers: str) -> None:
+    server = serve("--workers", workers, **SERVICE_LINKS)
+    for _ in range(int(workers) if workers != "1" else 0):
+        server.wait_for("worker ready")
+
+    (warning,) = [line for line in server.stop_and_read() if "Kubernetes" in line["event"]]
+    assert warning["level"] == "warning"
+    assert "FLASHRESERVE_PORT, FLASHRESERVE_PORT_3000_TCP," in warning["variables"]
+    assert "enableServiceLinks: false" in warning["advice"]
+
+
+def test_doctor_finds_kubernetes_variables(shop: Shop) -> None:
+    ended = shop.run("doctor", **SERVICE_LINKS)
+
+    assert "warn  environment  variables of a Kubernetes Service ignored: FLASHRESERVE_PORT," in ended.out
 
 
 @pytest.mark.parametrize("line", ["FLASHRESERVE_PORT", "hunter2 is my password", "=1"])

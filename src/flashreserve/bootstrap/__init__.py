@@ -2,9 +2,10 @@
 
 from flashreserve.bootstrap.keys import KEY_FILE, key_ring
 from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
-from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
+from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core
 from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare
 from flashreserve.bootstrap.stores import (
+    OWNER_ALONE,
     engine_version,
     inspect_file,
     inspect_server,
@@ -17,6 +18,7 @@ from flashreserve.bootstrap.work import open_worker
 __all__ = [
     "CLOCK_APART_MAX_MS",
     "KEY_FILE",
+    "OWNER_ALONE",
     "Books",
     "Core",
     "Place",
@@ -34,6 +36,4 @@ __all__ = [
     "open_store_to_read",
     "open_worker",
     "prepare",
-    "steady_clock",
-    "times_ahead_ms",
 ]

@@ -1,15 +1,19 @@
 """The keys that sign tokens."""
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Final
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.bootstrap.stores import OWNER_ALONE
+from flashreserve.files import is_ours
 from flashreserve.settings import Settings, SettingsError
 
 KEY_FILE: Final = "secret.key"
+_KEY_FILE_BYTES_MAX: Final = 64 * 1024
 
 
 def key_ring(settings: Settings, *, create: bool) -> KeyRing:
@@ -18,35 +22,60 @@ def key_ring(settings: Settings, *, create: bool) -> KeyRing:
     Raises:
         SettingsError: a key that can't be used, or none where one is required.
     """
+    if settings.secret_keys:
+        return _parsed(settings.secret_keys, "FLASHRESERVE_SECRET_KEYS")
+    if settings.production:
+        raise SettingsError("FLASHRESERVE_SECRET_KEYS: expected kid:secret, since FLASHRESERVE_ENV is production")
+    if settings.clustered:
+        raise SettingsError("FLASHRESERVE_SECRET_KEYS: expected kid:secret, the same for every process")
+    path = settings.data_dir / KEY_FILE
+    if create and not os.path.lexists(path):
+        _make_key(path)
+    return _parsed(_read_key(path), f"the key file {path.absolute()}")
+
+
+def _parsed(text: str, place: str) -> KeyRing:
     try:
-        if settings.secret_keys:
-            return KeyRing.parse(settings.secret_keys)
-        if settings.production:
-            raise SettingsError("FLASHRESERVE_SECRET_KEYS: expected kid:secret, since FLASHRESERVE_ENV is production")
-        if settings.clustered:
-            raise SettingsError("FLASHRESERVE_SECRET_KEYS: expected kid:secret, the same for every process")
-        return KeyRing.parse(_generated_key(settings.data_dir / KEY_FILE, create=create))
+        return KeyRing.parse(text)
     except ValueError as error:
-        raise SettingsError(f"FLASHRESERVE_SECRET_KEYS: {error}") from error
+        raise SettingsError(f"{place}: {error}") from error
 
 
-def _generated_key(path: Path, *, create: bool) -> str:
-    """The key in the file. Several processes may start at once: a finished file appears, or another's is there."""
-    if create and not path.exists():
+def _make_key(path: Path) -> None:
+    """Make the file. Several processes may start at once: a finished file appears, or another's is there."""
+    try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - opened with its mode, above
-            file.write(f"{secrets.token_hex(4)}:{secrets.token_urlsafe(48)}\n")
+        # A name of its own, so that nothing that lies there, left or planted, is followed or in the way.
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        fresh = Path(name)
         try:
-            path.hardlink_to(fresh)
-        except FileExistsError:
-            pass
+            with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - opened already
+                file.write(f"{secrets.token_hex(4)}:{secrets.token_urlsafe(48)}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(fresh)
         finally:
             fresh.unlink()
+    except OSError as error:
+        raise SettingsError(f"the key file {path.absolute()} can't be made: {error.strerror}") from error
+
+
+def _read_key(path: Path) -> str:
+    """The file's text. A link is followed only if it is ours, as where a cluster's secrets are mounted."""
+    where = f"the key file {path.absolute()}"
     try:
-        return path.read_text(encoding="ascii").strip()
+        if path.is_symlink() and not is_ours(path):
+            raise SettingsError(f"{where} is a link that belongs to somebody else; whoever set it may know the key")
+        if not path.is_file():
+            path.stat()  # Says why it can't be read, where it isn't there.
+            raise SettingsError(f"{where}: expected a file")
+        if path.stat().st_size > _KEY_FILE_BYTES_MAX:
+            raise SettingsError(f"{where}: expected at most {_KEY_FILE_BYTES_MAX} bytes")
+        return path.read_text(encoding="utf-8-sig").strip()
     except FileNotFoundError:
         raise SettingsError(f"there is no key file at {path.absolute()}; `flashreserve serve` makes one") from None
     except OSError as error:
-        raise SettingsError(f"the key file {path.absolute()} can't be read: {error.strerror}") from error
+        raise SettingsError(f"{where} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise SettingsError(f"{where}: expected kid:secret, as UTF-8 text") from None

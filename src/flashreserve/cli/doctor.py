@@ -1,12 +1,14 @@
 """`flashreserve doctor`: looks at everything that a server needs, changes nothing, and says what to do."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import rich_click as click
 
-from flashreserve.cli.checkup import Finding, Verdict, as_settings_finding, check_all, summary
+from flashreserve.cli.checkup import Finding, Verdict, as_settings_finding, check_all, links, summary
 from flashreserve.cli.failures import FAILED
 from flashreserve.cli.invocation import environment, log_to_stderr
 from flashreserve.clock import SystemClock
@@ -34,4 +36,4 @@ def _findings() -> Iterable[Finding]:
     except SettingsError as error:
         return [as_settings_finding(error)]
     log_to_stderr(settings)
-    return check_all(settings, Path.cwd(), SystemClock().now_ms())
+    return chain(links(os.environ), check_all(settings, Path.cwd(), SystemClock().now_ms()))

@@ -9,27 +9,35 @@ from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import rich_click as click
+import structlog
 from dotenv.parser import Binding, parse_stream
 
 from flashreserve import logs
+from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.redaction import remember
 from flashreserve.settings import Settings, SettingsError, read_settings
 
 ENV_FILE: Final = ".env"
 _ENV_FILE_BYTES_MAX: Final = 256 * 1024
 
+_log = structlog.get_logger(__name__)
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def environment_here(own: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """The environment, with the lines of `.env` in `directory` for what it doesn't set.
+    """The environment, with the lines of `.env` in `directory` for what it doesn't set; without Kubernetes' variables.
 
     Raises:
         SettingsError: the file can't be read, or a line of it isn't NAME=value.
     """
     path = directory / ENV_FILE
-    return {**(_read_env_file(path) if path.is_file() else {}), **own}
+    links = set(service_links(own))
+    return {
+        **(_read_env_file(path) if path.is_file() else {}),
+        **{name: value for name, value in own.items() if name not in links},
+    }
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
@@ -42,7 +50,7 @@ def _read_env_file(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: expected UTF-8 text") from error
-    # Values are taken as they stand: a secret may well have a $ in it.
+    # No ${…} is replaced: a secret may well have a $ in it.
     return {binding.key: binding.value for binding in bindings if _is_set(path, binding)}  # type: ignore[misc]
 
 
@@ -67,9 +75,17 @@ def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P,
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         settings = read_settings(environment())
         log_to_stderr(settings)
+        _warn_of_service_links()
         return command(settings, *args, **kwargs)
 
     return run
+
+
+def _warn_of_service_links() -> None:
+    """Say once what was ignored; the processes that a server starts are hidden commands, and leave it to the server."""
+    ignored, context = service_links(os.environ), click.get_current_context()
+    if ignored and not (context and context.command.hidden):
+        _log.warning("variables of a Kubernetes Service ignored", variables=", ".join(ignored), advice=ADVICE)
 
 
 def log_to_stderr(settings: Settings) -> None:

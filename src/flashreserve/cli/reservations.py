@@ -9,8 +9,10 @@ from pathlib import Path
 
 import rich_click as click
 
-from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
+from flashreserve.bootstrap import open_books, open_store_to_read
+from flashreserve.cli.failures import InputError
 from flashreserve.cli.invocation import with_settings
+from flashreserve.files import is_machines_own, is_ours, open_stream
 from flashreserve.service.export import reservations_csv
 from flashreserve.settings import Settings
 
@@ -37,19 +39,21 @@ def export(settings: Settings, output: Path | None) -> None:
 
 
 async def _export(settings: Settings, write: Callable[[bytes], object]) -> None:
-    async with open_books(await open_store_to_read(settings), clock=steady_clock(settings)) as books:
+    async with open_books(await open_store_to_read(settings)) as books:
         pages: AsyncIterator[bytes] = reservations_csv(books.reservations)
         async for page in pages:
             write(page)
 
 
 def _export_to_file(settings: Settings, output: Path) -> None:
-    """Whoever reads the file meanwhile sees the earlier one, or all of the new one. Only its owner may read it."""
-    if output.exists() and not output.is_file():
-        with output.open("wb") as device:
-            asyncio.run(_export(settings, device.write))
+    """Whoever reads the file meanwhile sees the earlier one, or all of the new one. Only its owner may read it.
+
+    A link is replaced like a file, since whoever set it would choose what is overwritten.
+    """
+    if _is_stream(output):
+        with open_stream(output) as stream:
+            asyncio.run(_export(settings, stream.write))
         return
-    output = output.resolve()
     with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
         fresh = Path(file.name)
         try:
@@ -60,3 +64,14 @@ def _export_to_file(settings: Settings, output: Path) -> None:
         except BaseException:
             fresh.unlink()
             raise
+
+
+def _is_stream(output: Path) -> bool:
+    """Whether to write to what is there instead of replacing it: devices and pipes, where nobody else put them."""
+    if is_machines_own(output):
+        return True
+    if not os.path.lexists(output) or output.is_symlink() or output.is_file():
+        return False
+    if not is_ours(output):
+        raise InputError(f"{output}: expected a file, or a device or pipe that is yours")
+    return True

@@ -16,7 +16,7 @@ import structlog
 import uvloop
 from msgspec.structs import replace
 
-from flashreserve.bootstrap import Place, Watchdog, open_service, open_worker, prepare
+from flashreserve.bootstrap import OWNER_ALONE, Place, Watchdog, open_service, open_worker, prepare
 from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import sentence
 from flashreserve.cli.invocation import with_settings
@@ -27,7 +27,8 @@ from flashreserve.http.server import Hooks, ServerError, allow_open_files, bind,
 from flashreserve.http.server import serve as serve_http
 from flashreserve.http.workers import Place as WorkerPlace
 from flashreserve.http.workers import run_workers
-from flashreserve.settings import Settings
+from flashreserve.metrics import METRICS_SUFFIXES
+from flashreserve.settings import Settings, SettingsError
 
 Role = Literal["all", "api", "worker"]
 
@@ -200,10 +201,21 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
 
 
 def _empty(metrics_dir: Path) -> None:
-    """Begin to count anew: what is left is of an earlier start."""
-    metrics_dir.mkdir(parents=True, exist_ok=True)
-    for file in metrics_dir.iterdir():
-        file.unlink()
+    """Begin to count anew: what is left is of an earlier start.
+
+    Raises:
+        SettingsError: the directory is a link, so that something else would be emptied, or it can't be used.
+    """
+    try:
+        for directory in (metrics_dir.parent, metrics_dir):
+            directory.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
+            if directory.is_symlink():
+                raise SettingsError(f"{directory}: expected a directory, found a link; remove it")
+        for file in metrics_dir.iterdir():
+            if file.suffix in METRICS_SUFFIXES:
+                file.unlink()
+    except OSError as error:
+        raise SettingsError(f"the directory {metrics_dir} can't be used: {error.strerror}") from error
 
 
 def _command(role: str, metrics_dir: Path, place: WorkerPlace) -> Sequence[str]:
