@@ -141,7 +141,7 @@ class Combiner:
     async def close(self) -> None:
         """Take no more commands, and answer those that were taken. A flush that lasts too long is left to the store."""
         self._closed = True
-        end_s = self._clock.monotonic() + self._deadline_s + 2 * _WATCH_EVERY_S
+        end_s = self._clock.monotonic() + 2 * _WATCH_EVERY_S + self._deadline_s
         while self._running and (left_s := end_s - self._clock.monotonic()) > 0:
             await asyncio.wait(self._running.values(), timeout=left_s)
         await asyncio.sleep(0)  # The last flush's outcomes are told in the loop's next turn.

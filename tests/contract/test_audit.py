@@ -79,3 +79,11 @@ async def test_lapsed_holds_count_until_they_are_released(store: Store) -> None:
     await store.add_products([a_product()])
     await do(store, reserve(1), at=NOON - 2 * HOLD_MS)
     assert (await store.audit()).differences == []
+
+
+async def test_an_audit_tells_how_many_reservations_it_has_read(store: Store) -> None:
+    await fill(store)
+    told: list[int] = []
+    await store.audit(told.append)
+    assert told[-1] == 5
+    assert told == sorted(told)

@@ -123,3 +123,13 @@ async def test_there_is_nothing_to_recover_where_nothing_crashed(store: Store) -
 async def test_a_sweep_never_makes_a_reservation_appear(store: Store, number: int) -> None:
     await store.release_lapsed(LAPSED, 10)
     assert await store.reservation(reservation_id(number)) is None
+
+
+async def test_the_longest_lapsed_hold_that_is_not_released_is_known(store: Store) -> None:
+    assert await store.oldest_due(NOON) is None
+    await hold_one_a_millisecond(store, 3)
+    assert await store.oldest_due(LAPSED - 1) is None
+    assert await store.oldest_due(LAPSED) == LAPSED
+    assert await store.oldest_due(LAPSED + 2) == LAPSED
+    await store.release_lapsed(LAPSED + 1, 10)
+    assert await store.oldest_due(LAPSED + 2) == LAPSED + 2

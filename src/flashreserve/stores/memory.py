@@ -11,7 +11,7 @@ from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolon
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
 from flashreserve.core.quotas import NO_QUOTAS, Quotas, claims_of_customer, is_quota_claim
-from flashreserve.stores.port import Audit, Difference, Flushed, StoreDefectError, Swept, Take
+from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, StoreDefectError, Swept, Take
 
 
 class MemoryStore:
@@ -149,8 +149,21 @@ class MemoryStore:
         """See `ReservationStore`."""
         return [self._reservations[id_] for id_ in sorted(self._reservations) if not after or id_ > after][:most]
 
-    async def audit(self) -> Audit:
+    async def oldest_due(self, now: int) -> int | None:
         """See `ReservationStore`."""
+        return min(
+            (
+                held.expires_at
+                for held in self._reservations.values()
+                if held.status is Status.PENDING and rules.has_lapsed(held.expires_at, now)
+            ),
+            default=None,
+        )
+
+    async def audit(self, progress: Progress | None = None) -> Audit:
+        """See `ReservationStore`."""
+        if progress is not None:
+            progress(len(self._reservations))
         differences = []
         for product in self._products.values():
             live = rules.live_units(self._reservations.values(), product.id)
@@ -213,6 +226,10 @@ class MemoryStore:
     async def database_now_ms(self) -> int | None:
         """See `Store`."""
         return None
+
+    def set_aside(self) -> Sequence[SetAside]:
+        """See `Store`."""
+        return ()
 
     def beat(self) -> str:
         """See `Store`."""

@@ -49,6 +49,17 @@ class Swept(msgspec.Struct, frozen=True):
     more: bool
 
 
+class SetAside(msgspec.Struct, frozen=True):
+    """A document or row that was left out because it can't be read or released.
+
+    `kind` is `reservation`, `product`, `account` or `movement`; `why` says what is wrong, for an operator.
+    """
+
+    kind: str
+    id: str
+    why: str
+
+
 class Difference(msgspec.Struct, frozen=True):
     """A product whose books don't balance.
 
@@ -66,13 +77,20 @@ class Difference(msgspec.Struct, frozen=True):
 class Audit(msgspec.Struct, frozen=True):
     """Rule 1, checked for every product at one instant.
 
-    `complete` is false where no still picture of some product could be had.
+    `complete` is false where no still picture of some product could be had. `unreadable` counts the reservations and
+    products that can't be read, or whose product isn't there: their units are in no sum. `set_aside` names some.
     """
 
     products: int
     reservations: int
     differences: list[Difference]
     complete: bool = True
+    unreadable: int = 0
+    set_aside: list[SetAside] = []
+
+
+Progress = Callable[[int], None]
+"""Is told from time to time how many reservations have been read so far."""
 
 
 Take = Callable[[], tuple[Sequence[Command], int]]
@@ -131,8 +149,12 @@ class ReservationStore(Protocol):
         """All reservations, lowest id first, those with ids above `after`."""
         ...
 
-    async def audit(self) -> Audit:
-        """Check rule 1 for every product."""
+    async def oldest_due(self, now: int) -> int | None:
+        """When the longest lapsed hold that isn't released yet lapsed (UTC milliseconds); None where none has."""
+        ...
+
+    async def audit(self, progress: Progress | None = None) -> Audit:
+        """Check rule 1 for every product, in memory that grows with the products only."""
         ...
 
 
@@ -203,6 +225,13 @@ class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
 
         Raises:
             StoreUnavailableError: it doesn't answer.
+        """
+        ...
+
+    def set_aside(self) -> Sequence[SetAside]:
+        """What this process left out so far because it can't be read or released, and still is so as far as known.
+
+        Such documents are missing from lists, single reads and sweeps; the others go on.
         """
         ...
 

@@ -2,127 +2,204 @@
 
 available = stocked - Σ live units - Σ reserve-intent items without a reservation that the movement took units for
             - Σ lines released by f of open release intents
+
+Reservations are read in pages by id. A product is judged by what was summed if its stock and intents were the same
+before and after (`moves`), and none was open: then none of its reservations began or ceased to be live meanwhile.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal
 
 import msgspec
 
-from flashreserve.core.model import LIVE
-from flashreserve.stores.mongo.database import Database, Document
-from flashreserve.stores.mongo.documents import VISIBLE, VOID
-from flashreserve.stores.port import Audit, Difference
+from flashreserve.core.model import LIVE, Reservation
+from flashreserve.stores.aside import NAMED_MAX, UnreadableError
+from flashreserve.stores.mongo.database import Collection, Database, Document, Fields
+from flashreserve.stores.mongo.documents import VISIBLE, VOID, id_of, product_from, reservation_from
+from flashreserve.stores.port import Audit, Difference, Progress, SetAside
+
+PAGE: Final = 5_000
+"""Documents that are read at once."""
 
 LOOKS_MAX: Final = 20
 """How often a product that moves is summed again."""
 
-_FIELDS: Final = {"stocked": 1, "available": 1, "moves": 1, "intents": 1}
-_LIVE: Final = sorted(LIVE)
+_UNSUMMED: Final[Fields] = {"claims": 0, "key": 0, "taken_by": 0}
+
+
+class _Item(msgspec.Struct):
+    id: str
+    quantity: int
+
+
+class _Intent(msgspec.Struct):
+    f: str
+    kind: Literal["reserve", "release"]
+    items: list[_Item] = []
+
+
+class _Books(msgspec.Struct):
+    """A product's stock, and the movements open on it."""
+
+    id: str
+    stocked: int
+    available: int
+    moves: int
+    intents: list[_Intent]
 
 
 class _Sum(msgspec.Struct):
-    """Units of one product: held or bought, and released by each movement."""
+    """Units of one product: held or bought, released by open movements; and a reservation that is held or bought."""
 
     live: int = 0
-    released: dict[str, int] = {}
+    released: int = 0
+    example: str = ""
 
 
-async def audit(database: Database) -> Audit:
+class _Audit:
+    """One audit under way."""
+
+    def __init__(self, database: Database, progress: Progress | None) -> None:
+        self._database = database
+        self._progress = progress
+        self._reservations = 0
+        self._unreadable: set[tuple[str, str]] = set()
+        self._named: list[SetAside] = []
+
+    async def run(self) -> Audit:
+        before = await self._books()
+        await self._leave_out_strange_ids("reservations", "reservation")
+        await self._leave_out_strange_ids("products", "product")
+        sums = await self._sums({}, frozenset(), counted=True)
+        after = await self._books()
+        for product_id in sums.keys() - before.keys() - after.keys():
+            if sums[product_id].live:
+                self._leave_out("reservation", sums[product_id].example, f"its product {product_id} isn't there")
+        differences: list[Difference] = []
+        complete = True
+        for id_, product in before.items():
+            still = after.get(id_, product).moves == product.moves and not product.intents
+            if still and _difference(product, sums.get(id_, _Sum()), 0) is None:
+                continue
+            found, seen_still = await self._look(id_)
+            complete = complete and seen_still
+            differences += [found] if found is not None else []
+        return Audit(
+            len(before), self._reservations, differences, complete, len(self._unreadable), self._named[:NAMED_MAX]
+        )
+
+    async def _look(self, product_id: str) -> tuple[Difference | None, bool]:
+        """The product's difference, if any, and whether a still picture of it could be had.
+
+        A picture is still when no movement began or ended on the product while it was summed, and no reservation of an
+        open one appeared. What else may happen meanwhile leaves the sum alone: confirming keeps units live, and
+        releasing under an open intent takes them from live to released.
+        """
+        for _ in range(LOOKS_MAX):
+            product = await self._books_of(product_id)
+            if product is None:
+                return None, True
+            missing = await self._missing(product)
+            releases = frozenset(intent.f for intent in product.intents if intent.kind == "release")
+            sums = await self._sums({"product": product_id}, releases)
+            again = await self._books_of(product_id)
+            if again is not None and again.moves == product.moves and await self._missing(product) == missing:
+                return _difference(product, sums.get(product_id, _Sum()), missing), True
+        return None, False
+
+    async def _books_of(self, product_id: str) -> _Books | None:
+        found: dict[str, _Books] = {}
+        self._enter(await self._database.find("products", {"_id": product_id}, fields={"adjustments": 0}), found)
+        return found.get(product_id)
+
+    async def _books(self) -> dict[str, _Books]:
+        found: dict[str, _Books] = {}
+        async for documents in _pages(self._database, "products", VISIBLE, {"adjustments": 0}):
+            self._enter(documents, found)
+        return found
+
+    def _enter(self, documents: Iterable[Document], found: dict[str, _Books]) -> None:
+        for document in documents:
+            try:
+                product_from(document)
+                found[document["_id"]] = msgspec.convert({**document, "id": document["_id"]}, _Books, strict=False)
+            except (UnreadableError, msgspec.ValidationError) as error:
+                self._leave_out("product", id_of(document), str(error))
+
+    async def _missing(self, product: _Books) -> int:
+        """Units taken for reservations that don't exist (yet, or never will)."""
+        reserves = [intent for intent in product.intents if intent.kind == "reserve"]
+        ids = [item.id for intent in reserves for item in intent.items]
+        if not ids:
+            return 0
+        query = {"_id": {"$in": ids}, "status": {"$ne": VOID}}
+        found = await self._database.find("reservations", query, fields={"taken_by": 1})
+        there = {(document["_id"], document.get("taken_by")) for document in found}
+        return sum(item.quantity for intent in reserves for item in intent.items if (item.id, intent.f) not in there)
+
+    async def _sums(
+        self, which: Mapping[str, Any], releases: frozenset[str], *, counted: bool = False
+    ) -> dict[str, _Sum]:
+        """By product. No reservation is read twice, because ids never change."""
+        sums: dict[str, _Sum] = {}
+        query = {**which, "status": {"$ne": VOID}}
+        async for documents in _pages(self._database, "reservations", query, _UNSUMMED):
+            for document in documents:
+                try:
+                    _add(sums, reservation_from(document), is_moving=document.get("released_by") in releases)
+                except UnreadableError as error:
+                    self._leave_out("reservation", id_of(document), str(error))
+            if counted:
+                self._reservations += len(documents)
+                if self._progress is not None:
+                    self._progress(self._reservations)
+        return sums
+
+    async def _leave_out_strange_ids(self, collection: Collection, kind: str) -> None:
+        """Ids of other types aren't compared with texts, so pages pass them over."""
+        query = {"_id": {"$not": {"$type": "string"}}}
+        for document in await self._database.find(collection, query, fields={"_id": 1}, most=NAMED_MAX):
+            self._leave_out(kind, id_of(document), "expected a text as its id")
+
+    def _leave_out(self, kind: str, id_: str, why: str) -> None:
+        if (kind, id_) not in self._unreadable and len(self._named) < NAMED_MAX:
+            self._named.append(SetAside(kind, id_, why))
+        self._unreadable.add((kind, id_))
+
+
+async def audit(database: Database, progress: Progress | None = None) -> Audit:
     """Sum all products at once; those that moved meanwhile, or look wrong, are looked at again one by one."""
-    before = {each["_id"]: each for each in await database.find("products", VISIBLE, fields=_FIELDS)}
-    sums = await _sums(database, {})
-    after = {each["_id"]: each for each in await database.find("products", VISIBLE, fields=_FIELDS)}
-    differences: list[Difference] = []
-    complete = True
-    for id_, product in before.items():
-        still = after.get(id_, product)["moves"] == product["moves"] and not product["intents"]
-        if still and _book(product, sums.get(id_, _Sum()), 0) is None:
-            continue
-        found, seen_still = await _look(database, id_)
-        complete = complete and seen_still
-        differences += [found] if found is not None else []
-    return Audit(len(before), await _count(database), differences, complete)
+    return await _Audit(database, progress).run()
 
 
-async def _look(database: Database, product_id: str) -> tuple[Difference | None, bool]:
-    """The product's difference, if any, and whether a still picture of it could be had.
-
-    A picture is still when no movement began or ended on the product while it was summed, and no reservation of an
-    open one appeared. What else may happen meanwhile leaves the sum alone: confirming keeps units live, and releasing
-    under an open intent takes them from live to released.
-    """
-    for _ in range(LOOKS_MAX):
-        found = await database.find("products", {"_id": product_id}, fields=_FIELDS)
-        if not found:
-            return None, True
-        product = found[0]
-        missing = await _missing(database, product)
-        sums = await _sums(database, {"product": product_id})
-        again = await database.find("products", {"_id": product_id}, fields={"moves": 1})
-        if again and again[0]["moves"] == product["moves"] and await _missing(database, product) == missing:
-            return _book(product, sums.get(product_id, _Sum()), missing), True
-    return None, False
+async def _pages(
+    database: Database, collection: Collection, query: Mapping[str, Any], fields: Fields
+) -> AsyncIterator[Sequence[Document]]:
+    """All documents that match and whose id is a text, in the order of their ids."""
+    after = ""
+    while page := await database.find(
+        collection, {"_id": {"$gt": after}, **query}, fields=fields, order=[("_id", 1)], most=PAGE
+    ):
+        yield page
+        after = page[-1]["_id"]
 
 
-def _book(product: Document, total: _Sum, missing: int) -> Difference | None:
+def _add(sums: dict[str, _Sum], held: Reservation, *, is_moving: bool) -> None:
+    live = held.status in LIVE
+    for line in held.lines:
+        total = sums.get(line.product_id)
+        if total is None:
+            total = sums[line.product_id] = _Sum()
+        if live:
+            total.live += line.quantity
+            total.example = total.example or held.id
+        elif is_moving:
+            total.released += line.quantity
+
+
+def _difference(product: _Books, total: _Sum, missing: int) -> Difference | None:
     """What is wrong with the product's books."""
-    releases = [intent["f"] for intent in product["intents"] if intent["kind"] == "release"]
-    moving = missing + sum(total.released.get(f, 0) for f in releases)
-    if product["available"] == product["stocked"] - total.live - moving:
+    moving = missing + total.released
+    if product.available == product.stocked - total.live - moving:
         return None
-    return Difference(product["_id"], product["stocked"], product["available"], total.live, moving)
-
-
-async def _missing(database: Database, product: Document) -> int:
-    """Units taken for reservations that don't exist (yet, or never will)."""
-    reserves = [intent for intent in product["intents"] if intent["kind"] == "reserve"]
-    ids = [item["id"] for intent in reserves for item in intent["items"]]
-    if not ids:
-        return 0
-    query = {"_id": {"$in": ids}, "status": {"$ne": VOID}}
-    found = await database.find("reservations", query, fields={"taken_by": 1})
-    there = {(document["_id"], document["taken_by"]) for document in found}
-    return sum(
-        item["quantity"] for intent in reserves for item in intent["items"] if (item["id"], intent["f"]) not in there
-    )
-
-
-async def _sums(database: Database, which: Mapping[str, Any]) -> dict[str, _Sum]:
-    """By product. In one scan, so that no reservation is counted twice or left out while its status changes."""
-    groups = await database.aggregate(
-        "reservations",
-        [
-            {"$match": {**which, "status": {"$ne": VOID}}},
-            {"$unwind": "$lines"},
-            {
-                "$group": {
-                    "_id": {
-                        "product": "$lines.product_id",
-                        "live": {"$in": ["$status", _LIVE]},
-                        "by": {"$ifNull": ["$released_by", None]},
-                    },
-                    "units": {"$sum": "$lines.quantity"},
-                }
-            },
-        ],
-    )
-    return _by_product(groups)
-
-
-def _by_product(groups: Iterable[Document]) -> dict[str, _Sum]:
-    sums: dict[str, _Sum] = {}
-    for group in groups:
-        total = sums.setdefault(group["_id"]["product"], _Sum())
-        if group["_id"]["live"]:
-            total.live += group["units"]
-        elif group["_id"]["by"] is not None:
-            total.released[group["_id"]["by"]] = total.released.get(group["_id"]["by"], 0) + group["units"]
-    return sums
-
-
-async def _count(database: Database) -> int:
-    counted: Sequence[Document] = await database.aggregate(
-        "reservations", [{"$match": {"status": {"$ne": VOID}}}, {"$group": {"_id": None, "n": {"$sum": 1}}}]
-    )
-    return counted[0]["n"] if counted else 0
+    return Difference(product.id, product.stocked, product.available, total.live, moving)

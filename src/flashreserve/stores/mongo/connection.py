@@ -4,6 +4,7 @@ from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
+import pymongo
 from bson.errors import BSONError
 from bson.son import SON
 from pymongo import AsyncMongoClient, IndexModel, ReturnDocument, UpdateOne
@@ -39,7 +40,7 @@ _CONNECT_MS: Final = 2_000
 _SOCKET_MS: Final = 10_000
 """Longest wait for a reply of a server that is there but stopped. It ends the calls that were given up."""
 _BUILD_S: Final = 600.0
-"""Time limit of building indexes. The driver waits for `_SOCKET_MS` only; then the build goes on in the server."""
+"""Time limit of building the indexes of a collection that is full already."""
 _CLOSE_S: Final = 2.0
 
 
@@ -157,9 +158,12 @@ class PymongoDatabase:
             if any(faults):
                 raise StoreUnavailableError("; ".join(filter(None, faults)))
             if missing:
-                models = [_model(index) for index in missing]
                 with patience(_BUILD_S):
-                    await self._read(f"indexing {collection}", self._of(collection).create_indexes(models))
+                    await self._read(f"indexing {collection}", self._build(collection, missing))
+
+    async def _build(self, collection: Collection, indexes: Sequence[Index]) -> None:
+        with pymongo.timeout(_BUILD_S):  # instead of `_SOCKET_MS`
+            await self._of(collection).create_indexes([_model(index) for index in indexes])
 
     async def now_ms(self) -> int:
         """See `Database`."""

@@ -1,10 +1,13 @@
 """How products, reservations and accounts look as documents, and the indexes that the store relies on."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from flashreserve.core.facts import Claim
-from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
+from flashreserve.core.model import Account, Adjustment, Product, Reservation
+from flashreserve.stores.aside import UnreadableError
 from flashreserve.stores.mongo.database import Document, Fields, Index
 
 VOID: Final = "VOID"
@@ -36,6 +39,8 @@ VISIBLE: Final[Document] = {"batch": {"$exists": False}}
 PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0}
 """A product without the lists that grow."""
 
+_T = TypeVar("_T")
+
 _PLAIN_FIELDS: Final = tuple(name for name in Product.__struct_fields__ if name != "id")
 
 
@@ -49,8 +54,12 @@ def product_document(product: Product) -> Document:
 
 
 def product_from(document: Document) -> Product:
-    """The product in a document with all of its plain fields."""
-    return Product(document["_id"], *[document[name] for name in _PLAIN_FIELDS])
+    """The product in a document with all of its plain fields.
+
+    Raises:
+        UnreadableError: it isn't one.
+    """
+    return _read(document, Product)
 
 
 def reservation_document(reservation: Reservation, claims: Iterable[str], taken_by: str) -> Document:
@@ -108,29 +117,24 @@ def void_document(reservation_id: str, user_id: str) -> Document:
 
 
 def reservation_from(document: Document) -> Reservation:
-    """The reservation in a document that isn't a VOID."""
-    return Reservation(
-        id=document["_id"],
-        user_id=document["user_id"],
-        status=Status(document["status"]),
-        lines=tuple(
-            Line(line["product_id"], line["quantity"], line["unit_price"], line["currency"])
-            for line in document["lines"]
-        ),
-        created_at=document["created_at"],
-        expires_at=document["expires_at"],
-        hold_s=document["hold_s"],
-        extensions_max=document["extensions_max"],
-        extensions=document["extensions"],
-        confirmed_at=document.get("confirmed_at"),
-        released_at=document.get("released_at"),
-        key=document.get("key"),
-    )
+    """The reservation in a document that isn't a VOID.
+
+    Raises:
+        UnreadableError: it isn't one.
+    """
+    held = _read(document, Reservation)
+    if not held.lines or any(line.quantity < 1 for line in held.lines):
+        raise UnreadableError("expected lines of at least one unit")
+    return held
 
 
 def adjustment_from(product_id: str, document: Document) -> Adjustment:
-    """An adjustment as its product keeps it."""
-    return Adjustment(product_id=product_id, **document)
+    """An adjustment as its product keeps it.
+
+    Raises:
+        UnreadableError: it isn't one.
+    """
+    return _read({**document, "_id": None, "product_id": product_id}, Adjustment)
 
 
 def account_document(account: Account) -> Document:
@@ -145,11 +149,43 @@ def account_document(account: Account) -> Document:
 
 
 def account_from(document: Document) -> Account:
-    """The account in a document."""
-    return Account(
-        document["_id"],
-        document["email"],
-        Role(document["role"]),
-        document["password_hash"],
-        document["created_at"],
-    )
+    """The account in a document.
+
+    Raises:
+        UnreadableError: it isn't one.
+    """
+    return _read(document, Account)
+
+
+def id_of(document: Document) -> str:
+    """The document's id, also where it is no text."""
+    return str(document["_id"])
+
+
+def _read(document: Document, kind: type[_T]) -> _T:
+    """What the document says of the fields of `kind`.
+
+    A field that is missing has its default, and one that a newer version added is left out: so the version before and
+    the version after can work on one database.
+    """
+    document = {**document, "id": document["_id"]}
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError:
+        pass
+    try:  # Numbers that were put in by hand are doubles.
+        return msgspec.convert(_whole(document), kind)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(str(error)) from error
+
+
+def _whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _whole(each) for key, each in value.items()}
+        case list():
+            return [_whole(each) for each in value]
+        case float() if value.is_integer():
+            return int(value)
+        case _:
+            return value

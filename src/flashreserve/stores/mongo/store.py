@@ -4,16 +4,17 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from flashreserve.calls import CALL_S, PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
+from flashreserve.stores.aside import Aside
 from flashreserve.stores.mongo import auditing, importing, recovering
 from flashreserve.stores.mongo.connection import PymongoDatabase
-from flashreserve.stores.mongo.database import Database, Order
+from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
     INDEXES,
     PRODUCT_FIELDS,
@@ -21,6 +22,7 @@ from flashreserve.stores.mongo.documents import (
     VOID,
     account_document,
     account_from,
+    id_of,
     product_from,
     reservation_from,
 )
@@ -32,6 +34,8 @@ from flashreserve.stores.mongo.releasing import may_still_match
 from flashreserve.stores.port import (
     Audit,
     Flushed,
+    Progress,
+    SetAside,
     StoreDefectError,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
@@ -86,6 +90,7 @@ class MongoStore:
         self._quotas = quotas
         self._late = LateSettling(database)
         self._known = KnownProducts(quotas)
+        self._aside = Aside()
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
     async def flush_late(self, take: Take) -> Flushed:
@@ -128,11 +133,24 @@ class MongoStore:
         released, forwards = 0, True
         while left:
             some = left.popleft() if forwards else left.pop()
-            mine = await self._expire(some, now)
+            mine = await self._expire_apart(some, now)
             released += mine
             if mine < len(some):
                 forwards = not forwards
         return released
+
+    async def _expire_apart(self, due: Sequence[str], now: int) -> int:
+        """Release the holds; where that fails by one of them, halve until it stands alone, and set it aside."""
+        try:
+            return await self._expire(due, now)
+        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others must be released
+            if len(due) == 1:
+                self._aside.postpone(due[0], f"can't be released: {error!r}", now)
+                return 0
+        half = len(due) // 2
+        return await self._expire_apart(due[:half], now) + await self._expire_apart(due[half:], now)
 
     async def _expire(self, due: Sequence[str], now: int) -> int:
         """Release the holds, if there are many in some flushes at once; how many of them this store released."""
@@ -141,7 +159,8 @@ class MongoStore:
             async with self._gate:
                 documents = await self._database.find("reservations", {"_id": {"$in": list(ids)}})
                 left = [document for document in documents if may_still_match(document, "sweep", now)]
-                return await self._new_flush(now).expire(left) if left else 0
+                sound = await self._releasable(left, now)
+                return await self._new_flush(now).expire(sound) if sound else 0
 
         results = await asyncio.gather(*[one(part) for part in parts(due)], return_exceptions=True)
         for result in results:
@@ -149,13 +168,36 @@ class MongoStore:
                 raise result
         return sum(result for result in results if isinstance(result, int))
 
+    async def _releasable(self, documents: Sequence[Document], now: int) -> list[Document]:
+        """Those that can be read and whose products are there; the others are set aside."""
+        held = {each.id: each for each in self._readable_reservations(documents)}
+        named = {line.product_id for each in held.values() for line in each.lines}
+        query = {"_id": {"$in": list(named)}}
+        found = await self._database.find("products", query, fields={"_id": 1}) if named else []
+        there = {each["_id"] for each in found}
+        sound: list[Document] = []
+        for document in documents:
+            mine = held.get(document["_id"])
+            if mine is None:
+                self._aside.postpone(id_of(document), "can't be read", now)
+            elif lost := {line.product_id for line in mine.lines} - there:
+                self._aside.postpone(mine.id, f"its product {min(lost)} isn't there", now)
+            else:
+                sound.append(document)
+        return sound
+
     async def _due(self, now: int, most: int) -> list[str]:
-        """The ids of holds that have lapsed, the longest lapsed first."""
+        """The ids of holds that have lapsed, the longest lapsed first, without those set aside."""
+        postponed = self._aside.postponed(now)
         lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
         found = await self._database.find(
-            "reservations", lapsed, fields={"_id": 1}, order=[("expires_at", 1), ("_id", 1)], most=most
+            "reservations",
+            lapsed,
+            fields={"_id": 1},
+            order=[("expires_at", 1), ("_id", 1)],
+            most=most + len(postponed),
         )
-        return [document["_id"] for document in found]
+        return [document["_id"] for document in found if id_of(document) not in postponed][:most]
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""
@@ -166,30 +208,53 @@ class MongoStore:
 
     async def reservation(self, reservation_id: str) -> Reservation | None:
         """See `ReservationStore`."""
-        found = await self._reservations({"_id": reservation_id}, [("_id", 1)], 1)
-        return found[0] if found else None
+        found = await self._database.find("reservations", {"_id": reservation_id, "status": {"$ne": VOID}}, most=1)
+        return next(iter(self._readable_reservations(found)), None)
 
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        page = {"_id": {"$lt": before}} if before else {}
-        return await self._reservations({"user_id": user_id, **page}, [("_id", -1)], most)
+        return await self._reservations({"user_id": user_id}, before, most, direction=-1)
 
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        return await self._reservations({"product": product_id, **_above(after)}, [("_id", 1)], most)
+        return await self._reservations({"product": product_id}, after, most)
 
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        return await self._reservations(_above(after), [("_id", 1)], most)
+        return await self._reservations({}, after, most)
 
-    async def _reservations(self, query: Mapping[str, Any], order: Order, most: int) -> list[Reservation]:
-        found = await self._database.find("reservations", {**query, "status": {"$ne": VOID}}, order=order, most=most)
-        return [reservation_from(document) for document in found]
+    async def _reservations(
+        self, query: Mapping[str, Any], after: str | None, most: int, *, direction: Literal[1, -1] = 1
+    ) -> list[Reservation]:
+        """A page, filled up where documents can't be read."""
+        query = {**query, "status": {"$ne": VOID}}
+        page: list[Reservation] = []
+        while (wanted := most - len(page)) > 0:
+            beyond = {} if after is None else {"_id": {"$gt" if direction == 1 else "$lt": after}}
+            found = await self._database.find(
+                "reservations", {**query, **beyond}, order=[("_id", direction)], most=wanted
+            )
+            page += self._readable_reservations(found)
+            if len(found) < wanted:
+                break
+            after = found[-1]["_id"]
+        return page
 
-    async def audit(self) -> Audit:
+    def _readable_reservations(self, documents: Sequence[Document]) -> list[Reservation]:
+        return self._aside.readable("reservation", documents, id_of, reservation_from)
+
+    async def oldest_due(self, now: int) -> int | None:
+        """See `ReservationStore`."""
+        lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
+        found = await self._database.find(
+            "reservations", lapsed, fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
+        )
+        return int(found[0]["expires_at"]) if found else None
+
+    async def audit(self, progress: Progress | None = None) -> Audit:
         """See `ReservationStore`."""
         with patience(PATIENT_S):
-            return await auditing.audit(self._database)
+            return await auditing.audit(self._database, progress)
 
     async def add_products(self, products: Sequence[Product]) -> None:
         """See `CatalogueStore`."""
@@ -204,22 +269,30 @@ class MongoStore:
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
         """See `CatalogueStore`."""
         query = {"_id": {"$in": list(product_ids)}, **VISIBLE}
-        found = [product_from(each) for each in await self._database.find("products", query, fields=PRODUCT_FIELDS)]
+        found = self._readable_products(await self._database.find("products", query, fields=PRODUCT_FIELDS))
         self._known.learn(found)
         return found
 
     async def list_products(self, after: str | None, most: int) -> list[Product]:
         """See `CatalogueStore`."""
-        found = await self._database.find(
-            "products", {**_above(after), **VISIBLE}, fields=PRODUCT_FIELDS, order=[("_id", 1)], most=most
-        )
-        return [product_from(document) for document in found]
+        page: list[Product] = []
+        while (wanted := most - len(page)) > 0:
+            query = {**_above(after), **VISIBLE}
+            found = await self._database.find("products", query, fields=PRODUCT_FIELDS, order=[("_id", 1)], most=wanted)
+            page += self._readable_products(found)
+            if len(found) < wanted:
+                break
+            after = found[-1]["_id"]
+        return page
+
+    def _readable_products(self, documents: Sequence[Document]) -> list[Product]:
+        return self._aside.readable("product", documents, id_of, product_from)
 
     async def add_account(self, account: Account) -> bool:
         """See `AccountStore`."""
         if not await self._database.insert_many("accounts", [account_document(account)]):
             return True
-        if await self.account_by_email(account.email) is not None:
+        if await self._database.find("accounts", {"email": account.email}, fields={"_id": 1}, most=1):
             return False
         raise StoreDefectError("an id that should be new is in use")
 
@@ -233,7 +306,7 @@ class MongoStore:
 
     async def _account(self, query: Mapping[str, Any]) -> Account | None:
         found = await self._database.find("accounts", query, most=1)
-        return account_from(found[0]) if found else None
+        return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
 
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
         """See `AccountStore`."""
@@ -258,6 +331,10 @@ class MongoStore:
     async def database_now_ms(self) -> int | None:
         """See `Store`."""
         return await self._database.now_ms()
+
+    def set_aside(self) -> Sequence[SetAside]:
+        """See `Store`."""
+        return self._aside.all()
 
     def beat(self) -> str:
         """See `Store`."""

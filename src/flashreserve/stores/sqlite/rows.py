@@ -13,6 +13,7 @@ from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolon
 from flashreserve.core.facts import Claim, Facts, Lookup, is_limit_claim, limit_claim
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.core.quotas import Quotas, claims_of_customer
+from flashreserve.stores.aside import UnreadableError
 from flashreserve.stores.sqlite.fresh import Fresh
 
 _PRODUCT_COLUMNS: Final = """
@@ -50,6 +51,17 @@ SELECT_PAGE_OF_PRODUCT: Final = (
 SELECT_DUE: Final = (
     "SELECT id FROM reservations WHERE status = 'PENDING' AND expires_at <= ? ORDER BY expires_at, id LIMIT ?"
 )
+SELECT_OLDEST_DUE: Final = "SELECT min(expires_at) FROM reservations WHERE status = 'PENDING' AND expires_at <= ?"
+# Those that no list shows, or no sweep can release.
+_UNREADABLE: Final = """
+    SELECT r.id, 'lines: expected a list of [product, quantity, price, currency]' AS why FROM reservations AS r
+    WHERE NOT json_valid(r.lines) OR json_type(r.lines) <> 'array' OR json_array_length(r.lines) = 0
+    UNION ALL
+    SELECT l.reservation_id, 'its product ' || l.product_id || ' isn''t there'
+    FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id AND r.status IN ('PENDING', 'CONFIRMED')
+    LEFT JOIN products AS p ON p.id = l.product_id WHERE p.id IS NULL"""
+SELECT_UNREADABLE: Final = f"SELECT id, why FROM ({_UNREADABLE}) LIMIT ?"  # noqa: S608
+COUNT_UNREADABLE: Final = f"SELECT count(*) FROM ({_UNREADABLE})"  # noqa: S608
 SELECT_BOOKS: Final = """
     SELECT p.id, p.stocked, p.available, coalesce(sum(l.quantity), 0), (SELECT count(*) FROM reservations)
     FROM products AS p
@@ -140,9 +152,19 @@ def product_from_row(row: Sequence[Any]) -> Product:
 
 
 def reservation_from_row(row: Sequence[Any]) -> Reservation:
-    """A reservation from the columns of `SELECT_RESERVATIONS`."""
+    """A reservation from the columns of `SELECT_RESERVATIONS`.
+
+    Raises:
+        UnreadableError: its lines aren't what they should be.
+    """
     id_, user_id, status, lines, *rest = row
-    return Reservation(id_, user_id, Status(status), tuple(Line(*line) for line in _LINES.decode(lines)), *rest)
+    try:
+        decoded = _LINES.decode(lines)
+    except msgspec.DecodeError as error:
+        raise UnreadableError(f"lines: {error}") from error
+    if not decoded or min(line[1] for line in decoded) < 1:
+        raise UnreadableError("expected lines of at least one unit")
+    return Reservation(id_, user_id, Status(status), tuple(Line(*line) for line in decoded), *rest)
 
 
 def account_from_row(row: Sequence[Any]) -> Account:

@@ -1,6 +1,6 @@
 """The store on one SQLite file: one writer connection a process, reads on a connection of their own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -13,10 +13,14 @@ from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Hold
 from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
+from flashreserve.stores.aside import NAMED_MAX, Aside, UnreadableError
 from flashreserve.stores.port import (
     Audit,
     Difference,
     Flushed,
+    Progress,
+    SetAside,
+    StoreDefectError,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -104,6 +108,7 @@ class SqliteStore:
         self._quotas = quotas
         self._fresh = Fresh(counts=quotas.some)
         self._filing = filing or Filing()
+        self._aside = Aside()
 
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`. The commands are taken once no other process writes any more."""
@@ -115,13 +120,35 @@ class SqliteStore:
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
         """See `ReservationStore`."""
+        try:
+            return await self._write(lambda connection: self._sweep(connection, now, most))
+        except (StoreUnavailableError, StoreOutcomeUnknownError, StoreDefectError):
+            raise
+        except Exception:  # noqa: BLE001 - one of the holds: the others must be released
+            await self._write(lambda connection: self._set_unreleasable_aside(connection, now, most))
+            return await self._write(lambda connection: self._sweep(connection, now, most))
 
-        def sweep(connection: apsw.Connection) -> Swept:
-            due = [Expire(id_) for (id_,) in connection.execute(rows.SELECT_DUE, (now, most + 1))]
-            self._flush(connection, due[:most], now)
-            return Swept(released=len(due[:most]), more=len(due) > most)
+    def _sweep(self, connection: apsw.Connection, now: int, most: int) -> Swept:
+        due = self._due(connection, now, most + 1)
+        self._flush(connection, [Expire(id_) for id_ in due[:most]], now)
+        return Swept(released=len(due[:most]), more=len(due) > most)
 
-        return await self._write(sweep)
+    def _due(self, connection: apsw.Connection, now: int, most: int) -> list[str]:
+        postponed = self._aside.postponed(now)
+        found = connection.execute(rows.SELECT_DUE, (now, most + len(postponed)))
+        return [id_ for (id_,) in found if id_ not in postponed][:most]
+
+    def _set_unreleasable_aside(self, connection: apsw.Connection, now: int, most: int) -> None:
+        """Try each hold by itself, without writing."""
+        for id_ in self._due(connection, now, most + 1):
+            commands = [Expire(id_)]
+            wanted = rules.lookup(commands)
+            try:
+                rules.plan(rows.load(connection, self._fresh, wanted, self._quotas, now), commands, now)
+            except UnreadableError as error:
+                self._aside.postpone(id_, str(error), now)
+            except KeyError as error:
+                self._aside.postpone(id_, f"its product {error.args[0]} isn't there", now)
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""
@@ -130,31 +157,45 @@ class SqliteStore:
 
     async def reservation(self, reservation_id: str) -> Reservation | None:
         """See `ReservationStore`."""
-        found = await self._read_reservations(rows.SELECT_RESERVATIONS, rows.to_json([reservation_id]))
+        wanted = (rows.to_json([reservation_id]),)
+        found = await self._read(
+            lambda connection: self._readable(connection.execute(rows.SELECT_RESERVATIONS, wanted))
+        )
         return found[0] if found else None
 
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        return await self._read_reservations(rows.SELECT_PAGE_OF_USER, user_id, before or _LAST_ID, most)
+        return await self._read_page(rows.SELECT_PAGE_OF_USER, (user_id,), before or _LAST_ID, most)
 
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        return await self._read_reservations(rows.SELECT_PAGE_OF_PRODUCT, product_id, after or "", most)
+        return await self._read_page(rows.SELECT_PAGE_OF_PRODUCT, (product_id,), after or "", most)
 
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
         """See `ReservationStore`."""
-        return await self._read_reservations(rows.SELECT_RESERVATION_PAGE, after or "", most)
+        return await self._read_page(rows.SELECT_RESERVATION_PAGE, (), after or "", most)
 
-    async def audit(self) -> Audit:
+    async def oldest_due(self, now: int) -> int | None:
+        """See `ReservationStore`."""
+        return await self._read(lambda connection: connection.execute(rows.SELECT_OLDEST_DUE, (now,)).get)
+
+    async def audit(self, progress: Progress | None = None) -> Audit:
         """See `ReservationStore`."""
 
         def sum_up(connection: apsw.Connection) -> Audit:
-            found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
+            with connection:  # One look at all of it.
+                found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
+                unreadable = int(connection.execute(rows.COUNT_UNREADABLE).get)
+                bad: list[Any] = connection.execute(rows.SELECT_UNREADABLE, (NAMED_MAX,)).fetchall()
             books = [Difference(*figures) for *figures, _ in found]
             wrong = [book for book in books if book.available != book.stocked - book.live]
-            return Audit(len(books), found[0][-1] if found else 0, wrong)
+            named = [SetAside("reservation", id_, why) for id_, why in bad]
+            return Audit(len(books), found[0][-1] if found else 0, wrong, unreadable=unreadable, set_aside=named)
 
-        return await self._read(sum_up)
+        audit = await self._read(sum_up)
+        if progress is not None:
+            progress(audit.reservations)
+        return audit
 
     async def add_products(self, products: Sequence[Product]) -> None:
         """See `CatalogueStore`."""
@@ -207,6 +248,10 @@ class SqliteStore:
         """See `Store`."""
         return None
 
+    def set_aside(self) -> Sequence[SetAside]:
+        """See `Store`."""
+        return self._aside.all()
+
     def beat(self) -> str:
         """See `Store`."""
         return ""
@@ -249,10 +294,24 @@ class SqliteStore:
         self._filing.go_on(connection, sum(type(effect) is Hold for effect in plan.effects))
         return Flushed(plan.outcomes, list(plan.products.values()))
 
-    async def _read_reservations(self, sql: str, *values: str | int) -> list[Reservation]:
-        return await self._read(
-            lambda connection: [rows.reservation_from_row(row) for row in connection.execute(sql, values)]
-        )
+    async def _read_page(self, sql: str, of: tuple[str, ...], after: str, most: int) -> list[Reservation]:
+        """A page, filled up where rows can't be read."""
+
+        def read(connection: apsw.Connection) -> list[Reservation]:
+            page: list[Reservation] = []
+            beyond = after
+            while (wanted := most - len(page)) > 0:
+                found = connection.execute(sql, (*of, beyond, wanted)).fetchall()
+                page += self._readable(found)
+                if len(found) < wanted:
+                    break
+                beyond = str(found[-1][0])
+            return page
+
+        return await self._read(read)
+
+    def _readable(self, found: Iterable[Sequence[Any]]) -> list[Reservation]:
+        return self._aside.readable("reservation", found, _id_of, rows.reservation_from_row)
 
     async def _read_products(self, sql: str, *values: str | int) -> list[Product]:
         return await self._read(
@@ -272,6 +331,10 @@ class SqliteStore:
             return connection.changes() == 1
 
         return await self._write(change)
+
+
+def _id_of(row: Sequence[Any]) -> str:
+    return str(row[0])
 
 
 def _execute_all(connection: apsw.Connection, sql: str, values: Sequence[Sequence[str | int | None]]) -> None:

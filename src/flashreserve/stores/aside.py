@@ -1,0 +1,86 @@
+"""What a store has set aside: documents and rows that can't be read, and holds that can't be released.
+
+One bad document must not stop the others. It is left out, named in the log and counted, until it can be read again.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+import structlog
+
+from flashreserve.stores.port import SetAside
+
+Raw = TypeVar("Raw")
+Read = TypeVar("Read")
+
+KEPT_MAX: Final = 10_000
+"""Documents that are remembered; of more, the oldest are forgotten and looked at again."""
+
+NAMED_MAX: Final = 100
+"""Documents that an audit names."""
+
+RETRY_AFTER_MS: Final = 60_000
+"""When a sweep tries a hold again that it had set aside."""
+
+_log = structlog.get_logger(__name__)
+
+
+class UnreadableError(Exception):
+    """A document or row isn't as it should be. The message says what is wrong, without its values."""
+
+
+class Aside:
+    """The documents that one store has set aside."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], SetAside] = {}
+        self._retry_at: dict[str, int] = {}
+        """Holds that no sweep tries before that time (UTC milliseconds)."""
+
+    def all(self) -> list[SetAside]:
+        """What is set aside now, the oldest finding first."""
+        return list(self._found.values())
+
+    def note(self, kind: str, id_: str, why: str) -> None:
+        """Set a document aside."""
+        if (kind, id_) in self._found:
+            return
+        _log.error("set aside", kind=kind, id=id_, reason=why)
+        self._found[kind, id_] = SetAside(kind, id_, why)
+        while len(self._found) > KEPT_MAX:
+            del self._found[next(iter(self._found))]
+
+    def readable(
+        self, kind: str, raws: Iterable[Raw], id_of: Callable[[Raw], str], read: Callable[[Raw], Read]
+    ) -> list[Read]:
+        """Those that can be read; the others are set aside."""
+        found: list[Read] = []
+        for raw in raws:
+            try:
+                found.append(read(raw))
+            except UnreadableError as error:
+                self.note(kind, id_of(raw), str(error))
+            else:
+                if self._found:
+                    self._forget(kind, id_of(raw))
+        return found
+
+    def postpone(self, reservation_id: str, why: str, now: int) -> None:
+        """Set a hold aside that can't be released, for a while."""
+        self.note("reservation", reservation_id, why)
+        self._retry_at[reservation_id] = now + RETRY_AFTER_MS
+        while len(self._retry_at) > KEPT_MAX:
+            del self._retry_at[next(iter(self._retry_at))]
+
+    def postponed(self, now: int) -> frozenset[str]:
+        """The holds that a sweep leaves out at `now`."""
+        if not self._retry_at:
+            return frozenset()
+        for id_ in [id_ for id_, at in self._retry_at.items() if at <= now]:
+            del self._retry_at[id_]
+            self._forget("reservation", id_)
+        return frozenset(self._retry_at)
+
+    def _forget(self, kind: str, id_: str) -> None:
+        if id_ not in self._retry_at:
+            self._found.pop((kind, id_), None)

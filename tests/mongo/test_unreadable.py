@@ -1,0 +1,174 @@
+"""One bad document stops nobody: it is set aside, named and counted, and the others go on."""
+
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+from tests.contract.asking import assert_balanced, available, flush
+from tests.core.examples import (
+    ANN,
+    CUP,
+    HAT,
+    HOLD_MS,
+    NOON,
+    a_product,
+    an_account,
+    product_id,
+    reservation_id,
+    reserve,
+    user_id,
+)
+
+from flashreserve.core.model import Role, Status
+from flashreserve.jobs.sweep import sweep_once
+from flashreserve.stores.aside import RETRY_AFTER_MS
+from flashreserve.stores.mongo import MongoStore
+from flashreserve.stores.mongo.connection import PymongoDatabase
+from flashreserve.stores.port import Swept
+
+pytestmark = pytest.mark.mongodb
+
+LAPSED = NOON + HOLD_MS
+HOLDS = 6
+BAD = reservation_id(3)
+
+Change = dict[str, Any]
+UNREADABLE: dict[str, Change] = {
+    "an unknown status": {"$set": {"status": "REFUNDED"}},
+    "no status": {"$unset": {"status": ""}},
+    "no lines": {"$unset": {"lines": ""}},
+    "empty lines": {"$set": {"lines": []}},
+    "a quantity that is a text": {"$set": {"lines.0.quantity": "2"}},
+    "a quantity below one": {"$set": {"lines.0.quantity": -2}},
+    "no customer": {"$unset": {"user_id": ""}},
+    "an end that is a text": {"$set": {"expires_at": "tomorrow"}},
+    "lines that are a text": {"$set": {"lines": "CUP"}},
+}
+
+
+@pytest.fixture
+async def full(store: MongoStore) -> MongoStore:
+    """A store with some holds of one customer."""
+    await store.add_products([a_product(units=100)])
+    await flush(store, *[reserve(number) for number in range(HOLDS)])
+    return store
+
+
+@pytest.mark.parametrize("change", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_reservation_that_cannot_be_read_is_left_out_and_the_others_go_on(
+    full: MongoStore, database: PymongoDatabase, change: Change
+) -> None:
+    await database.update_many("reservations", {"_id": BAD}, change)
+    others = [reservation_id(number) for number in range(HOLDS) if number != 3]
+    assert [held.id for held in await full.all_reservations(None, 100)] == others
+    assert [held.id for held in await full.all_reservations(None, 5)] == others, "a page is filled up"
+    assert [held.id for held in await full.reservations_of_product(CUP, None, 100)] == others
+    of_ann = [held.id for held in await full.reservations_of_user(ANN, None, 100)]
+    assert of_ann == others[::-1]
+    assert await full.reservation(BAD) is None
+    assert await sweep_once(full, LAPSED) == HOLDS - 1
+    assert {held.status for held in await full.all_reservations(None, 100)} == {Status.EXPIRED}
+    audit = await full.audit()
+    assert audit.unreadable == 1
+    assert [(each.kind, each.id) for each in audit.set_aside] == [("reservation", BAD)]
+    assert [(each.kind, each.id) for each in full.set_aside()] == [("reservation", BAD)]
+
+
+async def test_a_lapsed_hold_of_a_deleted_product_is_set_aside_and_released_once_that_is_back(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    await full.add_products([a_product(HAT)])
+    await flush(full, reserve(100, of=HAT), at=NOON - 1)
+    kept = await database.find("products", {"_id": HAT})
+    await database._database["products"].delete_one({"_id": HAT})
+    assert await full.release_lapsed(LAPSED, 2) == Swept(2, more=True), "the oldest is the bad one"
+    assert await sweep_once(full, LAPSED) == HOLDS - 2
+    assert await full.oldest_due(LAPSED) == LAPSED - 1
+    (aside,) = full.set_aside()
+    assert (aside.kind, aside.id, aside.why) == (
+        "reservation",
+        reservation_id(100),
+        f"its product {HAT} isn't there",
+    )
+    audit = await full.audit()
+    assert (audit.differences, audit.unreadable, audit.set_aside) == ([], 1, [aside])
+    await database.insert_many("products", kept)
+    assert await full.release_lapsed(LAPSED + RETRY_AFTER_MS - 1, 100) == Swept(0, more=False)
+    assert await full.release_lapsed(LAPSED + RETRY_AFTER_MS, 100) == Swept(1, more=False)
+    assert full.set_aside() == []
+    assert await full.oldest_due(LAPSED) is None
+    assert await available(full, HAT) == 10
+    await assert_balanced(full)
+
+
+async def test_a_product_that_is_deleted_from_under_a_process_that_knows_it_stops_no_sweep(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    await full.add_products([a_product(HAT)])
+    await flush(full, reserve(100, of=HAT))
+    await full.products([HAT])
+    await database._database["products"].delete_one({"_id": HAT})
+    assert await sweep_once(full, LAPSED) == HOLDS
+    assert len(full.set_aside()) == 1
+
+
+async def test_numbers_that_were_put_in_by_hand_as_doubles_are_read(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    change = {"$set": {"lines.0.quantity": 1.0, "expires_at": float(LAPSED)}}
+    await database.update_many("reservations", {"_id": BAD}, change)
+    held = await full.reservation(BAD)
+    assert held is not None
+    assert (held.lines[0].quantity, held.expires_at) == (1, LAPSED)
+
+
+async def test_a_field_of_a_newer_version_is_left_out_and_a_missing_one_has_its_default(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    before = await full.all_reservations(None, 100), await full.product(CUP)
+    newer = {"$set": {"gift": True, "lines.0.colour": "red"}}
+    await database.update_many("reservations", {}, newer)
+    await database.update_many("products", {}, {"$set": {"weight_g": 300}, "$unset": {"rev": ""}})
+    assert (await full.all_reservations(None, 100), await full.product(CUP)) == before
+    assert full.set_aside() == []
+    await assert_balanced(full)
+
+
+@pytest.mark.parametrize("change", [{"$unset": {"name": ""}}, {"$set": {"available": "7"}}, {"$set": {"price": None}}])
+async def test_a_product_that_cannot_be_read_is_left_out_of_lists(
+    full: MongoStore, database: PymongoDatabase, change: Change
+) -> None:
+    await full.add_products([a_product(product_id(number)) for number in range(2, 6)])
+    await database.update_many("products", {"_id": product_id(3)}, change)
+    listed = [product.id for product in await full.list_products(None, 4)]
+    assert listed == [CUP, HAT, product_id(4), product_id(5)]
+    assert await full.product(product_id(3)) is None
+    audit = await full.audit()
+    assert [(each.kind, each.id) for each in audit.set_aside] == [("product", product_id(3))]
+    assert audit.differences == []
+
+
+async def test_an_account_that_cannot_be_read_is_none_and_keeps_its_email(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    await store.add_account(an_account())
+    await database.update_many("accounts", {}, {"$set": {"role": "owner"}})
+    assert await store.account_by_email("ann@example.com") is None
+    assert await store.account_by_id(user_id(1)) is None
+    assert not await store.add_account(an_account(2))
+    assert [each.kind for each in store.set_aside()] == ["account"]
+    assert await store.set_role(user_id(1), Role.CUSTOMER)
+    assert await store.account_by_id(user_id(1)) == an_account()
+    assert store.set_aside() == []
+
+
+async def test_a_document_whose_id_is_no_text_is_told_by_the_audit_and_stops_nobody(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    (copy,) = await database.find("reservations", {"_id": BAD})
+    strange = {**copy, "_id": ObjectId(), "claims": []}
+    await database.insert_many("reservations", [strange])
+    assert len(await full.all_reservations(None, 100)) == HOLDS
+    audit = await full.audit()
+    assert [each.id for each in audit.set_aside] == [str(strange["_id"])]
+    assert await sweep_once(full, LAPSED) == HOLDS
