@@ -6,17 +6,20 @@ START_MS = 1_795_000_000_000
 class MovingClock:
     def __init__(self) -> None:
         self._elapsed_ms = 0
-        self._set_back_ms = 0
+        self._set_ahead_ms = 0
 
     def now_ms(self) -> int:
-        return START_MS + self._elapsed_ms - self._set_back_ms
+        return START_MS + self._elapsed_ms + self._set_ahead_ms
 
     def monotonic(self) -> float:
         return 1000.0 + self._elapsed_ms / 1000
 
+    def elapsed_ms(self) -> int:
+        return self._elapsed_ms
+
     def advance(self, seconds: float) -> None:
         self._elapsed_ms += round(seconds * 1000)
 
-    def set_back(self, seconds: float) -> None:
-        """Set the time of day back; how long things take is not touched by it."""
-        self._set_back_ms += round(seconds * 1000)
+    def set_ahead(self, seconds: float) -> None:
+        """Set the time of day ahead, or back; how long things take is not touched by it."""
+        self._set_ahead_ms += round(seconds * 1000)

@@ -1,10 +1,20 @@
-"""Time and new ids, as seams: bootstrap passes the real ones in, tests and the simulation pass theirs."""
+"""Time and new ids, as seams: bootstrap passes the real ones in, tests and the simulation pass theirs.
+
+A process goes by a `SteadyClock`. It advances by the time that has elapsed, and follows a reference: the database's
+clock, or, where that has none of its own, the machine's. Small differences are slewed. A step of the reference is
+adopted only once it has lasted, so that a clock that is set wrong for a moment opens no sale early and locks no stock.
+The argument is in docs/adr/0014.
+"""
 
 import time
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from statistics import median_low
+from typing import Final, NamedTuple, Protocol
 
+import structlog
 import uuid_utils
+
+from flashreserve.metrics import Cell
 
 COMPARISONS: Final = 3
 """How often a database is asked for its time in one comparison."""
@@ -12,16 +22,42 @@ COMPARISONS: Final = 3
 COMPARING_MS_MAX: Final = 250.0
 """An answer that took longer than this says too little about what time it is."""
 
+STEP_MS: Final = 1_000
+"""A greater difference is a step, and adopted as a whole. A smaller one is slewed."""
+
+LASTING_MS: Final = 5_000
+"""How long a step has to last before it is adopted."""
+
+TOGETHER_MS: Final = 2_000
+"""How long beforehand a process announces to its siblings that it adopts a step, so that all do at one instant."""
+
+UNSEEN_MS_MAX: Final = 3_000
+"""A reference that wasn't looked at for longer may have been right in between: a step counts as begun anew."""
+
+SLEW: Final = 1 / 20
+"""How much faster or slower than true a slewed clock runs."""
+
+_NEVER_MS: Final = 2**63
+
+_SLEWED_OVER_MS: Final = 2_000
+"""The longest that one comparison slews the clock: the next one comes before that."""
+
+_log = structlog.get_logger(__name__)
+
 
 class Clock(Protocol):
-    """Two clocks: one that says when, one that says how long."""
+    """Three clocks: one that says when, and two that say how long."""
 
     def now_ms(self) -> int:
-        """The time of day, UTC milliseconds since 1970. May jump when the machine's clock is set."""
+        """The time of day, UTC milliseconds since 1970. A machine's may jump when it is set."""
         ...
 
     def monotonic(self) -> float:
         """Seconds since some fixed moment; never goes back."""
+        ...
+
+    def elapsed_ms(self) -> int:
+        """Milliseconds since some fixed moment; never goes back, and goes on while the machine is suspended."""
         ...
 
 
@@ -31,6 +67,10 @@ class Ids(Protocol):
     def new(self) -> str:
         """A new UUIDv7 in its text form of 36 characters; later ones sort after earlier ones of this maker."""
         ...
+
+
+# Linux's monotonic clock stands still while the machine is suspended. Elsewhere CLOCK_MONOTONIC goes on.
+_ELAPSING: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
@@ -43,44 +83,270 @@ class SystemClock:
     # See `Clock`. The function itself, because every request asks several times.
     monotonic = staticmethod(time.monotonic)
 
+    def elapsed_ms(self) -> int:
+        """See `Clock`."""
+        return time.clock_gettime_ns(_ELAPSING) // 1_000_000
 
-class DatabaseClock:
-    """A machine's clock corrected to the database's, which all processes share.
 
-    Until it has been compared, and where a database has no clock of its own, it is the machine's.
+class Sighting(NamedTuple):
+    """What a process knows of the time, as differences from the elapsed milliseconds that its machine shares.
+
+    `machine_ms` is the machine's time of day as the process sees it, `steady_ms` the time that it goes by.
+    `adopting_at_ms` is when, in elapsed milliseconds, it adopts the machine's; 0 where it doesn't.
     """
 
-    def __init__(self, machine: Clock) -> None:
+    machine_ms: int
+    steady_ms: int
+    adopting_at_ms: int = 0
+
+
+class Siblings(Protocol):
+    """The other processes on the same machine that use the same database."""
+
+    async def others(self) -> Sequence[Sighting]:
+        """What those that live have told."""
+        ...
+
+    async def tell(self, sighting: Sighting) -> None:
+        """Let the others know. Nothing is raised where they can't be told."""
+        ...
+
+    async def close(self) -> None:
+        """Take back what was told."""
+        ...
+
+
+class NoSiblings:
+    """For a database that has a clock of its own, and for a process alone."""
+
+    async def others(self) -> Sequence[Sighting]:
+        """See `Siblings`."""
+        return ()
+
+    async def tell(self, sighting: Sighting) -> None:
+        """See `Siblings`."""
+
+    async def close(self) -> None:
+        """See `Siblings`."""
+
+
+class Reading(NamedTuple):
+    """A reference's time of day less the elapsed milliseconds, right to within `error_ms`."""
+
+    offset_ms: int
+    error_ms: float
+
+
+class Step(NamedTuple):
+    """A step of the reference that hasn't been adopted.
+
+    It put the reference `by_ms` ahead of the time that the process goes by. `since_ms` and `seen_ms` are when it was
+    first and last seen, `adopting_at_ms` when it is adopted, if it is known; all in elapsed milliseconds.
+    `contradicted`: it has lasted, but a sibling sees another time.
+    """
+
+    by_ms: int
+    offset_ms: int
+    since_ms: int
+    seen_ms: int
+    adopting_at_ms: int = 0
+    contradicted: bool = False
+
+
+class _Line(NamedTuple):
+    """The time of day as a function of the elapsed milliseconds. Replaced as a whole: other threads read it.
+
+    It is `offset_ms` ahead of them, plus what was slewed since `since_ms`, for at most `span_ms`. From `plain_until_ms`
+    on that is to be reckoned with, and from `next_at_ms` on the offset is `next_ms`.
+    """
+
+    offset_ms: int
+    plain_until_ms: int = _NEVER_MS
+    slope: float = 0.0
+    since_ms: int = 0
+    span_ms: int = 0
+    next_at_ms: int = _NEVER_MS
+    next_ms: int = 0
+
+    def at(self, elapsed_ms: int) -> int:
+        """The time of day, in full."""
+        if elapsed_ms >= self.next_at_ms:
+            return elapsed_ms + self.next_ms
+        return elapsed_ms + self.offset_ms + int(min(elapsed_ms - self.since_ms, self.span_ms) * self.slope)
+
+
+class SteadyClock:
+    """The time that a process goes by; see the module. Until the first comparison it is the machine's.
+
+    It never goes back, but where a step back of the reference is adopted.
+    """
+
+    def __init__(self, machine: Clock, siblings: Siblings | None = None) -> None:
         self._machine = machine
+        self._siblings = NoSiblings() if siblings is None else siblings
         self.monotonic = machine.monotonic
-        self.offset_ms = 0
-        """By how much the database's clock is ahead of the machine's."""
+        self.elapsed_ms = machine.elapsed_ms
+        self._line = _Line(machine.now_ms() - machine.elapsed_ms())
+        self._begun = False
+        self.step: Step | None = None
+        """The step that the reference has made, and that may yet be taken back."""
+        self.of_database = False
+        """Whether the reference is the database's clock; the machine's otherwise."""
+        self._machine_wrong = False
+        self._steps, self._adopted = Cell(), Cell()
 
     def now_ms(self) -> int:
         """See `Clock`."""
-        return self._machine.now_ms() + self.offset_ms
+        line = self._line
+        elapsed_ms = self.elapsed_ms()
+        return elapsed_ms + line.offset_ms if elapsed_ms < line.plain_until_ms else line.at(elapsed_ms)
+
+    @property
+    def machine_ahead_ms(self) -> int:
+        """By how much the machine's clock is ahead of this one just now."""
+        return self._machine.now_ms() - self.now_ms()
+
+    def count_in(self, steps: Cell, adopted: Cell) -> None:
+        """Count the steps that were seen, and those that were adopted, in these cells from now on."""
+        self._machine_wrong = False
+        self._steps, self._adopted = steps, adopted
 
     async def compare(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> bool:
-        """Ask the database some times, and believe the answer that came fastest (Cristian's algorithm, 1989).
+        """Look at the reference, and follow it. The first comparison adopts what it finds.
 
-        If even that one took as long as `COMPARING_MS_MAX`, it says too little, and the offset stays as it was.
-        Whatever asking raises is raised.
+        A process that begins beside others goes by their time, not by a machine's clock that may be wrong just now.
+        Whatever asking the database raises is raised.
 
         Returns:
-            Whether an answer could be believed, or the database has no clock of its own.
+            Whether the reference could be read: answers that take too long say too little.
         """
-        best_ms = COMPARING_MS_MAX
+        asked = await self._read_database(database_now_ms)
+        if asked is None and self.of_database:
+            return False
+        reading = asked or self._read_machine()
+        if reading is None:
+            return False
+        others = await self._siblings.others()
+        if not self._begun:
+            told = [other.steady_ms for other in others]
+            self._line = _Line(median_low(told) if told else reading.offset_ms)
+            self._begun = True
+        self.follow(reading, others)
+        if self.of_database:
+            self._look_at_machine()
+        return True
+
+    async def tell_siblings(self) -> None:
+        """Let the other processes know what time it is, by the machine and by this clock."""
+        elapsed_ms = self.elapsed_ms()
+        adopting_at_ms = self.step.adopting_at_ms if self.step is not None else 0
+        machine_ms, steady_ms = self._machine.now_ms() - elapsed_ms, self.now_ms() - elapsed_ms
+        await self._siblings.tell(Sighting(machine_ms, steady_ms, adopting_at_ms))
+
+    async def close(self) -> None:
+        """Leave the siblings."""
+        await self._siblings.close()
+
+    def follow(self, reading: Reading, others: Sequence[Sighting] = ()) -> None:
+        """Slew to the reference, or note a step of it; adopt one that has lasted and that all siblings see."""
+        elapsed_ms = self.elapsed_ms()
+        offset_ms = self.now_ms() - elapsed_ms
+        apart_ms = reading.offset_ms - offset_ms
+        if abs(apart_ms) - reading.error_ms <= STEP_MS:
+            self._end_step(elapsed_ms)
+            self._slew(elapsed_ms, offset_ms, apart_ms, reading.error_ms)
+            return
+        self.step = step = self._judged(self._step_seen(elapsed_ms, apart_ms, reading), elapsed_ms, others)
+        if not step.adopting_at_ms:
+            self._line = _Line(offset_ms)
+        elif step.adopting_at_ms > elapsed_ms:
+            at_ms = step.adopting_at_ms
+            self._line = _Line(offset_ms, at_ms, next_at_ms=at_ms, next_ms=reading.offset_ms)
+        else:
+            self._line = _Line(reading.offset_ms)
+            self._end_step(elapsed_ms)
+
+    def _judged(self, step: Step, elapsed_ms: int, others: Sequence[Sighting]) -> Step:
+        """The step, with when it is adopted, if it is: a step is the machine's only where all its processes see it."""
+        announced = [other.adopting_at_ms for other in others if other.adopting_at_ms]
+        if elapsed_ms - step.since_ms < LASTING_MS and not announced:
+            return step
+        if any(abs(other.machine_ms - step.offset_ms) > 2 * STEP_MS for other in others):
+            if not step.contradicted:
+                _log.error("clock contradicted by another process's", by_s=step.by_ms / 1000)
+            return step._replace(contradicted=True, adopting_at_ms=0)
+        if not others or any(abs(other.steady_ms - step.offset_ms) <= STEP_MS for other in others):
+            return step._replace(contradicted=False, adopting_at_ms=elapsed_ms)
+        own = step.adopting_at_ms or elapsed_ms + TOGETHER_MS
+        return step._replace(contradicted=False, adopting_at_ms=min([own, *announced]))
+
+    def _look_at_machine(self) -> None:
+        """Note when the machine's clock steps. A process that goes by the database's doesn't follow it."""
+        ahead_ms = self.machine_ahead_ms
+        wrong = abs(ahead_ms) > STEP_MS
+        if wrong and not self._machine_wrong:
+            self._steps.count += 1
+            _log.warning("machine's clock is wrong", ahead_of_database_s=ahead_ms / 1000)
+        elif self._machine_wrong and not wrong:
+            _log.info("machine's clock right again")
+        self._machine_wrong = wrong
+
+    def _step_seen(self, elapsed_ms: int, apart_ms: int, reading: Reading) -> Step:
+        """The step as it is now: the one that was seen before, or a new one."""
+        step = self.step
+        if step is None:
+            self._steps.count += 1
+            _log.warning("clock stepped", by_s=apart_ms / 1000, adopted_after_s=LASTING_MS / 1000)
+        elif (
+            abs(step.offset_ms - reading.offset_ms) <= STEP_MS + reading.error_ms
+            and elapsed_ms - step.seen_ms <= UNSEEN_MS_MAX
+        ):
+            return step._replace(seen_ms=elapsed_ms, by_ms=apart_ms)
+        return Step(apart_ms, reading.offset_ms, elapsed_ms, elapsed_ms)
+
+    def _end_step(self, elapsed_ms: int) -> None:
+        if self.step is None:
+            return
+        if 0 < self.step.adopting_at_ms <= elapsed_ms:
+            self._adopted.count += 1
+            _log.warning("clock's step adopted", by_s=self.step.by_ms / 1000)
+        else:
+            _log.info("clock right again", was_ahead_s=self.step.by_ms / 1000)
+        self.step = None
+
+    def _slew(self, elapsed_ms: int, offset_ms: int, apart_ms: int, error_ms: float) -> None:
+        """Run faster or slower until the difference is within the reading's error, or the next comparison comes."""
+        wrong_ms = abs(apart_ms) - error_ms
+        if wrong_ms <= 0:
+            self._line = _Line(offset_ms)
+            return
+        span_ms = min(int(wrong_ms / SLEW), _SLEWED_OVER_MS)
+        self._line = _Line(offset_ms, elapsed_ms, SLEW if apart_ms > 0 else -SLEW, elapsed_ms, span_ms)
+
+    def _read_machine(self) -> Reading | None:
+        before_ms = self._machine.elapsed_ms()
+        told_ms = self._machine.now_ms()
+        took_ms = self._machine.elapsed_ms() - before_ms
+        # A process that slept between the two has read nothing. One more millisecond, since both are cut off.
+        return None if took_ms > COMPARING_MS_MAX else Reading(told_ms - before_ms, took_ms + 2)
+
+    async def _read_database(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> Reading | None:
+        """Ask the database some times, and believe the answer that came fastest (Cristian's algorithm, 1989).
+
+        None if even that one took as long as `COMPARING_MS_MAX`, or the database has no clock of its own.
+        """
+        best_ms, best = COMPARING_MS_MAX, None
         for _ in range(COMPARISONS):
-            began_s = self._machine.monotonic()  # The first of all: who sleeps between the two has taken too long.
-            asked = self._machine.now_ms()
-            theirs = await database_now_ms()
+            began_s, began_ms = self._machine.monotonic(), self._machine.elapsed_ms()
+            told_ms = await database_now_ms()
             took_ms = (self._machine.monotonic() - began_s) * 1000
-            if theirs is None:
-                return True
+            self.of_database = told_ms is not None
+            if told_ms is None:
+                return None
             if took_ms < best_ms:
                 best_ms = took_ms
-                self.offset_ms = theirs - asked - round(took_ms / 2)
-        return best_ms < COMPARING_MS_MAX
+                best = Reading(told_ms - began_ms - round(took_ms / 2), took_ms / 2 + 2)
+        return best
 
 
 class SystemIds:

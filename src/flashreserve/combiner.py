@@ -103,7 +103,6 @@ class Combiner:
         self._orphans: list[_Waiting] = []
         """Sent, but nobody will come to tell their outcomes."""
         self._watch: asyncio.TimerHandle | None = None
-        self._now = self._stamped = 0
         self._closed = False
         self._flushes, self._commands = Cell(), Cell()
 
@@ -134,9 +133,8 @@ class Combiner:
         self._flushes, self._commands = flushes, commands
 
     def now(self) -> int:
-        """The time of day, UTC milliseconds; never goes back within this process."""
-        self._now = max(self._now, self._clock.now_ms())
-        return self._now
+        """The time of day, UTC milliseconds, as of which a command would be decided just now."""
+        return self._clock.now_ms()
 
     async def close(self) -> None:
         """Take no more commands, and answer those that were taken. A flush that lasts too long is left to the store."""
@@ -197,18 +195,12 @@ class Combiner:
                     taken.append(waiting)
             batch.waiting, batch.taken = taken, True
         batch.sent_at = self._clock.monotonic()
-        return [waiting.command for waiting in taken], self._stamp()
-
-    def _stamp(self) -> int:
-        """The instant of a flush, on whichever thread it is sent."""
-        with self._taking:
-            self._stamped = max(self._stamped, self.now())
-            return self._stamped
+        return [waiting.command for waiting in taken], self.now()
 
     async def _flush(self, batch: list[_Waiting]) -> None:
         sent_at = self._clock.monotonic()
         try:
-            flushed = await self._store.flush([waiting.command for waiting in batch], self._stamp())
+            flushed = await self._store.flush([waiting.command for waiting in batch], self.now())
         except Exception as error:  # noqa: BLE001 - as in `_flush_next`
             await self._failed(batch, error)
         else:

@@ -105,6 +105,16 @@ def test_a_clock_that_shows_no_year_of_this_century_is_found(now_ms: int, verdic
     assert checkup.clock(now_ms).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("ahead_ms", "verdicts_of_clock"),
+    [([], []), ([-3, 1_000], [Verdict.OK]), ([4, -3_600_000], [Verdict.FAIL]), ([1_001], [Verdict.FAIL])],
+)
+def test_running_processes_that_go_by_another_time_are_found(
+    ahead_ms: list[int], verdicts_of_clock: list[Verdict]
+) -> None:
+    assert [each.verdict for each in checkup.running_clocks(ahead_ms)] == verdicts_of_clock
+
+
 def test_a_key_that_others_may_read_is_warned_of(shop: Shop, port: str) -> None:
     shop.settings.data_dir.mkdir()
     key = shop.settings.data_dir / "secret.key"

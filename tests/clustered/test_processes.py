@@ -37,6 +37,9 @@ class ShiftedClock:
     def monotonic(self) -> float:
         return self._right.monotonic()
 
+    def elapsed_ms(self) -> int:
+        return self._right.elapsed_ms()
+
 
 @asynccontextmanager
 async def process(cluster: Cluster, clock: Clock | None = None) -> AsyncIterator[tuple[Core, Edge]]:

@@ -5,6 +5,7 @@ import pytest
 from tests.core.examples import CUP, a_product, reserve
 from tests.moving_clock import MovingClock
 
+from flashreserve.clock import SteadyClock
 from flashreserve.combiner import Combiner
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Product
@@ -163,12 +164,13 @@ async def test_past_the_deadline_the_sent_are_unknown_and_the_waiting_never_sent
     assert await store.reservation(reserve(1).reservation_id) is not None
 
 
-async def test_now_never_goes_back(store: GatedStore, clock: MovingClock) -> None:
-    at_work = combiner(store, clock)
-    await at_work.submit(reserve(1))
-    clock.set_back(60)
-    await at_work.submit(reserve(2))
-    assert store.nows == sorted(store.nows)
+async def test_a_moment_s_step_of_the_machine_s_clock_stamps_no_flush(store: GatedStore, clock: MovingClock) -> None:
+    at_work = Combiner(store, SteadyClock(clock), _learn_nothing)
+    for number, by_s in enumerate((0, 3600, -3600, -60, 60)):
+        clock.set_ahead(by_s)
+        clock.advance(1)
+        await at_work.submit(reserve(number))
+    assert [now - store.nows[0] for now in store.nows] == [0, 1000, 2000, 3000, 4000]
 
 
 async def test_now_is_stamped_when_the_flush_is_sent(store: GatedStore, clock: MovingClock) -> None:

@@ -59,6 +59,9 @@ class ShopClock:
     def monotonic(self) -> float:
         return self._moved_s + (1_000.0 if self._frozen else time.monotonic())
 
+    def elapsed_ms(self) -> int:
+        return round(self._moved_s * 1000)
+
     def advance(self, seconds: float) -> None:
         self._now_ms += round(seconds * 1000)
         self._moved_s += seconds

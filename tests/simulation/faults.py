@@ -1,8 +1,9 @@
 """What can go wrong, by name.
 
 At its time: a process dies (`crash`), ends in order (`stop`) or sleeps (`freeze`); its link is cut (`cut`); the
-network or the disk is slow (`slow`); the database dies (`server-crash`); a clock jumps (`clock`); messages of all
-processes meet with trouble for a while (`storm`). Other faults wait for a message, or for work on the disk.
+network or the disk is slow (`slow`); the database dies (`server-crash`); a clock jumps, for a moment or for good
+(`clock`); messages of all processes meet with trouble for a while (`storm`). Other faults wait for a message, or for
+work on the disk.
 """
 
 from typing import Final, NamedTuple

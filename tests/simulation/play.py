@@ -16,7 +16,7 @@ from tests.simulation.crowd import Crowd
 from tests.simulation.faults import Fault
 from tests.simulation.mongo.server import MongoServer
 from tests.simulation.mongo_shop import MongoShop
-from tests.simulation.processes import Process, SimulatedIds
+from tests.simulation.processes import Board, Process, SimulatedIds
 from tests.simulation.script import EPOCH_MS, Script
 from tests.simulation.sqlite_shop import SqliteShop
 from tests.simulation.world import World
@@ -99,8 +99,10 @@ class _Play:
             if options.store == "mongo"
             else SqliteShop(self.world, options, script.goods, self.note)
         )
+        board: Board = {}
         self.processes = [
-            Process(self.world, number, options, self.shop.connect) for number in range(options.apis + options.workers)
+            Process(self.world, number, options, self.shop.connect, board)
+            for number in range(options.apis + options.workers)
         ]
         for process in self.processes:
             process.on_takeover = partial(self._note_takeover, process.name)
@@ -131,7 +133,7 @@ class _Play:
             case "freeze":
                 process.freeze(fault.seconds)
             case "clock":
-                process.machine.offset_ms += self.world.random.choice((-60_000, -3_000, 3_000, 60_000))
+                process.machine.jump(self.world.random.choice((-60_000, -3_000, 3_000, 60_000)), fault.seconds)
             case _:
                 if self.shop.meet(process, fault):
                     self.note(fault.kind, process.name, fault.seconds)

@@ -1,38 +1,82 @@
 """Simulated processes: the real services, combiner, stock view, store and jobs, on loops and clocks of their own."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 from tests.simulation.script import EPOCH_MS, Options
 from tests.simulation.world import ProcessLoop, World
 
-from flashreserve.clock import DatabaseClock
+from flashreserve.bootstrap.work import COMPARE_EVERY_S
+from flashreserve.clock import LASTING_MS, Sighting, SteadyClock
 from flashreserve.combiner import Combiner
 from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
 from flashreserve.jobs.sweep import recover_once, sweep_once
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
+from flashreserve.siblings import FRESH_MS
 from flashreserve.stock_view import StockView
 from flashreserve.stores.port import Store, StoreUnavailableError
 
 RESTART_S: Final = 0.2
-COMPARE_EVERY_S: Final = 10.0
+APART_S: Final = 6.0
+"""From the end of a moment's jump to the next one of the same clock: two in a row would be one that lasts."""
 
 
 class SimulatedClock:
-    """Virtual time, and a time of day that is off by so much."""
+    """Virtual time, and a time of day that is off by so much, and for a moment by more."""
 
     def __init__(self, world: World, offset_ms: int) -> None:
         self._world = world
         self.offset_ms = offset_ms
+        self._jump_ms = 0
+        self._next_jump_s = 0.0
 
     def now_ms(self) -> int:
-        return EPOCH_MS + int(self._world.now * 1_000) + self.offset_ms
+        return EPOCH_MS + self.elapsed_ms() + self.offset_ms + self._jump_ms
 
     def monotonic(self) -> float:
         return self._world.now
+
+    def elapsed_ms(self) -> int:
+        return int(self._world.now * 1_000)
+
+    def jump(self, by_ms: int, seconds: float) -> None:
+        """Be off by so much more: for good, or for a moment that is too short for it to be adopted."""
+        if seconds * 1_000 >= LASTING_MS:
+            self.offset_ms += by_ms
+        elif self._world.now >= self._next_jump_s:
+            self._jump_ms = by_ms
+            self._next_jump_s = self._world.now + seconds + APART_S
+            self._world.after(seconds, self.be_right)
+
+    def be_right(self) -> None:
+        """The moment is over."""
+        self._jump_ms = 0
+
+
+Board = dict[str, tuple[float, Sighting]]
+"""What the processes on one file have told, by process, and when."""
+
+
+class SimulatedSiblings:
+    """See `flashreserve.clock.Siblings`."""
+
+    def __init__(self, world: World, board: Board, name: str) -> None:
+        self._world = world
+        self._board = board
+        self._name = name
+
+    async def others(self) -> Sequence[Sighting]:
+        since = self._world.now - FRESH_MS / 1_000
+        return [sighting for name, (at, sighting) in self._board.items() if name != self._name and at >= since]
+
+    async def tell(self, sighting: Sighting) -> None:
+        self._board[self._name] = self._world.now, sighting
+
+    async def close(self) -> None:
+        self._board.pop(self._name, None)
 
 
 class SimulatedIds:
@@ -54,12 +98,13 @@ Connect = Callable[["Process", SimulatedIds], Store]
 class Process:
     """One process, through all of its lives."""
 
-    def __init__(self, world: World, number: int, options: Options, connect: Connect) -> None:
+    def __init__(self, world: World, number: int, options: Options, connect: Connect, board: Board) -> None:
         self.world = world
         self.number = number
         self.is_worker = number >= options.apis
         self.name = f"worker-{number}" if self.is_worker else f"api-{number}"
         self.machine = SimulatedClock(world, options.offsets_ms[number])
+        self._board = board
         self.lives = 0
         self.on_end: Callable[[Process], None] = lambda _process: None
         self.on_takeover: Callable[[float], None] = lambda _began: None
@@ -84,7 +129,11 @@ class Process:
         ids = SimulatedIds(self.world, f"{self.number}.{self.lives}")
         store = self._connect(self, ids)
         self.store = store
-        self.clock = DatabaseClock(self.machine)
+        # It may begin by a machine's clock that is wrong just then: that isn't told from one that is right.
+        self.machine.be_right()
+        self.clock = SteadyClock(
+            self.machine, SimulatedSiblings(self.world, self._board, self.name) if self._options.siblings else None
+        )
         self.view = StockView(store, self.clock)
         self.combiner = Combiner(
             store,
@@ -97,23 +146,27 @@ class Process:
         self.catalogue = CatalogueService(store, self.combiner, self.view, ids)
         self._jobs.clear()
         self._refreshing: asyncio.Task[None] | None = None
-        if self._options.shared_clock:
-            self._begin(self._keep_time())
-        else:
-            self._open_up()
+        self._begin(self._keep_time())
 
     async def _keep_time(self) -> None:
-        """Go by the database's clock, from before the first request on."""
-        while not self.clock.offset_ms:  # In these worlds every machine's clock is wrong.
-            with suppress(StoreUnavailableError):
-                await self.clock.compare(self.store.database_now_ms)
+        """Go by the database's clock, or the machine's where that is asked for, from before the first request on."""
+        while not await self._began():  # noqa: ASYNC110 - what is waited for may be in another process
             await asyncio.sleep(0.01)
         self._open_up()
         await repeat("clock", self._compare, every_s=COMPARE_EVERY_S, jitter=self.world.random.random)
 
+    async def _began(self) -> bool:
+        with suppress(StoreUnavailableError):
+            return await self.clock.compare(self._database_now_ms)
+        return False
+
     async def _compare(self) -> int:
-        await self.clock.compare(self.store.database_now_ms)
+        await self.clock.compare(self._database_now_ms)
+        await self.clock.tell_siblings()
         return 0
+
+    async def _database_now_ms(self) -> int | None:
+        return await self.store.database_now_ms() if self._options.shared_clock else None
 
     def _open_up(self) -> None:
         self._open = True
@@ -163,6 +216,7 @@ class Process:
         if self.loop.dead:
             return
         self.loop.kill()
+        self._board.pop(self.name, None)
         self.on_end(self)
         self.world.after(seconds, self.start)
 

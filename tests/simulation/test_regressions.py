@@ -35,6 +35,7 @@ def a_script(world: int, goods: Goods, operations: tuple[Operation, ...], faults
         refreshing=False,
         eager_recovery_s=None,
         shared_clock=False,
+        siblings=False,
         offsets_ms=(0, 0, 0, 0),
         skew_ms=0,
         stock_only=False,

@@ -2,7 +2,7 @@
 
 from flashreserve.bootstrap.keys import KEY_FILE, key_ring
 from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
-from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core
+from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
 from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare
 from flashreserve.bootstrap.stores import (
     OWNER_ALONE,
@@ -36,4 +36,6 @@ __all__ = [
     "open_store_to_read",
     "open_worker",
     "prepare",
+    "steady_clock",
+    "times_ahead_ms",
 ]

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from flashreserve.bootstrap.services import Core
+from flashreserve.clock import LASTING_MS
 from flashreserve.health import Check
 from flashreserve.stores.port import Store, StoreReadOnlyError, StoreUnavailableError
 
@@ -63,7 +64,22 @@ async def _ask(store: Store) -> Check:
 
 
 def _clock(core: Core) -> Check:
-    apart_ms = core.clock.offset_ms
-    side = "behind" if apart_ms > 0 else "ahead of"
-    detail = f"this machine's clock is {abs(apart_ms) / 1000:.1f} s {side} the database's"
-    return Check("clock", ok=abs(apart_ms) <= CLOCK_APART_MAX_MS, detail=detail)
+    """Needed where the machine is known to be wrong. A step that may yet be taken back informs only."""
+    clock = core.clock
+    reference = "the database's clock" if clock.of_database else "this machine's clock"
+    step = clock.step
+    if step is not None:
+        lasted_s = (clock.elapsed_ms() - step.since_ms) / 1000
+        seen = f"{reference} has stepped {_side(step.by_ms)} the time that this process goes by, {lasted_s:.1f} s ago"
+        if step.contradicted:
+            return Check("clock", ok=False, detail=f"{seen}; other processes on this database see another time")
+        detail = f"{seen}; a step is adopted once it has lasted {LASTING_MS / 1000:.0f} s"
+        return Check("clock", ok=False, detail=detail, needed=False)
+    ahead_ms = clock.machine_ahead_ms
+    if clock.of_database and abs(ahead_ms) > CLOCK_APART_MAX_MS:
+        return Check("clock", ok=False, detail=f"this machine's clock is {_side(ahead_ms)} the database's")
+    return Check("clock", ok=True, detail=f"agrees with {reference} to within {abs(ahead_ms) / 1000:.1f} s")
+
+
+def _side(ahead_ms: int) -> str:
+    return f"{abs(ahead_ms) / 1000:.1f} s {'ahead of' if ahead_ms > 0 else 'behind'}"

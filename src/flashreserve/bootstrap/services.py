@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -14,7 +16,7 @@ from flashreserve.auth.passwords import Argon2Cost, Passwords
 from flashreserve.auth.redis_throttle import open_redis_throttle
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
-from flashreserve.clock import COMPARING_MS_MAX, Clock, DatabaseClock, Ids, SystemClock, SystemIds
+from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, Combiner
 from flashreserve.core import limits as domain_limits
 from flashreserve.jobs.bullmq import open_wakeups
@@ -22,6 +24,7 @@ from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
 from flashreserve.settings import Settings, SettingsError
+from flashreserve.siblings import SiblingFiles
 from flashreserve.stock_view import StockView
 from flashreserve.stores.port import Store, StoreUnavailableError
 
@@ -49,7 +52,7 @@ class Books(msgspec.Struct, frozen=True):
     """The services that need no keys, for commands that read, import and tidy up."""
 
     store: Store
-    clock: DatabaseClock
+    clock: SteadyClock
     combiner: Combiner
     view: StockView
     reservations: ReservationService
@@ -60,7 +63,7 @@ class Core(msgspec.Struct, frozen=True):
     """The services over one open store, accounts included."""
 
     store: Store
-    clock: DatabaseClock
+    clock: SteadyClock
     combiner: Combiner
     view: StockView
     reservations: ReservationService
@@ -71,21 +74,26 @@ class Core(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def open_books(
-    store: Store, seams: Seams | None = None, *, expect: Callable[[Iterable[int]], None] | None = None
+    store: Store,
+    seams: Seams | None = None,
+    *,
+    clock: SteadyClock | None = None,
+    expect: Callable[[Iterable[int]], None] | None = None,
 ) -> AsyncIterator[Books]:
     """The services over `store`; on the way out, what was taken is answered and the store closed.
 
-    `expect` is told when the holds will lapse that are granted or extended.
+    `clock` is one from `steady_clock`; without it, the process takes no notice of others on the same file. `expect` is
+    told when the holds will lapse that are granted or extended.
 
     Raises:
         StoreUnavailableError: the database doesn't answer, or too slowly to tell the time by it.
     """
     seams = seams or Seams()
-    clock, ids = DatabaseClock(seams.clock), seams.ids
+    clock, ids = clock or SteadyClock(seams.clock), seams.ids
     view = StockView(store, clock)
     combiner = Combiner(store, clock, view.learn, expect=expect, queue_max=seams.queue_max, deadline_s=seams.deadline_s)
     try:
-        await _set_clock(clock, store)
+        await _begin_clock(clock, store)
         yield Books(
             store=store,
             clock=clock,
@@ -97,10 +105,33 @@ async def open_books(
     finally:
         await combiner.close()
         await store.close()
+        await clock.close()
 
 
-async def _set_clock(clock: DatabaseClock, store: Store) -> None:
-    """Let the clock go by the database's: by a machine's that was never compared, holds would lapse at a wrong time."""
+def steady_clock(settings: Settings, machine: Clock | None = None) -> SteadyClock:
+    """A clock to open the services with. On a database file, it takes notice of the other processes on the same."""
+    machine = machine or SystemClock()
+    if settings.clustered:
+        return SteadyClock(machine)
+    name = f"{os.getpid()}-{secrets.token_hex(4)}"
+    return SteadyClock(machine, SiblingFiles(_clocks_beside(settings), name, machine.elapsed_ms))
+
+
+async def times_ahead_ms(settings: Settings) -> list[int]:
+    """How far the time that each running process on the database file goes by is ahead of the machine's clock."""
+    machine = SystemClock()
+    directory = _clocks_beside(settings)
+    others = await SiblingFiles(directory, "", machine.elapsed_ms).others()
+    return [other.steady_ms + machine.elapsed_ms() - machine.now_ms() for other in others]
+
+
+def _clocks_beside(settings: Settings) -> Path:
+    path = settings.sqlite_path
+    return path.with_name(f"{path.name}-clocks")
+
+
+async def _begin_clock(clock: SteadyClock, store: Store) -> None:
+    """Adopt the reference's time: by a clock that was never compared, holds would lapse at a wrong time."""
     end_s = clock.monotonic() + _CLOCK_WAIT_S
     while not await clock.compare(store.database_now_ms):
         if clock.monotonic() > end_s:
@@ -121,8 +152,9 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seam
     async with AsyncExitStack() as stack:
         passwords = Passwords(threads=os.cpu_count() or 1, waiting_max=_PASSWORDS_WAITING_MAX, cost=seams.password_cost)
         stack.callback(passwords.close)
-        throttle, expect = _shared(settings, seams.clock, stack)
-        books = await stack.enter_async_context(open_books(store, seams, expect=expect))
+        clock = steady_clock(settings, seams.clock)
+        throttle, expect = _shared(settings, clock, stack)
+        books = await stack.enter_async_context(open_books(store, seams, clock=clock, expect=expect))
         accounts = AccountService(
             store=store,
             passwords=passwords,

@@ -85,7 +85,7 @@ async def open_edge(
     _measure(core, metrics)
     async with background() as start:
         start(core.view.keep_fresh())
-        keep_time(settings, core.store, core.clock, start)
+        keep_time(core.store, core.clock, start)
         if sweeps:
             released = metrics.counter("flashreserve_released", "Lapsed holds released by the sweep").cell()
             sweep, recover = jobs(core.store, core.combiner.now)
@@ -144,8 +144,18 @@ def _proxies(settings: Settings) -> TrustedProxies:
 
 
 def _measure(core: Core, metrics: Metrics) -> None:
-    combiner = core.combiner
+    combiner, clock = core.combiner, core.clock
     metrics.gauge("flashreserve_queue", "Commands that wait for a flush", lambda: combiner.waiting, of_all="sum")
+    metrics.gauge(
+        "flashreserve_clock_apart_seconds",
+        "How far the machine's clock is from the time that the process goes by",
+        lambda: abs(clock.machine_ahead_ms) / 1000,
+        of_all="max",
+    )
+    clock.count_in(
+        metrics.counter("flashreserve_clock_steps", "Steps of over a second of the clock that is followed").cell(),
+        metrics.counter("flashreserve_clock_steps_adopted", "Steps that lasted, and were adopted").cell(),
+    )
     combiner.count_in(
         metrics.counter("flashreserve_flushes", "Flushes written").cell(),
         metrics.counter("flashreserve_commands", "Commands that went in flushes").cell(),

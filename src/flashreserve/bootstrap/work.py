@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
-from flashreserve.bootstrap.services import open_books
+from flashreserve.bootstrap.services import open_books, steady_clock
 from flashreserve.bootstrap.stores import open_store
 from flashreserve.bootstrap.watchdog import Watchdog
-from flashreserve.clock import DatabaseClock
+from flashreserve.clock import SteadyClock
 from flashreserve.jobs.bullmq import run_worker
 from flashreserve.jobs.loop import SWEEP_EVERY_S, end, repeat
 from flashreserve.jobs.sweep import recover_once, sweep_once
@@ -19,8 +19,8 @@ from flashreserve.redis_server import check_redis
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Store
 
-COMPARE_EVERY_S: Final = 10.0
-"""How often a process compares its clock with the database's."""
+COMPARE_EVERY_S: Final = 1.0
+"""How often a process compares its clock with the database's, or the machine's."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,9 +38,9 @@ async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[N
         StoreUnavailableError: the database can't be used.
     """
     store = await open_store(settings, create=True)
-    async with open_books(store) as books, background() as start:
+    async with open_books(store, clock=steady_clock(settings)) as books, background() as start:
         start_jobs(settings, books.clock, start, *jobs(store, books.combiner.now))
-        keep_time(settings, store, books.clock, start)
+        keep_time(store, books.clock, start)
         watchdog.watch(store.beat)
         yield
 
@@ -53,7 +53,7 @@ def jobs(store: Store, now: Callable[[], int]) -> tuple[Job, Job]:
     return (lambda: sweep_once(store, now())), (lambda: recover_once(store, now()))
 
 
-def start_jobs(settings: Settings, clock: DatabaseClock, start: Start, sweep: Job, recover: Job) -> None:
+def start_jobs(settings: Settings, clock: SteadyClock, start: Start, sweep: Job, recover: Job) -> None:
     """Repeat the jobs every second; where there is a queue, sweep at its wake-ups as well.
 
     Raises:
@@ -68,15 +68,15 @@ def start_jobs(settings: Settings, clock: DatabaseClock, start: Start, sweep: Jo
     start(_look_at_redis(settings.redis_url))
 
 
-def keep_time(settings: Settings, store: Store, clock: DatabaseClock, start: Start) -> None:
-    """Compare the clock with the database's from time to time, where that has one of its own."""
+def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:
+    """Compare the clock with its reference every second, and tell the other processes."""
 
     async def compare() -> int:
         await clock.compare(store.database_now_ms)
+        await clock.tell_siblings()
         return 0
 
-    if settings.clustered:
-        start(repeat("clock", compare, every_s=COMPARE_EVERY_S, jitter=random.random))
+    start(repeat("clock", compare, every_s=COMPARE_EVERY_S, jitter=random.random))
 
 
 async def _look_at_redis(redis_url: str) -> None:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +25,7 @@ from flashreserve.bootstrap import (
     inspect_file,
     inspect_server,
     key_ring,
+    times_ahead_ms,
 )
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
@@ -111,6 +112,7 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     else:
         yield disk(settings.sqlite_path)
         yield from database(settings, now_ms)
+        yield from running_clocks(asyncio.run(times_ahead_ms(settings)))
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE), HttpLimits().connections_max)
     yield address(settings.host, settings.port)
 
@@ -254,6 +256,20 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
     if found.newest_at is not None and found.newest_at > now_ms + AHEAD_MAX_MS:
         seen = f"the newest reservation is of {format_instant(found.newest_at)}, which is yet to come"
         yield _fail("clock", seen, "the clock goes behind, or went ahead before: set it, and let NTP keep it")
+
+
+def running_clocks(ahead_ms: Sequence[int]) -> Iterable[Finding]:
+    """How far the running processes' times are ahead of the machine's clock; nothing where none runs."""
+    if not ahead_ms:
+        return
+    furthest = max(ahead_ms, key=abs)
+    if abs(furthest) <= CLOCK_APART_MAX_MS:
+        yield _ok("clock", f"agrees with that of {len(ahead_ms)} running processes to within a second")
+        return
+    seen = (
+        f"a running process goes by a time {abs(furthest) / 1000:.1f} s {'ahead of' if furthest > 0 else 'behind'} it"
+    )
+    yield _fail("clock", seen, "set the clock, and let NTP keep it; what it is set to is adopted after 5 s")
 
 
 async def server(settings: Settings, now_ms: int) -> list[Finding]:

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 import rich_click as click
 
-from flashreserve.bootstrap import open_books, open_store, open_store_to_read
+from flashreserve.bootstrap import open_books, open_store, open_store_to_read, steady_clock
 from flashreserve.cli.failures import BAD_INPUT
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.product_file import FILE_BYTES_MAX, Fault, ProductFileError, Row, read_products
@@ -56,7 +56,7 @@ def _tell(name: str, error: ProductFileError) -> None:
 
 
 async def _import(settings: Settings, rows: list[Row]) -> int:
-    async with open_books(await open_store(settings, create=True)) as books:
+    async with open_books(await open_store(settings, create=True), clock=steady_clock(settings)) as books:
         made = await books.catalogue.create_all([row.product for row in rows])
     if isinstance(made, tuple):
         place, refusal = made
@@ -73,7 +73,7 @@ def list_(settings: Settings, as_json: bool) -> None:  # noqa: FBT001 - click pa
 
 
 async def _list(settings: Settings, *, as_json: bool) -> None:
-    async with open_books(await open_store_to_read(settings)) as books:
+    async with open_books(await open_store_to_read(settings), clock=steady_clock(settings)) as books:
         if not as_json:
             click.echo(_ROW.format("ID", "AVAILABLE", "STOCKED", "PRICE", "SALE STARTS", "SALE ENDS", "NAME"))
         after: str | None = None

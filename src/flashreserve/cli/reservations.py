@@ -9,7 +9,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from flashreserve.bootstrap import open_books, open_store_to_read
+from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
 from flashreserve.cli.failures import InputError
 from flashreserve.cli.invocation import with_settings
 from flashreserve.files import is_machines_own, is_ours, open_stream
@@ -39,7 +39,7 @@ def export(settings: Settings, output: Path | None) -> None:
 
 
 async def _export(settings: Settings, write: Callable[[bytes], object]) -> None:
-    async with open_books(await open_store_to_read(settings)) as books:
+    async with open_books(await open_store_to_read(settings), clock=steady_clock(settings)) as books:
         pages: AsyncIterator[bytes] = reservations_csv(books.reservations)
         async for page in pages:
             write(page)

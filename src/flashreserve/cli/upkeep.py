@@ -4,7 +4,7 @@ import asyncio
 
 import rich_click as click
 
-from flashreserve.bootstrap import open_books, open_store
+from flashreserve.bootstrap import open_books, open_store, steady_clock
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.words import counted
 from flashreserve.jobs.sweep import recover_once, sweep_once
@@ -20,7 +20,7 @@ def sweep(settings: Settings) -> None:
 
 
 async def _sweep(settings: Settings) -> int:
-    async with open_books(await open_store(settings, create=False)) as books:
+    async with open_books(await open_store(settings, create=False), clock=steady_clock(settings)) as books:
         return await sweep_once(books.store, books.clock.now_ms())
 
 
@@ -33,5 +33,5 @@ def recover(settings: Settings) -> None:
 
 
 async def _recover(settings: Settings) -> int:
-    async with open_books(await open_store(settings, create=False)) as books:
+    async with open_books(await open_store(settings, create=False), clock=steady_clock(settings)) as books:
         return await recover_once(books.store, books.clock.now_ms())
