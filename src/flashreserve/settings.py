@@ -1,5 +1,6 @@
 """Every setting, read once. Each is an environment variable, or a line in `.env`."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -30,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     port: int = 3000
     hold_s: int = limits.HOLD_S_DEFAULT
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    hosts: str = ""
+    cookie_domain: str = ""
     trusted_proxies: str = ""
     express_lane: bool = True
     env: Literal["development", "production"] = "development"
@@ -169,6 +172,16 @@ _DIGITS_MAX: Final = 12
 _SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 
 
+def _domain(text: str) -> str:
+    domain = text.lower().removeprefix(".")
+    if _DOMAIN.fullmatch(domain) is None:
+        raise ValueError("a domain such as shop.example")
+    return domain
+
+
+_DOMAIN: Final = re.compile(
+    r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
 _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_STORE": ("store", _store),
     "FLASHRESERVE_REDIS_URL": ("redis_url", _redis_url),
@@ -179,6 +192,8 @@ _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
     "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
+    "FLASHRESERVE_HOSTS": ("hosts", str),
+    "FLASHRESERVE_COOKIE_DOMAIN": ("cookie_domain", _domain),
     "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", str),
     "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),

@@ -91,13 +91,13 @@ class Shop:
         assert isinstance(outcome, Registered)
         return outcome.account
 
-    async def logged_in(self, device_token: str | None = None, email: str = EMAIL) -> LoggedIn:
-        outcome = await self.accounts.login(email, PASSWORD, HOME, device_token)
+    async def logged_in(self, device_token: str = "", email: str = EMAIL) -> LoggedIn:
+        outcome = await self.accounts.login(email, PASSWORD, HOME, [device_token])
         assert isinstance(outcome, LoggedIn)
         return outcome
 
-    async def guess(self, times: int, *, address: str = STRANGER, device_token: str | None = None) -> list[object]:
-        return [await self.accounts.login(EMAIL, "wrong horse", address, device_token) for _ in range(times)]
+    async def guess(self, times: int, *, address: str = STRANGER, device_token: str = "") -> list[object]:
+        return [await self.accounts.login(EMAIL, "wrong horse", address, [device_token]) for _ in range(times)]
 
 
 @pytest.fixture
@@ -155,18 +155,18 @@ async def test_bad_input_names_its_field_and_changes_nothing(shop: Shop, email: 
 
 
 async def test_bad_input_to_login_is_refused_before_any_work(shop: Shop, hash_work: list[str]) -> None:
-    assert isinstance(await shop.accounts.login("ada", PASSWORD, HOME, None), InvalidField)
-    assert isinstance(await shop.accounts.login(EMAIL, "p" * 1_000_000, HOME, None), InvalidField)
+    assert isinstance(await shop.accounts.login("ada", PASSWORD, HOME, ()), InvalidField)
+    assert isinstance(await shop.accounts.login(EMAIL, "p" * 1_000_000, HOME, ()), InvalidField)
     assert hash_work == []
-    assert await shop.accounts.login(EMAIL, "", HOME, None) == WrongCredentials()
+    assert await shop.accounts.login(EMAIL, "", HOME, ()) == WrongCredentials()
 
 
 async def test_unknown_email_and_wrong_password_get_the_same_answer_for_the_same_work(
     shop: Shop, hash_work: list[str]
 ) -> None:
     await shop.registered()
-    wrong = await shop.accounts.login(EMAIL, "wrong horse", HOME, None)
-    unknown = await shop.accounts.login("eve@example.com", "wrong horse", HOME, None)
+    wrong = await shop.accounts.login(EMAIL, "wrong horse", HOME, ())
+    unknown = await shop.accounts.login("eve@example.com", "wrong horse", HOME, ())
     assert wrong == unknown == WrongCredentials()
     assert len(hash_work) == 2
     assert hash_work[0] == hash_work[1]
@@ -176,7 +176,7 @@ async def test_unknown_emails_are_throttled_as_known_ones_are(shop: Shop) -> Non
     await shop.registered()
     answers = {}
     for email in (EMAIL, "eve@example.com"):
-        answers[email] = [await shop.accounts.login(email, "wrong horse", STRANGER, None) for _ in range(15)]
+        answers[email] = [await shop.accounts.login(email, "wrong horse", STRANGER, ()) for _ in range(15)]
     assert answers[EMAIL] == answers["eve@example.com"]
     assert answers[EMAIL][9:11] == [WrongCredentials(), TooManyTries(60)]
 
@@ -184,7 +184,7 @@ async def test_unknown_emails_are_throttled_as_known_ones_are(shop: Shop) -> Non
 async def test_of_1000_parallel_guesses_the_burst_is_looked_at(shop: Shop, hash_work: list[str]) -> None:
     await shop.registered()
     outcomes = await asyncio.gather(
-        *(shop.accounts.login(EMAIL, f"guess {n}", f"192.0.{n // 250}.{n % 250}", None) for n in range(1_000))
+        *(shop.accounts.login(EMAIL, f"guess {n}", f"192.0.{n // 250}.{n % 250}", ()) for n in range(1_000))
     )
     assert outcomes.count(WrongCredentials()) == 10
     assert outcomes.count(TooManyTries(60)) == 990
@@ -195,17 +195,17 @@ async def test_a_right_password_past_the_burst_is_not_looked_at(shop: Shop, hash
     await shop.registered()
     await shop.guess(10)
     hash_work.clear()
-    assert await shop.accounts.login(EMAIL, PASSWORD, STRANGER, None) == TooManyTries(60)
+    assert await shop.accounts.login(EMAIL, PASSWORD, STRANGER, ()) == TooManyTries(60)
     assert hash_work == []
     shop.clock.advance(60)
-    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, STRANGER, None), LoggedIn)
+    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, STRANGER, ()), LoggedIn)
 
 
 async def test_strangers_guesses_don_t_lock_the_owner_s_device_out(shop: Shop) -> None:
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
     await shop.guess(100)
-    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, HOME, None), TooManyTries)
+    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, HOME, ()), TooManyTries)
     for _ in range(50):
         device_token = (await shop.logged_in(device_token)).device_token
 
@@ -214,8 +214,8 @@ async def test_a_stranger_behind_the_owner_s_address_doesn_t_lock_the_device_out
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
     for number in range(60):
-        await shop.accounts.login(f"user{number}@example.com", "wrong horse", HOME, None)
-    assert isinstance(await shop.accounts.login("eve@example.com", PASSWORD, HOME, None), TooManyTries)
+        await shop.accounts.login(f"user{number}@example.com", "wrong horse", HOME, ())
+    assert isinstance(await shop.accounts.login("eve@example.com", PASSWORD, HOME, ()), TooManyTries)
     await shop.logged_in(device_token)
 
 
@@ -247,7 +247,7 @@ async def test_another_account_s_device_token_is_a_stranger_s(shop: Shop) -> Non
 
 async def test_one_address_guessing_at_many_accounts_is_throttled(shop: Shop, hash_work: list[str]) -> None:
     outcomes = [
-        await shop.accounts.login(f"user{number}@example.com", "wrong horse", STRANGER, None) for number in range(60)
+        await shop.accounts.login(f"user{number}@example.com", "wrong horse", STRANGER, ()) for number in range(60)
     ]
     assert outcomes.count(WrongCredentials()) == len(hash_work) == 50
     assert outcomes[-1] == TooManyTries(6)
@@ -255,8 +255,7 @@ async def test_one_address_guessing_at_many_accounts_is_throttled(shop: Shop, ha
 
 async def test_an_ipv6_customer_is_one_address_for_the_whole_64(shop: Shop) -> None:
     outcomes = [
-        await shop.accounts.login(f"user{n}@example.com", "wrong horse", f"2001:db8:1:2::{n:x}", None)
-        for n in range(60)
+        await shop.accounts.login(f"user{n}@example.com", "wrong horse", f"2001:db8:1:2::{n:x}", ()) for n in range(60)
     ]
     assert outcomes.count(WrongCredentials()) == 50
 
@@ -270,7 +269,7 @@ async def test_right_passwords_are_never_throttled(shop: Shop) -> None:
 
 async def test_without_an_address_the_account_is_throttled_all_the_same(shop: Shop) -> None:
     await shop.registered()
-    outcomes = [await shop.accounts.login(EMAIL, "wrong horse", None, None) for _ in range(15)]
+    outcomes = [await shop.accounts.login(EMAIL, "wrong horse", None, ()) for _ in range(15)]
     assert outcomes.count(WrongCredentials()) == 10
 
 
@@ -295,7 +294,7 @@ async def test_busy_takes_no_try_and_changes_nothing(
     monkeypatch.setattr(passwords, "verify", busy)
     monkeypatch.setattr(passwords, "hash", busy)
     for _ in range(200):
-        assert await shop.accounts.login(EMAIL, PASSWORD, HOME, None) == Busy()
+        assert await shop.accounts.login(EMAIL, PASSWORD, HOME, ()) == Busy()
         assert await shop.accounts.register("eve@example.com", PASSWORD, HOME) == Busy()
     assert await shop.accounts.create_admin("root@example.com", PASSWORD) == Busy()
     assert shop.throttle._full_at == before
@@ -306,12 +305,12 @@ async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: Shop) -> No
     account = await shop.registered()
     stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=2))
     accounts = shop.service(stronger)
-    assert await accounts.login(EMAIL, "wrong horse", HOME, None) == WrongCredentials()
+    assert await accounts.login(EMAIL, "wrong horse", HOME, ()) == WrongCredentials()
     assert shop.store.by_id[account.id].password_hash == account.password_hash
-    assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, None), LoggedIn)
+    assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, ()), LoggedIn)
     rehashed = shop.store.by_id[account.id].password_hash
     assert "m=16,t=2," in rehashed
-    assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, None), LoggedIn)
+    assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, ()), LoggedIn)
     assert shop.store.by_id[account.id].password_hash == rehashed
     stronger.close()
 
@@ -329,7 +328,7 @@ async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
         return verification
 
     monkeypatch.setattr(stronger, "verify", verify_while_it_changes)
-    assert isinstance(await shop.service(stronger).login(EMAIL, PASSWORD, HOME, None), LoggedIn)
+    assert isinstance(await shop.service(stronger).login(EMAIL, PASSWORD, HOME, ()), LoggedIn)
     assert shop.store.by_id[account.id].password_hash == "changed"
     stronger.close()
 

@@ -80,6 +80,9 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_METRICS_TOKEN", "a" * 64, "that nobody guesses"),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789 abcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789äbcdef" * 2, "visible ASCII"),
+        ("FLASHRESERVE_HOSTS", "shop.example,http://b", "not 'http://b'"),
+        ("FLASHRESERVE_COOKIE_DOMAIN", "https://shop.example", "a domain such as shop.example"),
+        ("FLASHRESERVE_COOKIE_DOMAIN", "localhost", "a domain such as shop.example"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(

@@ -125,7 +125,7 @@ async def test_tries_are_counted_for_all_processes_together(cluster: Cluster) ->
     async with process(cluster) as (one, _), process(cluster) as (other, _):
         for number in range(10):
             core = (one, other)[number % 2]
-            refused = await core.accounts.login("ann@example.com", "a wrong password", "192.0.2.1", None)
+            refused = await core.accounts.login("ann@example.com", "a wrong password", "192.0.2.1", ())
             assert not isinstance(refused, TooManyTries)
-        last = await one.accounts.login("ann@example.com", "a wrong password", "192.0.2.1", None)
+        last = await one.accounts.login("ann@example.com", "a wrong password", "192.0.2.1", ())
         assert isinstance(last, TooManyTries)

@@ -8,9 +8,10 @@ import jsonschema_rs
 
 from flashreserve.http import openapi
 from flashreserve.http.operations import OPERATIONS, Operation
+from flashreserve.http.site import Cookies
 
-DOCUMENT: Final[Any] = json.loads(openapi.document(production=False))
-PRODUCTION_DOCUMENT: Final[Any] = json.loads(openapi.document(production=True))
+DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=False), production=False))
+PRODUCTION_DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=True), production=True))
 BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}
 
 

@@ -34,6 +34,9 @@ from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 
 T = TypeVar("T")
 
+RAW_HOST: Final = "shop.test"
+"""What clients over bare sockets (`Shop.connect`) call the shop."""
+
 SECRET_KEYS: Final = "test:a-secret-that-is-good-for-nothing-but-tests"
 CHEAP_PASSWORDS: Final = Argon2Cost(memory_kib=64, passes=1, lanes=1)
 DATABASE: Final = "flashreserve.db"
@@ -352,6 +355,7 @@ async def open_shop(
     production: bool = False,
     trusted_proxies: str = "",
     metrics_token: str = "",
+    cookie_domain: str = "",
     busy_wait_s: float = 5.0,
     quotas: Quotas = NO_QUOTAS,
     seams: Mapping[str, Any] | None = None,
@@ -363,6 +367,8 @@ async def open_shop(
         env="production" if production else "development",
         trusted_proxies=trusted_proxies,
         metrics_token=metrics_token,
+        cookie_domain=cookie_domain,
+        hosts=RAW_HOST,
     )
     store = FragileStore(open_sqlite(data_dir / DATABASE, create=True, busy_wait_s=busy_wait_s, quotas=quotas))
     tightened = Seams(**{"clock": clock, "password_cost": CHEAP_PASSWORDS, **(seams or {})})

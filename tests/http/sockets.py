@@ -13,12 +13,15 @@ from typing import Any, Self
 import structlog
 from structlog.testing import LogCapture
 
+from flashreserve.auth.address import TrustedProxies
 from flashreserve.http.edge import App, Edge, Receive, RequestIds, Scope, Send
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import Hooks, bind, serve
+from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.metrics import Metrics, render
 
 HOST = "127.0.0.1"
+EVERY_HOST = Site(Cookies.named(production=False), Hosts([], all_names=True), TrustedProxies())
 TIMEOUT_S = 10.0
 PROBLEM = "application/problem+json"
 
@@ -167,6 +170,7 @@ async def serving(
     idle_grace_s: float = 0.05,
     log_every_request: bool = False,
     strict_transport: bool = False,
+    site: Site | None = None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Served]:
     """Serve `app` behind the edge, or `bare`."""
@@ -182,6 +186,7 @@ async def serving(
         monotonic=monotonic,
         request_ids=RequestIds("edge"),
         limits=limits,
+        site=site or EVERY_HOST,
         log_every_request=log_every_request,
         strict_transport=strict_transport,
     )

@@ -117,7 +117,72 @@ async def test_in_production_the_cookies_travel_over_tls_only(tmp_path: Path, cl
         logged_in = await log_in(shop, ann.credentials)
         logged_out = await shop.ask("POST", "/auth/logout")
 
-    assert all(cookie["secure"] for answer in (logged_in, logged_out) for cookie in cookies(answer).values())
+        assert all(cookie["secure"] for answer in (logged_in, logged_out) for cookie in cookies(answer).values())
+        # Browsers refuse the prefix unless the path is / and there is no domain.
+        set_cookies = cookies(logged_in)
+        assert sorted(set_cookies) == ["__Host-device", "__Host-token"]
+        assert all((cookie["path"], cookie["domain"]) == ("/", "") for cookie in set_cookies.values())
+        assert list(cookies(logged_out)) == ["__Host-token"]
+        token = set_cookies["__Host-token"].value
+        assert (await shop.ask("GET", "/auth/me", headers={"Cookie": f"__Host-token={token}"})).status == 200
+        # A page of another host of the domain could plant this one.
+        assert (await shop.ask("GET", "/auth/me", headers={"Cookie": f"token={token}"})).status == 401
+
+
+async def test_with_a_cookie_domain_the_cookies_are_for_all_its_hosts(tmp_path: Path, clock: ShopClock) -> None:
+    async with open_shop(tmp_path, clock, production=True, cookie_domain="shop.example") as shop:
+        ann = await registered(shop)
+        set_cookies = cookies(await log_in(shop, ann.credentials))
+        assert sorted(set_cookies) == ["device", "token"]
+        assert all((cookie["domain"], cookie["secure"]) == ("shop.example", True) for cookie in set_cookies.values())
+        token = set_cookies["token"].value
+        assert (await shop.ask("GET", "/auth/me", headers={"Cookie": f"token={token}"})).status == 200
+
+
+async def test_of_several_cookies_the_one_that_verifies_counts(shop: Shop) -> None:
+    """Other applications of the site set cookies too, under the same name."""
+    ann, bob = await registered(shop), await registered(shop)
+    anns, again, bobs = [(await log_in(shop, who.credentials)).granted(200)["token"] for who in (ann, ann, bob)]
+    edited = anns[:-1] + ("A" if anns[-1] != "A" else "E")
+
+    async def status(*tokens: str) -> int:
+        answer = await shop.ask("GET", "/auth/me", headers={"Cookie": "; ".join(f"token={token}" for token in tokens)})
+        assert answer.status == 401 or answer.json == ann.account
+        return answer.status
+
+    for good in (
+        ("other", anns),
+        (anns, "other"),
+        ("", '"x"', edited, anns),
+        ("a", "b", "c", "d", anns),
+        (anns, again),
+    ):
+        assert await status(*good) == 200, good
+    for bad in (("a", "b", "c", "d", "e", anns), (anns, bobs), (bobs, "other", anns), ("other", edited)):
+        assert await status(*bad) == 401, bad
+
+
+async def test_of_several_device_cookies_the_one_of_the_account_counts(shop: Shop) -> None:
+    ann, bob = await registered(shop), await registered(shop)
+    anns, bobs = [cookies(await log_in(shop, who.credentials))["device"].value for who in (ann, bob)]
+    for _ in range(10):
+        await log_in(shop, ann.mistyped)
+    assert (await log_in(shop, ann.credentials, Cookie=f"device={bobs}")).status == 429
+
+    for values in (("of-another-app", anns), (anns, "x"), (bobs, anns), ("a", "b", "c", "d", anns)):
+        sent = "; ".join(f"device={value}" for value in values)
+        assert (await log_in(shop, ann.credentials, Cookie=sent)).status == 200, values
+    too_many = "; ".join(f"device={value}" for value in ("a", "b", "c", "d", "e", anns))
+    assert (await log_in(shop, ann.credentials, Cookie=too_many)).status == 429
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer  "])
+async def test_the_scheme_of_a_bearer_token_ignores_case(shop: Shop, ann: Registered, scheme: str) -> None:
+    token = (await log_in(shop, ann.credentials)).granted(200)["token"]
+
+    me = await shop.ask("GET", "/auth/me", headers={"Authorization": f"{scheme} {token}"})
+
+    assert me.granted(200) == ann.account
 
 
 async def test_a_token_is_over_when_it_says(shop: Shop, ann: Registered, clock: ShopClock) -> None:
@@ -418,7 +483,16 @@ async def test_in_production_docs_and_metrics_are_for_admins_and_the_metrics_tok
         assert await statuses(bearer("")) == [401] * 3
         assert await statuses(bearer(customer.token)) == [403] * 3
         assert await statuses(bearer(admin.token)) == [200] * 3
-        assert await statuses(bearer("scrape-me")) == [200] * 3
+        for scheme in ("Bearer", "bearer", "BEARER", "Bearer "):
+            assert await statuses({"Authorization": f"{scheme} scrape-me"}) == [200] * 3
+        for value in (
+            "scrape-me",
+            "Basic scrape-me",
+            "Bearerscrape-me",
+            "Bearer scrape-me x",
+            "Bearer Bearer scrape-me",
+        ):
+            assert await statuses({"Authorization": value}) == [401] * 3, value
         assert (await shop.ask("GET", "/reservations.csv", headers=bearer("scrape-me"))).status == 401
         assert [(await shop.ask("GET", path)).status for path in ("/livez", "/readyz", "/products")] == [200] * 3
 

@@ -10,8 +10,10 @@ import pytest
 from litestar import Litestar, Request, get, post
 from tests.http.sockets import Client, Reply, Served, answer, echo, head, lifespan, read, serving
 
+from flashreserve.auth.address import TrustedProxies
 from flashreserve.http.edge import LOG_LINES_MAX, App, Receive, Scope, Send, exchange_of
 from flashreserve.http.limits import HttpLimits
+from flashreserve.http.site import Cookies, Hosts, Site
 
 SECURITY = {
     "x-content-type-options": "nosniff",
@@ -241,6 +243,9 @@ COOKIE = "Cookie: theme=dark; token=abc"
         ([COOKIE, "Origin: https://shop.test.evil.test"], 403),
         ([COOKIE, "Origin: https://evil.test"], 403),
         ([COOKIE, "Origin: https://shop.test:8443"], 403),
+        ([COOKIE, "Origin: http://shop.test:80"], 200),
+        ([COOKIE, "Origin: https://shop.test:443"], 200),
+        ([COOKIE, "Origin: https://shop.test:80"], 403),
         ([COOKIE, "Origin: null"], 403),
         ([COOKIE, "Origin: "], 403),
         ([COOKIE, "Origin: http://[shop.test"], 403),
@@ -257,6 +262,119 @@ async def test_a_change_by_cookie_must_come_from_this_site(headers: list[str], s
         reply = await (await served.connect()).get("/products/1", *headers, method=method)
         assert reply.status == status
         assert status == 200 or reply.code == "cross-site"
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "own"),
+    [
+        ("shop.test:443", "https://shop.test", True),
+        ("shop.test:80", "http://shop.test", True),
+        ("shop.test:80", "https://shop.test", True),
+        ("SHOP.test:443", "https://shop.TEST", True),
+        ("shop.test:", "https://shop.test", True),
+        ("shop.test:8443", "https://shop.test:8443", True),
+        ("[::1]:443", "https://[::1]", True),
+        ("[::1]:3000", "http://[::1]:3000", True),
+        ("shop.test:8443", "https://shop.test", False),
+        ("shop.test:443", "https://shop.test:8443", False),
+        ("shop.test:443", "https://evil.test:443", False),
+        ("", "null", False),
+        ("", "", False),
+        ("null", "null", False),
+    ],
+)
+async def test_a_default_port_is_the_same_as_none(host: str, origin: str, own: bool) -> None:  # noqa: FBT001
+    async with serving(shop) as served:
+        lines = ["POST /products/1 HTTP/1.1", f"Host: {host}", f"Origin: {origin}", COOKIE, "", ""]
+        reply = await (await (await served.connect()).send("\r\n".join(lines))).reply()
+        assert reply.status == (200 if own else 403)
+
+
+BEHIND = "Origin: http://shop.example"
+TRUSTING = Site(Cookies.named(production=False), Hosts([], all_names=True), TrustedProxies(["127.0.0.0/8"]))
+
+
+@pytest.mark.parametrize(
+    ("headers", "own"),
+    [
+        (["X-Forwarded-Host: shop.example"], True),
+        (["X-Forwarded-Host: shop.example:80"], True),
+        (["X-Forwarded-Host: Shop.Example, inner.test"], True),
+        (["X-Forwarded-Host: evil.example"], False),
+        (["X-Forwarded-Host: "], False),
+        (["X-Forwarded-Host: shop.example", "Sec-Fetch-Site: cross-site"], False),
+        (["X-Forwarded-Host: shop.example" + ", a.test" * 16], False),
+        ([], False),
+    ],
+)
+async def test_the_host_that_a_trusted_proxy_forwards_is_this_site(headers: list[str], *, own: bool) -> None:
+    async with serving(shop, site=TRUSTING) as served:
+        reply = await (await served.connect()).post("/products/1", b"", COOKIE, BEHIND, *headers)
+        assert reply.status == (200 if own else 403)
+
+
+async def test_the_host_that_a_stranger_forwards_is_not_believed() -> None:
+    stranger = Site(Cookies.named(production=False), Hosts([], all_names=True), TrustedProxies(["192.0.2.1"]))
+    for site in (stranger, None):
+        async with serving(shop, site=site) as served:
+            client = await served.connect()
+            reply = await client.post("/products/1", b"", COOKIE, BEHIND, "X-Forwarded-Host: shop.example")
+            assert (reply.status, reply.code) == (403, "cross-site")
+
+
+@pytest.mark.parametrize(("cookie", "status"), [("__Host-token", 403), ("token", 200), ("__Secure-token", 200)])
+async def test_only_the_cookie_that_signs_in_is_guarded(cookie: str, status: int) -> None:
+    site = Site(Cookies.named(production=True), Hosts([], all_names=True), TrustedProxies())
+    async with serving(shop, site=site) as served:
+        headers = (f"Cookie: theme=dark; {cookie}=abc", "Sec-Fetch-Site: cross-site")
+        assert (await (await served.connect()).post("/products/1", b"", *headers)).status == status
+
+
+# Hosts.
+
+
+@pytest.mark.parametrize(
+    ("host", "served_here"),
+    [
+        *((host, True) for host in ("localhost", "LOCALHOST:3000", "localhost.", "shop.localhost:1", "127.0.0.1:3000")),
+        *((host, True) for host in ("[::1]", "[::1]:3000", "192.168.1.20:3000", "shop.test", "a.b.wild.test:8080")),
+        *((host, False) for host in ("evil.example", "evil.example:3000", "localhost.evil.example", "notlocalhost")),
+        *((host, False) for host in ("wild.test", "shop.test.evil.example", "127.0.0.1.nip.io", "0x7f.1", "")),
+        *((host, False) for host in ("localhost@evil.example", "evil.example/localhost", "[localhost]", "a b", "[::1")),
+        *((host, False) for host in ("127.1", "2130706433", "localhost:3000:1", "localhost:x", "l\xf6calhost")),
+    ],
+)
+async def test_only_its_own_hosts_are_served(host: str, *, served_here: bool) -> None:
+    """A page that points its own name here (DNS rebinding) gets nothing, however it asks."""
+    site = Site(Cookies.named(production=False), Hosts(["shop.test", "*.wild.test"]), TrustedProxies())
+    async with serving(shop, site=site) as served:
+        for method in ("GET", "POST"):
+            raw = f"{method} /products/1 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")
+            reply = await (await (await served.connect()).send(raw)).reply()
+            assert reply.status == (200 if served_here else 400)
+            assert served_here or "header host" in reply.problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "all_names", "served_here"),
+    [("", True, True), ("", False, False), ("shop.test", True, False), ("shop.test, Elsewhere.test", True, True)],
+)
+def test_hosts_that_are_named_are_the_only_ones(text: str, *, all_names: bool, served_here: bool) -> None:
+    hosts = Hosts.parse(text, listening="127.0.0.1", all_names=all_names)
+    assert hosts.serves(b"elsewhere.test") is served_here
+    assert hosts.serves(b"localhost")
+
+
+def test_the_name_that_the_server_listens_at_is_served() -> None:
+    hosts = Hosts.parse("", listening="Devbox", all_names=False)
+    assert hosts.serves(b"devbox:3000")
+    assert not hosts.serves(b"elsewhere")
+
+
+@pytest.mark.parametrize("name", ["http://shop.test", "shop.test:80", "shop test", "*", "*.", "a.*.test", "", "é.test"])
+def test_a_host_that_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="expected host names such as"):
+        Hosts([name])
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

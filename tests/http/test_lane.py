@@ -132,7 +132,7 @@ async def ask_slowly(edge: Edge, request: Ask) -> Told:
 async def shop(*, lane: bool) -> AsyncIterator[Edge]:
     store = MemoryStore()
     await store.add_products(PRODUCTS)
-    setup = Settings(express_lane=lane)
+    setup = Settings(express_lane=lane, hosts="shop.example")
     seams = Seams(clock=MovingClock(), ids=CountingIds())
     async with (
         open_core(setup, store, KEYS, seams) as core,

@@ -18,6 +18,7 @@ from flashreserve.http.answers import Answer, from_account_refusal, from_outcome
 from flashreserve.http.app import create_app
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.problems import KINDS
+from flashreserve.http.site import Cookies
 
 ID = operations.PRODUCT_ID
 
@@ -48,7 +49,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_a_document_that_is_not_valid_openapi_would_be_noticed() -> None:
-    broken = json.loads(openapi.document(production=False))
+    broken = json.loads(openapi.document(Cookies.named(production=False), production=False))
     broken["paths"]["/products"]["get"]["responses"] = {"200": {"content": 1}}
 
     with pytest.raises(Exception, match=r"content|description"):

@@ -59,6 +59,13 @@ class TrustedProxies:
             return peer[:_UNREADABLE_LENGTH_MAX]
         return self._walk(address, forwarded_for) if self._trusts(address) else str(address)
 
+    def trusts(self, peer: str | None) -> bool:
+        """Whether a connection from `peer` (None or empty for a Unix socket) is a trusted proxy's."""
+        if not peer:
+            return self._unix
+        address = _read(peer)
+        return address is not None and self._trusts(address)
+
     def _walk(self, nearest: Address | None, forwarded_for: str) -> str | None:
         client = nearest
         for entry in reversed(forwarded_for.rsplit(",", HOPS_MAX)[-HOPS_MAX:]):

@@ -58,13 +58,11 @@ class DeviceTokens:
         claims = _Claims(iss=ISSUER, aud=DEVICE_AUDIENCE, sub=device.account_id, jti=device.id, exp=exp)
         return DeviceIssued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
 
-    def read(self, token: str | None, now_ms: int) -> Device | None:
+    def read(self, token: str, now_ms: int) -> Device | None:
         """The device, or None when the token isn't a valid one. It counts for `Device.account_id` only.
 
         No reason is given: whoever carries a bad one is a stranger like any other.
         """
-        if token is None:
-            return None
         payload = self._keys.open(token)
         if isinstance(payload, TokenRefused):
             return None

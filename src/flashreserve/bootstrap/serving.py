@@ -24,6 +24,7 @@ from flashreserve.http.edge import App, Edge, RequestIds
 from flashreserve.http.lane import Lane
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.services import Services
+from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
 from flashreserve.settings import Settings, SettingsError
@@ -45,7 +46,7 @@ async def prepare(settings: Settings) -> None:
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    _proxies(settings)
+    _proxies(settings), _hosts(settings)
     key_ring(settings, create=True)
     store = await open_store(settings, create=True)
     await store.close()
@@ -63,7 +64,7 @@ async def open_service(
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    _proxies(settings)  # Refused before a key or a database is made.
+    _proxies(settings), _hosts(settings)  # Refused before a key or a database is made.
     keys = key_ring(settings, create=True)
     async with (
         open_core(settings, await open_store(settings, create=True), keys) as core,
@@ -78,10 +79,10 @@ async def open_edge(
     settings: Settings, core: Core, *, sweeps: bool, place: Place | None, limits: HttpLimits
 ) -> AsyncIterator[Edge]:
     """The application over services that are open already; see `open_service`."""
-    proxies = _proxies(settings)
+    proxies, hosts = _proxies(settings), _hosts(settings)
     metrics = Metrics()
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
-    edge = _edge(settings, core, proxies, metrics, shared, limits)
+    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits)
     _measure(core, metrics)
     async with background() as start:
         start(core.view.keep_fresh())
@@ -100,6 +101,7 @@ def _edge(
     settings: Settings,
     core: Core,
     proxies: TrustedProxies,
+    hosts: Hosts,
     metrics: Metrics,
     shared: SharedMetrics | None,
     limits: HttpLimits,
@@ -109,6 +111,7 @@ def _edge(
     async def health() -> list[Check]:
         return await readiness.checks(draining=edge.draining)
 
+    cookies = Cookies.named(production=settings.production, domain=settings.cookie_domain)
     services = Services(
         reservations=core.reservations,
         catalogue=core.catalogue,
@@ -116,6 +119,7 @@ def _edge(
         tokens=core.tokens,
         clock=core.clock,
         proxies=proxies,
+        cookies=cookies,
         hold_s_default=settings.hold_s,
         production=settings.production,
         metrics_token=settings.metrics_token,
@@ -130,6 +134,7 @@ def _edge(
         monotonic=core.clock.monotonic,
         request_ids=RequestIds(secrets.token_hex(4)),
         limits=limits,
+        site=Site(cookies, hosts, proxies),
         log_every_request=settings.log_level == "debug",
         strict_transport=settings.production,
     )
@@ -141,6 +146,14 @@ def _proxies(settings: Settings) -> TrustedProxies:
         return TrustedProxies.parse(settings.trusted_proxies)
     except ValueError as error:
         raise SettingsError(f"FLASHRESERVE_TRUSTED_PROXIES: {error}") from error
+
+
+def _hosts(settings: Settings) -> Hosts:
+    """In production the proxy in front decides which hosts it sends here, unless the settings say so."""
+    try:
+        return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
+    except ValueError as error:
+        raise SettingsError(f"FLASHRESERVE_HOSTS: {error}") from error
 
 
 def _measure(core: Core, metrics: Metrics) -> None:

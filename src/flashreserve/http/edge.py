@@ -13,13 +13,13 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
-from urllib.parse import urlsplit
 
 from structlog.typing import FilteringBoundLogger
 
 from flashreserve.http.answers import Answer
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.http.site import Site
 from flashreserve.metrics import CELLS_MAX, Cell, Distribution, Metrics
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -63,7 +63,6 @@ _STRICT_LINE: Final = b"%b: %b\r\n" % STRICT_TRANSPORT
 """What the edge adds to answers, as it is written: to answers that say nothing of caching, to others, and over TLS."""
 
 DOCS_PREFIX: Final = "/api-docs"
-COOKIE: Final = b"token"
 
 SLOW_S: Final = 1.0
 """A request that takes this long is logged whatever the level of detail."""
@@ -73,11 +72,12 @@ LOG_LINES_MAX: Final = 20
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _COUNTED_METHODS: Final = _SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
-_OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 _ONCE_ONLY: Final = frozenset(
     {b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"origin", b"sec-fetch-site"}
 )
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
+_NO_HOST: Final = "the header host is missing; HTTP/1.1 requires it"
+_NOT_SERVED: Final = "the header host names none of the hosts served here; expected one of FLASHRESERVE_HOSTS"
 _SERVER_ERROR: Final = 500
 _UNAVAILABLE: Final = 503
 _NOT_MODIFIED: Final = 304
@@ -267,7 +267,10 @@ class Passage:
         request = self.request
         self.headers = dict(request.headers)
         self.id = self._edge.id_for(self.headers)
-        return self._edge.refusal(self.headers, request.headers, request.method, request.http_version) is None
+        refusal = self._edge.refusal(
+            self.headers, request.headers, request.method, request.http_version, request.client
+        )
+        return refusal is None
 
     def answer(self, answer: Answer, *, close: bool = False) -> None:
         """Send the answer, dressed as all are, and count it. Only the first one is sent."""
@@ -308,6 +311,7 @@ class Edge:
         monotonic: Seconds that never go back.
         request_ids: Makes the ids of requests that bring no sane one of their own.
         limits: See there.
+        site: The shop's hosts and cookies.
         log_every_request: Dear: only for looking closely.
         strict_transport: Whether browsers that came over TLS are told to stay there (HSTS).
     """
@@ -321,6 +325,7 @@ class Edge:
         monotonic: Callable[[], float],
         request_ids: RequestIds,
         limits: HttpLimits,
+        site: Site,
         log_every_request: bool = False,
         strict_transport: bool = False,
     ) -> None:
@@ -328,6 +333,8 @@ class Edge:
         self._express = app if isinstance(app, ExpressApp) else None
         self._ids = request_ids
         self.limits = limits
+        self._site = site
+        self._serves_all_hosts = site.hosts.all_names
         self.monotonic = monotonic
         self.strict_transport = strict_transport
         self.draining = False
@@ -419,7 +426,9 @@ class Edge:
         """Hand the request to the application, or refuse it."""
         scope = exchange.scope
         exchange.id = self.id_for(exchange.headers)
-        refusal = self.refusal(exchange.headers, scope["headers"], scope["method"], scope["http_version"])
+        refusal = self.refusal(
+            exchange.headers, scope["headers"], scope["method"], scope["http_version"], scope.get("client")
+        )
         if refusal is not None:
             return exchange.refuse(*refusal)
         scope["exchange"] = exchange
@@ -434,23 +443,35 @@ class Edge:
         return own_id if own_id is not None and _SANE_ID(own_id) else self._ids.new()
 
     def refusal(
-        self, headers: dict[bytes, bytes], sent: list[Header], method: str, http_version: str
+        self,
+        headers: dict[bytes, bytes],
+        sent: list[Header],
+        method: str,
+        http_version: str,
+        peer: tuple[str, int] | None,
     ) -> tuple[Code, str] | tuple[Code, str, Header] | None:
         """Why no route may see this request, if so. Merges into `headers` what was `sent` more than once."""
         if len(headers) != len(sent):
             twice = _merge_repeated(headers, sent)
             if twice is not None:
                 return "bad-request", f"the header {twice} was sent more than once; expected once"
-        if b"host" not in headers and http_version == "1.1":
-            return "bad-request", "the header host is missing; HTTP/1.1 requires it"
+        wrong_host = self._wrong_host(headers.get(b"host"), http_version)
+        if wrong_host:
+            return "bad-request", wrong_host
         length = headers.get(b"content-length")
         if length is not None and int(length) > self.limits.body_bytes_max:
             return "too-large", _too_large(self.limits), CLOSE
         if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             return "bad-request", "the header transfer-encoding names a coding other than chunked", CLOSE
-        if b"cookie" in headers and method not in _SAFE_METHODS and _from_another_site(headers):
+        if b"cookie" in headers and method not in _SAFE_METHODS and self._site.is_foreign(headers, peer):
             return "cross-site", "a change by cookie must be asked for by a page of this site"
         return None
+
+    def _wrong_host(self, host: bytes | None, http_version: str) -> str:
+        """Why requests with this Host header aren't served; empty if they are."""
+        if host is None:
+            return _NO_HOST if http_version == "1.1" else ""
+        return "" if self._serves_all_hosts or self._site.hosts.serves(host) else _NOT_SERVED
 
     async def _broken(self, exchange: Exchange, error: Exception) -> None:
         if exchange.gone or exchange.over:
@@ -536,32 +557,6 @@ class _LogLines:
             self._lines = 0
         self._lines += 1
         return self._lines <= LOG_LINES_MAX
-
-
-def _from_another_site(headers: Mapping[bytes, bytes]) -> bool:
-    """Whether a browser sent this cookie for a page of another site.
-
-    Browsers of today say where a request comes from in Sec-Fetch-Site (not over plain HTTP), all of them in Origin.
-    What sends neither is no browser, and nobody can make it send a cookie that it doesn't mean to send.
-    """
-    if not _has_token(headers[b"cookie"]) or b"authorization" in headers:
-        return False
-    site = headers.get(b"sec-fetch-site")
-    if site is not None:
-        return site not in _OWN_SITE
-    origin = headers.get(b"origin")
-    return origin is not None and _host_of(origin) != headers.get(b"host", b"").lower()
-
-
-def _has_token(cookie: bytes) -> bool:
-    return any(pair.partition(b"=")[0].strip() == COOKIE for pair in cookie.split(b";"))
-
-
-def _host_of(origin: bytes) -> bytes:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return b""
 
 
 def _merge_repeated(merged: dict[bytes, bytes], headers: list[Header]) -> str | None:

@@ -10,6 +10,7 @@ import msgspec
 from flashreserve import __version__
 from flashreserve.http.operations import OPERATIONS, RESERVATION_ID, Body, Operation, Parameter, Success
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, FieldError, Problem, problem
+from flashreserve.http.site import Cookies
 
 JSON: Final = "application/json"
 Schema = dict[str, Any]
@@ -27,13 +28,14 @@ EVERY: Final[tuple[Code, ...]] = (
 """The problems that any request may meet, whatever it asks for."""
 
 
-def document(*, production: bool) -> bytes:
+def document(cookies: Cookies, *, production: bool) -> bytes:
     """The document as JSON. In production it says that docs and metrics are closed to the public, as they are."""
-    return msgspec.json.encode(tree(production=production))
+    return msgspec.json.encode(tree(cookies, production=production))
 
 
-def tree(*, production: bool) -> Schema:
+def tree(cookies: Cookies, *, production: bool) -> Schema:
     """The document before it is written down."""
+    schemes = {**_SECURITY_SCHEMES, "cookie": {**_SECURITY_SCHEMES["cookie"], "name": cookies.token}}
     return {
         "openapi": "3.1.1",
         "info": {
@@ -47,7 +49,7 @@ def tree(*, production: bool) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": _paths(production=production),
         "components": {
-            "securitySchemes": _SECURITY_SCHEMES if production else _without(_SECURITY_SCHEMES, "metricsToken"),
+            "securitySchemes": schemes if production else _without(schemes, "metricsToken"),
             "schemas": _schemas(),
             "headers": HEADERS,
             "responses": _problem_responses(production=production),
@@ -219,7 +221,7 @@ HEADERS: Final[dict[str, Schema]] = {
         "There if the answer was given before to the same key.", required=False, const="true"
     ),
     "ETag": _header("Names this version of the body; to be sent as `If-None-Match` next time."),
-    "Set-Cookie": _header("The cookie `token`, HTTP-only."),
+    "Set-Cookie": _header("The cookie with the token, HTTP-only."),
     "Content-Disposition": _header("The name to store the file under."),
     "Retry-After": {
         "description": "Seconds to wait before trying again.",
@@ -248,7 +250,6 @@ _SECURITY_SCHEMES: Final[Schema] = {
     "cookie": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "token",
         "description": "The same token in the cookie that signing in sets. A bearer token comes first.",
     },
     "metricsToken": {
@@ -274,8 +275,8 @@ and it is either bought or back on sale.
 * **A 201 is a promise**: what it tells is on the disk.
 * **Retry freely with an `Idempotency-Key`.** A request repeated with its key is answered as the first time, with
   `Idempotent-Replayed: true`; nothing is taken twice. After a 503 `outcome-unknown`, do just that.
-* **Sign in** with a bearer token or the cookie `token`. With the cookie alone, a change must be asked for by a page of
-  this site.
+* **Sign in** with a bearer token or the cookie that signing in sets. With the cookie alone, a change must be asked for
+  by a page of this site.
 * **Every answer** carries an `X-Request-Id`. `HEAD` works wherever `GET` does. A method that an address doesn't have is
   answered 405, with an `Allow` header; an address that doesn't exist, 404.
 * **Errors** are problem documents (RFC 9457). Their `code` is stable, and `errors` names the fields at fault:

@@ -173,8 +173,8 @@ _ACCOUNTS: Final = (
         tag="Accounts",
         summary="Sign in",
         description=(
-            "The token comes in the body and in the HTTP-only cookie `token`. A second cookie, `device`, tells the"
-            " owner's browser from a stranger's when tries are counted; it opens nothing."
+            "The token comes in the body and in an HTTP-only cookie: `token`, in production `__Host-token`. A second"
+            " cookie, `device`, tells the owner's browser from a stranger's when tries are counted; it opens nothing."
         ),
         who="anyone",
         body=Body(wire.CredentialsBody, {"email": EMAIL, "password": PASSWORD}),

@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from litestar import Request
@@ -18,6 +18,7 @@ from flashreserve.http.answers import CHALLENGE, RefusalError
 from flashreserve.http.edge import exchange_of
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
+from flashreserve.http.site import cookie_values
 from flashreserve.stores.port import StoreUnavailableError
 
 HttpRequest = Request[Any, Any, State]
@@ -25,8 +26,6 @@ Headers = Mapping[bytes, bytes]
 """A request's headers by their lower-case names, as the edge has merged them."""
 T = TypeVar("T")
 
-TOKEN_COOKIE: Final = "token"  # noqa: S105
-DEVICE_COOKIE: Final = "device"
 KEY_HEADER: Final = "Idempotency-Key"
 _CUSTOMER: Final = Role.CUSTOMER
 """The same, without the look through the enumeration's properties that its name costs each time."""
@@ -62,20 +61,9 @@ def _text(headers: Headers, name: bytes) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
-def cookie(request: Scoped, name: str) -> str | None:
-    """A cookie's value; a Cookie header that can't be read holds none."""
-    return _cookie(exchange_of(request.scope).headers, name)
-
-
-def _cookie(headers: Headers, name: str) -> str | None:
-    text = _text(headers, b"cookie")
-    if text is None:
-        return None
-    for pair in text.split(";"):
-        its_name, _, value = pair.strip().partition("=")
-        if its_name == name:
-            return value.strip().strip('"')
-    return None
+def device_tokens(request: Scoped, services: Services) -> Sequence[str]:
+    """The device cookies of the request; a Cookie header that can't be read holds none."""
+    return cookie_values(exchange_of(request.scope).headers.get(b"cookie"), services.cookies.device)
 
 
 def knows(request: Scoped, tag: str) -> bool:
@@ -99,15 +87,38 @@ def signed_in(request: Scoped, services: Services) -> Identity:
 
 def _signed_in(headers: Headers, services: Services) -> Identity:
     authorization = headers.get(b"authorization")
-    if authorization is not None:
-        scheme, _, token = authorization.decode("latin-1").partition(" ")
-        if scheme.lower() != "bearer":
-            raise _unauthenticated("expected Authorization: Bearer followed by a token")
-    else:
-        token = _cookie(headers, TOKEN_COOKIE) or ""
-        if not token:
-            raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))
-    identity = services.tokens.verify(token.strip(), services.clock.now_ms())
+    if authorization is None:
+        return _signed_in_by_cookie(headers, services)
+    token = bearer_token(authorization)
+    if token is None:
+        raise _unauthenticated("expected Authorization: Bearer followed by a token")
+    return _verified(token, services)
+
+
+def bearer_token(authorization: bytes) -> str | None:
+    """The token of an Authorization header; None for another scheme. Schemes ignore case (RFC 9110, 11.1)."""
+    scheme, _, token = authorization.partition(b" ")
+    return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
+
+
+def _signed_in_by_cookie(headers: Headers, services: Services) -> Identity:
+    """Of several cookies, the one that verifies counts. Two accounts in one request are nobody: one may be planted."""
+    tokens = cookie_values(headers.get(b"cookie"), services.cookies.token)
+    if not tokens:
+        raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))
+    if len(tokens) == 1:
+        return _verified(tokens[0], services)
+    now_ms = services.clock.now_ms()
+    found = [identity for token in tokens if isinstance(identity := services.tokens.verify(token, now_ms), Identity)]
+    if not found:
+        raise _unauthenticated(_INVALID)
+    if any(identity.user_id != found[0].user_id for identity in found):
+        raise _unauthenticated("the cookies belong to different accounts; sign in again")
+    return found[0]
+
+
+def _verified(token: str, services: Services) -> Identity:
+    identity = services.tokens.verify(token, services.clock.now_ms())
     if isinstance(identity, TokenRefused):
         raise _unauthenticated(_EXPIRED if identity.reason is Refusal.EXPIRED else _INVALID)
     return identity
@@ -138,8 +149,8 @@ async def operator(request: HttpRequest, services: Services) -> None:
     """In production, docs and metrics are for admins and whoever has the metrics token; elsewhere for all."""
     if not services.production:
         return
-    sent = (header(request, b"authorization") or "").removeprefix("Bearer ").encode()
-    if services.metrics_token and hmac.compare_digest(sent, services.metrics_token.encode()):
+    sent = bearer_token(exchange_of(request.scope).headers.get(b"authorization", b"")) or ""
+    if services.metrics_token and hmac.compare_digest(sent.encode("latin-1"), services.metrics_token.encode()):
         return
     await admin(request, services)
 

@@ -8,6 +8,7 @@ from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import Clock
 from flashreserve.health import Check
+from flashreserve.http.site import Cookies
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True):
     tokens: Tokens
     clock: Clock
     proxies: TrustedProxies
+    cookies: Cookies
     hold_s_default: int
     production: bool
     metrics_token: str

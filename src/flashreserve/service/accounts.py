@@ -69,11 +69,12 @@ class AccountService:
             await self._throttle.give_back(buckets)
         return outcome
 
-    async def login(self, email: str, password: str, address: str | None, device_token: str | None) -> LoggingIn:
+    async def login(self, email: str, password: str, address: str | None, device_tokens: Sequence[str]) -> LoggingIn:
         """A token for whoever knows the password.
 
         An unknown email gets the same answer, after the same work and under the same throttling, as a wrong password.
-        `device_token` is what an earlier login gave to this browser, if the browser sends one; a bad one is ignored.
+        `device_tokens` are what earlier logins gave to this browser, as far as it sends them; bad ones are ignored, and
+        so are those of other accounts.
         """
         known_email, known_password = normalised_email(email), normalised_password(password)
         if isinstance(known_email, InvalidField):
@@ -82,9 +83,9 @@ class AccountService:
             return known_password
         account = await self._store.account_by_email(known_email)
         # Read for unknown emails too: a long device token takes long enough to read that its absence would show.
-        device = self._devices.read(device_token, self._clock.now_ms())
-        if device is not None and (account is None or device.account_id != account.id):
-            device = None
+        now_ms = self._clock.now_ms()
+        devices = [device for token in device_tokens if (device := self._devices.read(token, now_ms)) is not None]
+        device = next((device for device in devices if account is not None and device.account_id == account.id), None)
         buckets = self._login_buckets(known_email, address, device)
         refused = await self._throttle.take(buckets)
         if refused is not None:

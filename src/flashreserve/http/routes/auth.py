@@ -8,8 +8,9 @@ from litestar.datastructures import Cookie
 from flashreserve.auth.outcomes import AccountNotFound, LoggedIn, Registered
 from flashreserve.core.instants import format_instant
 from flashreserve.http import answers, requests, wire
-from flashreserve.http.requests import DEVICE_COOKIE, TOKEN_COOKIE, HttpRequest
+from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, reply
+from flashreserve.http.site import Cookies
 
 _read_registration: Final = wire.decoder(wire.RegistrationBody)
 _read_credentials: Final = wire.decoder(wire.CredentialsBody)
@@ -33,25 +34,24 @@ class AuthRoutes(Controller):
         """Sign in: a token as body and as cookie."""
         asked = await requests.body(request, _read_credentials)
         address = requests.client_address(request, services)
-        device = requests.cookie(request, DEVICE_COOKIE)
-        outcome = await services.accounts.login(asked.email, asked.password, address, device)
+        devices = requests.device_tokens(request, services)
+        outcome = await services.accounts.login(asked.email, asked.password, address, devices)
         if not isinstance(outcome, LoggedIn):
             return reply(answers.from_account_refusal(outcome, request.scope["path"]), request)
         answer = reply(answers.ok(wire.TokenView(outcome.token, format_instant(outcome.expires_at))), request)
-        now_ms = services.clock.now_ms()
+        now_ms, cookies = services.clock.now_ms(), services.cookies
         for name, value, expires_at, path in (
-            (TOKEN_COOKIE, outcome.token, outcome.expires_at, "/"),
-            (DEVICE_COOKIE, outcome.device_token, outcome.device_expires_at, "/auth/login"),
+            (cookies.token, outcome.token, outcome.expires_at, "/"),
+            (cookies.device, outcome.device_token, outcome.device_expires_at, cookies.device_path),
         ):
-            age_s = max(0, (expires_at - now_ms) // 1000)
-            answer.set_cookie(_cookie(name, value, age_s, path, secure=services.production))
+            answer.set_cookie(_cookie(cookies, name, value, max(0, (expires_at - now_ms) // 1000), path))
         return answer
 
     @post("/auth/logout")
     async def logout(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Sign out: the cookie goes."""
         answer = reply(answers.Answer(204, b""), request)
-        answer.set_cookie(_cookie(TOKEN_COOKIE, "", 0, "/", secure=services.production))
+        answer.set_cookie(_cookie(services.cookies, services.cookies.token, "", 0, "/"))
         return answer
 
     @get("/auth/me")
@@ -64,5 +64,14 @@ class AuthRoutes(Controller):
         return reply(answers.ok(wire.account_view(account)), request)
 
 
-def _cookie(name: str, value: str, age_s: int, path: str, *, secure: bool) -> Cookie:
-    return Cookie(key=name, value=value, path=path, max_age=age_s, httponly=True, samesite="lax", secure=secure)
+def _cookie(cookies: Cookies, name: str, value: str, age_s: int, path: str) -> Cookie:
+    return Cookie(
+        key=name,
+        value=value,
+        path=path,
+        max_age=age_s,
+        httponly=True,
+        samesite="lax",
+        secure=cookies.secure,
+        domain=cookies.domain or None,
+    )

@@ -11,6 +11,7 @@ from flashreserve.http.answers import JSON, Answer, Headers, RefusalError
 from flashreserve.http.assets import Asset
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, reply
+from flashreserve.http.site import Cookies
 
 # Only for the one who asked: in production not everybody may have it.
 _REVALIDATE: Final = ("cache-control", "private, no-cache")
@@ -23,7 +24,7 @@ class DocsRoutes(Controller):
     async def document(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """The OpenAPI document."""
         await requests.operator(request, services)
-        return reply(_unless_known(_document(production=services.production), request), request)
+        return reply(_unless_known(_document(services.cookies, production=services.production), request), request)
 
     @get("/api-docs")
     async def page(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
@@ -41,8 +42,8 @@ class DocsRoutes(Controller):
 
 
 @cache
-def _document(*, production: bool) -> Asset:
-    body = openapi.document(production=production)
+def _document(cookies: Cookies, *, production: bool) -> Asset:
+    body = openapi.document(cookies, production=production)
     return Asset(body, JSON, assets.tag_of(body))
 
 

@@ -1,0 +1,166 @@
+"""Which requests are for this shop and come from its own pages: cookie names, served hosts, the cross-site check."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+import msgspec
+
+from flashreserve.auth.address import HOPS_MAX, TrustedProxies
+
+COOKIES_TRIED_MAX: Final = 5
+"""Cookies of one name that are tried: another application of the same site, or an old path, may have set some."""
+
+_HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")
+_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
+_HOSTS_REMEMBERED: Final = 1_024
+_OWN_SITE: Final = frozenset({b"same-origin", b"none"})
+_DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
+
+
+class Cookies(msgspec.Struct, frozen=True):
+    """The names and attributes of the cookies that signing in sets.
+
+    `secure` cookies travel over TLS only. `domain` is empty for cookies of the one host that set them.
+    """
+
+    token: str
+    device: str
+    device_path: str
+    domain: str
+    secure: bool
+
+    @classmethod
+    def named(cls, *, production: bool, domain: str = "") -> Self:
+        """Host-only cookies have the prefix `__Host-` in production (RFC 6265bis, 4.1.3.2).
+
+        Browsers then refuse one that another host of the domain, or an unencrypted page, tries to plant. The prefix
+        requires the path `/`.
+        """
+        if production and not domain:
+            return cls("__Host-token", "__Host-device", "/", domain, secure=True)
+        return cls("token", "device", "/auth/login", domain, secure=production)
+
+
+def cookie_values(header: bytes | None, name: str) -> Sequence[str]:
+    """The values of the cookies of that name, at most `COOKIES_TRIED_MAX`; empty ones are left out."""
+    if header is None:
+        return ()
+    values = []
+    for pair in header.decode("latin-1").split(";"):
+        its_name, _, value = pair.partition("=")
+        if its_name.strip() == name and (text := value.strip().strip('"')):
+            values.append(text)
+    return values[:COOKIES_TRIED_MAX]
+
+
+class Hosts:
+    """The hosts that the service answers for; to all others it answers 400.
+
+    A page whose name resolves to this machine once it is loaded (DNS rebinding) is of the same origin as this service
+    for a browser, and could read all that needs no sign-in. It can't choose the Host header, which has its name.
+    """
+
+    def __init__(self, names: Sequence[str], *, all_names: bool = False) -> None:
+        """Takes host names, and `*.` before a name for all names below it. `all_names` serves every host.
+
+        Addresses, `localhost` and names below it are served always: no name server can point them elsewhere.
+
+        Raises:
+            ValueError: naming the entry that is no host name.
+        """
+        for name in names:
+            if _NAME.fullmatch(name.removeprefix("*.")) is None:
+                raise ValueError(f"expected host names such as shop.example or *.shop.example, not {name!r}")
+        self._names = frozenset(name for name in names if not name.startswith("*."))
+        self._endings = (".localhost", *(name.removeprefix("*") for name in names if name.startswith("*.")))
+        self.all_names = all_names
+        self.serves = lru_cache(maxsize=_HOSTS_REMEMBERED)(self._serves)
+        """Whether requests with this Host header are served."""
+
+    @classmethod
+    def parse(cls, text: str, *, listening: str, all_names: bool) -> Self:
+        """Reads names separated by commas; with none, `all_names` decides whether every host is served.
+
+        `listening` is where the server listens: its name, if it is one, is served as well.
+        """
+        names = [entry.strip().lower() for entry in text.split(",")] if text.strip() else []
+        own = [name] if _NAME.fullmatch(name := listening.lower()) else []
+        return cls([*names, *own], all_names=all_names and not names)
+
+    def _serves(self, host: bytes) -> bool:
+        if self.all_names:
+            return True
+        found = _HOST.fullmatch(host.decode("latin-1").strip().lower())
+        if found is None:
+            return False
+        name = (found[1] or found[2]).removesuffix(".")
+        return name == "localhost" or name in self._names or name.endswith(self._endings) or _is_address(name)
+
+
+class Site:
+    """What the edge must know of the shop to judge where a request comes from."""
+
+    def __init__(self, cookies: Cookies, hosts: Hosts, proxies: TrustedProxies) -> None:
+        self.hosts = hosts
+        self._token_cookie = cookies.token.encode("ascii")
+        self._proxies = proxies
+
+    def is_foreign(self, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> bool:
+        """Whether a browser sent the sign-in cookie for a page of another site.
+
+        Browsers of today say where a request comes from in Sec-Fetch-Site (not over plain HTTP), all of them in Origin.
+        What sends neither is no browser, and nobody can make it send a cookie that it doesn't mean to send.
+        """
+        if not self._has_token(headers[b"cookie"]) or b"authorization" in headers:
+            return False
+        site = headers.get(b"sec-fetch-site")
+        if site is not None:
+            return site not in _OWN_SITE
+        origin = headers.get(b"origin")
+        return origin is not None and not self._is_own(origin, headers, peer)
+
+    def _is_own(self, origin: bytes, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> bool:
+        """Whether the origin is the host that the request was sent to.
+
+        A proxy may rewrite Host and keep the browser's in X-Forwarded-Host. That is believed of trusted proxies; no
+        page can make a browser send it for another site.
+        """
+        own = _host_of(origin)
+        if not own:
+            return False
+        if own == _without_default_port(headers.get(b"host", b"")):
+            return True
+        forwarded = headers.get(b"x-forwarded-host")
+        if forwarded is None or not self._proxies.trusts(peer[0] if peer else None):
+            return False
+        return own in {_without_default_port(entry) for entry in forwarded.rsplit(b",", HOPS_MAX)[-HOPS_MAX:]}
+
+    def _has_token(self, cookie: bytes) -> bool:
+        name = self._token_cookie
+        return name in cookie and any(pair.partition(b"=")[0].strip() == name for pair in cookie.split(b";"))
+
+
+def _host_of(origin: bytes) -> bytes:
+    """Host and port of an origin, without a port that its scheme implies; empty for what is no origin."""
+    try:
+        parts = urlsplit(origin.lower())
+    except ValueError:
+        return b""
+    return parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, b":"))
+
+
+def _without_default_port(host: bytes) -> bytes:
+    """The Host header as browsers write origins. Behind a proxy nobody knows the scheme, so both ports are implied."""
+    return host.strip().lower().removesuffix(b":").removesuffix(b":443").removesuffix(b":80")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
