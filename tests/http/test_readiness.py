@@ -22,6 +22,8 @@ async def test_a_ready_shop_lists_its_checks_only_when_asked_to(shop: Shop) -> N
         "process": True,
         "database": True,
         "clock": True,
+        "sweep": True,
+        "documents": True,
     }
     assert all(check["detail"] for check in verbose["checks"])
 
@@ -46,7 +48,7 @@ async def test_in_production_strangers_read_the_details_of_what_is_missing_alone
             checks = (await shop.ask("GET", "/readyz?verbose", headers=headers)).json["checks"]
             return {check["name"]: check["detail"] for check in checks if "detail" in check}
 
-        everything = {"process", "database", "clock"}
+        everything = {"process", "database", "clock", "sweep", "documents"}
         assert await details({}) == {}
         assert await details(bearer("guess")) == {}
         assert await details(bearer(shop.customer().token)) == {}

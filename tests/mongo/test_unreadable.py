@@ -172,3 +172,30 @@ async def test_a_document_whose_id_is_no_text_is_told_by_the_audit_and_stops_nob
     audit = await full.audit()
     assert [each.id for each in audit.set_aside] == [str(strange["_id"])]
     assert await sweep_once(full, LAPSED) == HOLDS
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"f": "m-1", "owner": "o", "at": NOON, "kind": "reserve"},
+        {"f": "m-1", "at": NOON},
+        {"at": NOON},
+        {"f": "m-1", "owner": "o", "at": NOON, "kind": "reserve", "items": "all"},
+        {"f": "m-1", "owner": "o", "at": NOON, "kind": "release", "ids": [BAD]},
+    ],
+)
+async def test_a_movement_that_cannot_be_read_is_set_aside_and_the_others_are_finished(
+    full: MongoStore, database: PymongoDatabase, bad: Change
+) -> None:
+    good = {"f": "m-2", "owner": "o", "at": NOON, "kind": "reserve"}
+    item = {"id": reservation_id(900), "user_id": ANN, "quantity": 3}
+    await database.update_many(
+        "products",
+        {"_id": CUP},
+        {"$push": {"intents": {"$each": [bad, "no movement", {**good, "items": [item]}]}}, "$inc": {"available": -3}},
+    )
+    later = NOON + 10 * HOLD_MS
+    assert await full.recover(later, 100) == 1
+    assert await available(full, CUP) == 100 - HOLDS
+    assert [each.kind for each in full.set_aside()] == ["movement"]
+    assert await full.recover(later, 100) == 0

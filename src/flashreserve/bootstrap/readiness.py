@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from flashreserve.bootstrap.backlog import Backlog
 from flashreserve.bootstrap.services import Core
 from flashreserve.clock import LASTING_MS
 from flashreserve.health import Check
@@ -26,8 +27,9 @@ _log = structlog.get_logger(__name__)
 class Readiness:
     """The checks of one process."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, backlog: Backlog) -> None:
         self._core = core
+        self._backlog = backlog
         self._asking: asyncio.Task[Check] | None = None
         """The question to the database. Requests that come meanwhile share its answer."""
 
@@ -39,6 +41,7 @@ class Readiness:
             Check("process", ok=True, detail="running"),
             await self._database(),
             _clock(self._core),
+            *self._backlog.checks(),
         ]
 
     async def _database(self) -> Check:

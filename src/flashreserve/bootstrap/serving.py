@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from flashreserve.auth.address import TrustedProxies
+from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Core, open_core
@@ -82,11 +83,14 @@ async def open_edge(
     proxies, hosts = _proxies(settings), _hosts(settings)
     metrics = Metrics()
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
-    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits)
+    backlog = Backlog(core.store, core.combiner.now)
+    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits, Readiness(core, backlog))
     _measure(core, metrics)
+    backlog.show(metrics)
     async with background() as start:
         start(core.view.keep_fresh())
         keep_time(core.store, core.clock, start)
+        start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
             released = metrics.counter("flashreserve_released", "Lapsed holds released by the sweep").cell()
             sweep, recover = jobs(core.store, core.combiner.now)
@@ -105,9 +109,8 @@ def _edge(
     metrics: Metrics,
     shared: SharedMetrics | None,
     limits: HttpLimits,
+    readiness: Readiness,
 ) -> Edge:
-    readiness = Readiness(core)
-
     async def health() -> list[Check]:
         return await readiness.checks(draining=edge.draining)
 

@@ -20,7 +20,7 @@ NAMED_MAX: Final = 100
 """Documents that an audit names."""
 
 RETRY_AFTER_MS: Final = 60_000
-"""When a sweep tries a hold again that it had set aside."""
+"""When a job tries again what it had set aside."""
 
 _log = structlog.get_logger(__name__)
 
@@ -34,8 +34,8 @@ class Aside:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], SetAside] = {}
-        self._retry_at: dict[str, int] = {}
-        """Holds that no sweep tries before that time (UTC milliseconds)."""
+        self._retry_at: dict[tuple[str, str], int] = {}
+        """What no job tries before that time (UTC milliseconds)."""
 
     def all(self) -> list[SetAside]:
         """What is set aside now, the oldest finding first."""
@@ -65,22 +65,22 @@ class Aside:
                     self._forget(kind, id_of(raw))
         return found
 
-    def postpone(self, reservation_id: str, why: str, now: int) -> None:
-        """Set a hold aside that can't be released, for a while."""
-        self.note("reservation", reservation_id, why)
-        self._retry_at[reservation_id] = now + RETRY_AFTER_MS
+    def postpone(self, kind: str, id_: str, why: str, now: int) -> None:
+        """Set aside, for a while, what a job can't do."""
+        self.note(kind, id_, why)
+        self._retry_at[kind, id_] = now + RETRY_AFTER_MS
         while len(self._retry_at) > KEPT_MAX:
             del self._retry_at[next(iter(self._retry_at))]
 
-    def postponed(self, now: int) -> frozenset[str]:
-        """The holds that a sweep leaves out at `now`."""
+    def postponed(self, kind: str, now: int) -> frozenset[str]:
+        """The ids of what a job leaves out at `now`."""
         if not self._retry_at:
             return frozenset()
-        for id_ in [id_ for id_, at in self._retry_at.items() if at <= now]:
-            del self._retry_at[id_]
-            self._forget("reservation", id_)
-        return frozenset(self._retry_at)
+        for key in [key for key, at in self._retry_at.items() if at <= now]:
+            del self._retry_at[key]
+            self._forget(*key)
+        return frozenset(id_ for of, id_ in self._retry_at if of == kind)
 
     def _forget(self, kind: str, id_: str) -> None:
-        if id_ not in self._retry_at:
+        if (kind, id_) not in self._retry_at:
             self._found.pop((kind, id_), None)

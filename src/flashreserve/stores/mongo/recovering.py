@@ -3,10 +3,11 @@
 The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
 from flashreserve.core.model import Status
+from flashreserve.stores.aside import Aside
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import VOID, reservation_from
 from flashreserve.stores.mongo.fates import Fate
@@ -19,22 +20,43 @@ ABANDONED_AFTER_MS: Final = 30_000
 """A movement so old was left by a process that died or sleeps; one that only sleeps does no harm when it wakes up."""
 
 
-async def recover(database: Database, ids: Ids, now: int, most: int) -> int:
-    """Finish or undo at most `most` movements; how many there were."""
+async def recover(database: Database, ids: Ids, aside: Aside, now: int, most: int) -> int:
+    """Finish or undo at most `most` movements; how many there were. What can't be read or finished is set aside."""
+    postponed = aside.postponed("movement", now)
     old = {"$lte": now - ABANDONED_AFTER_MS}
     products = await database.find(
-        "products", {"intents.at": old}, fields={"intents": 1}, order=[("intents.at", 1)], most=most
+        "products",
+        {"intents.at": old},
+        fields={"intents": 1},
+        order=[("intents.at", 1)],
+        most=most + len(postponed),
     )
-    abandoned = [
-        (product["_id"], intent)
-        for product in products
-        for intent in product["intents"]
-        if intent["at"] <= now - ABANDONED_AFTER_MS
-    ]
-    done = 0
-    for product_id, intent in abandoned[:most]:
-        done += await _recover_one(database, ids, product_id, intent, now)
+    done = tried = 0
+    for product_id, intent in _abandoned(products, now):
+        key = f"{intent.get('f')} of product {product_id}"
+        if key in postponed:
+            continue
+        if tried == most:
+            break
+        tried += 1
+        try:
+            done += await _recover_one(database, ids, product_id, intent, now)
+        except (StoreUnavailableError, StoreOutcomeUnknownError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others must be recovered
+            aside.postpone("movement", key, f"can't be finished: {error!r}", now)
     return done
+
+
+def _abandoned(products: Sequence[Document], now: int) -> Iterator[tuple[str, Document]]:
+    for product in products:
+        for intent in product["intents"] if isinstance(product["intents"], list) else ():
+            if isinstance(intent, dict) and _is_old(intent.get("at"), now):
+                yield product["_id"], intent
+
+
+def _is_old(at: object, now: int) -> bool:
+    return isinstance(at, int | float) and at <= now - ABANDONED_AFTER_MS
 
 
 async def _recover_one(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> bool:

@@ -147,7 +147,7 @@ class MongoStore:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others must be released
             if len(due) == 1:
-                self._aside.postpone(due[0], f"can't be released: {error!r}", now)
+                self._aside.postpone("reservation", due[0], f"can't be released: {error!r}", now)
                 return 0
         half = len(due) // 2
         return await self._expire_apart(due[:half], now) + await self._expire_apart(due[half:], now)
@@ -179,16 +179,16 @@ class MongoStore:
         for document in documents:
             mine = held.get(document["_id"])
             if mine is None:
-                self._aside.postpone(id_of(document), "can't be read", now)
+                self._aside.postpone("reservation", id_of(document), "can't be read", now)
             elif lost := {line.product_id for line in mine.lines} - there:
-                self._aside.postpone(mine.id, f"its product {min(lost)} isn't there", now)
+                self._aside.postpone("reservation", mine.id, f"its product {min(lost)} isn't there", now)
             else:
                 sound.append(document)
         return sound
 
     async def _due(self, now: int, most: int) -> list[str]:
         """The ids of holds that have lapsed, the longest lapsed first, without those set aside."""
-        postponed = self._aside.postponed(now)
+        postponed = self._aside.postponed("reservation", now)
         lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
         found = await self._database.find(
             "reservations",
@@ -204,7 +204,7 @@ class MongoStore:
         with patience(PATIENT_S):
             await self._late.finish()  # What this process has still to settle was abandoned by nobody.
             await importing.recover(self._database, now, most)
-            return await recovering.recover(self._database, self._ids, now, most)
+            return await recovering.recover(self._database, self._ids, self._aside, now, most)
 
     async def reservation(self, reservation_id: str) -> Reservation | None:
         """See `ReservationStore`."""

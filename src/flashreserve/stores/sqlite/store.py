@@ -134,7 +134,7 @@ class SqliteStore:
         return Swept(released=len(due[:most]), more=len(due) > most)
 
     def _due(self, connection: apsw.Connection, now: int, most: int) -> list[str]:
-        postponed = self._aside.postponed(now)
+        postponed = self._aside.postponed("reservation", now)
         found = connection.execute(rows.SELECT_DUE, (now, most + len(postponed)))
         return [id_ for (id_,) in found if id_ not in postponed][:most]
 
@@ -146,9 +146,9 @@ class SqliteStore:
             try:
                 rules.plan(rows.load(connection, self._fresh, wanted, self._quotas, now), commands, now)
             except UnreadableError as error:
-                self._aside.postpone(id_, str(error), now)
+                self._aside.postpone("reservation", id_, str(error), now)
             except KeyError as error:
-                self._aside.postpone(id_, f"its product {error.args[0]} isn't there", now)
+                self._aside.postpone("reservation", id_, f"its product {error.args[0]} isn't there", now)
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""
