@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 from tests.faults.processes import SECRET_KEYS, Environment, ServerProcess, audit, embedded
 from tests.faults.products import make_products
 from tests.hostile.machine_clock import MachineClock, clear_shared_memory, require_libfaketime
+from tests.hostile.shop import clustered_shop
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
@@ -33,6 +35,7 @@ PATIENCE_S: Final = 60.0
 
 ATTEMPTS: Final = 10
 TOKEN_S: Final = 18_000
+TOKEN_S_DEFAULT: Final = 3_600
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -42,15 +45,18 @@ Check = dict[str, Any]
 class Server:
     """A server on a machine of its own clock."""
 
-    def __init__(self, process: ServerProcess, clock: MachineClock, http: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, process: ServerProcess, clock: MachineClock, http: aiohttp.ClientSession, token_s: int = TOKEN_S
+    ) -> None:
         self.process = process
         self.clock = clock
         self._http = http
-        self._tokens = Tokens(KeyRing.parse(SECRET_KEYS), ttl_s=TOKEN_S)
+        self._token_s = token_s
+        self._tokens = Tokens(KeyRing.parse(SECRET_KEYS), ttl_s=token_s)
 
     async def ask(self, method: str, path: str, user: str) -> tuple[int, Any]:
-        # Made hours ago, by whichever clock, and good for hours.
-        token = self._tokens.issue(user, Role.CUSTOMER, int((time.time() - 2 * HOUR_S) * 1000)).token
+        # Good by a clock that is an hour off, too, where tokens last that long.
+        token = self._tokens.issue(user, Role.CUSTOMER, int((time.time() - self._token_s / 2) * 1000)).token
         headers = {"Authorization": f"Bearer {token}"}
         async with self._http.request(method, self.process.url + path, headers=headers) as answer:
             return answer.status, await answer.json()
@@ -65,6 +71,10 @@ class Server:
         held = await self.reserve(product)
         assert isinstance(held, Hold), held
         return held
+
+    async def available(self, product: str) -> int:
+        async with self._http.get(self.process.url + f"/products/{product}") as answer:
+            return int((await answer.json())["available"])
 
     async def check(self) -> tuple[int, Check]:
         """The status of `/readyz`, and what it says of the clock."""
@@ -302,3 +312,35 @@ async def test_a_process_that_starts_while_its_clock_is_wrong_goes_by_the_other_
         one.clock.set(0.0)
         await one.until(ok=True)
         assert await kept.confirm_at(one) == 200
+
+
+@pytest.mark.mongodb
+@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
+async def test_machines_of_a_cluster_whose_clock_is_wrong_go_by_the_database_s(tmp_path: Path, by_s: float) -> None:
+    faketime = require_libfaketime(tmp_path)
+    async with (
+        clustered_shop(tmp_path, random.Random(1), apis=2, workers=1, faketime=faketime) as shop,
+        aiohttp.ClientSession() as http,
+    ):
+        wrong, right = (
+            Server(api, clock, http, TOKEN_S_DEFAULT) for api, clock in zip(shop.apis, shop.clocks[:2], strict=True)
+        )
+        sold = await goods(shop.settings, right)
+        kept = await right.hold(sold.long)
+        before = await right.available(sold.short)
+        for clock in (shop.clocks[0], shop.clocks[2]):  # The worker's, which sweeps for all, is wrong as well.
+            clock.set(by_s)
+        await wrong.until(ok=False)
+        for server in (wrong, right):
+            held = await sells_by_the_true_time(server, sold)
+            await held.ends_in_time(right if server is wrong else wrong)
+        assert [(await server.check())[0] for server in (wrong, right)] == [503, 200]
+        async with asyncio.timeout(PATIENCE_S):
+            while await right.available(sold.short) != before:  # noqa: ASYNC110 - the worker sweeps
+                await asyncio.sleep(0.1)
+        assert await kept.status_at(wrong) == "PENDING"
+        for clock in shop.clocks:
+            clock.set(0.0)
+        await wrong.until(ok=True)
+        assert await kept.confirm_at(wrong) == 200
+        audit(shop.settings)
