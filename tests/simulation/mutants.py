@@ -247,6 +247,12 @@ OF_ALL: Final = (
         "self._clock.monotonic() + 100 * self._deadline_s",
         "combiner.py",
     ),
+    Mutant(
+        "a step of the clock is adopted at once",
+        "elapsed_ms - step.since_ms < LASTING_MS",
+        "elapsed_ms < step.since_ms",
+        "clock.py",
+    ),
     Mutant("old stock is believed", "STALE_AFTER_S: Final = 0.25", "STALE_AFTER_S: Final = 25", "stock_view.py"),
     Mutant(
         "a key isn't looked up where the stock is gone",
