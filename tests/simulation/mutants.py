@@ -276,8 +276,8 @@ OF_SQLITE: Final = (
     ),
     Mutant(
         "a lapsed hold is confirmed",
-        "    if over is not None:\n        return over\n    after = replace(reservation, status=Status.CONFIRMED",
-        "    after = replace(reservation, status=Status.CONFIRMED",
+        "    if over is not None:\n        return over\n    return Confirmed(",
+        "    return Confirmed(",
     ),
     Mutant(
         "a failed commit is told as nothing done",
