@@ -116,3 +116,16 @@ async def test_a_rehearsal_starts_all_of_a_cluster_and_clears_it_away(tmp_path: 
     assert verdict["audit"]["clean"] is True
     assert verdict["lapsed"] > 0
     assert await asyncio.to_thread(os.listdir, tmp_path) == []
+
+
+def test_doctor_tells_what_cannot_be_read_and_what_nobody_releases(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    bad = {"_id": "bad", "status": "REFUNDED", "user_id": "u", "claims": []}
+    due = {"_id": "due", "status": "PENDING", "user_id": "u", "claims": [], "lines": [{}], "expires_at": 1}
+    with cluster.client() as client:
+        client[cluster.database].reservations.insert_many([bad, due])
+    ended = command(cluster, "doctor", FLASHRESERVE_PORT=str(free_port()))
+    assert ended.exit_code == 1, ended.output
+    assert {("documents", "fail"), ("sweep", "warn")} <= set(verdicts(ended.stdout))
+    assert "such as bad" in ended.stdout
+    assert "1970-01-01T00:00:00.001Z isn't released" in ended.stdout

@@ -45,6 +45,9 @@ DISK_FREE_ENOUGH: Final = 1024**3
 MOVEMENT_OLD_MS: Final = 60_000
 """A movement so old should have been finished by a worker long ago."""
 
+DUE_OLD_MS: Final = 60_000
+"""A hold that lapsed so long ago should have been released long ago."""
+
 YEARS: Final = range(2026, 2100)
 """The years that a clock may sanely show."""
 
@@ -256,6 +259,7 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
     if found.newest_at is not None and found.newest_at > now_ms + AHEAD_MAX_MS:
         seen = f"the newest reservation is of {format_instant(found.newest_at)}, which is yet to come"
         yield _fail("clock", seen, "the clock goes behind, or went ahead before: set it, and let NTP keep it")
+    yield from backlog(None, found.unreadable, now_ms)
 
 
 def running_clocks(ahead_ms: Sequence[int]) -> Iterable[Finding]:
@@ -293,7 +297,19 @@ async def server(settings: Settings, now_ms: int) -> list[Finding]:
     if found.oldest_movement_at is not None and found.now_ms - found.oldest_movement_at > MOVEMENT_OLD_MS:
         seen = f"a stock movement of {format_instant(found.oldest_movement_at)} isn't finished"
         findings.append(_warn("movements", seen, "start `flashreserve worker`, which finishes what a crash left"))
-    return findings
+    return [*findings, *backlog(found.oldest_due_at, found.unreadable, found.now_ms)]
+
+
+def backlog(oldest_due_at: int | None, unreadable: list[str] | None, now_ms: int) -> Iterable[Finding]:
+    """Lapsed holds that nobody released, and reservations that can't be read."""
+    if oldest_due_at is not None and now_ms - oldest_due_at > DUE_OLD_MS:
+        seen = f"a hold that lapsed at {format_instant(oldest_due_at)} isn't released"
+        yield _warn("sweep", seen, "start `flashreserve worker`; if one runs, its log says what it has set aside")
+    if unreadable is None:
+        yield _warn("documents", "the database took too long to look for unreadable ones", "run: flashreserve audit")
+    elif unreadable:
+        seen = f"reservations that can't be read or released, such as {', '.join(unreadable)}"
+        yield _fail("documents", seen, "run `flashreserve audit`, which says what is wrong, and correct them")
 
 
 async def redis(settings: Settings) -> list[Finding]:

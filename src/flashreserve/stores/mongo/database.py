@@ -12,7 +12,7 @@ Update: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Fields: TypeAlias = Mapping[str, int]
 """A projection."""
 Order: TypeAlias = Sequence[tuple[str, int]]
-Collection = Literal["products", "reservations", "accounts", "batches"]
+Collection = Literal["products", "reservations", "accounts", "batches", "meta"]
 
 
 class Index(msgspec.Struct, frozen=True):

@@ -1,18 +1,29 @@
 """What can be said about a database server without changing anything."""
 
+from typing import Final
+
 import msgspec
 
+from flashreserve.calls import PATIENT_S, patience
+from flashreserve.core.model import Status
+from flashreserve.stores.mongo import version
 from flashreserve.stores.mongo.connection import PymongoDatabase
-from flashreserve.stores.mongo.documents import INDEXES
+from flashreserve.stores.mongo.database import Database
+from flashreserve.stores.mongo.documents import INDEXES, VOID, id_of
 from flashreserve.stores.port import StoreUnavailableError
+
+UNREADABLE_MAX: Final = 5
+"""Unreadable reservations that are named."""
 
 
 class Inspection(msgspec.Struct, frozen=True):
     """A server's state.
 
-    `topology` is what it is part of, in words. `fault` says which index is missing or differs; `products` is false
-    where there is nothing yet at all. `oldest_movement_at` is when the oldest movement not yet finished began, in UTC
-    milliseconds, as `now_ms` is the server's time of day.
+    `topology` is what it is part of, in words. `fault` says that the documents' version doesn't fit, or which index is
+    missing or differs; `products` is false where there is nothing yet at all. `oldest_due_at` is when the longest
+    lapsed hold that isn't released yet lapsed; `unreadable` are the ids of some reservations that can't be read, None
+    where the server took too long to find any. `oldest_movement_at` is when the oldest movement not yet finished began.
+    `now_ms` is the server's time of day; all instants are UTC milliseconds.
     """
 
     version: str
@@ -21,6 +32,8 @@ class Inspection(msgspec.Struct, frozen=True):
     products: bool
     fault: str
     oldest_movement_at: int | None
+    oldest_due_at: int | None
+    unreadable: list[str] | None
 
 
 async def inspect_mongo(url: str) -> Inspection:
@@ -35,20 +48,44 @@ async def inspect_mongo(url: str) -> Inspection:
         oldest = await database.find(
             "products", {"intents.at": {"$gt": 0}}, fields={"intents.at": 1}, order=[("intents.at", 1)], most=1
         )
+        now_ms = await database.now_ms()
         return Inspection(
             version=await database.version(),
             topology=await database.topology(),
-            now_ms=await database.now_ms(),
+            now_ms=now_ms,
             products=bool(found),
-            fault=await _index_fault(database),
+            fault=await _fault(database),
             oldest_movement_at=min((intent["at"] for each in oldest for intent in each["intents"]), default=None),
+            oldest_due_at=await oldest_due(database, now_ms),
+            unreadable=await _unreadable(database),
         )
     finally:
         await database.close()
 
 
-async def _index_fault(database: PymongoDatabase) -> str:
+async def oldest_due(database: Database, now: int) -> int | None:
+    """When the longest lapsed hold that isn't released yet lapsed (UTC milliseconds)."""
+    lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
+    found = await database.find(
+        "reservations", lapsed, fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
+    )
+    return int(found[0]["expires_at"]) if found else None
+
+
+async def _unreadable(database: Database) -> list[str] | None:
+    """The server finds what is wrong at first sight; the audit reads everything."""
+    wrong = {"$or": [{"status": {"$nin": [VOID, *Status]}}, {"status": {"$ne": VOID}, "lines.0": {"$exists": False}}]}
     try:
+        with patience(PATIENT_S):
+            found = await database.find("reservations", wrong, fields={"_id": 1}, most=UNREADABLE_MAX)
+    except StoreUnavailableError:
+        return None
+    return [id_of(document) for document in found]
+
+
+async def _fault(database: Database) -> str:
+    try:
+        await version.check(database, create=False)
         await database.ensure_indexes(INDEXES, create=False)
     except StoreUnavailableError as error:
         return str(error)

@@ -12,7 +12,7 @@ from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.aside import Aside
-from flashreserve.stores.mongo import auditing, importing, recovering
+from flashreserve.stores.mongo import auditing, importing, recovering, version
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
@@ -27,6 +27,7 @@ from flashreserve.stores.mongo.documents import (
     reservation_from,
 )
 from flashreserve.stores.mongo.flushing import Flush
+from flashreserve.stores.mongo.inspection import oldest_due
 from flashreserve.stores.mongo.intents import Ids, LateSettling
 from flashreserve.stores.mongo.known import KnownProducts
 from flashreserve.stores.mongo.parts import parts
@@ -61,19 +62,27 @@ async def open_mongo(url: str, ids: Ids, *, create: bool, quotas: Quotas = NO_QU
     where they are missing; without, they must be there.
 
     Raises:
-        StoreUnavailableError: the server can't be reached, or an index is missing or differs.
+        StoreUnavailableError: the server can't be reached, the database is of a version that this program can't use,
+            or an index is missing or differs.
     """
     return await start(PymongoDatabase(url), ids, create=create, quotas=quotas)
 
 
 async def start(database: Database, ids: Ids, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
-    """The store on any database, its indexes made or checked."""
+    """The store on any database, its version and indexes made or checked."""
     try:
-        await database.ensure_indexes(INDEXES, create=create)
+        await _prepare(database, create=create)
     except BaseException:
         await database.close()
         raise
     return MongoStore(database, ids, quotas)
+
+
+async def _prepare(database: Database, *, create: bool) -> None:
+    noted = await version.check(database, create=create)
+    await database.ensure_indexes(INDEXES, create=create)
+    if not noted:
+        raise StoreUnavailableError("the database's version isn't noted; start `flashreserve serve`, which does so")
 
 
 class MongoStore:
@@ -245,11 +254,7 @@ class MongoStore:
 
     async def oldest_due(self, now: int) -> int | None:
         """See `ReservationStore`."""
-        lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
-        found = await self._database.find(
-            "reservations", lapsed, fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
-        )
-        return int(found[0]["expires_at"]) if found else None
+        return await oldest_due(self._database, now)
 
     async def audit(self, progress: Progress | None = None) -> Audit:
         """See `ReservationStore`."""
@@ -321,10 +326,10 @@ class MongoStore:
         return found is not None
 
     async def check_writable(self) -> None:
-        """See `Store`. The update matches no product; its write concern still waits for a primary and a majority."""
+        """See `Store`. A journalled write that a majority has."""
         await self._database.find("products", {}, fields={"_id": 1}, most=1)
         try:
-            await self._database.update_many("products", {"_id": ""}, {"$set": {"rev": 0}})
+            await version.touch(self._database)
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             raise StoreReadOnlyError(str(error)) from error
 

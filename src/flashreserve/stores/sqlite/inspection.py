@@ -6,6 +6,7 @@ from typing import Final
 import apsw
 import msgspec
 
+from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import connect, store_errors
 from flashreserve.stores.sqlite.schema import MIGRATIONS, version_of
 
@@ -20,7 +21,8 @@ class Inspection(msgspec.Struct, frozen=True):
     """A database file's state.
 
     `version` and `newest_version` are those of its tables. `faults` is what SQLite's quick check found. `newest_at` is
-    when the newest reservation was made, in UTC milliseconds.
+    when the newest reservation was made, in UTC milliseconds. `unreadable` are the ids of some reservations that can't
+    be read or released.
     """
 
     version: int
@@ -28,6 +30,7 @@ class Inspection(msgspec.Struct, frozen=True):
     journal_mode: str
     faults: list[str]
     newest_at: int | None
+    unreadable: list[str]
 
 
 def sqlite_version() -> tuple[str, bool]:
@@ -52,6 +55,7 @@ def inspect_sqlite(path: Path) -> Inspection:
                 journal_mode=str(connection.pragma("journal_mode")),
                 faults=[] if found == ["ok"] else found,
                 newest_at=_newest_at(connection) if version else None,
+                unreadable=_unreadable(connection) if version else [],
             )
     finally:
         connection.close()
@@ -60,3 +64,7 @@ def inspect_sqlite(path: Path) -> Inspection:
 def _newest_at(connection: apsw.Connection) -> int | None:
     row = connection.execute("SELECT created_at FROM reservations ORDER BY id DESC LIMIT 1").fetchone()
     return None if row is None else int(row[0])
+
+
+def _unreadable(connection: apsw.Connection) -> list[str]:
+    return [str(id_) for id_, _ in connection.execute(rows.SELECT_UNREADABLE, (FAULTS_MAX,))]

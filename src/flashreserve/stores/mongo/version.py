@@ -1,0 +1,71 @@
+"""The version of the documents: which programs may work on a database.
+
+One document says by which version the others were written, and from which version on a program can read them. A newer
+version only adds fields that have a default, so the version before and the version after may share a database while
+they are exchanged, and one step back stays possible.
+"""
+
+from typing import Final
+
+from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.port import StoreUnavailableError
+
+VERSION: Final = 1
+"""Of the documents that this program writes."""
+
+USABLE_FROM: Final = 1
+"""The oldest program that can work on them: `VERSION - 1`, except that there is none before the first."""
+
+_ID: Final = "schema"
+
+
+async def check(database: Database, *, create: bool) -> bool:
+    """Refuse a database that this program can't work on; whether it has its version noted.
+
+    With `create` the version is noted where there is none, and raised where it is the one before.
+
+    Raises:
+        StoreUnavailableError: the database is of a version that is too old or too new, or can't be read.
+    """
+    found = await _read(database)
+    if found is None and create:
+        await database.insert_many("meta", [{"_id": _ID, "version": VERSION, "usable_from": USABLE_FROM}])
+        found = await _read(database)  # Another process may have been faster.
+    if found is None:
+        return False
+    version, usable_from = found
+    if usable_from > VERSION:
+        raise StoreUnavailableError(
+            f"the database is of version {version}, which programs of version {usable_from} or later can use;"
+            f" this one's is {VERSION}: install a newer FlashReserve"
+        )
+    if version < VERSION - 1:
+        raise StoreUnavailableError(
+            f"the database is of version {version}, this program reads version {VERSION - 1} or later:"
+            f" start the FlashReserve of version {version + 1} on it first"
+        )
+    if version < VERSION and create:
+        change = {"$set": {"version": VERSION, "usable_from": USABLE_FROM}}
+        await database.update_many("meta", {"_id": _ID, "version": version}, change)
+    return True
+
+
+async def touch(database: Database) -> None:
+    """Write something that nobody reads, to see whether writing works."""
+    await database.update_many("meta", {"_id": _ID}, {"$inc": {"touched": 1}})
+
+
+async def _read(database: Database) -> tuple[int, int] | None:
+    found = await database.find("meta", {"_id": _ID}, most=1)
+    return _numbers(found[0]) if found else None
+
+
+def _numbers(document: Document) -> tuple[int, int]:
+    match document:
+        case {"version": int(version), "usable_from": int(usable_from)}:
+            return version, usable_from
+        case _:
+            raise StoreUnavailableError(
+                "the document that tells the database's version can't be read: expected the numbers version and"
+                " usable_from in the document schema of the collection meta"
+            )
