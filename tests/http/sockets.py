@@ -13,7 +13,7 @@ from typing import Any, Self
 import structlog
 from structlog.testing import LogCapture
 
-from flashreserve.auth.address import TrustedProxies
+from flashreserve.auth.address import TrustedProxies, throttled_as
 from flashreserve.http.edge import App, Edge, Receive, RequestIds, Scope, Send
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import Hooks, bind, serve
@@ -89,6 +89,21 @@ class Client:
         except ConnectionError:
             return b""
 
+    def read_nothing(self) -> None:
+        """Leave what the server sends to the system, whose buffers fill."""
+        self._writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+    def read_on(self) -> None:
+        """After `read_nothing`."""
+        self._writer.transport.resume_reading()  # type: ignore[attr-defined]
+
+    async def read_some(self) -> None:
+        """After `read_nothing`: take what the loop reads in a few of its turns, and no more."""
+        self.read_on()
+        await asyncio.sleep(0.01)
+        self.read_nothing()
+        await asyncio.sleep(0.05)
+
     def finish(self) -> None:
         """Send nothing more, but go on reading."""
         self._writer.write_eof()
@@ -146,8 +161,9 @@ class Served:
     over: "asyncio.Task[None]"
     clients: list[Client] = field(default_factory=list)
 
-    async def connect(self) -> Client:
-        reader, writer = await asyncio.open_connection(HOST, self.port, limit=2**22)
+    async def connect(self, address: str = HOST) -> Client:
+        """A connection from this address of the machine; every one of 127.0.0.0/8 is."""
+        reader, writer = await asyncio.open_connection(HOST, self.port, limit=2**22, local_addr=(address, 0))
         client = Client(reader, writer)
         self.clients.append(client)
         return client
@@ -172,6 +188,7 @@ async def serving(
     strict_transport: bool = False,
     site: Site | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    address_of: Callable[[str | None], str | None] = throttled_as,
 ) -> AsyncIterator[Served]:
     """Serve `app` behind the edge, or `bare`."""
     limits = limits or HttpLimits()
@@ -202,6 +219,7 @@ async def serving(
             wall_clock_s=lambda: 1_795_168_800.0,
             hooks=Hooks(ready=ready.set, draining=edge.drain, count_refused=edge.count_refused),
             stop=stop,
+            address_of=address_of,
             shutdown_timeout_s=shutdown_timeout_s,
             idle_grace_s=idle_grace_s,
         )

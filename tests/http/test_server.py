@@ -537,31 +537,7 @@ async def test_a_request_to_upgrade_is_served_as_the_plain_request_it_is(
         assert (await client.reply()).body == b"GET /next "
 
 
-# Too many.
-
-
-async def test_one_connection_too_many_is_told_so_and_closed() -> None:
-    async with serving(echo, limits=HttpLimits(connections_max=2)) as served:
-        first, second = await served.connect(), await served.connect()
-        assert (await first.get()).status == (await second.get()).status == 200
-        third = await served.connect()
-        reply = await third.reply()
-        assert (reply.status, reply.code, reply.header("retry-after")) == (503, "unavailable", "1")
-        assert await third.ended() == b""
-        first.shut()
-        third.shut()
-        await _accepted(served)
-
-
-async def _accepted(served: Served) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            client = await served.connect()
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-                if (await client.get()).status == 200:
-                    return
-            client.abort()
-            await asyncio.sleep(0.005)
+# Open files.
 
 
 def test_the_limit_of_open_files_bounds_the_connections() -> None:

@@ -66,6 +66,10 @@ class TrustedProxies:
         address = _read(peer)
         return address is not None and self._trusts(address)
 
+    def connected_as(self, peer: str | None) -> str | None:
+        """The name under which a peer's connections are counted; None for a proxy's, which are many people's."""
+        return None if not peer or self.trusts(peer) else throttled_as(peer)
+
     def _walk(self, nearest: Address | None, forwarded_for: str) -> str | None:
         client = nearest
         for entry in reversed(forwarded_for.rsplit(",", HOPS_MAX)[-HOPS_MAX:]):

@@ -3,7 +3,7 @@
 from flashreserve.bootstrap.keys import KEY_FILE, key_ring
 from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
 from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
-from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare
+from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare, trusted_proxies
 from flashreserve.bootstrap.stores import (
     OWNER_ALONE,
     engine_version,
@@ -38,4 +38,5 @@ __all__ = [
     "prepare",
     "steady_clock",
     "times_ahead_ms",
+    "trusted_proxies",
 ]

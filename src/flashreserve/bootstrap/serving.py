@@ -47,7 +47,7 @@ async def prepare(settings: Settings) -> None:
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    _proxies(settings), _hosts(settings)
+    trusted_proxies(settings), _hosts(settings)
     key_ring(settings, create=True)
     store = await open_store(settings, create=True)
     await store.close()
@@ -65,7 +65,7 @@ async def open_service(
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    _proxies(settings), _hosts(settings)  # Refused before a key or a database is made.
+    trusted_proxies(settings), _hosts(settings)  # Refused before a key or a database is made.
     keys = key_ring(settings, create=True)
     async with (
         open_core(settings, await open_store(settings, create=True), keys) as core,
@@ -80,7 +80,7 @@ async def open_edge(
     settings: Settings, core: Core, *, sweeps: bool, place: Place | None, limits: HttpLimits
 ) -> AsyncIterator[Edge]:
     """The application over services that are open already; see `open_service`."""
-    proxies, hosts = _proxies(settings), _hosts(settings)
+    proxies, hosts = trusted_proxies(settings), _hosts(settings)
     metrics = Metrics()
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
     backlog = Backlog(core.store, core.combiner.now)
@@ -144,7 +144,12 @@ def _edge(
     return edge
 
 
-def _proxies(settings: Settings) -> TrustedProxies:
+def trusted_proxies(settings: Settings) -> TrustedProxies:
+    """Whose X-Forwarded-For is believed.
+
+    Raises:
+        SettingsError: an entry that is no network.
+    """
     try:
         return TrustedProxies.parse(settings.trusted_proxies)
     except ValueError as error:

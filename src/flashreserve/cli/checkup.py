@@ -31,7 +31,7 @@ from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
 from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import FILES_BESIDE_CONNECTIONS
+from flashreserve.http.server import files_needed, within_files
 from flashreserve.redis_server import check_redis
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import StoreUnavailableError
@@ -326,10 +326,11 @@ async def redis(settings: Settings) -> list[Finding]:
 def open_files(limit: tuple[int, int], connections_max: int) -> Finding:
     """How many connections one process may hold: the server raises the soft limit by itself, up to the hard one."""
     hard = limit[1]
-    wanted = connections_max + FILES_BESIDE_CONNECTIONS
+    limits = HttpLimits(connections_max=connections_max)
+    wanted = files_needed(limits)
     if hard == resource.RLIM_INFINITY or hard >= wanted:
         return _ok("open files", f"{wanted} or more may be open")
-    seen = f"at most {hard} may be open, enough for {max(1, hard - FILES_BESIDE_CONNECTIONS)} connections"
+    seen = f"at most {hard} may be open, enough for {within_files(limits, hard).connections_max} connections"
     return _warn("open files", seen, f"raise the limit to {wanted}: ulimit -Hn, or LimitNOFILE= in a systemd unit")
 
 

@@ -16,7 +16,7 @@ import structlog
 import uvloop
 from msgspec.structs import replace
 
-from flashreserve.bootstrap import OWNER_ALONE, Place, Watchdog, open_service, open_worker, prepare
+from flashreserve.bootstrap import OWNER_ALONE, Place, Watchdog, open_service, open_worker, prepare, trusted_proxies
 from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import sentence
 from flashreserve.cli.invocation import with_settings
@@ -179,6 +179,7 @@ async def _serve_by_one(
                 hooks=Hooks(ready=ready, draining=draining, count_refused=edge.count_refused),
                 stop=stop,
                 hurry=hurry,
+                address_of=trusted_proxies(settings).connected_as,
                 shutdown_timeout_s=DRAIN_S,
             )
 

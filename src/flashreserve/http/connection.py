@@ -15,8 +15,11 @@ What differs from uvicorn's own:
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import re
+import sys
+import termios
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
@@ -30,6 +33,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from flashreserve.auth.address import throttled_as
 from flashreserve.http.edge import (
     CONTENT_POLICY,
     NO_STORE,
@@ -45,6 +49,7 @@ from flashreserve.http.edge import (
 )
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.http.room import Room, Unsent
 
 NEVER: Final = float("inf")
 NO_LENGTH: Final = float("inf")
@@ -102,8 +107,18 @@ class ListenerState(ServerState):
         request_ids: RequestIds,
         count_refused: Callable[[int], None],
         express: Edge | None = None,
+        address_of: Callable[[str | None], str | None] = throttled_as,
     ) -> None:
         super().__init__()
+        loop = asyncio.get_running_loop()
+        self.room = Room(
+            self.connections,  # type: ignore[arg-type]  # a set takes what its guests are
+            most=limits.connections_max,
+            each=limits.connections_per_address_max,
+            address_of=address_of,
+            now=loop.time,
+        )
+        self.unsent = Unsent(limits.unsent_bytes_max, loop.time)
         self.express = express
         """Where requests are offered to the express lane, if there is one."""
         self.limits = limits
@@ -112,7 +127,7 @@ class ListenerState(ServerState):
         self.draining = False
         self.date_line = b""
         """The Date header, made anew each second."""
-        self.done = asyncio.get_running_loop().create_future()
+        self.done = loop.create_future()
         """What is over at once."""
         self.done.set_result(None)
 
@@ -386,6 +401,8 @@ class Connection(HttpToolsProtocol):
         # Bytes after the latest head that were not body. The piece of data in which the head ended is left out.
         self._beside_body = 0
         self._has_trailers = False
+        self.address: str | None = None
+        self._untaken = 0
 
     # From the transport.
 
@@ -393,17 +410,17 @@ class Connection(HttpToolsProtocol):
         """Begin, or turn the client away where there are too many."""
         super().connection_made(transport)
         limits = self.state.limits
-        open_now = len(self.state.connections)
-        if open_now <= limits.connections_max:
+        admitted, self.address = self.state.room.enter(self, self.client[0] if self.client else None)
+        if admitted:
             self.deadline = self.loop.time() + limits.head_timeout_s
-        elif open_now <= limits.sockets_max:
+        elif len(self.state.connections) <= limits.sockets_max:
             self._refuse("unavailable", "the server has as many connections open as it can serve")
         else:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 why it was lost changes nothing
         """Tell those that still answer that nobody listens."""
-        self.state.connections.discard(self)
+        self._leave()
         self._deaf = True
         self._hang_up()
         self.queue.clear()
@@ -437,21 +454,27 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether to stay open for writing: a client may close its side and still wait for its answers."""
-        if self.active is None or self.latest is None or self.latest.more_body:
+        if (self.active is None and not self.queue) or self.latest is None or self.latest.more_body:
             return False
         self._deaf = True
         self.latest.keep_alive = False
         return True
 
     def pause_writing(self) -> None:
-        """Give a client that takes nothing some time, not all of it."""
+        """Give a client that takes little or nothing some time, not all of it."""
         super().pause_writing()
         self.write_deadline = self.loop.time() + self.state.limits.write_timeout_s
+        self._untaken = self.untaken()
+        # Not within the write that has filled the buffer: it may be this very connection that is closed.
+        self.loop.call_soon(self._count_unsent)
 
     def resume_writing(self) -> None:
-        """The client takes what it gets."""
+        """The client takes what it gets: answer what it has asked meanwhile."""
         super().resume_writing()
         self.write_deadline = NEVER
+        self.state.unsent.discard(self)
+        if self.active is None and self.queue and not self._deaf:
+            self._go_on()
 
     # From the parser.
 
@@ -489,7 +512,7 @@ class Connection(HttpToolsProtocol):
         self.latest = cycle
         self.deadline = NEVER
         self._beside_body = -self._fed
-        if self.active is None:
+        if self.active is None and not self.flow.write_paused:
             # Started when all of it is there, or else when all of this piece of data is read.
             self.active = cycle
         else:
@@ -543,14 +566,7 @@ class Connection(HttpToolsProtocol):
         if not cycle.keep_alive:
             self._end(linger=cycle.more_body)
             return
-        if self.flow.read_paused:
-            self.flow.resume_reading()
-        if self.queue:
-            self._start(self.queue.popleft())
-        elif self._refusal is not None:
-            self._write_refusal()
-        elif not self._head_open and not cycle.more_body:
-            self._rest()
+        self._go_on()
 
     def on_unanswered(self, cycle: Cycle, code: Code) -> None:
         """The application is done with a request and hasn't answered it, or only in part."""
@@ -570,7 +586,9 @@ class Connection(HttpToolsProtocol):
     def overdue(self, now: float) -> None:
         """A deadline is over: close, or answer if there is something to answer."""
         cycle = self.latest
-        if self._deaf or self.write_deadline <= now:
+        if self.write_deadline <= now:
+            self._judge_reader(now)
+        elif self._deaf:
             self.abort()
         elif self._head_open:
             self._refuse("request-timeout", "the headers were not sent in time")
@@ -591,6 +609,35 @@ class Connection(HttpToolsProtocol):
         self._hang_up()
         self.transport.abort()
 
+    def waits_since(self) -> float | None:
+        """See `Guest`."""
+        limits = self.state.limits
+        if self.write_deadline != NEVER:
+            return self.write_deadline - limits.write_timeout_s
+        if self.deadline == NEVER or (self.active is not None and not self.active.more_body):
+            return None
+        if self._deaf:
+            return self.deadline - limits.linger_timeout_s
+        if self._head_open or self.latest is None:
+            return self.deadline - limits.head_timeout_s
+        return self.deadline - (limits.body_timeout_s if self.latest.more_body else limits.idle_timeout_s)
+
+    def make_way(self) -> bool:
+        """See `Guest`."""
+        if not self._deaf and not self.flow.read_paused and _queued_bytes(self.transport, termios.FIONREAD):
+            return False
+        self._leave()
+        self.abort()
+        return True
+
+    def unsent(self) -> int:
+        """See `Guest`."""
+        return self.transport.get_write_buffer_size()
+
+    def untaken(self) -> int:
+        """See `Guest`."""
+        return self.unsent() + _queued_bytes(self.transport, termios.TIOCOUTQ)
+
     def close_if_idle(self) -> None:
         """Close unless a request is being received or answered."""
         cycle = self.latest
@@ -608,6 +655,37 @@ class Connection(HttpToolsProtocol):
             self.active.passage.give_up()
 
     # Inside.
+
+    def _leave(self) -> None:
+        self.state.room.leave(self, self.address)
+        self.state.unsent.discard(self)
+
+    def _count_unsent(self) -> None:
+        if self.flow.write_paused and not self.transport.is_closing():
+            self.state.unsent.add(self)
+
+    def _judge_reader(self, now: float) -> None:
+        """Give a client that takes its answer, if slowly, another while; drop one that doesn't."""
+        limits = self.state.limits
+        untaken = self.untaken()
+        if self._untaken - untaken < limits.write_bytes_min:
+            self.abort()
+        else:
+            self._untaken = untaken
+            self.write_deadline = now + limits.write_timeout_s
+
+    def _go_on(self) -> None:
+        """Answer the next request, or wait for one."""
+        if self.queue:
+            # Answers pile up nowhere: a client that takes none has the next request answered when it does.
+            if not self.flow.write_paused:
+                self._start(self.queue.popleft())
+        elif self._refusal is not None:
+            self._write_refusal()
+        elif not self._head_open and self.latest is not None and not self.latest.more_body:
+            self._rest()
+        if self.flow.read_paused and not self.queue and not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _start(self, cycle: Cycle) -> None:
         """Answer the request: by the express lane, or else by ASGI, in a task of its own."""
@@ -698,7 +776,7 @@ class Connection(HttpToolsProtocol):
         self._refusal = self.state.refusal(code, detail, instance[:_INSTANCE_MAX] or "/")
         if self.latest is not None and self.latest.more_body:
             self._abandon(self.latest)
-        if self.active is None:
+        if self.active is None and not self.queue:
             self._write_refusal()
 
     def _abandon(self, cycle: Cycle) -> None:
@@ -784,6 +862,15 @@ class _SecondReading:
 
 class _FaultError(Exception):
     """Stops the parser."""
+
+
+def _queued_bytes(transport: asyncio.Transport, which: int) -> int:
+    """Bytes in the system's queues of this connection: FIONREAD those to be read, TIOCOUTQ those not acknowledged."""
+    endpoint = transport.get_extra_info("socket")
+    try:
+        return int.from_bytes(fcntl.ioctl(endpoint.fileno(), which, bytes(4)), sys.byteorder)
+    except OSError:  # The connection is closed, or the system doesn't count.
+        return 0
 
 
 # A crowd asks for few addresses.

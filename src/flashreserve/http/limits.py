@@ -32,7 +32,13 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """Requests that one connection may send ahead while an earlier one is being answered."""
 
     connections_max: int = 10_000
-    """Open at once in one process."""
+    """Open at once in one process. Past it, those are closed that have kept the server waiting for longest."""
+
+    connections_per_address_max: int = 5_000
+    """Of them from one address (IPv6: one /64) that isn't a trusted proxy's. Past it, as above, but only its own."""
+
+    unsent_bytes_max: int = 64 * 1024 * 1024
+    """Written and not yet taken, of all clients of a process together. Past it, the slowest readers are closed."""
 
     backlog: int = 2_048
     """Connections that the kernel keeps until the process accepts them."""
@@ -46,8 +52,11 @@ class HttpLimits(msgspec.Struct, frozen=True):
     idle_timeout_s: float = 75.0
     """Between two requests on one connection."""
 
-    write_timeout_s: float = 60.0
-    """For how long a client may refuse to take what was written to it."""
+    write_timeout_s: float = 20.0
+    """For how long a client may go on taking less than `write_bytes_min` of what was written to it."""
+
+    write_bytes_min: int = 16 * 1024
+    """What a client must take in each `write_timeout_s`, when so much is there that flow control has set in."""
 
     linger_timeout_s: float = 2.0
     """For how long a connection that was answered for the last time stays, so that its client can read."""

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 from uvicorn.config import Config
 from uvicorn.lifespan.on import LifespanOn
 
+from flashreserve.auth.address import throttled_as
 from flashreserve.http.connection import Connection, ListenerState
 from flashreserve.http.edge import App, Edge, RequestIds
 from flashreserve.http.limits import SOCKETS_PER_CONNECTION, HttpLimits
@@ -88,6 +89,7 @@ async def serve(
     hooks: Hooks,
     stop: asyncio.Event,
     hurry: asyncio.Event | None = None,
+    address_of: Callable[[str | None], str | None] = throttled_as,
     shutdown_timeout_s: float = 30.0,
     idle_grace_s: float = 0.2,
 ) -> None:
@@ -96,13 +98,15 @@ async def serve(
     When it stops, it takes what waits to be accepted, accepts no more, gives clients with an open connection
     `idle_grace_s` for the request that may be on its way, and answers everything that came. Requests that aren't
     answered `shutdown_timeout_s` later, or when `hurry` is set, are cancelled (the edge answers 503 `outcome-unknown`).
-    Then the application's lifespan ends. The listener is closed on return.
+    Then the application's lifespan ends. The listener is closed on return. `address_of` says under which name a peer's
+    connections are counted; None for those that aren't.
 
     Raises:
         ServerError: The application's lifespan didn't start.
     """
     express = app if isinstance(app, Edge) and app.has_lane else None
-    server = Server(app, listener, ListenerState(limits, request_ids, hooks.count_refused, express), wall_clock_s)
+    state = ListenerState(limits, request_ids, hooks.count_refused, express, address_of)
+    server = Server(app, listener, state, wall_clock_s)
     await server.start()
     with _tuned_interpreter():
         hooks.ready()
@@ -158,16 +162,27 @@ def allow_open_files(limits: HttpLimits) -> tuple[HttpLimits, int]:
     Returns:
         The limits with as many connections as the process then can hold, and how many open files all would need.
     """
-    needed = limits.sockets_max + FILES_BESIDE_CONNECTIONS
+    needed = files_needed(limits)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY or soft >= needed:
         return limits, needed
-    # Where there are few, half of them are for connections.
-    sockets = max(soft - FILES_BESIDE_CONNECTIONS, soft // 2)
-    return replace(limits, connections_max=max(1, int(sockets / SOCKETS_PER_CONNECTION) - 1)), needed
+    return within_files(limits, soft), needed
+
+
+def files_needed(limits: HttpLimits) -> int:
+    """How many open files a process needs for all connections that the limits allow."""
+    return limits.sockets_max + FILES_BESIDE_CONNECTIONS
+
+
+def within_files(limits: HttpLimits, files: int) -> HttpLimits:
+    """The limits with no more connections than so many open files allow. Of few files, half are for connections."""
+    sockets = max(files - FILES_BESIDE_CONNECTIONS, files // 2)
+    connections = max(1, int(sockets / SOCKETS_PER_CONNECTION) - 1)
+    each = min(limits.connections_per_address_max, max(1, connections // 2))
+    return replace(limits, connections_max=connections, connections_per_address_max=each)
 
 
 @contextlib.contextmanager
@@ -280,6 +295,7 @@ class Server:
     def _tick(self) -> None:
         self._set_date()
         now = asyncio.get_running_loop().time()
+        self._state.unsent.look(self._state.connections)
         late = [c for c in self._state.connections if c.deadline <= now or c.write_deadline <= now]
         for connection in late:
             connection.overdue(now)
