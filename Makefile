@@ -21,7 +21,7 @@ export PYTHON
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow faults proof check format format-check lint types imports bench requirements .venv clean
+.PHONY: help demo run servers test test-slow faults proof check format format-check lint types imports bench requirements supply-chain .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,11 @@ requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE
 	printf 'hatchling\neditables\n' | $(PIN) - --constraints requirements/runtime.txt --output-file requirements/build.txt
 	$(PIN) --group dev --constraints requirements/runtime.txt --constraints requirements/build.txt \
 		--output-file requirements/dev.txt
+	$(PIN) --group supply-chain --constraints requirements/runtime.txt --constraints requirements/build.txt \
+		--constraints requirements/dev.txt --output-file requirements/supply-chain.txt
+
+supply-chain: .venv/.supply-chain ## list the service's components (SBOM), and look them up among known vulnerabilities
+	tools/supply_chain.sh
 
 .venv: .venv/.dev ## make the environment in .venv from the pinned requirements
 
@@ -97,6 +102,13 @@ requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE
 .venv/.dev: .venv/.runtime requirements/dev.txt
 	@echo "Installing what the checks need into .venv …"
 	@$(PIP) install --no-compile --requirement requirements/dev.txt
+	@touch $@
+
+# In an environment of its own: none of it is needed to build, run or check the service.
+.venv/.supply-chain: requirements/supply-chain.txt | .venv/bin/pip
+	@echo "Installing what looks at the components into .venv/supply-chain …"
+	@.venv/bin/python -m venv .venv/supply-chain
+	@.venv/supply-chain/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --requirement $<
 	@touch $@
 
 clean: ## remove caches and build output; .venv and data stay

@@ -7,7 +7,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-FILES = ("build", "runtime", "dev")
+FILES = ("build", "runtime", "dev", "supply-chain")
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?: ; [^\\]+?)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n")
 
 
@@ -43,6 +43,7 @@ def test_every_dependency_of_the_project_is_pinned_to_a_version_it_allows(
         "build": project["build-system"]["requires"],
         "runtime": project["project"]["dependencies"],
         "dev": project["dependency-groups"]["dev"],
+        "supply-chain": project["dependency-groups"]["supply-chain"],
     }
 
     unmet = [

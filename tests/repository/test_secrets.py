@@ -1,0 +1,96 @@
+"""Nobody's key or password is in the repository, as far as one can be told by its looks (detect-secrets)."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+NEW_LINE = "\n"
+REASON = "detect-secrets isn't installed: run make .venv"
+scan = pytest.importorskip("detect_secrets.core.scan", reason=REASON)
+mapping = pytest.importorskip("detect_secrets.core.plugins.util", reason=REASON).get_mapping_from_secret_type_to_class
+settings = pytest.importorskip("detect_secrets.settings", reason=REASON)
+
+# Each knows one issuer's form, so that a match is hardly ever a mistake.
+ISSUERS = (
+    "ArtifactoryDetector",
+    "AWSKeyDetector",
+    "AzureStorageKeyDetector",
+    "CloudantDetector",
+    "DiscordBotTokenDetector",
+    "GitHubTokenDetector",
+    "GitLabTokenDetector",
+    "IbmCloudIamDetector",
+    "MailchimpDetector",
+    "NpmDetector",
+    "OpenAIDetector",
+    "PrivateKeyDetector",
+    "PypiTokenDetector",
+    "SendGridDetector",
+    "SlackDetector",
+    "SquareOAuthDetector",
+    "StripeDetector",
+    "TelegramBotTokenDetector",
+    "TwilioKeyDetector",
+)
+LOOKS = ("BasicAuthDetector", "JwtTokenDetector", "KeywordDetector")
+"""What passwords and tokens look like. Tests make up many, so they are searched for issuers' forms only."""
+
+EXAMPLES = re.compile(r"a long password|correct horse battery|PASSWORD|FLASHRESERVE_[A-Z_]+|\$.*")
+"""Words of the docs that stand for a secret, names of variables, and what a shell puts in."""
+
+SKIPPED = {".svg", ".json", ".txt"}
+"""Plots, figures, lock files and lists of hashes."""
+
+
+def secrets_in(directory: Path, paths: Sequence[Path]) -> list[str]:
+    """A line for each secret, those of issuers first."""
+    real = [path for path in paths if path.parts[0] not in {"tests", "bench"}]
+    found = [line for path in paths for line in of_issuers(path, (directory / path).read_text(encoding="utf-8"))]
+    config = {
+        "plugins_used": [{"name": name} for name in LOOKS],
+        "filters_used": [{"path": "detect_secrets.filters.allowlist.is_line_allowlisted"}],
+    }
+    with settings.transient_settings(config):
+        for path in real:
+            secrets = [
+                each for each in scan.scan_file(str(directory / path)) if not EXAMPLES.fullmatch(each.secret_value)
+            ]
+            found += [f"{path}:{each.line_number}: {each.type}" for each in secrets]
+    return found
+
+
+def of_issuers(path: Path, text: str) -> list[str]:
+    """All lines at once: one by one, the library takes half a minute."""
+    classes = [each for each in mapping().values() if each.__name__ in ISSUERS]
+    assert len(classes) == len(ISSUERS)
+    return [
+        f"{path}:{text[: text.index(secret)].count(NEW_LINE) + 1}: {each.secret_type}"
+        for each in classes
+        for secret in each().analyze_string(text)
+    ]
+
+
+def test_no_file_has_a_secret_in_it(root: Path, texts: dict[Path, str]) -> None:
+    searched = [path for path in texts if path.suffix not in SKIPPED and "static" not in path.parts]
+
+    assert secrets_in(root, searched) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "kind"),
+    [
+        ("tests/a.py", "KEY = 'AKIA" + "Z3MSJV4WWNKWABCD'", "AWS Access Key"),
+        ("tests/a.pem", "-----BEGIN " + "PRIVATE KEY-----", "Private Key"),
+        ("docs/a.md", "ghp_" + "a1B2" * 9, "GitHub Token"),
+        ("src/a.py", "password = 'hunter2" + "hunter2'", "Secret Keyword"),
+        ("docs/a.md", "mongodb://shop:hunter2" + "@db.example/shop", "Basic Auth Credentials"),
+    ],
+)
+def test_a_secret_that_gets_in_is_found(tmp_path: Path, name: str, line: str, kind: str) -> None:
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_text(f"{line}\n")
+
+    assert secrets_in(tmp_path, [Path(name)]) == [f"{name}:1: {kind}"]
