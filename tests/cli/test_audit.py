@@ -51,6 +51,8 @@ def test_a_difference_ends_with_1_and_is_shown(shop: Shop, change_by: int, word:
                 "expected": 7,
             }
         ],
+        "unreadable": 0,
+        "setAside": [],
     }
 
 
@@ -63,6 +65,8 @@ def test_clean_books_as_json(shop: Shop) -> None:
         "products": 1,
         "reservations": 0,
         "differences": [],
+        "unreadable": 0,
+        "setAside": [],
     }
 
 

@@ -129,3 +129,17 @@ def test_doctor_tells_what_cannot_be_read_and_what_nobody_releases(cluster: Clus
     assert {("documents", "fail"), ("sweep", "warn")} <= set(verdicts(ended.stdout))
     assert "such as bad" in ended.stdout
     assert "1970-01-01T00:00:00.001Z isn't released" in ended.stdout
+
+
+def test_the_audit_names_what_cannot_be_read_and_gives_no_verdict(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    bad = {"_id": "bad", "status": "REFUNDED", "user_id": "u", "claims": []}
+    with cluster.client() as client:
+        client[cluster.database].reservations.insert_one(bad)
+    said, as_json = command(cluster, "audit"), command(cluster, "audit", "--json")
+    assert (said.exit_code, as_json.exit_code) == (3, 3), said.output
+    assert "1 can't be read" in said.stderr
+    assert "reservation bad: " in said.stderr
+    found = json.loads(as_json.stdout)
+    assert (found["clean"], found["unreadable"], found["differences"]) == (False, 1, [])
+    assert found["setAside"][0]["id"] == "bad"

@@ -28,14 +28,28 @@ class DifferenceView(msgspec.Struct, frozen=True, rename="camel"):
     expected: int
 
 
+class SetAsideView(msgspec.Struct, frozen=True, rename="camel"):
+    """Something that can't be read, and why."""
+
+    kind: str
+    id: str
+    why: str
+
+
 class AuditView(msgspec.Struct, frozen=True, rename="camel"):
-    """What `audit --json` prints. `clean` is true only where every product was seen and all books balance."""
+    """What `audit --json` prints. `clean` is true only where everything was read and all books balance.
+
+    `unreadable` counts the reservations and products that can't be read, or whose product isn't there; `set_aside`
+    names the first of them.
+    """
 
     clean: bool
     complete: bool
     products: int
     reservations: int
     differences: list[DifferenceView]
+    unreadable: int
+    set_aside: list[SetAsideView]
 
 
 @click.command()
@@ -72,11 +86,13 @@ async def _audit(settings: Settings) -> Audit:
 def view_of(found: Audit) -> AuditView:
     """The findings as they are printed."""
     return AuditView(
-        clean=found.complete and not found.differences,
-        complete=found.complete,
+        clean=found.complete and not found.differences and not found.unreadable,
+        complete=found.complete and not found.unreadable,
         products=found.products,
         reservations=found.reservations,
         differences=[_difference_view(each) for each in found.differences],
+        unreadable=found.unreadable,
+        set_aside=[SetAsideView(each.kind, each.id, each.why) for each in found.set_aside],
     )
 
 
@@ -113,5 +129,9 @@ def _tell(found: AuditView) -> None:
         click.echo(f"The books of {counted(len(found.differences), 'product')} don't balance.")
     elif found.complete:
         click.echo("All books balance: nothing oversold, nothing leaked.")
-    if not found.complete:
+    if found.unreadable:
+        click.echo(f"{found.unreadable} can't be read, and are in no sum:", err=True)
+        for bad in found.set_aside:
+            click.echo(f"  {bad.kind} {bad.id}: {bad.why}", err=True)
+    elif not found.complete:
         click.echo("Some products moved all the time and could not be read at one instant; try again.", err=True)
