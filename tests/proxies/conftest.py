@@ -84,7 +84,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.fixture(scope="module")
 def place(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with ExitStack() as stack:
-        process = stack.enter_context(shop.start("serve", "--port", "0", FLASHRESERVE_TRUSTED_PROXIES="127.0.0.1"))
+        settings = {"FLASHRESERVE_TRUSTED_PROXIES": "127.0.0.1", "FLASHRESERVE_HOSTS": "shop.test"}
+        process = stack.enter_context(shop.start("serve", "--port", "0", **settings))
         stack.callback(process.kill)
         running = Running(process)
         port = int(running.url.rpartition(":")[2])
