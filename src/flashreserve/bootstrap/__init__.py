@@ -1,19 +1,23 @@
 """Puts everything together, and takes it apart again. The only place that names concrete stores, clocks and ids."""
 
-from flashreserve.bootstrap.keys import KEY_FILE, key_ring
-from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
-from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
-from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare, trusted_proxies
-from flashreserve.bootstrap.stores import (
-    OWNER_ALONE,
-    engine_version,
-    inspect_file,
-    inspect_server,
-    open_store,
-    open_store_to_read,
-)
-from flashreserve.bootstrap.watchdog import Watchdog
-from flashreserve.bootstrap.work import open_worker
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from flashreserve.bootstrap.keys import KEY_FILE, key_ring
+    from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
+    from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
+    from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare, trusted_proxies
+    from flashreserve.bootstrap.stores import (
+        OWNER_ALONE,
+        engine_version,
+        inspect_file,
+        inspect_server,
+        open_store,
+        open_store_to_read,
+    )
+    from flashreserve.bootstrap.watchdog import Watchdog
+    from flashreserve.bootstrap.work import open_worker
 
 __all__ = [
     "CLOCK_APART_MAX_MS",
@@ -40,3 +44,36 @@ __all__ = [
     "times_ahead_ms",
     "trusted_proxies",
 ]
+
+_MODULES: Final = {
+    "CLOCK_APART_MAX_MS": "readiness",
+    "KEY_FILE": "keys",
+    "OWNER_ALONE": "stores",
+    "Books": "services",
+    "Core": "services",
+    "Place": "serving",
+    "Seams": "services",
+    "Watchdog": "watchdog",
+    "engine_version": "stores",
+    "inspect_file": "stores",
+    "inspect_server": "stores",
+    "key_ring": "keys",
+    "open_books": "services",
+    "open_core": "services",
+    "open_edge": "serving",
+    "open_service": "serving",
+    "open_store": "stores",
+    "open_store_to_read": "stores",
+    "open_worker": "work",
+    "prepare": "serving",
+    "steady_clock": "services",
+    "times_ahead_ms": "services",
+    "trusted_proxies": "serving",
+}
+"""Where each name is. A module is imported when one of its names is asked for: most commands need few of them."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -13,13 +13,11 @@ import msgspec
 from flashreserve.auth.devices import DeviceTokens
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.passwords import Argon2Cost, Passwords
-from flashreserve.auth.redis_throttle import open_redis_throttle
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, Combiner
 from flashreserve.core import limits as domain_limits
-from flashreserve.jobs.bullmq import open_wakeups
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
@@ -184,6 +182,10 @@ def _shared(
     alone = MemoryThrottle(clock)
     if not settings.redis_url:
         return alone, None
+    # Imported where used: Redis and BullMQ take a quarter of a second, and most commands need neither.
+    from flashreserve.auth.redis_throttle import open_redis_throttle  # noqa: PLC0415
+    from flashreserve.jobs.bullmq import open_wakeups  # noqa: PLC0415
+
     try:
         throttle = open_redis_throttle(settings.redis_url, alone, clock)
         stack.push_async_callback(throttle.close)

@@ -1,15 +1,19 @@
-"""Opening the store that the settings name, and looking at it. The only place that names concrete stores."""
+"""Opening the store that the settings name, and looking at it. The only place that names concrete stores.
+
+The engine that isn't used isn't imported: that would double the time that most commands take.
+"""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flashreserve.clock import SystemIds
 from flashreserve.settings import Settings, SettingsError
-from flashreserve.stores.mongo import Inspection as MongoInspection
-from flashreserve.stores.mongo import inspect_mongo, open_mongo
 from flashreserve.stores.port import Store, StoreUnavailableError
 from flashreserve.stores.sqlite import open_sqlite, open_sqlite_to_read
 from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sqlite_version
+
+if TYPE_CHECKING:
+    from flashreserve.stores.mongo import Inspection as MongoInspection
 
 OWNER_ALONE: Final = 0o700
 """The mode of a data directory that is made: who bought what, and the signing key, are nobody else's business."""
@@ -23,7 +27,7 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
         StoreUnavailableError: there is no such database, or it can't be used.
     """
     if settings.clustered:
-        return await open_mongo(settings.store, SystemIds(), create=create)
+        return await _open_mongo(settings, create=create)
     if not create:
         return open_sqlite(_existing(settings), create=False)
     directory = settings.sqlite_path.parent
@@ -41,7 +45,7 @@ async def open_store_to_read(settings: Settings) -> Store:
         StoreUnavailableError: there is no such database, or it can't be used.
     """
     if settings.clustered:
-        return await open_mongo(settings.store, SystemIds(), create=False)
+        return await _open_mongo(settings, create=False)
     return open_sqlite_to_read(_existing(settings))
 
 
@@ -54,18 +58,26 @@ def inspect_file(settings: Settings) -> Inspection:
     return inspect_sqlite(_existing(settings))
 
 
-async def inspect_server(settings: Settings) -> MongoInspection:
+async def inspect_server(settings: Settings) -> "MongoInspection":
     """What can be said about the clustered engine's database without changing it.
 
     Raises:
         StoreUnavailableError: the server can't be reached.
     """
+    from flashreserve.stores.mongo import inspect_mongo  # noqa: PLC0415 - imported where used, see above
+
     return await inspect_mongo(settings.store)
 
 
 def engine_version() -> tuple[str, bool]:
     """SQLite's version, and whether it is safe with several processes."""
     return sqlite_version()
+
+
+async def _open_mongo(settings: Settings, *, create: bool) -> Store:
+    from flashreserve.stores.mongo import open_mongo  # noqa: PLC0415 - imported where used, see above
+
+    return await open_mongo(settings.store, SystemIds(), create=create)
 
 
 def _existing(settings: Settings) -> Path:
