@@ -7,6 +7,7 @@ import sys
 
 import apsw
 import pytest
+from argon2 import PasswordHasher
 from tests.cli.conftest import KEYS, PASSWORD, USER, Shop
 
 from flashreserve.auth.keys import KeyRing
@@ -54,6 +55,23 @@ def test_a_bad_email_or_password_is_named_and_nothing_is_made(
     assert ended.code == 2
     assert named in ended.err
     assert shop.files() == []
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_byte_order_mark_and_the_line_end_are_no_part_of_a_password(shop: Shop, end: str) -> None:
+    marked = f"\ufeff{PASSWORD}{end}".encode()
+    assert shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=marked).code == 0
+
+    hashed = _password_hash(shop)
+
+    assert PasswordHasher().verify(hashed, PASSWORD)
+
+
+def test_a_password_that_is_no_text_is_refused(shop: Shop) -> None:
+    ended = shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=PASSWORD.encode("utf-16"))
+
+    assert (ended.code, shop.files()) == (2, [])
+    assert "password: expected UTF-8 text" in ended.err
 
 
 def test_an_empty_standard_input_is_no_password(shop: Shop) -> None:
@@ -194,6 +212,14 @@ def test_no_key_is_made_for_tokens_that_no_server_would_know(shop: Shop) -> None
     assert ended.code == 2
     assert "there is no key file" in ended.err
     assert shop.files() == []
+
+
+def _password_hash(shop: Shop) -> str:
+    connection = apsw.Connection(str(shop.settings.sqlite_path))
+    try:
+        return str(connection.execute("SELECT password_hash FROM accounts").get)
+    finally:
+        connection.close()
 
 
 def _demote(shop: Shop) -> None:

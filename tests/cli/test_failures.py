@@ -8,7 +8,6 @@ import pytest
 from tests.cli.conftest import KEYS, Shop
 
 from flashreserve.cli.failures import told
-from flashreserve.http.server import ServerError
 from flashreserve.settings import SettingsError
 from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -17,11 +16,12 @@ from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError,
     ("error", "said", "code"),
     [
         (SettingsError("FLASHRESERVE_PORT: expected one"), "FLASHRESERVE_PORT: expected one", 2),
-        (ServerError("cannot listen"), "cannot listen", 1),
         (StoreUnavailableError("locked"), "the database can't be used: locked", 1),
         (StoreOutcomeUnknownError("commit"), "not known", 1),
         (StoreDefectError("twice"), "a fault of FlashReserve, StoreDefectError: twice", 1),
         (OSError(errno.EACCES, "Permission denied", "sale.csv"), "sale.csv: Permission denied", 1),
+        (OSError(errno.EMFILE, "Too many open files"), "refused something: Too many open files", 1),
+        (MemoryError(), "not enough memory", 1),
         (OSError("odd"), "a fault of FlashReserve, OSError: odd", 1),
         (KeyError("x"), "a fault of FlashReserve, KeyError: 'x'", 1),
     ],

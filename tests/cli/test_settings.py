@@ -346,7 +346,7 @@ def test_a_rehearsal_finds_its_secrets_in_the_env_file(shop: Shop) -> None:
     without = shop.run(*options)
     (shop.directory / ".env").write_text(f"FLASHRESERVE_SECRET_KEYS={KEYS}\nREHEARSAL_ADMIN_TOKEN=x\n")
 
-    assert (without.code, shop.run(*options).code) == (2, 2)
+    assert (without.code, shop.run(*options).code) == (2, 3)
     assert "--admin-token" in without.err
     assert "--" not in shop.run(*options).err
 

@@ -66,10 +66,14 @@ def _check(valid: str | InvalidField) -> None:
 
 
 def _password_line() -> str:
-    line = sys.stdin.readline(_PASSWORD_LINE_MAX)
+    line = sys.stdin.buffer.readline(_PASSWORD_LINE_MAX)
     if not line:
         raise InputError("password: expected a line on standard input, which was empty")
-    return line.rstrip("\r\n")
+    try:
+        # Some editors and shells put a byte order mark first.
+        return line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise InputError("password: expected UTF-8 text on standard input") from None
 
 
 def _ask_password() -> str:

@@ -7,14 +7,11 @@ import msgspec
 import rich_click as click
 
 from flashreserve.bootstrap import open_store_to_read
-from flashreserve.cli.failures import FAILED, sentence, told
+from flashreserve.cli.failures import Exit
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.words import counted
 from flashreserve.settings import Settings
-from flashreserve.stores.port import Audit, Difference, StoreUnavailableError
-
-DIFFERENT: Final = FAILED
-NO_STILL_PICTURE: Final = 3
+from flashreserve.stores.port import Audit, Difference
 
 
 class DifferenceView(msgspec.Struct, frozen=True, rename="camel"):
@@ -58,21 +55,16 @@ class AuditView(msgspec.Struct, frozen=True, rename="camel"):
 def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click passes by name
     """Check every product's stock against its reservations, on the live database.
 
-    Exit code 0 if all books balance, 1 if some don't, 3 if they could not be read at one instant.
+    Exit code 0 if all books balance, 1 if some don't, 3 if they could not be read, or not at one instant.
     """
-    try:
-        found = view_of(asyncio.run(_audit(settings)))
-    except StoreUnavailableError as error:
-        # Not 1, which says that the books were read and are wrong.
-        click.echo(sentence(told(error)[0]), err=True)
-        return NO_STILL_PICTURE
+    found = view_of(asyncio.run(_audit(settings)))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
         _tell(found)
     if found.differences:
-        return DIFFERENT
-    return 0 if found.complete else NO_STILL_PICTURE
+        return Exit.FAILED
+    return Exit.DONE if found.complete else Exit.NO_VERDICT
 
 
 async def _audit(settings: Settings) -> Audit:

@@ -8,7 +8,7 @@ import shutil
 import socket
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
@@ -104,20 +104,29 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     """Every check, the ones first that others depend on."""
     yield from versions()
     yield clock(now_ms)
-    yield from env_file(directory / ENV_FILE)
+    yield from _looked("env file", lambda: env_file(directory / ENV_FILE))
     yield proxies(settings)
     yield production(settings)
-    yield data_dir(settings.data_dir)
-    yield keys(settings)
+    yield from _looked("data", lambda: [data_dir(settings.data_dir)])
+    yield from _looked("keys", lambda: [keys(settings)])
     if settings.clustered:
         yield from asyncio.run(server(settings, now_ms))
         yield from asyncio.run(redis(settings))
     else:
-        yield disk(settings.sqlite_path)
-        yield from database(settings, now_ms)
-        yield from running_clocks(asyncio.run(times_ahead_ms(settings)))
+        yield from _looked("disk", lambda: [disk(settings.sqlite_path)])
+        yield from _looked("database", lambda: database(settings, now_ms))
+        yield from _looked("clock", lambda: running_clocks(asyncio.run(times_ahead_ms(settings))))
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE), HttpLimits().connections_max)
     yield address(settings.host, settings.port)
+
+
+def _looked(what: str, check: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
+    """The findings of a check of files; that it may not look at them is one as well."""
+    try:
+        yield from check()
+    except OSError as error:
+        seen = f"{error.filename}: {error.strerror}"
+        yield _fail(what, seen, "let the user that runs the server read it, or run this command as that user")
 
 
 def versions() -> Iterable[Finding]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from flashreserve.cli.checkup import Finding, Verdict, as_settings_finding, check_all, links, summary
-from flashreserve.cli.failures import FAILED
+from flashreserve.cli.failures import Exit
 from flashreserve.cli.invocation import environment, log_to_stderr
 from flashreserve.clock import SystemClock
 from flashreserve.logs import printable
@@ -27,7 +27,7 @@ def doctor() -> int:
         if finding.advice:
             click.echo(f"{'':17}  → {printable(redact(finding.advice))}")
     click.echo(summary(seen))
-    return FAILED if seen[Verdict.FAIL] else 0
+    return Exit.FAILED if seen[Verdict.FAIL] else Exit.DONE
 
 
 def _findings() -> Iterable[Finding]:

@@ -1,67 +1,60 @@
-"""The `flashreserve` command: its group, and how it ends."""
+"""The `flashreserve` command: its group, and the table of its commands.
 
-import logging
+A command's module is imported when the command is run: what all of them import together takes over a second.
+"""
+
 import os
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final, cast
 
 import rich_click as click
 
 from flashreserve import __version__
-from flashreserve.cli.accounts import admin, token
-from flashreserve.cli.audit import audit
-from flashreserve.cli.doctor import doctor
-from flashreserve.cli.failures import FAILED, INTERRUPTED, sentence, told
+from flashreserve.cli.failures import ended
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
-from flashreserve.cli.products import products
-from flashreserve.cli.rehearse import rehearse
-from flashreserve.cli.reservations import reservations
-from flashreserve.cli.serving import serve, serve_share, worker
-from flashreserve.cli.upkeep import recover, sweep
-from flashreserve.redaction import redact
+from flashreserve.cli.streams import prepare_streams
 
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
 
 
+class Entry(click.RichCommand):
+    """A command that was not imported yet: its name and its line in the help."""
+
+    def __init__(self, name: str, module: str, line: str, *, hidden: bool = False) -> None:
+        super().__init__(name=name, help=line, hidden=hidden)
+        self._module = module
+
+    def command(self) -> click.Command:
+        """The command itself."""
+        found = getattr(import_module(f"flashreserve.cli.{self._module}"), (self.name or "").replace("-", "_"))
+        return cast("click.Command", found)
+
+
 class _Commands(click.RichGroup):
-    """A group whose failures are one sentence on standard error, and an exit code."""
+    """A group whose commands are imported when they run, and end as `failures` says."""
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
     ) -> Any:
-        """Run a command; whatever it returns as a number is the exit code."""
+        """Run a command line; exits with its code."""
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
-        return _end(lambda: super(_Commands, self).main(args, standalone_mode=False, **extra))
+        sys.exit(ended(lambda: super(_Commands, self).main(args, standalone_mode=False, **extra), lambda: None))
 
+    def invoke(self, ctx: click.Context) -> int:
+        """Run a command; its exit code. Exceptions end here, before click has its own way with some of them."""
+        return ended(lambda: super(_Commands, self).invoke(ctx), lambda: ctx.invoked_subcommand)
 
-def _end(run: Callable[[], Any]) -> NoReturn:
-    code = FAILED
-    try:
-        result = run()
-        code = result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        click.echo(sentence(error.format_message()), err=True)
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            click.echo(f"`{error.ctx.command_path} --help` says more.", err=True)
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        code = INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - whatever it is, the operator gets a sentence
-        code = _tell(error)
-    sys.exit(code)
-
-
-def _tell(error: Exception) -> int:
-    if logging.getLogger("flashreserve").isEnabledFor(logging.DEBUG):
-        click.echo(redact("".join(traceback.format_exception(error))), err=True)
-    text, code = told(error)
-    click.echo(sentence(text), err=True)
-    return code
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and import the command."""
+        name, entry, rest = super().resolve_command(ctx, args)
+        return name, entry.command() if isinstance(entry, Entry) else entry, rest
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,26 +71,25 @@ def flashreserve(context: click.Context) -> None:
     }
 
 
-for _command in (
-    serve,
-    serve_share,
-    worker,
-    admin,
-    token,
-    products,
-    reservations,
-    audit,
-    sweep,
-    recover,
-    rehearse,
-    doctor,
+for _entry in (
+    Entry("serve", "serving", "Serve the shop's API, and release the holds that lapse."),
+    Entry("serve-share", "serving", "One of the processes of `serve --workers`, which starts it.", hidden=True),
+    Entry("worker", "serving", "Only release the holds that lapse, beside servers with --role api."),
+    Entry("admin", "accounts", "Accounts that may manage products."),
+    Entry("token", "accounts", "Print signed tokens for load tests, one a line."),
+    Entry("products", "products", "What is on sale."),
+    Entry("reservations", "reservations", "What customers hold and have bought."),
+    Entry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
+    Entry("sweep", "upkeep", "Release the holds that have lapsed, once."),
+    Entry("recover", "upkeep", "Finish what a crashed process began, once."),
+    Entry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),
+    Entry("doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."),
 ):
-    flashreserve.add_command(_command)
+    flashreserve.add_command(_entry)
 
 
 def main() -> None:
     """The entry point."""
-    for stream in (sys.stdout, sys.stderr):
-        # A product's name may have letters that the terminal's encoding lacks.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    prepare_streams()
+    interrupts.watch()
     flashreserve.main(prog_name="flashreserve")

@@ -7,7 +7,7 @@ import msgspec
 import rich_click as click
 
 from flashreserve.bootstrap import open_books, open_store, open_store_to_read, steady_clock
-from flashreserve.cli.failures import BAD_INPUT
+from flashreserve.cli.failures import InputError
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.product_file import FILE_BYTES_MAX, Fault, ProductFileError, Row, read_products
 from flashreserve.cli.words import counted
@@ -30,7 +30,7 @@ def products() -> None:
 @products.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @with_settings
-def import_(settings: Settings, file: str) -> int:
+def import_(settings: Settings, file: str) -> None:
     """Make all products of a CSV file, or none if a line of it is wrong.
 
     Columns: name, price, stockQuantity; if wanted currency, saleStartsAt, saleEndsAt, perCustomerLimit, holdSeconds,
@@ -42,9 +42,8 @@ def import_(settings: Settings, file: str) -> int:
         made = asyncio.run(_import(settings, rows))
     except ProductFileError as error:
         _tell("standard input" if file == "-" else printable(file), error)
-        return BAD_INPUT
+        raise InputError("nothing was imported") from error
     click.echo(f"Made {counted(made, 'product')}.")
-    return 0
 
 
 def _tell(name: str, error: ProductFileError) -> None:
@@ -52,7 +51,6 @@ def _tell(name: str, error: ProductFileError) -> None:
         click.echo(f"{name}, {printable(str(fault))}", err=True)
     if error.more:
         click.echo(f"{name}: there are more faults than these", err=True)
-    click.echo("Error: nothing was imported", err=True)
 
 
 async def _import(settings: Settings, rows: list[Row]) -> int:

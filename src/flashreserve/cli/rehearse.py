@@ -3,19 +3,17 @@
 import asyncio
 import contextlib
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import msgspec
 import rich_click as click
 from rich.console import Console
 
 from flashreserve.bootstrap import key_ring
-from flashreserve.cli.failures import BAD_INPUT, FAILED
+from flashreserve.cli.failures import Exit, FailedError, InputError
 from flashreserve.cli.invocation import environment
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
@@ -24,7 +22,7 @@ from flashreserve.rehearsal.minting import minter
 from flashreserve.rehearsal.plan import Crowd, Shape, Shares
 from flashreserve.rehearsal.run import Rehearsal
 from flashreserve.rehearsal.run import rehearse as perform
-from flashreserve.rehearsal.server import RehearsalError, ServerUnderTest, listed_tokens
+from flashreserve.rehearsal.server import RehearsalError, RehearsalInputError, ServerUnderTest, listed_tokens
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
 from flashreserve.settings import SettingsError, read_settings
@@ -33,7 +31,6 @@ _DEMO: Final[Mapping[str, Any]] = {"hold_seconds": 5, "wait_expiry": True}
 PROCESSES_MAX: Final = 16
 """API processes, or workers, of a fresh shop."""
 
-_TERMINATED: Final = 128 + signal.SIGTERM
 _TOKENS_BYTES_MAX: Final = 256 * 1024 * 1024
 
 
@@ -133,7 +130,7 @@ def rehearse(
     """Send a crowd of customers to a shop over real HTTP, and judge how it did.
 
     Without --url a fresh shop is started for it and audited afterwards. Exit code 1 if anything was oversold, leaked,
-    granted twice or answered by an error; 2 if the rehearsal could not take place.
+    granted twice or answered by an error; 3 if the rehearsal could not take place.
     """
     shares = Shares(
         confirm=confirm_share, walk_away=walk_away_share, retry=retry_share, double_click=double_click_share
@@ -160,13 +157,7 @@ def rehearse(
         click.echo(msgspec.json.encode(verdict))
     else:
         Console().print(verdict_table(verdict))
-    return 0 if verdict.passed else FAILED
-
-
-class NotRehearsedError(click.ClickException):
-    """The rehearsal could not take place, which says nothing about the shop's honesty."""
-
-    exit_code = BAD_INPUT
+    return Exit.DONE if verdict.passed else Exit.FAILED
 
 
 class _Cluster(msgspec.Struct, frozen=True):
@@ -221,10 +212,10 @@ def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:
     try:
         settings = read_settings(environment())
         if settings.production:
-            raise RehearsalError("--tokens: expected with --url in production, where no tokens are made up")
+            raise RehearsalInputError("--tokens: expected with --url in production, where no tokens are made up")
         return minter(key_ring(settings, create=False), SystemIds(), SystemClock(), ttl_s=settings.token_s)
     except SettingsError as error:
-        raise RehearsalError(
+        raise RehearsalInputError(
             f"--tokens: expected with --url, since the shop's key can't be had here: {error}"
         ) from error
 
@@ -236,11 +227,11 @@ def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
     try:
         verdict = asyncio.run(_perform(rehearsal, where, data_dir))
         telling = not verdict.passed
+    except RehearsalInputError as error:
+        raise InputError(str(error)) from error
     except RehearsalError as error:
         telling = True
-        raise NotRehearsedError(str(error)) from error
-    except asyncio.CancelledError:
-        sys.exit(_TERMINATED)
+        raise FailedError(str(error)) from error
     else:
         return verdict
     finally:
@@ -251,9 +242,6 @@ def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
 
 
 async def _perform(rehearsal: Rehearsal, where: _Where, data_dir: Path) -> Verdict:
-    # So that server and crowd are ended in order, as with Ctrl-C.
-    task = cast("asyncio.Task[Verdict]", asyncio.current_task())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     clock, console = SystemClock(), Console(stderr=True)
     async with where.shop(data_dir) as server:
         with LiveView(console) if console.is_terminal else PlainView(console, clock) as view:
@@ -262,11 +250,11 @@ async def _perform(rehearsal: Rehearsal, where: _Where, data_dir: Path) -> Verdi
 
 def _read_tokens(file: Path) -> list[str]:
     if file.stat().st_size > _TOKENS_BYTES_MAX:
-        raise RehearsalError(f"{file}: expected at most {_TOKENS_BYTES_MAX:,} bytes of tokens")
+        raise RehearsalInputError(f"{file}: expected at most {_TOKENS_BYTES_MAX:,} bytes of tokens")
     tokens = []
-    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         token = line.strip()
         if token and not (token.isascii() and token.isprintable() and " " not in token):
-            raise RehearsalError(f"{file}, line {number}: expected one token, of letters, digits, dots, dashes")
+            raise RehearsalInputError(f"{file}, line {number}: expected one token, of letters, digits, dots, dashes")
         tokens += [token] if token else []
     return tokens

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from flashreserve.bootstrap import OWNER_ALONE, Place, Watchdog, open_service, open_worker, prepare, trusted_proxies
 from flashreserve.cli.banner import Serving, announce
-from flashreserve.cli.failures import sentence
+from flashreserve.cli.failures import Exit, FailedError, sentence
 from flashreserve.cli.invocation import with_settings
 from flashreserve.clock import SystemClock
 from flashreserve.http.edge import RequestIds
@@ -38,6 +38,7 @@ METRICS_DIR: Final = "metrics"
 
 SHARE: Final = "serve-share"
 CANNOT_START: Final = 3
+"""By this exit code a process of several says to its parent that starting it again can't help."""
 DRAIN_S: Final = 24.0
 """How long requests may take that were accepted before the stop; less than the watchdog's grace."""
 
@@ -109,8 +110,11 @@ def _until_stopped(stop: asyncio.Event, watchdog: Watchdog) -> Iterator[asyncio.
 
 
 def _serve_all(settings: Settings, role: Role, workers: int) -> int:
-    with bind(settings.host, settings.port, backlog=HttpLimits().backlog) as listener:
-        return _serve_on(listener, settings, role, workers)
+    try:
+        with bind(settings.host, settings.port, backlog=HttpLimits().backlog) as listener:
+            return _serve_on(listener, settings, role, workers)
+    except ServerError as error:
+        raise FailedError(str(error)) from error
 
 
 def _warn_of_few_files() -> None:
@@ -191,7 +195,7 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
     stop = asyncio.Event()
     with stop_on_signals(stop) as hurry:
         announce(serving)
-        return await run_workers(
+        code = await run_workers(
             serving.workers,
             partial(_command, serving.role, metrics_dir),
             listener=listener,
@@ -199,6 +203,7 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
             hurry=hurry,
             log=_log,
         )
+    return Exit.FAILED if code == CANNOT_START else code
 
 
 def _empty(metrics_dir: Path) -> None:
@@ -257,7 +262,7 @@ def serve_share(
     except ServerError as error:
         click.echo(sentence(str(error)), err=True)
         return CANNOT_START
-    return 0
+    return Exit.DONE
 
 
 async def _serve_share(

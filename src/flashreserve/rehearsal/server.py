@@ -12,6 +12,10 @@ class RehearsalError(Exception):
     """The rehearsal could not take place; the text tells its operator why and what to do."""
 
 
+class RehearsalInputError(RehearsalError):
+    """The tokens or keys that were given are invalid; nothing was begun."""
+
+
 class Audit(msgspec.Struct, frozen=True):
     """What the shop's own audit said. `clean` is None where no still picture could be had."""
 
@@ -41,7 +45,7 @@ def listed_tokens(tokens: Sequence[str]) -> Callable[[int], Sequence[str]]:
 
     def hand_out(count: int) -> Sequence[str]:
         if len(tokens) < count:
-            raise RehearsalError(f"tokens: expected one for each of {count:,} customers, got {len(tokens):,}")
+            raise RehearsalInputError(f"tokens: expected one for each of {count:,} customers, got {len(tokens):,}")
         return tokens[:count]
 
     return hand_out

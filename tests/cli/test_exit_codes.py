@@ -1,0 +1,345 @@
+"""Every command under every failure ends with the exit code of the table in docs/commands.md, and with one sentence."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import click
+import pytest
+from tests.cli.conftest import KEYS, PASSWORD, Shop
+from tests.cli.test_docs import commands
+
+from flashreserve.cli.main import flashreserve
+
+pytestmark = pytest.mark.timeout(600)
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "commands.md"
+ADMIN: Final = "o@example.com"
+SIGNING: Final = {"FLASHRESERVE_SECRET_KEYS": KEYS}
+HANGS_S: Final = 120
+"""Far more than any command takes: by then it hangs."""
+
+ADMIN_CREATE: Final = ("admin", "create", "new@example.com", "--password-stdin")
+IMPORT: Final = ("products", "import", "-")
+COMMANDS: Final[Mapping[str, Sequence[str]]] = {
+    "serve": ("serve", "--port", "0"),
+    "worker": ("worker",),
+    "admin create": ADMIN_CREATE,
+    "token": ("token", "--email", ADMIN, "--role", "admin"),
+    "products import": IMPORT,
+    "products list": ("products", "list"),
+    "reservations export": ("reservations", "export"),
+    "audit": ("audit",),
+    "sweep": ("sweep",),
+    "recover": ("recover",),
+    "doctor": ("doctor",),
+    "rehearse": ("rehearse", "--customers", "5", "--units", "2", "--seconds", "0.1", "--hold-seconds", "1"),
+}
+INPUT: Final = {ADMIN_CREATE: f"{PASSWORD}\n", IMPORT: "name,price,stockQuantity\nA,1,1\n"}
+ONCE: Final = [name for name in COMMANDS if name not in {"serve", "worker"}]
+"""The commands that end by themselves."""
+
+PRINTING: Final = [name for name in ONCE if name != "rehearse"]
+STORED: Final = [name for name in COMMANDS if name != "rehearse"]
+"""The commands that use the settings' database; a rehearsal has one of its own."""
+
+MAKING: Final = {"serve", "worker", "admin create", "products import", "doctor"}
+"""The commands that don't need a database: they make one, or say that the first start will."""
+
+
+def test_the_table_knows_every_command() -> None:
+    assert set(COMMANDS) == {path for path, command in commands(flashreserve) if not isinstance(command, click.Group)}
+
+
+def documented(failure: str, names: Sequence[str]) -> dict[str, int]:
+    """The exit codes that docs/commands.md has for a failure."""
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    row = next(row for row in rows if row[0] == failure)
+    columns = {**dict.fromkeys(COMMANDS, row[3]), "serve": row[2], "worker": row[2]}
+    columns |= {"audit": row[1], "doctor": row[1], "rehearse": row[1]}
+    own = re.search(r"`doctor`: (\d+)", row[1])
+    if own:
+        columns["doctor"] = own[1]
+    return {name: int(re.match(r"\d+", columns[name])[0]) for name in names}  # type: ignore[index]
+
+
+class Process:
+    """A command in a process of its own, with its standard output and error as files."""
+
+    def __init__(self, shop: Shop, name: str, args: Sequence[str], streams: str = "", **options: Any) -> None:
+        self.out = shop.directory / f"{name}.out"
+        self.err = shop.directory / f"{name}.err"
+        environment = {**shop.environment, **SIGNING, "TMPDIR": str(shop.directory)}
+        environment |= options.pop("environment", {})
+        # The shell closes streams where a test wants it.
+        command = [
+            "sh",
+            "-c",
+            f'exec "$@" {streams}',
+            "sh",
+            *options.pop("before", ()),
+            sys.executable,
+            "-m",
+            "flashreserve",
+            *args,
+        ]
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                command,
+                cwd=shop.directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=options.pop("stdout", out),
+                stderr=err,
+                **options,
+            )
+        assert self.process.stdin is not None
+        self.process.stdin.write(INPUT.get(COMMANDS[name], "").encode())  # type: ignore[call-overload]
+        self.process.stdin.close()
+
+    def code(self) -> int:
+        return self.process.wait(HANGS_S)
+
+    def said(self) -> str:
+        return self.err.read_text()
+
+
+@pytest.fixture
+def run(shop: Shop) -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def start(name: str, *more: str, streams: str = "", **options: Any) -> Process:
+        started.append(Process(shop, name, (*COMMANDS[name], *more), streams, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+def codes_here(shop: Shop, names: Sequence[str], *more: str, **environment: str) -> dict[str, int]:
+    """The commands' exit codes, run in this process, which is much faster."""
+    ended = {
+        name: shop.run(*COMMANDS[name], *more, stdin=INPUT.get(COMMANDS[name], ""), **SIGNING, **environment)  # type: ignore[call-overload]
+        for name in names
+    }
+    for name, end in ended.items():
+        assert "fault of FlashReserve" not in end.err, (name, end.err)
+    return {name: end.code for name, end in ended.items()}
+
+
+def codes(run: Callable[..., Process], names: Sequence[str], *more: str, **options: Any) -> dict[str, int]:
+    """The commands' exit codes, run at the same time; each that fails says so in one sentence."""
+    running = {name: run(name, *more, **options) for name in names}
+    ended = {name: process.code() for name, process in running.items()}
+    for name, process in running.items():
+        said = process.said()
+        assert "Traceback" not in said, (name, said)
+        assert "fault of FlashReserve" not in said, (name, said)
+    return ended
+
+
+def open_shop(shop: Shop) -> None:
+    shop.reserve(shop.stock())
+    assert shop.run("admin", "create", ADMIN, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
+
+
+def none(shop: Shop) -> None:
+    shutil.rmtree(shop.settings.data_dir)
+
+
+def a_directory(shop: Shop) -> None:
+    none(shop)
+    shop.settings.sqlite_path.mkdir(parents=True)
+
+
+def something_else(shop: Shop) -> None:
+    shop.settings.sqlite_path.write_bytes(b"no database " * 1_000)
+
+
+def another_applications(shop: Shop) -> None:
+    shop.settings.sqlite_path.unlink()
+    with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
+        connection.execute("CREATE TABLE t (x)")
+
+
+def a_newer_versions(shop: Shop) -> None:
+    with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [a_directory, something_else, another_applications, a_newer_versions],
+    ids=lambda each: each.__name__,
+)
+def test_a_database_that_is_unusable(shop: Shop, spoil: Callable[[Shop], None]) -> None:
+    open_shop(shop)
+    spoil(shop)
+
+    assert codes_here(shop, STORED) == documented("the database is unusable", STORED)
+
+
+def test_a_database_that_is_missing(shop: Shop) -> None:
+    names = [name for name in STORED if name not in MAKING]
+
+    assert codes_here(shop, names) == documented("the database is missing", names)
+    assert not shop.settings.data_dir.exists()
+
+
+def test_a_directory_that_may_not_be_read(shop: Shop, run: Callable[..., Process]) -> None:
+    open_shop(shop)
+    shop.settings.data_dir.chmod(0)
+
+    assert codes(run, STORED, before=_AS_ANYBODY) == documented("the database is unusable", STORED)
+
+
+_READ_ALL: Final = "-dac_override,-dac_read_search"
+_AS_ANYBODY: Final = () if os.getuid() else ("setpriv", f"--inh-caps={_READ_ALL}", f"--bounding-set={_READ_ALL}")
+"""Root may read everything; without these rights it is held to a directory's mode like anybody."""
+
+
+def test_a_database_that_is_locked(shop: Shop, run: Callable[..., Process]) -> None:
+    open_shop(shop)
+    with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("UPDATE accounts SET role = role")
+
+        assert codes(run, STORED) == documented("the database is unusable", STORED)
+
+
+def test_a_server_that_is_away(shop: Shop, run: Callable[..., Process]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{port}/shop"}
+    stored = {name: run(name, environment=store) for name in STORED}
+    rehearsal = run("rehearse", "--url", f"http://127.0.0.1:{port}", "--admin-token", "x")
+
+    ended = {name: process.code() for name, process in stored.items()} | {"rehearse": rehearsal.code()}
+
+    assert ended == documented("the server is away", list(COMMANDS))
+
+
+def test_arguments_that_are_invalid(shop: Shop) -> None:
+    assert codes_here(shop, list(COMMANDS), "--nonsense") == documented("an argument is invalid", list(COMMANDS))
+
+
+def test_settings_that_are_invalid(shop: Shop) -> None:
+    # A fresh shop has settings of its own.
+    assert codes_here(shop, STORED, FLASHRESERVE_PORT="none") == documented("a setting is invalid", STORED)
+
+
+def test_an_input_file_that_is_invalid(shop: Shop) -> None:
+    (shop.directory / "products.csv").write_text("name\n")
+    (shop.directory / "tokens").write_text("not a token\n")
+    (shop.directory / "few").write_text("a.b.c\n")
+    there = ("--url", "http://127.0.0.1:1", "--admin-token", "x")
+    reads: dict[str, list[Sequence[str]]] = {
+        "products import": [("products", "import", "products.csv"), ("products", "import", "nowhere.csv")],
+        "admin create": [ADMIN_CREATE],
+        "rehearse": [(*COMMANDS["rehearse"], *there, "--tokens", file) for file in ("tokens", "few", "nowhere")],
+    }
+
+    for name, lines in reads.items():
+        for args in lines:
+            assert {name: shop.run(*args, stdin=b"\xff\n").code} == documented("an input file is invalid", [name])
+
+
+def test_a_full_standard_output(shop: Shop, run: Callable[..., Process]) -> None:
+    open_shop(shop)
+
+    assert codes(run, PRINTING, streams="> /dev/full") == documented("standard output is full", PRINTING)
+    assert "standard output can't be written: No space left on device" in (shop.directory / "audit.err").read_text()
+
+
+def test_a_standard_output_whose_reader_has_gone(shop: Shop, run: Callable[..., Process]) -> None:
+    open_shop(shop)
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        assert codes(run, PRINTING, stdout=writing) == documented("the reader of standard output has gone", PRINTING)
+    finally:
+        os.close(writing)
+    assert {(shop.directory / f"{name}.err").read_text() for name in PRINTING} == {""}
+
+
+@pytest.mark.parametrize("streams", ["<&- >&- 2>&-", "2> /dev/full"])
+def test_closed_streams_change_no_exit_code(shop: Shop, run: Callable[..., Process], streams: str) -> None:
+    open_shop(shop)
+    names = [name for name in PRINTING if "<&-" not in streams or COMMANDS[name] not in INPUT]
+
+    ended = codes(run, names, streams=streams, environment={"FLASHRESERVE_PORT": "0"})
+
+    assert ended == dict.fromkeys(names, 0)
+    with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
+        assert connection.execute("PRAGMA integrity_check").get == "ok"
+
+
+@pytest.fixture
+def silent_server() -> Iterator[Callable[[], socket.socket]]:
+    """Starts servers that take connections and never say a word: a command that asks one is under way until it ends."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal(
+    run: Callable[..., Process], silent_server: Callable[[], socket.socket], number: signal.Signals
+) -> None:
+    names = ONCE if number is signal.SIGTERM else ["audit", "products list"]
+    ended = {}
+    # One after the other, since a command waits for a few seconds only.
+    for name in names:
+        server = silent_server()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        more = ("--url", f"http://{address}", "--admin-token", "x") if name == "rehearse" else ()
+        process = run(name, *more, environment={"FLASHRESERVE_STORE": f"mongodb://{address}/shop"})
+        ended[name] = _end_once_connected(server, process, number)
+
+    assert ended == documented(number.name, names)
+
+
+def _end_once_connected(server: socket.socket, process: Process, number: signal.Signals) -> int:
+    connection, _ = server.accept()
+    with connection:
+        process.process.send_signal(number)
+        return process.code()
+
+
+def test_an_export_that_is_ended_leaves_no_customers_data(
+    shop: Shop, run: Callable[..., Process], silent_server: Callable[[], socket.socket]
+) -> None:
+    server = silent_server()
+    (shop.directory / "sold.csv").write_text("the earlier one")
+    store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"}
+    process = run("reservations export", "--output", "sold.csv", environment=store)
+    connection, _ = server.accept()
+    assert list(shop.directory.glob(".sold.csv.*"))
+
+    process.process.terminate()
+
+    with connection:
+        assert process.code() == 128 + signal.SIGTERM
+    assert list(shop.directory.glob("*sold.csv*")) == [shop.directory / "sold.csv"]
+    assert (shop.directory / "sold.csv").read_text() == "the earlier one"
+
+
+def test_a_signal_in_the_background_where_ctrl_c_is_ignored(
+    run: Callable[..., Process], silent_server: Callable[[], socket.socket]
+) -> None:
+    server = silent_server()
+    store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"}
+    ignored = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    process = run("products list", environment=store, **ignored)
+
+    assert _end_once_connected(server, process, signal.SIGTERM) == 128 + signal.SIGTERM

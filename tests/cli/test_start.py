@@ -1,0 +1,26 @@
+"""Commands start fast, since each imports only what it uses."""
+
+import subprocess
+import sys
+
+import pytest
+from tests.cli.conftest import Shop
+
+HEAVY = {"bullmq", "litestar", "pymongo", "redis", "uvicorn", "uvloop"}
+
+
+@pytest.mark.parametrize("line", ["--version", "--help", "audit", "products list", "sweep", "token"])
+def test_a_command_imports_only_what_it_uses(shop: Shop, line: str) -> None:
+    shop.stock()
+    program = "import sys; from flashreserve.cli.main import main\ntry: main()\nfinally: print(*sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, *line.split()],
+        cwd=shop.directory,
+        env=shop.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert HEAVY & set(done.stdout.splitlines()[-1].split()) == set()
