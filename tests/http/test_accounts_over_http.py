@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop
 
+from flashreserve.auth.metrics_token import RATE
 from flashreserve.auth.throttle import Rate, TryRates
 from flashreserve.core.model import Role
 
@@ -476,6 +477,8 @@ async def test_in_production_docs_and_metrics_are_for_admins_and_the_metrics_tok
         admin, customer = await shop.hire(), shop.customer()
 
         async def statuses(headers: dict[str, str]) -> list[int]:
+            # Long enough for an address to have all its tries again.
+            clock.advance(60)
             return [(await shop.ask("GET", path, headers=headers)).status for path in paths]
 
         assert await statuses({}) == [401] * 3
@@ -495,6 +498,33 @@ async def test_in_production_docs_and_metrics_are_for_admins_and_the_metrics_tok
             assert await statuses({"Authorization": value}) == [401] * 3, value
         assert (await shop.ask("GET", "/reservations.csv", headers=bearer("scrape-me"))).status == 401
         assert [(await shop.ask("GET", path)).status for path in ("/livez", "/readyz", "/products")] == [200] * 3
+
+
+async def test_guessing_the_metrics_token_is_braked_for_one_address_and_nobody_else(tmp_path: Path) -> None:
+    clock = ShopClock(frozen=True)
+    async with open_shop(
+        tmp_path, clock, production=True, metrics_token="scrape-me", trusted_proxies="127.0.0.1"
+    ) as shop:
+        admin, customer = await shop.hire(), shop.customer()
+
+        async def scrape(token: str, address: str = "192.0.2.1") -> Answer:
+            return await shop.ask("GET", "/metrics", headers={**bearer(token), "X-Forwarded-For": address})
+
+        # The right token, and those of people who are signed in, aren't counted.
+        for _ in range(2 * RATE.burst):
+            assert (await scrape("scrape-me")).status == 200
+            assert (await scrape(customer.token)).status == 403
+        assert [(await scrape(f"guess-{number}")).status for number in range(RATE.burst)] == [401] * RATE.burst
+
+        braked = await scrape("guess")
+        assert (braked.status, braked.code, braked.headers["Retry-After"]) == (429, "too-many-tries", "6")
+        # The right one looks like any other now, or guessing would only be slower.
+        assert (await scrape("scrape-me")).status == 429
+        assert (await scrape(admin.token)).status == 200
+        assert (await scrape("scrape-me", "192.0.2.2")).status == 200
+        assert (await shop.ask("GET", "/readyz?verbose", headers=bearer("guess"))).status == 200
+        clock.advance(RATE.every_ms / 1000)
+        assert (await scrape("scrape-me")).status == 200
 
 
 async def test_in_production_an_empty_metrics_token_opens_nothing(tmp_path: Path, clock: ShopClock) -> None:

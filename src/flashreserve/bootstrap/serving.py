@@ -6,12 +6,14 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 import structlog
 
 from flashreserve.auth.address import TrustedProxies
+from flashreserve.auth.metrics_token import MetricsToken
+from flashreserve.auth.throttle import MemoryThrottle
 from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
@@ -29,6 +31,9 @@ from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
 from flashreserve.settings import Settings, SettingsError
+
+_METRICS_TRIERS_MAX: Final = 4_096
+"""Addresses whose wrong metrics tokens are counted."""
 
 _log = structlog.get_logger(__name__)
 
@@ -125,7 +130,7 @@ def _edge(
         cookies=cookies,
         hold_s_default=settings.hold_s,
         production=settings.production,
-        metrics_token=settings.metrics_token,
+        metrics_token=MetricsToken(settings.metrics_token, MemoryThrottle(core.clock, entries_max=_METRICS_TRIERS_MAX)),
         health=health,
         metrics=lambda: render(metrics.families() if shared is None else shared.total()),
     )

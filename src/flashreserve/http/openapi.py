@@ -68,6 +68,8 @@ def codes_of(operation: Operation, *, production: bool) -> list[Code]:
         codes.add("unauthenticated")
         if operation.who != "signed-in":
             codes.add("forbidden")
+        if operation.who == "operator":
+            codes.add("too-many-tries")
     return [code for code in KINDS if code in codes]
 
 

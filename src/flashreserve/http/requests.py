@@ -1,6 +1,5 @@
 """What routes read from requests. Whatever can't be meant is refused here, by name, before anything is done."""
 
-import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, Protocol, TypeVar
@@ -10,6 +9,7 @@ from litestar.datastructures import State
 from msgspec import Meta
 
 from flashreserve.auth.keys import Refusal, TokenRefused
+from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.tokens import Identity
 from flashreserve.core import limits
 from flashreserve.core.model import Role
@@ -150,8 +150,14 @@ async def operator(request: HttpRequest, services: Services) -> None:
     if not services.production:
         return
     sent = bearer_token(exchange_of(request.scope).headers.get(b"authorization", b"")) or ""
-    if services.metrics_token and hmac.compare_digest(sent.encode("latin-1"), services.metrics_token.encode()):
-        return
+    # Somebody who is signed in guesses at nothing.
+    if not isinstance(services.tokens.verify(sent, services.clock.now_ms()), Identity):
+        admitted = await services.metrics_token.admits(sent, client_address(request, services))
+        if isinstance(admitted, TooManyTries):
+            after_s = str(admitted.retry_after_s)
+            raise RefusalError("too-many-tries", f"try again in {after_s} s", headers=(("retry-after", after_s),))
+        if admitted:
+            return
     await admin(request, services)
 
 

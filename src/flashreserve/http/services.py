@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from flashreserve.auth.address import TrustedProxies
+from flashreserve.auth.metrics_token import MetricsToken
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import Clock
 from flashreserve.health import Check
@@ -30,6 +31,6 @@ class Services(msgspec.Struct, frozen=True):
     cookies: Cookies
     hold_s_default: int
     production: bool
-    metrics_token: str
+    metrics_token: MetricsToken
     health: Callable[[], Awaitable[list[Check]]]
     metrics: Callable[[], bytes]
