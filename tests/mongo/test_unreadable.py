@@ -13,6 +13,8 @@ from tests.core.examples import (
     NOON,
     a_product,
     an_account,
+    cancel,
+    confirm,
     product_id,
     reservation_id,
     reserve,
@@ -20,6 +22,7 @@ from tests.core.examples import (
 )
 
 from flashreserve.core.model import Role, Status
+from flashreserve.core.outcomes import NotFound, Released, Reserved
 from flashreserve.jobs.sweep import sweep_once
 from flashreserve.stores.aside import RETRY_AFTER_MS
 from flashreserve.stores.mongo import MongoStore
@@ -199,3 +202,24 @@ async def test_a_movement_that_cannot_be_read_is_set_aside_and_the_others_are_fi
     assert await available(full, CUP) == 100 - HOLDS
     assert [each.kind for each in full.set_aside()] == ["movement"]
     assert await full.recover(later, 100) == 0
+
+
+@pytest.mark.parametrize("change", UNREADABLE.values(), ids=UNREADABLE.keys())
+async def test_a_flush_that_comes_across_one_grants_the_others(
+    store: MongoStore, database: PymongoDatabase, change: Change
+) -> None:
+    await store.add_products([a_product(units=100)])
+    await flush(store, reserve(3, key="one"))
+    await database.update_many("reservations", {"_id": BAD}, change)
+    outcomes = await flush(store, confirm(3), reserve(4, user_id(2)), reserve(5, key="other"), cancel(3))
+    assert [type(each) for each in outcomes] == [NotFound, Reserved, Reserved, NotFound]
+
+
+async def test_a_hold_of_a_deleted_product_is_not_found_and_stops_no_flush(
+    full: MongoStore, database: PymongoDatabase
+) -> None:
+    await full.add_products([a_product(HAT)])
+    await flush(full, reserve(100, of=HAT), reserve(101, of=HAT))
+    await database._database["products"].delete_one({"_id": HAT})
+    outcomes = await flush(full, cancel(100), confirm(101), cancel(0))
+    assert [type(each) for each in outcomes] == [NotFound, NotFound, Released]

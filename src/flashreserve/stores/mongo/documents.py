@@ -1,6 +1,7 @@
 """How products, reservations and accounts look as documents, and the indexes that the store relies on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -106,7 +107,7 @@ def kept_claim(claim: Claim) -> str:
 def claims_of(document: Document) -> Iterator[Claim]:
     """The claims that a reservation holds."""
     user_id: str = document["user_id"]
-    for kept in document["claims"]:
+    for kept in document.get("claims", ()):
         kind, _, rest = kept.partition(":")
         yield user_id, f"{kind}:{rest[len(user_id) + 1 :]}"
 
@@ -155,6 +156,15 @@ def account_from(document: Document) -> Account:
         UnreadableError: it isn't one.
     """
     return _read(document, Account)
+
+
+def readable(documents: Iterable[Document], read: Callable[[Document], _T]) -> dict[str, _T]:
+    """By id, those of the documents that can be read: the others are as good as not there."""
+    found: dict[str, _T] = {}
+    for document in documents:
+        with suppress(UnreadableError):
+            found[document["_id"]] = read(document)
+    return found
 
 
 def id_of(document: Document) -> str:

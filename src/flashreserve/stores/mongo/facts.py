@@ -21,6 +21,7 @@ from flashreserve.stores.mongo.documents import (
     claims_of,
     kept_claim,
     product_from,
+    readable,
     reservation_from,
 )
 
@@ -56,16 +57,17 @@ async def load(
         _by_id(database, wanted.reservation_ids | new_ids),
         _by_claim(database, wanted.claims),
     )
-    products = {id_: product_from(document) for id_, document in documents.items()}
+    products = readable(documents.values(), product_from)
     by_limit, by_quota = await asyncio.gather(
         _by_claim(database, _limit_claims(products, wanted.buyers)),
         _by_quota(database, _frequent_customers(commands, products, again=again), quotas, now),
     )
     reservations = by_id | by_key | by_limit | by_quota
-    held = {id_: reservation_from(each) for id_, each in reservations.items() if each["status"] != VOID}
+    held = readable((each for each in reservations.values() if each.get("status") != VOID), reservation_from)
     missing = {line.product_id for each in held.values() for line in each.lines} - products.keys()
     if missing:
-        products |= {id_: product_from(each) for id_, each in (await _products(database, missing)).items()}
+        products |= readable((await _products(database, missing)).values(), product_from)
+        held = {id_: each for id_, each in held.items() if all(line.product_id in products for line in each.lines)}
     facts = Facts(
         products=products,
         reservations=held,
