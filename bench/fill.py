@@ -6,6 +6,8 @@ from typing import Final
 
 import apsw
 
+from flashreserve.stores.sqlite.schema import COUNTS_UNTIL
+
 _CHUNK: Final = 500_000
 _HOLD_MS: Final = 6 * 3600 * 1000
 _SPAN_MS: Final = 30 * 24 * 3600 * 1000
@@ -36,7 +38,7 @@ _RESERVATIONS: Final = f"""
         printf('key-%d', i)
     FROM ({_ROWS})"""  # noqa: S608 - the same
 _LINES: Final = f"INSERT INTO lines SELECT product_id, id, 1 FROM ({_ROWS}) ORDER BY product_id, id"  # noqa: S608 - the same
-_FILED: Final = "INSERT INTO filed SELECT user_id, id FROM reservations ORDER BY user_id, id"
+_FILED: Final = f"INSERT INTO filed SELECT user_id, id, {COUNTS_UNTIL} FROM reservations AS r ORDER BY user_id, id"  # noqa: S608 - the same
 _CLAIMS: Final = "INSERT INTO claims SELECT user_id, 'idem:' || idem_key, id FROM reservations ORDER BY user_id"
 _STOCK: Final = """
     UPDATE products SET available = available - (

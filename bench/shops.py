@@ -72,10 +72,11 @@ class Shop(NamedTuple):
 
 
 def environment(directory: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The machine's environment, with the settings of this run only."""
+    """The machine's environment, with the settings of this run only. A few customers hold it all: without quotas."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
     base = {"FLASHRESERVE_DATA_DIR": str(directory), "FLASHRESERVE_LOG_LEVEL": "error"}
-    return own | base | {"FLASHRESERVE_HOLD_SECONDS": str(HOLD_S)} | dict(settings or {})
+    unhindered = {"FLASHRESERVE_OPEN_HOLDS_MAX": "0", "FLASHRESERVE_HOLDS_PER_HOUR_MAX": "0"}
+    return own | base | unhindered | {"FLASHRESERVE_HOLD_SECONDS": str(HOLD_S)} | dict(settings or {})
 
 
 def flashreserve(env: Mapping[str, str], *arguments: str, stdin: str | None = None) -> str:

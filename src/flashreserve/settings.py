@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from flashreserve.core import limits
+from flashreserve.core.quotas import Quotas
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
 from flashreserve.server_urls import ServerUrl, read_server_url
 
@@ -30,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True):
     host: str = "127.0.0.1"
     port: int = 3000
     hold_s: int = limits.HOLD_S_DEFAULT
+    open_holds_max: int = limits.OPEN_HOLDS_DEFAULT
+    holds_per_hour_max: int = limits.HOLDS_PER_HOUR_DEFAULT
+    lapses_per_hour_max: int = limits.LAPSES_PER_HOUR_DEFAULT
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     hosts: str = ""
     cookie_domain: str = ""
@@ -43,6 +47,11 @@ class Settings(msgspec.Struct, frozen=True):
         shown = {name: HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
         shown |= {"store": self._shown_store, "redis_url": redact_url(self.redis_url)}
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    @property
+    def quotas(self) -> Quotas:
+        """How much one customer may hold."""
+        return Quotas(self.open_holds_max, self.holds_per_hour_max, self.lapses_per_hour_max)
 
     @property
     def production(self) -> bool:
@@ -191,6 +200,9 @@ _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_HOST": ("host", _host),
     "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
+    "FLASHRESERVE_OPEN_HOLDS_MAX": ("open_holds_max", _whole(0, limits.OPEN_HOLDS_MAX)),
+    "FLASHRESERVE_HOLDS_PER_HOUR_MAX": ("holds_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
+    "FLASHRESERVE_LAPSES_PER_HOUR_MAX": ("lapses_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
     "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
     "FLASHRESERVE_HOSTS": ("hosts", str),
     "FLASHRESERVE_COOKIE_DOMAIN": ("cookie_domain", _domain),

@@ -52,7 +52,7 @@ def test_a_server_says_where_it_is_answers_and_ends_when_told(shop: Shop, serve:
 
 def test_a_server_that_is_stopped_under_load_answers_what_it_took(shop: Shop, serve: Serve) -> None:
     product_id = shop.stock(units=1_000_000)
-    server = serve()
+    server = serve(FLASHRESERVE_OPEN_HOLDS_MAX="0", FLASHRESERVE_HOLDS_PER_HOUR_MAX="0")
     buyers = [Buyer(server, product_id, each) for each in token(shop, 8)]
     for buyer in buyers:
         buyer.start()
@@ -67,6 +67,21 @@ def test_a_server_that_is_stopped_under_load_answers_what_it_took(shop: Shop, se
     # Every hold was told to its customer, and every one that was told is there.
     assert shop.available() == {product_id: 1_000_000 - sum(buyer.granted for buyer in buyers)}
     assert shop.run("audit").code == 0
+
+
+@pytest.mark.parametrize(("settings", "most"), [({}, 20), ({"FLASHRESERVE_OPEN_HOLDS_MAX": "3"}, 3)])
+def test_one_customer_has_only_so_many_open_holds(
+    shop: Shop, serve: Serve, settings: dict[str, str], most: int
+) -> None:
+    product_id = shop.stock(units=1_000)
+    server = serve("--workers", "2", **settings)
+    greedy, other = token(shop, 2)
+    answers = [server.ask("POST", f"/reservations/{product_id}", token=greedy) for _ in range(most + 2)]
+    assert [answer.status for answer in answers] == [201] * most + [429] * 2
+    assert answers[-1].json["code"] == "open-holds-reached"
+    assert server.ask("POST", f"/reservations/{product_id}", token=other).status == 201
+    assert server.stop().code == 0
+    assert shop.available() == {product_id: 1_000 - most - 1}
 
 
 class Buyer(threading.Thread):

@@ -32,6 +32,9 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
     assert documented["FLASHRESERVE_HOST"] == default.host
     assert documented["FLASHRESERVE_PORT"] == str(default.port)
     assert documented["FLASHRESERVE_HOLD_SECONDS"] == str(default.hold_s)
+    assert documented["FLASHRESERVE_OPEN_HOLDS_MAX"] == str(default.open_holds_max)
+    assert documented["FLASHRESERVE_HOLDS_PER_HOUR_MAX"] == str(default.holds_per_hour_max)
+    assert documented["FLASHRESERVE_LAPSES_PER_HOUR_MAX"] == str(default.lapses_per_hour_max)
     assert documented["FLASHRESERVE_LOG_LEVEL"] == default.log_level
     assert documented["FLASHRESERVE_ENV"] == default.env
 
@@ -51,6 +54,9 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_PORT", "65536", "a whole number from 0 to 65535"),
         ("FLASHRESERVE_PORT", "٣", "a whole number from 0 to 65535"),
         ("FLASHRESERVE_HOLD_SECONDS", "0", f"a whole number from 1 to {limits.HOLD_S_MAX}"),
+        ("FLASHRESERVE_OPEN_HOLDS_MAX", "101", "a whole number from 0 to 100"),
+        ("FLASHRESERVE_HOLDS_PER_HOUR_MAX", "-1", "a whole number from 0 to 1000"),
+        ("FLASHRESERVE_LAPSES_PER_HOUR_MAX", "many", "a whole number from 0 to 1000"),
         ("FLASHRESERVE_LOG_LEVEL", "loud", "debug or info or warning or error"),
         ("FLASHRESERVE_ENV", "prod", "development or production"),
         ("FLASHRESERVE_SECRET_KEYS", "short:secret", "at least 32"),

@@ -13,11 +13,14 @@ from typing import Final, NamedTuple
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.contract.factories import FACTORIES, MemoryFactory, StoreFactory
 from tests.core import streams
 from tests.core.examples import NOON
+from tests.mongo.factory import MongoFactory
 
 from flashreserve.core.commands import Command
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.port import Flushed, Store
 
 STREAMS: Final = int(os.environ.get("FLASHRESERVE_TEST_STREAMS", "40"))
@@ -35,12 +38,15 @@ class Step(NamedTuple):
 _steps = st.lists(st.builds(Step, streams.pauses_ms, streams.batches, streams.sweeps), min_size=1, max_size=30)
 
 
+_quotas = st.sampled_from([NO_QUOTAS, NO_QUOTAS, Quotas(2, 9, 0), Quotas(2, 6, 2), Quotas(3, 0, 0)])
+
+
 @asynccontextmanager
-async def opened(factory: type[StoreFactory]) -> AsyncIterator[Store]:
+async def opened(factory: type[StoreFactory], quotas: Quotas = NO_QUOTAS) -> AsyncIterator[Store]:
     """A store with the streams' products; Hypothesis runs many streams in one test, so it can't be a fixture."""
     with tempfile.TemporaryDirectory() as directory:
         made = factory(Path(directory))
-        store = await made.open()
+        store = await made.open(quotas)
         try:
             await store.add_products(streams.products())
             yield store
@@ -70,9 +76,11 @@ async def books(store: Store) -> list[object]:
     [pytest.param(kind, id=kind.name, marks=kind.marks) for kind in FACTORIES if kind is not MemoryFactory],
 )
 @settings(max_examples=STREAMS, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
-@given(steps=_steps)
-async def test_random_streams_come_to_the_same(factory: type[StoreFactory], steps: list[Step]) -> None:
-    async with opened(MemoryFactory) as reference, opened(factory) as store:
+@given(steps=_steps, quotas=_quotas)
+async def test_random_streams_come_to_the_same(factory: type[StoreFactory], steps: list[Step], quotas: Quotas) -> None:
+    if factory is MongoFactory:  # It releases a lapsed hold as soon as it needs that one's claim: books differ.
+        quotas = replace(quotas, open_holds_max=0)
+    async with opened(MemoryFactory, quotas) as reference, opened(factory, quotas) as store:
         now = NOON
         numbers = streams.new_numbers()
         for step in steps:

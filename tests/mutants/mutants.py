@@ -101,15 +101,21 @@ MUTANTS: Final = [
         "for place in range(book.facts.quotas.open_holds_max):",
         "for place in range(book.facts.quotas.open_holds_max + 1):",
     ),
-    Mutant("one hold an hour more than the quota", "    if place >= most:\n", "    if place > most:\n"),
+    Mutant(
+        "one hold an hour more than the quota",
+        "    claims = [quotas.hour_claim(hour, place) for place in range(most)]\n",
+        "    most += 1\n    claims = [quotas.hour_claim(hour, place) for place in range(most)]\n",
+    ),
     Mutant("what is bought stays open", "claims = self._give_up(before, quotas.is_open_claim)", "claims = ()"),
     Mutant(
         "one lapse more than the quota",
-        "and lapses >= lapses_max and not bought",
-        "and lapses > lapses_max and not bought",
+        "and became.count(Status.EXPIRED) >= lapses_max and not bought",
+        "and became.count(Status.EXPIRED) > lapses_max and not bought",
     ),
     Mutant(
-        "lapses count against those who bought", "and lapses >= lapses_max and not bought", "and lapses >= lapses_max"
+        "lapses count against those who bought",
+        "and became.count(Status.EXPIRED) >= lapses_max and not bought",
+        "and became.count(Status.EXPIRED) >= lapses_max",
     ),
     Mutant(
         "an hour is counted from the wrong one",

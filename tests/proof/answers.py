@@ -7,7 +7,10 @@ from tests.proof.facts import Facts, Request, Violation
 from tests.proof.records import Held
 
 _OF_KIND = {
-    "reserve": {"reserved", "replayed", "key-reused", "not-on-sale", "sold-out", "limit-reached"},
+    "reserve": {
+        *("reserved", "replayed", "key-reused", "not-on-sale", "sold-out", "limit-reached"),
+        *("open-holds-reached", "hourly-holds-reached", "lapses-reached"),
+    },
     "confirm": {"confirmed", "not-found", "expired", "already-cancelled"},
     "extend": {"extended", "not-found", "expired", "already-confirmed", "already-cancelled", "extensions-used-up"},
     "cancel": {"released", "not-found", "already-confirmed"},

@@ -6,7 +6,7 @@ out what surely was so and what may have been, and calls a violation what can't 
 
 from collections.abc import Iterator, Sequence
 
-from tests.proof import answers, holds, liveness, stock
+from tests.proof import answers, holds, liveness, quotas, stock
 from tests.proof.facts import Facts, Violation
 from tests.proof.records import Record, Terms
 
@@ -23,3 +23,4 @@ def _safety(facts: Facts) -> Iterator[Violation]:
     yield from holds.check(facts)
     yield from answers.check(facts)
     yield from stock.check(facts)
+    yield from quotas.check(facts)

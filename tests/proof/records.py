@@ -133,3 +133,7 @@ class Terms(NamedTuple):
     sweep_ms: float = 2_500.0
     recovery_ms: float = 45_000.0
     answer_ms: float = 5_250.0
+    open_holds_max: int = 0
+    holds_per_hour_max: int = 0
+    lapses_per_hour_max: int = 0
+    """Of one customer; 0 is none. The last counts only where there is one for holds in an hour."""

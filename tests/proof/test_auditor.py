@@ -268,6 +268,80 @@ def test_stock_is_put_in_twice(tale: Tale) -> None:
     assert tale.rules_broken() == {"restock"}
 
 
+QUOTAS: Final = Terms((CUP._replace(units=9, limit=None),), EPOCH, 0, open_holds_max=2, holds_per_hour_max=3)
+QUOTAS_OF_LAPSES: Final = QUOTAS._replace(lapses_per_hour_max=2)
+
+
+@pytest.fixture
+def fair(tale: Tale) -> Tale:
+    """A tale with stock enough for everybody."""
+    tale.stocked = 9
+    return tale
+
+
+def lapses(tale: Tale, *ids: str) -> None:
+    """The holds are left to lapse, and swept."""
+    for id_ in ids:
+        tale.ends(id_, "EXPIRED", tale.left[id_].expires_at - EPOCH + 500)
+
+
+def test_more_open_holds_than_the_quota(fair: Tale) -> None:
+    for place in range(3):
+        fair.granted(f"r{place}", 100 * place)
+    lapses(fair, "r0", "r1", "r2")
+    assert fair.rules_broken(terms=QUOTAS) == {"quota"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "status"), [("confirm", "confirmed", "CONFIRMED"), ("cancel", "released", "CANCELLED")]
+)
+def test_what_is_settled_is_open_no_more(fair: Tale, kind: Kind, answer: str, status: str) -> None:
+    fair.granted("r0", 0)
+    fair.granted("r1", 100)
+    fair.ask(200, "reserve", "open-holds-reached")
+    fair.ask(300, kind, answer, of="r0", held=fair.ends("r0", status, 305))
+    fair.granted("r2", 400)
+    lapses(fair, "r1", "r2")
+    assert fair.rules_broken(terms=QUOTAS) == set()
+
+
+def test_more_holds_in_an_hour_than_the_quota(fair: Tale) -> None:
+    for place in range(4):
+        at = 1_000 * place
+        fair.granted(f"r{place}", at)
+        ended = fair.ends(f"r{place}", "CANCELLED", at + 105)
+        fair.ask(at + 100, "cancel", "released", of=f"r{place}", held=ended)
+    assert fair.rules_broken(terms=QUOTAS) == {"quota"}
+
+
+def test_a_hold_is_granted_after_too_many_lapsed(fair: Tale) -> None:
+    for place in range(2):
+        fair.granted(f"r{place}", 100 * place)
+    lapses(fair, "r0", "r1")
+    fair.ask(11_000, "reserve", "lapses-reached")
+    assert fair.rules_broken(terms=QUOTAS_OF_LAPSES) == set()
+    fair.granted("r2", 12_000)
+    lapses(fair, "r2")
+    assert fair.rules_broken(terms=QUOTAS_OF_LAPSES) == {"quota"}
+
+
+@pytest.mark.parametrize("answer", ["open-holds-reached", "hourly-holds-reached", "lapses-reached"])
+def test_a_quota_is_said_to_be_reached_and_is_not(fair: Tale, answer: str) -> None:
+    fair.granted("r0", 0)
+    fair.ask(5_000, "reserve", answer)
+    lapses(fair, "r0")
+    assert fair.rules_broken(terms=QUOTAS_OF_LAPSES) == {"quota"}
+
+
+def test_who_bought_is_told_to_have_let_too_many_lapse(fair: Tale) -> None:
+    fair.granted("r0", 0)
+    fair.granted("r1", 100)
+    fair.ask(200, "confirm", "confirmed", of="r1", held=fair.ends("r1", "CONFIRMED", 205))
+    lapses(fair, "r0")
+    fair.ask(12_000, "reserve", "lapses-reached")
+    assert fair.rules_broken(terms=QUOTAS_OF_LAPSES) == {"quota"}
+
+
 def test_a_limit_appears_after_the_first_reservation(tale: Tale) -> None:
     tale.granted("r1", 0)
     tale.ends("r1", "EXPIRED", 10_010)

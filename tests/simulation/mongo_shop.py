@@ -55,6 +55,7 @@ class MongoShop:
         # The real ones are for hundreds of customers at once.
         parts.PART_MIN = options.part_min  # type: ignore[misc]
         limits.SWEEP_MAX = options.sweep_max  # type: ignore[misc]
+        self._quotas = options.quotas
         self._server = server or MongoServer()
         self._server.make_indexes(INDEXES)
         self._network = Network(world, self._server, options, note)
@@ -70,7 +71,7 @@ class MongoShop:
             link.armed = before.armed
             link.cut_until = before.cut_until
         self._links[process.name] = link
-        return MongoStore(SimulatedDatabase(self._network, self._server, link), ids)
+        return MongoStore(SimulatedDatabase(self._network, self._server, link), ids, self._quotas)
 
     def meet(self, process: Process, fault: Fault) -> bool:
         """Let the fault happen, or arm it; whether it is one of this shop's, and has happened."""

@@ -69,6 +69,30 @@ OF_MONGO: Final = (
         _RELEASING,
     ),
     Mutant(
+        "an open hold's claim isn't pulled on release",
+        '"^(limit|open):"',
+        '"^limit:"',
+        _RELEASING,
+    ),
+    Mutant(
+        "an open hold's claim isn't pulled on confirming",
+        '        "$pull": {"claims": {"$regex": "^open:"}},\n',
+        "",
+        _HOLDING,
+    ),
+    Mutant(
+        "claims of quotas aren't kept",
+        'for claim in claims],\n        "taken_by"',
+        'for claim in claims if claim[:4] not in {"open", "hour"}],\n        "taken_by"',
+        f"{_MONGO}/documents.py",
+    ),
+    Mutant(
+        "a customer's open holds aren't looked up",
+        "claims = [open_claim(place) for place in range(quotas.open_holds_max)]",
+        "claims = [open_claim(0)]",
+        f"{_MONGO}/facts.py",
+    ),
+    Mutant(
         "more is taken than is available",
         '"available": {"$gte": units}}',
         '"available": {"$gt": 0}}',
@@ -304,6 +328,18 @@ OF_SQLITE: Final = (
         "stores/sqlite/rows.py",
     ),
     Mutant(
+        "a hold that isn't filed yet counts for no quota",
+        "chain(_FILED.decode(of_filed), fresh.counting(customers, now))",
+        "_FILED.decode(of_filed)",
+        "stores/sqlite/rows.py",
+    ),
+    Mutant(
+        "a hold that is filed counts for no quota",
+        "chain(_FILED.decode(of_filed), fresh.counting(customers, now))",
+        "fresh.counting(customers, now)",
+        "stores/sqlite/rows.py",
+    ),
+    Mutant(
         "a place among the keys that aren't filed is used again",
         "forgotten = min(forgotten + self._step, pile.last)",
         "forgotten += self._step",
@@ -325,6 +361,10 @@ _NOTICED_RULES: Final = {
     "a key isn't bound",
     "another customer's reservation is found",
     "one extension more than allowed",
+    "one open hold more than the quota",
+    "one hold an hour more than the quota",
+    "one lapse more than the quota",
+    "lapses count against those who bought",
 }
 _NOTICED_RULES_OF_SQLITE: Final = {
     "what is cancelled isn't given back",

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import structlog
+from msgspec import structs
 from tests.proof.auditor import Violation, audit
 from tests.proof.records import Ended, Healed, Held, Left, Record, Terms, Trouble
 from tests.simulation.crowd import Crowd
@@ -203,7 +204,14 @@ class _Play:
         sweep_ms = SWEEP_MS + options.latency_s * 1_000 * LATENCIES_OF_SWEEP
         if options.eager_recovery_s is not None:
             sweep_ms += EAGER_MS
-        return Terms(self.script.goods, EPOCH_MS, options.skew_ms, stock_only=options.stock_only, sweep_ms=sweep_ms)
+        return Terms(
+            self.script.goods,
+            EPOCH_MS,
+            options.skew_ms,
+            stock_only=options.stock_only,
+            sweep_ms=sweep_ms,
+            **structs.asdict(options.quotas),
+        )
 
     def discard(self) -> None:
         for process in self.processes:

@@ -10,6 +10,7 @@ from tests.proof.records import Goods, Kind, Lines
 from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
 
 from flashreserve.clock import LASTING_MS
+from flashreserve.core.quotas import NO_QUOTAS, Quotas
 
 StoreName = Literal["mongo", "sqlite"]
 EPOCH_MS: Final = 1_795_000_000_000
@@ -73,6 +74,7 @@ class Options(NamedTuple):
     """How many holds a sweep releases at a time."""
     queue_max: int
     healed_at: float
+    quotas: Quotas = NO_QUOTAS
 
 
 class Script(NamedTuple):
@@ -132,6 +134,17 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
         sweep_max=(3, 1_000)[seed % 2],  # by no draw, so that every seed stays the story that it was
         queue_max=3 if random.random() < 0.05 else 10_000,
         healed_at=healed_at,
+        quotas=(NO_QUOTAS, NO_QUOTAS, _draw_quotas(seed))[seed % 3],  # by no draw, as above
+    )
+
+
+def _draw_quotas(seed: int) -> Quotas:
+    """Quotas so small that some customer or other reaches them; all within one hour."""
+    random = Random(f"quotas {seed}")
+    return Quotas(
+        open_holds_max=random.choice((0, 1, 2, 3)),
+        holds_per_hour_max=random.choice((0, 3, 5, 8)),
+        lapses_per_hour_max=random.choice((0, 1, 2)),
     )
 
 

@@ -191,6 +191,7 @@ class SqliteShop:
             SimulatedWriter(self, process, writer, writes=True),
             SimulatedWriter(self, process, reader, writes=False),
             filing,
+            quotas=self._options.quotas,
         )
 
     def latency_s(self) -> float:

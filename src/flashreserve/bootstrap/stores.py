@@ -29,13 +29,13 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
     if settings.clustered:
         return await _open_mongo(settings, create=create)
     if not create:
-        return open_sqlite(_existing(settings), create=False)
+        return open_sqlite(_existing(settings), create=False, quotas=settings.quotas)
     directory = settings.sqlite_path.parent
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
     except OSError as error:
         raise SettingsError(f"the directory {directory} can't be made: {error.strerror}") from error
-    return open_sqlite(settings.sqlite_path, create=True)
+    return open_sqlite(settings.sqlite_path, create=True, quotas=settings.quotas)
 
 
 async def open_store_to_read(settings: Settings) -> Store:
@@ -77,7 +77,7 @@ def engine_version() -> tuple[str, bool]:
 async def _open_mongo(settings: Settings, *, create: bool) -> Store:
     from flashreserve.stores.mongo import open_mongo  # noqa: PLC0415 - imported where used, see above
 
-    return await open_mongo(settings.store, SystemIds(), create=create)
+    return await open_mongo(settings.store, SystemIds(), create=create, quotas=settings.quotas)
 
 
 def _existing(settings: Settings) -> Path:

@@ -14,6 +14,17 @@ LINES_MAX: Final = 20
 PER_CUSTOMER_LIMIT_MAX: Final = 1_000
 """Highest limit of units a customer; each unit of it is a claim of its own."""
 
+OPEN_HOLDS_DEFAULT: Final = 20
+OPEN_HOLDS_MAX: Final = 100
+"""Highest quota of one customer's open holds; each is a claim of its own."""
+
+HOLDS_PER_HOUR_DEFAULT: Final = 100
+HOLDS_PER_HOUR_MAX: Final = 1_000
+"""Highest quota of holds that one customer is granted in an hour; each is a claim of its own."""
+
+LAPSES_PER_HOUR_DEFAULT: Final = 10
+"""Holds of an hour that a customer may let lapse without buying any."""
+
 NAME_LENGTH_MAX: Final = 200
 """Characters of a product's name."""
 

@@ -45,8 +45,16 @@ def open_claim(place: int) -> str:
 
 @lru_cache(maxsize=2_048)
 def hour_claim(hour: int, place: int) -> str:
-    """The claim of one of the customer's holds granted in the hour; places count from 0 and leave no gap."""
+    """The claim of one of the customer's holds granted in the hour; places count from 0.
+
+    Whoever holds any holds the first: it is never given up, and no other may be taken before it is.
+    """
     return f"hour:{hour}:{place}"
+
+
+def is_first_of_hour(claim: str) -> bool:
+    """Whether the claim is the one that has to be taken before all others of its hour."""
+    return claim.startswith("hour:") and claim.endswith(":0")
 
 
 def is_quota_claim(claim: str) -> bool:

@@ -289,25 +289,19 @@ def _quota_claims(book: _Book, user_id: str, lapsed: list[str]) -> list[str] | Q
 
 
 def _next_of_hour(book: _Book, user_id: str) -> str | HourlyHoldsReached | LapsesReached:
-    """The first claim of the hour that the customer doesn't hold: those before it lead to all holds of the hour."""
+    """A claim of the hour that the customer doesn't hold. Those held lead to all holds of the hour."""
     most, lapses_max = book.facts.quotas.holds_per_hour_max, book.facts.quotas.lapses_per_hour_max
     hour = quotas.hour_at(book.now)
-    place = lapses = 0
-    bought = False
-    while place < most:
-        holder = book.claims.get((user_id, quotas.hour_claim(hour, place)))
-        if holder is None:
-            break
-        status = status_at(book.reservations[holder], book.now)
-        lapses += status is Status.EXPIRED
-        bought = bought or status is Status.CONFIRMED
-        place += 1
+    claims = [quotas.hour_claim(hour, place) for place in range(most)]
+    holders = {claim: book.claims[user_id, claim] for claim in claims if (user_id, claim) in book.claims}
+    became = [status_at(book.reservations[holder], book.now) for holder in holders.values()]
     wait_s = quotas.seconds_until((hour + 1) * quotas.HOUR_MS, book.now)
-    if lapses_max and lapses >= lapses_max and not bought:
+    bought = Status.CONFIRMED in became
+    if lapses_max and became.count(Status.EXPIRED) >= lapses_max and not bought:
         return LapsesReached(lapses_max, wait_s)
-    if place >= most:
+    if len(holders) >= most:
         return HourlyHoldsReached(most, wait_s)
-    return quotas.hour_claim(hour, place)
+    return next(claim for claim in claims if claim not in holders)
 
 
 def _next_of_open(book: _Book, user_id: str, lapsed: list[str]) -> str | OpenHoldsReached:

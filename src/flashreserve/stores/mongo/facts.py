@@ -161,7 +161,7 @@ async def _by_quota(database: Database, customers: set[str], quotas: Quotas, now
     claims = [open_claim(place) for place in range(quotas.open_holds_max)]
     claims += [first] if quotas.holds_per_hour_max else []
     found = await _by_claim(database, {(user_id, claim) for user_id in customers for claim in claims})
-    # The claims of an hour leave no gap: whoever doesn't hold the first holds none.
+    # Whoever doesn't hold the first claim of an hour holds none: see `stages`.
     more = {user_id for each in found.values() for user_id, claim in claims_of(each) if claim == first}
     others = [hour_claim(hour, place) for place in range(1, quotas.holds_per_hour_max)]
     return found | await _by_claim(database, {(user_id, claim) for user_id in more for claim in others})

@@ -7,6 +7,7 @@ import msgspec
 
 from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
 from flashreserve.core.model import Product, Reservation
+from flashreserve.core.quotas import is_first_of_hour
 from flashreserve.stores.mongo.fates import Written
 from flashreserve.stores.mongo.reserving import Taking
 
@@ -44,7 +45,9 @@ def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[
     """The effects in stages; `products` as they were before all of them.
 
     What names the same reservation goes one after the other, as planned. On a product, holds go together and releases
-    go together; all else goes one after the other. A hold goes after whatever gives up a claim that it takes.
+    go together; all else goes one after the other. A hold goes after whatever gives up a claim that it takes, and
+    after the customer's hold that takes the first claim of the hour: if that is refused, the others were planned as if
+    the customer had none.
     """
     arranging = _Arranging(products)
     for effect in effects:
@@ -59,14 +62,18 @@ class _Arranging:
         self._reservation_at: dict[str, int] = {}
         self._product_at: dict[str, dict[type[Effect], int]] = {}
         self._free_after: dict[tuple[str, str], int] = {}
+        self._first_of_hour: dict[str, int] = {}
 
     def add(self, effect: Effect) -> None:
         match effect:
             case Hold(reservation, claims):
                 revs = {line.product_id: self._rules[line.product_id][0] for line in reservation.lines}
                 freed = [self._free_after.get((reservation.user_id, claim), -1) for claim in claims]
-                stage = self._stage(effect, reservation.id, list(revs), least=max(freed, default=-1) + 1)
+                first = self._first_of_hour.get(reservation.user_id, -1)
+                stage = self._stage(effect, reservation.id, list(revs), least=max([first, *freed]) + 1)
                 stage.takings.append(Taking(effect, revs))
+                if any(map(is_first_of_hour, claims)):
+                    self._first_of_hour[reservation.user_id] = self._reservation_at[reservation.id]
             case Prolong(after):
                 self._stage(effect, after.id, []).prolongs.append(effect)
             case Confirmation(after, claims):

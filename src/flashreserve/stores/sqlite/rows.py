@@ -189,7 +189,7 @@ def load(connection: apsw.Connection, fresh: Fresh, wanted: Lookup, quotas: Quot
         counted = _select_reservations(connection, {id_ for ids in counting.values() for id_ in ids})
         reservations |= counted
         for user_id, ids in counting.items():
-            own = claims_of_customer([counted[id_] for id_ in ids], now)
+            own = claims_of_customer([counted[id_] for id_ in ids if id_ in counted], now)
             claims |= {(user_id, claim): holder for claim, holder in own.items()}
     return Facts(
         products=products,

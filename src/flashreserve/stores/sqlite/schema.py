@@ -98,7 +98,7 @@ CREATE TABLE accounts (
 ) STRICT, WITHOUT ROWID;
 """
 
-_COUNTS_UNTIL: Final = f"""
+COUNTS_UNTIL: Final = f"""
     max(
         (r.created_at / {HOUR_MS} + 1) * {HOUR_MS},
         r.created_at + (1 + r.extensions_max) * (r.hold_s * 1000 + 1)
@@ -108,13 +108,13 @@ _COUNTS_UNTIL: Final = f"""
 _VERSION_2: Final = f"""
 ALTER TABLE fresh ADD COLUMN counts_until INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE filed ADD COLUMN counts_until INTEGER NOT NULL DEFAULT 0;
-UPDATE fresh SET counts_until = (SELECT {_COUNTS_UNTIL} FROM reservations AS r WHERE r.id = fresh.reservation_id);
-UPDATE filed SET counts_until = (SELECT {_COUNTS_UNTIL} FROM reservations AS r WHERE r.id = filed.reservation_id);
+UPDATE fresh SET counts_until = (SELECT {COUNTS_UNTIL} FROM reservations AS r WHERE r.id = fresh.reservation_id);
+UPDATE filed SET counts_until = (SELECT {COUNTS_UNTIL} FROM reservations AS r WHERE r.id = filed.reservation_id);
 
 DROP TRIGGER note_reservation;
 CREATE TRIGGER note_reservation AFTER INSERT ON reservations BEGIN
     INSERT INTO fresh (user_id, idem_key, reservation_id, counts_until)
-    VALUES (new.user_id, new.idem_key, new.id, {_COUNTS_UNTIL.replace("r.", "new.")});
+    VALUES (new.user_id, new.idem_key, new.id, {COUNTS_UNTIL.replace("r.", "new.")});
 END;
 """  # noqa: S608
 

@@ -1,0 +1,148 @@
+"""Rules of quotas: nobody has more than the shop allows one customer, and nobody is refused who has less.
+
+What surely was open at an instant, and what may have been, are judged as in `stock`. Hours are told by the stamps of
+the shop's own clocks, by which it counts them itself.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from tests.proof.facts import EVER, Facts, Request, Violation
+from tests.proof.records import Held
+
+_HOUR_MS: Final = 3_600_000
+_ENDS: Final = frozenset({"confirmed", "already-confirmed", "released", "already-cancelled", "expired"})
+
+
+class _Span(NamedTuple):
+    """Open from `since` to `until`."""
+
+    since: float
+    until: float
+
+
+def check(facts: Facts) -> Iterator[Violation]:
+    """All of them."""
+    if facts.ended is None:
+        return
+    of_user: dict[str, list[Held]] = defaultdict(list)
+    for held in facts.final.values():
+        of_user[held.user].append(held)
+    for user, own in of_user.items():
+        if facts.terms.open_holds_max:
+            yield from _open(facts, user, own)
+        if facts.terms.holds_per_hour_max:
+            yield from _hourly(facts, user, own)
+            if facts.terms.lapses_per_hour_max:
+                yield from _lapses(facts, own)
+    for request in facts.by_kind["reserve"]:
+        yield from _refused(facts, request, of_user[request.asked.user])
+
+
+# What was granted
+
+
+def _open(facts: Facts, user: str, own: list[Held]) -> Iterator[Violation]:
+    spans = [_surely_open(facts, held) for held in own]
+    for span in spans:
+        count = _count_at(spans, span.since)
+        if count > facts.terms.open_holds_max:
+            yield Violation("quota", f"{user} has {count} open holds at {span.since:.1f}")
+            return
+
+
+def _surely_open(facts: Facts, held: Held) -> _Span:
+    """From when it was told until anybody may have ended it, or the first clock may have found it lapsed."""
+    ends = [
+        request.asked.at
+        for request in facts.about[held.id]
+        if request.asked.kind in {"confirm", "cancel"} and request.asked.user == held.user
+    ]
+    return _Span(
+        facts.told_at.get(held.id, EVER), min([*ends, facts.true_ms(_first_end(held)) - facts.slack_ms], default=EVER)
+    )
+
+
+def _first_end(held: Held) -> int:
+    """When it was over, had it never been extended: the extension may have come late."""
+    return min(held.expires_at, held.created_at + held.hold_ms)
+
+
+def _hourly(facts: Facts, user: str, own: list[Held]) -> Iterator[Violation]:
+    hours: dict[int, int] = defaultdict(int)
+    for held in own:
+        hours[held.created_at // _HOUR_MS] += 1
+    for hour, count in hours.items():
+        if count > facts.terms.holds_per_hour_max:
+            yield Violation("quota", f"{user} was granted {count} holds in hour {hour}")
+
+
+def _lapses(facts: Facts, own: list[Held]) -> Iterator[Violation]:
+    """Nobody is granted a hold after so many of the hour had lapsed by the same clock, and none was bought."""
+    for held in own:
+        grant = facts.grants.get(held.id)
+        if grant is None or grant.code != "reserved":
+            continue
+        hour = [other for other in own if other.created_at // _HOUR_MS == held.created_at // _HOUR_MS]
+        lapsed = sum(
+            other.status == "EXPIRED"
+            and other.expires_at <= held.created_at
+            and facts.told_at.get(other.id, EVER) < grant.asked.at
+            for other in hour
+        )
+        if lapsed >= facts.terms.lapses_per_hour_max and not any(other.status == "CONFIRMED" for other in hour):
+            yield Violation("quota", f"{held} was granted after {lapsed} had lapsed: {grant.text()}")
+
+
+# What was refused
+
+
+def _refused(facts: Facts, request: Request, own: list[Held]) -> Iterator[Violation]:
+    terms, asked = facts.terms, request.asked
+    match request.code:
+        case "open-holds-reached":
+            spans = [_may_be_open(facts, held) for held in own]
+            # In trouble a flush may judge holds as of when it began, and find those granted since.
+            if facts.troubled(asked.at, request.end):
+                most = sum(span.since <= request.end and asked.at < span.until for span in spans)
+            else:
+                instants = [asked.at, *(span.since for span in spans if asked.at <= span.since <= request.end)]
+                most = max(_count_at(spans, instant) for instant in instants)
+            right = 0 < terms.open_holds_max <= most
+        case "hourly-holds-reached":
+            granted = sum(facts.true_ms(held.created_at) - facts.slack_ms <= request.end for held in own)
+            right = 0 < terms.holds_per_hour_max <= granted
+        case "lapses-reached":
+            lapsed = sum(facts.true_ms(_first_end(held)) - facts.slack_ms <= request.end for held in own)
+            bought = any(
+                held.status == "CONFIRMED"
+                and any(
+                    each.code == "confirmed" and each.end < asked.at for each in facts.asked_about(held.id, "confirm")
+                )
+                for held in own
+            )
+            right = 0 < terms.lapses_per_hour_max <= lapsed and not bought
+        case _:
+            return
+    if not right:
+        yield Violation("quota", f"refused without reason: {request.text()}")
+
+
+def _may_be_open(facts: Facts, held: Held) -> _Span:
+    """When the hold may have counted as open."""
+    grant = facts.grants.get(held.id)
+    since = facts.true_ms(held.created_at) - facts.slack_ms
+    if grant is not None and grant.code == "reserved":
+        since = max(since, grant.asked.at)
+    lapsed = facts.true_ms(held.expires_at) + facts.slack_ms
+    # Whoever was told of its end was told after it, whatever went wrong.
+    lapsed = min([lapsed, *(each.end for each in facts.about[held.id] if each.code in _ENDS)])
+    ended = held.confirmed_at if held.confirmed_at is not None else held.released_at
+    if ended is None or facts.troubled(since, lapsed):
+        return _Span(since, lapsed)
+    return _Span(since, min(lapsed, facts.true_ms(ended) + facts.slack_ms + facts.terms.sweep_ms))
+
+
+def _count_at(spans: list[_Span], instant: float) -> int:
+    return sum(span.since <= instant < span.until for span in spans)
