@@ -87,12 +87,6 @@ OF_MONGO: Final = (
         f"{_MONGO}/documents.py",
     ),
     Mutant(
-        "a customer's open holds aren't looked up",
-        "claims = [open_claim(place) for place in range(quotas.open_holds_max)]",
-        "claims = [open_claim(0)]",
-        f"{_MONGO}/facts.py",
-    ),
-    Mutant(
         "more is taken than is available",
         '"available": {"$gte": units}}',
         '"available": {"$gt": 0}}',
