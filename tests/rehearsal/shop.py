@@ -38,6 +38,7 @@ class Fault(StrEnum):
     IS_BUSY_WITHOUT_SAYING = auto()
     FORBIDS = auto()
     NEVER_SWEEPS = auto()
+    NEVER_ENDS_A_SALE = auto()
 
 
 @dataclass
@@ -73,6 +74,10 @@ class Product:
     stocked: int
     available: int
     hold_s: int
+    ends_at: str | None
+
+    def on_sale(self) -> bool:
+        return self.ends_at is None or datetime.fromisoformat(self.ends_at) > datetime.now(UTC)
 
 
 @dataclass
@@ -94,6 +99,7 @@ class Shop:
         app = web.Application()
         app.router.add_post("/products", self.create)
         app.router.add_get("/products/{id}", self.product)
+        app.router.add_patch("/products/{id}", self.edit)
         app.router.add_get("/products/{id}/stock", self.product)
         app.router.add_get("/products/{id}/reservations", self.reservations)
         app.router.add_post("/reservations/{id}", self.reserve)
@@ -106,9 +112,18 @@ class Shop:
             return problem(403, "forbidden")
         body = await request.json()
         units = body["stockQuantity"]
-        product = Product(str(uuid_utils.uuid7()), units, units, body["holdSeconds"])
+        product = Product(str(uuid_utils.uuid7()), units, units, body["holdSeconds"], body.get("saleEndsAt"))
         self.products[product.id] = product
         return web.json_response(self._shown(product), status=201)
+
+    async def edit(self, request: web.Request) -> web.Response:
+        if signed(request) != ADMIN:
+            return problem(403, "forbidden")
+        if self.fault is Fault.NEVER_ENDS_A_SALE and self.served:
+            return problem(500, "internal")
+        product = self.products[request.match_info["id"]]
+        product.ends_at = (await request.json())["saleEndsAt"]
+        return web.json_response(self._shown(product))
 
     async def product(self, request: web.Request) -> web.Response:
         self.sweep()
@@ -136,6 +151,8 @@ class Shop:
         if (known := self.keys.get((user, key))) and self.fault is not Fault.IGNORES_KEYS:
             return self._granted(self.holds[known], replayed=True)
         product = self.products[request.match_info["id"]]
+        if not product.on_sale():
+            return problem(403, "not-on-sale")
         spare = 3 if self.fault in {Fault.OVERSELLS, Fault.OVERSELLS_AND_HIDES_IT} else 0
         if product.available + spare <= 0:
             return problem(409, "sold-out")

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from tests.rehearsal.conftest import Perform
 from tests.rehearsal.shop import Fault, Shop, mint, open_shop
 
-from flashreserve.rehearsal.messages import Order
+from flashreserve.rehearsal.messages import Order, Tick
 from flashreserve.rehearsal.plan import Crowd, Press, Shape, Shares, plan
 from flashreserve.rehearsal.run import Progress
 from flashreserve.rehearsal.server import Audit, RehearsalError, listed_tokens
@@ -34,6 +35,37 @@ async def test_an_honest_shop_passes(perform: Perform) -> None:
     assert verdict.requests == sum(verdict.answers.values())
     assert 0 < verdict.latency_ms.p50 <= verdict.latency_ms.p99 <= verdict.latency_ms.max
     assert (shown[-1].phase, shown[-1].arrived, shown[-1].granted) == ("over", 60, verdict.granted)
+
+
+async def test_nothing_stays_on_sale_after_the_verdict(perform: Perform) -> None:
+    shop = Shop()
+    async with open_shop(shop) as server:
+        verdict = await perform(server, products=3)
+    assert verdict.passed, verdict.findings
+    assert [product.on_sale() for product in shop.products.values()] == [False] * 3
+
+
+async def test_nothing_stays_on_sale_if_the_rehearsal_fails(perform: Perform) -> None:
+    shop = Shop()
+
+    async def no_crowd(_: Order) -> AsyncGenerator[Tick, None]:
+        for tick in list[Tick]():
+            yield tick
+        assert all(product.on_sale() for product in shop.products.values())
+        raise RehearsalError("the crowd is ill")
+
+    async with open_shop(shop) as server:
+        with pytest.raises(RehearsalError, match="the crowd is ill"):
+            await perform(server, send=no_crowd)
+    assert [product.on_sale() for product in shop.products.values()] == [False]
+
+
+async def test_a_sale_that_cannot_be_ended_is_named(perform: Perform) -> None:
+    shop = Shop(fault=Fault.NEVER_ENDS_A_SALE)
+    async with open_shop(shop) as server:
+        with pytest.raises(RehearsalError, match="Still on sale, for a day at most") as failure:
+            await perform(server)
+    assert [product_id in str(failure.value) for product_id in shop.products] == [True]
 
 
 async def test_what_lapsed_is_sold_again_to_latecomers(perform: Perform) -> None:

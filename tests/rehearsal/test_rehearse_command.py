@@ -86,16 +86,18 @@ async def test_tokens_are_minted_with_the_shops_own_key() -> None:
     assert {type(user).__name__ for user in users} == {"Identity"}
 
 
-async def test_sigterm_ends_the_rehearsal_and_its_crowd(tokens: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_the_rehearsal_its_crowd_and_its_sale(tokens: Path, number: signal.Signals) -> None:
     shop = Shop(fault=Fault.IS_SLOW)
     async with open_shop(shop) as server:
         options = ("--tokens", str(tokens), "--admin-token", ADMIN, *SMALL, "--seconds", "60", "--shape", "even")
         process = await start(*urls(server.urls), *options)
         async with asyncio.timeout(30):
             await shop.first_customer.wait()
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
             await process.communicate()
-        assert await process.wait() == 128 + signal.SIGTERM
+        assert await process.wait() == 128 + number
+        assert [product.on_sale() for product in shop.products.values()] == [False]
         async with asyncio.timeout(10):
             while shop.connections():  # noqa: ASYNC110 - connections set no event when they end
                 await asyncio.sleep(0.05)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from flashreserve.clock import Clock
+from flashreserve.core.instants import format_instant
 from flashreserve.core.limits import PAGE_MAX
 from flashreserve.core.model import Status
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
@@ -21,6 +22,8 @@ _TIMEOUT_S: Final = 10.0
 _STILL_POLL_S: Final = 0.25
 _STILL_TIMES_MAX: Final = 12
 """How many times `settle_s` the books may go on changing, as when others buy as well."""
+_SALE_MS_MAX: Final = 24 * 3600 * 1_000
+_OVER: Final = "2000-01-01T00:00:00Z"
 _PAGES_MAX: Final = 100_000
 _UNAVAILABLE: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -63,10 +66,19 @@ class Office:
         self._signed = f"Authorization: Bearer {token}\r\n"
         self._clock = clock
 
-    async def put_on_sale(self, name: str, *, units: int, hold_s: int) -> str:
-        """Create a product that is on sale at once; its id."""
+    async def create(self, name: str, *, units: int, hold_s: int) -> str:
+        """Create a product whose sale is over; its id. If the answer is lost, nothing is on sale that nobody ends."""
         body = {"name": name, "price": "999.00", "currency": "USD", "stockQuantity": units, "holdSeconds": hold_s}
-        return (await self._ask("POST", "/products", _Product, body)).id
+        return (await self._ask("POST", "/products", _Product, {**body, "saleEndsAt": _OVER})).id
+
+    async def put_on_sale(self, product_id: str) -> None:
+        """Begin a product's sale. If nobody ends it, as when this process is killed, it is over in a day."""
+        ends_at = format_instant(self._clock.now_ms() + _SALE_MS_MAX)
+        await self._ask("PATCH", f"/products/{product_id}", _Product, {"saleEndsAt": ends_at})
+
+    async def end_sale(self, product_id: str) -> None:
+        """End a product's sale now, whatever time the shop's clock has."""
+        await self._ask("PATCH", f"/products/{product_id}", _Product, {"saleEndsAt": _OVER})
 
     async def available(self, product_ids: Sequence[str]) -> int:
         """Units on sale now, all products together."""

@@ -26,6 +26,8 @@ Send = Callable[[Order], AsyncGenerator[Tick, None]]
 _WATCH_S: Final = 0.25
 _WATCHED_AT_ONCE: Final = 8
 _OFFICE_CONNECTIONS: Final = 4
+_END_S: Final = 20.0
+"""How long ending the sales may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +116,12 @@ async def rehearse(
     try:
         office = Office(client, server.admin_token, clock)
         stage = _Stage(rehearsal, server.urls, tokens, office, run_id, clock, show, send)
-        await stage.put_on_sale()
-        async with stage.watched():
-            await stage.first_wave()
-            if rehearsal.wait_expiry:
-                await stage.second_wave()
-        books = await stage.final_books()
+        async with stage.sale():
+            async with stage.watched():
+                await stage.first_wave()
+                if rehearsal.wait_expiry:
+                    await stage.second_wave()
+            books = await stage.final_books()
     finally:
         client.close()
     return stage.verdict(books, await server.audit() if server.audit else None)
@@ -160,14 +162,40 @@ class _Stage:
         self._lag_ms_max = 0.0
         self._returned_s: float | None = None
 
-    async def put_on_sale(self) -> None:
-        hold_s = self._rehearsal.crowd.hold_s
-        self._product_ids = tuple(
-            [
-                await self._office.put_on_sale(f"Rehearsal {self._run_id} #{number}", units=units, hold_s=hold_s)
-                for number, units in enumerate(self._units, 1)
-            ]
-        )
+    @contextlib.asynccontextmanager
+    async def sale(self) -> AsyncIterator[None]:
+        """Put the products on sale, and end their sale on the way out, however that is: the shop may be a live one."""
+        product_ids: list[str] = []
+        try:
+            for number, units in enumerate(self._units, 1):
+                name = f"Rehearsal {self._run_id} #{number}"
+                hold_s = self._rehearsal.crowd.hold_s
+                product_ids.append(await self._office.create(name, units=units, hold_s=hold_s))
+            for product_id in product_ids:
+                await self._office.put_on_sale(product_id)
+            self._product_ids = tuple(product_ids)
+            yield
+        except RehearsalError as error:
+            await self._end_sales(product_ids, after=f"{error}. ")
+            raise
+        except BaseException:
+            await self._end_sales(product_ids)
+            raise
+        await self._end_sales(product_ids)
+
+    async def _end_sales(self, product_ids: Sequence[str], after: str = "") -> None:
+        """End what is on sale, all within a bounded time."""
+        ending = [asyncio.create_task(self._office.end_sale(product_id)) for product_id in product_ids]
+        if not ending:
+            return
+        _, late = await asyncio.wait(ending, timeout=_END_S)
+        for task in late:
+            task.cancel()
+        ended = await asyncio.gather(*ending, return_exceptions=True)
+        left = [product_id for product_id, error in zip(product_ids, ended, strict=True) if error is not None]
+        if left:
+            advice = 'end each by PATCH /products/{id} {"saleEndsAt": "2000-01-01T00:00:00Z"}'
+            raise RehearsalError(f"{after}Still on sale, for a day at most: {', '.join(left)}; {advice}")
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
