@@ -71,7 +71,8 @@ async def open_mongo(url: str, ids: Ids, *, create: bool, quotas: Quotas = NO_QU
 async def start(database: Database, ids: Ids, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
     """The store on any database, its version and indexes made or checked."""
     try:
-        await _prepare(database, create=create)
+        with patience(PATIENT_S):  # A server that has just come back answers slowly at first.
+            await _prepare(database, create=create)
     except BaseException:
         await database.close()
         raise
