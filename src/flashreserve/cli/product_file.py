@@ -1,8 +1,10 @@
 """Products from a CSV file, by the same rules as those of the API, with every fault's line and column."""
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
@@ -65,9 +67,11 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def read_products(data: bytes, hold_s_default: int) -> list[Row]:
-    """All products of a file: comma-separated UTF-8, the first line names the columns.
+    """All products of a file as spreadsheets write it; the first line names the columns.
 
-    Empty cells count as left out, and spaces around a value don't count; lines without any value are passed over.
+    Values are separated by commas, semicolons or tabs, whichever gives the header known columns, or as a first line
+    `sep=;` says. Empty cells count as left out, and spaces around a value don't count; lines without any value, and
+    empty cells beyond the columns, are passed over.
 
     Raises:
         ProductFileError: no product of the file may be made.
@@ -96,8 +100,9 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
 def _text(data: bytes) -> str:
     if len(data) > FILE_BYTES_MAX:
         raise ProductFileError([Fault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
+    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" in spreadsheets
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-16" if utf_16 else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ProductFileError([Fault(line, None, "expected UTF-8 text; save the file as CSV UTF-8")]) from None
@@ -106,10 +111,13 @@ def _text(data: bytes) -> str:
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """The records that aren't empty, with the lines where they begin."""
     # Cut at line ends only: letters such as U+2028 would end a line by str.splitlines.
-    lines = (line for line in re.split(r"(?<=\n)", text) if line)
-    reader = csv.reader(lines, strict=True)
+    lines = [line for line in _LINE_END.split(text) if line]
+    stated = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
+    first = 1 if stated else 0
+    delimiter = stated[1] if stated else _delimiter(lines[0]) if lines else ","
+    reader = csv.reader(lines[first:], delimiter=delimiter, strict=True)
     while True:
-        begins = reader.line_num + 1
+        begins = first + reader.line_num + 1
         try:
             cells = next(reader, None)
         except csv.Error as error:
@@ -117,14 +125,28 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         if cells is None:
             return
         cells = [cell.strip() for cell in cells]
-        if any(cells):
+        while cells and not cells[-1]:
+            cells.pop()
+        if cells:
             yield begins, cells
+
+
+def _delimiter(header: str) -> str:
+    """The delimiter that gives the header the most known columns, in doubt the comma."""
+
+    def known(delimiter: str) -> int:
+        return sum(name.strip(' "\r\n') in COLUMNS for name in header.split(delimiter))
+
+    return max(_DELIMITERS, key=known)
+
+
+_DELIMITERS: Final = (",", ";", "\t")
+_LINE_END: Final = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
 
 
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
     line, header = next(records, (1, []))
-    if len(header) == 1 and ";" in header[0]:
-        raise ProductFileError([Fault(line, None, "expected columns separated by commas, not by semicolons")])
     known = ", ".join(COLUMNS)
     faults = [
         *(Fault(line, name or None, f"expected one of {known}") for name in header if name not in COLUMNS),
@@ -137,10 +159,10 @@ def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
 
 
 def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default: int) -> Row | Fault:
-    if len(cells) != len(header):
+    if len(cells) > len(header):
         return Fault(line, None, f"expected {len(header)} values, as the first line has, and found {len(cells)}")
     values: dict[str, str | int] = {}
-    for column, cell in zip(header, cells, strict=True):
+    for column, cell in zip_longest(header, cells, fillvalue=""):
         value = _value(column, cell)
         if value is None:
             return Fault(line, column, _EXPECTED[column])
