@@ -1,4 +1,5 @@
 import asyncio
+from ipaddress import IPv6Network
 
 import msgspec
 import pytest
@@ -183,12 +184,56 @@ async def test_unknown_emails_are_throttled_as_known_ones_are(shop: Shop) -> Non
 
 async def test_of_1000_parallel_guesses_the_burst_is_looked_at(shop: Shop, hash_work: list[str]) -> None:
     await shop.registered()
-    outcomes = await asyncio.gather(
-        *(shop.accounts.login(EMAIL, f"guess {n}", f"192.0.{n // 250}.{n % 250}", ()) for n in range(1_000))
-    )
+    outcomes = await asyncio.gather(*(shop.accounts.login(EMAIL, f"guess {n}", STRANGER, ()) for n in range(1_000)))
     assert outcomes.count(WrongCredentials()) == 10
     assert outcomes.count(TooManyTries(60)) == 990
     assert len(hash_work) == 10
+
+
+async def test_guesses_from_everywhere_are_bounded_together(shop: Shop, hash_work: list[str]) -> None:
+    await shop.registered()
+    outcomes = await asyncio.gather(
+        *(shop.accounts.login(EMAIL, f"guess {n}", f"192.0.{n // 250}.{n % 250}", ()) for n in range(1_500))
+    )
+    assert outcomes.count(WrongCredentials()) == len(hash_work) == 1_000
+    assert outcomes.count(TooManyTries(10)) == 500
+
+
+async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(shop: Shop) -> None:
+    """However long it goes on: only the stranger's own network has to wait."""
+    await shop.registered()
+    for _ in range(30):
+        assert isinstance((await shop.guess(11))[-1], TooManyTries)
+        await shop.logged_in()
+        shop.clock.advance(60)
+
+
+@pytest.mark.parametrize(("prefix", "guesses"), [(64, 10), (56, 20), (48, 40)])
+async def test_an_ipv6_stranger_s_networks_are_counted_as_wholes(shop: Shop, prefix: int, guesses: int) -> None:
+    await shop.registered()
+    network = IPv6Network(f"2001:db8:1::/{prefix}")
+    wide = [str(network[n * (network.num_addresses // 256)]) for n in range(256)]
+    outcomes = [await shop.accounts.login(EMAIL, "wrong horse", address, ()) for address in wide]
+    assert outcomes.count(WrongCredentials()) == guesses
+    await shop.logged_in()
+
+
+async def test_right_passwords_cost_a_wider_allowance(shop: Shop, passwords: Passwords) -> None:
+    rates = TryRates(login_address_work=Rate(3, 1_000), login_device_work=Rate(4, 1_000))
+    shop.accounts = shop.service(passwords, rates)
+    await shop.registered()
+    await shop.registered("eve@example.com")
+    device_token = (await shop.logged_in()).device_token
+    for email in (EMAIL, "eve@example.com"):
+        await shop.logged_in(email=email)
+    assert await shop.accounts.login(EMAIL, PASSWORD, HOME, ()) == TooManyTries(1)
+    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, "198.51.100.2", ()), LoggedIn)
+    for _ in range(4):
+        device_token = (await shop.logged_in(device_token)).device_token
+    assert await shop.accounts.login(EMAIL, PASSWORD, HOME, [device_token]) == TooManyTries(1)
+    shop.clock.advance(1)
+    await shop.logged_in(device_token)
+    await shop.logged_in()
 
 
 async def test_a_right_password_past_the_burst_is_not_looked_at(shop: Shop, hash_work: list[str]) -> None:
@@ -205,7 +250,7 @@ async def test_strangers_guesses_don_t_lock_the_owner_s_device_out(shop: Shop) -
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
     await shop.guess(100)
-    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, HOME, ()), TooManyTries)
+    assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, STRANGER, ()), TooManyTries)
     for _ in range(50):
         device_token = (await shop.logged_in(device_token)).device_token
 
@@ -260,11 +305,31 @@ async def test_an_ipv6_customer_is_one_address_for_the_whole_64(shop: Shop) -> N
     assert outcomes.count(WrongCredentials()) == 50
 
 
-async def test_right_passwords_are_never_throttled(shop: Shop) -> None:
+@pytest.mark.parametrize(("prefix", "guesses"), [(56, 200), (48, 800)])
+async def test_wider_networks_have_wider_allowances(
+    shop: Shop, hash_work: list[str], prefix: int, guesses: int
+) -> None:
+    network = IPv6Network(f"2001:db8:1::/{prefix}")
+    for n in range(1_000):
+        address = str(network[(n % 250) * (network.num_addresses // 256)])
+        await shop.accounts.login(f"user{n}@example.com", "wrong horse", address, ())
+    assert len(hash_work) == guesses
+
+
+async def test_a_6to4_customer_is_its_ipv4_address(shop: Shop) -> None:
+    outcomes = [
+        await shop.accounts.login(f"user{n}@example.com", "wrong horse", f"2002:cb00:7142:{n:x}::1", ())
+        for n in range(60)
+    ]
+    assert outcomes.count(WrongCredentials()) == 50
+    assert isinstance(await shop.accounts.login("eve@example.com", PASSWORD, STRANGER, ()), TooManyTries)
+
+
+async def test_right_passwords_use_no_tries_up(shop: Shop) -> None:
     await shop.registered()
     for _ in range(60):
         await shop.logged_in()
-    assert all(key.startswith("register ") for key in shop.throttle._full_at)
+    assert all(key.startswith(("register ", "login work ")) for key in shop.throttle._full_at)
 
 
 async def test_without_an_address_the_account_is_throttled_all_the_same(shop: Shop) -> None:
@@ -322,8 +387,8 @@ async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
     stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=1))
     verify = stronger.verify
 
-    async def verify_while_it_changes(stored_hash: str | None, password: str) -> object:
-        verification = await verify(stored_hash, password)
+    async def verify_while_it_changes(stored_hash: str | None, password: str, group: str) -> object:
+        verification = await verify(stored_hash, password, group)
         await shop.store.replace_password_hash(account.id, account.password_hash, "changed")
         return verification
 

@@ -1,10 +1,10 @@
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flashreserve.auth.address import HOPS_MAX, TrustedProxies, throttled_as
+from flashreserve.auth.address import HOPS_MAX, TrustedProxies, address_groups
 
 BEHIND_TEN = TrustedProxies.parse("10.0.0.0/8, ::1, 2001:db8:ffff::/48")
 
@@ -72,20 +72,39 @@ def test_what_is_no_network_is_refused_by_name(entry: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "name"),
+    ("address", "names"),
     [
-        (None, None),
-        ("192.0.2.7", "192.0.2.7"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2:ffff::", "2001:db8:1:2::/64"),
-        ("2001:db8:1:3::", "2001:db8:1:3::/64"),
-        ("::ffff:192.0.2.7", "192.0.2.7"),
-        ("testclient", "testclient"),
-        ("x" * 1_000, "x" * 64),
+        (None, ()),
+        ("192.0.2.7", ("192.0.2.7",)),
+        ("2001:db8:1:2:3:4:5:6", ("2001:db8:1:2::/64", "2001:db8:1::/56", "2001:db8:1::/48")),
+        ("2001:db8:1:2:ffff::", ("2001:db8:1:2::/64", "2001:db8:1::/56", "2001:db8:1::/48")),
+        ("2001:db8:1:ffff::", ("2001:db8:1:ffff::/64", "2001:db8:1:ff00::/56", "2001:db8:1::/48")),
+        ("fe80::1%eth0", ("fe80::/64", "fe80::/56", "fe80::/48")),
+        ("::ffff:192.0.2.7", ("192.0.2.7",)),
+        ("2002:c000:207::1", ("192.0.2.7",)),
+        ("2002:c000:207:ffff:1:2:3:4", ("192.0.2.7",)),
+        ("2001:0:4136:e378:8000:63bf:3fff:fdf8", ("192.0.2.7",)),
+        ("64:ff9b::192.0.2.7", ("192.0.2.7",)),
+        ("testclient", ("testclient",)),
+        ("x" * 1_000, ("x" * 64,)),
     ],
 )
-def test_ipv6_counts_by_its_64_and_all_else_as_it_is(address: str | None, name: str | None) -> None:
-    assert throttled_as(address) == name
+def test_ipv6_counts_by_its_networks_and_by_the_ipv4_inside(address: str | None, names: tuple[str, ...]) -> None:
+    assert address_groups(address) == names
+
+
+@given(st.ip_addresses(v=6))
+def test_an_address_has_as_many_groups_as_allowances(address: IPv6Address) -> None:
+    assert len(address_groups(str(address))) in {1, 3}
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted"),
+    [("10.0.0.1", True), ("::ffff:10.0.0.1", True), ("192.0.2.1", False), ("x", False), ("", False)],
+)
+def test_a_trusted_proxy_is_known_by_its_connection(peer: str, *, trusted: bool) -> None:
+    assert BEHIND_TEN.trusts(peer) is trusted
+    assert TrustedProxies(["unix"]).trusts(peer) is (not peer)
 
 
 @given(forged=st.text(), seen=st.ip_addresses())

@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 import threading
 import unicodedata
 
@@ -13,6 +15,7 @@ from flashreserve.auth.passwords import (
     Passwords,
     PasswordsBusy,
     Verification,
+    hashing_threads,
     new_password,
     normalised_password,
 )
@@ -118,10 +121,86 @@ async def test_callers_that_go_away_leave_no_room_for_more(monkeypatch: pytest.M
             await caller
     assert await passwords.hash("correct horse") == PasswordsBusy()
     go_on.set()
-    while passwords._unfinished:  # noqa: ASYNC110
+    while passwords._working:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     assert await passwords.hash("correct horse") == "hashed"
     passwords.close()
+
+
+async def test_one_group_that_asks_often_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another's password is next but one, though the room was full when it came."""
+    go_on, order = threading.Event(), list[str]()
+
+    def hash_(_: PasswordHasher, password: str) -> str:
+        go_on.wait(30)
+        order.append(password)
+        return password
+
+    monkeypatch.setattr(PasswordHasher, "hash", hash_)
+    passwords = Passwords(threads=1, waiting_max=4, cost=CHEAP)
+    often = [asyncio.create_task(passwords.hash(f"often {number}", "192.0.2.1")) for number in range(9)]
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(passwords.hash(f"other {number}", f"198.51.100.{number}")) for number in range(2)]
+    await asyncio.sleep(0)
+    go_on.set()
+    assert await asyncio.gather(*others) == ["other 0", "other 1"]
+    assert [await task for task in often] == ["often 0", "often 1", "often 2", *[PasswordsBusy()] * 6]
+    assert order == ["often 0", "often 1", "other 0", "other 1", "often 2"]
+    passwords.close()
+
+
+async def test_on_closing_all_that_wait_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(PasswordHasher, "hash", lambda *_: go_on.wait(30) and "hashed")
+    passwords = Passwords(threads=1, waiting_max=3, cost=CHEAP)
+    waiting = [asyncio.create_task(passwords.hash("correct horse")) for _ in range(4)]
+    await asyncio.sleep(0)
+    passwords.close()
+    go_on.set()
+    assert await asyncio.gather(*waiting) == ["hashed", *[PasswordsBusy()] * 3]
+    assert await passwords.hash("correct horse") == PasswordsBusy()
+
+
+SHORT_OF_MEMORY = """
+import asyncio, resource
+from flashreserve.auth.passwords import Argon2Cost, Passwords
+
+def allow(more_mib):
+    pages = int(open("/proc/self/statm").read().split()[0])
+    most = pages * resource.getpagesize() + more_mib * 2**20 if more_mib else resource.RLIM_INFINITY
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+async def main():
+    cost = Argon2Cost(memory_kib=64 * 1024, passes=1)
+    with_thread, without = [Passwords(threads=1, waiting_max=1, cost=cost) for _ in range(2)]
+    stored = await with_thread.hash("correct horse")
+    allow(16)
+    print(await with_thread.verify(stored, "correct horse"), await with_thread.verify(None, "correct horse"))
+    print(await with_thread.hash("correct horse"))
+    allow(1)
+    print(*[await without.verify(stored, "correct horse") for _ in range(3)])
+    allow(0)
+    print(await with_thread.verify(stored, "correct horse"), await without.verify(stored, "correct horse"))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory as Linux has them")
+def test_without_memory_or_threads_nothing_is_said_about_the_password() -> None:
+    """In a process of its own, with real limits; with memory again, all is as before."""
+    command = [sys.executable, "-c", SHORT_OF_MEMORY]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    answers = [line for line in ended.stdout.splitlines() if "Verification" in line or "PasswordsBusy" in line]
+    shown = [line for line in answers if "can't be hashed" not in line]
+    right = "Verification(ok=True, rehashed=None)"
+    assert shown == ["PasswordsBusy() PasswordsBusy()", "PasswordsBusy()", "PasswordsBusy() " * 2 + "PasswordsBusy()",
+                     f"{right} {right}"], ended  # fmt: skip
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3), (64, 63)])
+def test_hashing_leaves_a_core_free(cores: int, threads: int) -> None:
+    assert hashing_threads(cores) == threads
 
 
 async def test_no_more_threads_work_than_were_allowed(passwords: Passwords) -> None:

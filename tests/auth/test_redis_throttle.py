@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.auth.test_accounts import Shop as AccountShop
 from tests.moving_clock import MovingClock
 from tests.servers.valkey import MakeValkey, ValkeyProcess, own_valkey, valkey, valkey_of_session
 
+from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.outcomes import TooManyTries
+from flashreserve.auth.passwords import Passwords
 from flashreserve.auth.redis_throttle import KEY_PREFIX, TIMEOUT_S, RedisThrottle, open_redis_throttle
 from flashreserve.auth.throttle import Bucket, MemoryThrottle, Rate
 
@@ -69,6 +73,19 @@ async def shared(valkey: ValkeyProcess) -> AsyncIterator[Shared]:
     made = Shared(valkey)
     yield made
     await made.close()
+
+
+async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(
+    shared: Shared, clock: MovingClock, keys: KeyRing, passwords: Passwords
+) -> None:
+    shop = AccountShop(clock, keys, passwords)
+    shop.throttle = cast("Any", shared.open())
+    shop.accounts = shop.service(passwords)
+    await shop.registered()
+    for _ in range(3):
+        assert isinstance((await shop.guess(11))[-1], TooManyTries)
+        await shop.logged_in()
+        shared.pass_time(60_000)
 
 
 async def taken(throttle: RedisThrottle, *buckets: Bucket) -> int:

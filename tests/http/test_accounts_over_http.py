@@ -1,5 +1,6 @@
 """Registering, signing in and out, and who may do what."""
 
+import asyncio
 import json
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest_asyncio
 from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop
 
 from flashreserve.auth.metrics_token import RATE
+from flashreserve.auth.passwords import Argon2Cost
 from flashreserve.auth.throttle import Rate, TryRates
 from flashreserve.core.model import Role
 
@@ -274,6 +276,44 @@ async def test_x_forwarded_for_tells_addresses_apart_only_when_a_trusted_proxy_w
         tries = [await log_in(shop, somebody(), **{"X-Forwarded-For": f"192.0.2.{number}"}) for number in range(4)]
 
     assert [answer.status for answer in tries] == answered
+
+
+async def test_one_address_with_right_passwords_keeps_nobody_from_signing_in(tmp_path: Path, clock: ShopClock) -> None:
+    """Eight accounts sign in without a break, more at once than there are places; others are served all the same."""
+    seams = {"password_cost": Argon2Cost(memory_kib=4_096, passes=2), "passwords_waiting_max": 4}
+    async with open_shop(tmp_path, clock, trusted_proxies=PROXY, seams=seams) as shop:
+        eight = [await registered(shop) for _ in range(8)]
+        ann = await registered(shop)
+        over, busy = asyncio.Event(), asyncio.Event()
+        statuses = set[int]()
+
+        async def hammer(who: Registered) -> None:
+            while not over.is_set():
+                status = (await log_in(shop, who.credentials, **{"X-Forwarded-For": "192.0.2.1"})).status
+                statuses.add(status)
+                if status == 503:
+                    busy.set()
+
+        hammering = asyncio.gather(*(hammer(eight[number % 8]) for number in range(16)))
+        async with asyncio.timeout(60):
+            await busy.wait()
+        signed_in = [
+            await log_in(shop, ann.credentials, **{"X-Forwarded-For": f"198.51.100.{number}"}) for number in range(8)
+        ]
+        over.set()
+        await hammering
+        assert [answer.status for answer in signed_in] == [200] * 8
+        assert statuses <= {200, 429, 503}
+
+
+async def test_a_stranger_does_not_lock_the_owner_out_of_a_new_browser(tmp_path: Path, clock: ShopClock) -> None:
+    async with open_shop(tmp_path, clock, trusted_proxies=PROXY) as shop:
+        ann = await registered(shop)
+        for _ in range(3):
+            tries = [await log_in(shop, ann.mistyped, **{"X-Forwarded-For": "192.0.2.1"}) for _ in range(11)]
+            assert tries[-1].status == 429
+            assert (await log_in(shop, ann.credentials, **{"X-Forwarded-For": "198.51.100.1"})).status == 200
+            clock.advance(60)
 
 
 async def test_behind_a_trusted_proxy_the_entry_that_it_wrote_itself_counts(tmp_path: Path, clock: ShopClock) -> None:

@@ -14,8 +14,10 @@ HOPS_MAX: Final = 16
 UNIX: Final = "unix"
 """Stands in the list of proxies for one that connects through a Unix socket, where there is no address."""
 
-_IPV6_PREFIX: Final = 64
-"""A customer's share of IPv6: whoever has one address of a /64 has all of them."""
+_IPV6_PREFIXES: Final = (64, 56, 48)
+"""Customers' shares of IPv6: whoever has one address of a /64 has all of them. Many lines have a /56, sites a /48."""
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")
 
 _UNREADABLE_LENGTH_MAX: Final = 64
 
@@ -85,16 +87,36 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
 
-def throttled_as(address: str | None) -> str | None:
-    """The name under which tries from `address` are counted: IPv6 by its /64, all else as it is."""
+def address_groups(address: str | None) -> tuple[str, ...]:
+    """The names under which tries from `address` are counted, the narrowest first; none without an address.
+
+    IPv6 counts by its /64, /56 and /48, wherever it may have been cut from. IPv6 that carries IPv4 (mapped, 6to4,
+    Teredo, NAT64) counts as the IPv4 address: one of those has 2 to the power of 80 IPv6 addresses by 6to4 alone.
+    """
     if address is None:
-        return None
+        return ()
     read = _read(address)
     if read is None:
-        return address[:_UNREADABLE_LENGTH_MAX]
-    if isinstance(read, IPv6Address):
-        return str(IPv6Network((read, _IPV6_PREFIX), strict=False))
-    return str(read)
+        return (address[:_UNREADABLE_LENGTH_MAX],)
+    carried = read if isinstance(read, IPv4Address) else _carried(read)
+    if carried is not None:
+        return (str(carried),)
+    return tuple(str(IPv6Network((read, prefix), strict=False)) for prefix in _IPV6_PREFIXES)
+
+
+def throttled_as(address: str | None) -> str | None:
+    """The narrowest of `address_groups`; None without an address."""
+    groups = address_groups(address)
+    return groups[0] if groups else None
+
+
+def _carried(address: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 address was made from, if it was."""
+    if address.teredo is not None:
+        return address.teredo[1]
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.sixtofour
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -56,7 +56,7 @@ class TooManyTries(msgspec.Struct, frozen=True, tag=True):
 
 
 class Busy(msgspec.Struct, frozen=True, tag=True):
-    """More passwords wait to be hashed than this process takes on: unavailable for a moment, nothing was changed."""
+    """Passwords can't be hashed now (too many wait, or memory or threads are short): nothing was changed."""
 
     retry_after_s: int = 1
 

@@ -1,7 +1,8 @@
 """Passwords: their rules, and argon2id (RFC 9106) in a bounded pool of threads.
 
 A hash takes tens of milliseconds of one core and megabytes of memory, on purpose. Without bounds, a few hundred logins
-a second would take the machine away from the sale: past `waiting_max` the answer is `PasswordsBusy`, at once.
+a second would take the machine away from the sale: past `waiting_max` the answer is `PasswordsBusy`, at once. Places
+and turns are shared by groups of addresses (see `WaitingRoom`).
 """
 
 import asyncio
@@ -9,13 +10,17 @@ import unicodedata
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import msgspec
+import structlog
 from argon2 import PasswordHasher, extract_parameters
-from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
+from argon2.low_level import error_to_str
 
 from flashreserve.auth.outcomes import InvalidField
+from flashreserve.auth.waiting_room import WaitingRoom
 
 PASSWORD_LENGTH_MIN: Final = 8
 PASSWORD_LENGTH_MAX: Final = 128
@@ -28,6 +33,8 @@ _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 
 Result = TypeVar("Result")
+
+_log = structlog.get_logger(__name__)
 
 
 class Argon2Cost(msgspec.Struct, frozen=True):
@@ -46,7 +53,7 @@ class Verification(msgspec.Struct, frozen=True):
 
 
 class PasswordsBusy(msgspec.Struct, frozen=True, tag=True):
-    """Too many passwords wait already; this one wasn't looked at."""
+    """This password wasn't looked at: too many wait already, or the machine has no memory or no thread for it."""
 
 
 def normalised_password(text: str) -> str | InvalidField:
@@ -80,8 +87,8 @@ def _invalid_length() -> InvalidField:
 class Passwords:
     """Hashes and verifies, `threads` at a time; `waiting_max` more may wait.
 
-    `threads` should be no more than the machine has cores. Passwords come in as `normalised_password` gives them. All
-    calls come from one event loop.
+    `threads` should be fewer than the machine has cores (see `hashing_threads`). Passwords come in as
+    `normalised_password` gives them. All calls come from one event loop.
     """
 
     def __init__(self, *, threads: int, waiting_max: int, cost: Argon2Cost) -> None:
@@ -95,36 +102,55 @@ class Passwords:
             salt_len=_SALT_BYTES,
         )
         self._nobodys_hash = _nobodys_hash(cost)
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="passwords")
-        self._unfinished = 0
-        self._unfinished_max = threads + waiting_max
+        self._threads = threads
+        self._pool = self._new_pool()
+        self._closed = False
+        self._working = 0
+        self._waiting: WaitingRoom[_Job] = WaitingRoom(waiting_max)
 
-    async def hash(self, password: str) -> str | PasswordsBusy:
-        """The argon2id string to store for `password`."""
+    async def hash(self, password: str, group: str = "") -> str | PasswordsBusy:
+        """The argon2id string to store for `password`. `group` is who asks (see `address_groups`)."""
         _check_bound(password)
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self._hash(password), group)
 
-    async def verify(self, stored_hash: str | None, password: str) -> Verification | PasswordsBusy:
-        """Whether `password` belongs to `stored_hash`.
+    async def verify(self, stored_hash: str | None, password: str, group: str = "") -> Verification | PasswordsBusy:
+        """Whether `password` belongs to `stored_hash`. `group` is who asks.
 
         None stands for an account that doesn't exist: the same work is done and the answer is no, so that the time
         taken doesn't tell which accounts there are.
         """
         _check_bound(password)
-        return await self._run(lambda: self._verify(stored_hash, password))
+        return await self._run(lambda: self._verify(stored_hash, password), group)
 
     def close(self) -> None:
         """Takes no more work and drops what hasn't begun."""
+        self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for job in self._waiting.clear():
+            job.settle(PasswordsBusy())
 
-    def _verify(self, stored_hash: str | None, password: str) -> Verification:
+    def _new_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="passwords")
+
+    def _hash(self, password: str) -> str | PasswordsBusy:
+        try:
+            return self._hasher.hash(password)
+        except (HashingError, MemoryError) as error:
+            return _unhashed(error)
+
+    def _verify(self, stored_hash: str | None, password: str) -> Verification | PasswordsBusy:
         try:
             self._hasher.verify(stored_hash or self._nobodys_hash, password)
-        except (VerificationError, InvalidHashError):
+        except VerifyMismatchError:
             return Verification(ok=False)
+        except (VerificationError, InvalidHashError) as error:  # All but the shortages: the stored hash is damaged.
+            return _unhashed(error) if str(error) in _SHORTAGES else Verification(ok=False)
+        except MemoryError as error:
+            return _unhashed(error)
         if stored_hash is None:
             return Verification(ok=False)
-        return Verification(ok=True, rehashed=self._hasher.hash(password) if self._is_weak(stored_hash) else None)
+        rehashed = self._hash(password) if self._is_weak(stored_hash) else None
+        return Verification(ok=True, rehashed=rehashed if isinstance(rehashed, str) else None)
 
     def _is_weak(self, stored_hash: str) -> bool:
         # Only a rise counts: while processes with old and new parameters run side by side, a mere difference would
@@ -140,18 +166,76 @@ class Passwords:
             )
         )
 
-    async def _run(self, work: Callable[[], Result]) -> Result | PasswordsBusy:
-        if self._unfinished >= self._unfinished_max:
-            return PasswordsBusy()
-        job = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        self._unfinished += 1
-        job.add_done_callback(self._finish)
+    async def _run(self, work: Callable[[], Result | PasswordsBusy], group: str) -> Result | PasswordsBusy:
+        job = _Job(work, asyncio.get_running_loop().create_future())
+        if self._working < self._threads:
+            self._start(job)
+        else:
+            removed = self._waiting.add(group, job)
+            if removed is not None:
+                removed.settle(PasswordsBusy())
         # A caller that goes away doesn't cancel its job: the job's place stays taken until its thread has really
         # come to it, or callers who come and go could make the queue as long as they like.
-        return await asyncio.shield(job)
+        outcome: Result | PasswordsBusy = await asyncio.shield(job.outcome)
+        return outcome
 
-    def _finish(self, _job: asyncio.Future[Result]) -> None:
-        self._unfinished -= 1
+    def _start(self, job: "_Job") -> None:
+        try:
+            running = asyncio.get_running_loop().run_in_executor(self._pool, job.work)
+        except RuntimeError as error:  # No thread can be started, or the pool is closed.
+            job.settle(_unhashed(error))
+            if self._working == 0 and not self._closed:
+                # The pool keeps what it had no thread for; nobody waits for that any more.
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = self._new_pool()
+            return
+        self._working += 1
+        running.add_done_callback(partial(self._finish, job))
+
+    def _finish(self, job: "_Job", running: asyncio.Future[Any]) -> None:
+        self._working -= 1
+        if running.cancelled():
+            job.settle(PasswordsBusy())
+        elif (error := running.exception()) is not None:
+            job.fail(error)
+        else:
+            job.settle(running.result())
+        following = self._waiting.next()
+        if following is not None:
+            self._start(following)
+
+
+class _Job:
+    """Work for a thread, and the future of who waits for it."""
+
+    __slots__ = ("outcome", "work")
+
+    def __init__(self, work: Callable[[], Any], outcome: "asyncio.Future[Any]") -> None:
+        self.work = work
+        self.outcome = outcome
+
+    def settle(self, value: object) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(value)
+
+    def fail(self, error: BaseException) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+
+def _unhashed(error: Exception) -> PasswordsBusy:
+    """The machine had no memory or no thread: that says nothing about the password."""
+    _log.warning("passwords can't be hashed", error=str(error) or type(error).__name__)
+    return PasswordsBusy()
+
+
+def hashing_threads(cores: int) -> int:
+    """Threads that may hash at once: they leave a core to the event loop and the writer."""
+    return max(1, cores - 1)
+
+
+_SHORTAGES: Final = frozenset(map(error_to_str, (-22, -33)))
+"""What argon2 says when it has no memory (ARGON2_MEMORY_ALLOCATION_ERROR) or no thread (ARGON2_THREAD_FAIL)."""
 
 
 def _check_bound(password: str) -> None:

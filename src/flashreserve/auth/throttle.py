@@ -27,6 +27,10 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
     burst: int
     every_ms: int
 
+    def times(self, factor: int) -> "Rate":
+        """So many times as much, at once and later."""
+        return Rate(self.burst * factor, max(1, self.every_ms // factor))
+
 
 class Bucket(msgspec.Struct, frozen=True, gc=False):
     """Whose tries are counted: all that are made under `key` draw on the same `rate`."""
@@ -38,14 +42,20 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
 class TryRates(msgspec.Struct, frozen=True):
     """How often what may be tried.
 
-    An account's rate is for all strangers together: some 1,450 guesses a day at one password, wherever they come
-    from. A device that its owner has signed in from has its own. An address may stand for everybody behind it (a
-    school, a mobile carrier), so its rates are wider.
+    Tries at an account are counted by the address group that they come from: some 1,450 guesses a day from one, and
+    nobody there keeps the owner out elsewhere. `login_account_everywhere` bounds what many addresses guess together,
+    some 8,600 a day. A device that its owner has signed in from has its own rate. An address may stand for everybody
+    behind it (a school, a mobile carrier), so its rates are wider.
+
+    Right passwords give those tries back, but not the rates `…_work`: hashing costs the same whether right or wrong.
     """
 
     login_account: Rate = Rate(burst=10, every_ms=60_000)
+    login_account_everywhere: Rate = Rate(burst=1_000, every_ms=10_000)
     login_device: Rate = Rate(burst=10, every_ms=60_000)
+    login_device_work: Rate = Rate(burst=60, every_ms=5_000)
     login_address: Rate = Rate(burst=50, every_ms=6_000)
+    login_address_work: Rate = Rate(burst=500, every_ms=100)
     register_address: Rate = Rate(burst=100, every_ms=3_000)
 
 
@@ -68,7 +78,7 @@ class MemoryThrottle:
     """This process's own counting, which a restart forgets; with several processes each allows the whole rate.
 
     At most `entries_max` buckets are remembered, and the one untouched for longest is forgotten first. To push a
-    bucket out, somebody would have to fail that many tries elsewhere, each at the price of a password hash.
+    bucket out, somebody would have to fail a tenth as many tries elsewhere, each at the price of a password hash.
     """
 
     def __init__(self, clock: Clock, *, entries_max: int = ENTRIES_MAX) -> None:

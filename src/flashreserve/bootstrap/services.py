@@ -12,7 +12,7 @@ import msgspec
 
 from flashreserve.auth.devices import DeviceTokens
 from flashreserve.auth.keys import KeyRing
-from flashreserve.auth.passwords import Argon2Cost, Passwords
+from flashreserve.auth.passwords import Argon2Cost, Passwords, hashing_threads
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
@@ -26,8 +26,6 @@ from flashreserve.siblings import SiblingFiles
 from flashreserve.stock_view import StockView
 from flashreserve.stores.port import Store, StoreUnavailableError
 
-_PASSWORDS_WAITING_MAX: Final = 64
-
 _CLOCK_WAIT_S: Final = 10.0
 _CLOCK_TRY_AFTER_S: Final = 0.1
 
@@ -35,12 +33,14 @@ _CLOCK_TRY_AFTER_S: Final = 0.1
 class Seams(msgspec.Struct, frozen=True):
     """What tests and simulations put in the place of the real thing, and the bounds that they tighten.
 
-    `deadline_s` is how long a command waits at most, `queue_max` how many do.
+    `deadline_s` is how long a command waits at most, `queue_max` how many do; `passwords_waiting_max` is how many
+    sign-ins wait to be hashed.
     """
 
     clock: Clock = msgspec.field(default_factory=SystemClock)
     ids: Ids = msgspec.field(default_factory=SystemIds)
     password_cost: Argon2Cost = Argon2Cost()
+    passwords_waiting_max: int = 64
     try_rates: TryRates = TryRates()
     queue_max: int = domain_limits.QUEUE_MAX
     deadline_s: float = DEADLINE_S
@@ -148,7 +148,11 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seam
     seams = seams or Seams()
     tokens = Tokens(keys, ttl_s=settings.token_s)
     async with AsyncExitStack() as stack:
-        passwords = Passwords(threads=os.cpu_count() or 1, waiting_max=_PASSWORDS_WAITING_MAX, cost=seams.password_cost)
+        passwords = Passwords(
+            threads=hashing_threads(os.cpu_count() or 1),
+            waiting_max=seams.passwords_waiting_max,
+            cost=seams.password_cost,
+        )
         stack.callback(passwords.close)
         clock = steady_clock(settings, seams.clock)
         throttle, expect = _shared(settings, clock, stack)

@@ -105,7 +105,7 @@ def _account(outcome: Creating | Promoting) -> Account:
         case AccountNotFound():
             raise FailedError("email: there is no account with it")
         case Busy():
-            raise FailedError("too many passwords are being checked; try again")
+            raise FailedError("passwords can't be hashed now, for want of memory or threads; try again")
 
 
 @click.command()

@@ -193,7 +193,7 @@ def from_account_refusal(outcome: AccountRefusal, instance: str) -> Answer:
             detail = f"try again in {retry_after_s} s"
             return refusal("too-many-tries", detail, instance, headers=_retry(retry_after_s))
         case accounts.Busy(retry_after_s):
-            detail = "too many sign-ins at once; nothing was changed"
+            detail = "passwords can't be looked at now; nothing was changed"
             return refusal("unavailable", detail, instance, headers=_retry(retry_after_s))
         case accounts.AccountNotFound():
             return refusal("not-found", "the token's account doesn't exist", instance)

@@ -1,8 +1,11 @@
 """Accounts: registering, signing in, and who is an admin."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from flashreserve.auth.address import throttled_as
+import msgspec
+
+from flashreserve.auth.address import address_groups
 from flashreserve.auth.devices import Device, DeviceTokens
 from flashreserve.auth.emails import normalised_email
 from flashreserve.auth.outcomes import (
@@ -19,7 +22,7 @@ from flashreserve.auth.outcomes import (
     Registering,
     WrongCredentials,
 )
-from flashreserve.auth.passwords import Passwords, PasswordsBusy, new_password, normalised_password
+from flashreserve.auth.passwords import Passwords, PasswordsBusy, Verification, new_password, normalised_password
 from flashreserve.auth.throttle import Bucket, Rate, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import Clock, Ids
@@ -60,11 +63,12 @@ class AccountService:
         valid = _valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
-        buckets = _by_address("register", address, self._rates.register_address)
+        groups = address_groups(address)
+        buckets = _by_address("register", groups, self._rates.register_address)
         refused = await self._throttle.take(buckets)
         if refused is not None:
             return refused
-        outcome = await self._create(*valid, Role.CUSTOMER)
+        outcome = await self._create(*valid, Role.CUSTOMER, _narrowest(groups))
         if isinstance(outcome, Busy):
             await self._throttle.give_back(buckets)
         return outcome
@@ -86,11 +90,15 @@ class AccountService:
         now_ms = self._clock.now_ms()
         devices = [device for token in device_tokens if (device := self._devices.read(token, now_ms)) is not None]
         device = next((device for device in devices if account is not None and device.account_id == account.id), None)
-        buckets = self._login_buckets(known_email, address, device)
-        refused = await self._throttle.take(buckets)
+        groups = address_groups(address)
+        allowance = self._allowance(known_email, groups, device)
+        refused = await self._throttle.take(allowance.all)
         if refused is not None:
             return refused
-        return await self._try_password(account, known_password, device, buckets)
+        verification = await self._passwords.verify(
+            account.password_hash if account else None, known_password, _narrowest(groups)
+        )
+        return await self._tried(account, verification, device, allowance)
 
     async def me(self, user_id: str) -> Account | AccountNotFound:
         """The account that a token speaks for, as the database has it now."""
@@ -106,7 +114,7 @@ class AccountService:
         valid = _valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
-        return await self._create(*valid, Role.ADMIN)
+        return await self._create(*valid, Role.ADMIN, "")
 
     async def promote(self, email: str) -> Promoting:
         """Makes an existing account an admin's. The caller has made sure that whoever asks may."""
@@ -118,8 +126,8 @@ class AccountService:
             return AccountNotFound()
         return Promoted(await self._store.account_by_id(account.id) or account)
 
-    async def _create(self, email: str, password: str, role: Role) -> Creating:
-        password_hash = await self._passwords.hash(password)
+    async def _create(self, email: str, password: str, role: Role, group: str) -> Creating:
+        password_hash = await self._passwords.hash(password, group)
         if isinstance(password_hash, PasswordsBusy):
             return Busy()
         account = Account(
@@ -131,17 +139,20 @@ class AccountService:
         )
         return Registered(account) if await self._store.add_account(account) else EmailTaken()
 
-    async def _try_password(
-        self, account: Account | None, password: str, device: Device | None, buckets: Sequence[Bucket]
+    async def _tried(
+        self,
+        account: Account | None,
+        verification: Verification | PasswordsBusy,
+        device: Device | None,
+        allowance: "_Allowance",
     ) -> LoggingIn:
         """The try is counted already; it is given back when the password was right, or wasn't looked at."""
-        verification = await self._passwords.verify(account.password_hash if account else None, password)
         if isinstance(verification, PasswordsBusy):
-            await self._throttle.give_back(buckets)
+            await self._throttle.give_back(allowance.all)
             return Busy()
         if account is None or not verification.ok:
             return WrongCredentials()
-        await self._throttle.give_back(buckets)
+        await self._throttle.give_back(allowance.tries)
         if verification.rehashed is not None:
             # Lost to a password change in the meantime: then that one's hash stays, which is right.
             await self._store.replace_password_hash(account.id, account.password_hash, verification.rehashed)
@@ -161,15 +172,46 @@ class AccountService:
             device_expires_at=renewed.expires_at,
         )
 
-    def _login_buckets(self, email: str, address: str | None, device: Device | None) -> Sequence[Bucket]:
+    def _allowance(self, email: str, groups: Sequence[str], device: Device | None) -> "_Allowance":
         """A known device is counted by itself alone; all others by the account and by their address.
 
-        The device isn't counted by its address, or a stranger behind the same one could lock its owner out.
+        The device isn't counted by its address, or a stranger behind the same one could lock its owner out. What a
+        device's hashing may cost is counted by the account: only who has its password gets a device.
         """
+        rates = self._rates
         if device is not None:
-            return [Bucket(f"login device {device.account_id} {device.id}", self._rates.login_device)]
-        by_account = Bucket(f"login account {email}", self._rates.login_account)
-        return [by_account, *_by_address("login", address, self._rates.login_address)]
+            return _Allowance(
+                [Bucket(f"login device {device.account_id} {device.id}", rates.login_device)],
+                [Bucket(f"login work account {device.account_id}", rates.login_device_work)],
+            )
+        by_account = [
+            Bucket(f"login account {email} from {group}", rates.login_account.times(factor))
+            for group, factor in zip(groups or [_NOWHERE], _ACCOUNT_FACTORS, strict=False)
+        ]
+        everywhere = Bucket(f"login account {email}", rates.login_account_everywhere)
+        return _Allowance(
+            [*by_account, everywhere, *_by_address("login", groups, rates.login_address)],
+            _by_address("login work", groups, rates.login_address_work),
+        )
+
+
+class _Allowance(msgspec.Struct, frozen=True):
+    """The buckets of one sign-in: those that a right password gives back to, and those of the work it takes."""
+
+    tries: Sequence[Bucket]
+    work: Sequence[Bucket]
+
+    @property
+    def all(self) -> Sequence[Bucket]:
+        return [*self.tries, *self.work]
+
+
+_NOWHERE: Final = "nowhere"
+"""Counts the tries at an account that come without an address."""
+
+_ADDRESS_FACTORS: Final = (1, 4, 16)
+_ACCOUNT_FACTORS: Final = (1, 2, 4)
+"""How much wider the allowances of wider address groups are. Many customers may share a /48, few of one account's."""
 
 
 def _valid(email: str, password: str) -> tuple[str, str] | InvalidField:
@@ -181,7 +223,13 @@ def _valid(email: str, password: str) -> tuple[str, str] | InvalidField:
     return known_email, chosen
 
 
-def _by_address(what: str, address: str | None, rate: Rate) -> Sequence[Bucket]:
+def _narrowest(groups: Sequence[str]) -> str:
+    return groups[0] if groups else _NOWHERE
+
+
+def _by_address(what: str, groups: Sequence[str], rate: Rate) -> Sequence[Bucket]:
     """No bucket without an address: one for all who have none would let any of them lock out all the others."""
-    name = throttled_as(address)
-    return [] if name is None else [Bucket(f"{what} address {name}", rate)]
+    return [
+        Bucket(f"{what} address {group}", rate.times(factor))
+        for group, factor in zip(groups, _ADDRESS_FACTORS, strict=False)
+    ]
