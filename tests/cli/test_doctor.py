@@ -185,3 +185,15 @@ def test_what_is_wrong_counts_in_the_last_line() -> None:
     assert checkup.summary({Verdict.FAIL: 2, Verdict.WARN: 1}).startswith("2 ")
     assert "warnings" in checkup.summary({Verdict.WARN: 1})
     assert checkup.summary({Verdict.OK: 9}) == "All is well."
+
+
+@pytest.mark.parametrize(
+    "store", ["mongodb://127.0.0.1:1/shop", "mongodb://127.0.0.1:1,127.0.0.1:2/shop?replicaSet=rs0"]
+)
+def test_a_database_server_that_is_away_is_told_in_a_sentence(shop: Shop, port: str, store: str) -> None:
+    ended = shop.run("doctor", FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_PORT=port)
+
+    (line,) = [line for line in ended.out.splitlines() if line.startswith("fail  database")]
+    assert "127.0.0.1:1" in line
+    assert len(line) < 200
+    assert "Topology" not in line

@@ -1,9 +1,12 @@
 """HAProxy by the configuration that we ship: it starts, and what it answers by itself looks like our answers."""
 
 import json
+import os
 import re
 import resource
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,13 +14,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import KEYS, Running, Shop
 from tests.proxies.conftest import Place, Reply, Way, reply, until
-from tests.servers.proxies import HAPROXY_CONFIG, haproxy
+from tests.servers.proxies import HAPROXY_CONFIG, haproxy, require
 
 from flashreserve.http.problems import CONTENT_TYPE, KINDS
 from flashreserve.rehearsal.servers.ports import free_port
 
 GET = "GET /products/a%22b?c=d HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+LIVE = "GET /livez HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 FILES = 20_000
 
 
@@ -121,3 +126,47 @@ def _is_closed(client: socket.socket) -> bool:
         return False
     except ConnectionError:
         return True
+
+
+def test_browsers_that_come_over_tls_are_told_to_stay_there_and_nobody_else(tmp_path: Path) -> None:
+    openssl = require("openssl")
+    certificate = tmp_path / "shop.pem"
+    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=shop.test -keyout shop.pem -out certificate"
+    subprocess.run([openssl, *words.split()], cwd=tmp_path, check=True, capture_output=True)
+    with certificate.open("a") as file:
+        file.write((tmp_path / "certificate").read_text())
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
+    settings = {
+        "FLASHRESERVE_ENV": "production",
+        "FLASHRESERVE_SECRET_KEYS": KEYS,
+        "FLASHRESERVE_TRUSTED_PROXIES": "127.0.0.1",
+        "FLASHRESERVE_HOSTS": "shop.test",
+    }
+    (tmp_path / "plain").mkdir()
+    with Shop(tmp_path, own).start("serve", "--port", "0", **settings) as process:
+        try:
+            server = int(Running(process).url.rpartition(":")[2])
+            with (
+                haproxy(tmp_path, server, certificate=certificate) as encrypted,
+                haproxy(tmp_path / "plain", server) as plain,
+            ):
+                over_tls = until(lambda: ask_over_tls(encrypted))
+                # The client's own word doesn't count.
+                lying = LIVE.replace("\r\n\r\n", "\r\nX-Forwarded-Proto: https\r\n\r\n")
+                until(lambda: Way(plain).ask(LIVE).status == 200)
+                in_clear = Way(plain).ask(lying)
+        finally:
+            process.kill()
+
+    assert over_tls.headers["strict-transport-security"] == "max-age=31536000"
+    assert "strict-transport-security" not in in_clear.headers
+
+
+def ask_over_tls(port: int) -> Reply | None:
+    """The server's own answer; None while HAProxy has no server."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30)) as encrypted:
+        encrypted.sendall(LIVE.encode())
+        answer = reply(encrypted)
+    return answer if answer.status == 200 else None

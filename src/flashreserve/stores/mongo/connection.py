@@ -1,5 +1,6 @@
 """The database through PyMongo: settings of the connection, and what the driver's errors mean here."""
 
+import re
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
@@ -30,6 +31,10 @@ DATABASE_DEFAULT: Final = "flashreserve"
 
 T = TypeVar("T")
 
+_TOLD_LENGTH_MAX: Final = 300
+"""Characters of an error, which may name each server of a set."""
+
+_ADDITIONS: Final = re.compile(r" \(configured timeouts: [^)]*\)|, (?:Timeout|full error): .*", re.DOTALL)
 _DUPLICATE_KEY: Final = 11000
 _POOL_MAX: Final = 64
 _CONNECTING_MAX: Final = 16
@@ -208,7 +213,7 @@ def _reading() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        raise StoreUnavailableError(f"reading: {error}") from error
+        raise StoreUnavailableError(f"reading: {_told(error)}") from error
     except CallError as error:
         raise StoreUnavailableError(str(error)) from error
 
@@ -223,13 +228,18 @@ def _writing() -> Iterator[None]:
     try:
         yield
     except ServerSelectionTimeoutError as error:
-        raise StoreUnavailableError(f"writing: {error}") from error
+        raise StoreUnavailableError(f"writing: {_told(error)}") from error
     except CallError as error:
         raise (StoreOutcomeUnknownError if error.sent else StoreUnavailableError)(str(error)) from error
     except PyMongoError as error:
-        raise StoreOutcomeUnknownError(f"writing: {error}") from error
+        raise StoreOutcomeUnknownError(f"writing: {_told(error)}") from error
     except (BSONError, OverflowError) as error:
         raise StoreDefectError(f"writing: {error}") from error
+
+
+def _told(error: PyMongoError) -> str:
+    """What the driver says, without the timeouts and the topology that it adds at length."""
+    return _ADDITIONS.sub("", str(error))[:_TOLD_LENGTH_MAX]
 
 
 def _duplicates(error: BulkWriteError) -> list[int]:
