@@ -154,11 +154,11 @@ async def servers(directory: Path, settings: Sequence[Environment]) -> AsyncIter
 
 
 @asynccontextmanager
-async def on_one_file(directory: Path) -> AsyncIterator[tuple[Server, Server, "Goods"]]:
-    """Two servers on one SQLite file, and what they sell."""
+async def on_one_file(directory: Path, count: int = 2) -> AsyncIterator[tuple[Server, Server, "Goods"]]:
+    """The first and the last of so many servers on one SQLite file, and what they sell."""
     settings = embedded(directory / "data") | {"FLASHRESERVE_TOKEN_SECONDS": str(TOKEN_S)}
-    async with servers(directory, [settings, settings]) as (one, other):
-        yield one, other, await goods(settings, one)
+    async with servers(directory, [settings] * count) as running:
+        yield running[0], running[-1], await goods(settings, running[0])
     audit(settings)
 
 
@@ -233,20 +233,21 @@ class _VoidError(Exception):
     """The machine was too busy: this attempt says nothing."""
 
 
-@pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
-async def test_a_moment_s_step_opens_no_sale_and_locks_no_stock(tmp_path: Path, by_s: float) -> None:
+@pytest.mark.parametrize(("by_s", "count"), [(HOUR_S, 1), (HOUR_S, 2), (-HOUR_S, 2)])
+async def test_a_moment_s_step_opens_no_sale_and_locks_no_stock(tmp_path: Path, by_s: float, count: int) -> None:
     for attempt in range(ATTEMPTS):
         directory = tmp_path / str(attempt)
         directory.mkdir()
-        async with on_one_file(directory) as (one, other, sold):
+        async with on_one_file(directory, count) as (one, other, sold):
+            both = list(dict.fromkeys((one, other)))
             kept = [await one.hold(sold.long), await other.hold(sold.long)]
             try:
-                held = await for_a_moment([one, other], [one, other], sold, by_s)
+                held = await for_a_moment(both, both, sold, by_s)
             except _VoidError:
                 continue
             for each in held:
                 await each.ends_in_time(one)
-            for server in (one, other):
+            for server in both:
                 await server.until(ok=True)
                 assert await server.count("flashreserve_clock_steps_adopted_total") == 0
             assert [await each.confirm_at(other) for each in kept] == [200, 200]
