@@ -80,6 +80,11 @@ class FlashReserve:
         """Its process id; None where it doesn't run."""
         return self._process.pid if self._process is not None and self.runs else None
 
+    @property
+    def exit_code(self) -> int | None:
+        """Of its last life; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def kill(self) -> None:
         """`kill -9`."""
         if self._process is not None:

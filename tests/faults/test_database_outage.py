@@ -113,14 +113,16 @@ def hanging(database: MongoServer) -> Iterator[Callable[[], None]]:
     """The database's processes are stopped, until the context ends or what it hands out is called."""
     pids = database.pids()
 
-    def thaw() -> None:
+    def send(number: signal.Signals) -> None:
         for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # Some end by themselves meanwhile.
+                os.kill(pid, number)
 
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    def thaw() -> None:
+        send(signal.SIGCONT)
+
     try:
+        send(signal.SIGSTOP)
         yield thaw
     finally:
         thaw()

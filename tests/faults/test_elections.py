@@ -1,0 +1,81 @@
+"""The clustered engine under load while its database is lost and comes back again and again, as in elections.
+
+A test server is one node, so an election is played: the database is killed and resumed, or hangs for a while. Whoever
+writes meanwhile gets no reply, and what was acknowledged is there afterwards. `FAULT_SECONDS` says for how long (16 by
+default; `make faults FOR=600` are ten minutes).
+"""
+
+import asyncio
+import os
+import random
+from pathlib import Path
+
+import pytest
+from tests.faults.cluster import Cluster, cluster
+from tests.faults.products import a_product
+from tests.faults.test_cluster_faults import a_crowd
+from tests.faults.test_database_outage import hanging, seconds_until_ended
+
+from flashreserve.bootstrap.watchdog import EXIT_STUCK, STOP_GRACE_S
+
+SECONDS = float(os.environ.get("FAULT_SECONDS", "16"))
+AWAY_S_MAX = 4.0
+HANGS_S_MAX = 8.0
+PAUSE_S_MAX = 10.0
+KILLED_OF_TEN = 3
+"""So many in ten turns also kill a process, which is started again."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 4 * int(SECONDS))]
+
+
+async def test_elections_lose_no_acknowledged_reservation_and_hang_no_process(tmp_path: Path) -> None:
+    async with cluster(tmp_path, apis=3, workers=2) as shop:
+        crowd = await a_crowd(shop, a_product(1_000_000), a_product(400, holdSeconds=3), a_product(50))
+        rush = asyncio.create_task(crowd.rush(SECONDS))
+        turns = await elect(shop, random.Random(11))
+        await rush
+        assert all(process.runs for process in shop.processes), [each.exit_code for each in shop.processes]
+        for api in shop.apis:
+            await api.wait_until_ready()
+        await shop.recovered()
+        await crowd.settle_open(shop.urls[0])
+        await shop.recovered()
+        assert crowd.strange == []
+        await crowd.check_promises(shop.urls[1])
+        said = await asyncio.to_thread(shop.audit)
+        assert said["reservations"] == len(crowd.promised), "something was taken that nobody was told of"
+        ended_s = [await seconds_until_ended(process) for process in shop.processes]
+        print(f"{turns}; {len(crowd.promised)} reservations, {crowd.refused_503} refused for a while; ended {ended_s}")
+        assert max(ended_s) < STOP_GRACE_S
+
+
+async def elect(shop: Cluster, chance: random.Random) -> dict[str, int]:
+    """Lose the database, let it come back, and give it a moment, again and again; how often what happened."""
+    turns = {"process started again": 0, "database killed": 0, "database hung": 0, "process killed": 0}
+    end = asyncio.get_running_loop().time() + SECONDS
+    while asyncio.get_running_loop().time() < end:
+        if chance.randrange(10) < KILLED_OF_TEN:
+            chance.choice(shop.processes).kill()
+            turns["process killed"] += 1
+        if chance.random() < 0.5:
+            turns["database killed"] += 1
+            await asyncio.to_thread(shop.database.kill)
+            await asyncio.sleep(chance.uniform(0, AWAY_S_MAX))
+            await asyncio.to_thread(shop.database.resume)
+        else:
+            turns["database hung"] += 1
+            with hanging(shop.database):
+                await asyncio.sleep(chance.uniform(0, HANGS_S_MAX))
+        await start_again(shop, turns)
+        await asyncio.sleep(chance.uniform(1, PAUSE_S_MAX))
+    await start_again(shop, turns)
+    return turns
+
+
+async def start_again(shop: Cluster, turns: dict[str, int]) -> None:
+    """Start what doesn't run, as a supervisor does: a start without a database fails."""
+    for process in shop.processes:
+        if not process.runs:
+            assert process.exit_code != EXIT_STUCK, "a watchdog had to end it"
+            turns["process started again"] += 1
+            await process.start()
