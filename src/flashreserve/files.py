@@ -1,4 +1,4 @@
-"""Files in directories where somebody else may have put something: links are replaced, never followed."""
+"""Files that are only ours: links that somebody else put in their place aren't followed, and modes keep others out."""
 
 import os
 import stat
@@ -6,12 +6,34 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 OWNER_READS_AND_WRITES: Final = 0o600
+OWNER_ALONE_MASK: Final = 0o077
+"""The umask of every command: nobody else reads a database, its log, figures or an export."""
+
+_OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _ROOT: Final = 0
 
 
 def is_ours(path: Path) -> bool:
     """Whether what has this name, be it a link, belongs to us or to root."""
     return path.lstat().st_uid in {os.geteuid(), _ROOT}
+
+
+def exposure_of(path: Path) -> str:
+    """Why a secret in this file isn't one, in words; empty where its owner alone may read and write it.
+
+    The owner has to be root or the user that runs this, since an owner may always change the mode.
+
+    Raises:
+        OSError: the file isn't there, or can't be looked at.
+    """
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & _OTHERS_BITS:
+        verb = "written" if mode & (stat.S_IWGRP | stat.S_IWOTH) else "read"
+        return f"{path} may be {verb} by others ({mode:04o}): run chmod 600 {path}"
+    if found.st_uid not in {_ROOT, os.geteuid()}:
+        return f"{path} belongs to another user ({found.st_uid}): give it to the one that runs this"
+    return ""
 
 
 def write_anew(path: Path, content: bytes) -> None:

@@ -15,6 +15,8 @@ from flashreserve.core.quotas import Quotas
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
 from flashreserve.server_urls import ServerUrl, read_server_url
 
+_KEY_FILE: Final = "secret.key"
+
 
 class SettingsError(Exception):
     """A setting is invalid; the message names the variable and what was expected, never the value."""
@@ -67,6 +69,11 @@ class Settings(msgspec.Struct, frozen=True):
     def sqlite_path(self) -> Path:
         """The database file of the embedded engine."""
         return Path(self.store.removeprefix(_SQLITE_SCHEME)) if self.store else self.data_dir / "flashreserve.db"
+
+    @property
+    def key_path(self) -> Path:
+        """The file of the key that signs tokens, where the settings have none."""
+        return self.data_dir / _KEY_FILE
 
     @property
     def engine(self) -> str:

@@ -159,6 +159,11 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return Shop(tmp_path, dict(os.environ))
 
 
+def entry_of(line: str) -> dict[str, Any]:
+    """A line of the log; a process of several that can't start says so in plain text."""
+    return dict(json.loads(line)) if line.startswith("{") else {"event": "plain text", "text": line}
+
+
 class Running:
     """A server that runs."""
 
@@ -179,7 +184,7 @@ class Running:
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
         if line:
-            self.log.append(json.loads(line))
+            self.log.append(entry_of(line))
         return bool(line)
 
     def connect(self) -> HTTPConnection:
@@ -200,7 +205,7 @@ class Running:
     def stop(self, by: signal.Signals = signal.SIGTERM) -> Ended:
         self.process.send_signal(by)
         out, err = self.process.communicate(timeout=60)
-        self.log += [json.loads(line) for line in err.splitlines()]
+        self.log += [entry_of(line) for line in err.splitlines()]
         return Ended(self.process.returncode, out, err)
 
     def stop_and_read(self) -> list[dict[str, Any]]:

@@ -1,7 +1,11 @@
 """`flashreserve doctor`."""
 
 import resource
+import shutil
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from tests.cli.conftest import KEYS, Shop
 from flashreserve.cli import checkup
 from flashreserve.cli.checkup import Finding, Verdict
 from flashreserve.settings import Settings
+from flashreserve.stores.sqlite.header import APPLICATION_ID
 
 NOW_MS = 1_795_000_000_000
 
@@ -197,3 +202,99 @@ def test_a_database_server_that_is_away_is_told_in_a_sentence(shop: Shop, port: 
     assert "127.0.0.1:1" in line
     assert len(line) < 200
     assert "Topology" not in line
+
+
+def test_secrets_that_others_may_read_or_write_fail_in_production(shop: Shop, port: str) -> None:
+    env = shop.directory / ".env"
+    env.write_text(f"FLASHRESERVE_ENV=production\nFLASHRESERVE_SECRET_KEYS={KEYS}\n")
+    for mode, verdict in ((0o600, "ok"), (0o640, "fail"), (0o602, "fail")):
+        env.chmod(mode)
+        ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+        assert verdicts(ended.out)["env"] == verdict, ended.out
+    shop.settings.data_dir.mkdir()
+    key = shop.settings.data_dir / "secret.key"
+    key.write_text(KEYS)
+    key.chmod(0o644)
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+    assert (ended.code, verdicts(ended.out)["keys"]) == (1, "fail")
+    assert "kkkk" not in ended.out
+
+
+def test_a_log_without_its_database_is_found(shop: Shop) -> None:
+    log = lose_database(shop)
+    found = finding(checkup.database(shop.settings, NOW_MS), "database")
+    assert found.verdict is Verdict.FAIL
+    assert "there is a log" in found.seen
+    assert log.exists()
+
+
+def test_a_backup_beside_the_log_of_another_file_is_found(shop: Shop) -> None:
+    lose_database(shop)
+    backup = shop.directory / "backup"
+    other = apsw.Connection(str(backup))
+    other.pragma("application_id", APPLICATION_ID)
+    other.execute("CREATE TABLE products (x)")
+    other.close()
+    backup.rename(shop.settings.sqlite_path)
+
+    found = finding(checkup.database(shop.settings, NOW_MS), "database")
+
+    assert found.verdict is Verdict.FAIL
+    assert "is the log of another file" in found.seen
+
+
+def lose_database(shop: Shop) -> Path:
+    """Take the database of a killed server away, and leave its log, which is returned."""
+    path = shop.settings.sqlite_path
+    shop.stock()
+    writer = apsw.Connection(str(path))
+    writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    writer.execute("UPDATE products SET name = name || '!'")
+    writer.close()
+    path.rename(path.with_name("lost"))
+    return Path(f"{path}-wal")
+
+
+# What a user who isn't root, for whom alone modes count, is told of a directory.
+LOOK = """
+import os, sys
+from pathlib import Path
+from flashreserve.cli import checkup
+from flashreserve.settings import Settings
+from flashreserve.stores.sqlite.header import APPLICATION_ID
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+settings = Settings(data_dir=Path(sys.argv[1]))
+for each in [checkup.data_dir(settings.data_dir), *checkup.database(settings, 0)]:
+    print(each.verdict.value, each.what, each.seen)
+"""
+
+
+@pytest.mark.parametrize(("spoilt", "mode"), [("flashreserve.db", 0o444), (".", 0o555)])
+def test_a_database_that_can_not_be_written_fails(shop: Shop, spoilt: str, mode: int) -> None:
+    shop.stock()
+    with tempfile.TemporaryDirectory() as public:  # pytest's own directories are closed to other users
+        Path(public).chmod(0o777)
+        copy = Path(public) / "flashreserve.db"
+        shutil.copy(shop.settings.sqlite_path, copy)
+        copy.chmod(0o666)
+        (Path(public) / spoilt).chmod(mode)
+        said = subprocess.run([sys.executable, "-c", LOOK, public], capture_output=True, text=True, check=False)
+        Path(public).chmod(0o777)
+
+    unwritable = (Path(public) / spoilt).resolve()
+    assert f"fail database {unwritable} can't be written" in said.stdout, said
+
+
+def test_a_disk_that_takes_no_more_fails(shop: Shop) -> None:
+    shop.settings.data_dir.mkdir()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, before[1]))
+    try:
+        found = checkup.data_dir(shop.settings.data_dir)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert found.verdict is Verdict.FAIL
+    assert "File too large" in found.seen

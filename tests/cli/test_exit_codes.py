@@ -52,7 +52,7 @@ PRINTING: Final = [name for name in ONCE if name != "rehearse"]
 STORED: Final = [name for name in COMMANDS if name != "rehearse"]
 """The commands that use the settings' database; a rehearsal has one of its own."""
 
-MAKING: Final = {"serve", "worker", "admin create", "products import", "doctor"}
+MAKING: Final = {"serve", "admin create", "products import", "doctor"}
 """The commands that don't need a database: they make one, or say that the first start will."""
 
 

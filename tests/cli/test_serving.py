@@ -198,7 +198,8 @@ def test_a_server_of_role_all_sells_again_what_has_lapsed(shop: Shop, serve: Ser
     until(lambda: server.ask("POST", f"/reservations/{product_id}", token=token(shop)[0]).status == 201)
 
 
-def test_serve_with_role_worker_is_the_worker(serve: Serve) -> None:
+def test_serve_with_role_worker_is_the_worker(shop: Shop, serve: Serve) -> None:
+    shop.stock()
     worker = serve("--role", "worker")
 
     assert "url" not in worker.log[-1]

@@ -85,7 +85,7 @@ class FragileStore(SqliteStore):
     flushes_ahead = 0
 
     def __init__(self, whole: SqliteStore) -> None:
-        super().__init__(whole._writer, whole._reader, pulse=whole._pulse, quotas=whole._quotas)
+        super().__init__(whole._writer, whole._reader, pulse=whole._pulse, quotas=whole._quotas, files=whole._files)
         self.away = False
         """Nothing reaches the database."""
         self.loses_replies = False

@@ -25,6 +25,7 @@ from flashreserve.core.quotas import HOUR_MS, Quotas
 from flashreserve.stores.sqlite import SqliteStore, fresh, rows, schema
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.filing import Filing
+from flashreserve.stores.sqlite.header import APPLICATION_ID
 
 Opened = Callable[..., SqliteStore]
 QUOTAS = Quotas(open_holds_max=3, holds_per_hour_max=5)
@@ -115,7 +116,7 @@ async def test_what_is_no_longer_kept_in_memory_is_found_in_the_file(opened: Ope
 async def test_the_holds_of_an_older_file_count(opened: Opened, path: Path) -> None:
     connection = connect(path, "create")
     connection.execute(schema._VERSION_1)
-    connection.pragma("application_id", schema.APPLICATION_ID)
+    connection.pragma("application_id", APPLICATION_ID)
     connection.pragma("user_version", 1)
     connection.execute(rows.INSERT_PRODUCT, tuple(getattr(a_product(), name) for name in a_product().__struct_fields__))
     lines = f'[["{CUP}",1,1250,"EUR"]]'

@@ -13,6 +13,7 @@ from tests.core.examples import CUP, HAT, HOLD_MS, NOON, a_product, an_account, 
 from flashreserve.stores.port import StoreDefectError, StoreReadOnlyError, StoreUnavailableError
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read, schema
 from flashreserve.stores.sqlite.generation import version_in
+from flashreserve.stores.sqlite.header import APPLICATION_ID
 from flashreserve.stores.sqlite.inspection import inspect_sqlite, sqlite_version
 
 Opened = Callable[..., SqliteStore]
@@ -61,7 +62,7 @@ def assert_refused_unchanged(path: Path, open_it: Open, reason: str) -> None:
 
 class TestNewFiles:
     def test_a_new_file_says_whose_it_is_and_of_which_version(self, store: SqliteStore, path: Path) -> None:
-        assert run_sql(path, "PRAGMA application_id") == [(schema.APPLICATION_ID,)]
+        assert run_sql(path, "PRAGMA application_id") == [(APPLICATION_ID,)]
         assert version_of(path) == len(schema.MIGRATIONS)
 
     async def test_an_empty_file_is_as_good_as_none(self, opened: Opened, path: Path) -> None:

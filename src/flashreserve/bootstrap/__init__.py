@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from flashreserve.bootstrap.keys import KEY_FILE, key_ring
+    from flashreserve.bootstrap.keys import key_ring
     from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
     from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
     from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare, trusted_proxies
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
         inspect_server,
         open_store,
         open_store_to_read,
+        unwritable_part,
     )
     from flashreserve.bootstrap.watchdog import Watchdog
     from flashreserve.bootstrap.work import open_worker
 
 __all__ = [
     "CLOCK_APART_MAX_MS",
-    "KEY_FILE",
     "OWNER_ALONE",
     "Books",
     "Core",
@@ -43,11 +43,11 @@ __all__ = [
     "steady_clock",
     "times_ahead_ms",
     "trusted_proxies",
+    "unwritable_part",
 ]
 
 _MODULES: Final = {
     "CLOCK_APART_MAX_MS": "readiness",
-    "KEY_FILE": "keys",
     "OWNER_ALONE": "stores",
     "Books": "services",
     "Core": "services",
@@ -69,6 +69,7 @@ _MODULES: Final = {
     "steady_clock": "services",
     "times_ahead_ms": "services",
     "trusted_proxies": "serving",
+    "unwritable_part": "stores",
 }
 """Where each name is. A module is imported when one of its names is asked for: most commands need few of them."""
 

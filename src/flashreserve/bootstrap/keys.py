@@ -12,7 +12,6 @@ from flashreserve.bootstrap.stores import OWNER_ALONE
 from flashreserve.files import is_ours
 from flashreserve.settings import Settings, SettingsError
 
-KEY_FILE: Final = "secret.key"
 _KEY_FILE_BYTES_MAX: Final = 64 * 1024
 
 
@@ -28,7 +27,7 @@ def key_ring(settings: Settings, *, create: bool) -> KeyRing:
         raise SettingsError("FLASHRESERVE_SECRET_KEYS: expected kid:secret, since FLASHRESERVE_ENV is production")
     if settings.clustered:
         raise SettingsError("FLASHRESERVE_SECRET_KEYS: expected kid:secret, the same for every process")
-    path = settings.data_dir / KEY_FILE
+    path = settings.key_path
     if create and not os.path.lexists(path):
         _make_key(path)
     return _parsed(_read_key(path), f"the key file {path.absolute()}")

@@ -18,7 +18,7 @@ from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Core, open_core
-from flashreserve.bootstrap.stores import open_store
+from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
 from flashreserve.health import Check
@@ -39,14 +39,22 @@ _log = structlog.get_logger(__name__)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where a process stands among those of one machine: its name, and where they share their figures."""
+    """A process's place among those that one `serve` started: its name, and what they share.
+
+    They share a directory of figures, and the database, by its `database_identity`.
+    """
 
     name: str
     metrics_dir: Path
+    database: str
 
 
-async def prepare(settings: Settings) -> None:
-    """Refuse what can't be meant, and make what is missing, before several processes do so at once.
+@asynccontextmanager
+async def prepare(settings: Settings) -> AsyncIterator[str]:
+    """Check the settings and make what is missing, before several processes start; the database's identity.
+
+    A database file stays open as long as the context lasts. So no other file gets its inode, and its log stays, even
+    when all processes that serve have died.
 
     Raises:
         SettingsError: a setting that can't be meant.
@@ -55,7 +63,14 @@ async def prepare(settings: Settings) -> None:
     trusted_proxies(settings), _hosts(settings)
     key_ring(settings, create=True)
     store = await open_store(settings, create=True)
-    await store.close()
+    if settings.clustered:
+        await store.close()
+        yield ""
+        return
+    try:
+        yield database_identity(settings)
+    finally:
+        await store.close()
 
 
 @asynccontextmanager
@@ -64,6 +79,7 @@ async def open_service(
 ) -> AsyncIterator[Edge]:
     """The whole application, ready to be served; with `sweeps`, also releasing what lapses.
 
+    Only a process that was started alone, without a `place`, makes a key and a database where there are none.
     `watchdog` watches the store from when it is open.
 
     Raises:
@@ -71,9 +87,14 @@ async def open_service(
         StoreUnavailableError: the database can't be used.
     """
     trusted_proxies(settings), _hosts(settings)  # Refused before a key or a database is made.
-    keys = key_ring(settings, create=True)
+    if place is None:
+        keys = key_ring(settings, create=True)
+        store = await open_store(settings, create=True)
+    else:  # The database first: its absence may pass, and a missing key would end all processes.
+        store = await open_store_again(settings, place.database)
+        keys = key_ring(settings, create=False)
     async with (
-        open_core(settings, await open_store(settings, create=True), keys) as core,
+        open_core(settings, store, keys) as core,
         open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
     ):
         watchdog.watch(core.store.beat)

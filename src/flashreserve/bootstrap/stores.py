@@ -6,14 +6,20 @@ The engine that isn't used isn't imported: that would double the time that most 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from flashreserve.clock import SystemIds
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import Store, StoreUnavailableError
 from flashreserve.stores.sqlite import open_sqlite, open_sqlite_to_read
+from flashreserve.stores.sqlite.files import identity_of
 from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sqlite_version
+from flashreserve.stores.sqlite.opening import refuse_orphaned_log, unwritable_of
 
 if TYPE_CHECKING:
     from flashreserve.stores.mongo import Inspection as MongoInspection
+
+_log = structlog.get_logger(__name__)
 
 OWNER_ALONE: Final = 0o700
 """The mode of a data directory that is made: who bought what, and the signing key, are nobody else's business."""
@@ -21,6 +27,8 @@ OWNER_ALONE: Final = 0o700
 
 async def open_store(settings: Settings, *, create: bool) -> Store:
     """The store that the settings name, ready for writing, to be used in this event loop only.
+
+    A database that is made is logged: whoever named a wrong directory reads where it is.
 
     Raises:
         SettingsError: the directory of the database can't be made.
@@ -30,12 +38,36 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
         return await _open_mongo(settings, create=create)
     if not create:
         return open_sqlite(_existing(settings), create=False, quotas=settings.quotas)
-    directory = settings.sqlite_path.parent
+    path = settings.sqlite_path.absolute()
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
     except OSError as error:
-        raise SettingsError(f"the directory {directory} can't be made: {error.strerror}") from error
-    return open_sqlite(settings.sqlite_path, create=True, quotas=settings.quotas)
+        raise SettingsError(f"the directory {path.parent} can't be made: {error.strerror}") from error
+    is_new = not path.exists()
+    store = open_sqlite(path, create=True, quotas=settings.quotas)
+    if is_new:
+        _log.warning(f"made a new database at {path}")
+    return store
+
+
+async def open_store_again(settings: Settings, identity: str) -> Store:
+    """The store, for a process that is started beside others: nothing is made, and it is the database they have open.
+
+    Raises:
+        StoreUnavailableError: as for `open_store`, or another database lies in its place.
+    """
+    if not settings.clustered and database_identity(settings) not in {identity, ""}:
+        raise StoreUnavailableError(
+            f"{settings.sqlite_path.absolute()} isn't the file that this server was started with:"
+            " put that back, or stop the server and start it again"
+        )
+    return await open_store(settings, create=settings.clustered)
+
+
+def database_identity(settings: Settings) -> str:
+    """What tells the database file from another that takes its place; empty where there is no file."""
+    found = None if settings.clustered else identity_of(settings.sqlite_path)
+    return "" if found is None else "{}:{}".format(*found)
 
 
 async def open_store_to_read(settings: Settings) -> Store:
@@ -49,13 +81,26 @@ async def open_store_to_read(settings: Settings) -> Store:
     return open_sqlite_to_read(_existing(settings))
 
 
-def inspect_file(settings: Settings) -> Inspection:
+def inspect_file(settings: Settings) -> Inspection | None:
     """What can be said about the embedded engine's file without changing it; as long as reading all of it takes.
 
+    Returns:
+        None where there is no database yet.
+
     Raises:
-        StoreUnavailableError: there is no such database, or it can't be used.
+        StoreUnavailableError: it can't be used, or it is gone and has left a log.
     """
-    return inspect_sqlite(_existing(settings))
+    path = settings.sqlite_path
+    if not path.exists():
+        refuse_orphaned_log(path)
+        return None
+    return inspect_sqlite(path)
+
+
+def unwritable_part(settings: Settings) -> Path | None:
+    """The first of the database's file, log, shared memory and directory that can't be written, or None."""
+    path = settings.sqlite_path.absolute()
+    return unwritable_of(path) if path.exists() else None
 
 
 async def inspect_server(settings: Settings) -> "MongoInspection":

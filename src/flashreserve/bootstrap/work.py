@@ -37,7 +37,7 @@ async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[N
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    store = await open_store(settings, create=True)
+    store = await open_store(settings, create=settings.clustered)
     async with open_books(store, clock=steady_clock(settings)) as books, background() as start:
         start_jobs(settings, books.clock, start, *jobs(store, books.combiner.now))
         keep_time(store, books.clock, start)

@@ -89,8 +89,8 @@ async def _create(settings: Settings, email: str, password: str) -> Account:
 
 
 async def _promote(settings: Settings, email: str) -> Account:
-    keys = key_ring(settings, create=True)
-    async with open_core(settings, await open_store(settings, create=False), keys) as core:
+    store = await open_store(settings, create=False)  # First: in a wrong directory no key is made.
+    async with open_core(settings, store, key_ring(settings, create=True)) as core:
         return _account(await core.accounts.promote(email))
 
 

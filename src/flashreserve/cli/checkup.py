@@ -7,6 +7,7 @@ import resource
 import shutil
 import socket
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,16 +21,17 @@ import msgspec
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.bootstrap import (
     CLOCK_APART_MAX_MS,
-    KEY_FILE,
     engine_version,
     inspect_file,
     inspect_server,
     key_ring,
     times_ahead_ms,
+    unwritable_part,
 )
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
+from flashreserve.files import exposure_of
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import files_needed, within_files
 from flashreserve.redis_server import check_redis
@@ -67,6 +69,7 @@ LIBRARIES: Final = (
     "uvicorn",
     "uvloop",
 )
+_TRIAL_BYTES: Final = 64 * 1024
 _OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _IN_USE_WAIT_S: Final = 1.0
 
@@ -104,7 +107,7 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     """Every check, the ones first that others depend on."""
     yield from versions()
     yield clock(now_ms)
-    yield from _looked("env file", lambda: env_file(directory / ENV_FILE))
+    yield from _looked("env file", lambda: env_file(directory / ENV_FILE, production=settings.production))
     yield proxies(settings)
     yield production(settings)
     yield from _looked("data", lambda: [data_dir(settings.data_dir)])
@@ -160,17 +163,17 @@ def clock(now_ms: int) -> Finding:
     return _fail("clock", seen, "set the machine's clock, and let NTP keep it: holds end by it")
 
 
-def env_file(path: Path) -> Iterable[Finding]:
-    """Who may read `.env`; nothing where there is none."""
+def env_file(path: Path, *, production: bool) -> Iterable[Finding]:
+    """Who may read and write `.env`; nothing where there is none."""
     if path.is_file():
-        yield _owners_alone("env file", path)
+        yield _owners_alone("env file", path, production=production)
 
 
-def _owners_alone(what: str, path: Path) -> Finding:
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & _OTHERS_BITS:
-        return _warn(what, f"{path} may be read by others ({mode:04o})", f"run: chmod 600 {path}")
-    return _ok(what, str(path))
+def _owners_alone(what: str, path: Path, *, production: bool) -> Finding:
+    seen, _, advice = exposure_of(path).partition(": ")
+    if not seen:
+        return _ok(what, str(path))
+    return (_fail if production else _warn)(what, seen, advice)
 
 
 def links(environment: Mapping[str, str]) -> Iterable[Finding]:
@@ -202,9 +205,12 @@ def production(settings: Settings) -> Finding:
 def data_dir(path: Path) -> Finding:
     """Whether the data directory can be written, or made."""
     if path.is_dir():
-        if os.access(path, os.R_OK | os.W_OK | os.X_OK):
-            return _ok("data", str(path.absolute()))
-        return _fail("data", f"{path.absolute()} can't be written", "give it to the user that runs the server")
+        fault = _fault_of_writing(path)
+        if fault:
+            return _fail(
+                "data", f"{path.absolute()} can't be written: {fault}", "give the server's user access and room"
+            )
+        return _ok("data", str(path.absolute()))
     above = next(parent for parent in path.absolute().parents if parent.exists())
     if path.exists() or not above.is_dir():
         return _fail("data", f"{path.absolute()} is no directory", "set FLASHRESERVE_DATA_DIR to one")
@@ -213,18 +219,32 @@ def data_dir(path: Path) -> Finding:
     return _fail("data", f"{path.absolute()} can't be made", f"make it, or allow writing in {above}")
 
 
+def _fault_of_writing(directory: Path) -> str:
+    """Why a file can't be written there, or nothing. Modes don't tell: a file system may be full or read-only."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(_TRIAL_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
 def keys(settings: Settings) -> Finding:
     """The keys that sign tokens."""
-    path = settings.data_dir / KEY_FILE
+    path = settings.key_path
     if not (settings.secret_keys or settings.production or settings.clustered or os.path.lexists(path)):
         return _ok("keys", f"{path.absolute()} isn't there yet; the first start makes it")
+    if settings.production and path.is_file() and exposure_of(path):
+        return _owners_alone("keys", path.absolute(), production=True)
     try:
         ring = key_ring(settings, create=False)
     except SettingsError as error:
         return _fail("keys", str(error), "correct it; a new key of 32 bytes or more signs everybody out")
     if settings.secret_keys:
         return _ok("keys", f"{', '.join(ring.kids)} from FLASHRESERVE_SECRET_KEYS; the first one signs")
-    return _owners_alone("keys", path.absolute())
+    return _owners_alone("keys", path.absolute(), production=False)
 
 
 def disk(path: Path) -> Finding:
@@ -240,13 +260,17 @@ def disk(path: Path) -> Finding:
 def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
     """The database file: whether it opens, is whole, and fits this program and this clock."""
     path = settings.sqlite_path.absolute()
-    if not path.exists():
-        yield _ok("database", f"{path} isn't there yet; the first start makes it")
+    unwritable = unwritable_part(settings)
+    if unwritable is not None:
+        yield _fail("database", f"{unwritable} can't be written", "give it to the user that runs the server")
         return
     try:
         found = inspect_file(settings)
     except StoreUnavailableError as error:
         yield _fail("database", str(error), "see that FLASHRESERVE_STORE and FLASHRESERVE_DATA_DIR name the right file")
+        return
+    if found is None:
+        yield _ok("database", f"{path} isn't there yet; the first start makes it")
         return
     if found.version < found.newest_version:
         seen = f"{path} has version {found.version}, this program's is {found.newest_version}"

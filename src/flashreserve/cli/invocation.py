@@ -14,11 +14,14 @@ from dotenv.parser import Binding, parse_stream
 
 from flashreserve import logs
 from flashreserve.cli.service_links import ADVICE, service_links
+from flashreserve.files import exposure_of
 from flashreserve.redaction import remember
 from flashreserve.settings import Settings, SettingsError, read_settings
 
 ENV_FILE: Final = ".env"
 _ENV_FILE_BYTES_MAX: Final = 256 * 1024
+
+_SERVERS: Final = frozenset({"serve", "worker"})
 
 _log = structlog.get_logger(__name__)
 
@@ -76,6 +79,7 @@ def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P,
         settings = read_settings(environment())
         log_to_stderr(settings)
         _warn_of_service_links()
+        _check_secrets(settings)
         return command(settings, *args, **kwargs)
 
     return run
@@ -86,6 +90,21 @@ def _warn_of_service_links() -> None:
     ignored, context = service_links(os.environ), click.get_current_context()
     if ignored and not (context and context.command.hidden):
         _log.warning("variables of a Kubernetes Service ignored", variables=", ".join(ignored), advice=ADVICE)
+
+
+def _check_secrets(settings: Settings) -> None:
+    """Look who may read and write the files with secrets. In development, only servers and workers warn of it.
+
+    Raises:
+        SettingsError: others may, and this is production.
+    """
+    for path in (Path.cwd() / ENV_FILE, settings.key_path.absolute()):
+        exposure = exposure_of(path) if path.is_file() else ""
+        if exposure and settings.production:
+            raise SettingsError(exposure)
+        context = click.get_current_context()
+        if exposure and context is not None and context.info_name in _SERVERS:
+            _log.warning("secret is exposed", reason=exposure)
 
 
 def log_to_stderr(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from flashreserve.cli.failures import ended
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
 from flashreserve.cli.streams import prepare_streams
+from flashreserve.files import OWNER_ALONE_MASK
 
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
 
@@ -90,6 +91,7 @@ for _entry in (
 
 def main() -> None:
     """The entry point."""
+    os.umask(OWNER_ALONE_MASK)
     prepare_streams()
     interrupts.watch()
     flashreserve.main(prog_name="flashreserve")

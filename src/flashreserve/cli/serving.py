@@ -190,19 +190,19 @@ async def _serve_by_one(
 
 async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.socket, metrics_dir: Path) -> int:
     """Several processes on one address."""
-    await prepare(settings)
-    _empty(metrics_dir)
     stop = asyncio.Event()
-    with stop_on_signals(stop) as hurry:
-        announce(serving)
-        code = await run_workers(
-            serving.workers,
-            partial(_command, serving.role, metrics_dir),
-            listener=listener,
-            stop=stop,
-            hurry=hurry,
-            log=_log,
-        )
+    async with prepare(settings) as database:
+        _empty(metrics_dir)
+        with stop_on_signals(stop) as hurry:
+            announce(serving)
+            code = await run_workers(
+                serving.workers,
+                partial(_command, serving.role, metrics_dir, database),
+                listener=listener,
+                stop=stop,
+                hurry=hurry,
+                log=_log,
+            )
     return Exit.FAILED if code == CANNOT_START else code
 
 
@@ -224,13 +224,14 @@ def _empty(metrics_dir: Path) -> None:
         raise SettingsError(f"the directory {metrics_dir} can't be used: {error.strerror}") from error
 
 
-def _command(role: str, metrics_dir: Path, place: WorkerPlace) -> Sequence[str]:
+def _command(role: str, metrics_dir: Path, database: str, place: WorkerPlace) -> Sequence[str]:
     options = {
         "--role": role,
         "--number": place.number,
         "--listener-fd": place.listener_fd,
         "--lifeline-fd": place.lifeline_fd,
         "--metrics-dir": metrics_dir,
+        "--database": database,
     }
     # -P: a file in the working directory that has a module's name is none.
     return [
@@ -249,16 +250,16 @@ def _command(role: str, metrics_dir: Path, place: WorkerPlace) -> Sequence[str]:
 @click.option("--listener-fd", type=int, required=True)
 @click.option("--lifeline-fd", type=int, required=True)
 @click.option("--metrics-dir", type=click.Path(path_type=Path), required=True)
+@click.option("--database", required=True)
 @with_settings
 def serve_share(
-    settings: Settings, role: Role, number: int, listener_fd: int, lifeline_fd: int, metrics_dir: Path
+    settings: Settings, role: Role, number: int, listener_fd: int, lifeline_fd: int, metrics_dir: Path, database: str
 ) -> int:
     """One of the processes of `serve --workers`, which starts it."""
+    place = Place(f"worker-{number}", metrics_dir, database)
     try:
         with Watchdog() as watchdog:
-            uvloop.run(
-                _serve_share(settings, role, Place(f"worker-{number}", metrics_dir), listener_fd, lifeline_fd, watchdog)
-            )
+            uvloop.run(_serve_share(settings, role, place, listener_fd, lifeline_fd, watchdog))
     except ServerError as error:
         click.echo(sentence(str(error)), err=True)
         return CANNOT_START

@@ -37,7 +37,7 @@ def connect(path: Path, access: Access, busy_wait_s: float = BUSY_WAIT_S) -> aps
     """
     with store_errors(str(path)):
         connection = apsw.Connection(str(path), flags=_FLAGS[access], statementcachesize=_PREPARED_MAX)
-        connection.set_busy_handler(partial(_wait_while_busy, busy_wait_s))
+        connection.set_busy_handler(partial(wait_while_busy, busy_wait_s))
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", "ON")
         connection.pragma("temp_store", "MEMORY")  # an INSERT of a hundred rows would keep its undo log in a file
@@ -58,7 +58,7 @@ def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
         try:
             mode = connection.pragma("journal_mode", "WAL")
         except apsw.BusyError:  # Where this changes the file, SQLite doesn't ask the busy handler.
-            if not _wait_while_busy(busy_wait_s, tries):
+            if not wait_while_busy(busy_wait_s, tries):
                 raise
         else:
             break
@@ -66,7 +66,7 @@ def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
         raise StoreUnavailableError("the database's file system doesn't support SQLite's write-ahead log")
 
 
-def _wait_while_busy(wait_s: float, tries: int) -> bool:
+def wait_while_busy(wait_s: float, tries: int) -> bool:
     """Look again soon, for as long as `wait_s`.
 
     SQLite's own handler sleeps longer and longer, up to 100 ms, and so starves beside a process that writes all the

@@ -8,6 +8,7 @@ import msgspec
 
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import connect, store_errors
+from flashreserve.stores.sqlite.opening import admitted_to_read
 from flashreserve.stores.sqlite.schema import MIGRATIONS, version_of
 
 FAULTS_MAX: Final = 10
@@ -44,7 +45,8 @@ def inspect_sqlite(path: Path) -> Inspection:
     Raises:
         StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version.
     """
-    connection = connect(path, "read")
+    with admitted_to_read(path):
+        connection = connect(path, "read")
     try:
         with store_errors(str(path)):
             version = version_of(connection)

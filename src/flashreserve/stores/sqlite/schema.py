@@ -8,9 +8,7 @@ from flashreserve.core.quotas import HOUR_MS
 from flashreserve.stores.port import StoreUnavailableError
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, use_wal
 from flashreserve.stores.sqlite.generation import field_of, generation_in, version_in
-
-APPLICATION_ID: Final = 0x464C5253
-"""`FLRS`: says in the file's header whose database it is."""
+from flashreserve.stores.sqlite.header import APPLICATION_ID
 
 _VERSION_1: Final = """
 CREATE TABLE products (

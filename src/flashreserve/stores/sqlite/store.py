@@ -1,7 +1,7 @@
 """The store on one SQLite file: one writer connection a process, reads on a connection of their own."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -13,10 +13,9 @@ from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import Hold
 from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
-from flashreserve.stores.aside import NAMED_MAX, Aside, UnreadableError
+from flashreserve.stores.aside import Aside, UnreadableError
 from flashreserve.stores.port import (
     Audit,
-    Difference,
     Flushed,
     Progress,
     SetAside,
@@ -28,10 +27,13 @@ from flashreserve.stores.port import (
     Take,
 )
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.books import sum_up
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
+from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.fresh import Fresh
 from flashreserve.stores.sqlite.generation import Pulse
+from flashreserve.stores.sqlite.opening import admitted, admitted_to_read
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
@@ -50,24 +52,36 @@ def open_sqlite(
     other processes' writes.
 
     Raises:
-        StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version.
+        StoreReadOnlyError: the file or its directory can't be written.
+        StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version; or its log
+            is another file's.
     """
-    writer = connect(path, "create" if create else "write", busy_wait_s)
-    try:
+    with admitted(path, busy_wait_s), ExitStack() as stack:
+        writer = connect(path, "create" if create else "write", busy_wait_s)
+        stack.callback(writer.close)
         with store_errors(str(path)):
             migrate(writer, busy_wait_s)
         reader = connect(path, "read", busy_wait_s)
-        filing, pulse = Filing(), Pulse()
-        upkeep = Upkeep(writer, connect(path, "write", busy_wait_s), filing, pulse)
-    except BaseException:
-        writer.close()
-        raise
+        stack.callback(reader.close)
+        own = connect(path, "write", busy_wait_s)
+        stack.callback(own.close)
+        files, filing, pulse = DatabaseFiles(path), Filing(), Pulse()
+        stack.pop_all()
+    upkeep = Upkeep(writer, own, filing, pulse, files)
+
+    def before_close() -> None:
+        upkeep.close()
+        files.look()
+        if files.database_lost:  # Another file may lie there by now: the log isn't copied into it, nor deleted.
+            writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+
     return SqliteStore(
-        ThreadWriter(writer, "sqlite-writer", before_close=upkeep.close),
+        ThreadWriter(writer, "sqlite-writer", before_close),
         ThreadWriter(reader, "sqlite-reader"),
         filing,
         pulse,
         quotas,
+        files,
     )
 
 
@@ -77,7 +91,8 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     Raises:
         StoreUnavailableError: as for `open_sqlite`, or the file has to be brought up to date first.
     """
-    connection = connect(path, "read")
+    with admitted_to_read(path):
+        connection = connect(path, "read")
     try:
         with store_errors(str(path)):
             check(connection)
@@ -101,10 +116,12 @@ class SqliteStore:
         filing: Filing | None = None,
         pulse: Pulse | None = None,
         quotas: Quotas = NO_QUOTAS,
+        files: DatabaseFiles | None = None,
     ) -> None:
         self._writer = writer
         self._reader = reader
         self._pulse = pulse or Pulse()
+        self._files = files
         self._quotas = quotas
         self._fresh = Fresh(counts=quotas.some)
         self._filing = filing or Filing()
@@ -181,17 +198,6 @@ class SqliteStore:
 
     async def audit(self, progress: Progress | None = None) -> Audit:
         """See `ReservationStore`."""
-
-        def sum_up(connection: apsw.Connection) -> Audit:
-            with connection:  # One look at all of it.
-                found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
-                unreadable = int(connection.execute(rows.COUNT_UNREADABLE).get)
-                bad: list[Any] = connection.execute(rows.SELECT_UNREADABLE, (NAMED_MAX,)).fetchall()
-            books = [Difference(*figures) for *figures, _ in found]
-            wrong = [book for book in books if book.available != book.stocked - book.live]
-            named = [SetAside("reservation", id_, why) for id_, why in bad]
-            return Audit(len(books), found[0][-1] if found else 0, wrong, unreadable=unreadable, set_aside=named)
-
         audit = await self._read(sum_up)
         if progress is not None:
             progress(audit.reservations)
@@ -237,7 +243,14 @@ class SqliteStore:
 
     async def check_writable(self) -> None:
         """See `Store`. The proof is a new generation."""
-        await self._read(lambda connection: connection.execute("SELECT 1 FROM products LIMIT 1").get)
+
+        def answer(connection: apsw.Connection) -> None:
+            if self._files is not None:
+                self._files.look()
+                self._files.require()
+            connection.execute("SELECT 1 FROM products LIMIT 1").fetchall()
+
+        await self._read(answer)
         try:
             if self._pulse.due:
                 await self._write(self._pulse.advance)
@@ -261,6 +274,9 @@ class SqliteStore:
         await self._reader.close()
         if self._writer is not self._reader:
             await self._writer.close()
+        if self._files is not None:
+            self._files.close()
+            self._files = None
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         def beat(connection: apsw.Connection) -> T:
@@ -271,6 +287,7 @@ class SqliteStore:
             return written
 
         def write(connection: apsw.Connection) -> T:
+            self._require_files()
             self._filing.begin()
             self._pulse.begin()
             try:
@@ -285,7 +302,16 @@ class SqliteStore:
         return await self._writer.run(write)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
-        return await self._reader.run(store_errors("reading")(work))
+        def read(connection: apsw.Connection) -> T:
+            self._require_files()
+            with store_errors("reading"):
+                return work(connection)
+
+        return await self._reader.run(read)
+
+    def _require_files(self) -> None:
+        if self._files is not None:
+            self._files.require()
 
     def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
         facts = rows.load(connection, self._fresh, rules.lookup(commands), self._quotas, now)

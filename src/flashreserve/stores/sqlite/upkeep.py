@@ -14,6 +14,7 @@ import apsw
 import structlog
 
 from flashreserve.stores.sqlite.connection import store_errors
+from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.generation import Pulse
 
@@ -23,7 +24,7 @@ PAGES_MAX: Final = 16_000
 """The writer copies the log by itself when it has so many, because the thread doesn't keep up, or can't."""
 
 TICK_S: Final = 0.5
-"""How often the pulse becomes due."""
+"""How often to look whether the files are still there, and how often the pulse becomes due."""
 
 _REST_MAX: Final = 250
 """Leave no more pages than so many to the writer."""
@@ -38,10 +39,13 @@ class Upkeep:
     Closing it closes `own`.
     """
 
-    def __init__(self, writer: apsw.Connection, own: apsw.Connection, filing: Filing, pulse: Pulse) -> None:
+    def __init__(
+        self, writer: apsw.Connection, own: apsw.Connection, filing: Filing, pulse: Pulse, files: DatabaseFiles
+    ) -> None:
         self._own = own
         self._filing = filing
         self._pulse = pulse
+        self._files = files
         self._pages = 0
         self._wanted = threading.Event()
         self._nearly_copied = False
@@ -78,7 +82,8 @@ class Upkeep:
             if self._closed:
                 break
             self._pulse.due = True
-            if wanted and not self._nearly_copied:
+            self._files.look()
+            if wanted and not self._nearly_copied and not self._files.lost:
                 self._prepare_filing()
                 self._nearly_copied = self._copy_nearly_all()
         self._own.close()

@@ -1,0 +1,21 @@
+"""The books of the whole database: rule 1, product by product."""
+
+from typing import Any
+
+import apsw
+
+from flashreserve.stores.aside import NAMED_MAX
+from flashreserve.stores.port import Audit, Difference, SetAside
+from flashreserve.stores.sqlite import rows
+
+
+def sum_up(connection: apsw.Connection) -> Audit:
+    """See `ReservationStore.audit`."""
+    with connection:  # One look at all of it.
+        found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
+        unreadable = int(connection.execute(rows.COUNT_UNREADABLE).get)
+        bad: list[Any] = connection.execute(rows.SELECT_UNREADABLE, (NAMED_MAX,)).fetchall()
+    books = [Difference(*figures) for *figures, _ in found]
+    wrong = [book for book in books if book.available != book.stocked - book.live]
+    named = [SetAside("reservation", id_, why) for id_, why in bad]
+    return Audit(len(books), found[0][-1] if found else 0, wrong, unreadable=unreadable, set_aside=named)
