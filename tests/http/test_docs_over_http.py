@@ -75,6 +75,39 @@ async def test_the_page_is_made_of_our_own_files_alone(shop: Shop) -> None:
         }
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+async def test_a_browser_gets_a_front_page_that_links_what_is_here(shop: Shop) -> None:
+    page = await shop.ask("GET", "/", headers=BROWSER)
+    links = _Links()
+    links.feed(page.body.decode())
+
+    assert (page.status, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["vary"] == "Accept"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "unsafe" not in page.headers["content-security-policy"]
+    assert links.found == {"/products", "/api-docs", "/openapi.json", "/readyz?verbose", "/metrics"}
+    assert {(await shop.ask("GET", path)).status for path in links.found} == {200}
+
+
+async def test_a_front_page_that_is_known_is_not_sent_again(shop: Shop) -> None:
+    tag = (await shop.ask("GET", "/", headers=BROWSER)).headers["etag"]
+
+    again = await shop.ask("GET", "/", headers={**BROWSER, "If-None-Match": tag})
+
+    assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/*", "text/html;q=0", "text/html; q=0.000"])
+async def test_who_asks_for_no_html_finds_nothing_at_the_root(shop: Shop, accept: str | None) -> None:
+    answer = await shop.ask("GET", "/", headers={} if accept is None else {"Accept": accept})
+
+    assert (answer.status, answer.code) == (404, "not-found")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["vary"] == "Accept"
+
+
 @pytest.mark.parametrize("name", ["index.html", "swagger-ui.LICENSE.txt", "..%2F..%2Fapp.py", "%2Fetc%2Fpasswd"])
 async def test_no_other_file_is_served(shop: Shop, name: str) -> None:
     assert (await shop.ask("GET", f"/api-docs/{name}")).code == "not-found"

@@ -1,4 +1,4 @@
-"""The files of the documentation page. They are part of the package: the page works without any other site."""
+"""The files of the front page and the documentation page. They are part of the package: no other site is needed."""
 
 from functools import cache
 from hashlib import sha256
@@ -34,6 +34,13 @@ def asset(name: str) -> Asset:
     body = (files("flashreserve.http") / "static" / "swagger" / name).read_bytes()
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
     return Asset(body, content_type, tag_of(body))
+
+
+@cache
+def front() -> Asset:
+    """The page at `/`. It has neither script nor style, so the strictest content policy holds for it."""
+    body = (files("flashreserve.http") / "static" / "front" / "index.html").read_bytes()
+    return Asset(body, CONTENT_TYPES["html"], tag_of(body))
 
 
 def tag_of(body: bytes) -> str:

@@ -482,6 +482,18 @@ _OPERATIONS: Final = (
         codes=("not-found",),
     ),
     Operation(
+        name="getFrontPage",
+        method="get",
+        path="/",
+        tag="Operations",
+        summary="A page that links what is here",
+        description="For browsers: without `text/html` in `Accept` the answer is 404.",
+        who="anyone",
+        parameters=(_IF_NONE_MATCH,),
+        successes=(Success(200, "The page.", media_types=("text/html",), headers=("ETag",)), _UNCHANGED),
+        codes=("not-found",),
+    ),
+    Operation(
         name="getDocument",
         method="get",
         path="/openapi.json",

@@ -66,6 +66,10 @@ def device_tokens(request: Scoped, services: Services) -> Sequence[str]:
     return cookie_values(exchange_of(request.scope).headers.get(b"cookie"), services.cookies.device)
 
 
+_REFUSED: Final = re.compile(r";q=0(\.0*)?$")
+"""A weight of 0 means that this kind is not wanted (RFC 9110, 12.4.2)."""
+
+
 def knows(request: Scoped, tag: str) -> bool:
     """Whether If-None-Match names the tag; tags compare weakly (RFC 9110, 13.1.2)."""
     return knows_by(exchange_of(request.scope).headers, tag)
@@ -78,6 +82,13 @@ def knows_by(headers: Headers, tag: str) -> bool:
         return False
     names = {name.strip().removeprefix("W/") for name in sent.split(",")}
     return "*" in names or tag.removeprefix("W/") in names
+
+
+def wants_html(request: Scoped) -> bool:
+    """Whether the Accept header names HTML, as browsers' do; `*/*` does not."""
+    accepted = _text(exchange_of(request.scope).headers, b"accept") or ""
+    ranges = [each.replace(" ", "").lower() for each in accepted.split(",")]
+    return any(each.partition(";")[0] == "text/html" and not _REFUSED.search(each) for each in ranges)
 
 
 def signed_in(request: Scoped, services: Services) -> Identity:

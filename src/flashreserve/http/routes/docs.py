@@ -1,12 +1,13 @@
-"""The OpenAPI document, and the page that shows it."""
+"""The front page, the OpenAPI document, and the page that shows it."""
 
 from functools import cache
 from typing import Final
 
 from litestar import Controller, Response, get
 from litestar.params import FromPath
+from msgspec.structs import replace
 
-from flashreserve.http import assets, openapi, requests
+from flashreserve.http import assets, openapi, problems, requests
 from flashreserve.http.answers import JSON, Answer, Headers, RefusalError
 from flashreserve.http.assets import Asset
 from flashreserve.http.requests import HttpRequest
@@ -15,10 +16,19 @@ from flashreserve.http.site import Cookies
 
 # Only for the one who asked: in production not everybody may have it.
 _REVALIDATE: Final = ("cache-control", "private, no-cache")
+_VARY: Final = ("vary", "Accept")
 
 
 class DocsRoutes(Controller):
-    """`/openapi.json` and `/api-docs`."""
+    """`/`, `/openapi.json` and `/api-docs`."""
+
+    @get("/")
+    async def front(self, request: HttpRequest) -> Response[bytes]:
+        """A page that links what is here, for browsers; for all others there is nothing."""
+        if not requests.wants_html(request):
+            raise RefusalError("not-found", problems.KINDS["not-found"].meaning, headers=(_VARY,))
+        answer = _unless_known(assets.front(), request)
+        return reply(replace(answer, headers=(*answer.headers, _VARY)), request)
 
     @get("/openapi.json")
     async def document(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
