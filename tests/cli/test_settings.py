@@ -357,10 +357,22 @@ def test_a_rehearsal_finds_its_secrets_in_the_env_file(shop: Shop) -> None:
     assert "--" not in shop.run(*options).err
 
 
-def test_a_setting_of_the_env_file_that_cannot_be_meant_is_told(shop: Shop) -> None:
-    (shop.directory / ".env").write_text("FLASHRESERVE_HOLD_SECONDS=never\n")
+@pytest.mark.parametrize("line", ["FLASHRESERVE_HOLD_SECONDS=never", "FLASHRESERVE_HOLD_SECOND=9"])
+@pytest.mark.parametrize("command", [("products", "list"), ("doctor",)])
+def test_a_wrong_line_of_the_env_file_is_told_with_the_file(shop: Shop, command: tuple[str, ...], line: str) -> None:
+    (shop.directory / ".env").write_text(f"{line}\n")
 
-    ended = shop.run("products", "list")
+    ended = shop.run(*command)
 
-    assert ended.code == 2
-    assert ended.err.startswith("Error: FLASHRESERVE_HOLD_SECONDS: expected a whole number")
+    assert ended.code == (1 if command == ("doctor",) else 2)
+    assert line.partition("=")[0] in ended.out + ended.err
+    assert f"(set in {shop.directory / '.env'})" in ended.out + ended.err
+
+
+def test_a_wrong_variable_is_not_said_to_be_in_the_env_file(shop: Shop) -> None:
+    (shop.directory / ".env").write_text("FLASHRESERVE_HOLD_SECONDS=9\n")
+
+    for environment in ({"FLASHRESERVE_HOLD_SECONDS": "never"}, {"FLASHRESERVE_PORT": "no"}):
+        ended = shop.run("products", "list", **environment)
+        assert ended.code == 2
+        assert "set in" not in ended.err

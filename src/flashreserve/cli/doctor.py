@@ -10,11 +10,11 @@ import rich_click as click
 
 from flashreserve.cli.checkup import Finding, Verdict, as_settings_finding, check_all, links, summary
 from flashreserve.cli.failures import Exit
-from flashreserve.cli.invocation import environment, log_to_stderr
+from flashreserve.cli.invocation import log_to_stderr, settings_here
 from flashreserve.clock import SystemClock
 from flashreserve.logs import printable
 from flashreserve.redaction import redact
-from flashreserve.settings import SettingsError, read_settings
+from flashreserve.settings import SettingsError
 
 
 @click.command()
@@ -32,7 +32,7 @@ def doctor() -> int:
 
 def _findings() -> Iterable[Finding]:
     try:
-        settings = read_settings(environment())
+        settings = settings_here()
     except SettingsError as error:
         return [as_settings_finding(error)]
     log_to_stderr(settings)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import wraps
@@ -71,12 +72,28 @@ def environment() -> Mapping[str, str]:
     return found or {}
 
 
+def settings_here() -> Settings:
+    """The settings of the command that runs now.
+
+    Raises:
+        SettingsError: as `read_settings`; says where a wrong line stands, if it isn't in the environment.
+    """
+    found = environment()
+    try:
+        return read_settings(found)
+    except SettingsError as error:
+        variable = re.split("[: ]", str(error), maxsplit=1)[0]
+        if variable in found and found[variable] != os.environ.get(variable):
+            raise SettingsError(f"{error} (set in {Path.cwd() / ENV_FILE})") from error
+        raise
+
+
 def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
     """Give a command the settings first, and the log its form."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        settings = read_settings(environment())
+        settings = settings_here()
         log_to_stderr(settings)
         _warn_of_service_links()
         _check_secrets(settings)

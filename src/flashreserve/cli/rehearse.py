@@ -14,7 +14,7 @@ from rich.console import Console
 
 from flashreserve.bootstrap import key_ring
 from flashreserve.cli.failures import Exit, FailedError, InputError
-from flashreserve.cli.invocation import environment
+from flashreserve.cli.invocation import settings_here
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
 from flashreserve.rehearsal.fresh import LOG_FILE, clustered, embedded
@@ -25,7 +25,7 @@ from flashreserve.rehearsal.run import rehearse as perform
 from flashreserve.rehearsal.server import RehearsalError, RehearsalInputError, ServerUnderTest, listed_tokens
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
-from flashreserve.settings import SettingsError, read_settings
+from flashreserve.settings import SettingsError
 
 _DEMO: Final[Mapping[str, Any]] = {"hold_seconds": 5, "wait_expiry": True}
 PROCESSES_MAX: Final = 16
@@ -210,7 +210,7 @@ def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:
     if tokens is not None:
         return listed_tokens(_read_tokens(tokens))
     try:
-        settings = read_settings(environment())
+        settings = settings_here()
         if settings.production:
             raise RehearsalInputError("--tokens: expected with --url in production, where no tokens are made up")
         return minter(key_ring(settings, create=False), SystemIds(), SystemClock(), ttl_s=settings.token_s)
