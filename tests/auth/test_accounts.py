@@ -22,6 +22,7 @@ from flashreserve.auth.outcomes import (
 from flashreserve.auth.passwords import Argon2Cost, Passwords, PasswordsBusy
 from flashreserve.auth.throttle import MemoryThrottle, Rate, TryRates
 from flashreserve.auth.tokens import Identity, Tokens
+from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import SystemIds
 from flashreserve.core.model import Account, Role
 from flashreserve.service.accounts import AccountService
@@ -85,6 +86,7 @@ class Shop:
             rates=rates or TryRates(),
             clock=self.clock,
             ids=SystemIds(),
+            shop_names=shop_names(["tickets.example"]),
         )
 
     async def registered(self, email: str = EMAIL) -> Account:
@@ -160,6 +162,17 @@ async def test_bad_input_to_login_is_refused_before_any_work(shop: Shop, hash_wo
     assert isinstance(await shop.accounts.login(EMAIL, "p" * 1_000_000, HOME, ()), InvalidField)
     assert hash_work == []
     assert await shop.accounts.login(EMAIL, "", HOME, ()) == WrongCredentials()
+
+
+async def test_a_weak_password_is_refused_for_customers_and_admins_and_takes_no_try(shop: Shop) -> None:
+    for register in (shop.accounts.create_admin, lambda email, password: shop.accounts.register(email, password, HOME)):
+        for password in ("password", "12345678", EMAIL, "FlashReserve", "Tickets2026"):
+            refused = await register(EMAIL, password)
+            assert isinstance(refused, InvalidField)
+            assert refused.field == "password"
+    assert shop.throttle._full_at == {}
+    # It is asked when a password is chosen; who has one already gets in.
+    assert await shop.accounts.login(EMAIL, "password", HOME, ()) == WrongCredentials()
 
 
 async def test_unknown_email_and_wrong_password_get_the_same_answer_for_the_same_work(

@@ -15,6 +15,7 @@ from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.passwords import Argon2Cost, Passwords, hashing_threads
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
+from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, Combiner
 from flashreserve.core import limits as domain_limits
@@ -166,6 +167,7 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seam
             rates=seams.try_rates,
             clock=books.clock,
             ids=seams.ids,
+            shop_names=shop_names(_host_names(settings)),
         )
         yield Core(
             store=store,
@@ -198,3 +200,9 @@ def _shared(
         raise SettingsError(f"FLASHRESERVE_REDIS_URL: {error}") from error
     stack.push_async_callback(wakeups.close)
     return throttle, wakeups.expect
+
+
+def _host_names(settings: Settings) -> list[str]:
+    """The names of the shop's hosts, as far as the settings tell."""
+    named = [*settings.hosts.lower().split(","), settings.cookie_domain]
+    return [name for entry in named if (name := entry.strip().removeprefix("*."))]

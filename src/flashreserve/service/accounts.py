@@ -25,6 +25,7 @@ from flashreserve.auth.outcomes import (
 from flashreserve.auth.passwords import Passwords, PasswordsBusy, Verification, new_password, normalised_password
 from flashreserve.auth.throttle import Bucket, Rate, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
+from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock, Ids
 from flashreserve.core.model import Account, Role
 from flashreserve.stores.port import AccountStore
@@ -44,6 +45,7 @@ class AccountService:
         rates: TryRates,
         clock: Clock,
         ids: Ids,
+        shop_names: Sequence[str],
     ) -> None:
         self._store = store
         self._passwords = passwords
@@ -53,6 +55,7 @@ class AccountService:
         self._rates = rates
         self._clock = clock
         self._ids = ids
+        self._shop_names = shop_names
 
     async def register(self, email: str, password: str, address: str | None) -> Registering:
         """A new customer's account. Two at once for one email: the store lets one of them win.
@@ -60,7 +63,7 @@ class AccountService:
         `address` is the client's, None when there is none. Every registration counts against it, successful or not:
         here it is the success that costs us.
         """
-        valid = _valid(email, password)
+        valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
         groups = address_groups(address)
@@ -111,7 +114,7 @@ class AccountService:
 
     async def create_admin(self, email: str, password: str) -> Creating:
         """A new admin's account, for the command line: nothing is throttled."""
-        valid = _valid(email, password)
+        valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
         return await self._create(*valid, Role.ADMIN, "")
@@ -125,6 +128,15 @@ class AccountService:
         if account is None or not await self._store.set_role(account.id, Role.ADMIN):
             return AccountNotFound()
         return Promoted(await self._store.account_by_id(account.id) or account)
+
+    def _valid(self, email: str, password: str) -> tuple[str, str] | InvalidField:
+        """The e-mail address and the password of a new account, as they are stored and hashed."""
+        known_email, chosen = normalised_email(email), new_password(password)
+        if isinstance(known_email, InvalidField):
+            return known_email
+        if isinstance(chosen, InvalidField):
+            return chosen
+        return refusal_of_weak(chosen, known_email, self._shop_names) or (known_email, chosen)
 
     async def _create(self, email: str, password: str, role: Role, group: str) -> Creating:
         password_hash = await self._passwords.hash(password, group)
@@ -212,15 +224,6 @@ _NOWHERE: Final = "nowhere"
 _ADDRESS_FACTORS: Final = (1, 4, 16)
 _ACCOUNT_FACTORS: Final = (1, 2, 4)
 """How much wider the allowances of wider address groups are. Many customers may share a /48, few of one account's."""
-
-
-def _valid(email: str, password: str) -> tuple[str, str] | InvalidField:
-    known_email, chosen = normalised_email(email), new_password(password)
-    if isinstance(known_email, InvalidField):
-        return known_email
-    if isinstance(chosen, InvalidField):
-        return chosen
-    return known_email, chosen
 
 
 def _narrowest(groups: Sequence[str]) -> str:
