@@ -9,6 +9,7 @@ import rich_click as click
 from flashreserve.bootstrap import open_store_to_read
 from flashreserve.cli.failures import Exit
 from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.progress import progress
 from flashreserve.cli.words import counted
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Audit, Difference
@@ -70,7 +71,8 @@ def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click pas
 async def _audit(settings: Settings) -> Audit:
     store = await open_store_to_read(settings)
     try:
-        return await store.audit()
+        with progress() as count:
+            return await store.audit(count)
     finally:
         await store.close()
 

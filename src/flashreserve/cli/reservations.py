@@ -12,6 +12,7 @@ import rich_click as click
 from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
 from flashreserve.cli.failures import InputError
 from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.progress import progress
 from flashreserve.files import is_machines_own, is_ours, open_stream
 from flashreserve.service.export import reservations_csv
 from flashreserve.settings import Settings
@@ -32,17 +33,18 @@ def reservations() -> None:
 def export(settings: Settings, output: Path | None) -> None:
     """Print all reservations as CSV, one row for each product of each, oldest first."""
     if output is None:
-        asyncio.run(_export(settings, sys.stdout.buffer.write))
+        asyncio.run(_export(settings, sys.stdout.buffer.write, printing=True))
         sys.stdout.buffer.flush()
     else:
         _export_to_file(settings, output)
 
 
-async def _export(settings: Settings, write: Callable[[bytes], object]) -> None:
+async def _export(settings: Settings, write: Callable[[bytes], object], *, printing: bool = False) -> None:
     async with open_books(await open_store_to_read(settings), clock=steady_clock(settings)) as books:
-        pages: AsyncIterator[bytes] = reservations_csv(books.reservations)
-        async for page in pages:
-            write(page)
+        with progress(printing=printing) as count:
+            pages: AsyncIterator[bytes] = reservations_csv(books.reservations, count)
+            async for page in pages:
+                write(page)
 
 
 def _export_to_file(settings: Settings, output: Path) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 from flashreserve.core.instants import format_instant
@@ -26,13 +26,21 @@ CSV_COLUMNS: Final = (
 )
 
 
-async def reservations_csv(reservations: ReservationService) -> AsyncIterator[bytes]:
-    """All reservations as CSV (RFC 4180, UTF-8), oldest first: the column names, then a page at a time."""
+async def reservations_csv(
+    reservations: ReservationService, progress: Callable[[int], None] | None = None
+) -> AsyncIterator[bytes]:
+    """All reservations as CSV (RFC 4180, UTF-8), oldest first: the column names, then a page at a time.
+
+    `progress` is told how many reservations are done, after each page.
+    """
+    done = 0
     yield _csv([CSV_COLUMNS])
     after: str | None = None
     while page := await reservations.every(after, PAGE_MAX):
         yield _csv(row for held in page for row in csv_rows(held))
-        after = page[-1].id
+        after, done = page[-1].id, done + len(page)
+        if progress is not None:
+            progress(done)
 
 
 def csv_rows(held: Reservation) -> list[tuple[str, ...]]:
