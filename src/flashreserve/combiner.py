@@ -21,7 +21,7 @@ from flashreserve.core.commands import Command
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Extended, Failed, Outcome, OutcomeUnknown, Reserved, Unavailable
 from flashreserve.metrics import Cell
-from flashreserve.stores.port import Flushed, ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError
+from flashreserve.stores.port import Flushed, ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError, Taken
 
 DEADLINE_S: Final = 5.0
 """How long a command waits for its outcome, at most."""
@@ -185,7 +185,7 @@ class Combiner:
         else:
             self._told(batch.waiting, flushed, batch.sent_at)
 
-    def _take(self, batch: _Batch) -> tuple[list[Command], int]:
+    def _take(self, batch: _Batch) -> Taken:
         """Take what waits, leaving out those that nobody waits for any more: they were never sent."""
         taken: list[_Waiting] = []
         with self._taking:
@@ -195,7 +195,11 @@ class Combiner:
                     taken.append(waiting)
             batch.waiting, batch.taken = taken, True
         batch.sent_at = self._clock.monotonic()
-        return [waiting.command for waiting in taken], self.now()
+        return Taken(
+            [waiting.command for waiting in taken],
+            self.now(),
+            lambda place: taken[place].deadline <= self._clock.monotonic(),
+        )
 
     async def _flush(self, batch: list[_Waiting]) -> None:
         sent_at = self._clock.monotonic()

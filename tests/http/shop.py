@@ -103,7 +103,8 @@ class FragileStore(SqliteStore):
         self.door.set()
 
     async def flush_late(self, take: Take) -> Flushed:
-        return await self.flush(*take())
+        taken = take()
+        return await self.flush(taken.commands, taken.now)
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         self.flushes += 1

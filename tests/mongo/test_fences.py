@@ -13,7 +13,7 @@ from flashreserve.stores.mongo import MongoStore, intents, recovering, reserving
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.fates import Fate
-from flashreserve.stores.mongo.intents import Ids, Settlement
+from flashreserve.stores.mongo.intents import Ids, Opened, Settlement
 from flashreserve.stores.mongo.releasing import release_under, units_released
 from flashreserve.stores.mongo.reserving import _standing
 
@@ -60,8 +60,9 @@ async def test_a_first_step_is_sent_once(
 ) -> None:
     open_once = intents.open_all
 
-    async def open_twice(*asked: Any) -> set[tuple[str, str]]:
-        return await open_once(*asked) or await open_once(*asked)
+    async def open_twice(*asked: Any) -> Opened:
+        opened = await open_once(*asked)
+        return opened if opened.took else await open_once(*asked)
 
     monkeypatch.setattr(reserving, "open_all", open_twice)
     await assert_harm(database, store, "reserve", Trouble.LOST_LATE)

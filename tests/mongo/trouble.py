@@ -123,9 +123,12 @@ class TroubledDatabase:
         fields: Fields | None = None,
         order: Order | None = None,
         most: int = 0,
+        current: bool = False,
     ) -> list[Document]:
         return await self._call(
-            "find", lambda: self._inner.find(collection, query, fields=fields, order=order, most=most), write=False
+            "find",
+            lambda: self._inner.find(collection, query, fields=fields, order=order, most=most, current=current),
+            write=False,
         )
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:

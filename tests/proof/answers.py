@@ -73,6 +73,8 @@ def _on_sale(facts: Facts, request: Request) -> Iterator[Violation]:
 def _not_found(facts: Facts, request: Request) -> Iterator[Violation]:
     """What one was told to have is found; what another has isn't."""
     asked = request.asked
+    if facts.terms.stale_reads and asked.kind == "read":
+        return
     told_at = facts.told_at.get(asked.of)
     left = facts.final.get(asked.of)
     if told_at is not None and told_at < asked.at and left is not None and left.user == asked.user:
@@ -128,6 +130,8 @@ def _listed(facts: Facts, request: Request) -> Iterator[Violation]:
         if held.user != request.asked.user:
             yield Violation("answers", f"shown another's {held}: {request.text()}")
         yield from _shown(facts, request, held)
+    if facts.terms.stale_reads:
+        return
     for id_, told_at in facts.told_at.items():
         left = facts.final.get(id_)
         if told_at < request.asked.at and left is not None and left.user == request.asked.user and id_ not in shown:
@@ -142,9 +146,13 @@ def _shown(facts: Facts, request: Request, shown: Held) -> Iterator[Violation]:
         return
     if shown.status in {"CONFIRMED", "CANCELLED"} and shown.status != left.status:
         yield Violation("one end", f"shown {shown}, is {left}: {request.text()}")
-    if shown.status == "PENDING" and any(
-        other.end < request.asked.at and other.code in {"confirmed", "released", "expired"}
-        for other in facts.about[shown.id]
+    if (
+        not facts.terms.stale_reads
+        and shown.status == "PENDING"
+        and any(
+            other.end < request.asked.at and other.code in {"confirmed", "released", "expired"}
+            for other in facts.about[shown.id]
+        )
     ):
         yield Violation("one end", f"shown {shown} after its end: {request.text()}")
     if facts.terms.stock_only:

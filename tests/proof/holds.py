@@ -119,6 +119,20 @@ def _one_a_key(facts: Facts) -> Iterator[Violation]:
         if request.asked.key is None:
             continue
         yield from _key_obeyed(request, bound.get((request.asked.user, request.asked.key)), facts)
+        yield from _refusal_stands(request, bound.get((request.asked.user, request.asked.key)), facts)
+
+
+def _refusal_stands(request: Request, bound: Held | None, facts: Facts) -> Iterator[Violation]:
+    """Who is refused under a key isn't served afterwards by an earlier request with it, whose outcome was unknown."""
+    if bound is None or request.unsure or request.code in {"unavailable", "key-reused", *GRANTS}:
+        return
+    others = [
+        other
+        for other in facts.by_kind["reserve"]
+        if other is not request and (other.asked.user, other.asked.key) == (request.asked.user, request.asked.key)
+    ]
+    if all(other.answer is not None and other.end < request.asked.at for other in others):
+        yield Violation("one a key", f"an earlier request was served after the refusal of {request.text()}")
 
 
 def _key_obeyed(request: Request, bound: Held | None, facts: Facts) -> Iterator[Violation]:

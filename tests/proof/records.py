@@ -122,13 +122,15 @@ class Terms(NamedTuple):
     """What a history is to be judged by.
 
     `epoch_ms` is the beginning of the history in milliseconds since 1970, `skew_ms` how far any clock was from true
-    time. Where that is more than readiness allows, only the rules of stock hold (`stock_only`).
+    time. Where that is more than readiness allows, only the rules of stock hold (`stock_only`). With `stale_reads`,
+    what is only looked at may be older than what was answered before, as it may be after an election.
     """
 
     goods: tuple[Goods, ...]
     epoch_ms: int
     skew_ms: float
     stock_only: bool = False
+    stale_reads: bool = False
     view_ms: float = 250.0
     sweep_ms: float = 2_500.0
     recovery_ms: float = 45_000.0

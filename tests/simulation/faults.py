@@ -2,8 +2,9 @@
 
 At its time: a process dies (`crash`), ends in order (`stop`) or sleeps (`freeze`); its link is cut (`cut`); the
 network or the disk is slow (`slow`); the database dies (`server-crash`); a clock jumps, for a moment or for good
-(`clock`); messages of all processes meet with trouble for a while (`storm`). Other faults wait for a message, or for
-work on the disk.
+(`clock`); messages of all processes meet with trouble for a while (`storm`); the database elects a new primary, whose
+reads show less than was acknowledged, for a while (`election`). Other faults wait for a message, or for work on the
+disk.
 """
 
 from typing import Final, NamedTuple
@@ -21,12 +22,14 @@ AT_A_WRITE: Final = (
     "part",
     "missed",
     "delayed",
+    "sent-again",
 )
 """Happen at a write that a process sends after their time.
 
 The process dies or sleeps before the message leaves, after it was carried out, or when a part of it was. Or the message
 was surely not sent, is lost, is carried out but not answered, is given up and carried out later, or in part; or a
-command on many documents misses one; or it just takes long.
+command on many documents misses one; or it just takes long. Or the reply is lost, and the driver sends the write again
+by itself, if it is set to: then the second copy's reply is told, and the first copy arrives later.
 """
 
 AT_A_COMMIT: Final = (

@@ -86,6 +86,8 @@ class MongoShop:
                 self._network.slow_down(fault.seconds, SLOWNESS)
             case "storm":
                 self._network.storm(fault.seconds)
+            case "election":
+                self._network.elect(fault.seconds)
             case "server-crash":
                 self._network.crash_server(min(fault.seconds, 8.0))
             case _:

@@ -40,7 +40,7 @@ _STOCKING: Final = f"{_MONGO}/stocking.py"
 OF_MONGO: Final = (
     Mutant(
         "the first step is sent twice",
-        "        return await _read_which_opened(database, [(product_id, movement, step)], seen)",
+        "        return await _read_which_opened(database, [sent], seen)",
         '        found = await database.find_one_and_update("products", *step, fields=PRODUCT_FIELDS)',
         _INTENTS,
     ),
@@ -234,15 +234,55 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a refusal stands on what wasn't written",
-        "(fate is None and fates.all_applied)",
-        "fate is None",
+        "            elif fate is None and fates.all_applied:",
+        "            elif fate is None:",
         _FLUSHING,
     ),
     Mutant(
         "an unknown outcome is told as nothing done",
-        "            elif fate is Fate.UNKNOWN:\n                self._outcomes[place] = OutcomeUnknown()",
-        '            elif fate is Fate.UNKNOWN:\n                self._outcomes[place] = Unavailable("perhaps")',
+        "            elif fate is Fate.UNKNOWN or self._given_up(place):\n"
+        "                self._outcomes[place] = OutcomeUnknown()",
+        "            elif fate is Fate.UNKNOWN or self._given_up(place):\n"
+        '                self._outcomes[place] = Unavailable("perhaps")',
         _FLUSHING,
+    ),
+    Mutant(
+        "the driver sends writes again by itself",
+        "DRIVER_RETRIES_WRITES: Final = False",
+        "DRIVER_RETRIES_WRITES: Final = True",
+        f"{_MONGO}/database.py",
+    ),
+    Mutant(
+        "an announced release is told as nothing done",
+        "    return (Fate.IN_FLIGHT if anywhere else Fate.REFUSED), None",
+        "    return Fate.REFUSED, None",
+        _RELEASING,
+    ),
+    Mutant(
+        "recovery has no room for a release of its own",
+        "Sightings(), intents_max=None)",
+        "Sightings(), intents_max=1)",
+        _RECOVERING,
+    ),
+    Mutant(
+        "released units are counted on what an old read shows",
+        "    return len(documents) == len(set(ids)) and not any(\n"
+        "        may_still_match(document, mode, cutoff) for document in documents\n"
+        "    )\n",
+        "    return True\n",
+        _RELEASING,
+    ),
+    Mutant(
+        "a key is refused while an earlier request with it is in flight",
+        "        if claim not in loaded.moving:\n            return outcome\n",
+        "        if loaded.current:\n            return outcome\n",
+        _FLUSHING,
+    ),
+    Mutant(
+        "a refused restock has no fence",
+        'guard, {"$inc": {"rev": 1}}, fields=PRODUCT_FIELDS',
+        'guard, {"$inc": {"rev": 0}}, fields=PRODUCT_FIELDS',
+        _STOCKING,
     ),
     Mutant(
         "claims aren't unique",

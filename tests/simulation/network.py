@@ -11,13 +11,15 @@ from tests.simulation.mongo.updating import UpdateRefusedError
 from tests.simulation.script import EPOCH_MS
 from tests.simulation.world import ProcessLoop, World
 
-from flashreserve.stores.mongo.database import Collection, Fields, Index, Order, Query, Update
+from flashreserve.stores.mongo.database import DRIVER_RETRIES_WRITES, Collection, Fields, Index, Order, Query, Update
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 SOCKET_S: Final = 10.0
 """How long a process waits for a reply, and"""
 SERVER_WAIT_S: Final = 2.0
 """for a server that is away, before anything is sent."""
+_BEHIND_S: Final = 0.3
+"""How far a new primary may be behind at most."""
 
 
 class Weather(Protocol):
@@ -62,16 +64,24 @@ class Host(Protocol):
 class _Call:
     """A message on its way, and who waits for the reply."""
 
-    __slots__ = ("begin", "future", "link", "may_miss", "over", "void", "whole", "write")
+    __slots__ = ("begin", "current", "future", "link", "may_miss", "over", "void", "whole", "write")
 
     def __init__(
-        self, link: "Link", begin: Callable[[], list[Part]], whole: Part | None, *, write: bool, may_miss: bool
+        self,
+        link: "Link",
+        begin: Callable[[], list[Part]],
+        whole: Part | None,
+        *,
+        write: bool,
+        may_miss: bool,
+        current: bool,
     ) -> None:
         self.link = link
         self.begin = begin
         self.whole = whole
         self.write = write
         self.may_miss = may_miss
+        self.current = current
         self.future: asyncio.Future[Any] = link.loop.create_future()
         self.over = False
         """Whether the caller has its answer, or has given up."""
@@ -104,6 +114,8 @@ class Network:
         self._slow_until = 0.0
         self._slowness = 1.0
         self._storm_until = 0.0
+        self._elected_until = 0.0
+        """Until then a new primary knows of no majority: it shows what it knew, and acknowledges nothing."""
         self._healed = False
         self.quiet_at = 0.0
         """When the last message that is known of will have arrived."""
@@ -126,10 +138,28 @@ class Network:
         """Many messages meet with trouble for a while."""
         self._storm_until = self._world.now + seconds
 
+    def elect(self, seconds: float) -> None:
+        """A new primary in a moment; for `seconds` its reads show only what has reached it by now."""
+        view = self._server.snapshot()
+
+        def begin() -> None:
+            if not self._healed:
+                self._server.show(view)
+                self._elected_until = self._world.now + seconds
+                self._world.after(seconds, end)
+
+        def end() -> None:
+            if self._world.now >= self._elected_until:
+                self._server.show(None)
+
+        self._world.after(min(seconds, _BEHIND_S), begin)
+
     def heal(self) -> None:
         """Nothing goes wrong from now on."""
         self._healed = True
         now = self._world.now
+        self._server.show(None)
+        self._elected_until = min(self._elected_until, now)
         self._down_until, self._slow_until, self._storm_until = min(self._down_until, now), now, now
 
     # The way of a message
@@ -142,13 +172,15 @@ class Network:
         *,
         write: bool,
         may_miss: bool = False,
+        current: bool = False,
     ) -> "asyncio.Future[Any]":
         """Send a message; the future has the results of its parts, or one of the port's errors.
 
         `begin` tells the parts on arrival; `whole`, if there is one, does all of them at one instant for less. What
-        `may_miss` a document that is on the move answers then as if all were well.
+        `may_miss` a document that is on the move answers then as if all were well. A `current` read waits for the
+        majority.
         """
-        call = _Call(link, begin, whole, write=write, may_miss=may_miss)
+        call = _Call(link, begin, whole, write=write, may_miss=may_miss, current=current)
         self._open[call] = None
         fault = None if self._healed else self._fault_of(call)
         if fault is not None:
@@ -200,6 +232,9 @@ class Network:
     def _arrive(self, call: _Call) -> None:
         if self._is_lost(call):
             return
+        if call.current and self._world.now < self._elected_until:
+            self._world.after(self._elected_until - self._world.now, self._arrive, call)
+            return
         random = self._world.random
         rate = self._weather.scattered if call.write else self._weather.torn
         spread = rate > 0 and random.random() < rate
@@ -229,7 +264,8 @@ class Network:
 
     def _finish(self, call: _Call, results: list[Any]) -> None:
         if not call.over:
-            self._world.after(self._latency(), self._reply, call, results)
+            wait = max(0.0, self._elected_until - self._world.now) if call.write else 0.0
+            self._world.after(wait + self._latency(), self._reply, call, results)
 
     def _reply(self, call: _Call, results: list[Any]) -> None:
         if call.over or call.void:
@@ -330,6 +366,26 @@ class Network:
             self.quiet_at = max(self.quiet_at, self._world.now + seconds)
             self._world.after(seconds, lambda: [part() for part in rest])
 
+    def _meet_sent_again(self, call: _Call, seconds: float) -> None:
+        """The reply is lost. A driver that retries sends the write again, which the server knows for the same write.
+
+        So what the second copy did is not done again; what it refused, the first copy may still do.
+        """
+        if DRIVER_RETRIES_WRITES and not call.may_miss:
+            self._world.after(self._latency(), self._arrive_again, call, seconds)
+        else:
+            self._meet_late(call, seconds)
+
+    def _arrive_again(self, call: _Call, seconds: float) -> None:
+        if self._is_lost(call):
+            return
+        tried = [(part, part()) for part in call.begin()]
+        refused = [part for part, result in tried if result is None or result is True]
+        self._finish(call, [result for _, result in tried])
+        if refused:
+            self.quiet_at = max(self.quiet_at, self._world.now + seconds)
+            self._world.after(seconds, lambda: [part() for part in refused])
+
     def _meet_missed(self, call: _Call, _seconds: float) -> None:
         begin = call.begin
         call.begin = lambda: begin()[:-1]
@@ -370,6 +426,7 @@ _FAULTS: Final[Mapping[str, Callable[[Network, _Call, float], None]]] = {
     "part": Network._meet_part,
     "missed": Network._meet_missed,
     "delayed": Network._meet_delayed,
+    "sent-again": Network._meet_sent_again,
     "read-fails": Network._meet_read_fails,
     "read-delayed": Network._meet_delayed,
 }
@@ -401,6 +458,7 @@ class SimulatedDatabase:
         fields: Fields | None = None,
         order: Order | None = None,
         most: int = 0,
+        current: bool = False,
     ) -> list[Document]:
         server = self._server
         found = await self._network.send(
@@ -408,6 +466,7 @@ class SimulatedDatabase:
             lambda: server.find_in_parts(collection, query),
             lambda: server.find(collection, query, fields, order, most),
             write=False,
+            current=current,
         )
         if len(found) == 1:
             (documents,) = found

@@ -210,6 +210,7 @@ class _Play:
             options.skew_ms,
             stock_only=options.stock_only,
             sweep_ms=sweep_ms,
+            stale_reads=options.elections,
             **structs.asdict(options.quotas),
         )
 

@@ -67,6 +67,7 @@ class Options(NamedTuple):
     offsets_ms: tuple[int, ...]
     skew_ms: int
     stock_only: bool
+    elections: bool
     flush_max: int
     part_min: int
     """From how many documents on a write goes in two parts side by side."""
@@ -96,13 +97,30 @@ def draw(seed: int, store: StoreName) -> Script:
     apis = random.choice((3, 3, 3, 4))
     workers = random.choice((1, 1, 2))
     faults = _draw_faults(random, apis + workers, bursts[-1], store)
+    if store == "mongo":
+        faults = _with_those_of_replica_sets(faults, seed, apis + workers, bursts[-1])
     operations = _draw_operations(random, apis, goods, bursts)
     options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
+    options = options._replace(elections=any(fault.kind == "election" for fault in faults))
     # A jump that is over in a moment touches nobody, and a machine's none of those who go by the database's clock.
     jumps = sum(fault.kind == "clock" and fault.seconds * 1_000 >= LASTING_MS for fault in faults)
     if jumps and not options.shared_clock:
         options = options._replace(stock_only=True, skew_ms=options.skew_ms + jumps * JUMP_MS)
     return Script(options, goods, operations, faults)
+
+
+def _with_those_of_replica_sets(faults: tuple[Fault, ...], seed: int, processes: int, last: float) -> tuple[Fault, ...]:
+    """The faults and, in some seeds, those that only a replica set has; by draws of their own, as below."""
+    random = Random(f"replica set {seed}")
+    more = []
+    if random.random() < 0.3:
+        more += [
+            Fault(random.uniform(0, last), "sent-again", random.randrange(processes), random.uniform(0.05, 4), skip)
+            for skip in random.sample(range(6), k=3)
+        ]
+    if random.random() < 0.2:
+        more += [Fault(random.uniform(0, last), "election", 0, random.choice((0.05, 0.5, 3.0))) for _ in range(2)]
+    return tuple(sorted((*faults, *more)))
 
 
 def _draw_options(random: Random, seed: int, store: StoreName, apis: int, workers: int, healed_at: float) -> Options:
@@ -129,6 +147,7 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
         offsets_ms=offsets,
         skew_ms=skew_ms,
         stock_only=skew_ms > 1_000,
+        elections=False,
         flush_max=random.choice((1, 3, 512, 512)),
         part_min=random.choice((1, 64)),
         sweep_max=(3, 1_000)[seed % 2],  # by no draw, so that every seed stays the story that it was
@@ -258,7 +277,7 @@ _OF_MONGO: Final = {
     "server-crash": 2,
     "clock": 1,
     "storm": 8,
-    **dict.fromkeys(AT_A_WRITE, 3),
+    **dict.fromkeys([kind for kind in AT_A_WRITE if kind != "sent-again"], 3),
     **dict.fromkeys(AT_A_READ, 1),
     "part": 6,
     "crash-part": 5,

@@ -39,6 +39,7 @@ def a_script(world: int, goods: Goods, operations: tuple[Operation, ...], faults
         offsets_ms=(0, 0, 0, 0),
         skew_ms=0,
         stock_only=False,
+        elections=False,
         flush_max=512,
         queue_max=10_000,
         healed_at=5.0,

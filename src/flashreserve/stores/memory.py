@@ -30,7 +30,8 @@ class MemoryStore:
 
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`."""
-        return await self.flush(*take())
+        taken = take()
+        return await self.flush(taken.commands, taken.now)
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""

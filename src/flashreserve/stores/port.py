@@ -5,7 +5,7 @@ No driver's exception leaves a store: what goes wrong is one of the errors below
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -93,8 +93,20 @@ Progress = Callable[[int], None]
 """Is told from time to time how many reservations have been read so far."""
 
 
-Take = Callable[[], tuple[Sequence[Command], int]]
-"""Returns commands and the instant as of which to decide them, when a store asks for them."""
+class Taken(NamedTuple):
+    """Commands, and the instant as of which to decide them.
+
+    `given_up` tells, by a command's place, whether its deadline is over. Its caller was then told that the outcome is
+    unknown and may have asked again elsewhere. So what isn't written by then must not be written any more.
+    """
+
+    commands: Sequence[Command]
+    now: int
+    given_up: Callable[[int], bool]
+
+
+Take = Callable[[], Taken]
+"""Returns commands when a store asks for them."""
 
 
 class ReservationStore(Protocol):

@@ -82,14 +82,19 @@ class _Collection:
         self.documents[id_] = after
 
     def candidates(self, query: Query) -> Iterable[Document]:
-        """The documents that may match, in the order of an index, or of their insertion."""
-        id_ = query.get("_id")
-        if isinstance(id_, str):
-            document = self.documents.get(id_)
-            return [] if document is None else [document]
-        if isinstance(id_, dict) and "$in" in id_:
-            return [self.documents[each] for each in sorted(set(id_["$in"])) if each in self.documents]
-        return list(self.documents.values())
+        """See the function."""
+        return candidates(self.documents, query)
+
+
+def candidates(documents: Mapping[str, Document], query: Query) -> Iterable[Document]:
+    """The documents that may match, in the order of an index, or of their insertion."""
+    id_ = query.get("_id")
+    if isinstance(id_, str):
+        document = documents.get(id_)
+        return [] if document is None else [document]
+    if isinstance(id_, dict) and "$in" in id_:
+        return [documents[each] for each in sorted(set(id_["$in"])) if each in documents]
+    return list(documents.values())
 
 
 Part = Callable[[], Any]
@@ -102,6 +107,19 @@ class MongoServer:
         self.writes = 0
         """How many documents were written, ever."""
         self._collections: dict[str, _Collection] = {}
+        self._view: dict[str, dict[str, Document]] | None = None
+        """What reads see, where that isn't what is."""
+
+    def snapshot(self) -> dict[str, dict[str, Document]]:
+        """Everything as it is now, by collection."""
+        return {name: dict(of.documents) for name, of in self._collections.items()}
+
+    def show(self, view: dict[str, dict[str, Document]] | None) -> None:
+        """Let reads see an older state, or again what is."""
+        self._view = view
+
+    def _readable(self, collection: str) -> Mapping[str, Document]:
+        return self._of(collection).documents if self._view is None else self._view.get(collection, {})
 
     def documents(self, collection: str) -> list[Document]:
         """Everything, for who looks on from outside."""
@@ -127,18 +145,19 @@ class MongoServer:
         self, collection: str, query: Query, fields: Fields | None, order: Order | None, most: int
     ) -> list[Document]:
         """Those that match, read at one instant."""
-        found = [each for each in self._of(collection).candidates(query) if matches(each, query)]
+        found = [each for each in candidates(self._readable(collection), query) if matches(each, query)]
         return arrange(found, fields, order, most)
 
     def find_in_parts(self, collection: str, query: Query) -> list[Part]:
         """Two halves of the collection, each read at its own instant."""
-        of = self._of(collection)
-        among = list(of.candidates(query))
+        among = list(candidates(self._readable(collection), query))
         early = {each["_id"] for each in among[: len(among) // 2]}
-        return [
-            lambda: [each for each in of.candidates(query) if each["_id"] in early and matches(each, query)],
-            lambda: [each for each in of.candidates(query) if each["_id"] not in early and matches(each, query)],
-        ]
+
+        def half(*, first: bool) -> list[Document]:
+            found = candidates(self._readable(collection), query)
+            return [each for each in found if (each["_id"] in early) is first and matches(each, query)]
+
+        return [partial(half, first=True), partial(half, first=False)]
 
     def insert_parts(self, collection: str, documents: Sequence[Document]) -> list[Part]:
         """Each inserts one document; True, and nothing written, if it is a duplicate."""
@@ -193,7 +212,7 @@ class MongoServer:
 
     def aggregate(self, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         """What the pipeline comes to, read at one instant."""
-        return aggregated(self.documents(collection), pipeline)
+        return aggregated(list(self._readable(collection).values()), pipeline)
 
 
 def arrange(found: list[Document], fields: Fields | None, order: Order | None, most: int) -> list[Document]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from flashreserve.core.effects import Release
@@ -32,22 +32,25 @@ class Carrier:
         self._adjusted: Counter[str] = Counter()
         """By product, the adjustments of this plan that were written: each is a move that an edit may know of."""
 
-    async def carry_out(self, plan: Plan, loaded: Loaded) -> Fates:
-        """Write the plan's effects, stage by stage, until one of them fails: what comes later was planned on it."""
+    async def carry_out(self, plan: Plan, loaded: Loaded, wanted: Callable[[str], bool]) -> Fates:
+        """Write the plan's effects, stage by stage, until one of them fails: what comes later was planned on it.
+
+        No reservation is inserted whose id isn't `wanted` at that moment.
+        """
         fates = Fates()
         self._adjusted.clear()
         for effect in plan.effects:
             fates.expect(left_behind(effect))
         for stage in arrange(plan.effects, loaded.facts.products):
-            await self._carry_out_stage(stage, loaded, fates)
+            await self._carry_out_stage(stage, loaded, fates, wanted)
             if any(fates.of(left_behind(effect)) is not Fate.APPLIED for effect in stage.effects()):
                 break
         return fates
 
-    async def _carry_out_stage(self, stage: Stage, loaded: Loaded, fates: Fates) -> None:
+    async def _carry_out_stage(self, stage: Stage, loaded: Loaded, fates: Fates, wanted: Callable[[str], bool]) -> None:
         parts: list[Awaitable[None]] = []
         if stage.takings:
-            parts.append(self._reserve(stage, fates))
+            parts.append(self._reserve(stage, fates, wanted))
         for status, mode in _MODES.items():
             releases = [effect for effect in stage.releases if effect.after.status is status]
             if releases:
@@ -56,7 +59,7 @@ class Carrier:
             parts.append(self._confirm(stage, fates))
         if stage.prolongs:
             parts.append(self._extend(stage, fates))
-        parts += [self._adjust(stage, fates)] if stage.adjusts else []
+        parts += [self._adjust(stage, fates)] if stage.restockings else []
         parts += [self._rewrite(stage.editions, loaded, fates)] if stage.editions else []
         if len(parts) == 1:
             await parts[0]
@@ -66,8 +69,8 @@ class Carrier:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _reserve(self, stage: Stage, fates: Fates) -> None:
-        met = await reserve(self._database, self._ids, self._late, stage.takings, self._now, self._seen)
+    async def _reserve(self, stage: Stage, fates: Fates, wanted: Callable[[str], bool]) -> None:
+        met = await reserve(self._database, self._ids, self._late, stage.takings, self._now, self._seen, wanted)
         for taking, fate in zip(stage.takings, met, strict=True):
             fates.meet(taking.hold.reservation, fate)
 
@@ -92,10 +95,11 @@ class Carrier:
             fates.meet(effect.after, fate, held)
 
     async def _adjust(self, stage: Stage, fates: Fates) -> None:
-        for effect in stage.adjusts:
-            fate, kept = await stocking.adjust(self._database, effect, self._seen)
-            fates.meet(effect.adjustment, fate, kept)
-            self._adjusted[effect.adjustment.product_id] += fate is Fate.APPLIED
+        for restocking in stage.restockings:
+            adjustment = restocking.effect.adjustment
+            fate, kept = await stocking.adjust(self._database, adjustment, restocking.rev, self._seen)
+            fates.meet(adjustment, fate, kept)
+            self._adjusted[adjustment.product_id] += fate is Fate.APPLIED
 
     async def _rewrite(self, editions: Sequence[Edition], loaded: Loaded, fates: Fates) -> None:
         for edition in editions:

@@ -23,7 +23,16 @@ from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from flashreserve.calls import CallError, Calls, patience
-from flashreserve.stores.mongo.database import Collection, Document, Fields, Index, Order, Query, Update
+from flashreserve.stores.mongo.database import (
+    DRIVER_RETRIES_WRITES,
+    Collection,
+    Document,
+    Fields,
+    Index,
+    Order,
+    Query,
+    Update,
+)
 from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 DATABASE_DEFAULT: Final = "flashreserve"
@@ -70,7 +79,7 @@ class PymongoDatabase:
                 serverSelectionTimeoutMS=_SERVER_WAIT_MS,
                 connectTimeoutMS=_CONNECT_MS,
                 socketTimeoutMS=_SOCKET_MS,
-                retryWrites=True,
+                retryWrites=DRIVER_RETRIES_WRITES,
                 retryReads=True,
             )
         except (ConfigurationError, InvalidURI, ValueError) as error:
@@ -83,6 +92,7 @@ class PymongoDatabase:
         )
         self._collections: dict[Collection, AsyncCollection[Document]] = {}
         self._calls = Calls("the database")
+        self._replicated: bool | None = None
 
     def _of(self, collection: Collection) -> AsyncCollection[Document]:
         found = self._collections.get(collection)
@@ -98,6 +108,14 @@ class PymongoDatabase:
         with _writing():
             return await self._calls.run(purpose, call)
 
+    async def _current(self, collection: Collection) -> AsyncCollection[Document]:
+        """The collection for linearizable reads. A server without a replica set refuses these, and needs none."""
+        of = self._of(collection)
+        if self._replicated is None:
+            told = await self._read("asking the topology", self._client.admin.command("hello"))
+            self._replicated = "setName" in told or told.get("msg") == "isdbgrid"
+        return of.with_options(read_concern=ReadConcern("linearizable")) if self._replicated else of
+
     async def find(
         self,
         collection: Collection,
@@ -106,9 +124,11 @@ class PymongoDatabase:
         fields: Fields | None = None,
         order: Order | None = None,
         most: int = 0,
+        current: bool = False,
     ) -> list[Document]:
         """See `Database`."""
-        cursor = self._of(collection).find(query, fields, limit=most, batch_size=most or 10_000)
+        of = await self._current(collection) if current else self._of(collection)
+        cursor = of.find(query, fields, limit=most, batch_size=most or 10_000)
         if order is not None:
             cursor = cursor.sort(order)
         return await self._read(f"reading {collection}", cursor.to_list())

@@ -1,9 +1,16 @@
 """The seam to the database: all that the store ever asks of it, so that a simulated server can take its place."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
+
+DRIVER_RETRIES_WRITES: Final = False
+"""Whether the driver may send a write again by itself.
+
+It must not: it would report the second copy's refusal while the first copy is still in flight and may be carried out
+later (docs/adr/0010).
+"""
 
 Document: TypeAlias = dict[str, Any]
 Query: TypeAlias = Mapping[str, Any]
@@ -27,10 +34,13 @@ class Index(msgspec.Struct, frozen=True):
 
 
 class Database(Protocol):
-    """Eight operations, and `close`. Writes are acknowledged by a majority, journalled; reads see nothing less sure.
+    """Eight operations, and `close`. Writes are acknowledged by a majority, journalled.
 
-    Each call is one command to the driver, which may repeat it by its own retryable writes only. A call that fails
-    raises one of two errors, and the difference is what the protocol rests on:
+    Reads return only what a majority has. They may be stale: after an election, a read may not yet show a write that
+    was acknowledged before. Only `find` with `current` shows all of these.
+
+    Each call is one command, which the driver sends once (`DRIVER_RETRIES_WRITES`). A call that fails raises one of two
+    errors, and the difference is what the protocol rests on:
 
     - `StoreUnavailableError`: it was surely not carried out, and never will be.
     - `StoreOutcomeUnknownError`, from writes only: no definite reply. It may have been carried out, may be any moment
@@ -45,8 +55,13 @@ class Database(Protocol):
         fields: Fields | None = None,
         order: Order | None = None,
         most: int = 0,
+        current: bool = False,
     ) -> list[Document]:
-        """The documents that match, at most `most` of them unless that is 0."""
+        """The documents that match, at most `most` of them unless that is 0.
+
+        With `current`, each is read as it was at some instant after the call began (a linearizable read): every write
+        acknowledged before is seen. It costs a replica set a round trip to its majority.
+        """
         ...
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:

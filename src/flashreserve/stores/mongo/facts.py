@@ -31,36 +31,50 @@ class Loaded(msgspec.Struct, frozen=True):
 
     `moves` are the edited products' counts; None for one that has a movement open. `used_ids` are ids of new
     reservations under which there is one already, `void_ids` those under which there is a VOID.
+
+    With `current`, every write acknowledged before is among the facts. `moving` are then the keys, each with its
+    customer, of reserves that may still be carried out: their movement was open before the other facts were read.
     """
 
     facts: Facts
-    moves: dict[str, int | None]
-    used_ids: set[str]
-    void_ids: set[str]
+    moves: dict[str, int | None] = {}
+    used_ids: set[str] = set()
+    void_ids: set[str] = set()
+    current: bool = False
+    moving: set[Claim] = set()
 
 
 async def load(
-    database: Database, commands: Sequence[Command], quotas: Quotas, now: int, *, again: bool = False
+    database: Database,
+    commands: Sequence[Command],
+    quotas: Quotas,
+    now: int,
+    *,
+    again: bool = False,
+    current: bool = False,
 ) -> Loaded:
     """All that planning the commands takes. Whether a product was ever reserved is read after its count of moves.
 
     Quota claims are left out at first where the stock is ample, as if nobody had any: the guard of a hold finds out
     who has, and then its command comes here `again`.
 
+    With `current`, by reads that see every write acknowledged before.
+
     Raises:
         StoreUnavailableError: the database can't be read.
     """
     wanted = lookup(commands)
     new_ids = {command.reservation_id for command in commands if isinstance(command, Reserve)}
+    moving = await _moving(database, commands) if current else set()
     documents, by_id, by_key = await asyncio.gather(
-        _products(database, wanted.product_ids, wanted),
-        _by_id(database, wanted.reservation_ids | new_ids),
-        _by_claim(database, wanted.claims),
+        _products(database, wanted.product_ids, wanted, current=current),
+        _by_id(database, wanted.reservation_ids | new_ids, current=current),
+        _by_claim(database, wanted.claims, current=current),
     )
     products = readable(documents.values(), product_from)
     by_limit, by_quota = await asyncio.gather(
-        _by_claim(database, _limit_claims(products, wanted.buyers)),
-        _by_quota(database, _frequent_customers(commands, products, again=again), quotas, now),
+        _by_claim(database, _limit_claims(products, wanted.buyers), current=current),
+        _by_quota(database, _frequent_customers(commands, products, again=again), quotas, now, current=current),
     )
     reservations = by_id | by_key | by_limit | by_quota
     held = readable((each for each in reservations.values() if each.get("status") != VOID), reservation_from)
@@ -81,7 +95,34 @@ async def load(
         moves=_moves(documents, wanted.edited_product_ids),
         used_ids=new_ids & held.keys(),
         void_ids=new_ids & (reservations.keys() - held.keys()),
+        current=current,
+        moving=moving,
     )
+
+
+async def _moving(database: Database, commands: Sequence[Command]) -> set[Claim]:
+    """The commands' keys, with their customers, that an open movement of their products names."""
+    keyed = [command for command in commands if isinstance(command, Reserve) and command.key is not None]
+    if not keyed:
+        return set()
+    wanted = {(command.user_id, command.key) for command in keyed}
+    found = await database.find(
+        "products",
+        {
+            "_id": {"$in": list({line.product_id for command in keyed for line in command.lines})},
+            "intents.items.key": {"$in": list({command.key for command in keyed})},
+        },
+        fields={"intents.items.user_id": 1, "intents.items.key": 1},
+        current=True,
+    )
+    named = {
+        (item["user_id"], item["key"])
+        for document in found
+        for intent in document["intents"]
+        for item in intent.get("items", ())
+        if "key" in item
+    }
+    return {(user_id, key) for user_id, key in named if (user_id, key) in wanted}
 
 
 async def facts_to_expire(database: Database, documents: Sequence[Document], known: Mapping[str, Product]) -> Facts:
@@ -99,32 +140,34 @@ async def facts_to_expire(database: Database, documents: Sequence[Document], kno
     return Facts(products=products, reservations=held, claims=claims)
 
 
-async def _products(database: Database, ids: Iterable[str], wanted: Lookup | None = None) -> dict[str, Document]:
+async def _products(
+    database: Database, ids: Iterable[str], wanted: Lookup | None = None, *, current: bool = False
+) -> dict[str, Document]:
     """The products; with their lists only where a restock or an edit needs them."""
     whole = wanted is not None and (wanted.adjustments or wanted.edited_product_ids)
     listed = list(ids)
     if not listed:
         return {}
-    found = await database.find(
-        "products", {"_id": {"$in": listed}, **VISIBLE}, fields={"intents.items": 0} if whole else PRODUCT_FIELDS
-    )
+    fields = {"intents.items": 0} if whole else PRODUCT_FIELDS
+    found = await database.find("products", {"_id": {"$in": listed}, **VISIBLE}, fields=fields, current=current)
     return {document["_id"]: document for document in found}
 
 
-async def _by_id(database: Database, ids: set[str]) -> dict[str, Document]:
+async def _by_id(database: Database, ids: set[str], *, current: bool) -> dict[str, Document]:
     """The reservations named, and whatever stands under ids that should be new."""
     if not ids:
         return {}
-    return {each["_id"]: each for each in await database.find("reservations", {"_id": {"$in": list(ids)}})}
+    found = await database.find("reservations", {"_id": {"$in": list(ids)}}, current=current)
+    return {each["_id"]: each for each in found}
 
 
-async def _by_claim(database: Database, claims: set[Claim]) -> dict[str, Document]:
+async def _by_claim(database: Database, claims: set[Claim], *, current: bool) -> dict[str, Document]:
     """The reservations that hold the claims."""
     if not claims:
         return {}
     # Naming the type as well lets the partial index answer.
     query: dict[str, Any] = {"claims": {"$in": [kept_claim(claim) for claim in claims], "$type": "string"}}
-    return {each["_id"]: each for each in await database.find("reservations", query)}
+    return {each["_id"]: each for each in await database.find("reservations", query, current=current)}
 
 
 def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
@@ -152,7 +195,9 @@ def _frequent_customers(commands: Sequence[Command], products: dict[str, Product
     }
 
 
-async def _by_quota(database: Database, customers: set[str], quotas: Quotas, now: int) -> dict[str, Document]:
+async def _by_quota(
+    database: Database, customers: set[str], quotas: Quotas, now: int, *, current: bool
+) -> dict[str, Document]:
     """The customers' open holds, and those granted in the hour of `now`."""
     if not customers or not quotas.some:
         return {}
@@ -160,11 +205,13 @@ async def _by_quota(database: Database, customers: set[str], quotas: Quotas, now
     first = hour_claim(hour, 0)
     claims = [open_claim(place) for place in range(quotas.open_holds_max)]
     claims += [first] if quotas.holds_per_hour_max else []
-    found = await _by_claim(database, {(user_id, claim) for user_id in customers for claim in claims})
+    found = await _by_claim(database, {(user_id, claim) for user_id in customers for claim in claims}, current=current)
     # Whoever doesn't hold the first claim of an hour holds none: see `stages`.
     more = {user_id for each in found.values() for user_id, claim in claims_of(each) if claim == first}
     others = [hour_claim(hour, place) for place in range(1, quotas.holds_per_hour_max)]
-    return found | await _by_claim(database, {(user_id, claim) for user_id in more for claim in others})
+    return found | await _by_claim(
+        database, {(user_id, claim) for user_id in more for claim in others}, current=current
+    )
 
 
 def _adjustments(

@@ -6,12 +6,17 @@ from flashreserve.core.model import Adjustment, Product, Reservation
 
 
 class Fate(Enum):
-    """APPLIED: written. REFUSED: its guard failed, nothing of it is written. UNKNOWN: neither. UNTRIED: never sent."""
+    """APPLIED: written. REFUSED: not written, and never will be. UNTRIED: never sent.
+
+    UNKNOWN: sent; whether it was written is not known, and it may not be tried again. IN_FLIGHT: sent, and not written
+    so far, but it may still be. It may be tried again, since both together do no harm.
+    """
 
     APPLIED = 1
     REFUSED = 2
     UNKNOWN = 3
     UNTRIED = 4
+    IN_FLIGHT = 5
 
 
 Written = Reservation | Adjustment | Product

@@ -1,29 +1,38 @@
 """One flush: plan on facts that may be stale, carry the effects out under their guards, and plan the rest again."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, cast
 
 from msgspec.structs import replace
 
 from flashreserve.core import rules
-from flashreserve.core.commands import Command, Edit, Expire, Reserve
+from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
 from flashreserve.core.effects import Release
+from flashreserve.core.facts import Claim
 from flashreserve.core.model import Adjustment, Product, Reservation
 from flashreserve.core.outcomes import (
     Confirmed,
     Edited,
     Expired,
     Extended,
+    Invalid,
+    KeyReused,
+    NotFound,
     Outcome,
     OutcomeUnknown,
     Released,
+    Replayed,
     Reserved,
     Restocked,
     Ruled,
+    StockTaken,
     Unavailable,
 )
 from flashreserve.core.quotas import Quotas
 from flashreserve.core.rules import Plan
+from flashreserve.stores.mongo import stocking
 from flashreserve.stores.mongo.carrying import Carrier
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.facts import Loaded, facts_to_expire, load
@@ -34,6 +43,12 @@ from flashreserve.stores.port import Flushed, StoreDefectError, StoreOutcomeUnkn
 
 TRIES_MAX: Final = 50
 """How often a command is planned, while others keep changing what it was planned on."""
+
+FLUSH_S: Final = 5.0
+"""How long a flush plans again. Nobody waits for it any longer (`combiner.DEADLINE_S`)."""
+
+_MOVING_LOOKS_MAX: Final = 3
+"""How often a refused key is looked up again while an earlier request with it is under way."""
 
 
 class Flush:
@@ -49,17 +64,26 @@ class Flush:
         self._quotas = quotas
         self._now = now
         self._seen = Sightings()
+        self._ends_at = asyncio.get_running_loop().time() + FLUSH_S
         self._carrier = Carrier(database, ids, late, now, self._seen)
+        self._given_up: Callable[[int], bool] = _nobody
         self._outcomes: dict[int, Outcome] = {}
+        self._in_flight: set[int] = set()
+        """Commands that were sent once and may still be carried out, whatever becomes of their next try."""
+        self._blocked: Counter[int] = Counter()
+        """How often a command's refusal was held back, since an earlier request with its key is under way."""
+        self._current = False
+        """Whether facts are loaded by current reads from now on."""
 
-    async def run(self, commands: Sequence[Command]) -> Flushed:
-        """Decide and write the commands.
+    async def run(self, commands: Sequence[Command], given_up: Callable[[int], bool] | None = None) -> Flushed:
+        """Decide and write the commands; `given_up` is `Taken`'s.
 
         Raises:
             StoreUnavailableError: nothing was written.
             StoreDefectError: nothing was written.
             StoreOutcomeUnknownError: something may have been, but by a fault of ours it isn't known what.
         """
+        self._given_up = given_up or _nobody
         left = dict(enumerate(commands))
         _refuse_same_ids(commands)
         loaded, plan = self._plan_on_what_is_known(commands) or await self._plan_on_first_load(left)
@@ -77,7 +101,7 @@ class Flush:
         left: dict[int, Command] = {place: Expire(document["_id"]) for place, document in enumerate(documents)}
         facts = await facts_to_expire(self._database, documents, self._known.products)
         plan = rules.plan(facts, list(left.values()), self._now)
-        await self._write(left, plan, Loaded(facts=facts, moves={}, used_ids=set(), void_ids=set()))
+        await self._write(left, plan, Loaded(facts=facts))
         return sum(type(outcome) is Released for outcome in self._outcomes.values())
 
     async def _write(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
@@ -102,7 +126,7 @@ class Flush:
         plan = rules.plan(facts, commands, self._now)
         if not all(type(outcome) is Reserved for outcome in plan.outcomes):
             return None
-        return Loaded(facts=facts, moves={}, used_ids=set(), void_ids=set()), plan
+        return Loaded(facts=facts), plan
 
     async def _plan_on_first_load(self, left: dict[int, Command]) -> tuple[Loaded, Plan]:
         """A plan on facts just loaded. An id that is used by then is a fault of the caller's."""
@@ -117,16 +141,18 @@ class Flush:
         return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
 
     async def _load(self, left: Mapping[int, Command], *, again: bool = False) -> Loaded:
-        loaded = await load(self._database, list(left.values()), self._quotas, self._now, again=again)
+        loaded = await load(
+            self._database, list(left.values()), self._quotas, self._now, again=again, current=self._current
+        )
         self._seen.products |= loaded.facts.products
         return loaded
 
     async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
         """Carry the plan out, and plan again what failed, until every command has an outcome."""
         for tries_left in reversed(range(TRIES_MAX)):
-            fates = await self._carrier.carry_out(plan, loaded)
-            left = self._judge(left, plan, fates)
-            if not left or not tries_left:
+            fates = await self._carrier.carry_out(plan, loaded, self._wanted(left))
+            left = await self._judge(left, plan, fates, loaded)
+            if not left or not tries_left or asyncio.get_running_loop().time() >= self._ends_at:
                 break
             try:
                 loaded = await self._load(left, again=True)
@@ -134,9 +160,18 @@ class Flush:
                 break
             plan = rules.plan(loaded.facts, list(left.values()), self._now)
         for place in left:
-            self._outcomes[place] = Unavailable("others were faster each time, or the database went away")
+            self._outcomes[place] = (
+                OutcomeUnknown()
+                if place in self._in_flight or place in self._blocked
+                else Unavailable("others were faster each time, or the database went away")
+            )
 
-    def _judge(self, left: Mapping[int, Command], plan: Plan, fates: Fates) -> dict[int, Command]:
+    def _wanted(self, left: Mapping[int, Command]) -> Callable[[str], bool]:
+        """Whether the reservation of that id may still be inserted."""
+        places = {command.reservation_id: place for place, command in left.items() if isinstance(command, Reserve)}
+        return lambda reservation_id: not self._given_up(places[reservation_id])
+
+    async def _judge(self, left: Mapping[int, Command], plan: Plan, fates: Fates, loaded: Loaded) -> dict[int, Command]:
         """Keep the outcomes that hold; the commands of the others are left.
 
         An outcome holds if its own effect was applied, or if everything was: a refusal may rest on any of the others.
@@ -146,9 +181,17 @@ class Flush:
         for (place, command), outcome in zip(left.items(), plan.outcomes, strict=True):
             planned = _effect_of(outcome, released)
             fate = fates.of(planned)
-            if fate is Fate.APPLIED or (fate is None and fates.all_applied):
+            if fate is Fate.IN_FLIGHT:
+                self._in_flight.add(place)
+            if fate is Fate.APPLIED:
                 self._outcomes[place] = _as_written(outcome, fates.written(planned))
-            elif fate is Fate.UNKNOWN:
+            elif fate is None and fates.all_applied:
+                told = await self._without_effect(place, command, outcome, loaded)
+                if told is None:
+                    rest[place] = command
+                else:
+                    self._outcomes[place] = told
+            elif fate is Fate.UNKNOWN or self._given_up(place):
                 self._outcomes[place] = OutcomeUnknown()
             elif isinstance(command, Reserve) and fate is Fate.REFUSED:
                 # Never again under an id that a message, or an intent, may still name.
@@ -156,6 +199,44 @@ class Flush:
             else:
                 rest[place] = command
         return rest
+
+    async def _without_effect(self, place: int, command: Command, outcome: Ruled, loaded: Loaded) -> Outcome | None:
+        """The outcome of a command that changes nothing; None where it has to be planned again first.
+
+        No guard says that a refusal is true. One that denies what an earlier sending may have done, or may still do,
+        takes more: current facts, and a fence against what is still in flight.
+        """
+        match command:
+            case Reserve() if command.key is not None and type(outcome) not in {Replayed, KeyReused}:
+                return self._refused_key(place, (command.user_id, command.key), outcome, loaded)
+            case Confirm() | Extend() | Cancel() if type(outcome) is NotFound and not loaded.current:
+                self._current = True
+                return None
+            case Restock() if type(outcome) in {StockTaken, Invalid}:
+                rev = loaded.facts.products[command.product_id].rev
+                match await stocking.refuse(self._database, command, rev, self._seen):
+                    case Fate.APPLIED:
+                        return outcome
+                    case Fate.UNKNOWN:
+                        return OutcomeUnknown()
+                    case _:
+                        return None
+            case _:
+                return outcome
+
+    def _refused_key(self, place: int, claim: Claim, outcome: Ruled, loaded: Loaded) -> Outcome | None:
+        """A refusal of a keyed reserve holds once no earlier request with the key can be granted any more."""
+        if not loaded.current:
+            self._current = True
+            return None
+        if claim not in loaded.moving:
+            return outcome
+        self._blocked[place] += 1
+        return OutcomeUnknown() if self._blocked[place] > _MOVING_LOOKS_MAX else None
+
+
+def _nobody(_place: int) -> bool:
+    return False
 
 
 def _refuse_same_ids(commands: Sequence[Command]) -> None:

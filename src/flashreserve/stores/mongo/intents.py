@@ -74,15 +74,27 @@ Opening = tuple[str, Movement, tuple[Query, Update]]
 """A first step: of a product, of a movement, and what to send."""
 
 
+class Opened(msgspec.Struct):
+    """First steps, by (product, f): those that certainly took, and those that may still be carried out.
+
+    The others were refused, and never will be.
+    """
+
+    took: set[tuple[str, str]] = set()
+    in_flight: set[tuple[str, str]] = set()
+
+
 def opening(
-    product_id: str, guard: Query, intents_max: int, intent: Document, taken: int, f: str
+    product_id: str, guard: Query, intents_max: int | None, intent: Document, taken: int, f: str
 ) -> tuple[Query, Update]:
     """The first step of a movement on a product: under `guard`, take the units and leave the intent.
 
-    It is sent once. Should a late copy arrive after the movement is over, nothing keeps it out ("no intent f" holds
-    again): it then takes units that recover gives back.
+    With `intents_max`, only where fewer intents are open. It is sent once: should a late copy arrive after the movement
+    is over, nothing keeps it out ("no intent f" holds again). It then takes units that recovery gives back.
     """
-    query = {"_id": product_id, **guard, "intents.f": {"$ne": f}, f"intents.{intents_max - 1}": {"$exists": False}}
+    query = {"_id": product_id, **guard, "intents.f": {"$ne": f}}
+    if intents_max is not None:
+        query[f"intents.{intents_max - 1}"] = {"$exists": False}
     return query, {"$inc": {"available": -taken, "moves": 1}, "$push": {"intents": intent}}
 
 
@@ -110,58 +122,62 @@ def _closing(settlement: Settlement) -> tuple[Query, Update]:
     )
 
 
-async def open_all(database: Database, openings: Sequence[Opening], seen: Sightings) -> set[tuple[str, str]]:
-    """Send first steps, each once; those (product, f) of which it is certain that they took.
+async def open_all(database: Database, openings: Sequence[Opening], seen: Sightings) -> Opened:
+    """Send first steps, each once.
 
     One goes as a single command whose answer tells; several as one unordered bulk, and a read of which took. Where the
-    reply is lost, a read tells as well: what isn't there then is abandoned, and whatever still arrives of it will be
-    undone by recover.
+    reply is lost, a read tells as well: a step that isn't there then is abandoned, and recovery finishes or undoes it
+    if it still arrives.
     """
     if len(openings) == 1:
-        return await _open_one(database, *openings[0], seen)
-    steps = [step for _, _, step in openings]
-    if not any(await asyncio.gather(*[_may_have_opened(database, part) for part in parts(steps)])):
-        return set()
-    return await _read_which_opened(database, openings, seen)
+        return await _open_one(database, openings[0], seen)
+    sent = await asyncio.gather(*[_open_part(database, part) for part in parts(openings)])
+    return await _read_which_opened(database, [each for part in sent for each in part], seen)
 
 
-async def _open_one(
-    database: Database, product_id: str, movement: Movement, step: tuple[Query, Update], seen: Sightings
-) -> set[tuple[str, str]]:
+async def _open_one(database: Database, sent: Opening, seen: Sightings) -> Opened:
+    product_id, movement, step = sent
     try:
         found = await database.find_one_and_update("products", *step, fields=PRODUCT_FIELDS)
     except StoreUnavailableError:
-        return set()
+        return Opened()
     except StoreOutcomeUnknownError:
-        return await _read_which_opened(database, [(product_id, movement, step)], seen)
-    seen.add([found] if found is not None else [])
-    return set() if found is None else {(product_id, movement.f)}
+        return await _read_which_opened(database, [sent], seen)
+    if found is None:
+        return Opened()
+    seen.add([found])
+    return Opened(took={(product_id, movement.f)})
 
 
-async def _may_have_opened(database: Database, steps: Sequence[tuple[Query, Update]]) -> bool:
-    """Send the steps; False where it is certain that none of them was carried out."""
+async def _open_part(database: Database, openings: Sequence[Opening]) -> Sequence[Opening]:
+    """Send the steps; those of which it is not certain that they were never sent."""
     try:
-        await database.bulk_update("products", steps)
+        await database.bulk_update("products", [step for _, _, step in openings])
     except StoreUnavailableError:
-        return False
+        return []
     except StoreOutcomeUnknownError:
-        return True
-    return True
+        return openings
+    return openings
 
 
-async def _read_which_opened(database: Database, openings: Sequence[Opening], seen: Sightings) -> set[tuple[str, str]]:
-    product_ids = list({product_id for product_id, _, _ in openings})
+async def _read_which_opened(database: Database, sent: Sequence[Opening], seen: Sightings) -> Opened:
+    """Read which steps took. The others count as in flight: the reply may be lost, and this read may be stale."""
+    if not sent:
+        return Opened()
+    product_ids = list({product_id for product_id, _, _ in sent})
+    keys = {(product_id, movement.f) for product_id, movement, _ in sent}
     try:
         found = await database.find("products", {"_id": {"$in": product_ids}}, fields=INTENT_FIELDS)
     except StoreUnavailableError:
-        return set()
+        return Opened(in_flight=keys)
     seen.add(found)
     there = {(document["_id"], intent["f"], intent["owner"]) for document in found for intent in document["intents"]}
-    return {
+    took = {
         (product_id, movement.f)
-        for product_id, movement, _ in openings
+        for product_id, movement, _ in sent
         if (product_id, movement.f, movement.owner) in there
     }
+    return Opened(took=took, in_flight=keys - took)
 
 
 async def settle(database: Database, settlements: Sequence[Settlement], seen: Sightings | None) -> None:

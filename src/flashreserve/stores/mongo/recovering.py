@@ -6,13 +6,19 @@ The argument for each step and guard is in docs/adr/0010; change none without ch
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from flashreserve.core.model import Status
 from flashreserve.stores.aside import Aside
 from flashreserve.stores.mongo.database import Database, Document
-from flashreserve.stores.mongo.documents import VOID, reservation_from
+from flashreserve.stores.mongo.documents import reservation_from
 from flashreserve.stores.mongo.fates import Fate
 from flashreserve.stores.mongo.intents import Ids, Mode, Movement, Settlement, Sightings, settle
-from flashreserve.stores.mongo.releasing import Releasing, may_still_match, release, release_under, units_released
+from flashreserve.stores.mongo.releasing import (
+    Releasing,
+    is_final,
+    may_still_match,
+    release,
+    release_under,
+    units_released,
+)
 from flashreserve.stores.mongo.reserving import decide
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -108,9 +114,11 @@ async def _finish_release(database: Database, ids: Ids, product_id: str, intent:
     """
     mode, cutoff = cast("Mode", intent["mode"]), intent["cutoff"]
     try:
-        found = await database.find("reservations", {"_id": {"$in": intent["ids"]}, "status": {"$ne": VOID}})
+        found = await database.find("reservations", {"_id": {"$in": intent["ids"]}})
     except StoreUnavailableError:
         return None
+    if len(found) < len(set(intent["ids"])):
+        return None  # A stale read: every reservation that a release names exists.
     singles = [document["_id"] for document in found if len(document["lines"]) == 1]
     if await release_under(database, intent["f"], singles, mode, cutoff) is None:
         return None
@@ -120,16 +128,11 @@ async def _finish_release(database: Database, ids: Ids, product_id: str, intent:
         if len(document["lines"]) > 1 and may_still_match(document, mode, cutoff)
     ]
     if baskets:
-        fates = await release(database, ids, Releasing(mode, baskets, cutoff), now, Sightings())
-        # REFUSED can also mean that it was never announced everywhere: then it isn't over yet.
-        if any(document is None or _still_pending(document, mode, cutoff) for _, document in fates.values()):
-            return None
+        await release(database, ids, Releasing(mode, baskets, cutoff), now, Sightings(), intents_max=None)
     try:
         documents = await database.find("reservations", {"_id": {"$in": intent["ids"]}})
     except StoreUnavailableError:
         return None
+    if not is_final(documents, intent["ids"], mode, cutoff):
+        return None
     return units_released(documents, intent["f"], product_id)  # L3, after all of L2
-
-
-def _still_pending(document: Document, mode: Mode, cutoff: int) -> bool:
-    return document["status"] == Status.PENDING and may_still_match(document, mode, cutoff)

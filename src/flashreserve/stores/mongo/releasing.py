@@ -53,19 +53,28 @@ class Releasing(msgspec.Struct, frozen=True):
 
 
 async def release(
-    database: Database, ids: Ids, releasing: Releasing, at: int, seen: Sightings
+    database: Database,
+    ids: Ids,
+    releasing: Releasing,
+    at: int,
+    seen: Sightings,
+    intents_max: int | None = RELEASE_INTENTS_MAX,
 ) -> dict[str, tuple[Fate, Document | None]]:
-    """Release the reservations; the fate of each by its id, with its document as it was read last."""
+    """Release the reservations; the fate of each by its id, with its document as it was read last.
+
+    At most `intents_max` intents may be open on a product; recovery passes None, since it has to get through.
+    """
     movement = Movement(ids.new(), ids.new())
-    announced = await _announce(database, movement, releasing, at, seen)
-    fates: dict[str, tuple[Fate, Document | None]] = {held.id: (Fate.REFUSED, None) for held in releasing.reservations}
+    announced, in_flight = await _announce(database, movement, releasing, at, seen, intents_max)
+    fates = {held.id: _not_released(held, announced | in_flight) for held in releasing.reservations}
     # L2 only where all products carry f: whoever counts f on one of them must know that no other is missing.
     ready = [held for held in releasing.reservations if all(line.product_id in announced for line in held.lines)]
     documents = await release_under(database, movement.f, [held.id for held in ready], releasing.mode, releasing.cutoff)
     if documents is None:
         return fates | {held.id: (Fate.UNKNOWN, None) for held in ready}
     for document in documents:
-        fate = Fate.APPLIED if document.get("released_by") == movement.f else Fate.REFUSED
+        # Another movement may have released it for this one: recovery finishes under an id of its own.
+        fate = Fate.APPLIED if document.get("released_by") == movement.f else Fate.IN_FLIGHT
         fates[document["_id"]] = (fate, document)
     # A product that names a reservation left out above is settled by recover alone.
     ready_ids = {held.id for held in ready}
@@ -82,8 +91,16 @@ async def release(
     return fates
 
 
-async def _announce(database: Database, movement: Movement, releasing: Releasing, at: int, seen: Sightings) -> set[str]:
-    """L1, sent once for this movement and product: no intent f. The products that carry it now."""
+def _not_released(held: Reservation, announced: set[str]) -> tuple[Fate, Document | None]:
+    """The fate of a hold until it is released. Once it is announced on one product, recovery may release it."""
+    anywhere = any(line.product_id in announced for line in held.lines)
+    return (Fate.IN_FLIGHT if anywhere else Fate.REFUSED), None
+
+
+async def _announce(
+    database: Database, movement: Movement, releasing: Releasing, at: int, seen: Sightings, intents_max: int | None
+) -> tuple[set[str], set[str]]:
+    """L1, sent once for this movement and product: no intent f. The products that carry it, and those that may yet."""
     ids_of: dict[str, list[str]] = {}
     for held in releasing.reservations:
         for line in held.lines:
@@ -99,10 +116,10 @@ async def _announce(database: Database, movement: Movement, releasing: Releasing
             "ids": ids,
             "cutoff": releasing.cutoff,
         }
-        step = opening(product_id, {}, RELEASE_INTENTS_MAX, intent, 0, movement.f)
+        step = opening(product_id, {}, intents_max, intent, 0, movement.f)
         openings.append((product_id, movement, step))
     opened = await open_all(database, openings, seen)
-    return {product_id for product_id, _ in opened}
+    return {product_id for product_id, _ in opened.took}, {product_id for product_id, _ in opened.in_flight}
 
 
 async def release_under(
@@ -112,7 +129,7 @@ async def release_under(
 
     Returns:
         All the documents (`_FIELDS` of them), read after that reply, when none of them can be changed by this step
-        any more (which L3 counts on); None if that couldn't be had.
+        any more (`is_final`); None if that couldn't be had.
     """
     if not ids:
         return []
@@ -128,7 +145,7 @@ async def release_under(
             documents = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields=_FIELDS)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
-        if not any(may_still_match(document, mode, cutoff) for document in documents):
+        if is_final(documents, ids, mode, cutoff):
             return documents
     return None
 
@@ -142,6 +159,17 @@ def _may_release(mode: Mode, cutoff: int) -> dict[str, Any]:
 def may_still_match(document: Document, mode: Mode, cutoff: int) -> bool:
     """Whether L2 would still change the document. Once false it stays so: `expires_at` only ever grows."""
     return document["status"] == Status.PENDING and (mode == "cancel" or document["expires_at"] <= cutoff)
+
+
+def is_final(documents: Sequence[Document], ids: Sequence[str], mode: Mode, cutoff: int) -> bool:
+    """Whether L3 may count these documents: every reservation named is there, and L2 can change none any more.
+
+    Both stay true once they are, so the count is exact even if the read is stale, as after an election it may be. A
+    read that shows too little finds a reservation missing or still PENDING.
+    """
+    return len(documents) == len(set(ids)) and not any(
+        may_still_match(document, mode, cutoff) for document in documents
+    )
 
 
 def as_released(planned: Reservation, document: Document) -> Reservation:

@@ -4,7 +4,7 @@ The argument for each step and guard is in docs/adr/0010; change none without ch
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -47,19 +47,30 @@ class _Taken(msgspec.Struct):
 
 
 async def reserve(
-    database: Database, ids: Ids, late: LateSettling, takings: Sequence[Taking], at: int, seen: Sightings
+    database: Database,
+    ids: Ids,
+    late: LateSettling,
+    takings: Sequence[Taking],
+    at: int,
+    seen: Sightings,
+    wanted: Callable[[str], bool],
 ) -> list[Fate]:
-    """Make the holds, each on its own; their fates in the same order. `at` (ms) is when recover counts from."""
+    """Make the holds, each on its own; their fates in the same order. `at` (ms) is when recover counts from.
+
+    R2 is not sent for a reservation whose id isn't `wanted` by then: its customer was told that the outcome is unknown,
+    may have asked again with the same key, and may have been refused by a process that saw no movement of this key.
+    """
     movement = Movement(ids.new(), ids.new())
     taken = await _take_units(database, late, movement, takings, at, seen)
+    standing = [
+        taking
+        for taking in takings
+        if taking.hold.reservation.id not in taken.fallen and wanted(taking.hold.reservation.id)
+    ]
     fates = await _insert(
         database,
         movement.f,
-        [
-            reservation_document(taking.hold.reservation, taking.hold.claims, movement.f)
-            for taking in takings
-            if taking.hold.reservation.id not in taken.fallen
-        ],
+        [reservation_document(taking.hold.reservation, taking.hold.claims, movement.f) for taking in standing],
     )
     await _settle(database, late, movement, taken, fates, seen)  # R3, the answer, waits only for refunds
     return [fates.get(taking.hold.reservation.id, Fate.REFUSED) for taking in takings]
@@ -81,7 +92,7 @@ async def _take_units(
             if standing:
                 taken.by_product[product_id] = standing
                 openings.append((product_id, movement, _r1(movement, product_id, standing, at)))
-        opened = await _open(database, late, openings, seen) if openings else set()
+        opened = await _open(database, late, openings, seen) if openings else set[tuple[str, str]]()
         for product_id, _, _ in openings:
             if (product_id, movement.f) not in opened:
                 taken.fallen |= {taking.hold.reservation.id for taking in taken.by_product.pop(product_id)}
@@ -91,15 +102,18 @@ async def _take_units(
 async def _open(
     database: Database, late: LateSettling, openings: Sequence[Opening], seen: Sightings
 ) -> set[tuple[str, str]]:
-    """Send R1; if it is one, with the settlement of the movement before, if that waits."""
+    """Send R1; if it is one, with the settlement of the movement before, if that waits. Returns the steps that took.
+
+    A step in flight counts as refused: alone it makes no reservation, and recovery gives back what it takes.
+    """
     product_id, movement, step = openings[0]
     settlement = late.take(product_id) if len(openings) == 1 else None
     if settlement is None:
-        return await open_all(database, openings, seen)
+        return (await open_all(database, openings, seen)).took
     opened = await open_all(database, [(product_id, movement, opening_with(step, settlement.movement))], seen)
-    if not opened:
+    if not opened.took:
         await late.settle([settlement])
-    return opened
+    return opened.took
 
 
 def _rounds(takings: Sequence[Taking]) -> list[list[str]]:
@@ -133,18 +147,20 @@ def _by_product(takings: Sequence[Taking], product_ids: Sequence[str]) -> dict[s
 
 def _r1(movement: Movement, product_id: str, takings: Sequence[Taking], at: int) -> tuple[Query, Update]:
     """R1, sent once for this movement and product: rules unchanged, enough units, no intent f."""
-    items: list[Document] = [
-        {
-            "id": taking.hold.reservation.id,
-            "user_id": taking.hold.reservation.user_id,
-            "quantity": _quantity(taking, product_id),
-        }
-        for taking in takings
-    ]
+    items = [_item(taking, product_id) for taking in takings]
     units = sum(item["quantity"] for item in items)
     guard: Query = {"rev": takings[0].revs[product_id], "available": {"$gte": units}}
     intent = {"f": movement.f, "owner": movement.owner, "at": at, "kind": "reserve", "items": items}
     return opening(product_id, guard, RESERVE_INTENTS_MAX, intent, units, movement.f)
+
+
+def _item(taking: Taking, product_id: str) -> Document:
+    """What an intent says of a hold. By the key, a repeated request finds out that this one isn't over."""
+    held = taking.hold.reservation
+    item: Document = {"id": held.id, "user_id": held.user_id, "quantity": _quantity(taking, product_id)}
+    if held.key is not None:
+        item["key"] = held.key
+    return item
 
 
 def _quantity(taking: Taking, product_id: str) -> int:

@@ -5,7 +5,8 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from flashreserve.core import limits
-from flashreserve.core.effects import Adjust, Rewrite
+from flashreserve.core.commands import Restock
+from flashreserve.core.effects import Rewrite
 from flashreserve.core.model import Adjustment, Product
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_from, product_from
@@ -20,14 +21,15 @@ _TRIES_MAX: Final = 3
 _STOCK_FIELDS: Final = ("id", "stocked", "available", "created_at", "updated_at", "rev")
 
 
-async def adjust(database: Database, effect: Adjust, seen: Sightings) -> tuple[Fate, Adjustment | None]:
-    """Put units in or take them out. Guard: key unused, none below zero, not more than the most.
+async def adjust(database: Database, wanted: Adjustment, rev: int, seen: Sightings) -> tuple[Fate, Adjustment | None]:
+    """Put units in or take them out. Guard: `rev`, key unused, none below zero, not more than the most.
 
-    It may be sent again: once it has been carried out, the key is used.
+    It may be sent again: once it has been carried out, the key is used. `rev` keeps out a copy that arrives after the
+    same request was refused (`refuse`).
     """
-    wanted = effect.adjustment
     guard = {
         "_id": wanted.product_id,
+        "rev": rev,
         "adjustments.key": {"$ne": wanted.key},
         "available": {"$gte": -wanted.change},
         "stocked": {"$lte": limits.STOCK_MAX - wanted.change},
@@ -44,6 +46,25 @@ async def adjust(database: Database, effect: Adjust, seen: Sightings) -> tuple[F
             return Fate.APPLIED, _kept(found, wanted)
         return await _look_at_adjustment(database, wanted) if sendings else (Fate.REFUSED, None)
     return Fate.UNKNOWN, None
+
+
+async def refuse(database: Database, command: Restock, rev: int, seen: Sightings) -> Fate:
+    """Refuse a restock for good: an earlier sending of it that is still in flight will not be carried out.
+
+    Guard: `rev` is the one it was planned on, and the change still doesn't fit. Raising `rev` is the fence.
+    """
+    fits = {"available": {"$gte": -command.change}, "stocked": {"$lte": limits.STOCK_MAX - command.change}}
+    guard = {"_id": command.product_id, "rev": rev, "adjustments.key": {"$ne": command.key}, "$nor": [fits]}
+    try:
+        found = await database.find_one_and_update("products", guard, {"$inc": {"rev": 1}}, fields=PRODUCT_FIELDS)
+    except StoreUnavailableError:
+        return Fate.REFUSED
+    except StoreOutcomeUnknownError:
+        return Fate.UNKNOWN
+    if found is None:
+        return Fate.REFUSED
+    seen.add([found])
+    return Fate.APPLIED
 
 
 def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
@@ -74,7 +95,7 @@ def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
 async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[Fate, Adjustment | None]:
     """The guard failed, after a sending whose reply was lost: that one may have used the key.
 
-    Where it hasn't, nobody knows yet: it may still be on its way, and find what it wants when it arrives.
+    Where it hasn't, nobody knows yet: it may still be in flight, and find what it wants when it arrives.
     """
     try:
         found = await database.find("products", {"_id": wanted.product_id, "adjustments.key": wanted.key})

@@ -106,8 +106,8 @@ class MongoStore:
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`."""
         async with self._gate:
-            commands, now = take()
-            return await self._new_flush(now).run(commands)
+            taken = take()
+            return await self._new_flush(taken.now).run(taken.commands, taken.given_up)
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""

@@ -129,7 +129,12 @@ class SqliteStore:
 
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`. The commands are taken once no other process writes any more."""
-        return await self._write(lambda connection: self._flush(connection, *take()))
+
+        def flush(connection: apsw.Connection) -> Flushed:
+            taken = take()
+            return self._flush(connection, taken.commands, taken.now)
+
+        return await self._write(flush)
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""
