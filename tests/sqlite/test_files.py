@@ -163,3 +163,18 @@ async def test_closing_leaves_alone_what_lies_in_the_place_of_the_database(path:
     assert content(path) == before
     granted(await do(other, reserve(1)))
     await other.close()
+
+
+async def test_closing_copies_no_log_into_a_file_that_was_overwritten(path: Path) -> None:
+    store = open_sqlite(path, create=True)
+    await write_in_two_generations(store, path)
+    granted(await do(store, reserve(600_000)))
+    lose(path, "overwritten by an older copy")
+    await refused(store)
+    before = content(path)
+
+    await store.close()
+
+    assert content(path) == before
+    with pytest.raises(StoreUnavailableError, match="is the log of another file"):
+        open_sqlite(path, create=False)

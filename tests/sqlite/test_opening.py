@@ -15,7 +15,7 @@ from tests.contract.asking import do
 from tests.core.examples import a_product, granted, reserve
 
 from flashreserve.stores.port import StoreUnavailableError
-from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read
+from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read, opening
 from flashreserve.stores.sqlite.header import log_of, read_log, shared_of
 from flashreserve.stores.sqlite.inspection import inspect_sqlite
 
@@ -219,6 +219,17 @@ async def test_a_second_process_is_refused_while_the_first_has_lost_its_log(
         open_sqlite(path, create=True, busy_wait_s=0.1)
     assert not part(path).exists()
     first.kill()
+
+
+async def test_one_process_at_a_time_opens_a_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "OPENING_WAIT_S", 0.05)
+    await write_and_close(path, 0, 1)
+    with opening.admitted(path, 0.05):
+        with pytest.raises(StoreUnavailableError, match="another process has been opening"):
+            open_sqlite(path, create=False)
+        with pytest.raises(StoreUnavailableError, match="another process has been opening"):
+            open_sqlite_to_read(path)
+    await write_and_close(path, 1, 1)
 
 
 async def test_several_processes_start_at_once(path: Path, started: Started) -> None:
