@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.http.sockets import HOST, Client, Served, answer, echo, head, lifespan, serving
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.http.edge import Receive, Scope, Send
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.room import LOOK_AGAIN_S, Room, Unsent
+from flashreserve.http.server import SYSTEM_UNSENT_BYTES
 
 OTHER = "127.0.0.2"
 
@@ -251,6 +254,32 @@ async def test_readers_that_take_nothing_cannot_fill_the_memory(monkeypatch: pyt
         assert unsent.most_kept <= limits.unsent_bytes_max + len(page)
         # What nobody takes isn't made.
         assert made.count("/greedy") < greed * 60
+
+
+async def test_the_system_keeps_little_for_a_reader_that_takes_nothing() -> None:
+    sent = 0
+
+    async def much(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal sent
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(1_000):
+            await send({"type": "http.response.body", "body": b"x" * 10_000, "more_body": True})
+            sent += 10_000
+
+    async with serving(much) as served:
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect((HOST, served.port))
+            client.sendall(head("GET", "/"))
+            await until(lambda: sent > 0)
+            before = -1
+            while before < sent:
+                before = sent
+                await asyncio.sleep(0.2)
+            assert sent < 2 * SYSTEM_UNSENT_BYTES + HIGH_WATER_LIMIT
 
 
 async def test_a_slow_reader_that_takes_enough_is_served_and_one_that_takes_less_is_dropped() -> None:

@@ -32,6 +32,9 @@ FILES_BESIDE_CONNECTIONS: Final = 256
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+SYSTEM_UNSENT_BYTES: Final = 128 * 1024
+"""What the system takes of an answer before the network does; without it, megabytes for each slow reader."""
+
 HURRY_S: Final = 0.8
 """How long a process may take to end after a second Ctrl-C."""
 
@@ -70,6 +73,8 @@ def bind(host: str, port: int, *, backlog: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}: {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections have it from their listener.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SYSTEM_UNSENT_BYTES)
         listener.bind(address[4])
         listener.listen(backlog)
         listener.setblocking(False)  # noqa: FBT003 the standard library's own
