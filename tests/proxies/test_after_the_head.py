@@ -77,19 +77,25 @@ def _head(method: str, path: str, *headers: str, host: str | None = "shop.test")
 class Buyer:
     """A customer, signed in, and a product."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, product: str) -> None:
         ring = key_ring(place.shop.settings, create=False)
         self.id = str(uuid.uuid4())
         issued = Tokens(ring, ttl_s=3600).issue(self.id, Role.CUSTOMER, SystemClock().now_ms())
         self.token = issued.token
-        self.product = place.shop.stock(units=1_000)
+        self.product = product
         self.bearer = f"Authorization: Bearer {self.token}"
         self.cookie = f"Cookie: token={self.token}"
 
 
 @pytest.fixture(scope="module")
-def buyer(place: Place) -> Buyer:
-    return Buyer(place)
+def product(place: Place) -> str:
+    return place.shop.stock(units=1_000)
+
+
+@pytest.fixture
+def buyer(place: Place, product: str) -> Buyer:
+    """Somebody new for each test: one customer may hold only so much."""
+    return Buyer(place, product)
 
 
 ONE: Final = b'{"quantity": 1}'
@@ -169,7 +175,7 @@ def _said(way: Way, asked: bytes) -> tuple[int, dict[str, str], str]:
 
 
 @pytest.mark.parametrize("through", WAYS)
-def test_no_trailer_gives_a_client_another_address(place: Place, buyer: Buyer, through: str) -> None:
+def test_no_trailer_gives_a_client_another_address(place: Place, through: str) -> None:
     way = place.way(through)
     statuses = []
     for number in range(60):
