@@ -141,9 +141,10 @@ class Flush:
         return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
 
     async def _load(self, left: Mapping[int, Command], *, again: bool = False) -> Loaded:
-        loaded = await load(
-            self._database, list(left.values()), self._quotas, self._now, again=again, current=self._current
-        )
+        # A keyed reserve that isn't granted needs current facts: loading them at once spares it a second plan.
+        keyed = any(isinstance(command, Reserve) and command.key is not None for command in left.values())
+        current = self._current or keyed
+        loaded = await load(self._database, list(left.values()), self._quotas, self._now, again=again, current=current)
         self._seen.products |= loaded.facts.products
         return loaded
 
