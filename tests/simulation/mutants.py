@@ -280,8 +280,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a refused restock has no fence",
-        'guard, {"$inc": {"rev": 1}}, fields=PRODUCT_FIELDS',
-        'guard, {"$inc": {"rev": 0}}, fields=PRODUCT_FIELDS',
+        'guard, {"$inc": {"refusals": 1}}, fields',
+        'guard, {"$inc": {"moves": 0}}, fields',
         _STOCKING,
     ),
     Mutant(

@@ -52,12 +52,14 @@ class MemoryStore:
             for unit in range(products[product_id].per_customer_limit or 0)
         ]
         claims = {claim: self._claims[claim] for claim in (*wanted.claims, *limits) if claim in self._claims}
-        claims |= self._quota_claims(wanted.customers, now)
         named = wanted.reservation_ids | set(claims.values())
         reservations = {id_: self._reservations[id_] for id_ in named if id_ in self._reservations}
         claims |= {claim: holder for claim, holder in self._claims.items() if holder in reservations}
         for reservation in reservations.values():
             products |= {line.product_id: self._products[line.product_id] for line in reservation.lines}
+        counted = self._quota_claims(wanted.customers, now)
+        claims |= counted
+        reservations |= {id_: self._reservations[id_] for id_ in counted.values()}
         return Facts(
             products=products,
             reservations=reservations,

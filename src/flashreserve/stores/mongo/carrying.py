@@ -59,7 +59,7 @@ class Carrier:
             parts.append(self._confirm(stage, fates))
         if stage.prolongs:
             parts.append(self._extend(stage, fates))
-        parts += [self._adjust(stage, fates)] if stage.restockings else []
+        parts += [self._adjust(stage, loaded, fates)] if stage.adjusts else []
         parts += [self._rewrite(stage.editions, loaded, fates)] if stage.editions else []
         if len(parts) == 1:
             await parts[0]
@@ -94,12 +94,12 @@ class Carrier:
         for effect, (fate, held) in zip(stage.prolongs, met, strict=True):
             fates.meet(effect.after, fate, held)
 
-    async def _adjust(self, stage: Stage, fates: Fates) -> None:
-        for restocking in stage.restockings:
-            adjustment = restocking.effect.adjustment
-            fate, kept = await stocking.adjust(self._database, adjustment, restocking.rev, self._seen)
-            fates.meet(adjustment, fate, kept)
-            self._adjusted[adjustment.product_id] += fate is Fate.APPLIED
+    async def _adjust(self, stage: Stage, loaded: Loaded, fates: Fates) -> None:
+        for effect in stage.adjusts:
+            product_id = effect.adjustment.product_id
+            fate, kept = await stocking.adjust(self._database, effect, loaded.refusals[product_id], self._seen)
+            fates.meet(effect.adjustment, fate, kept)
+            self._adjusted[product_id] += fate is Fate.APPLIED
 
     async def _rewrite(self, editions: Sequence[Edition], loaded: Loaded, fates: Fates) -> None:
         for edition in editions:

@@ -29,7 +29,8 @@ from flashreserve.stores.mongo.documents import (
 class Loaded(msgspec.Struct, frozen=True):
     """Facts, and what the guards need beside them.
 
-    `moves` are the edited products' counts; None for one that has a movement open. `used_ids` are ids of new
+    `moves` are the edited products' counts; None for one that has a movement open. `refusals` are how many restocks of
+    each restocked product were refused. `used_ids` are ids of new
     reservations under which there is one already, `void_ids` those under which there is a VOID.
 
     With `current`, every write acknowledged before is among the facts. `moving` are then the keys, each with its
@@ -38,6 +39,7 @@ class Loaded(msgspec.Struct, frozen=True):
 
     facts: Facts
     moves: dict[str, int | None] = {}
+    refusals: dict[str, int] = {}
     used_ids: set[str] = set()
     void_ids: set[str] = set()
     current: bool = False
@@ -93,6 +95,7 @@ async def load(
     return Loaded(
         facts=facts,
         moves=_moves(documents, wanted.edited_product_ids),
+        refusals={id_: documents[id_].get("refusals", 0) for id_, _ in wanted.adjustments if id_ in documents},
         used_ids=new_ids & held.keys(),
         void_ids=new_ids & (reservations.keys() - held.keys()),
         current=current,

@@ -214,8 +214,8 @@ class Flush:
                 self._current = True
                 return None
             case Restock() if type(outcome) in {StockTaken, Invalid}:
-                rev = loaded.facts.products[command.product_id].rev
-                match await stocking.refuse(self._database, command, rev, self._seen):
+                refusals = loaded.refusals[command.product_id]
+                match await stocking.refuse(self._database, command, refusals):
                     case Fate.APPLIED:
                         return outcome
                     case Fate.UNKNOWN:
@@ -227,9 +227,6 @@ class Flush:
 
     def _refused_key(self, place: int, claim: Claim, outcome: Ruled, loaded: Loaded) -> Outcome | None:
         """A refusal of a keyed reserve holds once no earlier request with the key can be granted any more."""
-        if not loaded.current:
-            self._current = True
-            return None
         if claim not in loaded.moving:
             return outcome
         self._blocked[place] += 1

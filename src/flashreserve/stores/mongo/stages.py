@@ -14,13 +14,6 @@ from flashreserve.stores.mongo.reserving import Taking
 _NOWHERE: Final[dict[type[Effect], int]] = {}
 
 
-class Restocking(msgspec.Struct, frozen=True):
-    """An adjustment to be written, and the `rev` of its product on which it was planned."""
-
-    effect: Adjust
-    rev: int
-
-
 class Edition(msgspec.Struct, frozen=True):
     """An edit to be written; `fixes_limit` when it is allowed only because nobody has ever reserved."""
 
@@ -35,7 +28,7 @@ class Stage(msgspec.Struct):
     prolongs: list[Prolong] = []
     confirmations: list[Confirmation] = []
     releases: list[Release] = []
-    restockings: list[Restocking] = []
+    adjusts: list[Adjust] = []
     editions: list[Edition] = []
 
     def effects(self) -> Iterator[Effect]:
@@ -44,7 +37,7 @@ class Stage(msgspec.Struct):
         yield from self.prolongs
         yield from self.confirmations
         yield from self.releases
-        yield from (restocking.effect for restocking in self.restockings)
+        yield from self.adjusts
         yield from (edition.effect for edition in self.editions)
 
 
@@ -91,8 +84,7 @@ class _Arranging:
                 self._stage(effect, after.id, product_ids).releases.append(effect)
                 self._note_free(after, claims)
             case Adjust(adjustment):
-                restocking = Restocking(effect, self._rules[adjustment.product_id][0])
-                self._stage(effect, None, [adjustment.product_id]).restockings.append(restocking)
+                self._stage(effect, None, [adjustment.product_id]).adjusts.append(effect)
             case Rewrite(after, _):
                 self._stage(effect, None, [after.id]).editions.append(self._edition(effect))
             case _:

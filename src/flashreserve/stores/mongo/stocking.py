@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from flashreserve.core import limits
 from flashreserve.core.commands import Restock
-from flashreserve.core.effects import Rewrite
+from flashreserve.core.effects import Adjust, Rewrite
 from flashreserve.core.model import Adjustment, Product
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_from, product_from
@@ -21,15 +21,16 @@ _TRIES_MAX: Final = 3
 _STOCK_FIELDS: Final = ("id", "stocked", "available", "created_at", "updated_at", "rev")
 
 
-async def adjust(database: Database, wanted: Adjustment, rev: int, seen: Sightings) -> tuple[Fate, Adjustment | None]:
-    """Put units in or take them out. Guard: `rev`, key unused, none below zero, not more than the most.
+async def adjust(database: Database, effect: Adjust, refusals: int, seen: Sightings) -> tuple[Fate, Adjustment | None]:
+    """Put units in or take them out. Guard: key unused, none below zero, not more than the most, no refusal since.
 
-    It may be sent again: once it has been carried out, the key is used. `rev` keeps out a copy that arrives after the
-    same request was refused (`refuse`).
+    It may be sent again: once it has been carried out, the key is used. The count of `refusals` keeps out a copy that
+    arrives after the same request was refused (`refuse`).
     """
+    wanted = effect.adjustment
     guard = {
         "_id": wanted.product_id,
-        "rev": rev,
+        "refusals": _exactly(refusals),
         "adjustments.key": {"$ne": wanted.key},
         "available": {"$gte": -wanted.change},
         "stocked": {"$lte": limits.STOCK_MAX - wanted.change},
@@ -48,23 +49,27 @@ async def adjust(database: Database, wanted: Adjustment, rev: int, seen: Sightin
     return Fate.UNKNOWN, None
 
 
-async def refuse(database: Database, command: Restock, rev: int, seen: Sightings) -> Fate:
+async def refuse(database: Database, command: Restock, refusals: int) -> Fate:
     """Refuse a restock for good: an earlier sending of it that is still in flight will not be carried out.
 
-    Guard: `rev` is the one it was planned on, and the change still doesn't fit. Raising `rev` is the fence.
+    Guard: no refusal since the facts were read, key unused, and the change still doesn't fit. The count of refusals is
+    the fence.
     """
     fits = {"available": {"$gte": -command.change}, "stocked": {"$lte": limits.STOCK_MAX - command.change}}
-    guard = {"_id": command.product_id, "rev": rev, "adjustments.key": {"$ne": command.key}, "$nor": [fits]}
+    unused = {"adjustments.key": {"$ne": command.key}}
+    guard = {"_id": command.product_id, "refusals": _exactly(refusals), **unused, "$nor": [fits]}
     try:
-        found = await database.find_one_and_update("products", guard, {"$inc": {"rev": 1}}, fields=PRODUCT_FIELDS)
+        found = await database.find_one_and_update("products", guard, {"$inc": {"refusals": 1}}, fields={"_id": 1})
     except StoreUnavailableError:
         return Fate.REFUSED
     except StoreOutcomeUnknownError:
         return Fate.UNKNOWN
-    if found is None:
-        return Fate.REFUSED
-    seen.add([found])
-    return Fate.APPLIED
+    return Fate.REFUSED if found is None else Fate.APPLIED
+
+
+def _exactly(refusals: int) -> int | dict[str, bool]:
+    """The condition that so many restocks were refused: a product has no count before the first."""
+    return refusals or {"$exists": False}
 
 
 def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
