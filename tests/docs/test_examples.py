@@ -16,6 +16,7 @@ from typing import Final
 import click
 import msgspec
 import pytest
+from tests.docs.shell import run_as_reader
 
 from flashreserve.cli.main import Entry, flashreserve
 from flashreserve.http import openapi
@@ -128,22 +129,10 @@ def test_the_guide_does_what_it_says(tmp_path: Path, port: str) -> None:
             *(block.replace("localhost:3000", f"localhost:{port}") for block in rest),
         ]
     )
-    own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
-
-    done = subprocess.run(
-        ["bash", "-c", script],  # noqa: S607 - whichever bash the reader has
-        cwd=tmp_path,
-        env=own | {"FLASHRESERVE_PORT": port},
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Made 1 product." in done.stdout
-    assert [json.loads(line)["stockQuantity"] for line in done.stdout.splitlines() if line.startswith("{")] == [1100]
-    assert "All books balance" in done.stdout
+    printed = run_as_reader(script, folder=tmp_path, port=port, timeout_s=240)
+    assert "Made 1 product." in printed
+    assert [json.loads(line)["stockQuantity"] for line in printed.splitlines() if line.startswith("{")] == [1100]
+    assert "All books balance" in printed
     assert (tmp_path / "sold.csv").read_text().startswith("reservationId,")
 
 

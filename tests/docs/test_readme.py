@@ -1,15 +1,14 @@
 """The README's tour is run as it stands, in bash, against a server of its own."""
 
 import json
-import os
 import re
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.docs.shell import run_as_reader
 
 ROOT = Path(__file__).parents[2]
 PORT_IN_README = "3000"
@@ -33,18 +32,8 @@ def test_the_tour_does_what_the_readme_says(tmp_path: Path) -> None:
     script = "set -euo pipefail\ntrap 'kill %1 && wait' EXIT\n" + tour().replace(PORT_IN_README, port)
     # Each answer on a line of its own.
     script = 'curl() { command curl "$@" && echo; }\n' + script
-    own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
-    done = subprocess.run(
-        ["bash", "-c", script],  # noqa: S607 - whichever bash the reader has
-        cwd=tmp_path,
-        env=own | {"FLASHRESERVE_PORT": port},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    printed = run_as_reader(script, folder=tmp_path, port=port, timeout_s=90)
+    answers = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     ready, admin, product, ann, login, limit, stock, replayed, bought = answers
     assert ready == {"status": "ok"}
     assert admin["token"]

@@ -1,0 +1,25 @@
+"""Running a page's commands as a reader would: in a folder of one's own, with no setting of the shop's in the shell."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def run_as_reader(script: str, *, folder: Path, port: str, timeout_s: float) -> str:
+    """Run the script with bash; what it printed. Its servers take `port`.
+
+    Raises:
+        AssertionError: it failed; the message has what it printed.
+    """
+    own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
+    done = subprocess.run(
+        ["bash", "-c", script],  # noqa: S607 - whichever bash the reader has
+        cwd=folder,
+        env=own | {"FLASHRESERVE_PORT": port},
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
