@@ -235,6 +235,8 @@ class Network:
         if call.current and self._world.now < self._elected_until:
             self._world.after(self._elected_until - self._world.now, self._arrive, call)
             return
+        if call.current:
+            self._server.show(None)  # A majority has confirmed the primary, so nobody reads what is older any more.
         random = self._world.random
         rate = self._weather.scattered if call.write else self._weather.torn
         spread = rate > 0 and random.random() < rate
