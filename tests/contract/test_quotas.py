@@ -199,3 +199,10 @@ async def test_what_one_store_settles_makes_room_in_the_other(stores: tuple[Stor
     await hold(other, 8)
     assert isinstance(await do(other, reserve(9)), HourlyHoldsReached)
     assert isinstance(await do(one, reserve(10, ANN)), HourlyHoldsReached)
+
+
+async def test_a_purchase_counts_although_the_flush_names_lapsed_holds_alone(store: Store) -> None:
+    first, second, bought = await hold(store, 1, 2, 3)
+    await do(store, Confirm(bought, ANN))
+    outcomes = await flush(store, Cancel(first, ANN), Cancel(second, ANN), reserve(4), at=LAPSED)
+    assert isinstance(outcomes[2], Reserved), "two holds of the hour have lapsed, but one was bought"

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
 from flashreserve.core.model import Adjustment, Product
-from flashreserve.core.quotas import Quotas, hour_at, hour_claim, open_claim
+from flashreserve.core.quotas import Quotas, hour_at, hour_claim, is_quota_claim, open_claim
 from flashreserve.core.rules import lookup
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
@@ -74,9 +74,10 @@ async def load(
         _by_claim(database, wanted.claims, current=current),
     )
     products = readable(documents.values(), product_from)
+    frequent = _frequent_customers(commands, products, again=again)
     by_limit, by_quota = await asyncio.gather(
         _by_claim(database, _limit_claims(products, wanted.buyers), current=current),
-        _by_quota(database, _frequent_customers(commands, products, again=again), quotas, now, current=current),
+        _by_quota(database, frequent, quotas, now, current=current),
     )
     reservations = by_id | by_key | by_limit | by_quota
     held = readable((each for each in reservations.values() if each.get("status") != VOID), reservation_from)
@@ -87,7 +88,7 @@ async def load(
     facts = Facts(
         products=products,
         reservations=held,
-        claims={claim: id_ for id_ in held for claim in claims_of(reservations[id_])},
+        claims=_claims([reservations[id_] for id_ in held], frequent),
         adjustments=_adjustments(documents, wanted.adjustments),
         reserved_product_ids=await _reserved(database, wanted.edited_product_ids, documents),
         quotas=quotas,
@@ -101,6 +102,19 @@ async def load(
         current=current,
         moving=moving,
     )
+
+
+def _claims(documents: Iterable[Document], counted: Container[str]) -> dict[Claim, str]:
+    """The claims of the reservations; those of quotas for `counted` customers only, of whom all were loaded.
+
+    A part of a customer's holds of an hour would tell of lapses and not of purchases, and refuse what it shouldn't.
+    """
+    return {
+        (user_id, claim): document["_id"]
+        for document in documents
+        for user_id, claim in claims_of(document)
+        if user_id in counted or not is_quota_claim(claim)
+    }
 
 
 async def _moving(database: Database, commands: Sequence[Command]) -> set[Claim]:
