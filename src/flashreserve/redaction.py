@@ -84,10 +84,12 @@ def redact_url(url: str) -> str:
     """The URL of a database or a queue as it may be shown: without user, password and unknown options.
 
     Credentials reach up to the last @, since a password in which special characters aren't escaped may hold any of
-    them.
+    them. Where an option seems to stand before that @, it may be a part of the option's value: then all is hidden.
     """
     scheme, colon, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
+    if _holds_options(credentials):
+        return f"{scheme}{colon}{HIDDEN}"
     address, mark, query = place.partition("?")
     hidden = f"{HIDDEN}@" if credentials else at
     return f"{scheme}{colon}{hidden}{address.partition('#')[0]}{mark}{_redacted_options(query)}"
@@ -98,11 +100,16 @@ def url_secrets(url: str) -> list[str]:
     rest = url.partition("://")[2]
     credentials, _, place = rest.rpartition("@")
     found = [credentials.partition(":")[2]]
-    for option in re.split("[&;]", place.partition("?")[2]):
+    query = (rest if _holds_options(credentials) else place).partition("?")[2]
+    for option in re.split("[&;]", query):
         name, _, value = option.partition("=")
         if name.lower() not in _SHOWN_OPTIONS:
             found += [value, *(pair.partition(":")[2] for pair in value.split(","))]
     return [form for each in found if each for form in (each, unquote(each))]
+
+
+def _holds_options(credentials: str) -> bool:
+    return "=" in credentials.partition("?")[2]
 
 
 def _redacted(match: re.Match[str]) -> str:

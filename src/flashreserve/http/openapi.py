@@ -47,6 +47,7 @@ def tree(cookies: Cookies, *, production: bool) -> Schema:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "security": [],  # Anybody, where an operation doesn't say whom it is for.
         "paths": _paths(production=production),
         "components": {
             "securitySchemes": schemes if production else _without(schemes, "metricsToken"),

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from flashreserve.core import rules
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
-from flashreserve.core.effects import Release
+from flashreserve.core.effects import Adjust, Hold, Release
 from flashreserve.core.facts import Claim
 from flashreserve.core.model import Adjustment, Product, Reservation
 from flashreserve.core.outcomes import (
@@ -187,7 +187,7 @@ class Flush:
             if fate is Fate.APPLIED:
                 self._outcomes[place] = _as_written(outcome, fates.written(planned))
             elif fate is None and fates.all_applied:
-                told = await self._without_effect(place, command, outcome, loaded)
+                told = await self._without_effect(place, command, outcome, plan, loaded)
                 if told is None:
                     rest[place] = command
                 else:
@@ -201,7 +201,9 @@ class Flush:
                 rest[place] = command
         return rest
 
-    async def _without_effect(self, place: int, command: Command, outcome: Ruled, loaded: Loaded) -> Outcome | None:
+    async def _without_effect(
+        self, place: int, command: Command, outcome: Ruled, plan: Plan, loaded: Loaded
+    ) -> Outcome | None:
         """The outcome of a command that changes nothing; None where it has to be planned again first.
 
         No guard says that a refusal is true. One that denies what an earlier sending may have done, or may still do,
@@ -210,18 +212,17 @@ class Flush:
         match command:
             case Reserve() if command.key is not None and type(outcome) not in {Replayed, KeyReused}:
                 return self._refused_key(place, (command.user_id, command.key), outcome, loaded)
-            case Confirm() | Extend() | Cancel() if type(outcome) is NotFound and not loaded.current:
+            case Confirm(id_) | Extend(id_) | Cancel(id_) if type(outcome) is NotFound:
+                # What this flush makes after the command's turn wasn't there for it.
+                if loaded.current or _makes(plan, id_):
+                    return outcome
                 self._current = True
                 return None
-            case Restock() if type(outcome) in {StockTaken, Invalid}:
-                refusals = loaded.refusals[command.product_id]
-                match await stocking.refuse(self._database, command, refusals):
-                    case Fate.APPLIED:
-                        return outcome
-                    case Fate.UNKNOWN:
-                        return OutcomeUnknown()
-                    case _:
-                        return None
+            case Restock() if type(outcome) in {StockTaken, Invalid} and not _uses_key(plan, command):
+                fate = await stocking.refuse(self._database, command, loaded.refusals[command.product_id])
+                if fate is Fate.UNKNOWN:
+                    return OutcomeUnknown()
+                return outcome if fate is Fate.APPLIED else None
             case _:
                 return outcome
 
@@ -235,6 +236,19 @@ class Flush:
 
 def _nobody(_place: int) -> bool:
     return False
+
+
+def _uses_key(plan: Plan, command: Restock) -> bool:
+    """Whether another restock of the flush has used the key: that keeps out what is in flight as well as a fence."""
+    return any(
+        isinstance(effect, Adjust)
+        and (effect.adjustment.product_id, effect.adjustment.key) == (command.product_id, command.key)
+        for effect in plan.effects
+    )
+
+
+def _makes(plan: Plan, reservation_id: str) -> bool:
+    return any(isinstance(effect, Hold) and effect.reservation.id == reservation_id for effect in plan.effects)
 
 
 def _refuse_same_ids(commands: Sequence[Command]) -> None:

@@ -52,12 +52,10 @@ async def adjust(database: Database, effect: Adjust, refusals: int, seen: Sighti
 async def refuse(database: Database, command: Restock, refusals: int) -> Fate:
     """Refuse a restock for good: an earlier sending of it that is still in flight will not be carried out.
 
-    Guard: no refusal since the facts were read, key unused, and the change still doesn't fit. The count of refusals is
-    the fence.
+    Guard: no refusal since the facts were read, and key unused. The count of refusals is the fence.
     """
-    fits = {"available": {"$gte": -command.change}, "stocked": {"$lte": limits.STOCK_MAX - command.change}}
     unused = {"adjustments.key": {"$ne": command.key}}
-    guard = {"_id": command.product_id, "refusals": _exactly(refusals), **unused, "$nor": [fits]}
+    guard = {"_id": command.product_id, "refusals": _exactly(refusals), **unused}
     try:
         found = await database.find_one_and_update("products", guard, {"$inc": {"refusals": 1}}, fields={"_id": 1})
     except StoreUnavailableError:
