@@ -13,7 +13,9 @@ from tests.http.shop import SECRET_KEYS, Admin, Answer, Customer, Shop, ShopCloc
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
 from flashreserve.core.model import Role
+from flashreserve.http.assets import ASSETS
 from flashreserve.http.limits import HttpLimits
+from flashreserve.http.operations import OPERATIONS, Operation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -261,6 +263,10 @@ PRICES = [
     "-0.01",
     "-1",
     "1e999",
+    "1e-400",
+    "9.990000000000000000000000000001",
+    "1e999999999999999999999",
+    "1e-999999999999999999999",
     "10000000000.01",
     "99999999999999999999",
     '"9.999"',
@@ -519,6 +525,23 @@ async def test_pages_have_1_to_200_entries_and_a_cursor_that_was_given_out(scene
 
     for who, path in lists:
         check({query: (await who.ask("GET", f"{path}?{query}"), field) for query, field in queries.items()})
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+async def test_no_operation_passes_over_a_query_parameter(scene: Scene, operation: Operation) -> None:
+    path = operation.path.format(id=scene.product, code="sold-out", file=min(ASSETS))
+
+    answer = await scene.admin.ask(operation.method.upper(), f"{path}?statuss=CONFIRMED")
+
+    check({operation.name: (answer, "statuss")})
+
+
+async def test_an_unknown_query_parameter_is_answered_with_those_that_are_known(scene: Scene) -> None:
+    answer = await scene.admin.ask("GET", "/products?limits=5")
+
+    assert answer.json["errors"] == [
+        {"field": "limits", "message": "expected no such parameter; did you mean limit? known: cursor, limit"}
+    ]
 
 
 async def test_what_belongs_into_the_body_is_refused_in_the_address(scene: Scene) -> None:

@@ -15,7 +15,7 @@ from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.auth import AuthRoutes
 from flashreserve.http.routes.docs import DocsRoutes
 from flashreserve.http.routes.ops import OpsRoutes
-from flashreserve.http.routes.options import allow, answer_options
+from flashreserve.http.routes.options import allow, before_route
 from flashreserve.http.routes.products import ProductRoutes
 from flashreserve.http.routes.replies import reply
 from flashreserve.http.routes.reservations import ReservationRoutes
@@ -41,7 +41,7 @@ def create_app(services: Services) -> Litestar:
             StoreOutcomeUnknownError: _store_outcome_unknown,
             Exception: _not_ours,
         },
-        before_request=answer_options,
+        before_request=before_route,
         openapi_config=None,
         logging_config=None,
     )

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from litestar import Request
@@ -16,6 +17,7 @@ from flashreserve.core.model import Role
 from flashreserve.http import wire
 from flashreserve.http.answers import CHALLENGE, RefusalError
 from flashreserve.http.edge import exchange_of
+from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
 from flashreserve.http.site import cookie_values
@@ -193,11 +195,7 @@ def client_address(request: HttpRequest, services: Services) -> str | None:
 
 
 async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *, empty: T | None = None) -> T:
-    """The decoded body. `empty` stands for no body, where that is allowed.
-
-    Whoever puts into the address what belongs into the body is told so, rather than served something else.
-    """
-    parameters(request, set())
+    """The decoded body. `empty` stands for no body, where that is allowed."""
     raw = await request.body()
     if not raw and empty is not None:
         return empty
@@ -212,7 +210,6 @@ async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *,
 
 async def no_body(request: HttpRequest) -> None:
     """Refuse what a request asks for beyond its address. An empty object, which some clients send, is nothing."""
-    parameters(request, set())
     if (await request.body()).strip() not in {b"", b"{}"}:
         raise bad_request("body", "expected no body")
 
@@ -243,7 +240,7 @@ def key_by(headers: Headers) -> str | None:
 
 def page(request: HttpRequest) -> tuple[str | None, int]:
     """The `cursor` (None for the first page) and `limit` of a list."""
-    query = parameters(request, {"cursor", "limit"})
+    query = request.query_params
     cursor = query.get("cursor")
     if cursor is not None:
         cursor = path_id(cursor, "cursor")
@@ -255,20 +252,39 @@ def page(request: HttpRequest) -> tuple[str | None, int]:
 
 
 def flag(request: HttpRequest, name: str) -> bool:
-    """Whether the query has this parameter, the only one that is known."""
-    value = parameters(request, {name}).get(name)
+    """Whether the query has this parameter."""
+    value = request.query_params.get(name)
     if value not in {None, "", "true"}:
         raise bad_request(name, "expected nothing, or true")
     return value is not None
 
 
-def parameters(request: HttpRequest, known: set[str]) -> dict[str, str]:
-    """The query's parameters, each once and known."""
-    values: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
+def check_parameters(request: HttpRequest) -> None:
+    """Refuse query parameters that the operation doesn't have, or that are given twice: none is passed over."""
+    if not request.scope["query_string"]:
+        return
+    method = request.scope["method"].lower()
+    known = _PARAMETERS.get(("get" if method == "head" else method, request.scope["path_template"]), ())
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
         if name not in known:
-            raise bad_request(name[:100], "expected no such parameter")
-        if name in values:
+            raise bad_request(name[:_NAME_SHOWN_MAX], _unknown(name, known))
+        if name in seen:
             raise bad_request(name, "expected once")
-        values[name] = value
-    return values
+        seen.add(name)
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "expected no such parameter; this address takes none"
+    near = get_close_matches(name[:_NAME_SHOWN_MAX].lower(), known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"expected no such parameter; {hint}known: {', '.join(known)}"
+
+
+_NAME_SHOWN_MAX: Final = 100
+_PARAMETERS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    (operation.method, operation.path): tuple(each.name for each in operation.parameters if each.place == "query")
+    for operation in OPERATIONS
+}
+"""The query parameters of each operation, as the OpenAPI document lists them."""

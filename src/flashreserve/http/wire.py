@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -23,14 +23,14 @@ from flashreserve.service.catalogue import NewProduct
 _ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _CURRENCY: Final = "^[A-Z]{3}$"
 # In Python `$` also stands before a line break at the end. Ids and currencies have a length that leaves no room for
-# one; in names and prices the lookahead stands guard.
+# one; in names the lookahead stands guard.
 _NAME: Final = r"^[^\x00-\x1f\x7f]+$(?!\n)"
-_PRICE: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$(?!\n)"
+_PRICE: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
+_is_price: Final = re.compile(_PRICE[1:-1]).fullmatch
 _EXPECTED: Final = {
     repr(_ID): "expected a UUID",
     repr(_CURRENCY): "expected an ISO 4217 code such as USD",
     repr(_NAME): "expected text without control characters",
-    repr(_PRICE): "expected a decimal such as 999.99",
 }
 """What the patterns mean, in words, as msgspec names them in its errors."""
 
@@ -57,9 +57,17 @@ CustomerLimit = Annotated[
 HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX, description="How long a hold lasts.")]
 Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX, description="How often a hold may be extended.")]
 Price = Annotated[
-    # A number of so few digits comes back from a float exactly as it was written.
-    Annotated[str, Meta(pattern=_PRICE)] | Annotated[float, Meta(ge=0, le=limits.PRICE_MINOR_MAX)],
-    Meta(description="A decimal, as text or number, with at most the currency's places."),
+    # Not a float, which would round what was written. `_exact` keeps the digits, and `_price` checks them.
+    Any,
+    Meta(
+        description="A decimal, as text or number, with at most the currency's places.",
+        extra_json_schema={
+            "anyOf": [
+                {"type": "string", "pattern": _PRICE},
+                {"type": "number", "minimum": 0, "maximum": limits.PRICE_MINOR_MAX},
+            ]
+        },
+    ),
 ]
 
 InstantText = Annotated[
@@ -154,7 +162,7 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
 
     def product(self, hold_s_default: int) -> NewProduct | Invalid:
         """The product as the service takes it."""
-        price = money.parse_price(_decimal(self.price), self.currency)
+        price = _price(self.price, self.currency)
         if isinstance(price, Invalid):
             return price
         unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
@@ -186,7 +194,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
 
     def edit(self, product_id: str, currency: str) -> Edit | Invalid:
         """The edit as the service takes it; `currency` is the product's, by which the price is read."""
-        price = UNSET if isinstance(self.price, UnsetType) else money.parse_price(_decimal(self.price), currency)
+        price = UNSET if self.price is UNSET else _price(self.price, currency)
         if isinstance(price, Invalid):
             return price
         unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
@@ -219,8 +227,21 @@ def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
     return None
 
 
-def _decimal(price: str | float) -> Decimal:
-    return Decimal(price if isinstance(price, str) else repr(price))
+def _price(price: object, currency: str) -> int | Invalid:
+    """The price in the currency's smallest unit, read digit by digit: nothing is rounded."""
+    if isinstance(price, str) and _is_price(price):
+        return money.parse_price(Decimal(price), currency)
+    if isinstance(price, int | Decimal) and not isinstance(price, bool):
+        return money.parse_price(Decimal(price), currency)
+    return Invalid("price", "expected a number such as 999.99")
+
+
+def _exact(number: str) -> Decimal:
+    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is beyond what decimals hold."""
+    try:
+        return Decimal(number)
+    except InvalidOperation:
+        return Decimal("NaN")
 
 
 class AccountView(Struct, frozen=True, rename="camel"):
@@ -342,7 +363,7 @@ _WHERE: Final = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re
 
 def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
     """How a body of this kind is read: the value, or what is wrong with it first."""
-    decode = msgspec.json.Decoder(kind).decode
+    decode = msgspec.json.Decoder(kind, float_hook=_exact).decode
 
     def read(body: bytes) -> T | FieldError:
         try:

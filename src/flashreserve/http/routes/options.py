@@ -1,4 +1,4 @@
-"""What each address answers to OPTIONS: the methods that it has."""
+"""What holds for every route alike: the answer to OPTIONS, and the check of the query."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,7 +7,7 @@ from litestar import Response
 
 from flashreserve.http.answers import Answer
 from flashreserve.http.operations import OPERATIONS
-from flashreserve.http.requests import HttpRequest
+from flashreserve.http.requests import HttpRequest, check_parameters
 from flashreserve.http.routes.replies import reply
 
 
@@ -15,6 +15,14 @@ def allow(methods: Iterable[str]) -> str:
     """The Allow header for an address with these methods: HEAD works where GET does, OPTIONS everywhere."""
     own = set(methods)
     return ", ".join(sorted(own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())))
+
+
+async def before_route(request: HttpRequest) -> Response[bytes] | None:
+    """Refuse a query that the operation doesn't know, and answer OPTIONS."""
+    answer = await answer_options(request)
+    if answer is None:
+        check_parameters(request)
+    return answer
 
 
 async def answer_options(request: HttpRequest) -> Response[bytes] | None:
