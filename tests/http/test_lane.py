@@ -177,6 +177,7 @@ BODIES = [
     b'{"quantity":"1"}',
     b'{"quantity":null}',
     b'{"quantity":1,"quantity":2}',
+    b'{"quantity":1,"q\\u0075antity":2}',
     b'{"amount":1}',
     b"[1]",
     b"null",

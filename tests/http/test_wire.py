@@ -1,13 +1,16 @@
 import json
 
+import msgspec
 import pytest
 
 from flashreserve.core.outcomes import Invalid
-from flashreserve.http import wire
+from flashreserve.http import reader, wire
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.problems import FieldError
 
 
 def test_refused_text_is_explained_in_words() -> None:
-    read = wire.decoder(wire.ProductBody)
+    read = reader.decoder(wire.ProductBody)
     bodies = [
         {"name": "\x00", "price": 1, "stockQuantity": 1},
         {"name": "a", "price": 1, "stockQuantity": 1, "currency": "usd"},
@@ -23,9 +26,20 @@ def test_refused_text_is_explained_in_words() -> None:
     "price", ["1e-400", "0.01000000000000000000001", "1e-999999999999999999999", '"much"', "null", "true"]
 )
 def test_no_price_is_rounded_or_guessed(price: str) -> None:
-    body = wire.decoder(wire.ProductBody)(f'{{"name": "a", "price": {price}, "stockQuantity": 1}}'.encode())
+    body = reader.decoder(wire.ProductBody)(f'{{"name": "a", "price": {price}, "stockQuantity": 1}}'.encode())
 
     assert isinstance(body, wire.ProductBody)
     refused = body.product(600)
     assert isinstance(refused, Invalid)
     assert refused.field == "price"
+
+
+def test_no_field_is_shorter_than_the_search_for_repeated_ones_takes_for_granted() -> None:
+    bodies = [operation.body.kind for operation in OPERATIONS if operation.body is not None]
+    kinds: list[type[msgspec.Struct]] = [*bodies, wire.LineBody]
+
+    fields = [field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)]
+
+    assert min(map(len, fields)) == reader.FIELD_LETTERS_MIN
+    assert isinstance(reader.decoder(wire.ProductEditBody)(b'{"name":1,"name":1}'), FieldError)
+    assert isinstance(reader.decoder(wire.ProductEditBody)(b'{"price":1,"price":1}'), FieldError)

@@ -11,7 +11,7 @@ import msgspec
 
 from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
-from flashreserve.http import wire
+from flashreserve.http import reader, wire
 from flashreserve.http.problems import FieldError
 from flashreserve.service.catalogue import NewProduct
 
@@ -34,7 +34,7 @@ FAULTS_MAX: Final = 20
 _WHOLE: Final = frozenset({"stockQuantity", "perCustomerLimit", "holdSeconds", "maxExtensions"})
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _PRICE: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
-_read: Final = wire.decoder(wire.ProductBody)
+_read: Final = reader.decoder(wire.ProductBody)
 _encode: Final = msgspec.json.Encoder().encode
 
 

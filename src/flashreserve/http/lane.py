@@ -11,7 +11,7 @@ from typing import Final
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import Outcome
-from flashreserve.http import answers, requests, wire
+from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.answers import RefusalError
 from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
 from flashreserve.http.services import Services
@@ -22,7 +22,7 @@ _RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").f
 _STOCK: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/stock").fullmatch)
 _RESERVE_ROUTE: Final = "/reservations/{id}"
 _STOCK_ROUTE: Final = "/products/{id}/stock"
-_read_quantity: Final = wire.decoder(wire.QuantityBody)
+_read_quantity: Final = reader.decoder(wire.QuantityBody)
 
 
 class Lane:

@@ -14,7 +14,7 @@ from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.tokens import Identity
 from flashreserve.core import limits
 from flashreserve.core.model import Role
-from flashreserve.http import wire
+from flashreserve.http import reader, wire
 from flashreserve.http.answers import CHALLENGE, RefusalError
 from flashreserve.http.edge import exchange_of
 from flashreserve.http.operations import OPERATIONS
@@ -216,7 +216,7 @@ async def no_body(request: HttpRequest) -> None:
 
 def path_id(text: str, field: str) -> str:
     """An id from the path, in its one spelling."""
-    value = wire.convert(text, wire.Id, field)
+    value = reader.convert(text, wire.Id, field)
     if isinstance(value, FieldError):
         raise bad_request(field, "expected a UUID")
     return value.lower()
@@ -245,7 +245,7 @@ def page(request: HttpRequest) -> tuple[str | None, int]:
     if cursor is not None:
         cursor = path_id(cursor, "cursor")
     digits = query.get("limit", str(limits.PAGE_DEFAULT))
-    limit = wire.convert(digits, _Limit, "limit")
+    limit = reader.convert(digits, _Limit, "limit")
     if isinstance(limit, FieldError) or not digits.isdigit():
         raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
     return cursor, limit

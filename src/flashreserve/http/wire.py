@@ -1,9 +1,9 @@
 """What goes over the wire: the bodies of requests and answers, and how they become commands and come from the model."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -17,34 +17,27 @@ from flashreserve.core.commands import Edit, Wanted
 from flashreserve.core.instants import format_instant, instant_of
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.core.outcomes import Invalid
-from flashreserve.http.problems import CheckView, FieldError
+from flashreserve.http.problems import CheckView
 from flashreserve.service.catalogue import NewProduct
 
-_ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-_CURRENCY: Final = "^[A-Z]{3}$"
+ID_PATTERN: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+CURRENCY_PATTERN: Final = "^[A-Z]{3}$"
 # In Python `$` also stands before a line break at the end. Ids and currencies have a length that leaves no room for
 # one; in names the lookahead stands guard.
-_NAME: Final = r"^[^\x00-\x1f\x7f]+$(?!\n)"
+NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 _PRICE: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
 _is_price: Final = re.compile(_PRICE[1:-1]).fullmatch
-_EXPECTED: Final = {
-    repr(_ID): "expected a UUID",
-    repr(_CURRENCY): "expected an ISO 4217 code such as USD",
-    repr(_NAME): "expected text without control characters",
-}
-"""What the patterns mean, in words, as msgspec names them in its errors."""
-
 Id = Annotated[
     str,
     Meta(
-        pattern=_ID,
+        pattern=ID_PATTERN,
         max_length=36,
         extra_json_schema={"format": "uuid"},
     ),
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_LENGTH_MAX, pattern=_NAME)]
+Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_LENGTH_MAX, pattern=NAME_PATTERN)]
 CurrencyCode = Annotated[
-    str, Meta(pattern=_CURRENCY, max_length=3, description="ISO 4217 code of a currency that has units.")
+    str, Meta(pattern=CURRENCY_PATTERN, max_length=3, description="ISO 4217 code of a currency that has units.")
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone, from 1970 to 9999.")]
 Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
@@ -57,7 +50,7 @@ CustomerLimit = Annotated[
 HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX, description="How long a hold lasts.")]
 Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX, description="How often a hold may be extended.")]
 Price = Annotated[
-    # Not a float, which would round what was written. `_exact` keeps the digits, and `_price` checks them.
+    # Not a float, which would round what was written. `reader` keeps the digits, and `_price` checks them.
     Any,
     Meta(
         description="A decimal, as text or number, with at most the currency's places.",
@@ -236,14 +229,6 @@ def _price(price: object, currency: str) -> int | Invalid:
     return Invalid("price", "expected a number such as 999.99")
 
 
-def _exact(number: str) -> Decimal:
-    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is beyond what decimals hold."""
-    try:
-        return Decimal(number)
-    except InvalidOperation:
-        return Decimal("NaN")
-
-
 class AccountView(Struct, frozen=True, rename="camel"):
     """An account, as its owner sees it."""
 
@@ -356,49 +341,6 @@ class ReadinessView(Struct, frozen=True, omit_defaults=True):
 
 
 encode: Final = msgspec.json.Encoder().encode
-
-T = TypeVar("T")
-_WHERE: Final = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-
-
-def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
-    """How a body of this kind is read: the value, or what is wrong with it first."""
-    decode = msgspec.json.Decoder(kind, float_hook=_exact).decode
-
-    def read(body: bytes) -> T | FieldError:
-        try:
-            return decode(body)
-        except msgspec.ValidationError as error:
-            return _field_error(str(error))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return FieldError("body", "expected a JSON document")
-
-    return read
-
-
-def convert(value: Any, kind: type[T], field: str) -> T | FieldError:
-    """A query parameter or a column as this kind, or what is wrong with it."""
-    try:
-        return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        return FieldError(field, _field_error(str(error)).message)
-
-
-def _field_error(text: str) -> FieldError:
-    """Msgspec's message, which ends in the place it is about, if that isn't the whole body."""
-    found = _WHERE.match(text)
-    message, path = (found["message"], found["path"]) if found else (text, None)
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL)
-    missing = re.fullmatch(r"Object missing required field `(.*)`", message)
-    field = (path or "$").removeprefix("$").removeprefix(".")
-    pattern = re.fullmatch(r"Expected `str` matching regex (.*)", message, re.DOTALL)
-    if pattern is not None:
-        return FieldError(field or "body", _EXPECTED.get(pattern[1], "expected other text"))
-    if unknown or missing:
-        name = (unknown or missing)[1][:100]  # type: ignore[index]
-        field = f"{field}.{name}".removeprefix(".")
-        return FieldError(field, "expected no such field" if unknown else "expected this field")
-    return FieldError(field or "body", message[:1].lower() + message[1:])
 
 
 def account_view(account: Account) -> AccountView:

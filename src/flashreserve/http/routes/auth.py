@@ -7,13 +7,13 @@ from litestar.datastructures import Cookie
 
 from flashreserve.auth.outcomes import AccountNotFound, LoggedIn, Registered
 from flashreserve.core.instants import format_instant
-from flashreserve.http import answers, requests, wire
+from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.site import Cookies
 
-_read_registration: Final = wire.decoder(wire.RegistrationBody)
-_read_credentials: Final = wire.decoder(wire.CredentialsBody)
+_read_registration: Final = reader.decoder(wire.RegistrationBody)
+_read_credentials: Final = reader.decoder(wire.CredentialsBody)
 
 
 class AuthRoutes(Controller):

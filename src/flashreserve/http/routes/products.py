@@ -8,15 +8,15 @@ from litestar.response import Stream
 
 from flashreserve.core.commands import Restock
 from flashreserve.core.outcomes import Invalid, NotFound
-from flashreserve.http import answers, requests, wire
+from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.edge import exchange_of
 from flashreserve.http.requests import HttpRequest, bad_request
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
 from flashreserve.service.export import reservations_csv
 
-_read_product: Final = wire.decoder(wire.ProductBody)
-_read_edit: Final = wire.decoder(wire.ProductEditBody)
-_read_change: Final = wire.decoder(wire.ChangeBody)
+_read_product: Final = reader.decoder(wire.ProductBody)
+_read_edit: Final = reader.decoder(wire.ProductEditBody)
+_read_change: Final = reader.decoder(wire.ChangeBody)
 
 
 class ProductRoutes(Controller):

@@ -7,13 +7,13 @@ from litestar.params import FromPath
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import NotFound
-from flashreserve.http import answers, requests, wire
+from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
 from flashreserve.service.reservations import Settling
 
-_read_quantity: Final = wire.decoder(wire.QuantityBody)
-_read_basket: Final = wire.decoder(wire.BasketBody)
+_read_quantity: Final = reader.decoder(wire.QuantityBody)
+_read_basket: Final = reader.decoder(wire.BasketBody)
 
 
 class ReservationRoutes(Controller):
