@@ -96,6 +96,8 @@ def test_spreadsheets_files_are_understood(shop: Shop, data: bytes) -> None:
     ("row", "column", "expected"),
     [
         (",1,USD,1,,,,,", "name", "1 to 200 characters"),
+        ("\u200b,1,USD,1,,,,,", "name", "some of them visible"),
+        ("A\u202eB,1,USD,1,,,,,", "name", "found U+202E"),
         ("x" * 201 + ",1,USD,1,,,,,", "name", "1 to 200 characters"),
         ('"A\nB",1,USD,1,,,,,', "name", "on one line"),
         ("A,,USD,1,,,,,", "price", "a number such as 999.99"),

@@ -328,8 +328,8 @@ async def test_a_price_in_yen_has_no_decimals_and_one_in_dinars_three(shop: Shop
     assert (await admin.create(price=1.005, currency="BHD")).granted()["price"] == "1.005"
 
 
-async def test_a_name_is_1_to_200_characters_of_one_line(scene: Scene) -> None:
-    names: list[object] = ["", "x" * 201, "a\nb", "a\n", "\ta", "a\0", "a\x7f", 5, None, ["a"]]
+async def test_a_name_is_text(scene: Scene) -> None:
+    names: list[object] = [5, None, ["a"], True]
 
     created = {f"create {name!r}": (await scene.admin.create(name=name), "name") for name in names}
     edited = {f"edit {name!r}": (await scene.admin.edit(scene.product, name=name), "name") for name in names}

@@ -11,15 +11,9 @@ from flashreserve.http.problems import FieldError
 
 def test_refused_text_is_explained_in_words() -> None:
     read = reader.decoder(wire.ProductBody)
-    bodies = [
-        {"name": "\x00", "price": 1, "stockQuantity": 1},
-        {"name": "a", "price": 1, "stockQuantity": 1, "currency": "usd"},
-    ]
+    body = {"name": "a", "price": 1, "stockQuantity": 1, "currency": "usd"}
 
-    assert [getattr(read(json.dumps(body).encode()), "message", None) for body in bodies] == [
-        "expected text without control characters",
-        "expected an ISO 4217 code such as USD",
-    ]
+    assert read(json.dumps(body).encode()) == FieldError("currency", "expected an ISO 4217 code such as USD")
 
 
 @pytest.mark.parametrize(

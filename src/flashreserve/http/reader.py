@@ -143,6 +143,5 @@ _WHERE: Final = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re
 _EXPECTED: Final = {
     repr(wire.ID_PATTERN): "expected a UUID",
     repr(wire.CURRENCY_PATTERN): "expected an ISO 4217 code such as USD",
-    repr(wire.NAME_PATTERN): "expected text without control characters",
 }
 """What the patterns mean, in words, as msgspec names them in its errors."""

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from flashreserve.auth.emails import EMAIL_LENGTH_MAX
 from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
-from flashreserve.core import limits, money
+from flashreserve.core import limits, money, names
 from flashreserve.core.commands import Edit, Wanted
 from flashreserve.core.instants import format_instant, instant_of
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
@@ -22,9 +22,6 @@ from flashreserve.service.catalogue import NewProduct
 
 ID_PATTERN: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 CURRENCY_PATTERN: Final = "^[A-Z]{3}$"
-# In Python `$` also stands before a line break at the end. Ids and currencies have a length that leaves no room for
-# one; in names the lookahead stands guard.
-NAME_PATTERN: Final = r"^[^\x00-\x1f\x7f]+$(?!\n)"
 _PRICE: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
 _is_price: Final = re.compile(_PRICE[1:-1]).fullmatch
 Id = Annotated[
@@ -35,7 +32,17 @@ Id = Annotated[
         extra_json_schema={"format": "uuid"},
     ),
 ]
-Name = Annotated[str, Meta(min_length=1, max_length=limits.NAME_LENGTH_MAX, pattern=NAME_PATTERN)]
+Name = Annotated[
+    str,
+    Meta(
+        description=(
+            f"1 to {limits.NAME_LENGTH_MAX} characters on one line, without control and direction characters."
+            " Spaces, and other characters that show nothing, don't count at the ends."
+        ),
+        # `names.parse_name` is the rule. The pattern says of it what stays readable.
+        extra_json_schema={"pattern": rf"^\s*\S(.{{0,{limits.NAME_LENGTH_MAX - 2}}}\S)?\s*$"},
+    ),
+]
 CurrencyCode = Annotated[
     str, Meta(pattern=CURRENCY_PATTERN, max_length=3, description="ISO 4217 code of a currency that has units.")
 ]
@@ -155,6 +162,9 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
 
     def product(self, hold_s_default: int) -> NewProduct | Invalid:
         """The product as the service takes it."""
+        name = names.parse_name(self.name)
+        if isinstance(name, Invalid):
+            return name
         price = _price(self.price, self.currency)
         if isinstance(price, Invalid):
             return price
@@ -162,7 +172,7 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
         if unwritable is not None:
             return unwritable
         return NewProduct(
-            name=self.name,
+            name=name,
             price=price,
             currency=self.currency,
             stocked=self.stock_quantity,
@@ -187,6 +197,9 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
 
     def edit(self, product_id: str, currency: str) -> Edit | Invalid:
         """The edit as the service takes it; `currency` is the product's, by which the price is read."""
+        name = UNSET if self.name is UNSET else names.parse_name(self.name)
+        if isinstance(name, Invalid):
+            return name
         price = UNSET if self.price is UNSET else _price(self.price, currency)
         if isinstance(price, Invalid):
             return price
@@ -195,7 +208,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
             return unwritable
         return Edit(
             product_id=product_id,
-            name=self.name,
+            name=name,
             price=price,
             sale_starts_at=_instant(self.sale_starts_at),
             sale_ends_at=_instant(self.sale_ends_at),
