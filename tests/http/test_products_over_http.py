@@ -5,8 +5,11 @@ import io
 import re
 from typing import Any
 
+import msgspec
 import pytest
-from tests.http.shop import Admin, Customer, Shop, ShopClock, all_of, new_key
+from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, new_key
+
+from flashreserve.http import wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -66,6 +69,34 @@ async def test_an_edit_changes_what_it_names_and_leaves_the_rest(admin: Admin, c
     changes = {"name": "new", "price": "1.50", "saleEndsAt": None, "perCustomerLimit": None, "holdSeconds": 30}
     assert edited == {**made, **changes, "updatedAt": clock.instant()}
     assert (await admin.ask("GET", f"/products/{made['id']}")).granted(200) == edited
+
+
+async def test_a_field_of_a_new_product_that_is_null_is_one_left_out(admin: Admin) -> None:
+    needed = {"name": "x", "price": "1", "stockQuantity": 1}
+    own = {"id", "createdAt", "updatedAt"}
+
+    def rules(answer: Answer) -> dict[str, Any]:
+        return {field: value for field, value in answer.granted().items() if field not in own}
+
+    left_out = rules(await admin.ask("POST", "/products", body=needed))
+    for field in msgspec.structs.fields(wire.ProductBody):
+        answer = await admin.ask("POST", "/products", body={**needed, field.encode_name: None})
+        if field.encode_name in needed:
+            assert (answer.status, answer.fields) == (400, [field.encode_name])
+        else:
+            assert rules(answer) == left_out, field.encode_name
+
+
+async def test_null_in_an_edit_takes_a_bound_away_and_is_refused_elsewhere(admin: Admin) -> None:
+    bounds = {"saleStartsAt": "2026-01-01T00:00:00Z", "saleEndsAt": "2027-01-01T00:00:00Z", "perCustomerLimit": 2}
+    product_id = (await admin.create(**bounds)).granted()["id"]
+
+    for field in msgspec.structs.fields(wire.ProductEditBody):
+        answer = await admin.edit(product_id, **{field.encode_name: None})
+        if field.encode_name in bounds:
+            assert answer.granted(200)[field.encode_name] is None
+        else:
+            assert (answer.status, answer.fields) == (400, [field.encode_name])
 
 
 async def test_an_edit_of_nothing_changes_nothing(shop: Shop, admin: Admin, clock: ShopClock) -> None:

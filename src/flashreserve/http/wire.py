@@ -70,6 +70,8 @@ Price = Annotated[
     ),
 ]
 
+_CURRENCY_DEFAULT: Final = "USD"
+
 InstantText = Annotated[
     str,
     Meta(
@@ -148,24 +150,25 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A product to be made."""
+    """A product to be made. Null is the same as a field left out."""
 
     name: Name
     price: Price
     stock_quantity: Stock
-    currency: CurrencyCode = "USD"
+    currency: CurrencyCode | None = _CURRENCY_DEFAULT
     sale_starts_at: Instant | None = None
     sale_ends_at: Instant | None = None
     per_customer_limit: CustomerLimit | None = None
     hold_seconds: HoldSeconds | None = None
-    max_extensions: Extensions = 0
+    max_extensions: Extensions | None = 0
 
     def product(self, hold_s_default: int) -> NewProduct | Invalid:
         """The product as the service takes it."""
         name = names.parse_name(self.name)
         if isinstance(name, Invalid):
             return name
-        price = _price(self.price, self.currency)
+        currency = self.currency or _CURRENCY_DEFAULT
+        price = _price(self.price, currency)
         if isinstance(price, Invalid):
             return price
         unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
@@ -174,18 +177,18 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
         return NewProduct(
             name=name,
             price=price,
-            currency=self.currency,
+            currency=currency,
             stocked=self.stock_quantity,
             sale_starts_at=_instant(self.sale_starts_at),
             sale_ends_at=_instant(self.sale_ends_at),
             per_customer_limit=self.per_customer_limit,
             hold_s=self.hold_seconds or hold_s_default,
-            extensions_max=self.max_extensions,
+            extensions_max=self.max_extensions or 0,
         )
 
 
 class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What to change of a product; what is left out stays. The currency can't change."""
+    """What to change of a product; what is left out stays, and null takes a bound away. The currency can't change."""
 
     name: Name | UnsetType = UNSET
     price: Price | UnsetType = UNSET
