@@ -263,6 +263,8 @@ def test_lines_of_env_files_are_read_and_the_environment_wins(tmp_path: Path) ->
         ('A=" b # c "', " b # c "),
         (r'A="b\nc\td"', "b\nc\td"),
         (r'A="say \"b\" \\ \'c\'"', "say \"b\" \\ 'c'"),
+        (r'A="\a\b\f\r\v"', "\a\b\f\r\v"),
+        (r"A='\a\b\f\r\v'", r"\a\b\f\r\v"),
         (r'A="b\dc\$d"', r"b\dc\$d"),
         ('A="b\nc"', "b\nc"),
         ("A='b\nc'", "b\nc"),
