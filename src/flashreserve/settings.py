@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -14,6 +13,7 @@ from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
 from flashreserve.server_urls import ServerUrl, read_server_url
+from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
 
@@ -284,11 +284,8 @@ def _check_server(variable: str, url: str, *, tls: str) -> None:
 
 def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:
     """Which of the known words was probably meant; nothing where none is like it."""
-    alike = [
-        each for each in known if min(len(each), len(word)) > 1 and (each.startswith(word) or word.startswith(each))
-    ]
-    alike = alike or get_close_matches(word, known, n=1)
-    return f"; did you mean {prefix}{alike[0]}?" if alike else ""
+    near = nearest(word, known)
+    return "" if near is None else f"; did you mean {prefix}{near}?"
 
 
 _PREFIX: Final = "FLASHRESERVE_"

@@ -3,6 +3,7 @@
 import base64
 import hmac
 import json
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
@@ -75,6 +76,13 @@ def check(refusals: Refusals, status: int = 400, code: str = "bad-request") -> N
     """Each is refused, and names its field."""
     expected = {sent: (status, code, [field]) for sent, (_, field) in refusals.items()}
     assert {sent: (answer.status, answer.code, answer.fields) for sent, (answer, _) in refusals.items()} == expected
+    for answer, _ in refusals.values():
+        check_words(answer)
+
+
+def check_words(answer: Answer) -> None:
+    """The library that decodes writes types between backticks; its sentences are for developers."""
+    assert not re.search("`|Object|array", answer.json["detail"]), answer.json["detail"]
 
 
 def json_of(values: Mapping[str, str]) -> bytes:
@@ -388,6 +396,8 @@ async def test_a_body_is_one_json_object(scene: Scene) -> None:
 
     expected = dict.fromkeys(bodies, (400, "bad-request", 1))
     assert {which: (answer.status, answer.code, len(answer.fields)) for which, answer in answers.items()} == expected
+    for answer in answers.values():
+        check_words(answer)
 
 
 async def test_objects_nested_10000_deep_are_refused(scene: Scene) -> None:
@@ -578,9 +588,7 @@ async def test_no_operation_passes_over_a_query_parameter(scene: Scene, operatio
 async def test_an_unknown_query_parameter_is_answered_with_those_that_are_known(scene: Scene) -> None:
     answer = await scene.admin.ask("GET", "/products?limits=5")
 
-    assert answer.json["errors"] == [
-        {"field": "limits", "message": "expected no such parameter; did you mean limit? known: cursor, limit"}
-    ]
+    assert answer.json["errors"] == [{"field": "limits", "message": "unknown parameter; did you mean limit?"}]
 
 
 async def test_what_belongs_into_the_body_is_refused_in_the_address(scene: Scene) -> None:

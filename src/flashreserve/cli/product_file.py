@@ -12,7 +12,7 @@ import msgspec
 from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http import reader, wire
-from flashreserve.http.problems import FieldError
+from flashreserve.http.expectations import expectations
 from flashreserve.service.catalogue import NewProduct
 
 COLUMNS: Final = (
@@ -34,8 +34,6 @@ FAULTS_MAX: Final = 20
 _WHOLE: Final = frozenset({"stockQuantity", "perCustomerLimit", "holdSeconds", "maxExtensions"})
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _PRICE: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
-_read: Final = reader.decoder(wire.ProductBody)
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -168,26 +166,16 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default:
             return Fault(line, column, _EXPECTED[column])
         if value != "":
             values[column] = value
-    body = _read(_encode(values))
-    if isinstance(body, FieldError):
-        return Fault(line, body.field, _EXPECTED.get(body.field, body.message))
+    try:
+        body = msgspec.convert(values, wire.ProductBody)
+    except msgspec.ValidationError as error:
+        column = reader.explained(str(error), wire.ProductBody).field
+        return Fault(line, column, _EXPECTED[column])
     product = body.product(hold_s_default)
     return Fault(line, product.field, product.message) if isinstance(product, Invalid) else Row(line, product)
 
 
-_TIME: Final = "expected a time with its zone, such as 2026-11-27T10:00:00+01:00"
-_EXPECTED: Final = {
-    "name": f"expected 1 to {limits.NAME_LENGTH_MAX} characters on one line",
-    "price": "expected a number such as 999.99",
-    "currency": "expected three capital letters, such as USD",
-    "stockQuantity": f"expected a whole number from 0 to {limits.STOCK_MAX}",
-    "saleStartsAt": _TIME,
-    "saleEndsAt": _TIME,
-    "perCustomerLimit": f"expected a whole number from 1 to {limits.PER_CUSTOMER_LIMIT_MAX}, or nothing",
-    "holdSeconds": f"expected a whole number from 1 to {limits.HOLD_S_MAX}",
-    "maxExtensions": f"expected a whole number from 0 to {limits.EXTENSIONS_MAX}",
-}
-"""What the API says in the words of types, in those of a shop."""
+_EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(wire.ProductBody).items()}
 
 
 def _value(column: str, cell: str) -> str | int | None:

@@ -44,7 +44,7 @@ def parse_name(text: str) -> str | Invalid:
         found = f"U+{ord(control[0]):04X}"
         return Invalid("name", f"expected text on one line, without control and direction characters; found {found}")
     if len(name) > limits.NAME_LENGTH_MAX:
-        return Invalid("name", f"expected 1 to {limits.NAME_LENGTH_MAX} characters, found {len(name)}")
+        return Invalid("name", f"expected 1 to {limits.NAME_LENGTH_MAX} characters; found {len(name)}")
     return name
 
 

@@ -158,7 +158,7 @@ def _problem_response(codes: Sequence[Code]) -> Schema:
 
 
 def _example(code: Code) -> Problem:
-    errors = (FieldError("quantity", "expected `int` >= 1"),) if code == "bad-request" else ()
+    errors = (FieldError("quantity", "expected a whole number from 1 to 1000"),) if code == "bad-request" else ()
     return problem(code, KINDS[code].meaning, f"/reservations/{RESERVATION_ID}", errors)
 
 

@@ -5,12 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import inspect as types
 
-from flashreserve.http import wire
+from flashreserve.http.expectations import FOUND, expected, names_of, part_at
 from flashreserve.http.problems import FieldError
+from flashreserve.suggestions import unknown
 
 T = TypeVar("T")
 
@@ -23,9 +26,11 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
         try:
             value = decode(body)
         except msgspec.ValidationError as error:
-            return _field_error(str(error))
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return FieldError("body", "expected a JSON document")
+            return explained(str(error), kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return FieldError("body", _why_not_json(body))
+        except RecursionError:
+            return FieldError("body", _TOO_DEEP)
         # The hottest body, `{"quantity":1}`, is too short for a second field, and every field has a colon.
         if len(body) < _REPEATING_BYTES_MIN or body.count(b":") < _REPEATING_COLONS_MIN:
             return value
@@ -34,12 +39,65 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
     return read
 
 
-def convert(value: Any, kind: type[T], field: str) -> T | FieldError:
-    """A query parameter or a column as this kind, or what is wrong with it."""
+def convert(value: str, kind: type[T], field: str) -> T | FieldError:
+    """An id or a query parameter as this kind, or what is wrong with it."""
     try:
         return msgspec.convert(value, kind, strict=False)
-    except msgspec.ValidationError as error:
-        return FieldError(field, _field_error(str(error)).message)
+    except msgspec.ValidationError:
+        return FieldError(field, f"expected {expected(types.type_info(kind))}")
+
+
+def explained(text: str, kind: Any) -> FieldError:
+    """A fault of a body of this kind, in our words; msgspec's tell only where it is, and which field or type.
+
+    msgspec writes ``Expected `int`, got `str` - at `$.lines[0].quantity` ``, or ``Object contains unknown field `x` ``.
+    """
+    found = _FAULT.fullmatch(text)
+    assert found is not None  # noqa: S101 - the pattern's last alternative takes any text
+    path = (found["path"] or "").removeprefix(".")
+    part = part_at(_type_of(kind), path)
+    name = (found["unknown"] or found["missing"] or "")[:_NAME_SHOWN_MAX]
+    field = f"{path}.{name}".strip(".") or "body"
+    if found["unknown"] is not None:
+        return FieldError(field, unknown("field", name, names_of(part)))
+    if found["missing"] is not None:
+        return FieldError(field, f"missing; expected {_expected(part and part_at(part, name))}")
+    sent = FOUND.get(found["got"])
+    return FieldError(field, f"expected {_expected(part)}" + (f"; found {sent}" if sent else ""))
+
+
+_type_of: Final = lru_cache(maxsize=64)(types.type_info)
+
+
+def _expected(part: types.Type | None) -> str:
+    return "another value" if part is None else expected(part)
+
+
+_FAULT: Final = re.compile(
+    r"(?:Object contains unknown field `(?P<unknown>.*?)`"
+    r"|Object missing required field `(?P<missing>.*?)`"
+    r"|Expected [^\n]*, got `(?P<got>\w+)`"
+    r"|.*?)"
+    r"(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?",
+    re.DOTALL,
+)
+
+
+def _why_not_json(body: bytes) -> str:
+    """Where a body stops being JSON, in a person's way of counting."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        return f"expected JSON in UTF-8; byte {error.start + 1} is invalid"
+    try:
+        _PLAIN.decode(text)
+    except json.JSONDecodeError as error:
+        if not text[error.pos :].strip():
+            return "expected a JSON document; it ends too early" if text.strip() else "expected a JSON document"
+        return f"expected JSON; line {error.lineno}, column {error.colno} is invalid"
+    except RecursionError:
+        return _TOO_DEEP
+    return "expected JSON without NaN, Infinity and halves of surrogate pairs"
 
 
 FIELD_LETTERS_MIN: Final = 4
@@ -108,6 +166,7 @@ def _path_of_repeated(value: Any, path: str) -> str:
 
 
 # Numbers stay text: nobody looks at them, and a long one takes Python a long time to read.
+_PLAIN: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 _SEARCH: Final = json.JSONDecoder(object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
 _MARK: Final = json.JSONDecoder(object_pairs_hook=_mark_repeated, parse_int=str, parse_float=str)
 _NAME_SHOWN_MAX: Final = 100
@@ -120,28 +179,3 @@ def _exact(number: str) -> Decimal:
         return Decimal(number)
     except InvalidOperation:
         return Decimal("NaN")
-
-
-def _field_error(text: str) -> FieldError:
-    """Msgspec's message, which ends in the place it is about, if that isn't the whole body."""
-    found = _WHERE.match(text)
-    message, path = (found["message"], found["path"]) if found else (text, None)
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL)
-    missing = re.fullmatch(r"Object missing required field `(.*)`", message)
-    field = (path or "$").removeprefix("$").removeprefix(".")
-    pattern = re.fullmatch(r"Expected `str` matching regex (.*)", message, re.DOTALL)
-    if pattern is not None:
-        return FieldError(field or "body", _EXPECTED.get(pattern[1], "expected other text"))
-    if unknown or missing:
-        name = (unknown or missing)[1][:_NAME_SHOWN_MAX]  # type: ignore[index]
-        field = f"{field}.{name}".removeprefix(".")
-        return FieldError(field, "expected no such field" if unknown else "expected this field")
-    return FieldError(field or "body", message[:1].lower() + message[1:])
-
-
-_WHERE: Final = re.compile(r"^(?P<message>.*?)(?: - at `(?P<path>[^`]*)`)?$", re.DOTALL)
-_EXPECTED: Final = {
-    repr(wire.ID_PATTERN): "expected a UUID",
-    repr(wire.CURRENCY_PATTERN): "expected an ISO 4217 code such as USD",
-}
-"""What the patterns mean, in words, as msgspec names them in its errors."""

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from litestar import Request
@@ -22,6 +21,7 @@ from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
 from flashreserve.http.site import cookie_values
 from flashreserve.stores.port import StoreUnavailableError
+from flashreserve.suggestions import unknown
 
 HttpRequest = Request[Any, Any, State]
 Headers = Mapping[bytes, bytes]
@@ -218,7 +218,7 @@ def path_id(text: str, field: str) -> str:
     """An id from the path, in its one spelling."""
     value = reader.convert(text, wire.Id, field)
     if isinstance(value, FieldError):
-        raise bad_request(field, "expected a UUID")
+        raise bad_request(field, value.message)
     return value.lower()
 
 
@@ -268,18 +268,10 @@ def check_parameters(request: HttpRequest) -> None:
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
         if name not in known:
-            raise bad_request(name[:_NAME_SHOWN_MAX], _unknown(name, known))
+            raise bad_request(name[:_NAME_SHOWN_MAX], unknown("parameter", name, known))
         if name in seen:
             raise bad_request(name, "expected once")
         seen.add(name)
-
-
-def _unknown(name: str, known: Sequence[str]) -> str:
-    if not known:
-        return "expected no such parameter; this address takes none"
-    near = get_close_matches(name[:_NAME_SHOWN_MAX].lower(), known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"expected no such parameter; {hint}known: {', '.join(known)}"
 
 
 _NAME_SHOWN_MAX: Final = 100

@@ -20,16 +20,16 @@ from flashreserve.core.outcomes import Invalid
 from flashreserve.http.problems import CheckView
 from flashreserve.service.catalogue import NewProduct
 
-ID_PATTERN: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-CURRENCY_PATTERN: Final = "^[A-Z]{3}$"
+_ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _PRICE: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
 _is_price: Final = re.compile(_PRICE[1:-1]).fullmatch
 Id = Annotated[
     str,
     Meta(
-        pattern=ID_PATTERN,
-        max_length=36,
+        pattern=_ID,
+        max_length=36,  # In Python `$` also stands before a line break at the end.
         extra_json_schema={"format": "uuid"},
+        extra={"expected": "a UUID"},
     ),
 ]
 Name = Annotated[
@@ -41,10 +41,17 @@ Name = Annotated[
         ),
         # `names.parse_name` is the rule. The pattern says of it what stays readable.
         extra_json_schema={"pattern": rf"^\s*\S(.{{0,{limits.NAME_LENGTH_MAX - 2}}}\S)?\s*$"},
+        extra={"expected": f"text of 1 to {limits.NAME_LENGTH_MAX} characters on one line"},
     ),
 ]
 CurrencyCode = Annotated[
-    str, Meta(pattern=CURRENCY_PATTERN, max_length=3, description="ISO 4217 code of a currency that has units.")
+    str,
+    Meta(
+        pattern="^[A-Z]{3}$",
+        max_length=3,
+        description="ISO 4217 code of a currency that has units.",
+        extra={"expected": "three capital letters of ISO 4217, such as USD"},
+    ),
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone, from 1970 to 9999.")]
 Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
@@ -56,6 +63,7 @@ CustomerLimit = Annotated[
 ]
 HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX, description="How long a hold lasts.")]
 Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX, description="How often a hold may be extended.")]
+_A_PRICE: Final = "a number such as 999.99"
 Price = Annotated[
     # Not a float, which would round what was written. `reader` keeps the digits, and `_price` checks them.
     Any,
@@ -67,6 +75,7 @@ Price = Annotated[
                 {"type": "number", "minimum": 0, "maximum": limits.PRICE_MINOR_MAX},
             ]
         },
+        extra={"expected": _A_PRICE},
     ),
 ]
 
@@ -242,7 +251,7 @@ def _price(price: object, currency: str) -> int | Invalid:
         return money.parse_price(Decimal(price), currency)
     if isinstance(price, int | Decimal) and not isinstance(price, bool):
         return money.parse_price(Decimal(price), currency)
-    return Invalid("price", "expected a number such as 999.99")
+    return Invalid("price", f"expected {_A_PRICE}")
 
 
 class AccountView(Struct, frozen=True, rename="camel"):

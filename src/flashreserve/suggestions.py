@@ -1,0 +1,54 @@
+"""Unknown names: which of the known ones was probably meant."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+_LENGTH_MAX: Final = 100
+"""Letters of an unknown name that are compared: it comes from outside, and may have any number."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is most like this one: the same but for case, a part, misspelt, or abbreviated (`qty`)."""
+    word = _plain(name[:_LENGTH_MAX])
+    plain = {_plain(each): each for each in known}
+    if word in plain:
+        return plain[word]
+    alike = [
+        each for each in plain if min(len(each), len(word)) > 1 and (each.startswith(word) or word.startswith(each))
+    ]
+    alike = alike or get_close_matches(word, plain, n=1) or [each for each in plain if _abbreviates(word, each)]
+    return plain[alike[0]] if alike else None
+
+
+def unknown(kind: str, name: str, known: Sequence[str]) -> str:
+    """What is said of a name that isn't known, where `known` are those that could stand there."""
+    near = nearest(name, known)
+    if near is not None:
+        return f"unknown {kind}; did you mean {near}?"
+    match known:
+        case []:
+            return f"unknown {kind}; none is expected here"
+        case [one]:
+            return f"unknown {kind}; expected {one}"
+        case _:
+            return f"unknown {kind}; expected {', '.join(known[:-1])} or {known[-1]}"
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _begins(name: str, beginning: str) -> bool:
+    return len(beginning) > 1 and name.startswith(beginning)
+
+
+def _abbreviates(word: str, name: str) -> bool:
+    """Whether the letters of the word, three or more, stand in the name in their order, the first one in front."""
+    if len(word) < _ABBREVIATION_MIN or word[0] != name[0]:
+        return False
+    rest = iter(name)
+    return all(letter in rest for letter in word)
+
+
+_ABBREVIATION_MIN: Final = 3
