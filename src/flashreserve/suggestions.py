@@ -22,7 +22,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    """What is said of a name that isn't known, where `known` are those that could stand there."""
+    """The sentence about an unknown name of this kind; `known` are the names that could stand there."""
     near = nearest(name, known)
     if near is not None:
         return f"unknown {kind}; did you mean {near}?"

@@ -1,4 +1,4 @@
-"""Names: those who read one have to see it, and it has to stay within its place in a list.
+"""Product names: visible, on one line, and without effect on the text around them.
 
 Code points are listed here rather than looked up by category, so that every version of Python decides alike.
 """

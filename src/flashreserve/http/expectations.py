@@ -1,4 +1,4 @@
-"""What a field has to be, in words: sentences are made from its type, so that no library's messages reach a client."""
+"""Descriptions of what a field has to be. They are made from its type, so that no library's messages reach a client."""
 
 import re
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ FOUND: Final[Mapping[str, str]] = {
     "array": "a list",
     "object": "an object",
 }
-"""How kinds of JSON values are called, by msgspec's names of them."""
+"""Words for the kinds of JSON values, by msgspec's names of them."""
 
 
 def expected(kind: types.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - one match, on purpose
-    """What a value of this type is, such as `a whole number from 1 to 1000`.
+    """The description of this type's values, such as `a whole number from 1 to 1000`.
 
     A type may say it itself, as `extra={"expected": …}` of its `Meta`.
     """
@@ -103,7 +103,7 @@ def names_of(kind: types.Type | None) -> list[str]:
 
 
 def expectations(kind: Any) -> dict[str, str]:
-    """What each field of a struct has to be, null apart."""
+    """The description of each field of a struct; null is left out."""
     return {field.encode_name: expected(_without_null(field.type)) for field in _fields(types.type_info(kind))}
 
 

@@ -149,7 +149,9 @@ def _decoded(response: Response, kind: type[_Body], where: str) -> _Body:
     try:
         return msgspec.json.decode(response.body, type=kind)
     except msgspec.DecodeError as error:
-        raise RehearsalError(f"{where}: {error}. It answered {_said(response)}") from error
+        raise RehearsalError(
+            f"{where}: expected the JSON that FlashReserve answers with. It answered {_said(response)}"
+        ) from error
 
 
 def _said(response: Response) -> str:

@@ -1,0 +1,30 @@
+"""The admin of a rehearsal, at addresses that answer, but not as a shop does."""
+
+import pytest
+
+from flashreserve.clock import SystemClock
+from flashreserve.rehearsal.client import Client, Response
+from flashreserve.rehearsal.office import Office
+from flashreserve.rehearsal.server import RehearsalError
+
+
+class Stranger(Client):
+    def __init__(self, body: bytes) -> None:
+        super().__init__("http://127.0.0.1:1", connections_max=1)
+        self._body = body
+
+    async def ask(self, request: bytes, timeout_s: float) -> Response:
+        return Response(200, {}, self._body)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": 1}', b"{}"])
+async def test_an_answer_that_is_no_shops_is_told_in_a_sentence(body: bytes) -> None:
+    office = Office(Stranger(body), "token", SystemClock())
+
+    with pytest.raises(RehearsalError) as told:
+        await office.put_on_sale("x")
+
+    assert (
+        str(told.value)
+        == f"PATCH /products/x: expected the JSON that FlashReserve answers with. It answered 200 {body.decode()}"
+    )
