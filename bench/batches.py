@@ -81,7 +81,7 @@ async def _measure(plan: Plan, environments: dict[str, dict[str, str]], section:
             url = environments["MongoDB"]["FLASHRESERVE_STORE"]
             granted["MongoDB"] += await _look_at_document(stores["MongoDB"], url, plan.seconds, section)
         for name, store in stores.items():
-            await _audit(name, store, granted[name], section)
+            await audit_into(section, name, store, granted[name])
 
 
 async def new_products(store: Store, count: int, hold_s: int = shops.HOLD_S) -> list[str]:
@@ -150,7 +150,8 @@ async def _size(database: PymongoDatabase, product_id: str) -> int:
     return len(bson.encode(document))
 
 
-async def _audit(name: str, store: Store, granted: int, section: Section) -> None:
+async def audit_into(section: Section, name: str, store: Store, granted: int) -> None:
+    """Note how the audit of the store ends; unless its books balance, and have all that was granted, it has no figures."""
     audit = await store.audit()
     differ = len(audit.differences)
     section.audits[name] = f"{audit.reservations:,} reservations, {differ} differ; {granted:,} granted"

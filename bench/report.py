@@ -30,6 +30,7 @@ TITLES: Final = {
     "latency": "A fixed rate, as shares of what the server takes at most",
     "growth": "An empty database and a filled one, embedded engine, 64 connections",
     "batches": "How many reservations go in one flush: 512 callers, one hot product, without HTTP",
+    "quotas": "What quotas cost: flushes of 128 reserves of 128 customers, without HTTP",
     "memory": "Memory of the embedded engine's process",
 }
 _MARKS: Final[Mapping[bool | None, str]] = {True: "met", False: "missed", None: ""}

@@ -16,11 +16,16 @@ from bench.backing import Servers
 from bench.batches import measure_batches
 from bench.figures import Section, load_figures, save_figures
 from bench.memory import measure_memory
+from bench.quotas import measure_quotas
 from bench.sections import SECTIONS, Plan, measure
 
 from bench import report
 
-OTHERS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {"batches": measure_batches, "memory": measure_memory}
+OTHERS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
+    "batches": measure_batches,
+    "quotas": measure_quotas,
+    "memory": measure_memory,
+}
 """Sections that are more than loads on shops."""
 
 NAMES: Final = (*SECTIONS, *OTHERS)

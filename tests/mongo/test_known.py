@@ -1,5 +1,7 @@
 """Planning on what this process saw last: no question asked first, and no harm where it is no longer true."""
 
+import itertools
+
 import pytest
 from tests.contract.asking import assert_balanced, available, do
 from tests.core.examples import (
@@ -20,6 +22,7 @@ from tests.mongo.trouble import Trouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core.outcomes import LimitReached, NotOnSale, Replayed, SoldOut
+from flashreserve.core.quotas import Quotas
 from flashreserve.stores.mongo import MongoStore, intents
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.known import PRODUCTS_MAX, KnownProducts
@@ -143,6 +146,28 @@ async def test_where_few_are_left_keys_are_looked_up_first(knowing: MongoStore, 
     granted(await do(knowing, reserve(3, BEN, key="new")))
     await knowing._late.finish()
     assert counted.calls > TAKE_INSERT_SETTLE
+
+
+async def test_quotas_are_counted_first_while_the_same_customers_come_again(
+    store: MongoStore, counted: TroubledDatabase
+) -> None:
+    await store.add_products([a_product(CUP, 1_000)])
+    knowing = MongoStore(counted, SystemIds(), Quotas(open_holds_max=9, holds_per_hour_max=9, lapses_per_hour_max=9))
+    await knowing.products([CUP])
+    numbers = itertools.count(1)
+    calls = []
+    for customers in [range(8), range(8), range(8), range(8, 16), range(16, 24)]:
+        counted.calls = 0
+        commands = [reserve(next(numbers), user_id(customer)) for customer in customers]
+        for outcome in (await knowing.flush(commands, NOON)).outcomes:
+            granted(outcome)
+        await knowing._late.finish()
+        calls.append(counted.calls)
+    first, surprised, counting, still_counting, trusting = calls
+    assert first == trusting == TAKE_INSERT_SETTLE
+    assert counting == still_counting
+    assert TAKE_INSERT_SETTLE < counting < surprised
+    await assert_balanced(knowing)
 
 
 def test_so_many_products_are_remembered_and_those_seen_last() -> None:

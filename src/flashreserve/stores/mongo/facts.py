@@ -9,8 +9,8 @@ import msgspec
 
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
-from flashreserve.core.model import Adjustment, Product
-from flashreserve.core.quotas import Quotas, hour_at, hour_claim, is_quota_claim, open_claim
+from flashreserve.core.model import Adjustment, Product, Status
+from flashreserve.core.quotas import HOUR_MS, Quotas, hour_at, is_quota_claim
 from flashreserve.core.rules import lookup
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
@@ -52,13 +52,13 @@ async def load(
     quotas: Quotas,
     now: int,
     *,
-    again: bool = False,
+    counting: bool = False,
     current: bool = False,
 ) -> Loaded:
     """All that planning the commands takes. Whether a product was ever reserved is read after its count of moves.
 
-    Quota claims are left out at first where the stock is ample, as if nobody had any: the guard of a hold finds out
-    who has, and then its command comes here `again`.
+    Quota claims are left out where the stock is ample, as if nobody had any, unless `counting`: the guard of a hold
+    finds out who has, and then its command comes here again, to be counted.
 
     With `current`, by reads that see every write acknowledged before.
 
@@ -74,7 +74,7 @@ async def load(
         _by_claim(database, wanted.claims, current=current),
     )
     products = readable(documents.values(), product_from)
-    frequent = _frequent_customers(commands, products, again=again)
+    frequent = _frequent_customers(commands, products, counting=counting)
     by_limit, by_quota = await asyncio.gather(
         _by_claim(database, _limit_claims(products, wanted.buyers), current=current),
         _by_quota(database, frequent, quotas, now, current=current),
@@ -196,7 +196,7 @@ def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]
     }
 
 
-def _frequent_customers(commands: Sequence[Command], products: dict[str, Product], *, again: bool) -> set[str]:
+def _frequent_customers(commands: Sequence[Command], products: dict[str, Product], *, counting: bool) -> set[str]:
     """Whose quota claims to load: those who may be granted a hold, and take units that nobody else could have then."""
     reserves = [command for command in commands if type(command) is Reserve]
     wanted: Counter[str] = Counter()
@@ -208,27 +208,23 @@ def _frequent_customers(commands: Sequence[Command], products: dict[str, Product
         command.user_id
         for command in reserves
         if all(there[line.product_id] for line in command.lines)
-        and (again or any(there[line.product_id] < 2 * wanted[line.product_id] for line in command.lines))
+        and (counting or any(there[line.product_id] < 2 * wanted[line.product_id] for line in command.lines))
     }
 
 
 async def _by_quota(
     database: Database, customers: set[str], quotas: Quotas, now: int, *, current: bool
 ) -> dict[str, Document]:
-    """The customers' open holds, and those granted in the hour of `now`."""
+    """All holds that the customers' quota claims of now are in: those PENDING, and those granted in the hour of `now`.
+
+    Looked for by customer, not by claim: 128 customers have 15,000 places for a claim, and looking for each of them
+    took 70 ms where this takes 3. It reads through all that a customer ever reserved.
+    """
     if not customers or not quotas.some:
         return {}
-    hour = hour_at(now)
-    first = hour_claim(hour, 0)
-    claims = [open_claim(place) for place in range(quotas.open_holds_max)]
-    claims += [first] if quotas.holds_per_hour_max else []
-    found = await _by_claim(database, {(user_id, claim) for user_id in customers for claim in claims}, current=current)
-    # Whoever doesn't hold the first claim of an hour holds none: see `stages`.
-    more = {user_id for each in found.values() for user_id, claim in claims_of(each) if claim == first}
-    others = [hour_claim(hour, place) for place in range(1, quotas.holds_per_hour_max)]
-    return found | await _by_claim(
-        database, {(user_id, claim) for user_id in more for claim in others}, current=current
-    )
+    counted = [{"status": Status.PENDING.value}, {"created_at": {"$gte": hour_at(now) * HOUR_MS}}]
+    query = {"user_id": {"$in": list(customers)}, "$or": counted}
+    return {each["_id"]: each for each in await database.find("reservations", query, current=current)}
 
 
 def _adjustments(

@@ -30,7 +30,7 @@ from flashreserve.core.outcomes import (
     StockTaken,
     Unavailable,
 )
-from flashreserve.core.quotas import Quotas
+from flashreserve.core.quotas import Quotas, is_quota_claim
 from flashreserve.core.rules import Plan
 from flashreserve.stores.mongo import stocking
 from flashreserve.stores.mongo.carrying import Carrier
@@ -46,6 +46,9 @@ TRIES_MAX: Final = 50
 
 FLUSH_S: Final = 5.0
 """How long a flush plans again. Nobody waits for it any longer (`combiner.DEADLINE_S`)."""
+
+_RETURNING_PART: Final = 4
+"""Quotas are counted first once one in so many reserves is of a customer who holds something already."""
 
 _MOVING_LOOKS_MAX: Final = 3
 """How often a refused key is looked up again while an earlier request with it is under way."""
@@ -68,6 +71,7 @@ class Flush:
         self._carrier = Carrier(database, ids, late, now, self._seen)
         self._given_up: Callable[[int], bool] = _nobody
         self._outcomes: dict[int, Outcome] = {}
+        self._reserves = 0
         self._in_flight: set[int] = set()
         """Commands that were sent once and may still be carried out, whatever becomes of their next try."""
         self._blocked: Counter[int] = Counter()
@@ -84,6 +88,7 @@ class Flush:
             StoreOutcomeUnknownError: something may have been, but by a fault of ours it isn't known what.
         """
         self._given_up = given_up or _nobody
+        self._reserves = sum(type(command) is Reserve for command in commands)
         left = dict(enumerate(commands))
         _refuse_same_ids(commands)
         loaded, plan = self._plan_on_what_is_known(commands) or await self._plan_on_first_load(left)
@@ -120,7 +125,7 @@ class Flush:
 
         Whatever isn't as it was known to be meets a guard. A refusal has none, so it needs facts just loaded.
         """
-        facts = self._known.facts_for(commands)
+        facts = None if self._known.returning else self._known.facts_for(commands)
         if facts is None:
             return None
         plan = rules.plan(facts, commands, self._now)
@@ -132,7 +137,9 @@ class Flush:
         """A plan on facts just loaded. An id that is used by then is a fault of the caller's."""
         if any(type(command) is Edit for command in left.values()):
             await self._late.finish()  # A limit may only be set on a product on which nothing is open.
-        loaded = await self._load(left)
+        counting = self._known.returning
+        loaded = await self._load(left, counting=counting)
+        self._known.returning = counting and self._return(loaded)
         if loaded.used_ids:
             raise StoreDefectError("an id that should be new is in use")
         for place, command in left.items():
@@ -140,13 +147,20 @@ class Flush:
                 left[place] = replace(command, reservation_id=self._ids.new())
         return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
 
-    async def _load(self, left: Mapping[int, Command], *, again: bool = False) -> Loaded:
+    async def _load(self, left: Mapping[int, Command], *, counting: bool) -> Loaded:
         # A keyed reserve that isn't granted needs current facts: loading them at once spares it a second plan.
         keyed = any(isinstance(command, Reserve) and command.key is not None for command in left.values())
         current = self._current or keyed
-        loaded = await load(self._database, list(left.values()), self._quotas, self._now, again=again, current=current)
+        loaded = await load(
+            self._database, list(left.values()), self._quotas, self._now, counting=counting, current=current
+        )
         self._seen.products |= loaded.facts.products
         return loaded
+
+    def _return(self, loaded: Loaded) -> bool:
+        """Whether so many of the customers hold something already that it is better to count their quotas first."""
+        holding = {user_id for user_id, claim in loaded.facts.claims if is_quota_claim(claim)}
+        return bool(holding) and len(holding) * _RETURNING_PART >= self._reserves
 
     async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
         """Carry the plan out, and plan again what failed, until every command has an outcome."""
@@ -156,7 +170,8 @@ class Flush:
             if not left or not tries_left or asyncio.get_running_loop().time() >= self._ends_at:
                 break
             try:
-                loaded = await self._load(left, again=True)
+                loaded = await self._load(left, counting=True)
+                self._known.returning |= self._return(loaded)
             except StoreUnavailableError:
                 break
             plan = rules.plan(loaded.facts, list(left.values()), self._now)

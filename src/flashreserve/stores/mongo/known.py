@@ -1,4 +1,4 @@
-"""The products as this process saw them last: good enough to plan grants on, since every grant is guarded."""
+"""The products and customers as this process saw them last: good enough to plan grants on, as each is guarded."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,16 @@ PRODUCTS_MAX: Final = 10_000
 
 
 class KnownProducts:
-    """Remembers `products`, by id."""
+    """Remembers `products`, by id, and whether customers are `returning`.
+
+    They are where many of the last flush's had a hold already. A plan that supposes that nobody has any would then be
+    refused by its guards and cost twice as much, so their quotas are counted first.
+    """
 
     def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
         self._quotas = quotas
         self.products: dict[str, Product] = {}
+        self.returning = False
 
     def learn(self, products: Iterable[Product]) -> None:
         """Remember the products as they are now; forget what hasn't been seen for longest."""
