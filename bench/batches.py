@@ -151,7 +151,7 @@ async def _size(database: PymongoDatabase, product_id: str) -> int:
 
 
 async def audit_into(section: Section, name: str, store: Store, granted: int) -> None:
-    """Note how the audit of the store ends; unless its books balance, and have all that was granted, it has no figures."""
+    """Note how the audit of the store ends. If its books don't balance, or lack what was granted, it has no figures."""
     audit = await store.audit()
     differ = len(audit.differences)
     section.audits[name] = f"{audit.reservations:,} reservations, {differ} differ; {granted:,} granted"

@@ -64,26 +64,26 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a claim isn't pulled on release",
-        '        "$pull": {"claims": {"$regex": "^(limit|open):"}},\n',
+        '        "$pull": {"claims": {"$regex": "^limit:"}},\n',
         "",
         _RELEASING,
     ),
     Mutant(
-        "an open hold's claim isn't pulled on release",
-        '"^(limit|open):"',
-        '"^limit:"',
+        "an open hold's place isn't given up on release",
+        '        "$unset": {"open": ""},\n',
+        "",
         _RELEASING,
     ),
     Mutant(
-        "an open hold's claim isn't pulled on confirming",
-        '        "$pull": {"claims": {"$regex": "^open:"}},\n',
+        "an open hold's place isn't given up on confirming",
+        '        "$unset": {"open": ""},\n',
         "",
         _HOLDING,
     ),
     Mutant(
         "claims of quotas aren't kept",
-        'for claim in claims],\n        "taken_by"',
-        'for claim in claims if claim[:4] not in {"open", "hour"}],\n        "taken_by"',
+        "        document[kind] = place\n",
+        "        del place\n",
         f"{_MONGO}/documents.py",
     ),
     Mutant(
@@ -283,6 +283,18 @@ OF_MONGO: Final = (
         'guard, {"$inc": {"refusals": 1}}, fields',
         'guard, {"$inc": {"moves": 0}}, fields',
         _STOCKING,
+    ),
+    Mutant(
+        "places in the quota of an hour aren't unique",
+        '(("user_id", 1), ("hour", 1)), unique=True, ',
+        '(("user_id", 1), ("hour", 1)), ',
+        f"{_MONGO}/documents.py",
+    ),
+    Mutant(
+        "places of open holds aren't unique",
+        '(("user_id", 1), ("open", 1)), unique=True, ',
+        '(("user_id", 1), ("open", 1)), ',
+        f"{_MONGO}/documents.py",
     ),
     Mutant(
         "claims aren't unique",

@@ -24,7 +24,7 @@ PAGE: Final = 5_000
 LOOKS_MAX: Final = 20
 """How often a product that moves is summed again."""
 
-_UNSUMMED: Final[Fields] = {"claims": 0, "key": 0, "taken_by": 0}
+_UNSUMMED: Final[Fields] = {"claims": 0, "open": 0, "hour": 0, "key": 0, "taken_by": 0}
 
 
 class _Item(msgspec.Struct):

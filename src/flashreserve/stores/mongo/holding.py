@@ -29,7 +29,7 @@ async def confirm(database: Database, effects: Sequence[Confirmation]) -> list[H
     guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": {"$gt": now}}
     change = {
         "$set": {"status": Status.CONFIRMED.value, "confirmed_at": now},
-        "$pull": {"claims": {"$regex": "^open:"}},
+        "$unset": {"open": ""},
     }
     for _ in range(_TRIES_MAX):
         try:

@@ -136,7 +136,8 @@ async def release_under(
     may = _may_release(mode, cutoff)
     change = {
         "$set": {"status": _STATUS[mode].value, "released_at": cutoff, "released_by": f},
-        "$pull": {"claims": {"$regex": "^(limit|open):"}},
+        "$pull": {"claims": {"$regex": "^limit:"}},
+        "$unset": {"open": ""},
     }
     for _ in range(_TRIES_MAX):
         try:
