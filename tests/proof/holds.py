@@ -197,11 +197,13 @@ def _stamps(facts: Facts, held: Held) -> Iterator[Violation]:
 
 
 def _stamped_in_time(facts: Facts, held: Held, kind: str, stamp: int | None) -> bool:
+    """Whether somebody asked for it then, other than those who were told that nothing was done."""
     if stamp is None:
         return False
     slack = facts.slack_ms
     return any(
         request.asked.user == held.user
+        and request.code != "unavailable"
         and request.asked.at - slack <= facts.true_ms(stamp)
         and (request.answer is None or facts.true_ms(stamp) <= request.end + slack)
         for request in facts.asked_about(held.id, kind)
@@ -211,7 +213,11 @@ def _stamped_in_time(facts: Facts, held: Held, kind: str, stamp: int | None) -> 
 def _extensions(facts: Facts, held: Held) -> Iterator[Violation]:
     """As many extensions as were asked for and allowed; each told once, later than the one before."""
     first = held.created_at + held.hold_ms
-    asked = [request for request in facts.asked_about(held.id, "extend") if request.asked.user == held.user]
+    asked = [
+        request
+        for request in facts.asked_about(held.id, "extend")
+        if request.asked.user == held.user and request.code != "unavailable"
+    ]
     told: dict[int, int] = {0: first}
     for request in asked:
         if request.code != "extended" or request.answer is None or request.answer.held is None:

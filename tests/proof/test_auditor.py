@@ -132,6 +132,16 @@ def test_nobody_asked_for_it(tale: Tale) -> None:
     assert tale.rules_broken() == {"asked for"}
 
 
+@pytest.mark.parametrize(("kind", "status"), [("cancel", "CANCELLED"), ("confirm", "CONFIRMED")])
+def test_who_was_told_that_nothing_was_done_finds_it_done(tale: Tale, kind: Kind, status: str) -> None:
+    tale.granted("r1", 0)
+    tale.ask(1_000, kind, "unavailable", of="r1")
+    tale.ends("r1", status, 1_005)
+    assert tale.rules_broken() == {"asked for"}
+    tale.ask(1_000, kind, "outcome-unknown", of="r1")
+    assert tale.rules_broken() == set()
+
+
 def test_who_was_told_that_nothing_was_taken_has_a_hold(tale: Tale) -> None:
     tale.ask(0, "reserve", "unavailable")
     tale.left["r1"] = a_hold("r1", 0, status="EXPIRED", released_at=EPOCH + 10_010)

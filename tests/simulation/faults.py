@@ -23,6 +23,7 @@ AT_A_WRITE: Final = (
     "missed",
     "delayed",
     "sent-again",
+    "stranded",
 )
 """Happen at a write that a process sends after their time.
 
@@ -30,6 +31,7 @@ The process dies or sleeps before the message leaves, after it was carried out, 
 was surely not sent, is lost, is carried out but not answered, is given up and carried out later, or in part; or a
 command on many documents misses one; or it just takes long. Or the reply is lost, and the driver sends the write again
 by itself, if it is set to: then the second copy's reply is told, and the first copy arrives later.
+`stranded`: the reply is lost and the database dies; the message arrives when it is back.
 """
 
 AT_A_COMMIT: Final = (

@@ -13,13 +13,14 @@ from tests.simulation.world import World
 
 from flashreserve.core import limits
 from flashreserve.core.model import Product
-from flashreserve.stores.mongo import MongoStore, parts
+from flashreserve.stores.mongo import MongoStore, parts, releasing
 from flashreserve.stores.mongo.documents import INDEXES, product_document
 from flashreserve.stores.port import Store
 
 SLOWNESS: Final = 60.0
 _PART_MIN: Final = parts.PART_MIN
 _SWEEP_MAX: Final = limits.SWEEP_MAX
+_RELEASE_INTENTS_MAX: Final = releasing.RELEASE_INTENTS_MAX
 
 
 def product_of(goods: Goods) -> Product:
@@ -55,6 +56,7 @@ class MongoShop:
         # The real ones are for hundreds of customers at once.
         parts.PART_MIN = options.part_min  # type: ignore[misc]
         limits.SWEEP_MAX = options.sweep_max  # type: ignore[misc]
+        releasing.RELEASE_INTENTS_MAX = options.release_intents_max  # type: ignore[misc]
         self._quotas = options.quotas
         self._server = server or MongoServer()
         self._server.make_indexes(INDEXES)
@@ -130,6 +132,7 @@ class MongoShop:
         """Leave no trace."""
         parts.PART_MIN = _PART_MIN  # type: ignore[misc]
         limits.SWEEP_MAX = _SWEEP_MAX  # type: ignore[misc]
+        releasing.RELEASE_INTENTS_MAX = _RELEASE_INTENTS_MAX  # type: ignore[misc]
 
 
 def _wrong_with(product: dict[str, Any], reservations: dict[str, dict[str, Any]]) -> str | None:

@@ -260,8 +260,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "recovery has no room for a release of its own",
-        "Sightings(), intents_max=None)",
-        "Sightings(), intents_max=1)",
+        "Sightings(), bounded=False)",
+        "Sightings())",
         _RECOVERING,
     ),
     Mutant(

@@ -388,6 +388,11 @@ class Network:
             self.quiet_at = max(self.quiet_at, self._world.now + seconds)
             self._world.after(seconds, lambda: [part() for part in refused])
 
+    def _meet_stranded(self, call: _Call, seconds: float) -> None:
+        self.crash_server(seconds)
+        call.void = False
+        self._arrive_late(call, seconds + self._latency())
+
     def _meet_missed(self, call: _Call, _seconds: float) -> None:
         begin = call.begin
         call.begin = lambda: begin()[:-1]
@@ -429,6 +434,7 @@ _FAULTS: Final[Mapping[str, Callable[[Network, _Call, float], None]]] = {
     "missed": Network._meet_missed,
     "delayed": Network._meet_delayed,
     "sent-again": Network._meet_sent_again,
+    "stranded": Network._meet_stranded,
     "read-fails": Network._meet_read_fails,
     "read-delayed": Network._meet_delayed,
 }

@@ -204,12 +204,14 @@ class _Play:
         sweep_ms = SWEEP_MS + options.latency_s * 1_000 * LATENCIES_OF_SWEEP
         if options.eager_recovery_s is not None:
             sweep_ms += EAGER_MS
+        # Where a product takes one release at a time, what was left behind is recovered one after the other.
         return Terms(
             self.script.goods,
             EPOCH_MS,
             options.skew_ms,
             stock_only=options.stock_only,
             sweep_ms=sweep_ms,
+            recovery_ms=RECOVERY_S * 1_000 * (1 if options.release_intents_max > 1 else 3),
             stale_reads=options.elections,
             **structs.asdict(options.quotas),
         )

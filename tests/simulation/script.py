@@ -73,6 +73,8 @@ class Options(NamedTuple):
     """From how many documents on a write goes in two parts side by side."""
     sweep_max: int
     """How many holds a sweep releases at a time."""
+    release_intents_max: int
+    """How many intents may be open on a product before nothing more of it is released."""
     queue_max: int
     healed_at: float
     quotas: Quotas = NO_QUOTAS
@@ -113,13 +115,19 @@ def _with_those_of_replica_sets(faults: tuple[Fault, ...], seed: int, processes:
     """The faults and, in some seeds, those that only a replica set has; by draws of their own, as below."""
     random = Random(f"replica set {seed}")
     more = []
-    if random.random() < 0.3:
+    if random.random() < 0.5:
         more += [
             Fault(random.uniform(0, last), "sent-again", random.randrange(processes), random.uniform(0.05, 4), skip)
             for skip in random.sample(range(6), k=3)
         ]
     if random.random() < 0.2:
         more += [Fault(random.uniform(0, last), "election", 0, random.choice((0.05, 0.5, 3.0))) for _ in range(2)]
+    random = Random(f"stranded {seed}")
+    if random.random() < 0.5:
+        more += [
+            Fault(random.uniform(0, last), "stranded", random.randrange(processes), random.choice((2.1, 2.5)), skip)
+            for skip in random.sample(range(6), k=3)
+        ]
     return tuple(sorted((*faults, *more)))
 
 
@@ -151,6 +159,7 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
         flush_max=random.choice((1, 3, 512, 512)),
         part_min=random.choice((1, 64)),
         sweep_max=(3, 1_000)[seed % 2],  # by no draw, so that every seed stays the story that it was
+        release_intents_max=(1, 1_000, 1_000, 1_000, 1_000)[seed % 5],  # by no draw, as above
         queue_max=3 if random.random() < 0.05 else 10_000,
         healed_at=healed_at,
         quotas=(NO_QUOTAS, NO_QUOTAS, _draw_quotas(seed))[seed % 3],  # by no draw, as above
@@ -277,7 +286,7 @@ _OF_MONGO: Final = {
     "server-crash": 2,
     "clock": 1,
     "storm": 8,
-    **dict.fromkeys([kind for kind in AT_A_WRITE if kind != "sent-again"], 3),
+    **dict.fromkeys([kind for kind in AT_A_WRITE if kind not in {"sent-again", "stranded"}], 3),
     **dict.fromkeys(AT_A_READ, 1),
     "part": 6,
     "crash-part": 5,

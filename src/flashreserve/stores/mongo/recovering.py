@@ -128,7 +128,7 @@ async def _finish_release(database: Database, ids: Ids, product_id: str, intent:
         if len(document["lines"]) > 1 and may_still_match(document, mode, cutoff)
     ]
     if baskets:
-        await release(database, ids, Releasing(mode, baskets, cutoff), now, Sightings(), intents_max=None)
+        await release(database, ids, Releasing(mode, baskets, cutoff), now, Sightings(), bounded=False)
     try:
         documents = await database.find("reservations", {"_id": {"$in": intent["ids"]}})
     except StoreUnavailableError:

@@ -58,14 +58,16 @@ async def release(
     releasing: Releasing,
     at: int,
     seen: Sightings,
-    intents_max: int | None = RELEASE_INTENTS_MAX,
+    *,
+    bounded: bool = True,
 ) -> dict[str, tuple[Fate, Document | None]]:
     """Release the reservations; the fate of each by its id, with its document as it was read last.
 
-    At most `intents_max` intents may be open on a product; recovery passes None, since it has to get through.
+    `bounded`: not on a product with `RELEASE_INTENTS_MAX` open intents. Recovery has no bound: it has to get through.
     """
     movement = Movement(ids.new(), ids.new())
-    announced, in_flight = await _announce(database, movement, releasing, at, seen, intents_max)
+    most = RELEASE_INTENTS_MAX if bounded else None
+    announced, in_flight = await _announce(database, movement, releasing, at, seen, most)
     fates = {held.id: _not_released(held, announced | in_flight) for held in releasing.reservations}
     # L2 only where all products carry f: whoever counts f on one of them must know that no other is missing.
     ready = [held for held in releasing.reservations if all(line.product_id in announced for line in held.lines)]
