@@ -24,8 +24,6 @@ Mode = Literal["sweep", "cancel"]
 
 RESERVE_INTENTS_MAX: Final = 500
 """A product with so many open intents takes no reserve: nobody seems to recover."""
-RELEASE_INTENTS_MAX: Final = 1_000
-"""The same for a release; more, because recovering a basket needs some of its own."""
 
 INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "intents.items": 0, "intents.ids": 0}
 """A product with its intents' ids and owners, without what they list."""

@@ -13,7 +13,6 @@ from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document, Fields
 from flashreserve.stores.mongo.fates import Fate
 from flashreserve.stores.mongo.intents import (
-    RELEASE_INTENTS_MAX,
     Ids,
     Mode,
     Movement,
@@ -24,6 +23,9 @@ from flashreserve.stores.mongo.intents import (
     settle,
 )
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+RELEASE_INTENTS_MAX: Final = 1_000
+"""A product with so many open intents takes no release, except to recover: nobody else seems to."""
 
 _TRIES_MAX: Final = 5
 _FIELDS: Final[Fields] = {
