@@ -27,6 +27,7 @@ from bench.shops import (
     clustered_environment,
     environment,
     flashreserve,
+    log_to_stderr,
     make_admin,
     post,
     process,
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--workers", type=int, default=1, help="of the clustered engine")
     asked = parser.parse_args()
+    log_to_stderr()
     with tempfile.TemporaryDirectory() as name, Servers() as servers:
         clustered = asked.engine == "clustered"
         env = clustered_environment(Path(name), servers) if clustered else environment(Path(name))

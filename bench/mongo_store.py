@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import uvloop
 from bench.batches import Loop, closed_loop, new_products
-from bench.shops import STOCK
+from bench.shops import STOCK, log_to_stderr
 from pymongo import AsyncMongoClient
 from tests.servers.mongodb import require_mongodb
 
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--keys", action="store_true", help="send an idempotency key with each reservation")
     parser.add_argument("--holds", type=int, default=0, help="instead: release so many holds that are all due")
     asked = parser.parse_args()
+    log_to_stderr()
     url = f"{require_mongodb()}bench-{uuid.uuid4().hex}"
     work = Asked(asked.callers, asked.products, asked.seconds, asked.keys, asked.holds)
     uvloop.run(measure(url, work, asked.rounds))  # as the service does

@@ -19,7 +19,7 @@ from bench.memory import measure_memory
 from bench.quotas import measure_quotas
 from bench.sections import SECTIONS, Plan, measure
 
-from bench import report
+from bench import report, shops
 
 OTHERS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
     "batches": measure_batches,
@@ -36,6 +36,7 @@ SIZES: Final = {"small": (2.0, 3, 200_000), "full": (10.0, 5, 10_000_000)}
 def main() -> None:
     """Measure what was asked for, print the tables, and keep and write them if told to."""
     asked = _parser().parse_args()
+    shops.log_to_stderr()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # Servers are stopped on the way out.
     seconds, rounds, rows = SIZES[asked.size]
     seconds, rounds, rows = asked.seconds or seconds, asked.rounds or rounds, asked.rows or rows

@@ -17,6 +17,8 @@ from typing import Final, NamedTuple
 
 from bench.backing import Servers
 
+from flashreserve import logs
+
 FLASHRESERVE: Final = (sys.executable, "-m", "flashreserve")
 PASSWORD: Final = "bench-bench-bench"  # noqa: S105 - guards a database that lives for this run
 ADMIN: Final = "bench@example.com"
@@ -69,6 +71,11 @@ class Shop(NamedTuple):
 
 
 # ----------------------------------------------------------------------------------------------------------- processes
+
+
+def log_to_stderr() -> None:
+    """Send this process's log to standard error: standard output is for the figures."""
+    logs.configure("warning", sys.stderr, colors=False)
 
 
 def environment(directory: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import structlog
 from tests.cli.conftest import KEYS, Shop
 
 from flashreserve.cli.failures import told
@@ -47,6 +48,21 @@ def test_a_failure_is_one_line_and_with_debug_says_where(shop: Shop) -> None:
     assert quiet.err.count("\n") == 1
     assert "Traceback" in loud.err
     assert loud.err.endswith(quiet.err)
+
+
+def test_what_is_logged_before_the_settings_are_read_is_on_standard_error(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logging_environment(*_: object) -> dict[str, str]:
+        structlog.get_logger("flashreserve").warning("an early line")
+        return {}
+
+    monkeypatch.setattr("flashreserve.cli.main.environment_here", logging_environment)
+
+    ended = shop.run("audit", "--json")
+
+    assert "an early line" in ended.err
+    assert ended.out == ""
 
 
 def test_a_wrong_option_leads_to_the_help(shop: Shop) -> None:

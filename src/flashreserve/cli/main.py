@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import rich_click as click
 
-from flashreserve import __version__
+from flashreserve import __version__, logs
 from flashreserve.cli.failures import ended
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
@@ -55,6 +55,7 @@ class _Commands(click.RichGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, and import the command."""
         name, entry, rest = super().resolve_command(ctx, args)
+        ctx.invoked_subcommand = name  # click sets it later, and a signal may come while the module is imported
         return name, entry.command() if isinstance(entry, Entry) else entry, rest
 
 
@@ -66,6 +67,8 @@ def flashreserve(context: click.Context) -> None:
 
     Settings are environment variables, or lines of a file .env in the working directory.
     """
+    # Until a command knows its level. Structlog's own default is standard output, which is for what was asked for.
+    logs.configure("warning", sys.stderr, colors=not os.environ.get("NO_COLOR"))
     context.obj = found = environment_here(os.environ, Path.cwd())
     context.default_map = {
         "rehearse": {option: found[name] for option, name in _REHEARSAL_VARIABLES.items() if name in found}
