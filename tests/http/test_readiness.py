@@ -1,9 +1,12 @@
 """`/readyz`: what is missing, and with `?verbose` each check."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from tests.http.shop import Shop, ShopClock, open_shop
+
+from flashreserve.bootstrap import readiness
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -37,6 +40,37 @@ async def test_a_shop_that_is_not_ready_is_503_and_says_which_check_failed(fresh
     assert "checks" not in short.json
     assert (verbose.status, verbose.code, verbose.headers["Retry-After"]) == (503, "unavailable", "1")
     assert {check["name"]: check["ok"] for check in verbose.json["checks"]}["database"] is False
+
+
+async def test_a_database_that_is_away_is_called_so_while_it_is_asked_again(
+    fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def detail() -> str:
+        return str((await fresh_shop.ask("GET", "/readyz")).json.get("detail"))
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(readiness, "READY_WAIT_S", 0.02)
+    fresh_shop.store.away = True
+    assert await detail() == "the database is away"
+    monkeypatch.setattr(fresh_shop.store, "check_writable", hangs)
+    assert [await detail() for _ in range(3)] == ["the database is away"] * 3
+
+
+async def test_a_database_that_answered_last_and_hangs_takes_too_long(
+    fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    fresh_shop.store.away = True
+    assert (await fresh_shop.ask("GET", "/readyz")).status == 503
+    fresh_shop.store.away = False
+    assert (await fresh_shop.ask("GET", "/readyz")).status == 200
+    monkeypatch.setattr(readiness, "READY_WAIT_S", 0.02)
+    monkeypatch.setattr(fresh_shop.store, "check_writable", hangs)
+    assert (await fresh_shop.ask("GET", "/readyz")).json["detail"] == "the database takes too long to answer"
 
 
 async def test_in_production_strangers_read_the_details_of_what_is_missing_alone(

@@ -32,6 +32,8 @@ class Readiness:
         self._backlog = backlog
         self._asking: asyncio.Task[Check] | None = None
         """The question to the database. Requests that come meanwhile share its answer."""
+        self._failed: Check | None = None
+        """The last answer, where that was a failure."""
 
     async def checks(self, *, draining: bool) -> list[Check]:
         """All checks. Redis isn't among them, because the service sells without it."""
@@ -49,8 +51,11 @@ class Readiness:
             self._asking = asyncio.create_task(_ask(self._core.store))
         await asyncio.wait({self._asking}, timeout=READY_WAIT_S)
         if not self._asking.done():
-            return Check("database", ok=False, detail="the database takes too long to answer")
-        return self._asking.result()
+            # The driver looks for a server that is away about as long as this waits: the last question's answer holds.
+            return self._failed or Check("database", ok=False, detail="the database takes too long to answer")
+        found = self._asking.result()
+        self._failed = None if found.ok else found
+        return found
 
 
 async def _ask(store: Store) -> Check:
