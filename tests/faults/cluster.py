@@ -3,19 +3,23 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from pymongo import MongoClient
-from tests.faults.processes import Environment, FlashReserve, ServerProcess, audit, environment
+from tests.faults.processes import READY_S, Environment, FlashReserve, ServerProcess, audit, environment
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
 
 RECOVERED_S = 60.0
 """A movement is finished 45 s after a crash at the latest; a test gives it some more."""
+
+
+TAKING: Final = "bzpopmin"
+"""The command in which a worker of BullMQ waits for the next job."""
 
 
 class Cluster:
@@ -73,6 +77,26 @@ async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[
         made = Cluster(settings, database, queue, name)
         made.apis += [ServerProcess(settings, "--role", "api") for _ in range(apis)]
         made.workers += [FlashReserve(settings, "worker") for _ in range(workers)]
-        for process in made.processes:
-            await stack.enter_async_context(process)
+        await start_all(made.apis, made.workers, queue, stack)
         yield made
+
+
+async def start_all(
+    apis: Sequence[ServerProcess], workers: Sequence[FlashReserve], queue: ValkeyProcess, stack: AsyncExitStack
+) -> None:
+    """Start processes that end with the stack, all at once, and return when every one is at work."""
+    for process in (*apis, *workers):
+        await FlashReserve.start(process)
+        stack.push_async_exit(process)
+    for api in apis:
+        await api.wait_until_ready()
+    await _wait_for_workers(workers, queue)
+
+
+async def _wait_for_workers(workers: Sequence[FlashReserve], queue: ValkeyProcess) -> None:
+    """Return once each worker waits for wake-ups: it has opened the database by then."""
+    with queue.client() as client:
+        async with asyncio.timeout(READY_S):
+            while sum(each["cmd"] == TAKING for each in client.client_list()) < len(workers):
+                assert all(each.runs for each in workers), "a worker ended before it was at work"
+                await asyncio.sleep(0.02)

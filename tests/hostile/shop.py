@@ -15,6 +15,7 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from tests.contract.asking import everything
+from tests.faults.cluster import start_all
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
 from tests.hostile.link import Link
 from tests.hostile.machine_clock import MachineClock, clear_shared_memory
@@ -178,8 +179,7 @@ async def clustered_shop(
             shop.apis.append(api)
         shop.workers += [FlashReserve(await linked(f"worker {number}"), "worker") for number in range(workers)]
         stack.callback(lambda: clear_shared_memory(pid for process in shop.processes for pid in process.pids))
-        for process in shop.processes:
-            await stack.enter_async_context(process)
+        await start_all(shop.apis, shop.workers, queue, stack)
         yield shop
 
 
