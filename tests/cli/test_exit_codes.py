@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,9 @@ ADMIN: Final = "o@example.com"
 SIGNING: Final = {"FLASHRESERVE_SECRET_KEYS": KEYS}
 HANGS_S: Final = 120
 """Far more than any command takes: by then it hangs."""
+
+AT_ONCE: Final = 3
+"""Processes that start side by side where they are timed."""
 
 ADMIN_CREATE: Final = ("admin", "create", "new@example.com", "--password-stdin")
 IMPORT: Final = ("products", "import", "-")
@@ -296,17 +300,47 @@ def silent_server() -> Iterator[Callable[[], socket.socket]]:
 def test_a_signal(
     run: Callable[..., Process], silent_server: Callable[[], socket.socket], number: signal.Signals
 ) -> None:
-    names = ONCE if number is signal.SIGTERM else ["audit", "products list"]
-    ended = {}
-    # One after the other, since a command waits for a few seconds only.
-    for name in names:
+    names = list(COMMANDS) if number is signal.SIGTERM else ["audit", "products list", "serve", "worker"]
+
+    def end(name: str) -> int:
         server = silent_server()
         address = f"127.0.0.1:{server.getsockname()[1]}"
         more = ("--url", f"http://{address}", "--admin-token", "x") if name == "rehearse" else ()
         process = run(name, *more, environment={"FLASHRESERVE_STORE": f"mongodb://{address}/shop"})
-        ended[name] = _end_once_connected(server, process, number)
+        code = _end_once_connected(server, process, number)
+        assert ("Interrupted." in process.said()) == (name in ONCE), name
+        return code
+
+    # Few at a time, since a command waits for a few seconds only.
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        ended = dict(zip(names, pool.map(end, names), strict=True))
 
     assert ended == documented(number.name, names)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_several_processes_that_start(
+    run: Callable[..., Process], silent_server: Callable[[], socket.socket], number: signal.Signals
+) -> None:
+    server = silent_server()
+    store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"}
+    process = run("serve", "--workers", "2", environment=store)
+
+    assert {"serve": _end_once_connected(server, process, number)} == documented(number.name, ["serve"])
+    assert "Interrupted." not in process.said()
+
+
+@pytest.mark.parametrize("name", ["serve", "worker", "audit"])
+def test_a_signal_while_the_command_is_imported(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flashreserve.cli.main.import_module", interrupted)
+
+    ended = shop.run(name)
+
+    assert {name: ended.code} == documented("SIGINT", [name])
+    assert ("Interrupted." in ended.err) == (name in ONCE)
 
 
 def _end_once_connected(server: socket.socket, process: Process, number: signal.Signals) -> int:

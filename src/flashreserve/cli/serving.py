@@ -6,10 +6,11 @@ import resource
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import rich_click as click
 import structlog
@@ -43,6 +44,8 @@ DRAIN_S: Final = 24.0
 """How long requests may take that were accepted before the stop; less than the watchdog's grace."""
 
 _log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 @click.command()
@@ -89,7 +92,7 @@ def _run_worker(settings: Settings) -> None:
 async def _work(settings: Settings, watchdog: Watchdog) -> None:
     stop = asyncio.Event()
     with _until_stopped(stop, watchdog):
-        async with open_worker(settings, watchdog):
+        async with _unless_stopped(stop, open_worker(settings, watchdog)):
             announce(Serving(role="worker", engine=settings.engine, data=settings.database))
             await stop.wait()
             _log.info("stopping")
@@ -99,14 +102,47 @@ async def _work(settings: Settings, watchdog: Watchdog) -> None:
 def _until_stopped(stop: asyncio.Event, watchdog: Watchdog) -> Iterator[asyncio.Event]:
     """Set `stop` on a signal, and on the way out; from then on the process has its grace to end.
 
-    Yields the event that a second Ctrl-C sets.
+    Yields the event that a second Ctrl-C sets. A process that `_unless_stopped` didn't let start ends well.
     """
     watchdog.attach(stop)
     with stop_on_signals(stop) as hurry:
         try:
             yield hurry
+        except _StoppedError:
+            _log.info("stopped before it was ready")
         finally:
             stop.set()
+
+
+class _StoppedError(Exception):
+    """A process was asked to stop while it started."""
+
+
+@contextlib.asynccontextmanager
+async def _unless_stopped(stop: asyncio.Event, opening: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """The context, whose entering is cancelled once `stop` is set: a server that hangs delays no end.
+
+    Raises:
+        _StoppedError: it was cancelled.
+    """
+    limit = asyncio.timeout(None)
+
+    async def give_up() -> None:
+        await stop.wait()
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    async with contextlib.AsyncExitStack() as stack:
+        giving_up = asyncio.create_task(give_up())
+        try:
+            async with limit:
+                entered = await stack.enter_async_context(opening)
+        except TimeoutError as error:
+            if limit.expired():
+                raise _StoppedError from error
+            raise
+        finally:
+            giving_up.cancel()
+        yield entered
 
 
 def _serve_all(settings: Settings, role: Role, workers: int) -> int:
@@ -168,7 +204,8 @@ async def _serve_by_one(
     limits, _ = allow_open_files(HttpLimits())
     clock = SystemClock()
     with _until_stopped(stop, watchdog) as hurry:
-        async with open_service(settings, sweeps=role == "all", place=place, limits=limits, watchdog=watchdog) as edge:
+        service = open_service(settings, sweeps=role == "all", place=place, limits=limits, watchdog=watchdog)
+        async with _unless_stopped(stop, service) as edge:
 
             def draining() -> None:
                 edge.drain()
