@@ -5,8 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from tests.mutants.mutants import MUTANTS, Mutant
@@ -15,6 +18,7 @@ import flashreserve
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path(flashreserve.__file__).parent
+_OF_MUTANTS: Final = "test_a_mistake_in_a_rule_fails_the_contract_suite"
 STORES: Final = {"memory": "memory", "sqlite": "sqlite and not inline"}
 """How the contract suite's tests of each store are selected by their names."""
 
@@ -22,8 +26,12 @@ STORES: Final = {"memory": "memory", "sqlite": "sqlite and not inline"}
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the package, to be mutated."""
-    made = tmp_path / PACKAGE.name
-    shutil.copytree(PACKAGE, made, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy_of_package(tmp_path)
+
+
+def copy_of_package(directory: Path) -> Path:
+    made = directory / PACKAGE.name
+    shutil.copytree(PACKAGE, made)  # with what is compiled already
     return made
 
 
@@ -34,9 +42,10 @@ def environment(copy: Path) -> dict[str, str]:
 
 # The differential test is left out: it compares two mutants. The rules' own tests come first, since most mutants fail
 # there, and only the plugins that the suite needs are loaded: each start would take a second more.
+FIRST: Final = ("test_rules.py", "test_flush.py", "test_quotas.py")
 FILES: Final = sorted(
     (str(path) for path in (ROOT / "tests" / "contract").glob("test_*.py") if path.name != "test_differential.py"),
-    key=lambda path: (not path.endswith(("test_rules.py", "test_flush.py")), path),
+    key=lambda path: (not path.endswith(FIRST), path),
 )
 SUITE: Final = [
     *(*FILES, "-q", "--no-header", "--tb=no"),
@@ -89,11 +98,35 @@ def test_without_a_mistake_the_contract_suite_passes(copy: Path, store: str) -> 
     assert int(passed[1]) > len(MUTANTS)
 
 
+def run_on_mutant(directory: Path, mutant: Mutant, store: str) -> subprocess.CompletedProcess[str]:
+    """The contract suite on a copy with the mistake, up to its first failure."""
+    mutated = copy_of_package(directory)
+    mutant.apply(mutated)
+    return run_contract_suite(mutated, store, "-x")
+
+
+Runs = dict[tuple[str, str], Future[subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """The runs of the tests that were selected, one on each core at a time, in the tests' order."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        begun: Runs = {}
+        for item in request.session.items:
+            if isinstance(item, pytest.Function) and item.originalname == _OF_MUTANTS:
+                mutant, store = cast("tuple[Mutant, str]", itemgetter("mutant", "store")(item.callspec.params))
+                run = pool.submit(run_on_mutant, tmp_path_factory.mktemp("mutant"), mutant, store)
+                begun[mutant.name, store] = run
+        yield begun
+        pool.shutdown(cancel_futures=True)
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mistake_in_a_rule_fails_the_contract_suite(copy: Path, mutant: Mutant, store: str) -> None:
-    mutant.apply(copy)
-    run = run_contract_suite(copy, store, "-x")
+def test_a_mistake_in_a_rule_fails_the_contract_suite(runs: Runs, mutant: Mutant, store: str) -> None:
+    run = runs[mutant.name, store].result()
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
     assert re.search(r"^FAILED tests/contract/", run.stdout, re.MULTILINE), run.stdout
