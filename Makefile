@@ -18,6 +18,8 @@ UV_VERSION := 0.13.9
 UPGRADE ?=
 
 export PYTHON
+# The tests start some thousand processes, each of which would otherwise compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 

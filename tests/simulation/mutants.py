@@ -443,7 +443,7 @@ def catch(mutant: Mutant, store: StoreName, budget: int = BUDGET) -> Catch:
     """Play seeds on a copy of the package with this mistake, until one breaks a rule."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / PACKAGE.name
-        shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PACKAGE, copy)  # with what is compiled already
         mutant.apply(copy)
         environment = os.environ | {"PYTHONPATH": directory, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "tests.simulation", "--seeds", f"0-{budget}", "--store", store, "--stop"]
