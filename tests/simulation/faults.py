@@ -24,6 +24,7 @@ AT_A_WRITE: Final = (
     "delayed",
     "sent-again",
     "stranded",
+    "crash-late",
 )
 """Happen at a write that a process sends after their time.
 
@@ -32,6 +33,7 @@ was surely not sent, is lost, is carried out but not answered, is given up and c
 command on many documents misses one; or it just takes long. Or the reply is lost, and the driver sends the write again
 by itself, if it is set to: then the second copy's reply is told, and the first copy arrives later.
 `stranded`: the reply is lost and the database dies; the message arrives when it is back.
+`crash-late`: the process dies, and what it sent arrives later.
 """
 
 AT_A_COMMIT: Final = (

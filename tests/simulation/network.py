@@ -327,6 +327,10 @@ class Network:
         self._meet_part(call, seconds)
         call.link.host.crash()
 
+    def _meet_crash_late(self, call: _Call, seconds: float) -> None:
+        self._arrive_late(call, seconds)
+        call.link.host.crash()
+
     def _meet_freeze_before(self, call: _Call, seconds: float) -> None:
         call.link.host.freeze(seconds)
         self._world.after(seconds, self._depart, call)
@@ -433,6 +437,7 @@ _FAULTS: Final[Mapping[str, Callable[[Network, _Call, float], None]]] = {
     "part": Network._meet_part,
     "missed": Network._meet_missed,
     "delayed": Network._meet_delayed,
+    "crash-late": Network._meet_crash_late,
     "sent-again": Network._meet_sent_again,
     "stranded": Network._meet_stranded,
     "read-fails": Network._meet_read_fails,

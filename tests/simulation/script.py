@@ -122,12 +122,13 @@ def _with_those_of_replica_sets(faults: tuple[Fault, ...], seed: int, processes:
         ]
     if random.random() < 0.2:
         more += [Fault(random.uniform(0, last), "election", 0, random.choice((0.05, 0.5, 3.0))) for _ in range(2)]
-    random = Random(f"stranded {seed}")
-    if random.random() < 0.5:
-        more += [
-            Fault(random.uniform(0, last), "stranded", random.randrange(processes), random.choice((2.1, 2.5)), skip)
-            for skip in random.sample(range(6), k=3)
-        ]
+    for kind, durations_s in _IN_FLIGHT_S.items():
+        random = Random(f"{kind} {seed}")
+        if random.random() < 0.5:
+            more += [
+                Fault(random.uniform(0, last), kind, random.randrange(processes), random.choice(durations_s), skip)
+                for skip in random.sample(range(6), k=3)
+            ]
     return tuple(sorted((*faults, *more)))
 
 
@@ -277,6 +278,9 @@ def _draw_rule(random: Random) -> tuple[str, int | None]:
     return rule, random.choice(values[rule])
 
 
+_IN_FLIGHT_S: Final = {"stranded": (2.1, 2.5), "crash-late": (0.05, 0.3, 2.0, 6.0)}
+"""Faults after which a write is still on its way when somebody asks again, and for how long (seconds)."""
+
 _OF_MONGO: Final = {
     "crash": 3,
     "stop": 1,
@@ -286,7 +290,7 @@ _OF_MONGO: Final = {
     "server-crash": 2,
     "clock": 1,
     "storm": 8,
-    **dict.fromkeys([kind for kind in AT_A_WRITE if kind not in {"sent-again", "stranded"}], 3),
+    **dict.fromkeys([kind for kind in AT_A_WRITE if kind not in {"sent-again", *_IN_FLIGHT_S}], 3),
     **dict.fromkeys(AT_A_READ, 1),
     "part": 6,
     "crash-part": 5,
