@@ -102,6 +102,18 @@ class Facts:
     def _felt_until(self, trouble: Trouble) -> float:
         return trouble.until if trouble.passing else trouble.until + self.terms.recovery_ms
 
+    def over_at(self, request: Request) -> float:
+        """When nothing was under way any more for the request but what had been sent: answered, or its process dead."""
+        if request.answer is not None:
+            return request.end
+        asked = request.asked
+        deaths = [
+            trouble.at
+            for trouble in self.troubles
+            if trouble.process == asked.process and trouble.kind.startswith("crash") and trouble.at >= asked.at
+        ]
+        return min(deaths, default=EVER)
+
     def asked_about(self, id_: str, kind: str) -> list[Request]:
         """The requests of a kind about a reservation."""
         return [request for request in self.about[id_] if request.asked.kind == kind]

@@ -123,7 +123,7 @@ def _one_a_key(facts: Facts) -> Iterator[Violation]:
 
 
 def _refusal_stands(request: Request, bound: Held | None, facts: Facts) -> Iterator[Violation]:
-    """Who is refused under a key isn't served afterwards by an earlier request with it, whose outcome was unknown."""
+    """Who is refused under a key isn't served afterwards by what an earlier request with it had sent."""
     if bound is None or request.unsure or request.code in {"unavailable", "key-reused", *GRANTS}:
         return
     others = [
@@ -131,7 +131,7 @@ def _refusal_stands(request: Request, bound: Held | None, facts: Facts) -> Itera
         for other in facts.by_kind["reserve"]
         if other is not request and (other.asked.user, other.asked.key) == (request.asked.user, request.asked.key)
     ]
-    if all(other.answer is not None and other.end < request.asked.at for other in others):
+    if all(facts.over_at(other) < request.asked.at for other in others):
         yield Violation("one a key", f"an earlier request was served after the refusal of {request.text()}")
 
 

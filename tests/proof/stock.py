@@ -62,7 +62,10 @@ def _books(facts: Facts, left: Left) -> Iterator[Violation]:
 
 
 def _changes(facts: Facts, product: str) -> dict[str, list[int]]:
-    """By key, the changes of which one was made; 0 where perhaps none was."""
+    """By key, the changes of which one was made; 0 where perhaps none was.
+
+    What a request may still have been sending when a later one with its key was refused can't have been made.
+    """
     changes: dict[str, list[int]] = {}
     by_key: dict[str, list[Request]] = {}
     for request in facts.by_kind["restock"]:
@@ -70,7 +73,8 @@ def _changes(facts: Facts, product: str) -> dict[str, list[int]]:
             by_key.setdefault(request.asked.key or "", []).append(request)
     for key, requests in by_key.items():
         made = {each.asked.change for each in requests if each.code in {"restocked", "restocked-before"}}
-        maybe = {each.asked.change for each in requests if each.unsure}
+        refused_at = max((each.asked.at for each in requests if each.code == "stock-taken"), default=-EVER)
+        maybe = {each.asked.change for each in requests if each.unsure and facts.over_at(each) >= refused_at}
         changes[key] = sorted(made) if made else sorted({0, *maybe})
     return changes
 

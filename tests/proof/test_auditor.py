@@ -166,6 +166,28 @@ def test_one_key_has_two_holds(tale: Tale) -> None:
     assert "one a key" in tale.rules_broken()
 
 
+@pytest.mark.parametrize("died", [False, True])
+def test_a_refused_key_has_a_hold_by_what_a_process_had_sent_before_it_died(tale: Tale, *, died: bool) -> None:
+    tale.ask(0, "reserve", None, key="k", units=3)
+    tale.lose(10)
+    if died:  # else the process may still be at it
+        tale.records.append(Trouble(10, 10, "crash-late", "api"))
+    tale.ask(100, "reserve", "sold-out", key="k", units=3)
+    tale.left["r1"] = a_hold("r1", 0, key="k", lines=(("cup", 3),), status="EXPIRED", released_at=EPOCH + 10_010)
+    assert ("one a key" in tale.rules_broken()) is died
+
+
+@pytest.mark.parametrize("died", [False, True])
+def test_a_refused_restock_is_made_by_what_a_process_had_sent_before_it_died(tale: Tale, *, died: bool) -> None:
+    tale.ask(0, "restock", None, user="admin", of="cup", key="d", change=-2)
+    tale.lose(10)
+    if died:
+        tale.records.append(Trouble(10, 10, "crash-late", "api"))
+    tale.ask(100, "restock", "stock-taken", user="admin", of="cup", key="d", change=-2)
+    tale.stocked = CUP.units - 2
+    assert ("restock" in tale.rules_broken()) is died
+
+
 def test_a_key_is_forgotten(tale: Tale) -> None:
     tale.granted("r1", 0, key="k", lines=(("cup", 2),))
     tale.ends("r1", "EXPIRED", 10_010)
