@@ -1,9 +1,13 @@
 """What holds for every test: where FLASHRESERVE_REQUIRE_ALL=1 is set, as in `.ci/run`, a skipped test has failed."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+# Under nohup SIGHUP is ignored, also by the processes that tests start; several tests send it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 EVERY_TEST_REQUIRED = os.environ.get("FLASHRESERVE_REQUIRE_ALL") == "1"
 

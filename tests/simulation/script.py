@@ -101,7 +101,7 @@ def draw(seed: int, store: StoreName) -> Script:
     faults = _draw_faults(random, apis + workers, bursts[-1], store)
     if store == "mongo":
         faults = _with_those_of_replica_sets(faults, seed, apis + workers, bursts[-1])
-    operations = _draw_operations(random, apis, goods, bursts)
+    operations = _draw_operations(random, apis, goods, bursts, _RESTOCKING if seed % 7 == 3 else _KINDS)
     options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
     options = options._replace(elections=any(fault.kind == "election" for fault in faults))
     # A jump that is over in a moment touches nobody, and a machine's none of those who go by the database's clock.
@@ -160,7 +160,7 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
         flush_max=random.choice((1, 3, 512, 512)),
         part_min=random.choice((1, 64)),
         sweep_max=(3, 1_000)[seed % 2],  # by no draw, so that every seed stays the story that it was
-        release_intents_max=(1, 1_000, 1_000, 1_000, 1_000)[seed % 5],  # by no draw, as above
+        release_intents_max=1_000 if seed % 20 else 1,  # by no draw, as above
         queue_max=3 if random.random() < 0.05 else 10_000,
         healed_at=healed_at,
         quotas=(NO_QUOTAS, NO_QUOTAS, _draw_quotas(seed))[seed % 3],  # by no draw, as above
@@ -218,11 +218,17 @@ _KINDS: Final[dict[Kind, int]] = {
 }
 
 
-def _draw_operations(random: Random, apis: int, goods: tuple[Goods, ...], bursts: list[float]) -> tuple[Operation, ...]:
+_RESTOCKING: Final[dict[Kind, int]] = {**_KINDS, "restock": 40}
+"""In some shops stock is put in and taken out all the time."""
+
+
+def _draw_operations(
+    random: Random, apis: int, goods: tuple[Goods, ...], bursts: list[float], weights: dict[Kind, int]
+) -> tuple[Operation, ...]:
     users = [f"user-{place}" for place in range(random.choice((2, 4, 8)))]
     spread = random.choice((0.001, 0.02, 0.2))
     baskets = random.choice((0.1, 0.3, 0.8))
-    kinds = random.choices(list(_KINDS), list(_KINDS.values()), k=OPERATIONS)
+    kinds = random.choices(list(weights), list(weights.values()), k=OPERATIONS)
     if "reserve" not in kinds[:5]:
         kinds[0] = "reserve"
     drawn = []
