@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.simulation.mutants import OF_MONGO, PACKAGE, ROOT
+from tests.simulation.mutants import OF_MONGO, ONLY_OF_MODEL, PACKAGE, ROOT
 
 FALLEN: Final = ("k1", "k3", "u1", "l1", "l2", "s1", "s3", "n1", "n2", "n3", "n4")
 """Configurations in which an earlier version broke a promise."""
@@ -40,7 +40,7 @@ def test_what_once_broke_a_promise_keeps_it(name: str) -> None:
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_mistake_is_found(mistake: str, tmp_path: Path) -> None:
-    (mutant,) = [each for each in OF_MONGO if each.name == mistake]
+    (mutant,) = [each for each in (*OF_MONGO, *ONLY_OF_MODEL) if each.name == mistake]
     copy = tmp_path / PACKAGE.name
     shutil.copytree(PACKAGE, copy)  # with what is compiled already
     mutant.apply(copy)

@@ -279,12 +279,6 @@ OF_MONGO: Final = (
         _FLUSHING,
     ),
     Mutant(
-        "a refused restock has no fence",
-        'guard, {"$inc": {"refusals": 1}}, fields',
-        'guard, {"$inc": {"moves": 0}}, fields',
-        _STOCKING,
-    ),
-    Mutant(
         "places in the quota of an hour aren't unique",
         '(("user_id", 1), ("hour", 1)), unique=True, ',
         '(("user_id", 1), ("hour", 1)), ',
@@ -303,6 +297,16 @@ OF_MONGO: Final = (
         f"{_MONGO}/documents.py",
     ),
 )
+
+ONLY_OF_MODEL: Final = (
+    Mutant(
+        "a refused restock has no fence",
+        'guard, {"$inc": {"refusals": 1}}, fields',
+        'guard, {"$inc": {"moves": 0}}, fields',
+        _STOCKING,
+    ),
+)
+"""On MongoDB, found by the checker in `tests/modelcheck`, and by no seed of 3,000: too much has to coincide."""
 
 OF_ALL: Final = (
     Mutant(
