@@ -5,21 +5,20 @@ looked at meanwhile: it lists what open flushes reserve.
 """
 
 import asyncio
-import datetime as dt
 import itertools
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 import bson
 import uvloop
 from bench.backing import MissingError, Servers
 from bench.figures import Measured, Section
-from bench.load import Result
-from bench.sections import Plan
+from bench.load import Result, timed
+from bench.sections import Plan, begin
 
-from bench import machine, shops
+from bench import shops
 from flashreserve.bootstrap import open_store
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.combiner import Combiner
@@ -48,8 +47,7 @@ class Loop(NamedTuple):
 
 def measure_batches(plan: Plan, servers: Servers) -> Section:
     """Reservations a second by the size of a flush, and the largest document that the hot product came to."""
-    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    section = Section(begun, plan.seconds, plan.rounds, machine.conditions(plan.directory))
+    section = begin(plan)
     directory = plan.directory / "batches"
     directory.mkdir()
     environments = {"SQLite": shops.environment(directory)}
@@ -63,11 +61,7 @@ def measure_batches(plan: Plan, servers: Servers) -> Section:
 
 
 async def _measure(plan: Plan, environments: dict[str, dict[str, str]], section: Section) -> None:
-    async with AsyncExitStack() as stack:
-        stores: dict[str, Store] = {}
-        for name, env in environments.items():
-            stores[name] = await open_store(read_settings(env), create=True)
-            stack.push_async_callback(stores[name].close)
+    async with open_stores(environments) as stores:
         granted = dict.fromkeys(stores, 0)
         section.cases = {f"{name}, {size}": Measured(name, CALLERS, rounds=[]) for size in BATCHES for name in stores}
         for _ in range(plan.rounds):
@@ -82,6 +76,17 @@ async def _measure(plan: Plan, environments: dict[str, dict[str, str]], section:
             granted["MongoDB"] += await _look_at_document(stores["MongoDB"], url, plan.seconds, section)
         for name, store in stores.items():
             await audit_into(section, name, store, granted[name])
+
+
+@asynccontextmanager
+async def open_stores(environments: Mapping[str, Mapping[str, str]]) -> AsyncIterator[dict[str, Store]]:
+    """A store by each environment, made there, by the environment's name."""
+    async with AsyncExitStack() as stack:
+        stores: dict[str, Store] = {}
+        for name, env in environments.items():
+            stores[name] = await open_store(read_settings(env), create=True)
+            stack.push_async_callback(stores[name].close)
+        yield stores
 
 
 async def new_products(store: Store, count: int, hold_s: int = shops.HOLD_S) -> list[str]:
@@ -117,9 +122,7 @@ async def closed_loop(store: Store, product_ids: Sequence[str], loop: Loop) -> R
     await asyncio.gather(*[call() for _ in range(loop.callers)])
     seconds = time.perf_counter() - begun
     await combiner.close()
-    took_s.sort()
-    half, most = (took_s[len(took_s) * part // 100] * 1000 for part in (50, 99))
-    return Result((len(took_s) - refused) / seconds, half, most, len(took_s), refused, errors=0)
+    return timed(took_s, seconds, len(took_s), refused)
 
 
 async def _look_at_document(store: Store, url: str, seconds: float, section: Section) -> int:

@@ -5,7 +5,6 @@ and all are answered. The kernel says how much the server held at most meanwhile
 """
 
 import asyncio
-import datetime as dt
 import time
 from pathlib import Path
 from typing import Final
@@ -15,9 +14,9 @@ import apsw
 from bench.backing import Servers
 from bench.figures import Section
 from bench.load import Load, whole_requests
-from bench.sections import Plan
+from bench.sections import Plan, begin
 
-from bench import machine, shops
+from bench import shops
 
 WAITING: Final = 2_000
 _LOCKED_S: Final = 1.5
@@ -29,8 +28,7 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 def measure_memory(plan: Plan, _servers: Servers) -> Section:
     """KiB of the server process per thousand open connections, and per thousand requests that wait on them."""
-    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    section = Section(begun, _LOCKED_S, 1, machine.conditions(plan.directory))
+    section = begin(plan._replace(seconds=_LOCKED_S, rounds=1))
     directory = plan.directory / "memory"
     directory.mkdir()
     with shops.embedded(directory) as shop:

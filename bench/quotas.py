@@ -3,26 +3,22 @@
 Counting is cheapest for customers who hold nothing yet, so customers with a hold of the hour are a case of their own.
 """
 
-import datetime as dt
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from typing import Final
 
 import uvloop
 from bench.backing import MissingError, Servers
-from bench.batches import audit_into, new_products
+from bench.batches import audit_into, new_products, open_stores
 from bench.figures import Measured, Section
-from bench.load import Result
-from bench.sections import Plan
+from bench.load import Result, timed
+from bench.sections import Plan, begin
 
-from bench import machine, shops
-from flashreserve.bootstrap import open_store
+from bench import shops
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.core import limits
 from flashreserve.core.commands import Reserve, Wanted
 from flashreserve.core.outcomes import Reserved
-from flashreserve.settings import read_settings
 from flashreserve.stores.port import Store
 
 CUSTOMERS: Final = 128
@@ -49,8 +45,7 @@ _SETTINGS: Final[dict[str, dict[str, str]]] = {
 
 def measure_quotas(plan: Plan, servers: Servers) -> Section:
     """Reservations a second of each engine by `CASES`."""
-    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    section = Section(begun, plan.seconds, plan.rounds, machine.conditions(plan.directory))
+    section = begin(plan)
     environments: dict[str, dict[str, str]] = {}
     for name, settings in _SETTINGS.items():
         directory = plan.directory / name
@@ -66,11 +61,7 @@ def measure_quotas(plan: Plan, servers: Servers) -> Section:
 
 
 async def _measure(plan: Plan, environments: Mapping[str, Mapping[str, str]], section: Section) -> None:
-    async with AsyncExitStack() as stack:
-        stores: dict[str, Store] = {}
-        for name, env in environments.items():
-            stores[name] = await open_store(read_settings(env), create=True)
-            stack.push_async_callback(stores[name].close)
+    async with open_stores(environments) as stores:
         for engine in ("SQLite", "MongoDB"):
             for case, name in CASES.items():
                 if f"{engine} {name}" in stores:
@@ -111,7 +102,5 @@ async def _round(store: Store, seconds: float, *, hold_before: bool) -> tuple[Re
         granted += await reserve(group)
         took_s.append(time.perf_counter() - sent)
     lasted = time.perf_counter() - begun
-    took_s.sort()
-    half, most = (took_s[len(took_s) * part // 100] * 1000 for part in (50, 99))
     answers = len(took_s) * CUSTOMERS
-    return Result(granted / lasted, half, most, answers, answers - granted, errors=0), before
+    return timed(took_s, lasted, answers, answers - granted), before

@@ -108,12 +108,16 @@ SECTIONS: Final[dict[str, tuple[Case, ...]]] = {
 }
 
 
+def begin(plan: Plan) -> Section:
+    """A section that begins now, of nothing yet."""
+    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return Section(begun, plan.seconds, plan.rounds, machine.conditions(plan.directory))
+
+
 def measure(name: str, plan: Plan, servers: Servers) -> Section:
     """Measure the cases of a section, in turn and repeatedly, then audit each shop."""
     cases = SECTIONS[name]
-    begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    conditions = machine.conditions(plan.directory)
-    section = Section(begun, plan.seconds, plan.rounds, conditions)
+    section = begin(plan)
     with ExitStack() as stack:
         opened = _open_all(cases, plan, servers, stack, section)
         present = [case for case in cases if case.shop in opened]

@@ -39,10 +39,6 @@ def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
-def _begins(name: str, beginning: str) -> bool:
-    return len(beginning) > 1 and name.startswith(beginning)
-
-
 def _abbreviates(word: str, name: str) -> bool:
     """Whether the letters of the word, three or more, stand in the name in their order, the first one in front."""
     if len(word) < _ABBREVIATION_MIN or word[0] != name[0]:

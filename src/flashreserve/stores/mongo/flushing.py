@@ -139,7 +139,7 @@ class Flush:
             await self._late.finish()  # A limit may only be set on a product on which nothing is open.
         counting = self._known.returning
         loaded = await self._load(left, counting=counting)
-        self._known.returning = counting and self._return(loaded)
+        self._known.returning = counting and self._many_return(loaded)
         if loaded.used_ids:
             raise StoreDefectError("an id that should be new is in use")
         for place, command in left.items():
@@ -157,7 +157,7 @@ class Flush:
         self._seen.products |= loaded.facts.products
         return loaded
 
-    def _return(self, loaded: Loaded) -> bool:
+    def _many_return(self, loaded: Loaded) -> bool:
         """Whether so many of the customers hold something already that it is better to count their quotas first."""
         holding = {user_id for user_id, claim in loaded.facts.claims if is_quota_claim(claim)}
         return bool(holding) and len(holding) * _RETURNING_PART >= self._reserves
@@ -171,7 +171,7 @@ class Flush:
                 break
             try:
                 loaded = await self._load(left, counting=True)
-                self._known.returning |= self._return(loaded)
+                self._known.returning |= self._many_return(loaded)
             except StoreUnavailableError:
                 break
             plan = rules.plan(loaded.facts, list(left.values()), self._now)
