@@ -1,16 +1,16 @@
 """A sweep looks once for much that is due, and releases it bit by bit; several sweeps keep out of each other's way."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pytest
 from tests.contract.asking import assert_balanced, available, flush
-from tests.core.examples import CUP, HOLD_MS, NOON, a_product, reserve, user_id
+from tests.core.examples import CUP, HAT, HOLD_MS, NOON, a_product, reserve, user_id
 from tests.mongo.trouble import Trouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core import limits
 from flashreserve.jobs.sweep import sweep_once
-from flashreserve.stores.mongo import MongoStore
+from flashreserve.stores.mongo import MongoStore, releasing
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.port import Swept
 
@@ -34,9 +34,9 @@ async def test_what_is_due_is_looked_for_once(full: MongoStore, database: Pymong
     looks: list[int] = []
 
     class Watched(MongoStore):
-        async def _due(self, now: int, most: int) -> list[str]:
+        async def _due(self, now: int, most: int, tried: Collection[str] = ()) -> list[str]:
             looks.append(most)
-            return await super()._due(now, most)
+            return await super()._due(now, most, tried)
 
     watched = Watched(database, SystemIds())
     assert await sweep_once(watched, LAPSED) == HOLDS
@@ -81,3 +81,33 @@ async def test_what_others_released_meanwhile_costs_nothing_but_the_look(
     calls = counted.calls
     assert await late._expire_in_turn(due, LAPSED) == 0
     assert counted.calls - calls == HOLDS // BIT, "one reading each"
+
+
+async def test_a_product_without_room_for_a_release_neither_costs_much_nor_keeps_others(
+    database: PymongoDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crashed process left as many movements open as a product may have; what is due stays there until recovery."""
+    monkeypatch.setattr(releasing, "RELEASE_INTENTS_MAX", 5)
+    counted = TroubledDatabase(database, None, Trouble.STOP_BEFORE)
+    store = MongoStore(counted, SystemIds())
+    await store.add_products([a_product(CUP, units=HOLDS), a_product(HAT, units=HOLDS)])
+    products = [CUP, HAT]
+    for place, product_id in enumerate(products):
+        held = [reserve(number, user_id(number), of=product_id) for number in range(place * BIT, place * BIT + BIT)]
+        await flush(store, *held, at=NOON + place)
+    crashed = [
+        {"f": f, "owner": f, "at": NOON, "kind": "release", "mode": "sweep", "ids": [], "cutoff": LAPSED}
+        for f in "abcde"
+    ]
+    change = {"$push": {"intents": {"$each": crashed}}}
+    await database.find_one_and_update("products", {"_id": CUP}, change, fields={"_id": 1})
+
+    calls = counted.calls
+    assert await sweep_once(store, LAPSED + 1, step_max=BIT) == BIT
+    assert [await available(store, product_id) for product_id in products] == [HOLDS - BIT, HOLDS]
+    assert counted.calls - calls <= 25, "two tries of the one, one of the other, two looks beside"
+
+    assert await store.recover(LAPSED + 60_000, 100) == 5
+    assert await sweep_once(store, LAPSED + 60_000) == BIT
+    assert await available(store, CUP) == HOLDS
+    await assert_balanced(store)

@@ -4,6 +4,7 @@ import gc
 import hashlib
 import json
 import multiprocessing
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.simulation.script import FAULTS_MIN, OPERATIONS, StoreName, draw
 import flashreserve
 
 _TESTS: Final = Path(__file__).parents[1]
+_PACKAGE: Final = Path(flashreserve.__file__).parent
 
 CHUNK: Final = 50
 VIOLATIONS_MAX: Final = 100
@@ -72,11 +74,16 @@ def load_state(path: Path, sources: str) -> State:
 
 
 def digest_of_sources() -> str:
-    """Tells the service, the simulation and the auditor from any other version of them."""
+    """Tells what is played of the service, the simulation and the auditor from any other version of them.
+
+    What a seed doesn't import (HTTP, most commands) can't change what becomes of it.
+    """
+    imported = [file for file in (getattr(module, "__file__", None) for module in list(sys.modules.values())) if file]
+    played = {path for path in map(Path, imported) if path.is_relative_to(_PACKAGE)}
+    played |= {path for part in ("simulation", "proof") for path in (_TESTS / part).rglob("*.py")}
     digest = hashlib.sha256()
-    for directory in (Path(flashreserve.__file__).parent, _TESTS / "simulation", _TESTS / "proof"):
-        for path in sorted(directory.rglob("*.py")):
-            digest.update(path.read_bytes())
+    for path in sorted(played):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 

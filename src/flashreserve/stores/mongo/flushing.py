@@ -99,6 +99,8 @@ class Flush:
     async def expire(self, documents: Sequence[Document]) -> int:
         """Release holds that have lapsed, as they were just read; how many of them this flush released.
 
+        Each is tried once: whatever keeps one from being released, the next sweep finds it again, a second later.
+
         Raises:
             StoreUnavailableError: nothing was written.
             StoreOutcomeUnknownError: as for `run`.
@@ -106,12 +108,12 @@ class Flush:
         left: dict[int, Command] = {place: Expire(document["_id"]) for place, document in enumerate(documents)}
         facts = await facts_to_expire(self._database, documents, self._known.products)
         plan = rules.plan(facts, list(left.values()), self._now)
-        await self._write(left, plan, Loaded(facts=facts))
+        await self._write(left, plan, Loaded(facts=facts), tries=1)
         return sum(type(outcome) is Released for outcome in self._outcomes.values())
 
-    async def _write(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
+    async def _write(self, left: dict[int, Command], plan: Plan, loaded: Loaded, tries: int = TRIES_MAX) -> None:
         try:
-            await self._finish(left, plan, loaded)
+            await self._finish(left, plan, loaded, tries)
         except Exception as error:
             # In the middle. Whatever was begun, recover finishes or undoes; nobody may try as if nothing had been.
             raise StoreOutcomeUnknownError(f"carrying out a flush: {error!r}") from error
@@ -162,9 +164,9 @@ class Flush:
         holding = {user_id for user_id, claim in loaded.facts.claims if is_quota_claim(claim)}
         return bool(holding) and len(holding) * _RETURNING_PART >= self._reserves
 
-    async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded) -> None:
+    async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded, tries: int) -> None:
         """Carry the plan out, and plan again what failed, until every command has an outcome."""
-        for tries_left in reversed(range(TRIES_MAX)):
+        for tries_left in reversed(range(tries)):
             fates = await self._carrier.carry_out(plan, loaded, self._wanted(left))
             left = await self._judge(left, plan, fates, loaded)
             if not left or not tries_left or asyncio.get_running_loop().time() >= self._ends_at:

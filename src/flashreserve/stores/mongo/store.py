@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 
@@ -124,14 +124,17 @@ class MongoStore:
 
     async def _release_lapsed(self, now: int, most: int) -> Swept:
         released = 0
+        tried: set[str] = set()
         for _ in range(_LOOKS_MAX):
             wanted = most - released
-            due = await self._due(now, wanted + 1)
+            due = await self._due(now, wanted + 1, tried)
             mine = await self._expire_in_turn(due[:wanted], now)
             released += mine
             if mine == len(due[:wanted]):
                 return Swept(released, more=len(due) > wanted)
-            # Another process sweeps as well and was faster: there may be others left for this one.
+            # Another process sweeps as well and was faster, or a product has no room for a release: there may be others
+            # left for this one. What it has tried waits for the next sweep.
+            tried.update(map(str, due[:wanted]))
         return Swept(released, more=True)
 
     async def _expire_in_turn(self, due: Sequence[str], now: int) -> int:
@@ -196,18 +199,18 @@ class MongoStore:
                 sound.append(document)
         return sound
 
-    async def _due(self, now: int, most: int) -> list[str]:
-        """The ids of holds that have lapsed, the longest lapsed first, without those set aside."""
-        postponed = self._aside.postponed("reservation", now)
+    async def _due(self, now: int, most: int, tried: Collection[str] = ()) -> list[str]:
+        """The ids of holds that have lapsed, the longest lapsed first, without those set aside or `tried` before."""
+        passed_over = {*self._aside.postponed("reservation", now), *tried}
         lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
         found = await self._database.find(
             "reservations",
             lapsed,
             fields={"_id": 1},
             order=[("expires_at", 1), ("_id", 1)],
-            most=most + len(postponed),
+            most=most + len(passed_over),
         )
-        return [document["_id"] for document in found if id_of(document) not in postponed][:most]
+        return [document["_id"] for document in found if id_of(document) not in passed_over][:most]
 
     async def recover(self, now: int, most: int) -> int:
         """See `ReservationStore`."""
