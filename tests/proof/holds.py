@@ -123,8 +123,13 @@ def _one_a_key(facts: Facts) -> Iterator[Violation]:
 
 
 def _refusal_stands(request: Request, bound: Held | None, facts: Facts) -> Iterator[Violation]:
-    """Who is refused under a key isn't served afterwards by what an earlier request with it had sent."""
+    """Who is refused under a key isn't served afterwards by what an earlier request with it had sent.
+
+    A request for quite other products under the same key is a mistake of the caller's, and refused for its own reasons.
+    """
     if bound is None or request.unsure or request.code in {"unavailable", "key-reused", *GRANTS}:
+        return
+    if not {product_id for product_id, _ in request.asked.lines} & {product_id for product_id, _ in bound.lines}:
         return
     others = [
         other

@@ -115,7 +115,7 @@ def _refused(facts: Facts, request: Request, own: list[Held]) -> Iterator[Violat
             right = 0 < terms.holds_per_hour_max <= granted
         case "lapses-reached":
             lapsed = sum(facts.true_ms(_first_end(held)) - facts.slack_ms <= request.end for held in own)
-            bought = any(
+            bought = not facts.terms.stale_reads and any(
                 held.status == "CONFIRMED"
                 and any(
                     each.code == "confirmed" and each.end < asked.at for each in facts.asked_about(held.id, "confirm")
@@ -136,8 +136,9 @@ def _may_be_open(facts: Facts, held: Held) -> _Span:
     if grant is not None and grant.code == "reserved":
         since = max(since, grant.asked.at)
     lapsed = facts.true_ms(held.expires_at) + facts.slack_ms
-    # Whoever was told of its end was told after it, whatever went wrong.
-    lapsed = min([lapsed, *(each.end for each in facts.about[held.id] if each.code in _ENDS)])
+    # Whoever was told of its end was told after it, whatever went wrong. Only an election may forget it for a moment.
+    if not facts.terms.stale_reads:
+        lapsed = min([lapsed, *(each.end for each in facts.about[held.id] if each.code in _ENDS)])
     ended = held.confirmed_at if held.confirmed_at is not None else held.released_at
     if ended is None or facts.troubled(since, lapsed):
         return _Span(since, lapsed)

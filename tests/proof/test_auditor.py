@@ -177,6 +177,16 @@ def test_a_refused_key_has_a_hold_by_what_a_process_had_sent_before_it_died(tale
     assert ("one a key" in tale.rules_broken()) is died
 
 
+def test_a_key_may_be_refused_for_other_products_than_it_gets(tale: Tale) -> None:
+    tale.ask(0, "reserve", None, key="k")
+    tale.lose(10)
+    tale.records.append(Trouble(10, 10, "crash-late", "api"))
+    tale.records.append(Asked(100, 99, "api", "reserve", "ann", (("hat", 1),), "k"))
+    tale.records.append(Answered(105, 99, "sold-out"))
+    tale.left["r1"] = a_hold("r1", 0, key="k", status="EXPIRED", released_at=EPOCH + 10_010)
+    assert tale.rules_broken() == set()
+
+
 @pytest.mark.parametrize("died", [False, True])
 def test_a_refused_restock_is_made_by_what_a_process_had_sent_before_it_died(tale: Tale, *, died: bool) -> None:
     tale.ask(0, "restock", None, user="admin", of="cup", key="d", change=-2)
@@ -335,6 +345,17 @@ def test_what_is_settled_is_open_no_more(fair: Tale, kind: Kind, answer: str, st
     fair.granted("r2", 400)
     lapses(fair, "r1", "r2")
     assert fair.rules_broken(terms=QUOTAS) == set()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_only_an_election_makes_what_was_settled_look_open(fair: Tale, *, stale: bool) -> None:
+    fair.granted("r0", 0)
+    fair.granted("r1", 100)
+    fair.ask(300, "confirm", "confirmed", of="r0", held=fair.ends("r0", "CONFIRMED", 305))
+    fair.records.append(Trouble(320, 820, "election", "server"))
+    fair.ask(400, "reserve", "open-holds-reached")
+    lapses(fair, "r1")
+    assert (fair.rules_broken(terms=QUOTAS._replace(stale_reads=stale)) == set()) is stale
 
 
 def test_more_holds_in_an_hour_than_the_quota(fair: Tale) -> None:

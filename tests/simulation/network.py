@@ -229,14 +229,19 @@ class Network:
             return True
         return call.void
 
+    def _awaits_majority(self, call: _Call, arrive: Callable[..., None], *more: float) -> bool:
+        """Whether the message waits, to arrive again, until the primary knows of a majority: a current read does."""
+        if not call.current:
+            return False
+        if self._world.now < self._elected_until:
+            self._world.after(self._elected_until - self._world.now, arrive, call, *more)
+            return True
+        self._server.show(None)  # A majority has confirmed the primary, so nobody reads what is older any more.
+        return False
+
     def _arrive(self, call: _Call) -> None:
-        if self._is_lost(call):
+        if self._is_lost(call) or self._awaits_majority(call, self._arrive):
             return
-        if call.current and self._world.now < self._elected_until:
-            self._world.after(self._elected_until - self._world.now, self._arrive, call)
-            return
-        if call.current:
-            self._server.show(None)  # A majority has confirmed the primary, so nobody reads what is older any more.
         random = self._world.random
         rate = self._weather.scattered if call.write else self._weather.torn
         spread = rate > 0 and random.random() < rate
@@ -411,7 +416,7 @@ class Network:
             self._world.after(self._latency(), self._arrive_and_reply_late, call, seconds)
 
     def _arrive_and_reply_late(self, call: _Call, seconds: float) -> None:
-        if self._is_lost(call):
+        if self._is_lost(call) or self._awaits_majority(call, self._arrive_and_reply_late, seconds):
             return
         self._world.after(seconds, self._reply, call, [part() for part in call.begin()])
 

@@ -29,6 +29,9 @@ LIVENESS_S: Final = 60.0
 """After everything has healed, and every hold is over, how long until all must be at rest."""
 
 RECOVERY_S: Final = 45.0
+RECOVERIES_IN_A_ROW: Final = 8
+"""Where a product takes one release at a time, what was left in the middle is recovered one after the other."""
+
 SWEEP_MS: Final = 2_500.0
 LATENCIES_OF_SWEEP: Final = 100
 EAGER_MS: Final = 7_500.0
@@ -185,7 +188,7 @@ class _Play:
     def _run_until_at_rest(self) -> None:
         world = self.world
         # A clock that was set back has to get there again first.
-        deadline = world.now + LIVENESS_S + RECOVERY_S + 2 * self.script.options.skew_ms / 1_000
+        deadline = world.now + LIVENESS_S + self._recovery_s() + 2 * self.script.options.skew_ms / 1_000
         while world.now < deadline and not self._at_rest():
             world.run(world.now + LOOK_EVERY_S)
 
@@ -197,6 +200,9 @@ class _Play:
             and not any(each.status == "PENDING" for each in self.shop.reservations())
         )
 
+    def _recovery_s(self) -> float:
+        return RECOVERY_S if self.script.options.release_intents_max > 1 else RECOVERY_S * RECOVERIES_IN_A_ROW
+
     def _terms(self) -> Terms:
         options = self.script.options
         # A sweep takes a while over a network as slow as some; who recovers what isn't abandoned makes it begin
@@ -204,14 +210,15 @@ class _Play:
         sweep_ms = SWEEP_MS + options.latency_s * 1_000 * LATENCIES_OF_SWEEP
         if options.eager_recovery_s is not None:
             sweep_ms += EAGER_MS
-        # Where a product takes one release at a time, what was left behind is recovered one after the other.
+        if options.release_intents_max == 1:
+            sweep_ms = self._recovery_s() * 1_000  # Even a sweep that meets another may leave a basket to recovery.
         return Terms(
             self.script.goods,
             EPOCH_MS,
             options.skew_ms,
             stock_only=options.stock_only,
             sweep_ms=sweep_ms,
-            recovery_ms=RECOVERY_S * 1_000 * (1 if options.release_intents_max > 1 else 3),
+            recovery_ms=self._recovery_s() * 1_000,
             stale_reads=options.elections,
             **structs.asdict(options.quotas),
         )

@@ -11,10 +11,11 @@ import pytest
 from tests.simulation.mongo import updating
 from tests.simulation.play import play, quietly
 from tests.simulation.script import OPERATIONS, StoreName, draw
-from tests.simulation.seeds import CHUNK, Totals, go_on, load_state, play_seeds
+from tests.simulation.seeds import CHUNK, PLAYED, Totals, go_on, load_state, play_seeds
 from tests.simulation.shrinking import shrink
 from tests.simulation.telling import replay_command, tell
 
+import flashreserve
 from flashreserve.stores.mongo import intents
 
 ROOT: Final = Path(__file__).parents[2]
@@ -46,6 +47,37 @@ def test_a_seed_plays_the_same_history_under_another_hash_seed(store: StoreName)
     assert told[0] == told[1]
     with quietly():
         assert f"history {play(draw(11, store)).hash}" in told[0]
+
+
+NOT_PLAYED: Final = (
+    "auth",
+    "bootstrap/services.py",
+    "bootstrap/stores.py",
+    "files.py",
+    "jobs/bullmq.py",
+    "metrics.py",
+    "redaction.py",
+    "redis_server.py",
+    "server_urls.py",
+    "service/accounts.py",
+    "settings.py",
+    "suggestions.py",
+)
+"""What the simulation imports and doesn't run."""
+
+
+def test_the_digest_is_of_all_that_is_played() -> None:
+    program = (
+        "import sys, tests.simulation.play\n"
+        "print(*filter(None, (getattr(each, '__file__', None) for each in sys.modules.values())), sep='\\n')"
+    )
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    package = Path(flashreserve.__file__).parent
+    imported = [path.relative_to(package) for path in map(Path, told.split("\n")) if path.is_relative_to(package)]
+    known = [Path(part) for part in (*PLAYED, *NOT_PLAYED)]
+    unknown = [path for path in imported if path.name != "__init__.py" and not any(map(path.is_relative_to, known))]
+    assert len(imported) > 50
+    assert unknown == []
 
 
 def _replay(seed: int, store: StoreName, hash_seed: str) -> str:
