@@ -23,6 +23,24 @@ def test_a_restock_that_was_refused_is_not_carried_out_later() -> None:
             assert not played.violations, tell(played)
 
 
+def test_a_slow_reply_spares_no_current_read_the_end_of_an_election() -> None:
+    """The new primary doesn't know the hold yet. That there is none to cancel may be said on current reads only."""
+    operations = (
+        Operation(0, 0.35, 0, "reserve", "ann", lines=(("cup", 1),)),
+        Operation(1, 0.6, 1, "cancel", "ann"),
+    )
+    faults = (
+        Fault(0.2, "election", 0, 3.0),
+        Fault(0.55, "read-delayed", 1, 0.3),
+        Fault(0.55, "read-delayed", 1, 0.3),
+    )
+    with quietly():
+        for world in range(WORLDS):
+            script = a_script(world, Goods("cup", 1, None, 40_000, 0, None, None), operations, faults)
+            played = play(script._replace(options=script.options._replace(elections=True)))
+            assert not played.violations, tell(played)
+
+
 def a_script(world: int, goods: Goods, operations: tuple[Operation, ...], faults: tuple[Fault, ...]) -> Script:
     """The story in an otherwise quiet world; `world` decides how long its messages take."""
     options = draw(0, "mongo").options._replace(
