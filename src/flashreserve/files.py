@@ -10,6 +10,7 @@ OWNER_ALONE_MASK: Final = 0o077
 """The umask of every command: nobody else reads a database, its log, figures or an export."""
 
 _OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
+_WRITE_BITS: Final = stat.S_IWGRP | stat.S_IWOTH
 _ROOT: Final = 0
 
 
@@ -29,11 +30,49 @@ def exposure_of(path: Path) -> str:
     found = path.stat()
     mode = stat.S_IMODE(found.st_mode)
     if mode & _OTHERS_BITS:
-        verb = "written" if mode & (stat.S_IWGRP | stat.S_IWOTH) else "read"
+        verb = "written" if mode & _WRITE_BITS else "read"
         return f"{path} may be {verb} by others ({mode:04o}): run chmod 600 {path}"
-    if found.st_uid not in {_ROOT, os.geteuid()}:
-        return f"{path} belongs to another user ({found.st_uid}): give it to the one that runs this"
+    return _foreign_owner(path)
+
+
+def exposure_of_database(path: Path) -> str:
+    """Why a database isn't its owner's alone, or its owner's group's, in words; empty where it is.
+
+    Looked at are the folder, into which others may have to be let first, the file, and those that SQLite puts beside
+    it (which get its mode). A group that this process is in may do all of it: volumes are shared out so.
+
+    Raises:
+        OSError: a file can't be looked at.
+    """
+    folder = path.parent
+    if not folder.is_dir() or not _others_bits(folder):
+        return ""
+    if _others_bits(folder) & _WRITE_BITS and not folder.stat().st_mode & stat.S_ISVTX:
+        return f"{folder} may be written by others ({_mode(folder):04o}): run chmod 700 {folder}"
+    for part in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
+        if part.is_file() and (bits := _others_bits(part)):
+            verb = "written" if bits & _WRITE_BITS else "read"
+            return f"{part} may be {verb} by others ({_mode(part):04o}): run chmod 600 {part}"
+    return _foreign_owner(path) if path.is_file() else ""
+
+
+def _others_bits(path: Path) -> int:
+    """What its mode allows to others than its owner and the groups of this process."""
+    found = path.stat()
+    of_own_group = found.st_gid in {os.getegid(), *os.getgroups()}
+    return found.st_mode & (stat.S_IRWXO if of_own_group else _OTHERS_BITS)
+
+
+def _foreign_owner(path: Path) -> str:
+    """Whose a file is that isn't ours, or a link to it, in words; an owner may always change the mode."""
+    for found in (path.stat(), path.lstat()):
+        if found.st_uid not in {_ROOT, os.geteuid()}:
+            return f"{path} belongs to another user ({found.st_uid}): give it to the one that runs this"
     return ""
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def write_anew(path: Path, content: bytes) -> None:

@@ -15,6 +15,8 @@ _PORT_MAX: Final = 65_535
 _WITHOUT_PASSWORD: Final = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oidc", "gssapi"})
 """MongoDB's mechanisms that prove who a client is by other means."""
 
+_REPEATABLE: Final = frozenset({"readpreferencetags"})
+
 _UNCHECKED_TLS: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 _YES: Final = frozenset({"true", "True", "TRUE", "1", "yes", "on"})
 
@@ -34,7 +36,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
         if self.scheme.startswith("mongodb"):
             mechanism = self.options.get("authmechanism", "").lower()
             return bool(self.user and self.password) or mechanism in _WITHOUT_PASSWORD
-        certificate = self.scheme == "rediss" and "ssl_certfile" in self.options
+        certificate = self.scheme == "rediss" and bool(self.options.get("ssl_certfile"))
         return bool(self.password or self.options.get("password")) or certificate
 
     @property
@@ -74,7 +76,12 @@ def read_server_url(url: str) -> ServerUrl:
     if not hosts and scheme != "unix":
         raise ValueError("at least one host")
     user, _, password = credentials.partition(":")
-    options = {name.lower(): value for name, value in parse_qsl(query.replace(";", "&"), keep_blank_values=True)}
+    given = [(name.lower(), value) for name, value in parse_qsl(query.replace(";", "&"), keep_blank_values=True)]
+    options = dict(given)
+    for name in options.keys() - _REPEATABLE:
+        if sum(other == name for other, _ in given) > 1:
+            # Of several, one driver takes the first and another the last.
+            raise ValueError(f"the option {name} once")
     return ServerUrl(scheme, user, password, tuple(hosts), options)
 
 

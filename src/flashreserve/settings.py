@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec.structs import asdict
 
+from flashreserve.auth.guessable import is_repetitive
 from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
@@ -173,7 +174,7 @@ def _server(text: str, form: str) -> ServerUrl:
 
 def _metrics_token(text: str) -> str:
     visible = all("!" <= letter <= "~" for letter in text)
-    if not visible or len(text) < TOKEN_BYTES_MIN or len(set(text)) < _TOKEN_LETTERS_MIN:
+    if not visible or len(text) < TOKEN_BYTES_MIN or is_repetitive(text.encode()):
         raise ValueError(
             f"{TOKEN_BYTES_MIN} or more visible ASCII characters that nobody guesses, as `openssl rand -hex 32` prints"
         )
@@ -183,7 +184,6 @@ def _metrics_token(text: str) -> str:
 TOKEN_BYTES_MIN: Final = 32
 """Bytes of a metrics token. It is a key like any other: it opens figures and docs to whoever has it."""
 
-_TOKEN_LETTERS_MIN: Final = 8
 _DIGITS_MAX: Final = 12
 _SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 

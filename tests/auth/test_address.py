@@ -46,6 +46,14 @@ def test_the_client_is_the_nearest_address_that_is_no_trusted_proxy(
     assert BEHIND_TEN.client_address(peer, forwarded_for) == client
 
 
+@pytest.mark.parametrize("network", ["::ffff:10.0.0.1", "::ffff:10.0.0.0/104"])
+def test_a_proxy_may_be_named_as_ipv4_inside_ipv6(network: str) -> None:
+    proxies = TrustedProxies.parse(network)
+    assert proxies.trusts("10.0.0.1")
+    assert proxies.trusts("::ffff:10.0.0.1")
+    assert not proxies.trusts("192.0.2.1")
+
+
 def test_by_default_nobody_is_trusted() -> None:
     for proxies in (TrustedProxies(), TrustedProxies.parse(""), TrustedProxies.parse(" ")):
         assert proxies.client_address("127.0.0.1", "198.51.100.1") == "127.0.0.1"

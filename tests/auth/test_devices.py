@@ -33,6 +33,9 @@ def test_no_token_and_bad_tokens_are_no_device(devices: DeviceTokens, keys: KeyR
         {"jti": 1},
         {"exp": "x"},
         {"exp": END_S + 31},
+        {"nbf": NOW_MS // 1000 + 31},
+        {"iat": NOW_MS // 1000 + 31},
+        {"iat": "x"},
     ]
     bad = [keys.sign(msgspec.json.encode({**good, **change})) for change in changes]
     stranger = DeviceTokens(KeyRing.parse("new:the-secret-of-somebody-else-altogether")).issue(DEVICE, NOW_MS).token

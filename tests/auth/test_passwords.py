@@ -138,9 +138,9 @@ async def test_one_group_that_asks_often_keeps_nobody_out(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(PasswordHasher, "hash", hash_)
     passwords = Passwords(threads=1, waiting_max=4, cost=CHEAP)
-    often = [asyncio.create_task(passwords.hash(f"often {number}", "192.0.2.1")) for number in range(9)]
+    often = [asyncio.create_task(passwords.hash(f"often {number}", ["192.0.2.1"])) for number in range(9)]
     await asyncio.sleep(0)
-    others = [asyncio.create_task(passwords.hash(f"other {number}", f"198.51.100.{number}")) for number in range(2)]
+    others = [asyncio.create_task(passwords.hash(f"other {number}", [f"198.51.100.{number}"])) for number in range(2)]
     await asyncio.sleep(0)
     go_on.set()
     assert await asyncio.gather(*others) == ["other 0", "other 1"]

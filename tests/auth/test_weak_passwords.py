@@ -46,6 +46,31 @@ def test_one_s_own_email_is_refused(password: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("email", "password"),
+    [
+        ("maxi20@example.com", "maxi20123"),
+        ("maxi20@example.com", "2026-Maxi20"),
+        ("anna.smith+shop@x.example", "anna.smith@x.example"),
+        ("anna.smith+shop@x.example", "annasmith99"),
+        ("anna.smith+shop@x.example", "anna.smith+shop"),
+    ],
+)
+def test_an_email_with_digits_or_a_tag_is_refused(email: str, password: str) -> None:
+    refused = refusal_of_weak(password, email, NAMES)
+    assert refused is not None
+    assert "your e-mail address" in refused.message
+
+
+@pytest.mark.parametrize("password", ["~~~~~~~~~~", "ababababab", "12345678901234", "0987654321098", "abcdefghijkl"])
+def test_a_pattern_is_refused(password: str) -> None:
+    assert refusal_of_weak(password, EMAIL, NAMES) is not None
+
+
+def test_a_shop_s_name_with_digits_is_refused() -> None:
+    assert refusal_of_weak("my-shop24 2024", EMAIL, shop_names(["my-shop24.example"])) is not None
+
+
+@pytest.mark.parametrize(
     "password", ["flashreserve", "FlashReserve", "Flash Reserve!", "flashreserve2026", "tickets.example", "Kiosk-1234"]
 )
 def test_the_shop_s_name_is_refused(password: str) -> None:
@@ -63,7 +88,7 @@ def test_the_shop_s_name_is_refused(password: str) -> None:
             "\n123456789\nabc",
             "a\npassword\nb",
             "# Common passwords",
-            "\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801",
+            "\u6211\u5fd8\u4e86\u5bc6\u7801\u600e\u4e48\u529e",
         ),
     ],
 )

@@ -66,6 +66,46 @@ def test_in_production_a_key_file_that_others_may_read_is_refused(shop: Shop) ->
     assert f"chmod 600 {key}" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("folder", "file", "ending", "told"),
+    [
+        (0o755, 0o644, "", "may be read by others (0644): run chmod 600"),
+        (0o755, 0o666, "", "may be written by others (0666): run chmod 600"),
+        (0o755, 0o604, "-wal", "may be read by others (0604): run chmod 600"),
+        (0o755, 0o602, "-shm", "may be written by others (0602): run chmod 600"),
+        (0o777, 0o600, None, "may be written by others (0777): run chmod 700"),
+        (0o700, 0o666, "", ""),
+        (0o755, 0o600, "", ""),
+        (0o1777, 0o600, "", ""),
+    ],
+)
+def test_in_production_a_database_that_others_may_read_or_write_is_refused(
+    shop: Shop, folder: int, file: int, ending: str | None, told: str
+) -> None:
+    shop.stock()
+    database = shop.settings.sqlite_path.absolute()
+    exposed = database.parent if ending is None else database.with_name(database.name + ending)
+    for part in database.parent.glob(f"{database.name}*"):
+        part.chmod(0o600)
+    if ending is not None:
+        exposed.touch()
+        exposed.chmod(file)
+    database.parent.chmod(folder)
+
+    ended = shop.run("audit", FLASHRESERVE_ENV="production", FLASHRESERVE_SECRET_KEYS=KEYS)
+
+    assert ended.code == (2 if told else 0), ended.err
+    assert not told or f"{exposed} {told} {exposed}" in ended.err
+
+
+def test_a_database_is_its_group_s_where_the_process_is_in_it(shop: Shop) -> None:
+    """As on volumes that are shared out by group."""
+    shop.stock()
+    shop.settings.sqlite_path.chmod(0o660)
+    shop.settings.data_dir.chmod(0o770)
+    assert shop.run("audit", FLASHRESERVE_ENV="production", FLASHRESERVE_SECRET_KEYS=KEYS).code == 0
+
+
 def test_in_development_a_server_warns_of_them(shop: Shop, serve: Serve) -> None:
     (shop.directory / ".env").write_text("FLASHRESERVE_LOG_LEVEL=info\n")
     (shop.directory / ".env").chmod(0o644)
@@ -75,7 +115,7 @@ def test_in_development_a_server_warns_of_them(shop: Shop, serve: Serve) -> None
 
     lines = serve().stop_and_read()
 
-    reasons = [line["reason"] for line in lines if line["event"] == "secret is exposed"]
+    reasons = [line["reason"] for line in lines if line["event"] == "exposed to others"]
     assert len(reasons) == 2
     assert ".env may be read by others (0644)" in reasons[0]
     assert "secret.key may be read by others (0640)" in reasons[1]

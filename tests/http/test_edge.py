@@ -13,7 +13,7 @@ from tests.http.sockets import Client, Reply, Served, answer, echo, head, lifesp
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.http.edge import LOG_LINES_MAX, App, Receive, Scope, Send, exchange_of
 from flashreserve.http.limits import HttpLimits
-from flashreserve.http.site import Cookies, Hosts, Site
+from flashreserve.http.site import Cookies, Hosts, Site, cookie_values
 
 SECURITY = {
     "x-content-type-options": "nosniff",
@@ -322,12 +322,21 @@ async def test_the_host_that_a_stranger_forwards_is_not_believed() -> None:
             assert (reply.status, reply.code) == (403, "cross-site")
 
 
-@pytest.mark.parametrize(("cookie", "status"), [("__Host-token", 403), ("token", 200), ("__Secure-token", 200)])
+@pytest.mark.parametrize(("cookie", "status"), [("__Host-token", 403), ("\t __Host-token ", 403), ("token", 200)])
 async def test_only_the_cookie_that_signs_in_is_guarded(cookie: str, status: int) -> None:
     site = Site(Cookies.named(production=True), Hosts([], all_names=True), TrustedProxies())
     async with serving(shop, site=site) as served:
         headers = (f"Cookie: theme=dark; {cookie}=abc", "Sec-Fetch-Site: cross-site")
         assert (await (await served.connect()).post("/products/1", b"", *headers)).status == status
+
+
+@pytest.mark.parametrize("before", [b"\xa0", b"\x85", b"\xa0\x85", b"\x1f", b"\x0b"])
+def test_a_name_that_browsers_take_for_another_is_no_cookie_of_ours(before: bytes) -> None:
+    """Any host may plant it, since the name doesn't begin with `__Host-` for a browser."""
+    site = Site(Cookies.named(production=True), Hosts([], all_names=True), TrustedProxies())
+    for header, ours in ((b"a=1; \t__Host-token =abc", True), (b"a=1; " + before + b"__Host-token=abc", False)):
+        assert cookie_values(header, "__Host-token") == (["abc"] if ours else [])
+        assert site.is_foreign({b"cookie": header, b"sec-fetch-site": b"cross-site"}, None) is ours
 
 
 # Hosts.

@@ -18,6 +18,7 @@ _IPV6_PREFIXES: Final = (64, 56, 48)
 """Customers' shares of IPv6: whoever has one address of a /64 has all of them. Many lines have a /56, sites a /48."""
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
 
 _UNREADABLE_LENGTH_MAX: Final = 64
 
@@ -121,11 +122,15 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
 
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(text)
+        network = ip_network(text)
     except ValueError as error:
         raise ValueError(
             f"trusted proxies must be addresses, networks such as 10.0.0.0/8, or {UNIX!r}; {text!r} isn't: {error}"
         ) from None
+    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
+        # As peers are read: as the IPv4 addresses that they are.
+        return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
+    return network
 
 
 def _read(text: str) -> Address | None:

@@ -42,6 +42,8 @@ class _Claims(msgspec.Struct, frozen=True, gc=False):
     sub: str
     jti: str
     exp: int
+    nbf: int = 0
+    iat: int = 0
 
 
 class DeviceTokens:
@@ -71,6 +73,9 @@ class DeviceTokens:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         ours = claims.iss == ISSUER and claims.aud == DEVICE_AUDIENCE and _DEVICE_ID.fullmatch(claims.jti) is not None
-        if not ours or not now_ms < claims.exp * 1000 <= now_ms + LEEWAY_MS + self._ttl_s * 1000:
+        latest_ms = now_ms + LEEWAY_MS
+        if not ours or not now_ms < claims.exp * 1000 <= latest_ms + self._ttl_s * 1000:
+            return None
+        if max(claims.nbf, claims.iat) * 1000 > latest_ms:
             return None
         return Device(account_id=claims.sub, id=claims.jti)

@@ -6,7 +6,6 @@ that it signed has expired. With several processes, a new key in front at once w
 """
 
 import re
-import zlib
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, Self
@@ -14,13 +13,12 @@ from typing import Final, Self
 import jwt
 import msgspec
 
+from flashreserve.auth.guessable import is_repetitive
+
 SECRET_BYTES_MIN: Final = 32
 """HS256 is as strong as its 256-bit digest only with a key that is no shorter (RFC 7518, section 3.2)."""
 
 KEYS_MAX: Final = 16
-SECRET_DIFFERENT_BYTES_MIN: Final = 6
-SECRET_COMPRESSED_BYTES_MIN: Final = 24
-"""Bytes that zlib makes of a secret, at the least: repetitions make fewer, and 16 random bytes in hex 34 or more."""
 
 TOKEN_LENGTH_MAX: Final = 4096
 """Characters of a token. Longer ones are refused unread; ours have about 350."""
@@ -161,8 +159,7 @@ def _check_key(kid: str, secret: bytes) -> None:
         raise ValueError("a key's id must be 1 to 64 letters, digits, dots, dashes or underscores")
     if len(secret) < SECRET_BYTES_MIN:
         raise ValueError(f"the secret of key {kid!r} has {len(secret)} bytes, at least {SECRET_BYTES_MIN} are needed")
-    varied = len(set(secret)) >= SECRET_DIFFERENT_BYTES_MIN
-    if not varied or len(zlib.compress(secret, 9)) < SECRET_COMPRESSED_BYTES_MIN:
+    if is_repetitive(secret):
         raise ValueError(
             f"the secret of key {kid!r} repeats the same few characters; expected random ones, "
             "such as `openssl rand -base64 48` prints"

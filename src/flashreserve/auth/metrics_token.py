@@ -3,9 +3,9 @@
 import hmac
 from typing import Final
 
-from flashreserve.auth.address import throttled_as
+from flashreserve.auth.address import address_groups
 from flashreserve.auth.outcomes import TooManyTries
-from flashreserve.auth.throttle import Bucket, Rate, Throttle
+from flashreserve.auth.throttle import Rate, Throttle, by_address
 
 RATE: Final = Rate(burst=10, every_ms=6_000)
 """Wrong tokens from one address."""
@@ -28,7 +28,7 @@ class MetricsToken:
         """Whether `sent` is the token; or when the address may try again."""
         if not self._token or not sent:
             return False
-        buckets = [Bucket(f"metrics {throttled_as(address)}", self._rate)]
+        buckets = by_address("metrics", address_groups(address), self._rate)
         refused = await self._throttle.take(buckets)
         if refused is not None:
             return refused

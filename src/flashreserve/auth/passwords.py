@@ -8,7 +8,7 @@ and turns are shared by groups of addresses (see `WaitingRoom`).
 import asyncio
 import unicodedata
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -108,19 +108,21 @@ class Passwords:
         self._working = 0
         self._waiting: WaitingRoom[_Job] = WaitingRoom(waiting_max)
 
-    async def hash(self, password: str, group: str = "") -> str | PasswordsBusy:
-        """The argon2id string to store for `password`. `group` is who asks (see `address_groups`)."""
+    async def hash(self, password: str, groups: Sequence[str] = ("",)) -> str | PasswordsBusy:
+        """The argon2id string to store for `password`. `groups` are who asks (see `WaitingRoom`)."""
         _check_bound(password)
-        return await self._run(lambda: self._hash(password), group)
+        return await self._run(lambda: self._hash(password), groups)
 
-    async def verify(self, stored_hash: str | None, password: str, group: str = "") -> Verification | PasswordsBusy:
-        """Whether `password` belongs to `stored_hash`. `group` is who asks.
+    async def verify(
+        self, stored_hash: str | None, password: str, groups: Sequence[str] = ("",)
+    ) -> Verification | PasswordsBusy:
+        """Whether `password` belongs to `stored_hash`. `groups` are who asks.
 
         None stands for an account that doesn't exist: the same work is done and the answer is no, so that the time
         taken doesn't tell which accounts there are.
         """
         _check_bound(password)
-        return await self._run(lambda: self._verify(stored_hash, password), group)
+        return await self._run(lambda: self._verify(stored_hash, password), groups)
 
     def close(self) -> None:
         """Takes no more work and drops what hasn't begun."""
@@ -166,12 +168,12 @@ class Passwords:
             )
         )
 
-    async def _run(self, work: Callable[[], Result | PasswordsBusy], group: str) -> Result | PasswordsBusy:
+    async def _run(self, work: Callable[[], Result | PasswordsBusy], groups: Sequence[str]) -> Result | PasswordsBusy:
         job = _Job(work, asyncio.get_running_loop().create_future())
         if self._working < self._threads:
             self._start(job)
         else:
-            removed = self._waiting.add(group, job)
+            removed = self._waiting.add(groups, job)
             if removed is not None:
                 removed.settle(PasswordsBusy())
         # A caller that goes away doesn't cancel its job: the job's place stays taken until its thread has really

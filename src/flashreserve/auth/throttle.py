@@ -39,6 +39,21 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
     rate: Rate
 
 
+_ADDRESS_FACTORS: Final = (1, 4, 16)
+"""How much wider the allowances of wider address groups are: many customers may share a /48."""
+
+
+def by_address(what: str, groups: Sequence[str], rate: Rate) -> Sequence[Bucket]:
+    """The buckets of an address, which count `what`; `groups` are the address's, the narrowest first.
+
+    None without an address: one for all who have none would let any of them lock out all the others.
+    """
+    return [
+        Bucket(f"{what} address {group}", rate.times(factor))
+        for group, factor in zip(groups, _ADDRESS_FACTORS, strict=False)
+    ]
+
+
 class TryRates(msgspec.Struct, frozen=True):
     """How often what may be tried.
 

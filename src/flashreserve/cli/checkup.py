@@ -6,7 +6,6 @@ import platform
 import resource
 import shutil
 import socket
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +30,7 @@ from flashreserve.bootstrap import (
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
-from flashreserve.files import exposure_of
+from flashreserve.files import exposure_of, exposure_of_database
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import files_needed, within_files
 from flashreserve.redis_server import check_redis
@@ -70,7 +69,6 @@ LIBRARIES: Final = (
     "uvloop",
 )
 _TRIAL_BYTES: Final = 64 * 1024
-_OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _IN_USE_WAIT_S: Final = 1.0
 
 
@@ -281,9 +279,10 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
         yield _ok("journal", "write-ahead log")
     else:
         yield _warn("journal", f"{found.journal_mode}, not wal", "start `flashreserve serve`, which changes it")
-    if path.stat().st_mode & _OTHERS_BITS and path.parent.stat().st_mode & _OTHERS_BITS:
-        seen = f"other users of this machine may read {path}"
-        yield _warn("privacy", seen, f"run: chmod 700 {path.parent}")
+    exposure = exposure_of_database(path)
+    if exposure:
+        seen, _, advice = exposure.partition(": ")
+        yield (_fail if settings.production else _warn)("privacy", seen, advice)
     if found.faults:
         seen = "; ".join(found.faults)
         yield _fail("integrity", seen, "stop the server, keep a copy of the files, and restore the last good backup")

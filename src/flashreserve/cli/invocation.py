@@ -15,7 +15,7 @@ from dotenv.parser import Binding, parse_stream
 
 from flashreserve import logs
 from flashreserve.cli.service_links import ADVICE, service_links
-from flashreserve.files import exposure_of
+from flashreserve.files import exposure_of, exposure_of_database
 from flashreserve.redaction import remember
 from flashreserve.settings import Settings, SettingsError, read_settings
 
@@ -110,18 +110,20 @@ def _warn_of_service_links() -> None:
 
 
 def _check_secrets(settings: Settings) -> None:
-    """Look who may read and write the files with secrets. In development, only servers and workers warn of it.
+    """Look who may read and write the files with secrets, and the database. In development, only servers warn of it.
 
     Raises:
         SettingsError: others may, and this is production.
     """
-    for path in (Path.cwd() / ENV_FILE, settings.key_path.absolute()):
-        exposure = exposure_of(path) if path.is_file() else ""
+    found = [exposure_of(path) for path in (Path.cwd() / ENV_FILE, settings.key_path.absolute()) if path.is_file()]
+    if not settings.clustered:
+        found.append(exposure_of_database(settings.sqlite_path.absolute()))
+    for exposure in found:
         if exposure and settings.production:
             raise SettingsError(exposure)
         context = click.get_current_context()
         if exposure and context is not None and context.info_name in _SERVERS:
-            _log.warning("secret is exposed", reason=exposure)
+            _log.warning("exposed to others", reason=exposure)
 
 
 def log_to_stderr(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from flashreserve.http.edge import exchange_of
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
-from flashreserve.http.site import cookie_values
+from flashreserve.http.site import COOKIES_TRIED_MAX, cookie_values
 from flashreserve.stores.port import StoreUnavailableError
 from flashreserve.suggestions import unknown
 
@@ -121,6 +121,8 @@ def _signed_in_by_cookie(headers: Headers, services: Services) -> Identity:
         raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))
     if len(tokens) == 1:
         return _verified(tokens[0], services)
+    if len(tokens) > COOKIES_TRIED_MAX:
+        raise _unauthenticated(f"expected at most {COOKIES_TRIED_MAX} different cookies named {services.cookies.token}")
     now_ms = services.clock.now_ms()
     found = [identity for token in tokens if isinstance(identity := services.tokens.verify(token, now_ms), Identity)]
     if not found:

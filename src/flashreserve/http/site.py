@@ -1,7 +1,7 @@
 """Which requests are for this shop and come from its own pages: cookie names, served hosts, the cross-site check."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final, Self
@@ -12,7 +12,13 @@ import msgspec
 from flashreserve.auth.address import HOPS_MAX, TrustedProxies
 
 COOKIES_TRIED_MAX: Final = 5
-"""Cookies of one name that are tried: another application of the same site, or an old path, may have set some."""
+"""Different cookies of one name that are tried: another application of the site, or an old path, may have set some.
+
+With more, nobody is signed in: were some left out, whoever can plant cookies would choose which.
+"""
+
+_BLANKS: Final = " \t"
+"""What may stand around a cookie's name. Browsers take anything else for a part of it, `__Host-` prefix or not."""
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")
 _NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
@@ -46,15 +52,18 @@ class Cookies(msgspec.Struct, frozen=True):
 
 
 def cookie_values(header: bytes | None, name: str) -> Sequence[str]:
-    """The values of the cookies of that name, at most `COOKIES_TRIED_MAX`; empty ones are left out."""
+    """The different values of the cookies of that name; empty ones are left out."""
     if header is None:
         return ()
-    values = []
+    named = [value for its_name, value in _cookies(header) if its_name == name]
+    return list(dict.fromkeys(filter(None, named)))
+
+
+def _cookies(header: bytes) -> Iterator[tuple[str, str]]:
+    """The names and values of a Cookie header, as browsers mean them."""
     for pair in header.decode("latin-1").split(";"):
-        its_name, _, value = pair.partition("=")
-        if its_name.strip() == name and (text := value.strip().strip('"')):
-            values.append(text)
-    return values[:COOKIES_TRIED_MAX]
+        name, _, value = pair.partition("=")
+        yield name.strip(_BLANKS), value.strip(_BLANKS).strip('"')
 
 
 class Hosts:
@@ -94,7 +103,7 @@ class Hosts:
     def _serves(self, host: bytes) -> bool:
         if self.all_names:
             return True
-        found = _HOST.fullmatch(host.decode("latin-1").strip().lower())
+        found = _HOST.fullmatch(host.decode("latin-1").strip(_BLANKS).lower())
         if found is None:
             return False
         name = (found[1] or found[2]).removesuffix(".")
@@ -106,7 +115,7 @@ class Site:
 
     def __init__(self, cookies: Cookies, hosts: Hosts, proxies: TrustedProxies) -> None:
         self.hosts = hosts
-        self._token_cookie = cookies.token.encode("ascii")
+        self._token_cookie = cookies.token
         self._proxies = proxies
 
     def is_foreign(self, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> bool:
@@ -141,7 +150,7 @@ class Site:
 
     def _has_token(self, cookie: bytes) -> bool:
         name = self._token_cookie
-        return name in cookie and any(pair.partition(b"=")[0].strip() == name for pair in cookie.split(b";"))
+        return name.encode() in cookie and any(its_name == name for its_name, _ in _cookies(cookie))
 
 
 def _host_of(origin: bytes) -> bytes:

@@ -23,7 +23,7 @@ from flashreserve.auth.outcomes import (
     WrongCredentials,
 )
 from flashreserve.auth.passwords import Passwords, PasswordsBusy, Verification, new_password, normalised_password
-from flashreserve.auth.throttle import Bucket, Rate, Throttle, TryRates
+from flashreserve.auth.throttle import Bucket, Throttle, TryRates, by_address
 from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock, Ids
@@ -67,11 +67,11 @@ class AccountService:
         if isinstance(valid, InvalidField):
             return valid
         groups = address_groups(address)
-        buckets = _by_address("register", groups, self._rates.register_address)
+        buckets = by_address("register", groups, self._rates.register_address)
         refused = await self._throttle.take(buckets)
         if refused is not None:
             return refused
-        outcome = await self._create(*valid, Role.CUSTOMER, _narrowest(groups))
+        outcome = await self._create(*valid, Role.CUSTOMER, _parties(groups))
         if isinstance(outcome, Busy):
             await self._throttle.give_back(buckets)
         return outcome
@@ -99,7 +99,7 @@ class AccountService:
         if refused is not None:
             return refused
         verification = await self._passwords.verify(
-            account.password_hash if account else None, known_password, _narrowest(groups)
+            account.password_hash if account else None, known_password, _parties(groups)
         )
         return await self._tried(account, verification, device, allowance)
 
@@ -117,7 +117,7 @@ class AccountService:
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
-        return await self._create(*valid, Role.ADMIN, "")
+        return await self._create(*valid, Role.ADMIN, (_NOWHERE,))
 
     async def promote(self, email: str) -> Promoting:
         """Makes an existing account an admin's. The caller has made sure that whoever asks may."""
@@ -138,8 +138,8 @@ class AccountService:
             return chosen
         return refusal_of_weak(chosen, known_email, self._shop_names) or (known_email, chosen)
 
-    async def _create(self, email: str, password: str, role: Role, group: str) -> Creating:
-        password_hash = await self._passwords.hash(password, group)
+    async def _create(self, email: str, password: str, role: Role, parties: Sequence[str]) -> Creating:
+        password_hash = await self._passwords.hash(password, parties)
         if isinstance(password_hash, PasswordsBusy):
             return Busy()
         account = Account(
@@ -202,8 +202,8 @@ class AccountService:
         ]
         everywhere = Bucket(f"login account {email}", rates.login_account_everywhere)
         return _Allowance(
-            [*by_account, everywhere, *_by_address("login", groups, rates.login_address)],
-            _by_address("login work", groups, rates.login_address_work),
+            [*by_account, everywhere, *by_address("login", groups, rates.login_address)],
+            by_address("login work", groups, rates.login_address_work),
         )
 
 
@@ -221,18 +221,10 @@ class _Allowance(msgspec.Struct, frozen=True):
 _NOWHERE: Final = "nowhere"
 """Counts the tries at an account that come without an address."""
 
-_ADDRESS_FACTORS: Final = (1, 4, 16)
 _ACCOUNT_FACTORS: Final = (1, 2, 4)
-"""How much wider the allowances of wider address groups are. Many customers may share a /48, few of one account's."""
+"""How much wider an account's allowances are for wider address groups. Few of its owner's share a /48."""
 
 
-def _narrowest(groups: Sequence[str]) -> str:
-    return groups[0] if groups else _NOWHERE
-
-
-def _by_address(what: str, groups: Sequence[str], rate: Rate) -> Sequence[Bucket]:
-    """No bucket without an address: one for all who have none would let any of them lock out all the others."""
-    return [
-        Bucket(f"{what} address {group}", rate.times(factor))
-        for group, factor in zip(groups, _ADDRESS_FACTORS, strict=False)
-    ]
+def _parties(groups: Sequence[str]) -> Sequence[str]:
+    """Those by which turns and places are shared, the widest first."""
+    return groups[::-1] or (_NOWHERE,)
