@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,3 +43,15 @@ def test_a_link_is_judged_by_the_file_that_it_leads_to(tmp_path: Path) -> None:
     path.chmod(0o644)
     link.symlink_to(path)
     assert "0644" in exposure_of(link)
+
+
+def test_a_link_that_another_user_made_is_no_place_for_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret, link = tmp_path / "secret", tmp_path / "link"
+    secret.write_text("k:v")
+    secret.chmod(0o600)
+    link.symlink_to(secret)
+    assert exposure_of(link) == ""
+    monkeypatch.setattr(Path, "lstat", lambda _: SimpleNamespace(st_uid=os.geteuid() + 1))
+    assert "belongs to another user" in exposure_of(link)
