@@ -479,8 +479,8 @@ def main():
         init=dict(products=[A2]),
         lost=1,
         procs=[
-            ("p", flush(R("r1", "u", "A"), now=0, known=[A2])),
-            ("q", flush(R("r2", "u", "A"), now=0, known=[A2], own={"u": 9})),
+            ("p", flush(R("r1", "u", "A"), now=0, known=[A2], own={"u": 1})),
+            ("q", flush(R("r2", "u", "A"), now=0, known=[A2], own={"u": 1})),
             ("e", flush(Edit("A", per_customer_limit=1), now=0)),
         ],
     )

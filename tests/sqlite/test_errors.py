@@ -70,6 +70,22 @@ class TestBusy:
         connection.close()
         await opened(busy_wait_s=0.05).check_writable()
 
+    async def test_opening_waits_once_for_who_reads_a_database_without_a_log(
+        self, store: SqliteStore, opened: Opened, path: Path
+    ) -> None:
+        """Changing to a log needs the file alone. Where SQLite asks the busy handler, each try waits for all of it."""
+        await store.close()
+        reader = apsw.Connection(str(path))
+        assert reader.pragma("journal_mode", "DELETE") == "delete"
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM products").fetchall()
+        started = monotonic()
+        with pytest.raises(StoreUnavailableError, match="locked"):
+            opened(busy_wait_s=0.1)
+        assert monotonic() - started < 5, "a wait for each of the tries would be 20 s"
+        reader.close()
+        await opened(busy_wait_s=0.1).check_writable()
+
 
 class TestFull:
     async def test_a_full_disk_refuses_what_does_not_fit_whole_and_what_fits_goes_on(self, store: SqliteStore) -> None:

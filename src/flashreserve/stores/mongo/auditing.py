@@ -94,6 +94,8 @@ class _Audit:
         A picture is still when no movement began or ended on the product while it was summed, and no reservation of an
         open one appeared. What else may happen meanwhile leaves the sum alone: confirming keeps units live, and
         releasing under an open intent takes them from live to released.
+
+        All of it by current reads: after an election, others may show the product and its reservations of two instants.
         """
         for _ in range(LOOKS_MAX):
             product = await self._books_of(product_id)
@@ -101,7 +103,7 @@ class _Audit:
                 return None, True
             missing = await self._missing(product)
             releases = frozenset(intent.f for intent in product.intents if intent.kind == "release")
-            sums = await self._sums({"product": product_id}, releases)
+            sums = await self._sums({"product": product_id}, releases, current=True)
             again = await self._books_of(product_id)
             if again is not None and again.moves == product.moves and await self._missing(product) == missing:
                 return _difference(product, sums.get(product_id, _Sum()), missing), True
@@ -109,7 +111,8 @@ class _Audit:
 
     async def _books_of(self, product_id: str) -> _Books | None:
         found: dict[str, _Books] = {}
-        self._enter(await self._database.find("products", {"_id": product_id}, fields={"adjustments": 0}), found)
+        query = {"_id": product_id}
+        self._enter(await self._database.find("products", query, fields={"adjustments": 0}, current=True), found)
         return found.get(product_id)
 
     async def _books(self) -> dict[str, _Books]:
@@ -133,17 +136,17 @@ class _Audit:
         if not ids:
             return 0
         query = {"_id": {"$in": ids}, "status": {"$ne": VOID}}
-        found = await self._database.find("reservations", query, fields={"taken_by": 1})
+        found = await self._database.find("reservations", query, fields={"taken_by": 1}, current=True)
         there = {(document["_id"], document.get("taken_by")) for document in found}
         return sum(item.quantity for intent in reserves for item in intent.items if (item.id, intent.f) not in there)
 
     async def _sums(
-        self, which: Mapping[str, Any], releases: frozenset[str], *, counted: bool = False
+        self, which: Mapping[str, Any], releases: frozenset[str], *, counted: bool = False, current: bool = False
     ) -> dict[str, _Sum]:
         """By product. No reservation is read twice, because ids never change."""
         sums: dict[str, _Sum] = {}
         query = {**which, "status": {"$ne": VOID}}
-        async for documents in _pages(self._database, "reservations", query, _UNSUMMED):
+        async for documents in _pages(self._database, "reservations", query, _UNSUMMED, current=current):
             for document in documents:
                 try:
                     _add(sums, reservation_from(document), is_moving=document.get("released_by") in releases)
@@ -173,12 +176,12 @@ async def audit(database: Database, progress: Progress | None = None) -> Audit:
 
 
 async def _pages(
-    database: Database, collection: Collection, query: Mapping[str, Any], fields: Fields
+    database: Database, collection: Collection, query: Mapping[str, Any], fields: Fields, *, current: bool = False
 ) -> AsyncIterator[Sequence[Document]]:
     """All documents that match and whose id is a text, in the order of their ids."""
     after = ""
     while page := await database.find(
-        collection, {"_id": {"$gt": after}, **query}, fields=fields, order=[("_id", 1)], most=PAGE
+        collection, {"_id": {"$gt": after}, **query}, fields=fields, order=[("_id", 1)], most=PAGE, current=current
     ):
         yield page
         after = page[-1]["_id"]

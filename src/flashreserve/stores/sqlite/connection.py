@@ -2,6 +2,7 @@
 
 import itertools
 import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -53,13 +54,17 @@ def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
 
     Raises:
         StoreUnavailableError: the file system can't share memory between processes, which the log needs.
+        apsw.BusyError: another process kept the file to itself for about `busy_wait_s`, or twice as long.
     """
+    until = time.monotonic() + busy_wait_s
     for tries in itertools.count():
         try:
             mode = connection.pragma("journal_mode", "WAL")
-        except apsw.BusyError:  # Where this changes the file, SQLite doesn't ask the busy handler.
-            if not wait_while_busy(busy_wait_s, tries):
+        except apsw.BusyError:
+            # Depending on what the other does, SQLite has asked the busy handler, which waits itself, or hasn't.
+            if time.monotonic() >= until:
                 raise
+            wait_while_busy(busy_wait_s, tries)
         else:
             break
     if mode != "wal":
