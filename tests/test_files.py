@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flashreserve.files import exposure_of
+from flashreserve.files import exposure_of, exposure_of_database
 
 
 @pytest.mark.parametrize("mode", [0o600, 0o400])
@@ -55,3 +55,12 @@ def test_a_link_that_another_user_made_is_no_place_for_a_secret(
     assert exposure_of(link) == ""
     monkeypatch.setattr(Path, "lstat", lambda _: SimpleNamespace(st_uid=os.geteuid() + 1))
     assert "belongs to another user" in exposure_of(link)
+
+
+def test_an_operator_may_look_at_the_database_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = tmp_path / "flashreserve.db"
+    database.write_bytes(b"x")
+    database.chmod(0o600)
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_711)
+    assert exposure_of_database(database) == ""

@@ -38,6 +38,8 @@ def exposure_of(path: Path) -> str:
 def exposure_of_database(path: Path) -> str:
     """Why a database isn't its owner's alone, or its owner's group's, in words; empty where it is.
 
+    Whoever that owner is: an operator may look at the shop of the user that runs the server.
+
     Looked at are the folder, into which others may have to be let first, the file, and those that SQLite puts beside
     it (which get its mode). A group that this process is in may do all of it: volumes are shared out so.
 
@@ -53,13 +55,16 @@ def exposure_of_database(path: Path) -> str:
         if part.is_file() and (bits := _others_bits(part)):
             verb = "written" if bits & _WRITE_BITS else "read"
             return f"{part} may be {verb} by others ({_mode(part):04o}): run chmod 600 {part}"
-    return _foreign_owner(path) if path.is_file() else ""
+    return ""
 
 
 def _others_bits(path: Path) -> int:
-    """What its mode allows to others than its owner and the groups of this process."""
+    """What its mode allows to others than its owner and the groups of this process.
+
+    Whom another owner shares it with by group is theirs to say, when root looks.
+    """
     found = path.stat()
-    of_own_group = found.st_gid in {os.getegid(), *os.getgroups()}
+    of_own_group = found.st_gid in {os.getegid(), *os.getgroups()} or os.geteuid() == _ROOT != found.st_uid
     return found.st_mode & (stat.S_IRWXO if of_own_group else _OTHERS_BITS)
 
 
