@@ -19,6 +19,7 @@ import pytest
 from tests.cli.conftest import KEYS, PASSWORD, Shop
 from tests.cli.test_docs import commands
 
+from flashreserve.cli.failures import JUDGES
 from flashreserve.cli.main import flashreserve
 
 pytestmark = pytest.mark.timeout(600)
@@ -264,6 +265,9 @@ def test_a_full_standard_output(shop: Shop, run: Callable[..., Process]) -> None
 
     assert codes(run, PRINTING, streams="> /dev/full") == documented("standard output is full", PRINTING)
     assert "standard output can't be written: No space left on device" in (shop.directory / "audit.err").read_text()
+    judges = [name for name in PRINTING if name in JUDGES]
+    helped = {name: run(name, "--help", streams="> /dev/full") for name in judges}
+    assert {name: process.code() for name, process in helped.items()} == dict.fromkeys(judges, 3), "1 is a verdict"
 
 
 def test_a_standard_output_whose_reader_has_gone(shop: Shop, run: Callable[..., Process]) -> None:

@@ -152,6 +152,26 @@ def test_only_serve_and_what_fills_a_shop_make_a_database(shop: Shop, args: list
     assert shop.files() == []
 
 
+@pytest.mark.parametrize(
+    "args",
+    [["worker"], ["sweep"], ["recover"], ["audit"], ["products", "list"], ["doctor"], ["reservations", "export"]],
+)
+def test_an_empty_file_is_no_database(shop: Shop, args: list[str]) -> None:
+    shop.settings.data_dir.mkdir()
+    shop.settings.sqlite_path.touch()
+    ended = shop.finish(*args)
+    assert ended.code == (3 if args == ["audit"] else 1)
+    assert f"{shop.settings.sqlite_path} is empty, so it is no database" in ended.err + ended.out
+    assert shop.settings.sqlite_path.stat().st_size == 0
+
+
+def test_a_server_makes_one_of_an_empty_file_and_says_so(shop: Shop, serve: Serve) -> None:
+    shop.settings.data_dir.mkdir()
+    shop.settings.sqlite_path.touch()
+    said = f"made a new database at {shop.settings.sqlite_path}"
+    assert said in [line["event"] for line in serve().stop_and_read()]
+
+
 def test_what_makes_a_database_says_where(shop: Shop, serve: Serve) -> None:
     said = f"made a new database at {shop.settings.sqlite_path}"
     assert said in [line["event"] for line in serve().stop_and_read()]

@@ -65,6 +65,9 @@ def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: Shop) -> N
         b"name;price;stockQuantity\r\nA;1;2\r\n",
         b'"name"\t"price"\t"stockQuantity"\nA\t1\t2\n',
         b"sep=,\nname,price,stockQuantity\nA,1,2\n",
+        b"\nname;price;stockQuantity\nA;1;2\n",
+        b"\r\n  \r\nname\tprice\tstockQuantity\r\nA\t1\t2\r\n",
+        b";;\n\nsep=;;;\nname;price;stockQuantity\nA;1;2\n",
         b'"sep=;"\r\nname;price;stockQuantity\r\nA;1;2\r\n',
         b"\xef\xbb\xbfSEP=\t\r\nname\tprice\tstockQuantity\r\nA\t1\t2\r\n",
         "name\tprice\tstockQuantity\r\nA\t1\t2\r\n".encode("utf-16"),
@@ -82,6 +85,9 @@ def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: Shop) -> N
         "semicolons",
         "tabs",
         "sep=,",
+        "an empty line before semicolons",
+        "empty lines before tabs",
+        "empty lines before sep=",
         "sep=;",
         "sep=TAB",
         "UTF-16",
@@ -164,8 +170,11 @@ def test_a_file_of_another_form_is_refused_with_its_line(shop: Shop, text: str, 
     assert shop.files() == []
 
 
-def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: Shop) -> None:
-    ended = shop.run("products", "import", "-", stdin="name,price,stockQuantity\nA,1,1\nKäse,1,1\n".encode("latin-1"))
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: Shop, end: str) -> None:
+    text = end.join(["name,price,stockQuantity", "A,1,1", "Käse,1,1", ""])
+
+    ended = shop.run("products", "import", "-", stdin=text.encode("latin-1"))
 
     assert ended.code == 2
     assert "line 3: expected UTF-8 text" in ended.err

@@ -218,6 +218,12 @@ async def test_logging_out_takes_the_cookie_away(shop: Shop, ann: Registered) ->
     assert (gone.value, gone["max-age"], gone["path"], gone["httponly"]) == ("", "0", "/", True)
 
 
+@pytest.mark.parametrize("body", [b"null", b"[]", b'{"a":1}', b'{"a":1,"a":2}'])
+async def test_logging_out_takes_no_body(shop: Shop, body: bytes) -> None:
+    answer = await shop.ask("POST", "/auth/logout", raw=body)
+    assert (answer.status, answer.code) == (400, "bad-request")
+
+
 async def test_a_bearer_token_wins_over_the_cookie(shop: Shop) -> None:
     ann, bob = await registered(shop), await registered(shop)
     anns, bobs = [(await log_in(shop, who.credentials)).granted(200)["token"] for who in (ann, bob)]

@@ -67,7 +67,12 @@ class TestNewFiles:
 
     async def test_an_empty_file_is_as_good_as_none(self, opened: Opened, path: Path) -> None:
         write(path, b"")
-        await opened(create=False).add_products([a_product()])
+        await opened(create=True).add_products([a_product()])
+
+    @pytest.mark.parametrize("open_it", OPENINGS[1:])
+    def test_only_create_takes_an_empty_file(self, path: Path, open_it: Open) -> None:
+        write(path, b"")
+        assert_refused_unchanged(path, open_it, "is empty, so it is no database")
 
     @pytest.mark.parametrize("open_it", OPENINGS[1:])
     def test_only_create_makes_a_file(self, path: Path, open_it: Open) -> None:
@@ -259,10 +264,10 @@ class TestInspection:
             granted(await do(store, reserve(number), at=1_000 * number))
         assert inspect_sqlite(path).newest_at == 3_000
 
-    def test_an_empty_file_has_version_0(self, path: Path) -> None:
+    def test_an_empty_file_is_no_database(self, path: Path) -> None:
         path.touch()
-        found = inspect_sqlite(path)
-        assert (found.version, found.newest_at) == (0, None)
+        with pytest.raises(StoreUnavailableError, match="is empty"):
+            inspect_sqlite(path)
         assert path.read_bytes() == b""
 
     async def test_faults_are_told(self, opened: Opened, path: Path) -> None:

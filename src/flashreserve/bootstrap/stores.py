@@ -43,7 +43,7 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
         path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
     except OSError as error:
         raise SettingsError(f"the directory {path.parent} can't be made: {error.strerror}") from error
-    is_new = not path.exists()
+    is_new = not path.exists() or not path.stat().st_size
     store = open_sqlite(path, create=True, quotas=settings.quotas)
     if is_new:
         _log.warning(f"made a new database at {path}")

@@ -61,8 +61,7 @@ def ended(run: Callable[[], object], name: Callable[[], str | None]) -> int:
         name: tells the command's name once it ended; None if the command line did not come to one.
     """
     try:
-        verdict = run()
-        sys.stdout.flush()
+        verdict = _printed(run)
     except ClickExit:  # --help and --version; click's own way out
         raise
     except (KeyboardInterrupt, click.Abort):
@@ -71,6 +70,17 @@ def ended(run: Callable[[], object], name: Callable[[], str | None]) -> int:
         code = _tell(error)
         return Exit.NO_VERDICT if code == Exit.FAILED and name() in JUDGES else code
     return verdict if isinstance(verdict, int) else Exit.DONE
+
+
+def _printed(run: Callable[[], object]) -> object:
+    """Run it, and see that all it printed is out: only then is it told that the output is full."""
+    try:
+        verdict = run()
+    except ClickExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return verdict
 
 
 def _interrupted(name: str | None) -> int:

@@ -99,10 +99,11 @@ def _text(data: bytes) -> str:
     if len(data) > FILE_BYTES_MAX:
         raise ProductFileError([Fault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
     utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" in spreadsheets
+    encoding = "utf-16" if utf_16 else "utf-8-sig"
     try:
-        return data.decode("utf-16" if utf_16 else "utf-8-sig")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = len(_LINE_END.split(data[: error.start].decode(encoding, errors="ignore")))
         raise ProductFileError([Fault(line, None, "expected UTF-8 text; save the file as CSV UTF-8")]) from None
 
 
@@ -110,9 +111,11 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
     """The records that aren't empty, with the lines where they begin."""
     # Cut at line ends only: letters such as U+2028 would end a line by str.splitlines.
     lines = [line for line in _LINE_END.split(text) if line]
-    stated = _SEPARATOR_LINE.fullmatch(lines[0]) if lines else None
-    first = 1 if stated else 0
-    delimiter = stated[1] if stated else _delimiter(lines[0]) if lines else ","
+    blank = next((place for place, line in enumerate(lines) if line.strip(_NOTHING)), len(lines))
+    head = lines[blank] if blank < len(lines) else ""
+    stated = _SEPARATOR_LINE.fullmatch(head)
+    first = blank + 1 if stated else blank
+    delimiter = stated[1] if stated else _delimiter(head)
     reader = csv.reader(lines[first:], delimiter=delimiter, strict=True)
     while True:
         begins = first + reader.line_num + 1
@@ -140,7 +143,9 @@ def _delimiter(header: str) -> str:
 
 _DELIMITERS: Final = (",", ";", "\t")
 _LINE_END: Final = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
-_SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
+_SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;\t])"?[,;\t\r\n]*', re.IGNORECASE)
+_NOTHING: Final = " \r\n" + "".join(_DELIMITERS)
+"""What a line without any value consists of."""
 
 
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:

@@ -138,33 +138,32 @@ class Site:
         A proxy may rewrite Host and keep the browser's in X-Forwarded-Host. That is believed of trusted proxies; no
         page can make a browser send it for another site.
         """
-        own = _host_of(origin)
-        if not own:
-            return False
-        if own == _without_default_port(headers.get(b"host", b"")):
+        own = _hosts_of(origin)
+        if own & _spellings(headers.get(b"host", b"")):
             return True
         forwarded = headers.get(b"x-forwarded-host")
         if forwarded is None or not self._proxies.trusts(peer[0] if peer else None):
             return False
-        return own in {_without_default_port(entry) for entry in forwarded.rsplit(b",", HOPS_MAX)[-HOPS_MAX:]}
+        return any(own & _spellings(entry) for entry in forwarded.rsplit(b",", HOPS_MAX)[-HOPS_MAX:])
 
     def _has_token(self, cookie: bytes) -> bool:
         name = self._token_cookie
         return name.encode() in cookie and any(its_name == name for its_name, _ in _cookies(cookie))
 
 
-def _host_of(origin: bytes) -> bytes:
-    """Host and port of an origin, without a port that its scheme implies; empty for what is no origin."""
+def _hosts_of(origin: bytes) -> set[bytes]:
+    """Host and port of an origin, as they stand and without a port that its scheme implies; none for what is none."""
     try:
         parts = urlsplit(origin.lower())
     except ValueError:
-        return b""
-    return parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, b":"))
+        return set()
+    return {parts.netloc, parts.netloc.removesuffix(_DEFAULT_PORTS.get(parts.scheme, b":"))} - {b""}
 
 
-def _without_default_port(host: bytes) -> bytes:
-    """The Host header as browsers write origins. Behind a proxy nobody knows the scheme, so both ports are implied."""
-    return host.strip().lower().removesuffix(b":").removesuffix(b":443").removesuffix(b":80")
+def _spellings(host: bytes) -> set[bytes]:
+    """A Host header as it stands, and without its port: behind a proxy nobody knows the scheme, which implies one."""
+    whole = host.strip().lower().removesuffix(b":")
+    return {whole, whole.removesuffix(b":443").removesuffix(b":80")}
 
 
 def _is_address(name: str) -> bool:

@@ -50,6 +50,7 @@ class AuthRoutes(Controller):
     @post("/auth/logout")
     async def logout(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Sign out: the cookie goes."""
+        await requests.no_body(request)
         answer = reply(answers.Answer(204, b""), request)
         answer.set_cookie(_cookie(services.cookies, services.cookies.token, "", 0, "/"))
         return answer

@@ -103,6 +103,19 @@ def refuse_orphaned_log(path: Path) -> None:
         )
 
 
+def refuse_empty(path: Path) -> None:
+    """Refuse a file of 0 bytes, which SQLite takes for a database without tables: the one that was there is lost.
+
+    Raises:
+        StoreUnavailableError: it is such a file.
+    """
+    if path.exists() and not path.stat().st_size:
+        raise StoreUnavailableError(
+            f"{path.absolute()} is empty, so it is no database: put back the file that was there,"
+            " or remove it, and let `flashreserve serve` make a new one"
+        )
+
+
 def _check_alone(path: Path) -> bool:
     """Check the log if nobody else has the file open; whether that is so. It doesn't wait.
 

@@ -33,7 +33,7 @@ from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.fresh import Fresh
 from flashreserve.stores.sqlite.generation import Pulse
-from flashreserve.stores.sqlite.opening import admitted, admitted_to_read
+from flashreserve.stores.sqlite.opening import admitted, admitted_to_read, refuse_empty
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
@@ -48,8 +48,8 @@ def open_sqlite(
 ) -> "SqliteStore":
     """Open the file with a writer thread and a reader thread, and bring its tables up to date.
 
-    With `create` false, a file that isn't there stays that way. A write waits about `busy_wait_s` seconds at most for
-    other processes' writes.
+    With `create` false, a file that isn't there, or is empty, stays that way. A write waits about `busy_wait_s` seconds
+    at most for other processes' writes.
 
     Raises:
         StoreReadOnlyError: the file or its directory can't be written.
@@ -57,6 +57,8 @@ def open_sqlite(
             is another file's.
     """
     with admitted(path, busy_wait_s), ExitStack() as stack:
+        if not create:
+            refuse_empty(path)
         writer = connect(path, "create" if create else "write", busy_wait_s)
         stack.callback(writer.close)
         with store_errors(str(path)):
@@ -92,6 +94,7 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
         StoreUnavailableError: as for `open_sqlite`, or the file has to be brought up to date first.
     """
     with admitted_to_read(path):
+        refuse_empty(path)
         connection = connect(path, "read")
     try:
         with store_errors(str(path)):
