@@ -6,8 +6,10 @@ from collections.abc import Generator
 
 import pytest
 
-# Under nohup SIGHUP is ignored, also by the processes that tests start; several tests send it.
+# Under nohup SIGHUP is ignored, and in a shell's background SIGINT, also by the processes that tests start; several
+# tests send them.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EVERY_TEST_REQUIRED = os.environ.get("FLASHRESERVE_REQUIRE_ALL") == "1"
 
