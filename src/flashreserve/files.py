@@ -2,6 +2,7 @@
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -27,35 +28,38 @@ def exposure_of(path: Path) -> str:
     Raises:
         OSError: the file isn't there, or can't be looked at.
     """
-    found = path.stat()
-    mode = stat.S_IMODE(found.st_mode)
-    if mode & _OTHERS_BITS:
-        verb = "written" if mode & _WRITE_BITS else "read"
-        return f"{path} may be {verb} by others ({mode:04o}): run chmod 600 {path}"
-    return _foreign_owner(path)
+    return _open_to(path, path.stat().st_mode & _OTHERS_BITS) or _foreign_owner(path)
 
 
 def exposure_of_database(path: Path) -> str:
-    """Why a database isn't its owner's alone, or its owner's group's, in words; empty where it is.
+    """Why a database isn't its owner's alone, in words; empty where it is, or where there is none.
 
-    Whoever that owner is: an operator may look at the shop of the user that runs the server.
-
-    Looked at are the folder, into which others may have to be let first, the file, and those that SQLite puts beside
-    it (which get its mode). A group that this process is in may do all of it: volumes are shared out so.
+    Looked at are the modes of the folder, which lets others in or doesn't, of the file, and of those that SQLite puts
+    beside it, which get the file's. Who the owner is doesn't matter: an operator may look at the shop of the user that
+    runs the server. A group that this process is in may read and write: volumes are shared so.
 
     Raises:
         OSError: a file can't be looked at.
     """
     folder = path.parent
-    if not folder.is_dir() or not _others_bits(folder):
+    if not folder.is_dir() or not (let_in := _others_bits(folder)):
         return ""
-    if _others_bits(folder) & _WRITE_BITS and not folder.stat().st_mode & stat.S_ISVTX:
-        return f"{folder} may be written by others ({_mode(folder):04o}): run chmod 700 {folder}"
-    for part in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
-        if part.is_file() and (bits := _others_bits(part)):
-            verb = "written" if bits & _WRITE_BITS else "read"
-            return f"{part} may be {verb} by others ({_mode(part):04o}): run chmod 600 {part}"
+    if let_in & _WRITE_BITS and not folder.stat().st_mode & stat.S_ISVTX:
+        return _open_to(folder, let_in, close_by=0o700)
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        with suppress(FileNotFoundError):  # not there yet, or taken away by the last process that had it open
+            if exposure := _open_to(part, _others_bits(part)):
+                return exposure
     return ""
+
+
+def _open_to(path: Path, bits: int, *, close_by: int = OWNER_READS_AND_WRITES) -> str:
+    """What others may do by these bits of the mode, in words, and the mode that keeps them out; empty without any."""
+    if not bits:
+        return ""
+    verb = "written" if bits & _WRITE_BITS else "read"
+    return f"{path} may be {verb} by others ({stat.S_IMODE(path.stat().st_mode):04o}): run chmod {close_by:o} {path}"
 
 
 def _others_bits(path: Path) -> int:
@@ -74,10 +78,6 @@ def _foreign_owner(path: Path) -> str:
         if found.st_uid not in {_ROOT, os.geteuid()}:
             return f"{path} belongs to another user ({found.st_uid}): give it to the one that runs this"
     return ""
-
-
-def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 def write_anew(path: Path, content: bytes) -> None:

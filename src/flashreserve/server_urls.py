@@ -4,6 +4,7 @@ The drivers read the rest, and say what is wrong with it.
 """
 
 import re
+from collections import Counter
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qsl
@@ -16,6 +17,7 @@ _WITHOUT_PASSWORD: Final = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oi
 """MongoDB's mechanisms that prove who a client is by other means."""
 
 _REPEATABLE: Final = frozenset({"readpreferencetags"})
+"""Options that may stand several times. Of any other, one driver takes the first and another the last."""
 
 _UNCHECKED_TLS: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 _YES: Final = frozenset({"true", "True", "TRUE", "1", "yes", "on"})
@@ -77,12 +79,10 @@ def read_server_url(url: str) -> ServerUrl:
         raise ValueError("at least one host")
     user, _, password = credentials.partition(":")
     given = [(name.lower(), value) for name, value in parse_qsl(query.replace(";", "&"), keep_blank_values=True)]
-    options = dict(given)
-    for name in options.keys() - _REPEATABLE:
-        if sum(other == name for other, _ in given) > 1:
-            # Of several, one driver takes the first and another the last.
+    for name, count in Counter(name for name, _ in given).items():
+        if count > 1 and name not in _REPEATABLE:
             raise ValueError(f"the option {name} once")
-    return ServerUrl(scheme, user, password, tuple(hosts), options)
+    return ServerUrl(scheme, user, password, tuple(hosts), dict(given))
 
 
 def _is_host(text: str) -> bool:

@@ -325,7 +325,9 @@ async def test_the_host_that_a_stranger_forwards_is_not_believed() -> None:
             assert (reply.status, reply.code) == (403, "cross-site")
 
 
-@pytest.mark.parametrize(("cookie", "status"), [("__Host-token", 403), ("\t __Host-token ", 403), ("token", 200)])
+@pytest.mark.parametrize(
+    ("cookie", "status"), [("__Host-token", 403), ("\t __Host-token ", 403), ("token", 200), ("__Secure-token", 200)]
+)
 async def test_only_the_cookie_that_signs_in_is_guarded(cookie: str, status: int) -> None:
     site = Site(Cookies.named(production=True), Hosts([], all_names=True), TrustedProxies())
     async with serving(shop, site=site) as served:

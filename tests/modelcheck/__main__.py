@@ -1,6 +1,6 @@
 """Explore configurations of the real MongoDB store.
 
-python -m tests.modelcheck              all of them, each until it is exhausted or has three million states: an hour
+python -m tests.modelcheck              all of them, each until it is exhausted or has three million states: two hours
 python -m tests.modelcheck k1 n3        some of them, by their names' first words
 """
 

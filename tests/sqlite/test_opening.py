@@ -224,7 +224,7 @@ async def test_a_second_process_is_refused_while_the_first_has_lost_its_log(
 async def test_one_process_at_a_time_opens_a_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "OPENING_WAIT_S", 0.05)
     await write_and_close(path, 0, 1)
-    with opening.admitted(path, 0.05):
+    with opening.admitted(path, 0.05, create=False):
         with pytest.raises(StoreUnavailableError, match="another process has been opening"):
             open_sqlite(path, create=False)
         with pytest.raises(StoreUnavailableError, match="another process has been opening"):

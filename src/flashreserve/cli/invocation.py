@@ -96,7 +96,7 @@ def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P,
         settings = settings_here()
         log_to_stderr(settings)
         _warn_of_service_links()
-        _check_secrets(settings)
+        _check_exposure(settings)
         return command(settings, *args, **kwargs)
 
     return run
@@ -109,7 +109,7 @@ def _warn_of_service_links() -> None:
         _log.warning("variables of a Kubernetes Service ignored", variables=", ".join(ignored), advice=ADVICE)
 
 
-def _check_secrets(settings: Settings) -> None:
+def _check_exposure(settings: Settings) -> None:
     """Look who may read and write the files with secrets, and the database. In development, only servers warn of it.
 
     Raises:

@@ -17,7 +17,7 @@ COOKIES_TRIED_MAX: Final = 5
 With more, nobody is signed in: were some left out, whoever can plant cookies would choose which.
 """
 
-_BLANKS: Final = " \t"
+_BLANKS: Final = b" \t"
 """What may stand around a cookie's name. Browsers take anything else for a part of it, `__Host-` prefix or not."""
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")
@@ -55,15 +55,15 @@ def cookie_values(header: bytes | None, name: str) -> Sequence[str]:
     """The different values of the cookies of that name; empty ones are left out."""
     if header is None:
         return ()
-    named = [value for its_name, value in _cookies(header) if its_name == name]
+    named = [value.decode("latin-1") for its_name, value in _cookies(header) if its_name == name.encode()]
     return list(dict.fromkeys(filter(None, named)))
 
 
-def _cookies(header: bytes) -> Iterator[tuple[str, str]]:
+def _cookies(header: bytes) -> Iterator[tuple[bytes, bytes]]:
     """The names and values of a Cookie header, as browsers mean them."""
-    for pair in header.decode("latin-1").split(";"):
-        name, _, value = pair.partition("=")
-        yield name.strip(_BLANKS), value.strip(_BLANKS).strip('"')
+    for pair in header.split(b";"):
+        name, _, value = pair.partition(b"=")
+        yield name.strip(_BLANKS), value.strip(_BLANKS).strip(b'"')
 
 
 class Hosts:
@@ -103,7 +103,7 @@ class Hosts:
     def _serves(self, host: bytes) -> bool:
         if self.all_names:
             return True
-        found = _HOST.fullmatch(host.decode("latin-1").strip(_BLANKS).lower())
+        found = _HOST.fullmatch(host.strip(_BLANKS).decode("latin-1").lower())
         if found is None:
             return False
         name = (found[1] or found[2]).removesuffix(".")
@@ -115,7 +115,7 @@ class Site:
 
     def __init__(self, cookies: Cookies, hosts: Hosts, proxies: TrustedProxies) -> None:
         self.hosts = hosts
-        self._token_cookie = cookies.token
+        self._token_cookie = cookies.token.encode("ascii")
         self._proxies = proxies
 
     def is_foreign(self, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> bool:
@@ -148,7 +148,7 @@ class Site:
 
     def _has_token(self, cookie: bytes) -> bool:
         name = self._token_cookie
-        return name.encode() in cookie and any(its_name == name for its_name, _ in _cookies(cookie))
+        return name in cookie and any(its_name == name for its_name, _ in _cookies(cookie))
 
 
 def _hosts_of(origin: bytes) -> set[bytes]:

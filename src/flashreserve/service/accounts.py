@@ -219,7 +219,7 @@ class _Allowance(msgspec.Struct, frozen=True):
 
 
 _NOWHERE: Final = "nowhere"
-"""Counts the tries at an account that come without an address."""
+"""Stands for all who come without an address."""
 
 _ACCOUNT_FACTORS: Final = (1, 2, 4)
 """How much wider an account's allowances are for wider address groups. Few of its owner's share a /48."""

@@ -1,6 +1,5 @@
 """How a connection is opened, and what SQLite's errors mean here."""
 
-import itertools
 import select
 import time
 from collections.abc import Iterator
@@ -57,14 +56,14 @@ def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
         apsw.BusyError: another process kept the file to itself for about `busy_wait_s`, or twice as long.
     """
     until = time.monotonic() + busy_wait_s
-    for tries in itertools.count():
+    while True:
         try:
             mode = connection.pragma("journal_mode", "WAL")
         except apsw.BusyError:
             # Depending on what the other does, SQLite has asked the busy handler, which waits itself, or hasn't.
             if time.monotonic() >= until:
                 raise
-            wait_while_busy(busy_wait_s, tries)
+            _wait_a_step()
         else:
             break
     if mode != "wal":
@@ -77,8 +76,12 @@ def wait_while_busy(wait_s: float, tries: int) -> bool:
     SQLite's own handler sleeps longer and longer, up to 100 ms, and so starves beside a process that writes all the
     time.
     """
-    select.select((), (), (), _BUSY_STEP_S)  # time.sleep fails where libfaketime sets the clock, as tests do
+    _wait_a_step()
     return tries * _BUSY_STEP_S < wait_s
+
+
+def _wait_a_step() -> None:
+    select.select((), (), (), _BUSY_STEP_S)  # time.sleep fails where libfaketime sets the clock, as tests do
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import msgspec
 
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import connect, store_errors
-from flashreserve.stores.sqlite.opening import admitted_to_read, refuse_empty
+from flashreserve.stores.sqlite.opening import admitted_to_read
 from flashreserve.stores.sqlite.schema import MIGRATIONS, version_of
 
 FAULTS_MAX: Final = 10
@@ -43,10 +43,9 @@ def inspect_sqlite(path: Path) -> Inspection:
     """Look at the file; takes as long as reading all of it does.
 
     Raises:
-        StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version.
+        StoreUnavailableError: the file is missing, empty, unreadable, another application's, or of a newer version.
     """
     with admitted_to_read(path):
-        refuse_empty(path)
         connection = connect(path, "read")
     try:
         with store_errors(str(path)):

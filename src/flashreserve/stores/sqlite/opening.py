@@ -30,17 +30,19 @@ _STEP_S: Final = 0.005
 
 
 @contextmanager
-def admitted(path: Path, busy_wait_s: float) -> Iterator[None]:
+def admitted(path: Path, busy_wait_s: float, *, create: bool) -> Iterator[None]:
     """Open the database for writing within this context, which only one process enters at a time.
 
-    A database that must not be opened is refused. A missing one is admitted, unless it left a log.
+    A database that must not be opened is refused. A missing one is admitted, unless it left a log; an empty one only
+    to `create` it.
 
     Raises:
         StoreReadOnlyError: the file, its log or its directory can't be written.
-        StoreUnavailableError: the log is another file's, or is missing while other processes have the file open.
+        StoreUnavailableError: the log is another file's, or is missing while other processes have the file open; or
+            the file is empty.
     """
     with _one_at_a_time(path):
-        _admit(path, busy_wait_s)
+        _admit(path, busy_wait_s, create=create)
         yield
 
 
@@ -49,27 +51,31 @@ def admitted_to_read(path: Path) -> Iterator[None]:
     """The same for opening it to read. It is admitted where the log can't be checked without writing.
 
     Raises:
-        StoreUnavailableError: the log is another file's.
+        StoreUnavailableError: the log is another file's, or the file is empty.
     """
     with _one_at_a_time(path):
         with _system_errors(path):
             if not _size_of(path):
                 refuse_orphaned_log(path)
+                _refuse_empty(path)
             elif _size_of(log_of(path)) and unwritable_of(path) is None:
                 _check_alone(path)
         yield
 
 
-def _admit(path: Path, busy_wait_s: float) -> None:
+def _admit(path: Path, busy_wait_s: float, *, create: bool) -> None:
     """Refuse a database that must not be opened for writing.
 
     Raises:
         StoreReadOnlyError: the file, its log or its directory can't be written.
-        StoreUnavailableError: the log is another file's, or is missing while other processes have the file open.
+        StoreUnavailableError: the log is another file's, or is missing while other processes have the file open; or
+            the file is empty.
     """
     with _system_errors(path):
         if not _size_of(path):
             refuse_orphaned_log(path)
+            if not create:
+                _refuse_empty(path)
             return
         unwritable = unwritable_of(path)
         if unwritable is not None:
@@ -103,13 +109,9 @@ def refuse_orphaned_log(path: Path) -> None:
         )
 
 
-def refuse_empty(path: Path) -> None:
-    """Refuse a file of 0 bytes, which SQLite takes for a database without tables: the one that was there is lost.
-
-    Raises:
-        StoreUnavailableError: it is such a file.
-    """
-    if path.exists() and not path.stat().st_size:
+def _refuse_empty(path: Path) -> None:
+    """Refuse a file of 0 bytes, which SQLite takes for a database without tables: the one that was there is lost."""
+    if path.exists():
         raise StoreUnavailableError(
             f"{path.absolute()} is empty, so it is no database: put back the file that was there,"
             " or remove it, and let `flashreserve serve` make a new one"

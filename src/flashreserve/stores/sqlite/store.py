@@ -33,7 +33,7 @@ from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.fresh import Fresh
 from flashreserve.stores.sqlite.generation import Pulse
-from flashreserve.stores.sqlite.opening import admitted, admitted_to_read, refuse_empty
+from flashreserve.stores.sqlite.opening import admitted, admitted_to_read
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.upkeep import Upkeep
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
@@ -53,12 +53,10 @@ def open_sqlite(
 
     Raises:
         StoreReadOnlyError: the file or its directory can't be written.
-        StoreUnavailableError: the file is missing, unreadable, another application's, or of a newer version; or its log
-            is another file's.
+        StoreUnavailableError: the file is missing, empty, unreadable, another application's, or of a newer version; or
+            its log is another file's.
     """
-    with admitted(path, busy_wait_s), ExitStack() as stack:
-        if not create:
-            refuse_empty(path)
+    with admitted(path, busy_wait_s, create=create), ExitStack() as stack:
         writer = connect(path, "create" if create else "write", busy_wait_s)
         stack.callback(writer.close)
         with store_errors(str(path)):
@@ -94,7 +92,6 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
         StoreUnavailableError: as for `open_sqlite`, or the file has to be brought up to date first.
     """
     with admitted_to_read(path):
-        refuse_empty(path)
         connection = connect(path, "read")
     try:
         with store_errors(str(path)):
