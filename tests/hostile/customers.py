@@ -53,9 +53,12 @@ class Customers:
 
     async def shop(self, until: asyncio.Event) -> None:
         """All of them, until it is over."""
-        timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
+        async with self.session() as http:
             await asyncio.gather(*(self._one(http, user, until) for user in self._users))
+
+    def session(self) -> aiohttp.ClientSession:
+        """What they ask through."""
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S), middlewares=[_sent_once])
 
     async def _one(self, http: aiohttp.ClientSession, user: str, until: asyncio.Event) -> None:
         while not until.is_set():
@@ -67,18 +70,18 @@ class Customers:
         own = self._own[user]
         if own and chance.random() < 0.5:
             kind: Kind = chance.choice(("confirm", "cancel", "extend", "read", "read"))
-            await self._ask(http, Asked(0, 0, "", kind, user, of=chance.choice(own[-3:])))
+            await self.ask(http, Asked(0, 0, "", kind, user, of=chance.choice(own[-3:])))
         elif chance.random() < 0.1:
-            await self._ask(http, Asked(0, 0, "", "stock", user, of=chance.choice(self._products)))
+            await self.ask(http, Asked(0, 0, "", "stock", user, of=chance.choice(self._products)))
         else:
             lines = ((chance.choice(self._products), chance.choice((1, 1, 2))),)
             key = f"key-{next(self._keys)}" if chance.random() < 0.7 else None
             for _ in range(3):
-                done = await self._ask(http, Asked(0, 0, "", "reserve", user, lines, key))
+                done = await self.ask(http, Asked(0, 0, "", "reserve", user, lines, key))
                 if done or key is None:
                     break
 
-    async def _ask(self, http: aiohttp.ClientSession, asked: Asked) -> bool:
+    async def ask(self, http: aiohttp.ClientSession, asked: Asked) -> bool:
         """Ask somewhere, and write it down; whether there was a definite answer."""
         number, place = next(self._numbers), self._chance.randrange(len(self._urls))
         asked = asked._replace(at=self.now(), number=number, process=f"api {place}")
@@ -104,6 +107,17 @@ class Customers:
         async with http.request(method, url + path, json=body, headers=headers) as answer:
             told = await answer.json(content_type=None)
             return _understood(asked, answer.status, "Idempotent-Replayed" in answer.headers, told)
+
+
+async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Let a request be sent once only, since each sending is a record of its own.
+
+    aiohttp sends a DELETE again by itself when its connection breaks: the answer to the second is about the second.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientError(str(error)) from error  # of a kind that isn't tried again
 
 
 def _request(asked: Asked) -> tuple[str, str, Any]:

@@ -108,7 +108,7 @@ async def no_promise_is_broken(shop: HostileShop, faults: Faults, chance: random
     history = completed([*customers.history, ended], ended.reservations)
     violations = auditor.audit(history, terms)
     print(f"{counts.total()} faults: {dict(counts)}; {len(history)} records, {len(ended.reservations)} reservations")
-    assert violations == [], f"seed {SEED}"
+    assert violations == [], f"seed {SEED}: {violations}"
 
 
 async def bad_times(faults: Faults, customers: Customers, chance: random.Random) -> Counter[str]:

@@ -1,0 +1,35 @@
+"""What the customers write down is what was sent."""
+
+import asyncio
+import random
+
+from tests.hostile.customers import Customers
+from tests.proof.records import Asked, Lost
+
+STOCK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"available": 1}'
+KEYS = "k:0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+async def test_a_cancellation_whose_connection_breaks_was_asked_once() -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            while await reader.readline() != b"\r\n":
+                pass
+            asked.append(line.split()[0])
+            if asked[-1] == b"DELETE":
+                break
+            writer.write(STOCK)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        customers = Customers([url], ["cup"], size=1, secret_keys=KEYS, chance=random.Random(1))
+        customers.vanish = 0.0
+        async with customers.session() as http:
+            for kind in ("stock", "cancel"):
+                await customers.ask(http, Asked(0, 0, "", kind, "ann", of="cup"))
+
+    assert asked == [b"GET", b"DELETE"]
+    assert isinstance(customers.history[-1], Lost)
