@@ -66,6 +66,8 @@ class Crew:
                     client = await self.connect()
                 except ConnectionRefusedError:
                     return
+                except ConnectionResetError:
+                    continue  # The last socket was closed while this connection still waited to be accepted.
                 await client.close()
 
     async def said(self, event: str) -> Any:

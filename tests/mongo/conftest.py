@@ -1,5 +1,6 @@
 """A database of its own for each test, on the session's server."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -8,6 +9,8 @@ from tests.mongo.databases import database, url
 
 from flashreserve.clock import SystemIds
 from flashreserve.stores.mongo import MongoStore, open_mongo
+from flashreserve.stores.mongo.database import Database
+from flashreserve.stores.mongo.intents import LateSettling
 
 __all__ = ["database", "url"]
 
@@ -24,6 +27,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """How much was tried."""
     for kind, number in sorted(config.stash.get(_CRASHES, Counter[str]()).items()):
         terminalreporter.write_line(f"crash points: {number} performances {kind}")
+
+
+@pytest.fixture(autouse=True)
+async def nothing_left_to_settle(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Drops what stores that nobody closes would still settle, or the event loop may end in the middle of it."""
+    made: list[LateSettling] = []
+
+    class Watched(LateSettling):
+        def __init__(self, database: Database) -> None:
+            super().__init__(database)
+            made.append(self)
+
+    monkeypatch.setattr("flashreserve.stores.mongo.store.LateSettling", Watched)
+    yield
+    running = set[asyncio.Task[None]]()
+    for late in made:
+        if late._timer is not None:
+            late._timer.cancel()
+        running |= late._running
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
 
 
 @pytest.fixture
