@@ -1,6 +1,8 @@
 """Every command under every failure ends with the exit code of the table in docs/commands.md, and with one sentence."""
 
 import contextlib
+import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +24,7 @@ from tests.cli.test_docs import commands
 
 from flashreserve.cli.failures import JUDGES
 from flashreserve.cli.main import flashreserve
+from flashreserve.stores.sqlite.opening import OPENING_WAIT_S
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -334,6 +338,82 @@ def test_a_signal_to_several_processes_that_start(
     assert "Interrupted." not in process.said()
 
 
+def test_a_signal_while_another_process_opens_the_database(shop: Shop, run: Callable[..., Process]) -> None:
+    names = ["serve", "worker", "admin create", "reservations export", "sweep", "doctor"]
+    open_shop(shop)
+    directory = os.open(shop.settings.data_dir, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
+        running = {name: run(name) for name in names}
+        running["several"] = run("serve", "--workers", "2")
+        for process in running.values():
+            _until_open(process, shop.settings.data_dir)
+            process.process.terminate()
+        ended = {name: process.process.wait(OPENING_WAIT_S / 2) for name, process in running.items()}
+    finally:
+        os.close(directory)
+
+    assert ended == {**documented("SIGTERM", names), "several": 0}
+
+
+def _until_open(process: Process, path: Path) -> None:
+    """Wait until the process has the file open."""
+    descriptors = Path("/proc", str(process.process.pid), "fd")
+    while not any(_leads_to(each, path) for each in descriptors.iterdir()):
+        assert process.process.poll() is None, process.said()
+
+
+def _leads_to(link: Path, path: Path) -> bool:
+    with contextlib.suppress(OSError):  # It may be closed at this very moment.
+        return link.samefile(path)
+    return False
+
+
+@pytest.mark.parametrize("name", ["serve", "worker"])
+def test_more_signals_while_a_server_ends_change_nothing(shop: Shop, run: Callable[..., Process], name: str) -> None:
+    open_shop(shop)
+    process = run(name)
+    while "ready" not in process.said():
+        assert process.process.poll() is None, process.said()
+
+    _send_until_it_ends(process, signal.SIGTERM, signal.SIGHUP)
+
+    assert process.code() == 0
+    assert "Traceback" not in process.said()
+
+
+def _send_until_it_ends(process: Process, *numbers: signal.Signals) -> None:
+    """Send the signals again and again, a thousand a second."""
+    for number in itertools.cycle(numbers):
+        if process.process.poll() is not None:
+            return
+        process.process.send_signal(number)
+        time.sleep(0.001)
+
+
+def test_ctrl_c_while_the_command_line_is_imported(shop: Shop) -> None:
+    program = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, path, target=None):
+        if name == "rich_click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+from flashreserve.__main__ import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, "audit"],
+        cwd=shop.directory,
+        env=shop.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "Interrupted.\n")
+
+
 @pytest.mark.parametrize("name", ["serve", "worker", "audit"])
 def test_a_signal_while_the_command_is_imported(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def interrupted(_: str) -> None:
@@ -354,8 +434,12 @@ def _end_once_connected(server: socket.socket, process: Process, number: signal.
         return process.code()
 
 
+@pytest.mark.parametrize("more", [(), (signal.SIGTERM,), (signal.SIGHUP, signal.SIGTERM), (signal.SIGINT,)])
 def test_an_export_that_is_ended_leaves_no_customers_data(
-    shop: Shop, run: Callable[..., Process], silent_server: Callable[[], socket.socket]
+    shop: Shop,
+    run: Callable[..., Process],
+    silent_server: Callable[[], socket.socket],
+    more: Sequence[signal.Signals],
 ) -> None:
     server = silent_server()
     (shop.directory / "sold.csv").write_text("the earlier one")
@@ -365,9 +449,11 @@ def test_an_export_that_is_ended_leaves_no_customers_data(
     assert list(shop.directory.glob(".sold.csv.*"))
 
     process.process.terminate()
+    if more:
+        _send_until_it_ends(process, *more)
 
     with connection:
-        assert process.code() == 128 + signal.SIGTERM
+        assert process.code() in {128 + number for number in (signal.SIGTERM, *more)}
     assert list(shop.directory.glob("*sold.csv*")) == [shop.directory / "sold.csv"]
     assert (shop.directory / "sold.csv").read_text() == "the earlier one"
 

@@ -12,7 +12,7 @@ HEAVY = {"bullmq", "litestar", "pymongo", "redis", "uvicorn", "uvloop"}
 @pytest.mark.parametrize("line", ["--version", "--help", "audit", "products list", "sweep", "token"])
 def test_a_command_imports_only_what_it_uses(shop: Shop, line: str) -> None:
     shop.stock()
-    program = "import sys; from flashreserve.cli.main import main\ntry: main()\nfinally: print(*sys.modules)"
+    program = "import sys; from flashreserve.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
 
     done = subprocess.run(
         [sys.executable, "-c", program, *line.split()],

@@ -168,7 +168,7 @@ def test_the_wheel_brings_the_command_of_the_readme(tmp_path: Path) -> None:
     assert f"./{wheel.name}" in _block_of_readme("pipx")
     with zipfile.ZipFile(wheel) as archive:
         (entry_points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
-        assert "flashreserve = flashreserve.cli.main:main" in archive.read(entry_points).decode()
+        assert "flashreserve = flashreserve.__main__:main" in archive.read(entry_points).decode()
 
 
 def _block_of_readme(word: str) -> str:

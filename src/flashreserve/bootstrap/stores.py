@@ -3,6 +3,11 @@
 The engine that isn't used isn't imported: that would double the time that most commands take.
 """
 
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +16,7 @@ import structlog
 from flashreserve.clock import SystemIds
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import Store, StoreUnavailableError
-from flashreserve.stores.sqlite import open_sqlite, open_sqlite_to_read
+from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read
 from flashreserve.stores.sqlite.files import identity_of
 from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sqlite_version
 from flashreserve.stores.sqlite.opening import refuse_orphaned_log, unwritable_of
@@ -37,14 +42,15 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
     if settings.clustered:
         return await _open_mongo(settings, create=create)
     if not create:
-        return open_sqlite(_existing(settings), create=False, quotas=settings.quotas)
+        existing = _existing(settings)
+        return await _opened(lambda: open_sqlite(existing, create=False, quotas=settings.quotas))
     path = settings.sqlite_path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
     except OSError as error:
         raise SettingsError(f"the directory {path.parent} can't be made: {error.strerror}") from error
     is_new = not path.exists() or not path.stat().st_size
-    store = open_sqlite(path, create=True, quotas=settings.quotas)
+    store = await _opened(lambda: open_sqlite(path, create=True, quotas=settings.quotas))
     if is_new:
         _log.warning(f"made a new database at {path}")
     return store
@@ -78,7 +84,8 @@ async def open_store_to_read(settings: Settings) -> Store:
     """
     if settings.clustered:
         return await _open_mongo(settings, create=False)
-    return open_sqlite_to_read(_existing(settings))
+    existing = _existing(settings)
+    return await _opened(lambda: open_sqlite_to_read(existing))
 
 
 def inspect_file(settings: Settings) -> Inspection | None:
@@ -117,6 +124,34 @@ async def inspect_server(settings: Settings) -> "MongoInspection":
 def engine_version() -> tuple[str, bool]:
     """SQLite's version, and whether it is safe with several processes."""
     return sqlite_version()
+
+
+async def _opened(open_file: Callable[[], SqliteStore]) -> SqliteStore:
+    """The store, opened on a thread: it may have to wait for other processes, and signals are heard meanwhile.
+
+    Whoever waits may be cancelled. The thread then closes what it opens, or ends with the process.
+    """
+    opened: Future[SqliteStore] = Future()
+
+    def work() -> None:
+        try:
+            store = open_file()
+        except BaseException as error:  # noqa: BLE001 - the caller gets it, whatever it is
+            with suppress(InvalidStateError):
+                opened.set_exception(error)
+            return
+        try:
+            opened.set_result(store)
+        except InvalidStateError:
+            asyncio.run(store.close())
+
+    threading.Thread(target=work, name="opening", daemon=True).start()
+    try:
+        return await asyncio.wrap_future(opened)
+    except asyncio.CancelledError:
+        if not opened.cancel() and opened.exception() is None:  # It was opened at this very moment.
+            await opened.result().close()
+        raise
 
 
 async def _open_mongo(settings: Settings, *, create: bool) -> Store:

@@ -84,6 +84,7 @@ def _printed(run: Callable[[], object]) -> object:
 
 
 def _interrupted(name: str | None) -> int:
+    interrupts.ignore()
     if name in SERVERS:
         return Exit.DONE
     click.echo("Interrupted.", err=True)

@@ -14,10 +14,7 @@ import rich_click as click
 
 from flashreserve import __version__, logs
 from flashreserve.cli.failures import ended
-from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
-from flashreserve.cli.streams import prepare_streams
-from flashreserve.files import OWNER_ALONE_MASK
 
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
 
@@ -90,11 +87,3 @@ for _entry in (
     Entry("doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."),
 ):
     flashreserve.add_command(_entry)
-
-
-def main() -> None:
-    """The entry point."""
-    os.umask(OWNER_ALONE_MASK)
-    prepare_streams()
-    interrupts.watch()
-    flashreserve.main(prog_name="flashreserve")

@@ -11,6 +11,7 @@ import rich_click as click
 
 from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
 from flashreserve.cli.failures import InputError
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.progress import progress
 from flashreserve.files import is_machines_own, is_ours, open_stream
@@ -50,16 +51,21 @@ async def _export(settings: Settings, write: Callable[[bytes], object], *, print
 def _export_to_file(settings: Settings, output: Path) -> None:
     """Whoever reads the file meanwhile sees the earlier one, or all of the new one. Only its owner may read it.
 
-    A link is replaced like a file, since whoever set it would choose what is overwritten.
+    A link is replaced like a file, since whoever set it would choose what is overwritten. Signals leave nothing of the
+    new one behind.
     """
     if _is_stream(output):
         with open_stream(output) as stream:
             asyncio.run(_export(settings, stream.write))
         return
-    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+    with (
+        interrupts.held() as hearing_them,
+        tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file,
+    ):
         fresh = Path(file.name)
         try:
-            asyncio.run(_export(settings, file.write))
+            with hearing_them():
+                asyncio.run(_export(settings, file.write))
             file.flush()
             os.fsync(file.fileno())
             fresh.replace(output)

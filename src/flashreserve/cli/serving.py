@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from flashreserve.bootstrap import OWNER_ALONE, Place, Watchdog, open_service, open_worker, prepare, trusted_proxies
 from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import Exit, FailedError, sentence
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.clock import SystemClock
 from flashreserve.http.edge import RequestIds
@@ -105,7 +106,7 @@ def _until_stopped(stop: asyncio.Event, watchdog: Watchdog) -> Iterator[asyncio.
     Yields the event that a second Ctrl-C sets. A process that `_unless_stopped` didn't let start ends well.
     """
     watchdog.attach(stop)
-    with stop_on_signals(stop) as hurry:
+    with stop_on_signals(stop, interrupts.ignore) as hurry:
         try:
             yield hurry
         except _StoppedError:
@@ -230,7 +231,7 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
     stop = asyncio.Event()
     async with prepare(settings) as database:
         _empty(metrics_dir)
-        with stop_on_signals(stop) as hurry:
+        with stop_on_signals(stop, interrupts.ignore) as hurry:
             announce(serving)
             code = await run_workers(
                 serving.workers,

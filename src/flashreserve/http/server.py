@@ -121,8 +121,10 @@ async def serve(
 
 
 @contextlib.contextmanager
-def stop_on_signals(stop: asyncio.Event) -> Iterator[asyncio.Event]:
+def stop_on_signals(stop: asyncio.Event, afterwards: Callable[[], None] = lambda: None) -> Iterator[asyncio.Event]:
     """Set `stop` on SIGTERM, SIGINT (Ctrl-C) or SIGHUP (the terminal was closed).
+
+    On the way out they do again what they did before, unless `afterwards` sets something else. None comes in between.
 
     Yields:
         The event that a SIGINT sets while the process stops already. The process then ends within a second, by itself
@@ -141,13 +143,18 @@ def stop_on_signals(stop: asyncio.Event) -> Iterator[asyncio.Event]:
 
     # nohup sets SIGHUP to be ignored; whoever uses it wants the process to go on.
     heard = [n for n in _SIGNALS if n is not signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
+    earlier = {number: signal.getsignal(number) for number in heard}
     for number in heard:
         loop.add_signal_handler(number, interrupted if number is signal.SIGINT else stop.set)
     try:
         yield hurry
     finally:
-        for number in heard:
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+        for number, handler in earlier.items():
             loop.remove_signal_handler(number)
+            signal.signal(number, handler)
+        afterwards()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def stop_with_parent(stop: asyncio.Event, lifeline_fd: int) -> None:
