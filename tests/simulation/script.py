@@ -101,7 +101,8 @@ def draw(seed: int, store: StoreName) -> Script:
     faults = _draw_faults(random, apis + workers, bursts[-1], store)
     if store == "mongo":
         faults = _with_those_of_replica_sets(faults, seed, apis + workers, bursts[-1])
-    operations = _draw_operations(random, apis, goods, bursts, _RESTOCKING if seed % 7 == 3 else _KINDS)
+    kinds = {3: _RESTOCKING, 5: _EXTENDING}.get(seed % 7, _KINDS)
+    operations = _draw_operations(random, apis, goods, bursts, kinds)
     options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
     options = options._replace(elections=any(fault.kind == "election" for fault in faults))
     # A jump that is over in a moment touches nobody, and a machine's none of those who go by the database's clock.
@@ -220,6 +221,9 @@ _KINDS: Final[dict[Kind, int]] = {
 
 _RESTOCKING: Final[dict[Kind, int]] = {**_KINDS, "restock": 40}
 """In some shops stock is put in and taken out all the time."""
+
+_EXTENDING: Final[dict[Kind, int]] = {**_KINDS, "extend": 40}
+"""In others customers ask for more time, some of them when the hold is just about to lapse."""
 
 
 def _draw_operations(

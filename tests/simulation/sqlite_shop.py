@@ -32,6 +32,9 @@ T = TypeVar("T")
 _PREPARING: Final = 0.2
 """How often, after a write."""
 
+_DEADLY: Final = frozenset({"crash-before", "crash-after"})
+"""Told when the process dies, which is later than when the work begins: what it was asked meanwhile died with it."""
+
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
 
 
@@ -120,6 +123,7 @@ class SimulatedWriter:
             result = work(_FailingConnection(self._connection, kind) if kind else self._connection)  # type: ignore[arg-type]
             tell = partial(_succeed, future, result)
         except _ProcessDiesError:
+            self._shop.note(kind, self._process.name, 0.0)
             self._connection.close(force=True)
             self._process.crash()
             return
@@ -154,7 +158,7 @@ class SqliteShop:
     ) -> None:
         self._world = world
         self._options = options
-        self._note = note
+        self.note = note
         self._directory = Path(tempfile.mkdtemp(prefix="simulation-", dir=_MEMORY if _MEMORY.is_dir() else None))
         self._path = self._directory / "shop.db"
         self._connections: list[apsw.Connection] = []
@@ -210,7 +214,8 @@ class SqliteShop:
                     armed[place] = fault._replace(skip=fault.skip - 1)
                     return None
                 del armed[place]
-                self._note(fault.kind, process.name, fault.seconds)
+                if fault.kind not in _DEADLY:
+                    self.note(fault.kind, process.name, fault.seconds)
                 return fault
         return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 import pytest
+from tests.proof.records import Answered, Asked, Trouble
 from tests.simulation.mongo import updating
 from tests.simulation.play import play, quietly
 from tests.simulation.script import OPERATIONS, StoreName, draw
@@ -31,6 +32,25 @@ def test_no_promise_is_broken(store: StoreName) -> None:
             assert not played.violations, tell(played)
             assert played.operations >= OPERATIONS
             assert sum(played.faults.values()) >= played.script.faults_min
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_process_answers_nothing_that_it_was_asked_before_it_crashed(store: StoreName) -> None:
+    with quietly():
+        for seed in range(SEEDS):
+            unanswered: dict[int, str] = {}
+            dead: set[int] = set()
+            for record in play(draw(seed, store)).history:
+                match record:
+                    case Asked(number=number, process=process):
+                        unanswered[number] = process
+                    case Trouble(kind="crash" | "crash-before" | "crash-after", process=process):
+                        dead |= {number for number, asked in unanswered.items() if asked == process}
+                    case Answered(number=number):
+                        assert number not in dead, (seed, record)
+                        del unanswered[number]
+                    case _:
+                        pass
 
 
 @pytest.mark.parametrize("store", STORES)
