@@ -172,7 +172,7 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default:
         if value != "":
             values[column] = value
     try:
-        body = msgspec.convert(values, wire.ProductBody)
+        (body,) = msgspec.convert([values], list[wire.ProductBody])
     except msgspec.ValidationError as error:
         column = reader.explained(str(error), wire.ProductBody).field
         return Fault(line, column, _EXPECTED[column])

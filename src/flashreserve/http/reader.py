@@ -21,12 +21,13 @@ T = TypeVar("T")
 def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
     """How a body of this kind is read: the value, or what is wrong with it first."""
     decode = msgspec.json.Decoder(kind, float_hook=_exact).decode
+    decode_listed = msgspec.json.Decoder(list[kind], float_hook=_exact).decode  # type: ignore[valid-type]
 
     def read(body: bytes) -> T | FieldError:
         try:
             value = decode(body)
-        except msgspec.ValidationError as error:
-            return explained(str(error), kind)
+        except msgspec.ValidationError:
+            return fault_of(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return FieldError("body", _why_not_json(body))
         except RecursionError:
@@ -35,6 +36,15 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
         if len(body) < _REPEATING_BYTES_MIN or body.count(b":") < _REPEATING_COLONS_MIN:
             return value
         return _repeated_field(body) or value
+
+    def fault_of(body: bytes) -> FieldError:
+        try:
+            decode_listed(b"[%b]" % body)
+        except msgspec.ValidationError as error:
+            return explained(str(error), kind)
+        except RecursionError:
+            return FieldError("body", _TOO_DEEP)
+        raise AssertionError("a body is invalid by itself and valid in a list")
 
     return read
 
@@ -50,11 +60,13 @@ def convert(value: str, kind: type[T], field: str) -> T | FieldError:
 def explained(text: str, kind: Any) -> FieldError:
     """A fault of a body of this kind, in our words; msgspec's tell only where it is, and which field or type.
 
-    msgspec writes ``Expected `int`, got `str` - at `$.lines[0].quantity` ``, or ``Object contains unknown field `x` ``.
+    `text` must be about a list of this one body: ``Expected `int`, got `str` - at `$[0].lines[0].quantity` ``, or
+    ``Object contains unknown field `x` - at `$[0]` ``. msgspec writes no place for a fault at the top, so that a field
+    named ``x` - at `$.y`` could forge one. In a list every message ends with msgspec's own place, without client text.
     """
     found = _FAULT.fullmatch(text)
-    assert found is not None  # noqa: S101 - the pattern's last alternative takes any text
-    path = (found["path"] or "").removeprefix(".")
+    assert found is not None  # noqa: S101 - every message about a list's entry tells its place
+    path = found["path"].removeprefix(".")
     part = part_at(_type_of(kind), path)
     name = (found["unknown"] or found["missing"] or "")[:_NAME_SHOWN_MAX]
     field = f"{path}.{name}".strip(".") or "body"
@@ -74,11 +86,11 @@ def _expected(part: types.Type | None) -> str:
 
 
 _FAULT: Final = re.compile(
-    r"(?:Object contains unknown field `(?P<unknown>.*?)`"
-    r"|Object missing required field `(?P<missing>.*?)`"
+    r"(?:Object contains unknown field `(?P<unknown>.*)`"
+    r"|Object missing required field `(?P<missing>[^`]*)`"
     r"|Expected [^\n]*, got `(?P<got>\w+)`"
-    r"|.*?)"
-    r"(?: - at (?:`key` in )?`\$(?P<path>[^`]*)`)?",
+    r"|.*)"
+    r" - at (?:`key` in )?`\$\[0\](?P<path>[^`]*)`",
     re.DOTALL,
 )
 
