@@ -70,7 +70,8 @@ def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: Shop) -> N
         b";;\n\nsep=;;;\nname;price;stockQuantity\nA;1;2\n",
         b'"sep=;"\r\nname;price;stockQuantity\r\nA;1;2\r\n',
         b"\xef\xbb\xbfSEP=\t\r\nname\tprice\tstockQuantity\r\nA\t1\t2\r\n",
-        "name\tprice\tstockQuantity\r\nA\t1\t2\r\n".encode("utf-16"),
+        *("\ufeffname\tprice\tstockQuantity\r\nA\t1\t2\r\n".encode(each) for each in ("utf-16-le", "utf-16-be")),
+        *("name\tprice\tstockQuantity\r\nA\t1\t2\r\n".encode(each) for each in ("utf-16-le", "utf-16-be")),
     ],
     ids=[
         "BOM",
@@ -90,7 +91,10 @@ def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: Shop) -> N
         "empty lines before sep=",
         "sep=;",
         "sep=TAB",
-        "UTF-16",
+        "UTF-16 LE, BOM",
+        "UTF-16 BE, BOM",
+        "UTF-16 LE",
+        "UTF-16 BE",
     ],
 )
 def test_spreadsheets_files_are_understood(shop: Shop, data: bytes) -> None:
@@ -178,6 +182,28 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: Shop, end: str) -
 
     assert ended.code == 2
     assert "line 3: expected UTF-8 text" in ended.err
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    ("last", "cut", "fault"),
+    [
+        ("弁当", 1, "it ends within a character; copy the whole file again"),
+        ("🍱", 2, "it ends within a character; copy the whole file again"),
+        ("\udf71A", 0, " is invalid; save the file as CSV UTF-8"),
+    ],
+)
+def test_utf_16_that_is_cut_or_invalid_is_told_as_such(
+    shop: Shop, mark: str, encoding: str, last: str, cut: int, fault: str
+) -> None:
+    data = f"{mark}name,price,stockQuantity\nKäse,1,1\n{last}".encode(encoding, "surrogatepass")
+
+    ended = shop.run("products", "import", "-", stdin=data[: len(data) - cut])
+
+    assert ended.code == 2
+    assert "standard input, line 3: expected UTF-16 text, as the file begins; " in ended.err
+    assert fault in ended.err
 
 
 def test_all_faults_of_a_file_are_told_at_once_up_to_a_bound(shop: Shop) -> None:

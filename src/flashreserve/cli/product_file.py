@@ -98,13 +98,34 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
 def _text(data: bytes) -> str:
     if len(data) > FILE_BYTES_MAX:
         raise ProductFileError([Fault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
-    utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # "Unicode text" in spreadsheets
-    encoding = "utf-16" if utf_16 else "utf-8-sig"
+    encoding = _encoding(data)
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = len(_LINE_END.split(data[: error.start].decode(encoding, errors="ignore")))
-        raise ProductFileError([Fault(line, None, "expected UTF-8 text; save the file as CSV UTF-8")]) from None
+        fault = "expected UTF-8 text; save the file as CSV UTF-8"
+        if encoding != "utf-8-sig":
+            place = f"byte {error.start + 1} is invalid; save the file as CSV UTF-8"
+            cut = "it ends within a character; copy the whole file again"
+            fault = f"expected UTF-16 text, as the file begins; {cut if error.reason in _CUT else place}"
+        raise ProductFileError([Fault(line, None, fault)]) from None
+
+
+def _encoding(data: bytes) -> str:
+    """UTF-16 ("Unicode text" in spreadsheets) by its byte order mark, or by the zero in its first, ASCII, character."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    match [bool(byte) for byte in data[:2]]:
+        case [True, False]:
+            return "utf-16-le"
+        case [False, True]:
+            return "utf-16-be"
+        case _:
+            return "utf-8-sig"
+
+
+_CUT: Final = ("truncated data", "unexpected end of data")
+"""Python's reasons for UTF-16 that ends after half a unit, and after half a surrogate pair."""
 
 
 def _records(text: str) -> Iterator[tuple[int, list[str]]]:
