@@ -218,6 +218,12 @@ def test_fewer_or_more_are_not(length: int) -> None:
     assert new_password("p" * length) == InvalidField("password", "must have 8 to 128 characters")
 
 
+@pytest.mark.parametrize("control", ["\0", "\t", "\n", "\x1f", "\x7f", "\x80", "\x9f"])
+def test_a_password_with_a_control_character_may_be_tried_but_not_chosen(control: str) -> None:
+    assert normalised_password(f"correct{control}horse") == f"correct{control}horse"
+    assert new_password(f"correct{control}horse") == InvalidField("password", "must have no control characters")
+
+
 def test_a_short_password_may_be_tried_but_not_chosen() -> None:
     assert normalised_password("short") == "short"
     assert isinstance(normalised_password("p" * 129), InvalidField)

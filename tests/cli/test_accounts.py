@@ -45,6 +45,7 @@ def test_an_admin_is_made_from_an_email_and_a_line_of_password(shop: Shop) -> No
         ("owner", PASSWORD, "email: must be an email address"),
         ("o@example.com", "short", "password: must have 8 to 128 characters"),
         ("o@example.com", "x" * 10_000, "password: must have 8 to 128 characters"),
+        ("o@example.com", f"{PASSWORD}\0", "password: must have no control characters"),
     ],
 )
 def test_a_bad_email_or_password_is_named_and_nothing_is_made(

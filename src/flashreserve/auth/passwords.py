@@ -6,6 +6,7 @@ and turns are shared by groups of addresses (see `WaitingRoom`).
 """
 
 import asyncio
+import re
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -73,11 +74,19 @@ def normalised_password(text: str) -> str | InvalidField:
 
 
 def new_password(text: str) -> str | InvalidField:
-    """The same for a password that is being chosen: it must also be long enough."""
+    """The same for a password that is being chosen: it must also be long enough, and without control characters.
+
+    RFC 8265 excludes those from passwords (4.2): few forms and keyboards let anybody type them again.
+    """
     password = normalised_password(text)
-    if isinstance(password, str) and len(password) < PASSWORD_LENGTH_MIN:
+    if isinstance(password, InvalidField):
+        return password
+    if len(password) < PASSWORD_LENGTH_MIN:
         return _invalid_length()
-    return password
+    return InvalidField("password", "must have no control characters") if _control(password) else password
+
+
+_control: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 
 
 def _invalid_length() -> InvalidField:

@@ -111,7 +111,14 @@ Email = Annotated[
 ]
 Password = Annotated[str, Meta(extra_json_schema={"maxLength": PASSWORD_LENGTH_MAX})]
 NewPassword = Annotated[
-    str, Meta(extra_json_schema={"minLength": PASSWORD_LENGTH_MIN, "maxLength": PASSWORD_LENGTH_MAX})
+    str,
+    Meta(
+        extra_json_schema={
+            "minLength": PASSWORD_LENGTH_MIN,
+            "maxLength": PASSWORD_LENGTH_MAX,
+            "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        }
+    ),
 ]
 
 
