@@ -316,6 +316,14 @@ async def test_the_host_that_a_trusted_proxy_forwards_is_this_site(headers: list
         assert reply.status == (200 if own else 403)
 
 
+@pytest.mark.parametrize(("forwarded", "own"), [("shop.example:8443", True), ("shop.example", False)])
+async def test_the_forwarded_host_needs_the_port_of_the_public_address(forwarded: str, *, own: bool) -> None:
+    async with serving(shop, site=TRUSTING) as served:
+        headers = [COOKIE, "Origin: https://shop.example:8443", f"X-Forwarded-Host: {forwarded}"]
+        reply = await (await served.connect()).post("/products/1", b"", *headers)
+        assert reply.status == (200 if own else 403)
+
+
 async def test_the_host_that_a_stranger_forwards_is_not_believed() -> None:
     stranger = Site(Cookies.named(production=False), Hosts([], all_names=True), TrustedProxies(["192.0.2.1"]))
     for site in (stranger, None):
