@@ -118,6 +118,27 @@ def test_one_address_cannot_have_all_connections(place: Place) -> None:
             assert reply(other).status == 200
 
 
+def test_one_site_cannot_have_all_connections_from_its_many_networks(tmp_path: Path) -> None:
+    """In the proportions of the real bounds, with IPv4 networks in place of a site's, which no machine has."""
+    smaller = {"gt 800": "gt 8", "gt 1600": "gt 16", "ipmask(32,48)": "ipmask(24,48)"}
+    with haproxy(tmp_path, free_port(), changes=smaller) as port, ExitStack() as stack:
+
+        def connect(source: str) -> socket.socket | None:
+            try:
+                made = socket.create_connection(("127.0.0.1", port), 30.0, source_address=(source, 0))
+            except ConnectionResetError:
+                return None
+            return stack.enter_context(made)
+
+        clients = [connect(f"127.0.1.{number % 4 + 1}") for number in range(24)]
+        # Of these, 8 are beyond; but its threads count side by side.
+        until(lambda: sum(client is None or _is_closed(client) for client in clients) >= 4)
+        other = connect("127.0.2.1")
+        assert other is not None
+        other.sendall(GET.encode())
+        assert reply(other).status == 503  # It has no server.
+
+
 def _is_closed(client: socket.socket) -> bool:
     client.settimeout(0.0)
     try:

@@ -52,17 +52,24 @@ def haproxy_config(upstreams: Sequence[int], port: int, health_port: int) -> str
 
 @contextmanager
 def haproxy(
-    directory: Path, *upstreams: int, files_max: int | None = None, certificate: Path | None = None
+    directory: Path,
+    *upstreams: int,
+    files_max: int | None = None,
+    certificate: Path | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
     """HAProxy before servers on these ports; the port that it listens on, over TLS with a `certificate` and its key.
 
-    It may open `files_max` files.
+    It may open `files_max` files. `changes` are words of the configuration, each there once, and what replaces them.
     """
     program, port = require("haproxy"), free_port()
     file = directory / "haproxy.cfg"
     text = haproxy_config(upstreams, port, free_port())
     if certificate is not None:
         text = text.replace(f"bind 127.0.0.1:{port}", f"bind 127.0.0.1:{port} ssl crt {certificate}")
+    for word, replacement in (changes or {}).items():
+        assert text.count(word) == 1, word
+        text = text.replace(word, replacement)
     file.write_text(text)
     limited = [] if files_max is None else ["sh", "-c", f'ulimit -n {files_max} && exec "$@"', "sh"]
     with _running([*limited, program, "-db", "-f", str(file)], directory, port):
