@@ -4,10 +4,9 @@ The drivers read the rest, and say what is wrong with it.
 """
 
 import re
-from collections import Counter
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -18,6 +17,8 @@ _WITHOUT_PASSWORD: Final = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oi
 
 _REPEATABLE: Final = frozenset({"readpreferencetags"})
 """Options that may stand several times. Of any other, one driver takes the first and another the last."""
+
+_OPTION: Final = re.compile(r"([A-Za-z0-9_]+)=([^\s;]*)")
 
 _UNCHECKED_TLS: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 _YES: Final = frozenset({"true", "True", "TRUE", "1", "yes", "on"})
@@ -35,7 +36,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
     @property
     def authenticated(self) -> bool:
         """Whether the server learns who connects, by a password or another proof."""
-        if self.scheme.startswith("mongodb"):
+        if _is_mongodb(self.scheme):
             mechanism = self.options.get("authmechanism", "").lower()
             return bool(self.user and self.password) or mechanism in _WITHOUT_PASSWORD
         certificate = self.scheme == "rediss" and bool(self.options.get("ssl_certfile"))
@@ -44,7 +45,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
     @property
     def encrypted(self) -> bool:
         """Whether nobody on the way can read or change anything: TLS, with the server's certificate checked."""
-        if self.scheme.startswith("mongodb"):
+        if _is_mongodb(self.scheme):
             default = "true" if self.scheme == "mongodb+srv" else "false"
             wanted = self.options.get("tls", self.options.get("ssl", default))
             return wanted == "true" and not any(self.options.get(name) == "true" for name in _UNCHECKED_TLS)
@@ -66,7 +67,7 @@ def read_server_url(url: str) -> ServerUrl:
     """The parts of a URL whose hosts may be several, separated by commas.
 
     Raises:
-        ValueError: the hosts can't be told from the credentials, or aren't there.
+        ValueError: the hosts can't be told from the credentials, or aren't there; or a driver may read it differently.
     """
     scheme, _, rest = url.partition("://")
     authority = re.split("[/?#]", rest, maxsplit=1)[0]
@@ -75,14 +76,37 @@ def read_server_url(url: str) -> ServerUrl:
     hosts = places.split(",") if places else []
     if "@" in path or "@" in credentials or not all(map(_is_host, hosts)):
         raise ValueError("hosts and ports only after user and password, where : / ? # [ ] @ % are escaped")
+    if not _is_mongodb(scheme) and any(map(_is_socket, hosts)):
+        raise ValueError("a Unix socket as unix://PATH")
     if not hosts and scheme != "unix":
         raise ValueError("at least one host")
+    if "#" in rest:
+        raise ValueError("# escaped as %23")
     user, _, password = credentials.partition(":")
-    given = [(name.lower(), value) for name, value in parse_qsl(query.replace(";", "&"), keep_blank_values=True)]
-    for name, count in Counter(name for name, _ in given).items():
-        if count > 1 and name not in _REPEATABLE:
+    return ServerUrl(scheme, user, password, tuple(hosts), _options(query, any_case=_is_mongodb(scheme)))
+
+
+def _options(query: str, *, any_case: bool) -> dict[str, str]:
+    """The options by lower-case name. Where one driver would read another option than this, the query is invalid.
+
+    PyMongo takes names as they are, in any case, and separates options at `;` and spaces too. redis-py unescapes names
+    and minds their case.
+    """
+    options: dict[str, str] = {}
+    for option in query.split("&") if query else ():
+        found = _OPTION.fullmatch(option)
+        if found is None or not (any_case or found[1].islower()):
+            names = "names unescaped" if any_case else "names unescaped and in lower case"
+            raise ValueError(f"options NAME=VALUE joined by &, {names}, ; and spaces in values escaped")
+        name = found[1].lower()
+        if name in options and name not in _REPEATABLE:
             raise ValueError(f"the option {name} once")
-    return ServerUrl(scheme, user, password, tuple(hosts), dict(given))
+        options[name] = unquote_plus(found[2])
+    return options
+
+
+def _is_mongodb(scheme: str) -> bool:
+    return scheme in {"mongodb", "mongodb+srv"}
 
 
 def _is_host(text: str) -> bool:

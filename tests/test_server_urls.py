@@ -1,0 +1,78 @@
+import warnings
+from contextlib import suppress
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+from redis.asyncio.connection import parse_url
+
+from flashreserve.server_urls import read_server_url
+
+_NAMES = (
+    "tls",
+    "TLS",
+    "%74ls",
+    "tlsInsecure",
+    "ssl_cert_reqs",
+    "SSL_CERT_REQS",
+    "%73sl_cert_reqs",
+    "password",
+    "\u017fsl",
+)
+_REST = ("=", "true", "none", "&", ";", "#", " ", "+", "%26", "%3B", "%3d", "%2523", "%", "/", "?", "@", "é", "")
+queries = st.lists(st.sampled_from(_NAMES + _REST), max_size=12).map("".join)
+
+
+@given(place=st.sampled_from(["h", "h/", "h/1", "localhost", "h#x", "localhost#.example"]), query=queries)
+@example(place="h", query="appName=x tlsInsecure=true")
+@example(place="h", query="tls=true;tlsInsecure=true")
+@example(place="localhost#.example", query="tls=false")
+def test_pymongo_reads_the_hosts_and_options_that_are_read_here(place: str, query: str) -> None:
+    url = f"mongodb://u:p@{place}?{query}"
+    with suppress(ValueError, PyMongoError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ours, driver_s = read_server_url(url), parse_uri(url, validate=False, normalize=False)
+        assert {name.lower(): value for name, value in driver_s["options"].items()} == ours.options
+        assert [host for host, _ in driver_s["nodelist"]] == list(ours.hosts)
+
+
+@given(place=st.sampled_from(["h", "h/", "h/1", "h#x", "%2Fh"]), query=queries)
+@example(place="h", query="client_name=x;password=p")
+@example(place="h", query="PASSWORD=p")
+@example(place="h#", query="password=p")
+@example(place="h", query="password=p#&ssl_cert_reqs=none")
+def test_redis_py_reads_the_host_and_options_that_are_read_here(place: str, query: str) -> None:
+    url = f"rediss://{place}?{query}"
+    with suppress(ValueError):
+        ours, driver_s = read_server_url(url), dict(parse_url(url))
+        assert [driver_s.pop("host")] == list(ours.hosts)
+        driver_s = {name: value for name, value in driver_s.items() if name not in {"connection_class", "db"}}
+        assert driver_s == {name: value for name, value in ours.options.items() if value}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://u:p@h/db?%74ls=true",
+        "mongodb://u:p@h/db?tls=true;tlsInsecure=true",
+        "mongodb+srv://u:p@h/db?appName=x tlsInsecure=true",
+        "mongodb://u:p@h/db?tls=true&",
+        "mongodb://u:p@h/db#?tls=true",
+        "rediss://:p@h/0?%73sl_cert_reqs=none",
+        "rediss://:p@h/0?SSL_CERT_REQS=none",
+        "rediss://h/0?client_name=x;password=p",
+        "rediss://h/0?db=0#&password=p",
+        "unix:///run/redis#.sock",
+        "redis://%2Frun%2Fredis.sock/0",
+    ],
+)
+def test_a_url_that_a_driver_may_read_differently_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"escaped|unix://PATH"):
+        read_server_url(url)
+
+
+def test_values_are_unescaped_and_names_of_mongodb_have_any_case() -> None:
+    assert read_server_url("mongodb://h/?TLS=%74rue&appName=a+b%3B%23").options == {"tls": "true", "appname": "a b;#"}
+    assert read_server_url("rediss://h?ssl_ca_certs=/a%20b&password=p=%3D").options["password"] == "p=="
