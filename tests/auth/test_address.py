@@ -1,4 +1,4 @@
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import pytest
 from hypothesis import given
@@ -52,6 +52,24 @@ def test_a_proxy_may_be_named_as_ipv4_inside_ipv6(network: str) -> None:
     assert proxies.trusts("10.0.0.1")
     assert proxies.trusts("::ffff:10.0.0.1")
     assert not proxies.trusts("192.0.2.1")
+
+
+@pytest.mark.parametrize("prefix", range(129))
+def test_a_network_around_ipv4_inside_ipv6_trusts_all_that_is_in_it_or_is_refused(prefix: int) -> None:
+    network = str(IPv6Network(("::ffff:10.0.0.1", prefix), strict=False))
+    if 0 < prefix < 96:
+        with pytest.raises(ValueError, match=f"'{network}' isn't: it holds IPv4"):
+            TrustedProxies.parse(network)
+    else:
+        assert TrustedProxies.parse(network).trusts("::ffff:10.0.0.1") is (prefix > 0)
+
+
+@pytest.mark.parametrize("network", ["::/0", "::/90", "::fffe:0:0/96", "::8000:0:0/82"])
+def test_a_network_of_ipv6_trusts_no_ipv4(network: str) -> None:
+    proxies = TrustedProxies.parse(network)
+    assert proxies.trusts(network.partition("/")[0])
+    assert not proxies.trusts("10.0.0.1")
+    assert not proxies.trusts("::ffff:10.0.0.1")
 
 
 def test_by_default_nobody_is_trusted() -> None:

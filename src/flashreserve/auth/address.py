@@ -123,13 +123,23 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
 def _network(text: str) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(text)
+        return _unmapped(network) if isinstance(network, IPv6Network) else network
     except ValueError as error:
         raise ValueError(
             f"trusted proxies must be addresses, networks such as 10.0.0.0/8, or {UNIX!r}; {text!r} isn't: {error}"
         ) from None
-    if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
-        # As peers are read: as the IPv4 addresses that they are.
+
+
+def _unmapped(network: IPv6Network) -> IPv4Network | IPv6Network:
+    """The network as peers are read: IPv4 inside IPv6 as IPv4. `::/0` is all of IPv6, and no IPv4.
+
+    Raises:
+        ValueError: it holds the mapped addresses and others.
+    """
+    if network.subnet_of(_MAPPED):
         return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
+    if _MAPPED.subnet_of(network) and network.prefixlen > 0:
+        raise ValueError("it holds IPv4 (::ffff:0:0/96) and IPv6; name the networks one by one")
     return network
 
 
