@@ -110,7 +110,7 @@ def test_one_address_cannot_have_all_connections(place: Place) -> None:
     most = int(re.findall(r"sc0_conn_cur gt (\d+)", HAPROXY_CONFIG.read_text())[0])
     beyond = 50
     with ExitStack() as stack:
-        clients = [stack.enter_context(way.connect()) for _ in range(most + beyond)]
+        clients = [connected(stack, way.port, "127.0.0.1") for _ in range(most + beyond)]
         until(lambda: sum(map(_is_closed, clients)) >= beyond - 8)  # its threads count side by side
         assert not _is_closed(clients[0])
         with socket.create_connection(("127.0.0.1", way.port), 30.0, source_address=("127.0.0.2", 0)) as other:
@@ -122,24 +122,26 @@ def test_one_site_cannot_have_all_connections_from_its_many_networks(tmp_path: P
     """In the proportions of the real bounds, with IPv4 networks in place of a site's, which no machine has."""
     smaller = {"gt 800": "gt 8", "gt 1600": "gt 16", "ipmask(32,48)": "ipmask(24,48)"}
     with haproxy(tmp_path, free_port(), changes=smaller) as port, ExitStack() as stack:
-
-        def connect(source: str) -> socket.socket | None:
-            try:
-                made = socket.create_connection(("127.0.0.1", port), 30.0, source_address=(source, 0))
-            except ConnectionResetError:
-                return None
-            return stack.enter_context(made)
-
-        clients = [connect(f"127.0.1.{number % 4 + 1}") for number in range(24)]
+        clients = [connected(stack, port, f"127.0.1.{number % 4 + 1}") for number in range(24)]
         # Of these, 8 are beyond; but its threads count side by side.
-        until(lambda: sum(client is None or _is_closed(client) for client in clients) >= 4)
-        other = connect("127.0.2.1")
+        until(lambda: sum(map(_is_closed, clients)) >= 4)
+        other = connected(stack, port, "127.0.2.1")
         assert other is not None
         other.sendall(GET.encode())
         assert reply(other).status == 503  # It has no server.
 
 
-def _is_closed(client: socket.socket) -> bool:
+def connected(stack: ExitStack, port: int, source: str) -> socket.socket | None:
+    """A connection; None where it was refused so soon that it never was one."""
+    try:
+        return stack.enter_context(socket.create_connection(("127.0.0.1", port), 30.0, source_address=(source, 0)))
+    except ConnectionResetError:
+        return None
+
+
+def _is_closed(client: socket.socket | None) -> bool:
+    if client is None:
+        return True
     client.settimeout(0.0)
     try:
         return client.recv(1) == b""
