@@ -144,7 +144,8 @@ def _is_closed(client: socket.socket | None) -> bool:
         return True
     client.settimeout(0.0)
     try:
-        return client.recv(1) == b""
+        # Peeked at, so that one with an answer, such as the 408 to idle ones, is never told as refused.
+        return client.recv(1, socket.MSG_PEEK) == b""
     except BlockingIOError:
         return False
     except ConnectionError:
