@@ -11,6 +11,7 @@ from tests.core.examples import a_product, granted, reserve
 from flashreserve.stores.port import StoreDefectError
 from flashreserve.stores.sqlite import SqliteStore, upkeep
 from flashreserve.stores.sqlite.generation import GENERATIONS, field_of, generation_in, lies_within, version_in
+from flashreserve.stores.sqlite.header import log_of, read_log
 
 Opened = Callable[..., SqliteStore]
 
@@ -111,3 +112,21 @@ async def test_a_log_that_begins_anew_makes_the_pulse_due(store: SqliteStore) ->
     await store._writer.run(lambda connection: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART))
     granted(await do(store, reserve(2)))
     assert is_due(store)
+
+
+async def test_the_first_commit_of_a_log_says_which_file_it_is_of(
+    monkeypatch: pytest.MonkeyPatch, opened: Opened, path: Path
+) -> None:
+    monkeypatch.setattr(upkeep, "PAGES", 20)
+    monkeypatch.setattr(upkeep, "PAGES_MAX", 20)
+    store = opened()
+    await store.add_products([a_product(units=10_000)])
+    generations = set()
+    for number in range(200):
+        store._pulse.due = number % 3 == 0 or store._pulse.due
+        granted(await do(store, reserve(number)))
+        span = read_log(log_of(path))
+        assert span is not None
+        assert span.first is not None, number
+        generations.add(span.first)
+    assert len(generations) > 5, "the log began anew"

@@ -39,7 +39,7 @@ def lies_within(generation: int, first: int, last: int) -> bool:
 
 
 class Pulse:
-    """When the next generation begins: with the first write after `due` was set, by a clock or by a failure.
+    """When the next generation begins: with the first write after `due` was set by a clock, a failure or a new log.
 
     A store whose pulse isn't due has written since the clock last set it. One writer uses it; any thread may set `due`.
     """
@@ -47,10 +47,15 @@ class Pulse:
     def __init__(self) -> None:
         self.due = True
         self._advanced = False
+        self._log_is_home = False
 
     def begin(self) -> None:
         """A transaction begins."""
-        self._advanced = False
+        self._advanced = self._log_is_home = False
+
+    def note_log_is_home(self) -> None:
+        """All of the log is in the file: the next commit begins it anew, and has to say which file it is of."""
+        self._log_is_home = self.due = True
 
     def advance(self, connection: apsw.Connection) -> None:
         """Begin a generation within a transaction. It writes the file's first page and no table."""
@@ -61,4 +66,4 @@ class Pulse:
     def committed(self) -> None:
         """The transaction is durable."""
         if self._advanced:
-            self.due = False
+            self.due = self._log_is_home

@@ -63,14 +63,14 @@ class Upkeep:
 
     def _after_commit(self, writer: apsw.Connection, _database: str, pages: int) -> int:
         """On the writer's thread, after each commit. What fails here is tried again, and is no fault of the commit."""
-        if pages < self._pages:  # The log began anew: let it say soon which file it is of.
+        if pages < self._pages:  # The log began anew, and another process had copied it.
             self._pulse.due = True
         self._pages = pages
         if pages < PAGES:
             return apsw.SQLITE_OK
         if self._nearly_copied or pages >= PAGES_MAX:
             self._nearly_copied = False
-            copy_log(writer)
+            self._copy(writer)
         else:
             self._wanted.set()
         return apsw.SQLITE_OK
@@ -98,12 +98,18 @@ class Upkeep:
     def _copy_nearly_all(self) -> bool:
         """Whether there is little left. Each pass copies what was written during the last."""
         for _ in range(_PASSES_MAX):
-            rest = copy_log(self._own)
+            rest = self._copy(self._own)
             if rest is None or self._closed:
                 return False
             if rest <= _REST_MAX:
                 return True
         return False
+
+    def _copy(self, connection: apsw.Connection) -> int | None:
+        rest = copy_log(connection)
+        if rest == 0:
+            self._pulse.note_log_is_home()
+        return rest
 
 
 def copy_log(connection: apsw.Connection) -> int | None:
