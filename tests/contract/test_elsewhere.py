@@ -3,7 +3,16 @@
 import asyncio
 import random
 
-from tests.contract.asking import assert_balanced, available, counted, do, everything, flush, reservation
+from tests.contract.asking import (
+    assert_balanced,
+    available,
+    counted,
+    do,
+    do_until_available,
+    everything,
+    flush,
+    reservation,
+)
 from tests.core.examples import (
     ANN,
     CUP,
@@ -24,24 +33,14 @@ from tests.core.examples import (
 from flashreserve.core import limits
 from flashreserve.core.commands import Cancel, Command
 from flashreserve.core.model import Status
-from flashreserve.core.outcomes import ExtensionsUsedUp, KeyReused, LimitReached, Outcome, Unavailable
+from flashreserve.core.outcomes import ExtensionsUsedUp, KeyReused, LimitReached, Outcome
 from flashreserve.stores.port import Store
 
 LAPSED = NOON + HOLD_MS
-TRIES_MAX = 5
 
 
 async def at_once(store: Store, commands: list[Command]) -> list[Outcome]:
-    return await asyncio.gather(*[do(store, command) for command in commands])
-
-
-async def do_until_available(store: Store, command: Command) -> Outcome:
-    """As `do`, but who is told that others were faster each time tries again."""
-    for _ in range(TRIES_MAX - 1):
-        outcome = await do(store, command)
-        if not isinstance(outcome, Unavailable):
-            return outcome
-    return await do(store, command)
+    return await asyncio.gather(*[do_until_available(store, command) for command in commands])
 
 
 async def test_stock_1_and_500_customers_is_one_grant(store: Store) -> None:

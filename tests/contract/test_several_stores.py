@@ -2,7 +2,16 @@
 
 import asyncio
 
-from tests.contract.asking import assert_balanced, available, counted, do, everything, flush, product
+from tests.contract.asking import (
+    assert_balanced,
+    available,
+    counted,
+    do,
+    do_until_available,
+    everything,
+    flush,
+    product,
+)
 from tests.core.examples import (
     ANN,
     CUP,
@@ -46,7 +55,7 @@ Stores = tuple[Store, Store]
 
 async def flush_side_by_side(stores: Stores, commands: list[Command]) -> list[Outcome]:
     """Each command in a flush of its own, all at once, half of them through each store."""
-    return await asyncio.gather(*[do(stores[n % 2], command) for n, command in enumerate(commands)])
+    return await asyncio.gather(*[do_until_available(stores[n % 2], command) for n, command in enumerate(commands)])
 
 
 async def test_what_one_writes_the_other_reads(stores: Stores) -> None:
