@@ -4,26 +4,29 @@ import os
 import sys
 
 from flashreserve.cli.interrupts import interrupts
-from flashreserve.cli.streams import prepare_streams
-from flashreserve.files import OWNER_ALONE_MASK
 
 
 def main() -> None:
     """Run the command line of this process, and exit with its code."""
-    os.umask(OWNER_ALONE_MASK)
-    prepare_streams()
-    interrupts.watch()
     try:
-        # What it imports takes half a second, in which signals are heard as well.
-        from flashreserve.cli.main import flashreserve  # noqa: PLC0415
-    except KeyboardInterrupt:
-        interrupts.ignore()
-        sys.stderr.write("Interrupted.\n")
+        interrupts.watch()
+        interrupts.hold()
+        _run()
+    except KeyboardInterrupt:  # After the command's end; until then, `failures.ended` says how it ends.
         sys.exit(interrupts.exit_code)
-    try:
-        flashreserve.main(prog_name="flashreserve")
     finally:
         interrupts.ignore()
+
+
+def _run() -> None:
+    # Imported while signals are held: it takes half a second.
+    from flashreserve.cli.main import flashreserve  # noqa: PLC0415
+    from flashreserve.cli.streams import prepare_streams  # noqa: PLC0415
+    from flashreserve.files import OWNER_ALONE_MASK  # noqa: PLC0415
+
+    os.umask(OWNER_ALONE_MASK)
+    prepare_streams()
+    flashreserve.main(prog_name="flashreserve")
 
 
 if __name__ == "__main__":

@@ -391,40 +391,35 @@ def _send_until_it_ends(process: Process, *numbers: signal.Signals) -> None:
         time.sleep(0.001)
 
 
-def test_ctrl_c_while_the_command_line_is_imported(shop: Shop) -> None:
-    program = """
-import os, signal, sys
-class CtrlC:
+@pytest.mark.parametrize(
+    ("module", "number"), [("rich_click", signal.SIGINT), ("rich_click", signal.SIGTERM), ("uvloop", signal.SIGTERM)]
+)
+def test_a_signal_while_modules_are_imported(
+    shop: Shop, run: Callable[..., Process], module: str, number: signal.Signals
+) -> None:
+    """One of them belongs to the command line, the other to the servers."""
+    open_shop(shop)
+    (shop.directory / "sitecustomize.py").write_text(_SIGNAL_AT_IMPORT)
+    here = {"PYTHONPATH": os.pathsep.join([str(shop.directory), *sys.path]), "AT": module, "NUMBER": str(int(number))}
+    names = ["serve", "worker"] if module == "uvloop" else ["serve", "worker", "audit"]
+
+    running = {name: run(name, environment=here) for name in names}
+
+    assert {name: process.code() for name, process in running.items()} == documented(number.name, names)
+    said = {name: process.said() for name, process in running.items()}
+    assert said == {name: "Interrupted.\n" if name in ONCE else "" for name in names}
+
+
+_SIGNAL_AT_IMPORT: Final = """
+import os, sys
+
+class Signal:
     def find_spec(self, name, path, target=None):
-        if name == "rich_click":
-            os.kill(os.getpid(), signal.SIGINT)
-sys.meta_path.insert(0, CtrlC())
-from flashreserve.__main__ import main
-main()
+        if name == os.environ["AT"]:
+            os.kill(os.getpid(), int(os.environ["NUMBER"]))
+
+sys.meta_path.insert(0, Signal())
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program, "audit"],
-        cwd=shop.directory,
-        env=shop.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert (ended.returncode, ended.stderr) == (128 + signal.SIGINT, "Interrupted.\n")
-
-
-@pytest.mark.parametrize("name", ["serve", "worker", "audit"])
-def test_a_signal_while_the_command_is_imported(shop: Shop, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    def interrupted(_: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("flashreserve.cli.main.import_module", interrupted)
-
-    ended = shop.run(name)
-
-    assert {name: ended.code} == documented("SIGINT", [name])
-    assert ("Interrupted." in ended.err) == (name in ONCE)
 
 
 def _end_once_connected(server: socket.socket, process: Process, number: signal.Signals) -> int:

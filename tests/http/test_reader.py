@@ -151,8 +151,14 @@ def test_a_body_that_is_too_deep_is_told() -> None:
         (wire.CredentialsBody, b'{"otp": "x"}', "otp", "unknown field; expected email or password"),
         (wire.ProductEditBody, b'{"hold_s": 1}', "hold_s", "unknown field; did you mean holdSeconds?"),
         (wire.QuantityBody, b'{"' + b"x" * 5_000 + b'": 1}', "x" * 100, "unknown field; expected quantity"),
-        (wire.QuantityBody, b'{"": 1}', "body", "unknown field; expected quantity"),
-        (wire.QuantityBody, b'{"\\n`": 1}', "\n`", "unknown field; expected quantity"),
+        (wire.QuantityBody, b'{"": 1}', '""', "unknown field; expected quantity"),
+        (wire.QuantityBody, b'{".": 1}', '"."', "unknown field; expected quantity"),
+        (wire.QuantityBody, b'{".quantity": 1}', '".quantity"', "unknown field; did you mean quantity?"),
+        (wire.QuantityBody, b'{"quantity.": 1}', '"quantity."', "unknown field; did you mean quantity?"),
+        (wire.QuantityBody, b'{"\\n`": 1}', '"\\n`"', "unknown field; expected quantity"),
+        (wire.QuantityBody, '{"gr\u00f6\u00dfe": 1}'.encode(), "gr\u00f6\u00dfe", "unknown field; expected quantity"),
+        (wire.BasketBody, b'{"lines[0].quantity": 1}', '"lines[0].quantity"', "unknown field; did you mean lines?"),
+        (wire.BasketBody, b'{"lines": [{"": 1}]}', 'lines[0].""', "unknown field; expected productId or quantity"),
     ],
 )
 def test_a_field_that_is_unknown_or_missing_is_told_with_those_there_are(
@@ -164,14 +170,15 @@ def test_a_field_that_is_unknown_or_missing_is_told_with_those_there_are(
 @pytest.mark.parametrize("end", ["$", "$.x", "$.lines[0].y", "$[0]", "$[0].lines[0]", "`key` in `$[0].lines"])
 def test_a_name_that_looks_like_the_end_of_a_message_forges_no_place(end: str) -> None:
     name = f"x` - at `{end}"
+    shown = f'"{name}"'
     read = reader.decoder(wire.BasketBody)
 
     at_the_top = read(msgspec.json.encode({name: 1}))
     in_a_line = read(msgspec.json.encode({"lines": [{name: 1}]}))
 
-    assert at_the_top == FieldError(name, "unknown field; expected lines")
-    assert in_a_line == FieldError(f"lines[0].{name}", "unknown field; expected productId or quantity")
-    assert read(b'{"x` - at `$.y": 1, and no JSON') == FieldError("x` - at `$.y", "unknown field; expected lines")
+    assert at_the_top == FieldError(shown, "unknown field; expected lines")
+    assert in_a_line == FieldError(f"lines[0].{shown}", "unknown field; expected productId or quantity")
+    assert read(b'{"x` - at `$.y": 1, and no JSON') == FieldError('"x` - at `$.y"', "unknown field; expected lines")
 
 
 def test_a_value_that_looks_like_the_end_of_a_message_forges_no_place() -> None:

@@ -3,10 +3,10 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -102,9 +102,23 @@ async def open_books(
             catalogue=CatalogueService(store, combiner, view, ids),
         )
     finally:
-        await combiner.close()
-        await store.close()
-        await clock.close()
+        await _to_its_end(_close(combiner, store, clock))
+
+
+async def _close(combiner: Combiner, store: Store, clock: SteadyClock) -> None:
+    await combiner.close()
+    await store.close()
+    await clock.close()
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await the work. Whoever waits may be cancelled once, and is when it is done."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
 
 
 def steady_clock(settings: Settings, machine: Clock | None = None) -> SteadyClock:

@@ -1,10 +1,12 @@
 """Signals that ask a command to end: each works like Ctrl-C, so that files and connections are cleaned up."""
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Final
+
+Handler = Callable[[int, FrameType | None], object]
 
 _BY_OTHERS: Final = (signal.SIGTERM, signal.SIGHUP)
 _ENDING: Final = (*_BY_OTHERS, signal.SIGINT)
@@ -16,6 +18,9 @@ class Interrupts:
     def __init__(self) -> None:
         self.exit_code = 128 + signal.SIGINT
         self._watching = False
+        self._held: dict[signal.Signals, Handler] = {}
+        """The handlers that are in force again once signals are heard."""
+        self._waiting: list[int] = []
 
     def watch(self, numbers: Iterable[signal.Signals] = _BY_OTHERS) -> None:
         """End by these signals as by Ctrl-C from now on. A signal that the parent had ignored stays ignored."""
@@ -29,41 +34,44 @@ class Interrupts:
 
         Children that are started from now on would inherit it.
         """
-        for number in _ENDING if self._watching else ():
-            signal.signal(number, signal.SIG_IGN)
+        if self._watching:
+            _set(dict.fromkeys(_ENDING, signal.SIG_IGN))
+
+    def hold(self) -> None:
+        """Keep signals waiting until they are heard again."""
+        self._held = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
+        _set(dict.fromkeys(self._held, self._wait))
+
+    def hear(self) -> None:
+        """Hear signals again, and at once the first that waited. Without effect where none are held."""
+        held, self._held = self._held, {}
+        _set(held)
+        waited, self._waiting = self._waiting, []
+        if waited:
+            signal.raise_signal(waited[0])
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-        """Keep signals waiting within this context, but for the context in it that this yields.
+        """Hold signals within this context, but for the context in it that this yields.
 
-        So what is made there is cleaned up, however many signals come. The first that waited is heard at the end.
+        So what is made there is cleaned up, however many signals come.
         """
-        waiting: list[int] = []
-        heard = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
-
-        def hold() -> None:
-            for number in heard:
-                signal.signal(number, lambda number, _: waiting.append(number))
-
-        def release() -> None:
-            for number, handler in heard.items():
-                signal.signal(number, handler)
-            if waiting:
-                signal.raise_signal(waiting.pop(0))
-
-        @contextmanager
-        def hearing() -> Iterator[None]:
-            try:
-                release()
-                yield
-            finally:
-                hold()
-
-        hold()
+        self.hold()
         try:
-            yield hearing
+            yield self._hearing
         finally:
-            release()
+            self.hear()
+
+    @contextmanager
+    def _hearing(self) -> Iterator[None]:
+        try:
+            self.hear()
+            yield
+        finally:
+            self.hold()
+
+    def _wait(self, number: int, _frame: FrameType | None) -> None:
+        self._waiting.append(number)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.exit_code = 128 + number
@@ -72,6 +80,14 @@ class Interrupts:
             raise KeyboardInterrupt
         # asyncio's handler cancels the main task, Python's own raises.
         by_ctrl_c(number, frame)
+
+
+def _set(handlers: Mapping[signal.Signals, Handler | signal.Handlers]) -> None:
+    """Set all of them, with no signal in between."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 interrupts: Final = Interrupts()

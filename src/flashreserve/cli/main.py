@@ -14,6 +14,7 @@ import rich_click as click
 
 from flashreserve import __version__, logs
 from flashreserve.cli.failures import ended
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
 
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
@@ -50,10 +51,12 @@ class _Commands(click.RichGroup):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, and import the command."""
+        """As click does, import the command, and hear signals from then on."""
         name, entry, rest = super().resolve_command(ctx, args)
-        ctx.invoked_subcommand = name  # click sets it later, and a signal may come while the module is imported
-        return name, entry.command() if isinstance(entry, Entry) else entry, rest
+        command = entry.command() if isinstance(entry, Entry) else entry
+        ctx.invoked_subcommand = name  # Click sets it later. How a signal ends the command goes by its name.
+        interrupts.hear()
+        return name, command, rest
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

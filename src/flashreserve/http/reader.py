@@ -68,14 +68,26 @@ def explained(text: str, kind: Any) -> FieldError:
     assert found is not None  # noqa: S101 - every message about a list's entry tells its place
     path = found["path"].removeprefix(".")
     part = part_at(_type_of(kind), path)
-    name = (found["unknown"] or found["missing"] or "")[:_NAME_SHOWN_MAX]
-    field = f"{path}.{name}".strip(".") or "body"
     if found["unknown"] is not None:
-        return FieldError(field, unknown("field", name, names_of(part)))
+        name = found["unknown"][:_NAME_SHOWN_MAX]
+        return FieldError(_within(path, _shown(name)), unknown("field", name, names_of(part)))
     if found["missing"] is not None:
-        return FieldError(field, f"missing; expected {_expected(part and part_at(part, name))}")
+        needed = part and part_at(part, found["missing"])
+        return FieldError(_within(path, found["missing"]), f"missing; expected {_expected(needed)}")
     sent = FOUND.get(found["got"])
-    return FieldError(field, f"expected {_expected(part)}" + (f"; found {sent}" if sent else ""))
+    return FieldError(path or "body", f"expected {_expected(part)}" + (f"; found {sent}" if sent else ""))
+
+
+def _within(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _shown(name: str) -> str:
+    """A client's name for a field; in quotes where it could be taken for another place, or for none."""
+    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+_PLAIN_NAME: Final = re.compile(r"[\w-]+")
 
 
 _type_of: Final = lru_cache(maxsize=64)(types.type_info)
