@@ -19,13 +19,15 @@ def main() -> None:
 
 
 def _run() -> None:
-    # Imported while signals are held: it takes half a second.
-    from flashreserve.cli.main import flashreserve  # noqa: PLC0415
+    # All imported while signals are held; the command line, which takes half a second, once the streams are ready.
     from flashreserve.cli.streams import prepare_streams  # noqa: PLC0415
     from flashreserve.files import OWNER_ALONE_MASK  # noqa: PLC0415
 
     os.umask(OWNER_ALONE_MASK)
     prepare_streams()
+
+    from flashreserve.cli.main import flashreserve  # noqa: PLC0415
+
     flashreserve.main(prog_name="flashreserve")
 
 
