@@ -409,6 +409,43 @@ def test_an_extension_is_told_that_nobody_asked_for(tale: Tale) -> None:
     assert tale.rules_broken() == {"extensions"}
 
 
+def tells_extensions(tale: Tale, *tellings: tuple[float, int, int]) -> None:
+    """Requests that are told of an extension: when each was asked, the number it was told, and by how much."""
+    held = tale.granted("r1", 0)
+    for at, number, by in tellings:
+        tale.left["r1"] = held._replace(extensions=number, expires_at=held.expires_at + by)
+        tale.ask(at, "extend", "extended", of="r1", held=tale.left["r1"])
+    tale.ends("r1", "EXPIRED", 10_700)
+
+
+TWO_EXTENSIONS: Final = Terms((CUP._replace(extensions_max=2),), EPOCH, 0)
+
+
+def test_two_requests_at_once_are_told_of_one_extension(tale: Tale) -> None:
+    tells_extensions(tale, (500, 1, 505), (505, 1, 505))
+    assert tale.rules_broken(terms=TWO_EXTENSIONS) == set()
+
+
+def test_one_extension_is_told_to_one_request_after_the_other(tale: Tale) -> None:
+    tells_extensions(tale, (500, 1, 505), (511, 1, 505))
+    assert tale.rules_broken(terms=TWO_EXTENSIONS) == {"extensions"}
+
+
+def test_two_requests_at_once_are_told_of_one_extension_with_different_times(tale: Tale) -> None:
+    tells_extensions(tale, (500, 1, 505), (505, 1, 506))
+    assert tale.rules_broken(terms=TWO_EXTENSIONS) == {"extensions"}
+
+
+def test_an_extension_is_told_that_extended_nothing(tale: Tale) -> None:
+    tells_extensions(tale, (500, 0, 0))
+    assert tale.rules_broken(terms=TWO_EXTENSIONS) == {"extensions"}
+
+
+def test_a_second_extension_moves_nothing(tale: Tale) -> None:
+    tells_extensions(tale, (500, 1, 505), (520, 2, 505))
+    assert tale.rules_broken(terms=TWO_EXTENSIONS) == {"extensions"}
+
+
 def test_an_answer_takes_too_long_or_never_comes(tale: Tale) -> None:
     tale.ask(0, "reserve", "unavailable", took=6_000)
     assert tale.rules_broken() == {"answered"}
