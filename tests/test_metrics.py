@@ -134,6 +134,12 @@ def test_gauges_are_summed_or_the_highest_counts_and_those_of_the_dead_do_not(tm
 def test_files_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "9.metrics").write_bytes(b"\x93\x01rubbish")
     (tmp_path / "8.metrics").write_bytes(b"")
+    sold = counting()
+    sell(sold, "a", 5)
+    other = SharedMetrics(sold, tmp_path, "7", Clock())
+    other.write(other.snapshot())
+    file = tmp_path / "7.metrics"
+    file.write_bytes(file.read_bytes().replace(b"Units", b"\xffnits"))
     metrics = counting()
     sell(metrics, "a", 1)
     view = SharedMetrics(metrics, tmp_path, "8", Clock())

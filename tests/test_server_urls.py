@@ -42,6 +42,7 @@ def test_pymongo_reads_the_hosts_and_options_that_are_read_here(place: str, quer
 @example(place="h", query="client_name=x;password=p")
 @example(place="h", query="PASSWORD=p")
 @example(place="h#", query="password=p")
+@example(place="h", query="&password=p&&ssl_cert_reqs=none&")
 @example(place="h", query="password=p#&ssl_cert_reqs=none")
 def test_redis_py_reads_the_host_and_options_that_are_read_here(place: str, query: str) -> None:
     url = f"rediss://{place}?{query}"
@@ -59,6 +60,9 @@ def test_redis_py_reads_the_host_and_options_that_are_read_here(place: str, quer
         "mongodb://u:p@h/db?tls=true;tlsInsecure=true",
         "mongodb+srv://u:p@h/db?appName=x tlsInsecure=true",
         "mongodb://u:p@h/db?tls=true&",
+        "redis://:a/b@h/0",
+        "unix://u:a/b@/run/redis.sock",
+        "unix://u@x/b@/run/redis.sock",
         "mongodb://u:p@h/db#?tls=true",
         "rediss://:p@h/0?%73sl_cert_reqs=none",
         "rediss://:p@h/0?SSL_CERT_REQS=none",
@@ -76,3 +80,10 @@ def test_a_url_that_a_driver_may_read_differently_is_refused(url: str) -> None:
 def test_values_are_unescaped_and_names_of_mongodb_have_any_case() -> None:
     assert read_server_url("mongodb://h/?TLS=%74rue&appName=a+b%3B%23").options == {"tls": "true", "appname": "a b;#"}
     assert read_server_url("rediss://h?ssl_ca_certs=/a%20b&password=p=%3D").options["password"] == "p=="
+
+
+@pytest.mark.parametrize("url", ["unix:///run/a@b.sock", "unix://u:p@/run/a@b.sock"])
+def test_a_socket_s_path_may_have_an_at_sign(url: str) -> None:
+    assert parse_url(url)["path"] == "/run/a@b.sock"
+    assert read_server_url(url).hosts == ()
+    assert (read_server_url(url).password or None) == parse_url(url).get("password")

@@ -19,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from flashreserve.decoding import DECODE_ERRORS
 from flashreserve.files import read_regular, write_anew
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -327,7 +328,7 @@ def _read(path: Path) -> Written | None:
     content = read_regular(path, bytes_max=FILE_BYTES_MAX)
     try:
         return None if content is None else _from_file.decode(content)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return None
 
 

@@ -74,7 +74,8 @@ def read_server_url(url: str) -> ServerUrl:
     path, _, query = rest[len(authority) :].partition("?")
     credentials, _, places = authority.rpartition("@")
     hosts = places.split(",") if places else []
-    if "@" in path or "@" in credentials or not all(map(_is_host, hosts)):
+    escaped = "@" not in credentials and ("@" not in path or (scheme == "unix" and not hosts))
+    if not escaped or not all(map(_is_host, hosts)):
         raise ValueError("hosts and ports only after user and password, where : / ? # [ ] @ % are escaped")
     if not _is_mongodb(scheme) and any(map(_is_socket, hosts)):
         raise ValueError("a Unix socket as unix://PATH")
@@ -89,11 +90,13 @@ def read_server_url(url: str) -> ServerUrl:
 def _options(query: str, *, any_case: bool) -> dict[str, str]:
     """The options by lower-case name. Where one driver would read another option than this, the query is invalid.
 
-    PyMongo takes names as they are, in any case, and separates options at `;` and spaces too. redis-py unescapes names
-    and minds their case.
+    PyMongo takes names as they are, in any case, and separates options at `;` and spaces too. redis-py unescapes names,
+    minds their case, and passes over a `&` with nothing behind it.
     """
     options: dict[str, str] = {}
     for option in query.split("&") if query else ():
+        if not option and not any_case:
+            continue
         found = _OPTION.fullmatch(option)
         if found is None or not (any_case or found[1].islower()):
             names = "names unescaped" if any_case else "names unescaped and in lower case"

@@ -185,6 +185,15 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: Shop, end: str) -
 
 
 @pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
+def test_utf_32_is_refused_by_its_name(shop: Shop, mark: str, encoding: str) -> None:
+    ended = shop.run("products", "import", "-", stdin=f"{mark}name,price,stockQuantity\nA,1,2\n".encode(encoding))
+
+    assert ended.code == 2
+    assert "standard input, line 1: expected UTF-8 text, found UTF-32; save the file as CSV UTF-8" in ended.err
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize(
     ("last", "cut", "fault"),

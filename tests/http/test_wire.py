@@ -8,7 +8,16 @@ from flashreserve.http.problems import FieldError
 
 
 @pytest.mark.parametrize(
-    "price", ["1e-400", "0.01000000000000000000001", "1e-999999999999999999999", '"much"', "null", "true"]
+    "price",
+    [
+        "1e-400",
+        "0.01000000000000000000001",
+        *(f"1e-{10**18 + more}" for more in (-3, -1, 0, 1, 10**17, 10**18 - 3, 10**18 - 1)),
+        "1e-999999999999999999999",
+        '"much"',
+        "null",
+        "true",
+    ],
 )
 def test_no_price_is_rounded_or_guessed(price: str) -> None:
     body = reader.decoder(wire.ProductBody)(f'{{"name": "a", "price": {price}, "stockQuantity": 1}}'.encode())

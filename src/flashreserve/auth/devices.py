@@ -12,6 +12,7 @@ import msgspec
 
 from flashreserve.auth.keys import KeyRing, TokenRefused
 from flashreserve.auth.tokens import ISSUER, LEEWAY_MS
+from flashreserve.decoding import DECODE_ERRORS
 
 DEVICE_AUDIENCE: Final = "flashreserve-device"
 """Not the access tokens' audience: neither kind passes for the other."""
@@ -70,7 +71,7 @@ class DeviceTokens:
             return None
         try:
             claims = self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             return None
         ours = claims.iss == ISSUER and claims.aud == DEVICE_AUDIENCE and _DEVICE_ID.fullmatch(claims.jti) is not None
         latest_ms = now_ms + LEEWAY_MS

@@ -12,6 +12,7 @@ import msgspec
 
 from flashreserve.auth.keys import KeyRing, Refusal, TokenRefused
 from flashreserve.core.model import Role
+from flashreserve.decoding import DECODE_ERRORS
 
 ISSUER: Final = "flashreserve"
 ACCESS_AUDIENCE: Final = "flashreserve-api"
@@ -97,7 +98,7 @@ class Tokens:
             return payload
         try:
             claims = self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except DECODE_ERRORS:
             return TokenRefused(Refusal.WRONG_CLAIMS)
         refusal = self._refusal(claims, now_ms)
         if refusal is not None:

@@ -98,6 +98,8 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
 def _text(data: bytes) -> str:
     if len(data) > FILE_BYTES_MAX:
         raise ProductFileError([Fault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
+    if b"\0\0" in data[:4]:
+        raise ProductFileError([Fault(1, None, "expected UTF-8 text, found UTF-32; save the file as CSV UTF-8")])
     encoding = _encoding(data)
     try:
         return data.decode(encoding)

@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import MIN_EMIN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -198,8 +198,13 @@ _TOO_DEEP: Final = "expected objects and lists less deep in one another"
 
 
 def _exact(number: str) -> Decimal:
-    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is beyond what decimals hold."""
+    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is too far off to calculate."""
     try:
-        return Decimal(number)
+        decimal = Decimal(number)
     except InvalidOperation:
-        return Decimal("NaN")
+        return _NOT_HELD
+    return _NOT_HELD if decimal.is_subnormal(_WIDEST) else decimal
+
+
+_NOT_HELD: Final = Decimal("NaN")
+_WIDEST: Final = Context(Emin=MIN_EMIN)

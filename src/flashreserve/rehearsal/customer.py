@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from flashreserve.clock import Clock
+from flashreserve.decoding import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
 from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, Exchange, Outcome
 from flashreserve.rehearsal.plan import Decision, Press, Script
@@ -212,7 +213,7 @@ def read_answer(action: Action, response: Response) -> Answer:
         return Answer(str(status), outcome)
     try:
         hold = _HOLDS.decode(body)
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return Answer(UNREADABLE, Outcome.FAILED)
     return Answer(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
 
@@ -226,5 +227,5 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _code(body: bytes) -> str:
     try:
         return _PROBLEMS.decode(body).code
-    except msgspec.DecodeError:
+    except DECODE_ERRORS:
         return ""

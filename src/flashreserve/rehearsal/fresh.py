@@ -14,6 +14,7 @@ import msgspec
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.clock import Clock, Ids
+from flashreserve.decoding import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError
 from flashreserve.rehearsal.minting import TOKEN_S, minter
 from flashreserve.rehearsal.processes import end
@@ -168,7 +169,7 @@ class _Commands:
         code, out, said = await self._finish("audit", "--json")
         try:
             return Audit(clean=_AUDIT_VERDICTS[code], report=msgspec.json.decode(out))
-        except (KeyError, msgspec.DecodeError) as error:
+        except (KeyError, *DECODE_ERRORS) as error:
             raise RehearsalError(f"flashreserve audit --json ended with {code}: {said or out[:300]!r}") from error
 
     def log_tail(self) -> str:

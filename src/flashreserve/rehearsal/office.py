@@ -12,6 +12,7 @@ from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
 from flashreserve.core.limits import PAGE_MAX
 from flashreserve.core.model import Status
+from flashreserve.decoding import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
 from flashreserve.rehearsal.server import RehearsalError
 from flashreserve.rehearsal.verdict import Books, Entry
@@ -148,7 +149,7 @@ def _decoded(response: Response, kind: type[_Body], where: str) -> _Body:
         raise RehearsalError(f"{where}: expected 200 or 201. It answered {_said(response)}")
     try:
         return msgspec.json.decode(response.body, type=kind)
-    except msgspec.DecodeError as error:
+    except DECODE_ERRORS as error:
         raise RehearsalError(
             f"{where}: expected the JSON that FlashReserve answers with. It answered {_said(response)}"
         ) from error

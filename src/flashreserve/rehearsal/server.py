@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from flashreserve.decoding import DECODE_ERRORS
+
 
 class RehearsalError(Exception):
     """The rehearsal could not take place; the text tells its operator why and what to do."""
@@ -60,5 +62,5 @@ def subject_of(token: str) -> str | None:
     try:
         claims = token.split(".")[1]
         return msgspec.json.decode(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)), type=_Claims).sub
-    except (IndexError, binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
+    except (IndexError, binascii.Error, *DECODE_ERRORS):
         return None
