@@ -198,9 +198,16 @@ def test_without_memory_or_threads_nothing_is_said_about_the_password() -> None:
                      f"{right} {right}"], ended  # fmt: skip
 
 
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3), (64, 63)])
-def test_hashing_leaves_a_core_free(cores: int, threads: int) -> None:
-    assert hashing_threads(cores) == threads
+@pytest.mark.parametrize(("processors", "threads"), [(1, 1), (2, 1), (4, 3), (9, 8), (10, 8), (64, 8)])
+def test_hashing_leaves_a_processor_free_and_has_bounded_memory(processors: int, threads: int) -> None:
+    assert hashing_threads(processors) == threads
+
+
+@pytest.mark.parametrize(
+    ("processors", "processes", "threads"), [(1, 8, 1), (8, 8, 1), (8, 2, 3), (9, 2, 3), (64, 4, 8), (8, 64, 1)]
+)
+def test_processes_that_share_the_processors_share_the_hashing(processors: int, processes: int, threads: int) -> None:
+    assert hashing_threads(processors, processes=processes) == threads
 
 
 async def test_no_more_threads_work_than_were_allowed(passwords: Passwords) -> None:

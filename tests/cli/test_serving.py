@@ -1,5 +1,6 @@
 """`flashreserve serve` and `flashreserve worker`, as processes of their own."""
 
+import inspect
 import json
 import os
 import pty
@@ -13,12 +14,16 @@ import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.cli.conftest import KEYS, PASSWORD, Running, Shop
 
+from flashreserve.bootstrap import Place
+from flashreserve.cli import serving
 from flashreserve.cli.banner import Serving, banner
+from flashreserve.http.workers import Place as WorkerPlace
+from flashreserve.settings import Settings
 
 Serve = Callable[..., Running]
 PATIENCE_S = 60.0
@@ -149,6 +154,21 @@ def test_a_second_interruption_ends_a_server_that_waits_for_a_request(serve: Ser
     # A request may take 24 s else; a second is what it takes on a machine that has nothing else to do.
     server.process.wait(15)
     assert connection.getresponse().status == 503
+
+
+def test_each_of_several_processes_is_told_how_many_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    places = []
+
+    async def share(_settings: Settings, _role: str, place: Place, *_: object) -> None:
+        places.append(place)
+
+    monkeypatch.setattr(serving, "_serve_share", share)
+    command = list(serving._command("api", 4, tmp_path, "1:2", WorkerPlace(number=1, listener_fd=5, lifeline_fd=6)))
+    options = command[command.index(serving.SHARE) + 1 :]
+    parsed = serving.serve_share.make_context(serving.SHARE, options).params
+    inspect.unwrap(cast("Callable[..., int]", serving.serve_share.callback))(Settings(), **parsed)
+
+    assert places == [Place("worker-1", 4, tmp_path, "1:2")]
 
 
 def _begin_request(server: Running) -> HTTPConnection:

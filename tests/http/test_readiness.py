@@ -1,12 +1,14 @@
 """`/readyz`: what is missing, and with `?verbose` each check."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.http.shop import Shop, ShopClock, open_shop
+from tests.http.shop import Shop, ShopClock, open_shop, until
 
 from flashreserve.bootstrap import readiness
+from flashreserve.stores.port import StoreUnavailableError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -90,6 +92,34 @@ async def test_in_production_strangers_read_the_details_of_what_is_missing_alone
         assert set(await details(bearer((await shop.hire()).token))) == everything
         shop.store.away = True
         assert await details({}) == {"database": "the database is away"}
+
+
+async def test_a_database_that_hangs_is_waited_for_once_by_operators_too(
+    tmp_path: Path, clock: ShopClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The admin's account and the database's state are asked for at the same time."""
+    asked, gives_up = set(), asyncio.Event()
+
+    def hangs(name: str) -> Callable[..., Awaitable[None]]:
+        async def ask(*_: object) -> None:
+            asked.add(name)
+            await gives_up.wait()
+            raise StoreUnavailableError("the database takes too long")
+
+        return ask
+
+    async with open_shop(tmp_path, clock, production=True) as shop:
+        token = (await shop.hire()).token
+        with monkeypatch.context() as patch:
+            for name in ("account_by_id", "check_writable"):
+                patch.setattr(shop.store, name, hangs(name))
+            asking = asyncio.create_task(shop.ask("GET", "/readyz?verbose", headers=bearer(token)))
+            await until(lambda: asked == {"account_by_id", "check_writable"})
+            gives_up.set()
+            answer = await asking
+
+    assert answer.status == 503
+    assert {check["name"] for check in answer.json["checks"] if "detail" in check} == {"database"}
 
 
 async def test_readyz_refuses_parameters_that_it_does_not_know(shop: Shop) -> None:

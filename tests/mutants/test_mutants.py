@@ -15,6 +15,7 @@ import pytest
 from tests.mutants.mutants import MUTANTS, Mutant
 
 import flashreserve
+from flashreserve.processors import usable_processors
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path(flashreserve.__file__).parent
@@ -110,8 +111,8 @@ Runs = dict[tuple[str, str], Future[subprocess.CompletedProcess[str]]]
 
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """The runs of the tests that were selected, one on each core at a time, in the tests' order."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    """The runs of the tests that were selected, one on each processor at a time, in the tests' order."""
+    with ThreadPoolExecutor(usable_processors()) as pool:
         begun: Runs = {}
         for item in request.session.items:
             if isinstance(item, pytest.Function) and item.originalname == _OF_MUTANTS:

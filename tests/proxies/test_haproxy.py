@@ -24,6 +24,8 @@ from flashreserve.rehearsal.servers.ports import free_port
 GET = "GET /products/a%22b?c=d HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 LIVE = "GET /livez HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 FILES = 20_000
+FRONT_PROXY = "acl front_proxy always_false"
+"""The line that docs/clustered.md has replaced."""
 
 
 def problem(answer: Reply) -> tuple[str, str]:
@@ -51,9 +53,23 @@ class Vanishing(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Repeating(BaseHTTPRequestHandler):
+    """A server that answers with who it is told the request is from."""
+
+    def do_GET(self) -> None:
+        body = json.dumps([self.headers["X-Forwarded-For"], self.headers["X-Forwarded-Proto"]]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
+        """Say nothing."""
+
+
 @contextmanager
-def vanishing() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Vanishing) as server:
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -81,7 +97,7 @@ def test_without_a_server_it_says_in_our_words_that_nothing_was_taken(tmp_path: 
 
 
 def test_a_server_that_goes_away_in_the_middle_leaves_the_outcome_unknown(tmp_path: Path) -> None:
-    with vanishing() as server, haproxy(tmp_path, server) as port:
+    with serving(Vanishing) as server, haproxy(tmp_path, server) as port:
         answer = Way(port).ask(GET)
 
     assert (answer.status, answer.headers["retry-after"]) == (502, "1")
@@ -129,6 +145,37 @@ def test_one_site_cannot_have_all_connections_from_its_many_networks(tmp_path: P
         assert other is not None
         other.sendall(GET.encode())
         assert reply(other).status == 503  # It has no server.
+
+
+def test_a_proxy_in_front_may_have_more_connections_than_one_address(tmp_path: Path) -> None:
+    smaller = {"gt 800": "gt 8", FRONT_PROXY: "acl front_proxy src 127.0.0.3"}
+    with haproxy(tmp_path, free_port(), changes=smaller) as port, ExitStack() as stack:
+        of_proxy = [connected(stack, port, "127.0.0.3") for _ in range(24)]
+        others = [connected(stack, port, "127.0.0.2") for _ in range(24)]
+        until(lambda: sum(map(_is_closed, others)) >= 12)  # its threads count side by side
+        assert not any(map(_is_closed, of_proxy))
+        newest = connected(stack, port, "127.0.0.3")
+        assert newest is not None
+        newest.sendall(GET.encode())
+        assert reply(newest).status == 503  # It has no server.
+
+
+@pytest.mark.parametrize(
+    ("source", "arrives"), [("127.0.0.3", ["203.0.113.9", "https"]), ("127.0.0.2", ["127.0.0.2", "http"])]
+)
+def test_only_a_proxy_in_front_is_believed_who_sent_a_request(tmp_path: Path, source: str, arrives: list[str]) -> None:
+    trusting = {FRONT_PROXY: "acl front_proxy src 127.0.0.3"}
+    written = "\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n"
+    request = GET.replace("\r\n\r\n", written).encode()
+
+    def ask(port: int) -> Reply:
+        with socket.create_connection(("127.0.0.1", port), 30.0, source_address=(source, 0)) as connection:
+            connection.sendall(request)
+            return reply(connection)
+
+    with serving(Repeating) as server, haproxy(tmp_path, server, changes=trusting) as port:
+        until(lambda: ask(port).status == 200)
+        assert json.loads(ask(port).body) == arrives
 
 
 def connected(stack: ExitStack, port: int, source: str) -> socket.socket | None:

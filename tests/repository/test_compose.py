@@ -180,13 +180,16 @@ def test_the_databases_stand_where_only_api_and_workers_reach_them(
 
 
 def test_the_trusted_proxy_is_the_load_balancer_and_nobody_else_can_get_its_address(
-    compose: dict[str, Any], services: dict[str, Any]
+    root: Path, compose: dict[str, Any], services: dict[str, Any]
 ) -> None:
     trusted = services["api"]["environment"]["FLASHRESERVE_TRUSTED_PROXIES"]
     assert services["balancer"]["networks"]["front"]["ipv4_address"] == trusted
     (pool,) = compose["networks"]["front"]["ipam"]["config"]
     assert ip_address(trusted) in ip_network(pool["subnet"])
     assert ip_address(trusted) not in ip_network(pool["ip_range"])
+    # The docs name the gateway's address for a proxy on the same machine.
+    assert ip_address(pool["gateway"]) in ip_network(pool["subnet"])
+    assert f"`acl front_proxy src {pool['gateway']}`" in (root / "docs/clustered.md").read_text()
     assert TrustedProxies.parse(trusted).client_address(trusted, "192.0.2.7") == "192.0.2.7"
 
 
@@ -304,6 +307,7 @@ def test_the_load_balancer_asks_the_port_and_path_that_the_api_serves(root: Path
     assert "uri /readyz" in config
     assert "set-header X-Forwarded-For %[src]" in config
     assert "set-header X-Forwarded-Proto https if { ssl_fc }" in config
+    assert re.findall(r"acl front_proxy (.+)", config) == ["always_false"]
     # Anything more would send a request twice that may have arrived.
     assert re.findall(r"retry-on (.+)", config) == ["conn-failure"]
     assert "monitor-uri /health" in config

@@ -30,6 +30,9 @@ PASSWORD_LENGTH_MAX: Final = 128
 _RAW_LENGTH_MAX: Final = 4 * PASSWORD_LENGTH_MAX
 """Characters before normalisation, which may join up to four (base and accents) into one."""
 
+THREADS_MAX: Final = 8
+"""Hashes at once in one process, which bounds their memory: by the default `Argon2Cost`, 152 MiB."""
+
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 
@@ -96,7 +99,7 @@ def _invalid_length() -> InvalidField:
 class Passwords:
     """Hashes and verifies, `threads` at a time; `waiting_max` more may wait.
 
-    `threads` should be fewer than the machine has cores (see `hashing_threads`). Passwords come in as
+    `threads` should be fewer than the processors that may be used (see `hashing_threads`). Passwords come in as
     `normalised_password` gives them. All calls come from one event loop.
     """
 
@@ -240,9 +243,12 @@ def _unhashed(error: Exception) -> PasswordsBusy:
     return PasswordsBusy()
 
 
-def hashing_threads(cores: int) -> int:
-    """Threads that may hash at once: they leave a core to the event loop and the writer."""
-    return max(1, cores - 1)
+def hashing_threads(processors: int, *, processes: int = 1) -> int:
+    """Threads that may hash at once in one of so many processes, which share the processors.
+
+    They leave a processor to the process's event loop and writer. There are 1 to `THREADS_MAX`.
+    """
+    return max(1, min(processors // processes - 1, THREADS_MAX))
 
 
 _SHORTAGES: Final = frozenset(map(error_to_str, (-22, -33)))

@@ -19,6 +19,7 @@ from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, Combiner
 from flashreserve.core import limits as domain_limits
+from flashreserve.processors import usable_processors
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
@@ -153,8 +154,12 @@ async def _begin_clock(clock: SteadyClock, store: Store) -> None:
 
 
 @asynccontextmanager
-async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seams | None = None) -> AsyncIterator[Core]:
+async def open_core(
+    settings: Settings, store: Store, keys: KeyRing, seams: Seams | None = None, *, processes: int = 1
+) -> AsyncIterator[Core]:
     """The services over `store`, accounts included; on the way out, as `open_books`.
+
+    `processes` is how many share the processors, this one included.
 
     Raises:
         SettingsError: the Redis URL can't be meant.
@@ -164,7 +169,7 @@ async def open_core(settings: Settings, store: Store, keys: KeyRing, seams: Seam
     tokens = Tokens(keys, ttl_s=settings.token_s)
     async with AsyncExitStack() as stack:
         passwords = Passwords(
-            threads=hashing_threads(os.cpu_count() or 1),
+            threads=hashing_threads(usable_processors(), processes=processes),
             waiting_max=seams.passwords_waiting_max,
             cost=seams.password_cost,
         )

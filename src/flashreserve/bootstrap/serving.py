@@ -39,12 +39,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A process's place among those that one `serve` started: its name, and what they share.
+    """A process's place among those that one `serve` started: its name, how many they are, and what they share.
 
     They share a directory of figures, and the database, by its `database_identity`.
     """
 
     name: str
+    processes: int
     metrics_dir: Path
     database: str
 
@@ -94,7 +95,7 @@ async def open_service(
         store = await open_store_again(settings, place.database)
         keys = key_ring(settings, create=False)
     async with (
-        open_core(settings, store, keys) as core,
+        open_core(settings, store, keys, processes=1 if place is None else place.processes) as core,
         open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
     ):
         watchdog.watch(core.store.beat)

@@ -235,7 +235,7 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
             announce(serving)
             code = await run_workers(
                 serving.workers,
-                partial(_command, serving.role, metrics_dir, database),
+                partial(_command, serving.role, serving.workers, metrics_dir, database),
                 listener=listener,
                 stop=stop,
                 hurry=hurry,
@@ -262,9 +262,10 @@ def _empty(metrics_dir: Path) -> None:
         raise SettingsError(f"the directory {metrics_dir} can't be used: {error.strerror}") from error
 
 
-def _command(role: str, metrics_dir: Path, database: str, place: WorkerPlace) -> Sequence[str]:
+def _command(role: str, workers: int, metrics_dir: Path, database: str, place: WorkerPlace) -> Sequence[str]:
     options = {
         "--role": role,
+        "--workers": workers,
         "--number": place.number,
         "--listener-fd": place.listener_fd,
         "--lifeline-fd": place.lifeline_fd,
@@ -284,6 +285,7 @@ def _command(role: str, metrics_dir: Path, database: str, place: WorkerPlace) ->
 
 @click.command(SHARE, hidden=True)
 @click.option("--role", type=click.Choice(["all", "api"]), required=True)
+@click.option("--workers", type=int, required=True)
 @click.option("--number", type=int, required=True)
 @click.option("--listener-fd", type=int, required=True)
 @click.option("--lifeline-fd", type=int, required=True)
@@ -291,10 +293,17 @@ def _command(role: str, metrics_dir: Path, database: str, place: WorkerPlace) ->
 @click.option("--database", required=True)
 @with_settings
 def serve_share(
-    settings: Settings, role: Role, number: int, listener_fd: int, lifeline_fd: int, metrics_dir: Path, database: str
+    settings: Settings,
+    role: Role,
+    workers: int,
+    number: int,
+    listener_fd: int,
+    lifeline_fd: int,
+    metrics_dir: Path,
+    database: str,
 ) -> int:
     """One of the processes of `serve --workers`, which starts it."""
-    place = Place(f"worker-{number}", metrics_dir, database)
+    place = Place(f"worker-{number}", workers, metrics_dir, database)
     try:
         with Watchdog() as watchdog:
             uvloop.run(_serve_share(settings, role, place, listener_fd, lifeline_fd, watchdog))
