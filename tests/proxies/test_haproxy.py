@@ -57,7 +57,7 @@ class Repeating(BaseHTTPRequestHandler):
     """A server that answers with who it is told the request is from."""
 
     def do_GET(self) -> None:
-        body = json.dumps([self.headers["X-Forwarded-For"], self.headers["X-Forwarded-Proto"]]).encode()
+        body = json.dumps([self.headers[f"X-Forwarded-{what}"] for what in ("For", "Proto", "Host")]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -161,11 +161,14 @@ def test_a_proxy_in_front_may_have_more_connections_than_one_address(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("source", "arrives"), [("127.0.0.3", ["203.0.113.9", "https"]), ("127.0.0.2", ["127.0.0.2", "http"])]
+    ("source", "arrives"),
+    [("127.0.0.3", ["203.0.113.9", "https", "shop.test"]), ("127.0.0.2", ["127.0.0.2", "http", None])],
 )
-def test_only_a_proxy_in_front_is_believed_who_sent_a_request(tmp_path: Path, source: str, arrives: list[str]) -> None:
+def test_only_a_proxy_in_front_is_believed_who_sent_a_request(
+    tmp_path: Path, source: str, arrives: list[str | None]
+) -> None:
     trusting = {FRONT_PROXY: "acl front_proxy src 127.0.0.3"}
-    written = "\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\n\r\n"
+    written = "\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.test\r\n\r\n"
     request = GET.replace("\r\n\r\n", written).encode()
 
     def ask(port: int) -> Reply:
