@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
@@ -13,13 +13,15 @@ from flashreserve.auth.guessable import is_repetitive
 from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
-from flashreserve.server_urls import ServerUrl, read_server_url
+from flashreserve.server_urls import ServerUrl, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
 
 
 class SettingsError(Exception):
+T = TypeVar("T")
+
     """A setting is invalid; the message names the variable and what was expected, never the value."""
 
 
@@ -167,7 +169,7 @@ def _redis_url(text: str) -> str:
 
 def _server(text: str, form: str) -> ServerUrl:
     try:
-        return read_server_url(text)
+        return read(text)
     except ValueError as error:
         raise ValueError(f"{form}, with {error}") from None
 
@@ -180,10 +182,15 @@ def _metrics_token(text: str) -> str:
         )
     return text
 
+    _read(check_redis_url, text, form)
 
 TOKEN_BYTES_MIN: Final = 32
 """Bytes of a metrics token. It is a key like any other: it opens figures and docs to whoever has it."""
 
+    return _read(read_server_url, text, form)
+
+
+def _read(read: Callable[[str], T], text: str, form: str) -> T:
 _DIGITS_MAX: Final = 12
 _SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 

@@ -214,6 +214,44 @@ def test_passwords_in_urls_are_never_shown() -> None:
 @pytest.mark.parametrize("command", ["audit", "doctor"])
 def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_its_url(
     shop: Shop, command: str, store: str
+MONGODB = {"FLASHRESERVE_STORE": "mongodb://h/db"}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://h:6379/0?ssl=true", "TLS as rediss://, not as options"),
+        ("unix:///run/redis.sock?ssl_ca_certs=/ca.pem", "TLS as rediss://"),
+        ("redis://h:6379/0?family=4", "no options but client_name, db, health_check_interval,"),
+        ("redis://h:6379/0?max_connections=1", "no options but"),
+        ("redis://h:6379/0?retry=hunter2hunter2", "no options but"),
+        ("redis://h:6379/0?password=a&hunter2hunter2=b", "no options but"),
+        ("unix:///run/redis.sock?socket_keepalive=true", "no options but"),
+        ("redis://h:6379/0?db=abc", "db as a whole number"),
+        ("redis://h:6379/0?db=-1", "db as a whole number"),
+        ("redis://h:6379/zero", "the database's number as path"),
+        ("redis://h:6379/0/1", "the database's number as path"),
+        ("redis://h:6379/0?protocol=4", "protocol as 2 or 3"),
+        ("redis://h:6379/0?health_check_interval=1.5", "health_check_interval as a whole number"),
+        ("redis://h:6379/0?socket_timeout=1s", "socket_timeout as seconds"),
+        ("redis://h:6379/0?socket_keepalive=off", "socket_keepalive as true or false"),
+        ("rediss://h:6379/0?ssl_cert_reqs=hunter2hunter2", "ssl_cert_reqs as none, optional or required"),
+        ("rediss://h:6379/0?ssl_check_hostname=off", "ssl_check_hostname as true or false"),
+        ("rediss://h:6379/0?ssl_min_version=1.3", "ssl_min_version as 771"),
+        ("rediss://h:6379/0?ssl_keyfile=/hunter2hunter2", "ssl_certfile beside ssl_keyfile"),
+        ("rediss://:hunter2hunter2@h\u2100/0", "in a host's name"),
+    ],
+)
+def test_an_option_that_the_redis_driver_can_not_use_is_told_without_the_secrets_of_its_url(
+    url: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"^FLASHRESERVE_REDIS_URL: expected redis://") as refused:
+        read_settings({**MONGODB, "FLASHRESERVE_REDIS_URL": url})
+
+    assert expected in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 ) -> None:
     ended = shop.run(command, FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_LOG_LEVEL="debug")
 
