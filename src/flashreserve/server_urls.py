@@ -7,9 +7,11 @@ connection, which fails by a TypeError when it is first used.
 import re
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import msgspec
+
+from flashreserve.host_names import check_resolvable
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORT_MAX: Final = 65_535
@@ -21,8 +23,6 @@ _REPEATABLE: Final = frozenset({"readpreferencetags"})
 
 _OPTION: Final = re.compile(r"([A-Za-z0-9_]+)=([^\s;]*)")
 
-_UNCHECKED_TLS: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
-_YES: Final = frozenset({"true", "True", "TRUE", "1", "yes", "on"})
 _WHOLE: Final = (re.compile(r"[0-9]{1,9}"), "a whole number")
 _SECONDS: Final = (re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?"), "seconds")
 _SWITCH: Final = (re.compile(r"(?i:true|false|yes|no|1|0)"), "true or false")
@@ -56,6 +56,8 @@ would override the bounds that `redis_server.connect` sets.
 
 _REDIS_PATH: Final = re.compile(r"/?([0-9]{1,9}/?)?")
 
+_UNCHECKED_TLS: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
+_YES: Final = frozenset({"true", "True", "TRUE", "1", "yes", "on"})
 
 
 class ServerUrl(msgspec.Struct, frozen=True):
@@ -114,17 +116,15 @@ def read_server_url(url: str) -> ServerUrl:
         raise ValueError("a Unix socket as unix://PATH")
     if not hosts and scheme != "unix":
         raise ValueError("at least one host")
+    for host in hosts:
+        if not _is_socket(host):
+            check_resolvable(unquote(_split_port(host)[0]))
     if "#" in rest:
         raise ValueError("# escaped as %23")
     user, _, password = credentials.partition(":")
     return ServerUrl(scheme, user, password, tuple(hosts), _options(query, any_case=_is_mongodb(scheme)))
 
 
-def _options(query: str, *, any_case: bool) -> dict[str, str]:
-    """The options by lower-case name. Where one driver would read another option than this, the query is invalid.
-
-    PyMongo takes names as they are, in any case, and separates options at `;` and spaces too. redis-py unescapes names
-    and minds their case.
 def check_redis_url(url: str) -> None:
     """Refuse what redis-py can't use. Its option names may be parts of a secret, so they aren't shown.
 
@@ -155,6 +155,11 @@ def check_redis_url(url: str) -> None:
         raise ValueError("ssl_certfile beside ssl_keyfile")
 
 
+def _options(query: str, *, any_case: bool) -> dict[str, str]:
+    """The options by lower-case name. Where one driver would read another option than this, the query is invalid.
+
+    PyMongo takes names as they are, in any case, and separates options at `;` and spaces too. redis-py unescapes names
+    and minds their case.
     """
     options: dict[str, str] = {}
     for option in query.split("&") if query else ():

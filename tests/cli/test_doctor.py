@@ -161,10 +161,6 @@ def test_an_open_shop_that_others_can_reach_is_warned_of() -> None:
     assert checkup.production(Settings(host="192.0.2.1", env="production")).verdict is Verdict.OK
 
 
-def test_proxies_that_are_no_networks_are_found() -> None:
-    assert checkup.proxies(Settings(trusted_proxies="everybody")).verdict is Verdict.FAIL
-
-
 def test_a_data_directory_that_is_a_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
 

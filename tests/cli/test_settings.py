@@ -92,6 +92,12 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_HOSTS", "shop.example,http://b", "not 'http://b'"),
         ("FLASHRESERVE_COOKIE_DOMAIN", "https://shop.example", "a domain such as shop.example"),
         ("FLASHRESERVE_COOKIE_DOMAIN", "localhost", "a domain such as shop.example"),
+        ("FLASHRESERVE_HOST", "shop..example", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_HOST", f"{'a' * 64}.example", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_STORE", "mongodb://a,shop..example/db", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_REDIS_URL", f"redis://{'a' * 64}:6379/0", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_REDIS_URL", "redis://h%00/0", "a name without U+0000"),
+        ("FLASHRESERVE_REDIS_URL", "redis://[h]/0", "an IPv6 address in [ ]"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
@@ -109,6 +115,31 @@ def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
 
 PRODUCTION = {"FLASHRESERVE_ENV": "production", "FLASHRESERVE_SECRET_KEYS": KEYS}
 SAFE_STORE = "mongodb://u:p@db.example/shop?tls=true"
+@pytest.mark.parametrize("host", ["shop..example", f"{'a' * 64}.example", "", "127.0.0.1:3000"])
+def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: Shop, host: str) -> None:
+    ended = shop.run("serve", "--port", "0", "--host", host)
+
+    assert ended.code == 2
+    assert ended.err.startswith("Error: Invalid value for '--host': expected")
+    assert shop.files() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLASHRESERVE_HOSTS", "shop.example:443"),
+        ("FLASHRESERVE_TRUSTED_PROXIES", "everybody"),
+        ("FLASHRESERVE_REDIS_URL", "redis://h/0?ssl=true"),
+    ],
+)
+def test_a_wrong_value_for_servers_ends_every_command(shop: Shop, name: str, value: str) -> None:
+    doctor, other = (shop.run(*command, **{name: value}) for command in (["doctor"], ["products", "list"]))
+
+    assert (doctor.code, other.code) == (1, 2)
+    assert f"fail  settings     {name}: expected" in doctor.out
+    assert other.err.startswith(f"Error: {name}: expected")
+
+
 SAFE_REDIS = "rediss://:p@queue.example/0"
 
 
