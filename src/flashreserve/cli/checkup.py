@@ -197,6 +197,11 @@ def production(settings: Settings) -> Finding:
 
 def data_dir(path: Path) -> Finding:
     """Whether the data directory can be written, or made."""
+    return _directory("data", path.absolute(), "FLASHRESERVE_DATA_DIR")
+
+
+def _directory(what: str, path: Path, variable: str) -> Finding:
+    """Whether files can be made in a directory, or in one that the first start makes there."""
     if path.is_dir():
         fault = _fault_of_writing(path)
         if fault:
@@ -263,7 +268,7 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
         yield _fail("database", str(error), "see that FLASHRESERVE_STORE and FLASHRESERVE_DATA_DIR name the right file")
         return
     if found is None:
-        yield _ok("database", f"{path} isn't there yet; the first start makes it")
+        yield _new_database(path, "FLASHRESERVE_STORE" if settings.store else "FLASHRESERVE_DATA_DIR")
         return
     if found.version < found.newest_version:
         seen = f"{path} has version {found.version}, this program's is {found.newest_version}"
@@ -288,6 +293,19 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
         yield _fail("clock", seen, "the clock goes behind, or went ahead before: set it, and let NTP keep it")
     yield from backlog(None, found.unreadable, now_ms)
 
+def _new_database(path: Path, variable: str) -> Finding:
+    """Whether the database can be made, as the first start does, with its directory but not that of a link's target."""
+    directory = path.parent
+    if path.is_symlink():
+        directory = Path(os.path.realpath(path)).parent
+        if not directory.is_dir():
+            return _fail("database", f"{path} is a link to a file that isn't there", f"make {directory}")
+    found = _directory("database", directory, variable)
+    if found.verdict is Verdict.FAIL:
+        return found
+    return _ok("database", f"{path} isn't there yet; the first start makes it")
+
+
 
 def running_clocks(ahead_ms: Sequence[int]) -> Iterable[Finding]:
     """How far the running processes' times are ahead of the machine's clock; nothing where none runs."""
@@ -310,6 +328,9 @@ async def server(settings: Settings, now_ms: int) -> list[Finding]:
         found = await inspect_server(settings)
         now_ms += round((time.monotonic() - began_s) * 1000)
     except StoreUnavailableError as error:
+    except OSError as error:
+        seen = f"a file that its URL names can't be read: {error.strerror}"
+        return [_fail("database", seen, "correct FLASHRESERVE_STORE, or let the user that runs the server read it")]
         return [_fail("database", str(error), "start the server, or correct FLASHRESERVE_STORE")]
     findings = [_ok("database", f"{settings.database}, MongoDB {found.version}, {found.topology}")]
     if found.fault:
