@@ -1,6 +1,8 @@
 """Settings: where they come from, and what happens to those that can't be meant."""
 
+import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,14 +92,14 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789 abcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789äbcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_HOSTS", "shop.example,http://b", "not 'http://b'"),
-        ("FLASHRESERVE_COOKIE_DOMAIN", "https://shop.example", "a domain such as shop.example"),
-        ("FLASHRESERVE_COOKIE_DOMAIN", "localhost", "a domain such as shop.example"),
         ("FLASHRESERVE_HOST", "shop..example", "1 to 63 characters between the dots of a name"),
         ("FLASHRESERVE_HOST", f"{'a' * 64}.example", "1 to 63 characters between the dots of a name"),
         ("FLASHRESERVE_STORE", "mongodb://a,shop..example/db", "1 to 63 characters between the dots of a name"),
         ("FLASHRESERVE_REDIS_URL", f"redis://{'a' * 64}:6379/0", "1 to 63 characters between the dots of a name"),
         ("FLASHRESERVE_REDIS_URL", "redis://h%00/0", "a name without U+0000"),
         ("FLASHRESERVE_REDIS_URL", "redis://[h]/0", "an IPv6 address in [ ]"),
+        ("FLASHRESERVE_COOKIE_DOMAIN", "https://shop.example", "a domain such as shop.example"),
+        ("FLASHRESERVE_COOKIE_DOMAIN", "localhost", "a domain such as shop.example"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
@@ -113,8 +115,6 @@ def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
     assert shop.files() == []
 
 
-PRODUCTION = {"FLASHRESERVE_ENV": "production", "FLASHRESERVE_SECRET_KEYS": KEYS}
-SAFE_STORE = "mongodb://u:p@db.example/shop?tls=true"
 @pytest.mark.parametrize("host", ["shop..example", f"{'a' * 64}.example", "", "127.0.0.1:3000"])
 def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: Shop, host: str) -> None:
     ended = shop.run("serve", "--port", "0", "--host", host)
@@ -140,6 +140,8 @@ def test_a_wrong_value_for_servers_ends_every_command(shop: Shop, name: str, val
     assert other.err.startswith(f"Error: {name}: expected")
 
 
+PRODUCTION = {"FLASHRESERVE_ENV": "production", "FLASHRESERVE_SECRET_KEYS": KEYS}
+SAFE_STORE = "mongodb://u:p@db.example/shop?tls=true"
 SAFE_REDIS = "rediss://:p@queue.example/0"
 
 
@@ -212,39 +214,6 @@ def test_a_wrong_key_is_not_shown(shop: Shop) -> None:
     assert "hunter2" not in ended.err
 
 
-def test_settings_never_show_their_secrets() -> None:
-    settings = read_settings({"FLASHRESERVE_SECRET_KEYS": KEYS, "FLASHRESERVE_METRICS_TOKEN": METRICS_TOKEN})
-
-    assert "kkkk" not in repr(settings)
-    assert METRICS_TOKEN not in repr(settings)
-    assert "3000" in repr(settings)
-
-
-def test_passwords_in_urls_are_never_shown() -> None:
-    urls = {"FLASHRESERVE_STORE": "mongodb://shop:hunter2@a,b/db", "FLASHRESERVE_REDIS_URL": "redis://:hunter3@c/0"}
-    settings = read_settings(urls)
-
-    assert "hunter" not in repr(settings) + settings.database
-    assert settings.database == "mongodb://[secret]@a,b/db"
-
-
-@pytest.mark.parametrize(
-    "store",
-    [
-        "mongodb://u:hunter2hunter2@127.0.0.1:1/db",
-        "mongodb://u:a/hunter2hunter2@127.0.0.1:1/db",
-        "mongodb://u:a@hunter2hunter2@127.0.0.1:1/db",
-        "mongodb://u:hunter2hunter2@127.0.0.1:1,127.0.0.1:99999/db",
-        "mongodb://127.0.0.1:1/db?tls=hunter2hunter2",
-        "mongodb://127.0.0.1:1/db?readPreferenceTags=hunter2hunter2",
-        "mongodb://127.0.0.1:1/db?authMechanismProperties=AWS_SESSION_TOKEN:hunter2hunter2",
-        "mongodb://127.0.0.1:1/db?tls=true&tlsCertificateKeyFilePassword=hunter2hunter2",
-        "mongodb://127.0.0.1:1/db?hunter2hunter2",
-    ],
-)
-@pytest.mark.parametrize("command", ["audit", "doctor"])
-def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_its_url(
-    shop: Shop, command: str, store: str
 MONGODB = {"FLASHRESERVE_STORE": "mongodb://h/db"}
 
 
@@ -283,6 +252,39 @@ def test_an_option_that_the_redis_driver_can_not_use_is_told_without_the_secrets
     assert "hunter2" not in str(refused.value)
 
 
+def test_settings_never_show_their_secrets() -> None:
+    settings = read_settings({"FLASHRESERVE_SECRET_KEYS": KEYS, "FLASHRESERVE_METRICS_TOKEN": METRICS_TOKEN})
+
+    assert "kkkk" not in repr(settings)
+    assert METRICS_TOKEN not in repr(settings)
+    assert "3000" in repr(settings)
+
+
+def test_passwords_in_urls_are_never_shown() -> None:
+    urls = {"FLASHRESERVE_STORE": "mongodb://shop:hunter2@a,b/db", "FLASHRESERVE_REDIS_URL": "redis://:hunter3@c/0"}
+    settings = read_settings(urls)
+
+    assert "hunter" not in repr(settings) + settings.database
+    assert settings.database == "mongodb://[secret]@a,b/db"
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "mongodb://u:hunter2hunter2@127.0.0.1:1/db",
+        "mongodb://u:a/hunter2hunter2@127.0.0.1:1/db",
+        "mongodb://u:a@hunter2hunter2@127.0.0.1:1/db",
+        "mongodb://u:hunter2hunter2@127.0.0.1:1,127.0.0.1:99999/db",
+        "mongodb://127.0.0.1:1/db?tls=hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?readPreferenceTags=hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?authMechanismProperties=AWS_SESSION_TOKEN:hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?tls=true&tlsCertificateKeyFilePassword=hunter2hunter2",
+        "mongodb://127.0.0.1:1/db?hunter2hunter2",
+    ],
+)
+@pytest.mark.parametrize("command", ["audit", "doctor"])
+def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_its_url(
+    shop: Shop, command: str, store: str
 ) -> None:
     ended = shop.run(command, FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_LOG_LEVEL="debug")
 
@@ -403,6 +405,55 @@ def test_a_broken_line_of_an_env_file_is_told_by_number_only(tmp_path: Path, lin
 
     with pytest.raises(SettingsError, match=r"\.env, line 2: expected NAME=value$"):
         environment_here({}, tmp_path)
+
+
+def test_an_env_file_that_can_not_be_read_as_a_file_is_told(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    for target, reason in (("nowhere", "No such file"), (".env", "symbolic links"), (tmp_path, "Is a directory")):
+        env.symlink_to(target)
+        with pytest.raises(SettingsError, match=rf"\.env can't be read: .*{reason}"):
+            environment_here({}, tmp_path)
+        env.unlink()
+    env.mkdir()
+    with pytest.raises(SettingsError, match=r"\.env can't be read: Is a directory"):
+        environment_here({}, tmp_path)
+
+
+def make_pipe(path: Path, text: str) -> None:
+    """A named pipe, and a thread that writes to it once somebody reads."""
+    os.mkfifo(path)
+    threading.Thread(target=path.write_text, args=(text,), daemon=True).start()
+
+
+def test_an_env_file_may_be_a_pipe_or_a_link_to_a_file_or_to_nothing(tmp_path: Path) -> None:
+    env, target = tmp_path / ".env", tmp_path / "secrets"
+    make_pipe(env, "A=b\n")
+    assert environment_here({}, tmp_path) == {"A": "b"}
+    env.unlink()
+    target.write_text("A=c\n")
+    env.symlink_to(target)
+    assert environment_here({}, tmp_path) == {"A": "c"}
+    env.unlink()
+    env.symlink_to("/dev/null")
+    assert environment_here({}, tmp_path) == {}
+
+
+def test_an_env_file_without_end_is_read_to_the_most_that_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/dev/zero")
+
+    with pytest.raises(SettingsError, match=r"\.env: expected at most 262144 bytes"):
+        environment_here({}, tmp_path)
+
+
+def test_a_pipe_for_secrets_that_others_may_open_is_refused_in_production(shop: Shop) -> None:
+    env = shop.directory / ".env"
+    make_pipe(env, "FLASHRESERVE_ENV=production\n")
+    env.chmod(0o644)
+
+    ended = shop.run("products", "list")
+
+    assert ended.code == 2
+    assert "chmod 600" in ended.err
 
 
 def test_an_env_file_that_is_no_text_is_told(tmp_path: Path) -> None:
