@@ -1,14 +1,25 @@
+import itertools
+import ssl
 import warnings
 from contextlib import suppress
+from inspect import signature
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
-from redis.asyncio.connection import parse_url
+from redis.asyncio import BlockingConnectionPool
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
 
-from flashreserve.server_urls import read_server_url
+from flashreserve.redis_server import connect
+from flashreserve.server_urls import check_redis_url, read_server_url
 
 _NAMES = (
     "tls",
@@ -87,3 +98,35 @@ def test_a_socket_s_path_may_have_an_at_sign(url: str) -> None:
     assert parse_url(url)["path"] == "/run/a@b.sock"
     assert read_server_url(url).hosts == ()
     assert (read_server_url(url).password or None) == parse_url(url).get("password")
+
+
+_REDIS_VALUES = ("true", "no", "0", "2", "1.5", "772", "none", "required", "/nowhere", "x", "%00")
+_REDIS_NAMES = sorted(
+    {
+        name
+        for kind in (AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection, BlockingConnectionPool)
+        for name in signature(kind).parameters
+    }
+    | {"ssl", "family", "timeout", "lib_name"}
+)
+
+
+@pytest.mark.parametrize("place", ["redis://h/0", "rediss://h/0", "unix:///run/redis.sock"])
+async def test_redis_py_can_use_every_url_that_is_accepted(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)  # which takes its time
+    accepted = set()
+    for name, value in itertools.product(_REDIS_NAMES, _REDIS_VALUES):
+        url = f"{place}?{name}={value}"
+        try:
+            check_redis_url(url)
+        except ValueError:
+            continue
+        accepted.add(name)
+        connection = connect(url, timeout_s=1, connections_max=2).connection_pool.make_connection()  # type: ignore[no-untyped-call]
+        if isinstance(connection, SSLConnection):
+            with suppress(OSError):  # a file that isn't there, or not PEM: told as such when it is connected
+                connection.ssl_context.get()
+
+    assert {"db", "username", "password", "client_name", "protocol", "socket_timeout"} <= accepted
+    assert ("ssl_cert_reqs" in accepted) is place.startswith("rediss")
+    assert ("socket_keepalive" in accepted) is not place.startswith("unix")

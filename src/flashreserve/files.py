@@ -20,6 +20,11 @@ def is_ours(path: Path) -> bool:
     return path.lstat().st_uid in {os.geteuid(), _ROOT}
 
 
+def is_file_or_pipe(path: Path) -> bool:
+    """Whether a secret may be read there: the name is of a file, of a named pipe, or of a link to one."""
+    return path.is_file() or path.is_fifo()
+
+
 def exposure_of(path: Path) -> str:
     """Why a secret in this file isn't one, in words; empty where its owner alone may read and write it.
 

@@ -1,14 +1,17 @@
-"""URLs of database and queue servers, as far as it must be known whether a shop that sells may use them.
+"""URLs of database and queue servers: whether a shop that sells may use them, and which the Redis driver can use.
 
-The drivers read the rest, and say what is wrong with it.
+PyMongo checks the options in a URL by itself, when a database is opened. redis-py doesn't: it hands them on to the
+connection, which fails by a TypeError when it is first used.
 """
 
 import re
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import msgspec
+
+from flashreserve.host_names import check_resolvable
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PORT_MAX: Final = 65_535
@@ -19,6 +22,39 @@ _REPEATABLE: Final = frozenset({"readpreferencetags"})
 """Options that may stand several times. Of any other, one driver takes the first and another the last."""
 
 _OPTION: Final = re.compile(r"([A-Za-z0-9_]+)=([^\s;]*)")
+
+_WHOLE: Final = (re.compile(r"[0-9]{1,9}"), "a whole number")
+_SECONDS: Final = (re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?"), "seconds")
+_SWITCH: Final = (re.compile(r"(?i:true|false|yes|no|1|0)"), "true or false")
+_TEXT: Final = (re.compile(r"[^\0]*"), "text")
+_REDIS_OPTIONS: Final = {
+    "client_name": _TEXT,
+    "db": _WHOLE,
+    "health_check_interval": _WHOLE,
+    "password": _TEXT,
+    "protocol": (re.compile("[23]"), "2 or 3"),
+    "socket_connect_timeout": _SECONDS,
+    "socket_timeout": _SECONDS,
+    "username": _TEXT,
+}
+_REDIS_TCP_OPTIONS: Final = {"socket_keepalive": _SWITCH}
+_REDIS_TLS_OPTIONS: Final = {
+    "ssl_ca_certs": _TEXT,
+    "ssl_ca_data": _TEXT,
+    "ssl_ca_path": _TEXT,
+    "ssl_cert_reqs": (re.compile("none|optional|required"), "none, optional or required"),
+    "ssl_certfile": _TEXT,
+    "ssl_check_hostname": _SWITCH,
+    "ssl_ciphers": _TEXT,
+    "ssl_keyfile": _TEXT,
+    "ssl_min_version": (re.compile("77[12]"), "771 (TLS 1.2) or 772 (TLS 1.3)"),
+    "ssl_password": _TEXT,
+}
+"""Options for redis-py, and their values: who connects, to which database, and how. All others are Python objects, or
+would override the bounds that `redis_server.connect` sets.
+"""
+
+_REDIS_PATH: Final = re.compile(r"/?([0-9]{1,9}/?)?")
 
 _UNCHECKED_TLS: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 _YES: Final = frozenset({"true", "True", "TRUE", "1", "yes", "on"})
@@ -81,10 +117,43 @@ def read_server_url(url: str) -> ServerUrl:
         raise ValueError("a Unix socket as unix://PATH")
     if not hosts and scheme != "unix":
         raise ValueError("at least one host")
+    for host in hosts:
+        if not _is_socket(host):
+            check_resolvable(unquote(_split_port(host)[0]))
     if "#" in rest:
         raise ValueError("# escaped as %23")
     user, _, password = credentials.partition(":")
     return ServerUrl(scheme, user, password, tuple(hosts), _options(query, any_case=_is_mongodb(scheme)))
+
+
+def check_redis_url(url: str) -> None:
+    """Refuse what redis-py can't use. Its option names may be parts of a secret, so they aren't shown.
+
+    Raises:
+        ValueError: what was expected instead.
+    """
+    server = read_server_url(url)
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        raise ValueError("an IPv6 address in [ ], and no signs like / ? # [ ] @ in a host's name") from None
+    known = dict(_REDIS_OPTIONS)
+    if server.scheme != "unix":
+        known |= _REDIS_TCP_OPTIONS
+        if _REDIS_PATH.fullmatch(path) is None:
+            raise ValueError("the database's number as path")
+    if server.scheme == "rediss":
+        known |= _REDIS_TLS_OPTIONS
+    elif any(name.startswith(("ssl", "tls")) for name in server.options):
+        raise ValueError("TLS as rediss://, not as options")
+    for name, value in server.options.items():
+        if name not in known:
+            raise ValueError(f"no options but {', '.join(sorted(known))}")
+        pattern, expected = known[name]
+        if value and pattern.fullmatch(value) is None:
+            raise ValueError(f"{name} as {expected}")
+    if server.options.get("ssl_keyfile") and not server.options.get("ssl_certfile"):
+        raise ValueError("ssl_certfile beside ssl_keyfile")
 
 
 def _options(query: str, *, any_case: bool) -> dict[str, str]:

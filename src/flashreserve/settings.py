@@ -4,19 +4,23 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec.structs import asdict
 
+from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.guessable import is_repetitive
 from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
+from flashreserve.host_names import check_host_names, check_resolvable, split_host_names
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
-from flashreserve.server_urls import ServerUrl, read_server_url
+from flashreserve.server_urls import ServerUrl, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
+
+T = TypeVar("T")
 
 
 class SettingsError(Exception):
@@ -136,9 +140,25 @@ def _directory(text: str) -> Path:
     return Path(text)
 
 
-def _host(text: str) -> str:
-    if "/" in text or text.startswith("[") or text.count(":") == 1:
+def read_host(text: str) -> str:
+    """The address or name to listen at.
+
+    Raises:
+        ValueError: what was expected.
+    """
+    if not text or "/" in text or text.startswith("[") or text.count(":") == 1:
         raise ValueError("an address or a name, without scheme, brackets and port")
+    check_resolvable(text)
+    return text
+
+
+def _hosts(text: str) -> str:
+    check_host_names(split_host_names(text))
+    return text
+
+
+def _trusted_proxies(text: str) -> str:
+    TrustedProxies.parse(text)
     return text
 
 
@@ -162,12 +182,17 @@ def _redis_url(text: str) -> str:
         raise ValueError(form)
     if len(_server(text, form).hosts) > 1:
         raise ValueError(f"{form}, with one host")
+    _read(check_redis_url, text, form)
     return text
 
 
 def _server(text: str, form: str) -> ServerUrl:
+    return _read(read_server_url, text, form)
+
+
+def _read(read: Callable[[str], T], text: str, form: str) -> T:
     try:
-        return read_server_url(text)
+        return read(text)
     except ValueError as error:
         raise ValueError(f"{form}, with {error}") from None
 
@@ -204,16 +229,16 @@ _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_DATA_DIR": ("data_dir", _directory),
     "FLASHRESERVE_SECRET_KEYS": ("secret_keys", str),
     "FLASHRESERVE_TOKEN_SECONDS": ("token_s", _whole(60, 30 * 24 * 3600)),
-    "FLASHRESERVE_HOST": ("host", _host),
+    "FLASHRESERVE_HOST": ("host", read_host),
     "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
     "FLASHRESERVE_OPEN_HOLDS_MAX": ("open_holds_max", _whole(0, limits.OPEN_HOLDS_MAX)),
     "FLASHRESERVE_HOLDS_PER_HOUR_MAX": ("holds_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
     "FLASHRESERVE_LAPSES_PER_HOUR_MAX": ("lapses_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
     "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
-    "FLASHRESERVE_HOSTS": ("hosts", str),
+    "FLASHRESERVE_HOSTS": ("hosts", _hosts),
     "FLASHRESERVE_COOKIE_DOMAIN": ("cookie_domain", _domain),
-    "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", str),
+    "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", _trusted_proxies),
     "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),

@@ -93,7 +93,7 @@ def test_the_walk_is_bounded() -> None:
 
 @pytest.mark.parametrize("entry", ["10.0.0.0/33", "10.0.0.1/8", "proxy.example", "10.0.0.1 10.0.0.2", "*", ",10.0.0.1"])
 def test_what_is_no_network_is_refused_by_name(entry: str) -> None:
-    with pytest.raises(ValueError, match="trusted proxies must be addresses, networks"):
+    with pytest.raises(ValueError, match="addresses, networks"):
         TrustedProxies.parse(entry)
 
 

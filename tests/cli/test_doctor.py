@@ -161,16 +161,51 @@ def test_an_open_shop_that_others_can_reach_is_warned_of() -> None:
     assert checkup.production(Settings(host="192.0.2.1", env="production")).verdict is Verdict.OK
 
 
-def test_proxies_that_are_no_networks_are_found() -> None:
-    assert checkup.proxies(Settings(trusted_proxies="everybody")).verdict is Verdict.FAIL
-
-
 def test_a_data_directory_that_is_a_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
 
     assert checkup.data_dir(tmp_path / "data").verdict is Verdict.FAIL
     assert checkup.data_dir(tmp_path / "data" / "deeper").verdict is Verdict.FAIL
     assert checkup.data_dir(tmp_path / "new" / "deeper").verdict is Verdict.OK
+
+
+def test_a_data_directory_that_is_a_link_to_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to("nowhere")
+
+    assert checkup.data_dir(tmp_path / "data").verdict is Verdict.FAIL
+    assert checkup.data_dir(tmp_path / "data" / "deeper").verdict is Verdict.FAIL
+
+
+def test_a_directory_that_can_not_be_made_where_modes_allow_it_is_found() -> None:
+    found = checkup.data_dir(Path("/proc/shop"))
+
+    assert found.verdict is Verdict.FAIL
+    assert "/proc/shop can't be made" in found.seen
+
+
+@pytest.mark.parametrize("place", ["/proc/shop.db", "/proc/shop/shop.db", "file/shop.db", "link/shop.db", "shop.db"])
+def test_a_database_that_can_not_be_made_is_found_as_serve_finds_it(shop: Shop, port: str, place: str) -> None:
+    (shop.directory / "file").write_text("")
+    (shop.directory / "link").symlink_to("nowhere")
+    (shop.directory / "shop.db").symlink_to("nowhere/shop.db")
+    setting = {"FLASHRESERVE_STORE": f"sqlite:///{place}"}
+
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port, **setting)
+
+    assert (ended.code, verdicts(ended.out)["database"]) == (1, "fail"), ended.out
+    assert shop.run("serve", "--port", "0", **setting).code in {1, 2}
+
+
+def test_a_database_behind_a_link_is_made_where_the_link_leads(shop: Shop, port: str) -> None:
+    (shop.directory / "disk").mkdir()
+    (shop.directory / "shop.db").symlink_to("disk/shop.db")
+    setting = {"FLASHRESERVE_STORE": "sqlite:///shop.db"}
+
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port, **setting)
+
+    assert (ended.code, verdicts(ended.out)["database"]) == (0, "ok"), ended.out
+    assert shop.run("products", "import", "-", stdin="name,price,stockQuantity\nA,1,1\n", **setting).code == 0
+    assert (shop.directory / "disk" / "shop.db").exists()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +237,15 @@ def test_a_database_server_that_is_away_is_told_in_a_sentence(shop: Shop, port: 
     assert "127.0.0.1:1" in line
     assert len(line) < 200
     assert "Topology" not in line
+
+
+def test_a_file_that_the_url_of_a_database_server_names_and_that_is_not_there_is_found(shop: Shop, port: str) -> None:
+    store = "mongodb://127.0.0.1:1/shop?tls=true&tlsCAFile=/nowhere"
+
+    ended = shop.run("doctor", FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_PORT=port)
+
+    assert ended.code == 1, ended.out + ended.err
+    assert "fail  database     a file that its URL names can't be read: No such file or directory" in ended.out
 
 
 def test_secrets_that_others_may_read_or_write_fail_in_production(shop: Shop, port: str) -> None:

@@ -1,6 +1,8 @@
 """Settings: where they come from, and what happens to those that can't be meant."""
 
+import os
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,6 +92,12 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789 abcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789äbcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_HOSTS", "shop.example,http://b", "not 'http://b'"),
+        ("FLASHRESERVE_HOST", "shop..example", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_HOST", f"{'a' * 64}.example", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_STORE", "mongodb://a,shop..example/db", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_REDIS_URL", f"redis://{'a' * 64}:6379/0", "1 to 63 characters between the dots of a name"),
+        ("FLASHRESERVE_REDIS_URL", "redis://h%00/0", "a name without U+0000"),
+        ("FLASHRESERVE_REDIS_URL", "redis://[h]/0", "an IPv6 address in [ ]"),
         ("FLASHRESERVE_COOKIE_DOMAIN", "https://shop.example", "a domain such as shop.example"),
         ("FLASHRESERVE_COOKIE_DOMAIN", "localhost", "a domain such as shop.example"),
     ],
@@ -105,6 +113,31 @@ def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
     assert expected in ended.err
     assert ended.err.count("\n") == 1
     assert shop.files() == []
+
+
+@pytest.mark.parametrize("host", ["shop..example", f"{'a' * 64}.example", "", "127.0.0.1:3000"])
+def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: Shop, host: str) -> None:
+    ended = shop.run("serve", "--port", "0", "--host", host)
+
+    assert ended.code == 2
+    assert ended.err.startswith("Error: Invalid value for '--host': expected")
+    assert shop.files() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLASHRESERVE_HOSTS", "shop.example:443"),
+        ("FLASHRESERVE_TRUSTED_PROXIES", "everybody"),
+        ("FLASHRESERVE_REDIS_URL", "redis://h/0?ssl=true"),
+    ],
+)
+def test_a_wrong_value_for_servers_ends_every_command(shop: Shop, name: str, value: str) -> None:
+    doctor, other = (shop.run(*command, **{name: value}) for command in (["doctor"], ["products", "list"]))
+
+    assert (doctor.code, other.code) == (1, 2)
+    assert f"fail  settings     {name}: expected" in doctor.out
+    assert other.err.startswith(f"Error: {name}: expected")
 
 
 PRODUCTION = {"FLASHRESERVE_ENV": "production", "FLASHRESERVE_SECRET_KEYS": KEYS}
@@ -179,6 +212,44 @@ def test_a_wrong_key_is_not_shown(shop: Shop) -> None:
 
     assert ended.code == 2
     assert "hunter2" not in ended.err
+
+
+MONGODB = {"FLASHRESERVE_STORE": "mongodb://h/db"}
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://h:6379/0?ssl=true", "TLS as rediss://, not as options"),
+        ("unix:///run/redis.sock?ssl_ca_certs=/ca.pem", "TLS as rediss://"),
+        ("redis://h:6379/0?family=4", "no options but client_name, db, health_check_interval,"),
+        ("redis://h:6379/0?max_connections=1", "no options but"),
+        ("redis://h:6379/0?retry=hunter2hunter2", "no options but"),
+        ("redis://h:6379/0?password=a&hunter2hunter2=b", "no options but"),
+        ("unix:///run/redis.sock?socket_keepalive=true", "no options but"),
+        ("redis://h:6379/0?db=abc", "db as a whole number"),
+        ("redis://h:6379/0?db=-1", "db as a whole number"),
+        ("redis://h:6379/zero", "the database's number as path"),
+        ("redis://h:6379/0/1", "the database's number as path"),
+        ("redis://h:6379/0?protocol=4", "protocol as 2 or 3"),
+        ("redis://h:6379/0?health_check_interval=1.5", "health_check_interval as a whole number"),
+        ("redis://h:6379/0?socket_timeout=1s", "socket_timeout as seconds"),
+        ("redis://h:6379/0?socket_keepalive=off", "socket_keepalive as true or false"),
+        ("rediss://h:6379/0?ssl_cert_reqs=hunter2hunter2", "ssl_cert_reqs as none, optional or required"),
+        ("rediss://h:6379/0?ssl_check_hostname=off", "ssl_check_hostname as true or false"),
+        ("rediss://h:6379/0?ssl_min_version=1.3", "ssl_min_version as 771"),
+        ("rediss://h:6379/0?ssl_keyfile=/hunter2hunter2", "ssl_certfile beside ssl_keyfile"),
+        ("rediss://:hunter2hunter2@h\u2100/0", "in a host's name"),
+    ],
+)
+def test_an_option_that_the_redis_driver_can_not_use_is_told_without_the_secrets_of_its_url(
+    url: str, expected: str
+) -> None:
+    with pytest.raises(SettingsError, match=r"^FLASHRESERVE_REDIS_URL: expected redis://") as refused:
+        read_settings({**MONGODB, "FLASHRESERVE_REDIS_URL": url})
+
+    assert expected in str(refused.value)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_settings_never_show_their_secrets() -> None:
@@ -334,6 +405,55 @@ def test_a_broken_line_of_an_env_file_is_told_by_number_only(tmp_path: Path, lin
 
     with pytest.raises(SettingsError, match=r"\.env, line 2: expected NAME=value$"):
         environment_here({}, tmp_path)
+
+
+def test_an_env_file_that_can_not_be_read_as_a_file_is_told(tmp_path: Path) -> None:
+    env = tmp_path / ".env"
+    for target, reason in (("nowhere", "No such file"), (".env", "symbolic links"), (tmp_path, "Is a directory")):
+        env.symlink_to(target)
+        with pytest.raises(SettingsError, match=rf"\.env can't be read: .*{reason}"):
+            environment_here({}, tmp_path)
+        env.unlink()
+    env.mkdir()
+    with pytest.raises(SettingsError, match=r"\.env can't be read: Is a directory"):
+        environment_here({}, tmp_path)
+
+
+def make_pipe(path: Path, text: str) -> None:
+    """A named pipe, and a thread that writes to it once somebody reads."""
+    os.mkfifo(path)
+    threading.Thread(target=path.write_text, args=(text,), daemon=True).start()
+
+
+def test_an_env_file_may_be_a_pipe_or_a_link_to_a_file_or_to_nothing(tmp_path: Path) -> None:
+    env, target = tmp_path / ".env", tmp_path / "secrets"
+    make_pipe(env, "A=b\n")
+    assert environment_here({}, tmp_path) == {"A": "b"}
+    env.unlink()
+    target.write_text("A=c\n")
+    env.symlink_to(target)
+    assert environment_here({}, tmp_path) == {"A": "c"}
+    env.unlink()
+    env.symlink_to("/dev/null")
+    assert environment_here({}, tmp_path) == {}
+
+
+def test_an_env_file_without_end_is_read_to_the_most_that_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / ".env").symlink_to("/dev/zero")
+
+    with pytest.raises(SettingsError, match=r"\.env: expected at most 262144 bytes"):
+        environment_here({}, tmp_path)
+
+
+def test_a_pipe_for_secrets_that_others_may_open_is_refused_in_production(shop: Shop) -> None:
+    env = shop.directory / ".env"
+    make_pipe(env, "FLASHRESERVE_ENV=production\n")
+    env.chmod(0o644)
+
+    ended = shop.run("products", "list")
+
+    assert ended.code == 2
+    assert "chmod 600" in ended.err
 
 
 def test_an_env_file_that_is_no_text_is_told(tmp_path: Path) -> None:

@@ -149,7 +149,21 @@ async def test_there_are_no_more_connections_than_allowed_and_nobody_is_left_wai
 
 @pytest.mark.parametrize(
     "url",
-    ["", "localhost:3000", "ftp://a", "http://", "http://u:p@host", "http://host:0", "http://host:x", "http://a/?b"],
+    [
+        "",
+        "localhost:3000",
+        "ftp://a",
+        "http://",
+        "http://u:p@host",
+        "http://host:0",
+        "http://host:x",
+        "http://a/?b",
+        "http://shop..example",
+        f"http://{'a' * 64}.example",
+        "http://shöp.example",
+        "http://[::1",
+        "http://[host]",
+    ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="expected http://host:port"):

@@ -125,9 +125,7 @@ def _network(text: str) -> IPv4Network | IPv6Network:
         network = ip_network(text)
         return _unmapped(network) if isinstance(network, IPv6Network) else network
     except ValueError as error:
-        raise ValueError(
-            f"trusted proxies must be addresses, networks such as 10.0.0.0/8, or {UNIX!r}; {text!r} isn't: {error}"
-        ) from None
+        raise ValueError(f"addresses, networks such as 10.0.0.0/8, or {UNIX!r}; {text!r} isn't: {error}") from None
 
 
 def _unmapped(network: IPv6Network) -> IPv4Network | IPv6Network:

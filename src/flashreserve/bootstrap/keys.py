@@ -73,6 +73,8 @@ def _read_key(path: Path) -> str:
             raise SettingsError(f"{where}: expected at most {_KEY_FILE_BYTES_MAX} bytes")
         return path.read_text(encoding="utf-8-sig").strip()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise SettingsError(f"{where} is a link to a file that isn't there") from None
         raise SettingsError(f"there is no key file at {path.absolute()}; `flashreserve serve` makes one") from None
     except OSError as error:
         raise SettingsError(f"{where} can't be read: {error.strerror}") from error

@@ -30,7 +30,7 @@ from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
-from flashreserve.settings import Settings, SettingsError
+from flashreserve.settings import Settings
 
 _METRICS_TRIERS_MAX: Final = 4_096
 """Addresses whose wrong metrics tokens are counted."""
@@ -52,7 +52,7 @@ class Place(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def prepare(settings: Settings) -> AsyncIterator[str]:
-    """Check the settings and make what is missing, before several processes start; the database's identity.
+    """Check the keys and make what is missing, before several processes start; the database's identity.
 
     A database file stays open as long as the context lasts. So no other file gets its inode, and its log stays, even
     when all processes that serve have died.
@@ -61,7 +61,6 @@ async def prepare(settings: Settings) -> AsyncIterator[str]:
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    trusted_proxies(settings), _hosts(settings)
     key_ring(settings, create=True)
     store = await open_store(settings, create=True)
     if settings.clustered:
@@ -87,7 +86,6 @@ async def open_service(
         SettingsError: a setting that can't be meant.
         StoreUnavailableError: the database can't be used.
     """
-    trusted_proxies(settings), _hosts(settings)  # Refused before a key or a database is made.
     if place is None:
         keys = key_ring(settings, create=True)
         store = await open_store(settings, create=True)
@@ -172,23 +170,13 @@ def _edge(
 
 
 def trusted_proxies(settings: Settings) -> TrustedProxies:
-    """Whose X-Forwarded-For is believed.
-
-    Raises:
-        SettingsError: an entry that is no network.
-    """
-    try:
-        return TrustedProxies.parse(settings.trusted_proxies)
-    except ValueError as error:
-        raise SettingsError(f"FLASHRESERVE_TRUSTED_PROXIES: {error}") from error
+    """Whose X-Forwarded-For is believed."""
+    return TrustedProxies.parse(settings.trusted_proxies)
 
 
 def _hosts(settings: Settings) -> Hosts:
     """In production the proxy in front decides which hosts it sends here, unless the settings say so."""
-    try:
-        return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
-    except ValueError as error:
-        raise SettingsError(f"FLASHRESERVE_HOSTS: {error}") from error
+    return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
 
 
 def _measure(core: Core, metrics: Metrics) -> None:

@@ -17,7 +17,6 @@ from typing import Final
 
 import msgspec
 
-from flashreserve.auth.address import TrustedProxies
 from flashreserve.bootstrap import (
     CLOCK_APART_MAX_MS,
     engine_version,
@@ -30,7 +29,7 @@ from flashreserve.bootstrap import (
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
-from flashreserve.files import exposure_of, exposure_of_database
+from flashreserve.files import exposure_of, exposure_of_database, is_file_or_pipe
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import files_needed, within_files
 from flashreserve.redis_server import check_redis
@@ -163,7 +162,7 @@ def clock(now_ms: int) -> Finding:
 
 def env_file(path: Path, *, production: bool) -> Iterable[Finding]:
     """Who may read and write `.env`; nothing where there is none."""
-    if path.is_file():
+    if is_file_or_pipe(path):
         yield _owners_alone("env file", path, production=production)
 
 
@@ -183,10 +182,6 @@ def links(environment: Mapping[str, str]) -> Iterable[Finding]:
 
 def proxies(settings: Settings) -> Finding:
     """FLASHRESERVE_TRUSTED_PROXIES."""
-    try:
-        TrustedProxies.parse(settings.trusted_proxies)
-    except ValueError as error:
-        return _fail("proxies", str(error), "correct FLASHRESERVE_TRUSTED_PROXIES")
     return _ok("proxies", settings.trusted_proxies or "none trusted; clients are told by their own addresses")
 
 
@@ -202,19 +197,23 @@ def production(settings: Settings) -> Finding:
 
 def data_dir(path: Path) -> Finding:
     """Whether the data directory can be written, or made."""
+    return _directory("data", path.absolute(), "FLASHRESERVE_DATA_DIR")
+
+
+def _directory(what: str, path: Path, variable: str) -> Finding:
+    """Whether files can be made in a directory, or in one that the first start makes there."""
     if path.is_dir():
         fault = _fault_of_writing(path)
         if fault:
-            return _fail(
-                "data", f"{path.absolute()} can't be written: {fault}", "give the server's user access and room"
-            )
-        return _ok("data", str(path.absolute()))
-    above = next(parent for parent in path.absolute().parents if parent.exists())
-    if path.exists() or not above.is_dir():
-        return _fail("data", f"{path.absolute()} is no directory", "set FLASHRESERVE_DATA_DIR to one")
-    if os.access(above, os.W_OK | os.X_OK):
-        return _ok("data", f"{path.absolute()} isn't there yet; the first start makes it")
-    return _fail("data", f"{path.absolute()} can't be made", f"make it, or allow writing in {above}")
+            return _fail(what, f"{path} can't be written: {fault}", "give the server's user access and room")
+        return _ok(what, str(path))
+    above = next(parent for parent in path.parents if os.path.lexists(parent))
+    if os.path.lexists(path) or not above.is_dir():
+        return _fail(what, f"{path} is no directory", f"correct {variable}")
+    fault = _fault_of_writing(above)
+    if fault:
+        return _fail(what, f"{path} can't be made: {fault}", f"make it, or allow writing in {above}")
+    return _ok(what, f"{path} isn't there yet; the first start makes it")
 
 
 def _fault_of_writing(directory: Path) -> str:
@@ -268,7 +267,7 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
         yield _fail("database", str(error), "see that FLASHRESERVE_STORE and FLASHRESERVE_DATA_DIR name the right file")
         return
     if found is None:
-        yield _ok("database", f"{path} isn't there yet; the first start makes it")
+        yield _new_database(path, "FLASHRESERVE_STORE" if settings.store else "FLASHRESERVE_DATA_DIR")
         return
     if found.version < found.newest_version:
         seen = f"{path} has version {found.version}, this program's is {found.newest_version}"
@@ -294,6 +293,19 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
     yield from backlog(None, found.unreadable, now_ms)
 
 
+def _new_database(path: Path, variable: str) -> Finding:
+    """Whether the database can be made, as the first start does, with its directory but not that of a link's target."""
+    directory = path.parent
+    if path.is_symlink():
+        directory = Path(os.path.realpath(path)).parent
+        if not directory.is_dir():
+            return _fail("database", f"{path} is a link to a file that isn't there", f"make {directory}")
+    found = _directory("database", directory, variable)
+    if found.verdict is Verdict.FAIL:
+        return found
+    return _ok("database", f"{path} isn't there yet; the first start makes it")
+
+
 def running_clocks(ahead_ms: Sequence[int]) -> Iterable[Finding]:
     """How far the running processes' times are ahead of the machine's clock; nothing where none runs."""
     if not ahead_ms:
@@ -316,6 +328,9 @@ async def server(settings: Settings, now_ms: int) -> list[Finding]:
         now_ms += round((time.monotonic() - began_s) * 1000)
     except StoreUnavailableError as error:
         return [_fail("database", str(error), "start the server, or correct FLASHRESERVE_STORE")]
+    except OSError as error:
+        seen = f"a file that its URL names can't be read: {error.strerror}"
+        return [_fail("database", seen, "correct FLASHRESERVE_STORE, or let the user that runs the server read it")]
     findings = [_ok("database", f"{settings.database}, MongoDB {found.version}, {found.topology}")]
     if found.fault:
         advice = "start `flashreserve serve`, which makes what is missing"

@@ -1,5 +1,6 @@
 """What a command is started with: the environment, the `.env` file beside it, and the settings in both."""
 
+import io
 import logging
 import os
 import re
@@ -15,7 +16,7 @@ from dotenv.parser import Binding, parse_stream
 
 from flashreserve import logs
 from flashreserve.cli.service_links import ADVICE, service_links
-from flashreserve.files import exposure_of, exposure_of_database
+from flashreserve.files import exposure_of, exposure_of_database, is_file_or_pipe
 from flashreserve.redaction import remember
 from flashreserve.settings import Settings, SettingsError, read_settings
 
@@ -39,21 +40,30 @@ def environment_here(own: Mapping[str, str], directory: Path) -> dict[str, str]:
     path = directory / ENV_FILE
     links = set(service_links(own))
     return {
-        **(_read_env_file(path) if path.is_file() else {}),
+        **_read_env_file(path),
         **{name: value for name, value in own.items() if name not in links},
     }
 
 
 def _read_env_file(path: Path) -> dict[str, str]:
+    """The lines of the file; none without one. It may be a pipe, which some secret managers put there, or a link."""
     try:
-        if path.stat().st_size > _ENV_FILE_BYTES_MAX:
-            raise SettingsError(f"{path}: expected at most {_ENV_FILE_BYTES_MAX} bytes")
-        with path.open(encoding="utf-8-sig") as stream:
-            bindings = list(parse_stream(stream))
+        path.lstat()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}") from error
+    try:
+        with path.open("rb") as file:
+            content = file.read(_ENV_FILE_BYTES_MAX + 1)
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{path} can't be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: expected UTF-8 text") from error
+    if len(content) > _ENV_FILE_BYTES_MAX:
+        raise SettingsError(f"{path}: expected at most {_ENV_FILE_BYTES_MAX} bytes")
+    bindings = list(parse_stream(io.StringIO(text, newline=None)))
     # No ${…} is replaced: a secret may well have a $ in it.
     return {binding.key: binding.value for binding in bindings if _is_set(path, binding)}  # type: ignore[misc]
 
@@ -115,7 +125,8 @@ def _check_exposure(settings: Settings) -> None:
     Raises:
         SettingsError: others may, and this is production.
     """
-    found = [exposure_of(path) for path in (Path.cwd() / ENV_FILE, settings.key_path.absolute()) if path.is_file()]
+    secret = (Path.cwd() / ENV_FILE, settings.key_path.absolute())
+    found = [exposure_of(path) for path in secret if is_file_or_pipe(path)]
     if not settings.clustered:
         found.append(exposure_of_database(settings.sqlite_path.absolute()))
     for exposure in found:

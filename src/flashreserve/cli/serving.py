@@ -30,7 +30,7 @@ from flashreserve.http.server import serve as serve_http
 from flashreserve.http.workers import Place as WorkerPlace
 from flashreserve.http.workers import run_workers
 from flashreserve.metrics import METRICS_SUFFIXES
-from flashreserve.settings import Settings, SettingsError
+from flashreserve.settings import Settings, SettingsError, read_host
 
 Role = Literal["all", "api", "worker"]
 
@@ -49,6 +49,13 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
+def _checked_host(_context: click.Context, _option: click.Parameter, host: str | None) -> str | None:
+    try:
+        return None if host is None else read_host(host)
+    except ValueError as error:
+        raise click.BadParameter(f"expected {error}") from error
+
+
 @click.command()
 @click.option(
     "--role",
@@ -65,7 +72,11 @@ T = TypeVar("T")
     help="Processes that serve; one for each core is the most that helps.",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), help="Instead of FLASHRESERVE_PORT; 0 is any that is free.")
-@click.option("--host", help="Address to listen at, instead of FLASHRESERVE_HOST; 0.0.0.0 is every one of IPv4.")
+@click.option(
+    "--host",
+    callback=_checked_host,
+    help="Address to listen at, instead of FLASHRESERVE_HOST; 0.0.0.0 is every one of IPv4.",
+)
 @with_settings
 def serve(settings: Settings, role: Role, workers: int, port: int | None, host: str | None) -> int:
     """Serve the shop's API, and release the holds that lapse. Ctrl-C or SIGTERM ends it in order."""

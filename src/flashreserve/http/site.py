@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from flashreserve.auth.address import HOPS_MAX, TrustedProxies
+from flashreserve.host_names import check_host_names, is_host_name, split_host_names
 
 COOKIES_TRIED_MAX: Final = 5
 """Different cookies of one name that are tried: another application of the site, or an old path, may have set some.
@@ -21,7 +22,6 @@ _BLANKS: Final = b" \t"
 """What may stand around a cookie's name. Browsers take anything else for a part of it, `__Host-` prefix or not."""
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")
-_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*")
 _HOSTS_REMEMBERED: Final = 1_024
 _OWN_SITE: Final = frozenset({b"same-origin", b"none"})
 _DEFAULT_PORTS: Final = {b"http": b":80", b"https": b":443"}
@@ -81,9 +81,7 @@ class Hosts:
         Raises:
             ValueError: naming the entry that is no host name.
         """
-        for name in names:
-            if _NAME.fullmatch(name.removeprefix("*.")) is None:
-                raise ValueError(f"expected host names such as shop.example or *.shop.example, not {name!r}")
+        check_host_names(names)
         self._names = frozenset(name for name in names if not name.startswith("*."))
         self._endings = (".localhost", *(name.removeprefix("*") for name in names if name.startswith("*.")))
         self.all_names = all_names
@@ -96,8 +94,8 @@ class Hosts:
 
         `listening` is where the server listens: its name, if it is one, is served as well.
         """
-        names = [entry.strip().lower() for entry in text.split(",")] if text.strip() else []
-        own = [name] if _NAME.fullmatch(name := listening.lower()) else []
+        names = split_host_names(text)
+        own = [name] if is_host_name(name := listening.lower()) else []
         return cls([*names, *own], all_names=all_names and not names)
 
     def _serves(self, host: bytes) -> bool:

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
+from flashreserve.host_names import check_resolvable
+
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024
 _IDLE_S: Final = 3.0
 """Shorter than the 5 s after which common servers close an idle connection, so that few requests meet a closed one."""
@@ -103,12 +105,13 @@ def split_url(url: str) -> SplitResult:
     Raises:
         ValueError: the url is not one of those that `Client` takes.
     """
-    parts = urlsplit(url)
-    proper = parts.scheme in {"http", "https"} and parts.hostname and not {"@", "?", "#", " "} & set(url)
     try:
-        if proper and (parts.port is None or parts.port > 0):
+        parts = urlsplit(url)
+        check_resolvable(parts.hostname or "")
+        proper = parts.scheme in {"http", "https"} and parts.hostname and not {"@", "?", "#", " "} & set(url)
+        if proper and url.isascii() and (parts.port is None or parts.port > 0):
             return parts
-    except ValueError:  # A port that is none.
+    except ValueError:  # A port or a host that is none.
         pass
     raise ValueError(f"url: expected http://host:port or https://host:port, got {url!r}")
 
