@@ -89,6 +89,32 @@ async def test_it_is_refused_in_one_piece_with_its_head_and_after_other_requests
         assert await client.ended() == b""
 
 
+@pytest.mark.parametrize("piece", [100, 5_000, ENOUGH])
+@pytest.mark.parametrize("line", [b"\r\n", b"\n", b"\r"])
+@pytest.mark.parametrize("before", [b"", head("GET", "/1")], ids=["first", "after a request"])
+async def test_endless_lines_between_requests_are_refused_within_64_kib(before: bytes, line: bytes, piece: int) -> None:
+    sent = line * (ENOUGH // len(line))
+    async with serving(echo) as served:
+        client = await (await served.connect()).send(before)
+        if before:
+            assert (await client.reply()).body == b"GET /1 "
+        reply = asyncio.ensure_future(client.reply())
+        for start in range(0, len(sent), piece):
+            await client.send(sent[start : start + piece])
+            await asyncio.sleep(0)
+        refused = await reply
+        assert (refused.status, refused.code, refused.closes) == (400, "bad-request", True)
+        assert await client.ended() == b""
+
+
+async def test_some_lines_between_requests_are_read_over() -> None:
+    async with serving(echo) as served:
+        client = await served.connect()
+        for _ in range(20):
+            await client.send("\r\n" * 4_000, head("POST", "/", "Content-Length: 2"), "ab")
+            assert (await client.reply()).body == b"POST / ab"
+
+
 async def test_trailers_and_extensions_within_the_bound_are_read_over() -> None:
     body = b"3;name=value\r\nabc\r\n" + b'2;name="quoted; value"\r\nde\r\n' + b"0;last\r\n"
     trailers = b"".join(b"X-%d: value\r\n" % number for number in range(200))

@@ -401,6 +401,8 @@ class Connection(HttpToolsProtocol):
         # Bytes after the latest head that were not body. The piece of data in which the head ended is left out.
         self._beside_body = 0
         self._has_trailers = False
+        # Bytes since the latest request that were none of the next.
+        self._between = 0
         self.address: str | None = None
         self._untaken = 0
 
@@ -451,6 +453,8 @@ class Connection(HttpToolsProtocol):
         else:
             if self._head_open or (self.latest is not None and self.latest.more_body):
                 self._look_at_what_is_open()
+            elif not self._head_begun:
+                self._count_empty_lines()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether to stay open for writing: a client may close its side and still wait for its answers."""
@@ -493,6 +497,7 @@ class Connection(HttpToolsProtocol):
         self._head_begun = True
         self._head_first = self._fed
         self._head_more = 0
+        self._between = 0
 
     def on_headers_complete(self) -> None:
         """A request's head is complete: it is answered now, or after those before it."""
@@ -723,6 +728,13 @@ class Connection(HttpToolsProtocol):
                 self.deadline = self.loop.time() + limits.body_timeout_s
             if self.active is self.latest and not self.active.started and not self._waits_for_rest(self.active):
                 self._start(self.active)
+
+    def _count_empty_lines(self) -> None:
+        """Bound what comes between requests: the parser reads over line ends. The end of a body may count once."""
+        limits = self.state.limits
+        self._between += self._fed
+        if self._between > limits.head_bytes_max:
+            self._refuse("bad-request", f"empty lines may have at most {limits.head_bytes_max} bytes together")
 
     def _waits_for_rest(self, cycle: Cycle) -> bool:
         """Whether the rest of a body is so short that the request may become one for the express lane.
