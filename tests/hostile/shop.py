@@ -61,7 +61,15 @@ class HostileShop(ABC):
         return
 
     async def kept(self) -> tuple[list[Product], list[Reservation]]:
-        """Its products and reservations, read past all links."""
+        """Its products and reservations at one moment: while movements go on and holds lapse, they are read again."""
+        async with asyncio.timeout(RECOVERED_S):
+            kept = await self.read()
+            while await self.unfinished() or kept != (again := await self.read()):
+                kept = again
+        return kept
+
+    async def read(self) -> tuple[list[Product], list[Reservation]]:
+        """Its products, then its reservations, past all links."""
         own = {name: value for name, value in self.settings.items() if name.startswith("FLASHRESERVE_")}
         store = await open_store_to_read(read_settings(own))
         try:
@@ -142,7 +150,7 @@ class EmbeddedShop(HostileShop):
     async def unfinished(self) -> int:
         """See `HostileShop`."""
         now = int(time.time() * 1000) - _SWEPT_MS
-        _, reservations = await self.kept()
+        _, reservations = await self.read()
         return sum(each.status is Status.PENDING and each.expires_at <= now for each in reservations)
 
 
