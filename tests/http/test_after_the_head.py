@@ -4,7 +4,7 @@ import asyncio
 from itertools import cycle, islice
 
 import pytest
-from tests.http.sockets import answer, echo, head, lifespan, read, serving
+from tests.http.sockets import Client, Reply, answer, echo, head, lifespan, read, serving
 
 from flashreserve.http.edge import Exchange, Receive, Scope, Send
 from flashreserve.http.limits import HttpLimits
@@ -60,6 +60,15 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, repr((scope["headers"], exchange.headers)).encode())
 
 
+async def reply_to_pieces(client: Client, sent: bytes, size: int) -> Reply:
+    """The answer that comes while so much is sent, in pieces of this size."""
+    reply = asyncio.ensure_future(client.reply())
+    for start in range(0, len(sent), size):
+        await client.send(sent[start : start + size])
+        await asyncio.sleep(0)
+    return await reply
+
+
 @pytest.mark.parametrize("upgrade", [(), UPGRADE], ids=["plain", "behind an upgrade"])
 @pytest.mark.parametrize("piece", [100, 5_000, ENOUGH])
 @pytest.mark.parametrize(("begin", "endless"), ENDLESS.values(), ids=ENDLESS.keys())
@@ -69,11 +78,7 @@ async def test_what_follows_the_head_without_being_body_is_refused_within_64_kib
     sent = begin + endless * (ENOUGH // len(endless))
     async with serving(echo) as served:
         client = await (await served.connect()).send(head("POST", "/", CHUNKED, *upgrade))
-        reply = asyncio.ensure_future(client.reply())
-        for start in range(0, len(sent), piece):
-            await client.send(sent[start : start + piece])
-            await asyncio.sleep(0)
-        refused = await reply
+        refused = await reply_to_pieces(client, sent, piece)
         assert (refused.status, refused.code, refused.closes) == (431, "headers-too-large", True)
         assert await client.ended() == b""
 
@@ -98,11 +103,7 @@ async def test_endless_lines_between_requests_are_refused_within_64_kib(before: 
         client = await (await served.connect()).send(before)
         if before:
             assert (await client.reply()).body == b"GET /1 "
-        reply = asyncio.ensure_future(client.reply())
-        for start in range(0, len(sent), piece):
-            await client.send(sent[start : start + piece])
-            await asyncio.sleep(0)
-        refused = await reply
+        refused = await reply_to_pieces(client, sent, piece)
         assert (refused.status, refused.code, refused.closes) == (400, "bad-request", True)
         assert await client.ended() == b""
 

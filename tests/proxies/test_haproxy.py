@@ -39,7 +39,14 @@ def problem(answer: Reply) -> tuple[str, str]:
     return said["code"], said["instance"]
 
 
-class Vanishing(BaseHTTPRequestHandler):
+class Server(BaseHTTPRequestHandler):
+    """Logs nothing."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
+        """Say nothing."""
+
+
+class Vanishing(Server):
     """A server that is ready, and goes away whatever it is asked."""
 
     def do_GET(self) -> None:
@@ -49,11 +56,8 @@ class Vanishing(BaseHTTPRequestHandler):
             self.end_headers()
         self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Say nothing."""
 
-
-class Repeating(BaseHTTPRequestHandler):
+class Repeating(Server):
     """A server that answers with who it is told the request is from."""
 
     def do_GET(self) -> None:
@@ -63,12 +67,9 @@ class Repeating(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Say nothing."""
-
 
 @contextmanager
-def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+def serving(handler: type[Server]) -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
