@@ -27,7 +27,7 @@ _WHOLE: Final = (re.compile(r"[0-9]{1,9}"), "a whole number")
 _SECONDS: Final = (re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?"), "seconds")
 _SWITCH: Final = (re.compile(r"(?i:true|false|yes|no|1|0)"), "true or false")
 _TEXT: Final = (re.compile(r"[^\0]*"), "text")
-_REDIS_OPTIONS: Final = {
+_SOCKET_OPTIONS: Final = {
     "client_name": _TEXT,
     "db": _WHOLE,
     "health_check_interval": _WHOLE,
@@ -37,8 +37,9 @@ _REDIS_OPTIONS: Final = {
     "socket_timeout": _SECONDS,
     "username": _TEXT,
 }
-_REDIS_TCP_OPTIONS: Final = {"socket_keepalive": _SWITCH}
-_REDIS_TLS_OPTIONS: Final = {
+_TCP_OPTIONS: Final = {**_SOCKET_OPTIONS, "socket_keepalive": _SWITCH}
+_TLS_OPTIONS: Final = {
+    **_TCP_OPTIONS,
     "ssl_ca_certs": _TEXT,
     "ssl_ca_data": _TEXT,
     "ssl_ca_path": _TEXT,
@@ -50,8 +51,9 @@ _REDIS_TLS_OPTIONS: Final = {
     "ssl_min_version": (re.compile("77[12]"), "771 (TLS 1.2) or 772 (TLS 1.3)"),
     "ssl_password": _TEXT,
 }
-"""Options for redis-py, and their values: who connects, to which database, and how. All others are Python objects, or
-would override the bounds that `redis_server.connect` sets.
+_REDIS_OPTIONS: Final = {"unix": _SOCKET_OPTIONS, "redis": _TCP_OPTIONS, "rediss": _TLS_OPTIONS}
+"""By scheme, the options for redis-py and their values: who connects, to which database, and how. All others are Python
+objects, or would override the bounds that `redis_server.connect` sets.
 """
 
 _REDIS_PATH: Final = re.compile(r"/?([0-9]{1,9}/?)?")
@@ -133,19 +135,17 @@ def check_redis_url(url: str) -> None:
         ValueError: what was expected instead.
     """
     server = read_server_url(url)
+    if len(server.hosts) > 1:
+        raise ValueError("one host")
     try:
         path = urlsplit(url).path
     except ValueError:
         raise ValueError("an IPv6 address in [ ], and no signs like / ? # [ ] @ in a host's name") from None
-    known = dict(_REDIS_OPTIONS)
-    if server.scheme != "unix":
-        known |= _REDIS_TCP_OPTIONS
-        if _REDIS_PATH.fullmatch(path) is None:
-            raise ValueError("the database's number as path")
-    if server.scheme == "rediss":
-        known |= _REDIS_TLS_OPTIONS
-    elif any(name.startswith(("ssl", "tls")) for name in server.options):
+    if server.scheme != "unix" and _REDIS_PATH.fullmatch(path) is None:
+        raise ValueError("the database's number as path")
+    if server.scheme != "rediss" and any(name.startswith(("ssl", "tls")) for name in server.options):
         raise ValueError("TLS as rediss://, not as options")
+    known = _REDIS_OPTIONS[server.scheme]
     for name, value in server.options.items():
         if name not in known:
             raise ValueError(f"no options but {', '.join(sorted(known))}")

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec.structs import asdict
@@ -15,12 +15,10 @@ from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.host_names import check_host_names, check_resolvable, split_host_names
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
-from flashreserve.server_urls import ServerUrl, check_redis_url, read_server_url
+from flashreserve.server_urls import check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
-
-T = TypeVar("T")
 
 
 class SettingsError(Exception):
@@ -171,8 +169,7 @@ def _store(text: str) -> str:
     form = "sqlite:///FILE or mongodb://HOST/DATABASE"
     if text.partition("://")[0] not in {"mongodb", "mongodb+srv"}:
         raise ValueError(form)
-    _server(text, form)
-    return text
+    return _checked(read_server_url, text, form)
 
 
 def _redis_url(text: str) -> str:
@@ -180,21 +177,15 @@ def _redis_url(text: str) -> str:
     scheme, _, place = text.partition("://")
     if scheme not in {"redis", "rediss", "unix"} or (scheme == "unix" and "/" not in place):
         raise ValueError(form)
-    if len(_server(text, form).hosts) > 1:
-        raise ValueError(f"{form}, with one host")
-    _read(check_redis_url, text, form)
-    return text
+    return _checked(check_redis_url, text, form)
 
 
-def _server(text: str, form: str) -> ServerUrl:
-    return _read(read_server_url, text, form)
-
-
-def _read(read: Callable[[str], T], text: str, form: str) -> T:
+def _checked(check: Callable[[str], object], url: str, form: str) -> str:
     try:
-        return read(text)
+        check(url)
     except ValueError as error:
         raise ValueError(f"{form}, with {error}") from None
+    return url
 
 
 def _metrics_token(text: str) -> str:
