@@ -15,7 +15,7 @@ def main() -> None:
     except KeyboardInterrupt:  # After the command's end; until then, `failures.ended` says how it ends.
         sys.exit(interrupts.exit_code)
     finally:
-        interrupts.ignore()
+        interrupts.ignore_for_good()
 
 
 def _run() -> None:

@@ -30,9 +30,14 @@ class Interrupts:
                 signal.signal(number, self._interrupt)
 
     def ignore(self) -> None:
-        """Let no signal change how this process ends: its command is over. Without effect in another's, as in a test.
+        """Let no signal change how this process ends: its command is over. Without effect in another, as in a test."""
+        if self._watching:
+            _set(dict.fromkeys(_ENDING, _pass_over))
 
-        Children that are started from now on would inherit it.
+    def ignore_for_good(self) -> None:
+        """The same until the process is gone: while Python shuts down, its own handlers give way to the system's.
+
+        Only where no other thread is left to get a signal: Python prints an error for one that it heard just before.
         """
         if self._watching:
             _set(dict.fromkeys(_ENDING, signal.SIG_IGN))
@@ -80,6 +85,10 @@ class Interrupts:
             raise KeyboardInterrupt
         # asyncio's handler cancels the main task, Python's own raises.
         by_ctrl_c(number, frame)
+
+
+def _pass_over(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing."""
 
 
 def _set(handlers: Mapping[signal.Signals, Handler | signal.Handlers]) -> None:

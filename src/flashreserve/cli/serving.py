@@ -192,7 +192,7 @@ def _serve_on(listener: socket.socket, settings: Settings, role: Role, workers: 
     )
     if workers > 1:
         metrics_dir = settings.data_dir.absolute() / METRICS_DIR / f"{host}-{port}"
-        return asyncio.run(_serve_by_many(settings, serving, listener, metrics_dir))
+        return uvloop.run(_serve_by_many(settings, serving, listener, metrics_dir))
     stop = asyncio.Event()
     with Watchdog() as watchdog:
         uvloop.run(_serve_by_one(settings, role, listener, stop, watchdog, ready=lambda: announce(serving)))

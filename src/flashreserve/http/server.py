@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from email.utils import formatdate
+from types import FrameType
 from typing import Any, Final
 
 import msgspec
@@ -124,7 +125,9 @@ async def serve(
 def stop_on_signals(stop: asyncio.Event, afterwards: Callable[[], None] = lambda: None) -> Iterator[asyncio.Event]:
     """Set `stop` on SIGTERM, SIGINT (Ctrl-C) or SIGHUP (the terminal was closed).
 
-    On the way out they do again what they did before, unless `afterwards` sets something else. None comes in between.
+    On the way out they do again what they did before, unless `afterwards` sets something else. The loop's own handlers
+    aren't used: removing one sets the system's default for a moment, which ends the process if another thread gets the
+    signal then. The loop has to be uvloop's, which wakes up for a signal; asyncio's own sleeps on.
 
     Yields:
         The event that a SIGINT sets while the process stops already. The process then ends within a second, by itself
@@ -143,18 +146,18 @@ def stop_on_signals(stop: asyncio.Event, afterwards: Callable[[], None] = lambda
 
     # nohup sets SIGHUP to be ignored; whoever uses it wants the process to go on.
     heard = [n for n in _SIGNALS if n is not signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
-    earlier = {number: signal.getsignal(number) for number in heard}
-    for number in heard:
-        loop.add_signal_handler(number, interrupted if number is signal.SIGINT else stop.set)
+
+    def hear(number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(interrupted if number == signal.SIGINT else stop.set)
+
+    earlier = {number: signal.signal(number, hear) for number in heard}
     try:
         yield hurry
     finally:
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, heard)
-        for number, handler in earlier.items():
-            loop.remove_signal_handler(number)
-            signal.signal(number, handler)
         afterwards()
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in earlier.items():
+            if signal.getsignal(number) is hear:
+                signal.signal(number, handler)
 
 
 def stop_with_parent(stop: asyncio.Event, lifeline_fd: int) -> None:
