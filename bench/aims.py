@@ -20,7 +20,7 @@ class Aim(NamedTuple):
     bound: float = 0.0
 
 
-class Verdict(NamedTuple):
+class AimVerdict(NamedTuple):
     """An aim as it is shown. `met` is None where nothing was aimed at, or measured."""
 
     what: str
@@ -50,12 +50,12 @@ AIMS: Final = (
 )
 
 
-def verdicts(found: Figures) -> list[Verdict]:
+def verdicts(found: Figures) -> list[AimVerdict]:
     """All aims, in the order of the table."""
     return [_verdict(aim, found) for aim in AIMS]
 
 
-def _verdict(aim: Aim, found: Figures) -> Verdict:
+def _verdict(aim: Aim, found: Figures) -> AimVerdict:
     words = {"at least": f"≥ {aim.bound:g}", "below": f"< {aim.bound:g} ms", "reported": "reported"}
     what = aim.what
     if aim.section == "growth" and (sitting := found.get("growth")):
@@ -63,12 +63,12 @@ def _verdict(aim: Aim, found: Figures) -> Verdict:
     named = [case for case in (aim.case, aim.reference) if case]
     lacking = [why for case in named if (why := figures.why_missing(found, aim.section, case))]
     if lacking:
-        return Verdict(what, words[aim.sense], f"not measured ({lacking[0]})", None)
+        return AimVerdict(what, words[aim.sense], f"not measured ({lacking[0]})", None)
     cases = found[aim.section].cases
     spread = _figure(cases[aim.case], cases.get(aim.reference))
     late = cases[aim.case].late()
     shown = ", ".join(filter(None, [_shown(spread, aim), late]))
-    return Verdict(what, words[aim.sense], shown, _met(spread.median, aim) and not late)
+    return AimVerdict(what, words[aim.sense], shown, _met(spread.median, aim) and not late)
 
 
 def _figure(measured: Measured, reference: Measured | None) -> Spread:

@@ -13,10 +13,10 @@ from typing import Final, NamedTuple
 
 import bson
 import uvloop
-from bench.backing import MissingError, Servers
+from bench.backends import MissingError, Servers
 from bench.figures import Measured, Section
 from bench.load import Result, timed
-from bench.sections import Plan, begin
+from bench.sections import BenchPlan, begin
 
 from bench import shops
 from flashreserve.bootstrap import open_store
@@ -36,7 +36,7 @@ WAITING: Final = limits.QUEUE_MAX
 _LOOK_EVERY_S: Final = 0.02
 
 
-class Loop(NamedTuple):
+class BatchLoop(NamedTuple):
     """Callers that each reserve again and again, for so long; at most `flush_max` of them in one flush."""
 
     callers: int
@@ -45,7 +45,7 @@ class Loop(NamedTuple):
     keys: bool = False
 
 
-def measure_batches(plan: Plan, servers: Servers) -> Section:
+def measure_batches(plan: BenchPlan, servers: Servers) -> Section:
     """Reservations a second by the size of a flush, and the largest document that the hot product came to."""
     section = begin(plan)
     directory = plan.directory / "batches"
@@ -60,7 +60,7 @@ def measure_batches(plan: Plan, servers: Servers) -> Section:
     return section
 
 
-async def _measure(plan: Plan, environments: dict[str, dict[str, str]], section: Section) -> None:
+async def _measure(plan: BenchPlan, environments: dict[str, dict[str, str]], section: Section) -> None:
     async with open_stores(environments) as stores:
         granted = dict.fromkeys(stores, 0)
         section.cases = {f"{name}, {size}": Measured(name, CALLERS, rounds=[]) for size in BATCHES for name in stores}
@@ -68,7 +68,7 @@ async def _measure(plan: Plan, environments: dict[str, dict[str, str]], section:
             for size in BATCHES:
                 for name, store in stores.items():
                     hot = await new_products(store, 1)
-                    result = await closed_loop(store, hot, Loop(CALLERS, plan.seconds, size))
+                    result = await closed_loop(store, hot, BatchLoop(CALLERS, plan.seconds, size))
                     section.cases[f"{name}, {size}"].rounds.append(result)
                     granted[name] += result.answers - result.refused
         if "MongoDB" in stores:
@@ -100,7 +100,7 @@ async def new_products(store: Store, count: int, hold_s: int = shops.HOLD_S) -> 
     return [product.id for product in products]
 
 
-async def closed_loop(store: Store, product_ids: Sequence[str], loop: Loop) -> Result:
+async def closed_loop(store: Store, product_ids: Sequence[str], loop: BatchLoop) -> Result:
     """Let the callers reserve one unit each, of the products in turn, one after the other."""
     ids, clock = SystemIds(), SystemClock()
     combiner = Combiner(store, clock, lambda _products, _at: None, flush_max=loop.flush_max)
@@ -138,7 +138,7 @@ async def _look_at_document(store: Store, url: str, seconds: float, section: Sec
 
     at_rest = await _size(database, hot)
     looking = asyncio.create_task(look())
-    result = await closed_loop(store, [hot], Loop(WAITING, seconds))
+    result = await closed_loop(store, [hot], BatchLoop(WAITING, seconds))
     looking.cancel()
     with suppress(asyncio.CancelledError):
         await looking

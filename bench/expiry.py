@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from bench.backing import Servers
+from bench.backends import Servers
 from bench.load import Load, Result, run
 from bench.shops import (
     ADMIN,

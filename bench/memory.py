@@ -11,10 +11,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import apsw
-from bench.backing import Servers
+from bench.backends import Servers
 from bench.figures import Section
 from bench.load import Load, whole_requests
-from bench.sections import Plan, begin
+from bench.sections import BenchPlan, begin
 
 from bench import shops
 
@@ -26,7 +26,7 @@ _GRANTED: Final = b"HTTP/1.1 201"
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def measure_memory(plan: Plan, _servers: Servers) -> Section:
+def measure_memory(plan: BenchPlan, _servers: Servers) -> Section:
     """KiB of the server process per thousand open connections, and per thousand requests that wait on them."""
     section = begin(plan._replace(seconds=_LOCKED_S, rounds=1))
     directory = plan.directory / "memory"
@@ -49,7 +49,7 @@ def measure_memory(plan: Plan, _servers: Servers) -> Section:
     return section
 
 
-async def _wait_together(shop: shops.Shop, database: Path, count: int) -> tuple[float, float, float]:
+async def _wait_together(shop: shops.BenchShop, database: Path, count: int) -> tuple[float, float, float]:
     """KiB that the server holds before, with `count` connections open, and at most while a request waits on each."""
     target = urlsplit(shop.base)
     idle = _kib(shop.pid, "VmRSS")

@@ -12,7 +12,7 @@ import uuid
 from typing import NamedTuple
 
 import uvloop
-from bench.batches import Loop, closed_loop, new_products
+from bench.batches import BatchLoop, closed_loop, new_products
 from bench.shops import STOCK, log_to_stderr
 from pymongo import AsyncMongoClient
 from tests.servers.mongodb import require_mongodb
@@ -26,7 +26,7 @@ from flashreserve.stores.mongo import MongoStore, open_mongo
 _SWEEP_HOLD_S = 1
 
 
-class Asked(NamedTuple):
+class StoreRequest(NamedTuple):
     """What to do: so many callers, each reserving one product of so many after the other."""
 
     callers: int
@@ -48,11 +48,11 @@ def main() -> None:
     asked = parser.parse_args()
     log_to_stderr()
     url = f"{require_mongodb()}bench-{uuid.uuid4().hex}"
-    work = Asked(asked.callers, asked.products, asked.seconds, asked.keys, asked.holds)
+    work = StoreRequest(asked.callers, asked.products, asked.seconds, asked.keys, asked.holds)
     uvloop.run(measure(url, work, asked.rounds))  # as the service does
 
 
-async def measure(url: str, asked: Asked, rounds: int) -> None:
+async def measure(url: str, asked: StoreRequest, rounds: int) -> None:
     """The rounds, each on new products."""
     store = await open_mongo(url, SystemIds(), create=True)
     try:
@@ -67,11 +67,11 @@ async def measure(url: str, asked: Asked, rounds: int) -> None:
     print(f"audit: {audit.reservations} reservations, complete: {audit.complete}, differences: {audit.differences}")
 
 
-async def load(store: MongoStore, asked: Asked) -> float:
+async def load(store: MongoStore, asked: StoreRequest) -> float:
     """Reservations a second of a closed loop of callers."""
     product_ids = await new_products(store, asked.products)
     used = time.process_time()
-    result = await closed_loop(store, product_ids, Loop(asked.callers, asked.seconds, keys=asked.keys))
+    result = await closed_loop(store, product_ids, BatchLoop(asked.callers, asked.seconds, keys=asked.keys))
     used = time.process_time() - used
     print(
         f"{result.per_second:8.0f}/s, p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
@@ -80,7 +80,7 @@ async def load(store: MongoStore, asked: Asked) -> float:
     return result.per_second
 
 
-async def release(store: MongoStore, asked: Asked) -> float:
+async def release(store: MongoStore, asked: StoreRequest) -> float:
     """Seconds until all of the holds, due at once, were released in steps as the worker's sweep takes them."""
     ids, now = SystemIds(), SystemClock().now_ms()
     products = await new_products(store, asked.products, _SWEEP_HOLD_S)

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Final
 
 import jwt
-from bench.backing import MissingError, Servers
-from bench.shops import HOLD_S, STOCK, TOKENS, Books, Shop, ShopError, free_port, process
+from bench.backends import MissingError, Servers
+from bench.shops import HOLD_S, STOCK, TOKENS, BenchBooks, BenchShop, ShopError, free_port, process
 
 PEERS: Final = Path(__file__).with_name("peers")
 _NODE_MAJOR_MIN: Final = 20
 
 
 @contextmanager
-def express(servers: Servers) -> Iterator[Shop]:
+def express(servers: Servers) -> Iterator[BenchShop]:
     """Express, Mongoose and BullMQ; its worker is a process of its own.
 
     Raises:
@@ -35,7 +35,7 @@ def express(servers: Servers) -> Iterator[Shop]:
 
 
 @contextmanager
-def fastapi_postgresql(servers: Servers) -> Iterator[Shop]:
+def fastapi_postgresql(servers: Servers) -> Iterator[BenchShop]:
     """FastAPI and asyncpg on PostgreSQL.
 
     Raises:
@@ -53,7 +53,7 @@ def fastapi_postgresql(servers: Servers) -> Iterator[Shop]:
 
 
 @contextmanager
-def fastapi_redis(servers: Servers) -> Iterator[Shop]:
+def fastapi_redis(servers: Servers) -> Iterator[BenchShop]:
     """FastAPI and a Lua script on Redis.
 
     Raises:
@@ -72,24 +72,24 @@ def _peer(
     *,
     worker: bool = False,
     told: Callable[[Mapping[str, object]], None] = lambda _: None,
-) -> Iterator[Shop]:
+) -> Iterator[BenchShop]:
     secret = secrets.token_hex(32)
     env = {**os.environ, **own, "JWT_SECRET": secret, "HOLD_SECONDS": str(HOLD_S), "STOCK": str(STOCK)}
     product = _ask(program, env, "setup")
     port = free_port()
     base = f"http://127.0.0.1:{port}"
 
-    def audit() -> Books:
+    def audit() -> BenchBooks:
         books = json.loads(_ask(program, env, "audit"))
         told(books)
         sums = f"{books['stock']:,} in stock and {books['units']:,} reserved of {books['initial']:,}"
-        return Books(clean=books["clean"], reservations=books["reservations"], told=sums)
+        return BenchBooks(clean=books["clean"], reservations=books["reservations"], told=sums)
 
     with ExitStack() as stack:
         if worker:
             stack.enter_context(process([*program, "worker"], None, env))
         pid = stack.enter_context(process([*program, "serve", str(port)], base + "/health", env))
-        yield Shop(base, tokens=_tokens(secret), posts=(f"/reservations/{product}",), audit=audit, pid=pid)
+        yield BenchShop(base, tokens=_tokens(secret), posts=(f"/reservations/{product}",), audit=audit, pid=pid)
 
 
 def _ask(program: Sequence[str], env: Mapping[str, str], command: str) -> str:

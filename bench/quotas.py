@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import uvloop
-from bench.backing import MissingError, Servers
+from bench.backends import MissingError, Servers
 from bench.batches import audit_into, new_products, open_stores
 from bench.figures import Measured, Section
 from bench.load import Result, timed
-from bench.sections import Plan, begin
+from bench.sections import BenchPlan, begin
 
 from bench import shops
 from flashreserve.clock import SystemClock, SystemIds
@@ -43,7 +43,7 @@ _SETTINGS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def measure_quotas(plan: Plan, servers: Servers) -> Section:
+def measure_quotas(plan: BenchPlan, servers: Servers) -> Section:
     """Reservations a second of each engine by `CASES`."""
     section = begin(plan)
     environments: dict[str, dict[str, str]] = {}
@@ -60,7 +60,7 @@ def measure_quotas(plan: Plan, servers: Servers) -> Section:
     return section
 
 
-async def _measure(plan: Plan, environments: Mapping[str, Mapping[str, str]], section: Section) -> None:
+async def _measure(plan: BenchPlan, environments: Mapping[str, Mapping[str, str]], section: Section) -> None:
     async with open_stores(environments) as stores:
         for engine in ("SQLite", "MongoDB"):
             for case, name in CASES.items():

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench.aims import Verdict, verdicts
+from bench.aims import AimVerdict, verdicts
 from bench.batches import BATCHES
 from bench.figures import Figures, Measured, Section, Spread, p50_ms, p99_ms, per_second, why_missing
 from bench.sections import CONNECTIONS, PRODUCTS, SHARES
@@ -66,7 +66,7 @@ def _plain_section(name: str, section: Section) -> str:
 _NOTHING: Final = (Spread(0, 0, 0),) * 3
 
 
-def _plain_aims(rows: Sequence[Verdict]) -> str:
+def _plain_aims(rows: Sequence[AimVerdict]) -> str:
     width = max(len(row.what) for row in rows)
     lines = [f"{'':{width}}  {'aim':12}figure"]
     lines += [f"{row.what:{width}}  {row.aim:12}{row.figure}  {_MARKS[row.met]}".rstrip() for row in rows]
@@ -103,7 +103,7 @@ def markdown(found: Figures, drawn: Sequence[str]) -> str:
     return "\n\n".join([*parts, "### On what", *_markdown_conditions(found)])
 
 
-def _markdown_aims(rows: Sequence[Verdict]) -> str:
+def _markdown_aims(rows: Sequence[AimVerdict]) -> str:
     head = "| what | aim | figure: median of the rounds (lowest to highest) | |\n|---|---|---|---|\n"
     return head + "\n".join(f"| {row.what} | {row.aim} | {row.figure} | {_MARKS[row.met]} |" for row in rows)
 

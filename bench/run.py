@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from bench.backing import Servers
+from bench.backends import Servers
 from bench.batches import measure_batches
 from bench.figures import Section, load_figures, save_figures
 from bench.memory import measure_memory
 from bench.quotas import measure_quotas
-from bench.sections import SECTIONS, Plan, measure
+from bench.sections import SECTIONS, BenchPlan, measure
 
 from bench import report, shops
 
-OTHERS: Final[dict[str, Callable[[Plan, Servers], Section]]] = {
+OTHERS: Final[dict[str, Callable[[BenchPlan, Servers], Section]]] = {
     "batches": measure_batches,
     "quotas": measure_quotas,
     "memory": measure_memory,
@@ -85,7 +85,7 @@ def _measure(
     with Servers() as servers:
         for name in names:
             with tempfile.TemporaryDirectory(dir=data_dir, prefix="flashreserve-bench-") as directory:
-                plan = Plan(seconds, rounds, Path(directory), rows)
+                plan = BenchPlan(seconds, rounds, Path(directory), rows)
                 yield name, OTHERS[name](plan, servers) if name in OTHERS else measure(name, plan, servers)
 
 

@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from bench.backing import MissingError, Servers
+from bench.backends import MissingError, Servers
 from bench.figures import Measured, Section, per_second
 from bench.fill import fill
 from bench.load import Load, Result, run
-from bench.shops import Shop, ShopError
+from bench.shops import BenchShop, ShopError
 
 from bench import machine, peer_shops, shops
 
@@ -43,7 +43,7 @@ class Case(NamedTuple):
     of: str = ""
 
 
-class Plan(NamedTuple):
+class BenchPlan(NamedTuple):
     """How long to measure, how often, where, and how much is in the database before for `growth`."""
 
     seconds: float
@@ -108,13 +108,13 @@ SECTIONS: Final[dict[str, tuple[Case, ...]]] = {
 }
 
 
-def begin(plan: Plan) -> Section:
+def begin(plan: BenchPlan) -> Section:
     """A section that begins now, of nothing yet."""
     begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return Section(begun, plan.seconds, plan.rounds, machine.conditions(plan.directory))
 
 
-def measure(name: str, plan: Plan, servers: Servers) -> Section:
+def measure(name: str, plan: BenchPlan, servers: Servers) -> Section:
     """Measure the cases of a section, in turn and repeatedly, then audit each shop."""
     cases = SECTIONS[name]
     section = begin(plan)
@@ -141,10 +141,10 @@ def measure(name: str, plan: Plan, servers: Servers) -> Section:
 
 
 def _open_all(
-    cases: tuple[Case, ...], plan: Plan, servers: Servers, stack: ExitStack, section: Section
-) -> dict[str, Shop]:
+    cases: tuple[Case, ...], plan: BenchPlan, servers: Servers, stack: ExitStack, section: Section
+) -> dict[str, BenchShop]:
     """The shops that can be had; for the others, why not."""
-    opened: dict[str, Shop] = {}
+    opened: dict[str, BenchShop] = {}
     faults: dict[str, str] = {}
     for case in cases:
         if case.shop not in opened and case.shop not in faults:
@@ -159,7 +159,7 @@ def _open_all(
     return opened
 
 
-def _openers(plan: Plan, servers: Servers) -> dict[str, Callable[[], AbstractContextManager[Shop]]]:
+def _openers(plan: BenchPlan, servers: Servers) -> dict[str, Callable[[], AbstractContextManager[BenchShop]]]:
     """How each shop is started, by its name."""
 
     def directory() -> Path:
@@ -183,7 +183,7 @@ def _openers(plan: Plan, servers: Servers) -> dict[str, Callable[[], AbstractCon
     }
 
 
-def _load(case: Case, shop: Shop, seconds: float, section: Section) -> Load:
+def _load(case: Case, shop: BenchShop, seconds: float, section: Section) -> Load:
     paths = {"sold out": (shop.sold_out,), "stock": (shop.stock,)}.get(case.asks, shop.posts[: case.products])
     return Load(
         base=shop.base,
@@ -197,7 +197,7 @@ def _load(case: Case, shop: Shop, seconds: float, section: Section) -> Load:
     )
 
 
-def _warm_up(shop: Shop) -> int:
+def _warm_up(shop: BenchShop) -> int:
     """The reservations that the shop granted meanwhile."""
     return run(Load(shop.base, shop.posts, shop.tokens, 64, _WARM_UP_S)).answers
 
@@ -206,7 +206,7 @@ def _granted(case: Case, result: Result) -> int:
     return result.answers - result.refused if case.asks in {"reserve", "keys"} else 0
 
 
-def _audit(name: str, shop: Shop, granted: int, section: Section) -> None:
+def _audit(name: str, shop: BenchShop, granted: int, section: Section) -> None:
     """Void the shop's figures if it sold or lost what it should not have, or has fewer reservations than it granted."""
     if shop.audit is None:
         return

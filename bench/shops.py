@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from bench.backing import Servers
+from bench.backends import Servers
 
 from flashreserve import logs
 
@@ -40,7 +40,7 @@ class ShopError(Exception):
     """A shop could not be started; the text says why."""
 
 
-class Books(NamedTuple):
+class BenchBooks(NamedTuple):
     """What an audit found: whether nothing was oversold or leaked, and how many reservations there are."""
 
     clean: bool
@@ -48,7 +48,7 @@ class Books(NamedTuple):
     told: str
 
 
-class Shop(NamedTuple):
+class BenchShop(NamedTuple):
     """A server that is running.
 
     Attributes:
@@ -65,7 +65,7 @@ class Shop(NamedTuple):
     posts: tuple[str, ...]
     sold_out: str = ""
     stock: str = "/"
-    audit: Callable[[], Books] | None = None
+    audit: Callable[[], BenchBooks] | None = None
     reservations_before: int = 0
     pid: int = 0
 
@@ -148,19 +148,19 @@ def post(url: str, body: dict[str, object], token: str | None = None) -> dict[st
 
 
 @contextmanager
-def bare(processes: int = 1) -> Iterator[Shop]:
+def bare(processes: int = 1) -> Iterator[BenchShop]:
     """The ceiling: a bare ASGI callable that answers from memory."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(Path(__file__).with_name("bare.py")), str(port), str(processes)]
     with process(command, base + "/") as pid:
-        yield Shop(base, tokens=("bare",), posts=("/reservations/0199c0de-0000-7000-8002-000000000001",), pid=pid)
+        yield BenchShop(base, tokens=("bare",), posts=("/reservations/0199c0de-0000-7000-8002-000000000001",), pid=pid)
 
 
 @contextmanager
 def embedded(
     directory: Path, *, lane: str = "on", processes: int = 1, fill: Callable[[Path], int] | None = None
-) -> Iterator[Shop]:
+) -> Iterator[BenchShop]:
     """FlashReserve on a SQLite file.
 
     Args:
@@ -177,7 +177,7 @@ def embedded(
 
 
 @contextmanager
-def clustered(directory: Path, servers: Servers, *, processes: int = 1) -> Iterator[Shop]:
+def clustered(directory: Path, servers: Servers, *, processes: int = 1) -> Iterator[BenchShop]:
     """FlashReserve on MongoDB and Redis: API and worker are processes of their own.
 
     Raises:
@@ -234,14 +234,14 @@ def serving(env: Mapping[str, str], *arguments: str) -> Iterator[tuple[str, int]
         yield base, pid
 
 
-def _open(base: str, env: Mapping[str, str]) -> Shop:
+def _open(base: str, env: Mapping[str, str]) -> BenchShop:
     """The shop, once the last unit of the product that has one is taken."""
     tokens = tuple(flashreserve(env, "token", "--role", "customer", "--count", str(TOKENS)).split())
     ids = dict(_products(base))
     last = ids.pop(_LAST)
     post(f"{base}/reservations/{last}", {"quantity": 1}, tokens[0])
     hot = next(iter(ids.values()))
-    return Shop(
+    return BenchShop(
         base,
         tokens=tokens,
         posts=tuple(f"/reservations/{id_}" for id_ in ids.values()),
@@ -264,7 +264,7 @@ def _products(base: str) -> Iterator[tuple[str, str]]:
             return
 
 
-def _audit(env: Mapping[str, str]) -> Books:
+def _audit(env: Mapping[str, str]) -> BenchBooks:
     found = json.loads(flashreserve(env, "audit", "--json"))
     told = f"{found['products']:,} products, {found['reservations']:,} reservations, {len(found['differences'])} differ"
-    return Books(clean=found["clean"], reservations=found["reservations"], told=told)
+    return BenchBooks(clean=found["clean"], reservations=found["reservations"], told=told)

@@ -285,7 +285,7 @@ async def test_the_others_are_told_what_the_machine_says_and_what_the_process_go
 # The database's clock
 
 
-class Machine:
+class MachineTime:
     """A machine, and a database `ahead_ms` ahead of it; each answer takes the next of `took_ms`, half each way."""
 
     def __init__(self, ahead_ms: int, *took_ms: float) -> None:
@@ -312,7 +312,7 @@ class Machine:
 
 @pytest.mark.parametrize("ahead_ms", [0, 3_000, -70_000])
 async def test_the_database_s_time_is_told(ahead_ms: int) -> None:
-    machine = Machine(ahead_ms, 4, 4, 4)
+    machine = MachineTime(ahead_ms, 4, 4, 4)
     clock = SteadyClock(machine)
     assert await clock.compare(machine.database_now_ms)
     assert clock.machine_ahead_ms == -ahead_ms
@@ -320,7 +320,7 @@ async def test_the_database_s_time_is_told(ahead_ms: int) -> None:
 
 
 async def test_the_fastest_answer_is_believed() -> None:
-    class Uneven(Machine):
+    class Uneven(MachineTime):
         """Slow answers are slow on the way back only, which is what makes them mislead."""
 
         async def database_now_ms(self) -> int:
@@ -337,7 +337,7 @@ async def test_the_fastest_answer_is_believed() -> None:
 
 
 async def test_answers_that_take_too_long_say_nothing() -> None:
-    machine = Machine(5_000, *[COMPARING_MS_MAX] * 3)
+    machine = MachineTime(5_000, *[COMPARING_MS_MAX] * 3)
     clock = SteadyClock(machine)
     assert not await clock.compare(machine.database_now_ms)
     assert clock.machine_ahead_ms == 0
@@ -347,7 +347,7 @@ async def test_a_database_that_is_away_leaves_the_clock_as_it_was() -> None:
     async def away() -> int:
         raise StoreUnavailableError("away")
 
-    machine = Machine(700, 2, 2, 2)
+    machine = MachineTime(700, 2, 2, 2)
     clock = SteadyClock(machine)
     await clock.compare(machine.database_now_ms)
     with pytest.raises(StoreUnavailableError):
@@ -387,7 +387,7 @@ class FarStore(MemoryStore):
 
     def __init__(self, slow_answers: int) -> None:
         super().__init__()
-        self.machine = Machine(70_000, *[COMPARING_MS_MAX] * slow_answers, *[2.0] * 3)
+        self.machine = MachineTime(70_000, *[COMPARING_MS_MAX] * slow_answers, *[2.0] * 3)
 
     async def database_now_ms(self) -> int:
         return await self.machine.database_now_ms()

@@ -5,7 +5,7 @@ import pytest
 from flashreserve.metrics import CELLS_MAX, FRESH_MS, Metrics, SharedMetrics, add_up, render
 
 
-class Clock:
+class SetClock:
     def __init__(self) -> None:
         self.now_ms = 0
 
@@ -85,7 +85,7 @@ def test_a_missing_label_is_an_error() -> None:
 
 def test_processes_are_summed(tmp_path: Path) -> None:
     processes = [counting() for _ in range(3)]
-    views = [SharedMetrics(metrics, tmp_path, str(n), Clock()) for n, metrics in enumerate(processes)]
+    views = [SharedMetrics(metrics, tmp_path, str(n), SetClock()) for n, metrics in enumerate(processes)]
     for n, (metrics, view) in enumerate(zip(processes, views, strict=True)):
         sell(metrics, "a", n + 1)
         sell(metrics, f"only {n}", 1)
@@ -103,10 +103,10 @@ def test_a_process_that_takes_another_s_place_goes_on_from_its_counts(tmp_path: 
     before = counting()
     sell(before, "a", 5)
     take(before, 0.5)
-    dead = SharedMetrics(before, tmp_path, "0", Clock())
+    dead = SharedMetrics(before, tmp_path, "0", SetClock())
     dead.write(dead.snapshot())
     after = counting()
-    heir = SharedMetrics(after, tmp_path, "0", Clock())
+    heir = SharedMetrics(after, tmp_path, "0", SetClock())
     heir.take_over()
     sell(after, "a", 1)
     page = shown(render(heir.total()))
@@ -115,7 +115,7 @@ def test_a_process_that_takes_another_s_place_goes_on_from_its_counts(tmp_path: 
 
 
 def test_gauges_are_summed_or_the_highest_counts_and_those_of_the_dead_do_not(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = SetClock()
     views = []
     for n in (1, 2):
         metrics = counting()
@@ -136,13 +136,13 @@ def test_files_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "8.metrics").write_bytes(b"")
     sold = counting()
     sell(sold, "a", 5)
-    other = SharedMetrics(sold, tmp_path, "7", Clock())
+    other = SharedMetrics(sold, tmp_path, "7", SetClock())
     other.write(other.snapshot())
     file = tmp_path / "7.metrics"
     file.write_bytes(file.read_bytes().replace(b"Units", b"\xffnits"))
     metrics = counting()
     sell(metrics, "a", 1)
-    view = SharedMetrics(metrics, tmp_path, "8", Clock())
+    view = SharedMetrics(metrics, tmp_path, "8", SetClock())
     view.take_over()
     assert shown(render(view.total()))['sold_total{product="a"}'] == 1
 

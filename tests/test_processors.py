@@ -8,7 +8,7 @@ import pytest
 
 from flashreserve import processors
 from flashreserve.auth.passwords import Passwords
-from flashreserve.bootstrap import Place, Watchdog, open_service, prepare, services
+from flashreserve.bootstrap import ProcessPlace, Watchdog, open_service, prepare, services
 from flashreserve.http.limits import HttpLimits
 from flashreserve.processors import usable_processors
 from flashreserve.settings import Settings
@@ -76,7 +76,7 @@ async def test_processes_of_one_start_hash_on_the_processors_that_they_may_use(
     settings = Settings(data_dir=tmp_path)
     async with prepare(settings) as database:
         (tmp_path / "metrics").mkdir()
-        for place in (None, Place("worker-0", 3, tmp_path / "metrics", database)):
+        for place in (None, ProcessPlace("worker-0", 3, tmp_path / "metrics", database)):
             async with open_service(settings, sweeps=False, place=place, limits=HttpLimits(), watchdog=Watchdog()):
                 pass
     assert made == [8, 3]

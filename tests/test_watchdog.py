@@ -14,7 +14,7 @@ from flashreserve.bootstrap.watchdog import EXIT_STUCK
 PATIENCE_S = 60.0
 
 
-class Ended:
+class WatchedExit:
     """Takes the place of the process's end."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Ended:
         assert self._over.wait(PATIENCE_S), "nobody ended the process"
 
 
-def watchdog(ended: Ended, *, grace_s: float = PATIENCE_S, loop_stuck_s: float = PATIENCE_S) -> Watchdog:
+def watchdog(ended: WatchedExit, *, grace_s: float = PATIENCE_S, loop_stuck_s: float = PATIENCE_S) -> Watchdog:
     return Watchdog(grace_s=grace_s, loop_stuck_s=loop_stuck_s, tick_s=0.01, end=ended)
 
 
@@ -37,7 +37,7 @@ def no_fault() -> str:
     return ""
 
 
-def block_the_loop(ended: Ended) -> None:
+def block_the_loop(ended: WatchedExit) -> None:
     ended.wait()
 
 
@@ -48,7 +48,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_loop_that_takes_no_turn_is_ended_and_the_log_says_where_it_was() -> None:
-    ended = Ended()
+    ended = WatchedExit()
     with capture_logs() as logs, watchdog(ended, loop_stuck_s=0.2) as dog:
         dog.attach(asyncio.Event())
         dog.watch(no_fault)
@@ -60,7 +60,7 @@ async def test_a_loop_that_takes_no_turn_is_ended_and_the_log_says_where_it_was(
 
 
 async def test_a_call_to_the_database_that_is_stuck_ends_the_process_and_is_named() -> None:
-    ended = Ended()
+    ended = WatchedExit()
     with capture_logs() as logs, watchdog(ended) as dog:
         dog.attach(asyncio.Event())
         dog.watch(lambda: "the database: reading products")
@@ -70,7 +70,7 @@ async def test_a_call_to_the_database_that_is_stuck_ends_the_process_and_is_name
 
 
 async def test_a_process_that_does_not_stop_within_its_grace_is_ended_and_what_still_ran_is_named() -> None:
-    ended, stop = Ended(), asyncio.Event()
+    ended, stop = WatchedExit(), asyncio.Event()
     with capture_logs() as logs, watchdog(ended, grace_s=0.2) as dog:
         dog.attach(stop)
         dog.watch(no_fault)
@@ -82,7 +82,7 @@ async def test_a_process_that_does_not_stop_within_its_grace_is_ended_and_what_s
 
 
 def test_a_loop_that_never_ends_its_tasks_is_ended_too() -> None:
-    ended = Ended()
+    ended = WatchedExit()
 
     async def deaf() -> None:
         while not ended.codes:
@@ -105,7 +105,7 @@ def test_a_loop_that_never_ends_its_tasks_is_ended_too() -> None:
 
 
 async def test_a_process_that_works_is_left_alone_and_asked_once_a_second() -> None:
-    ended = Ended()
+    ended = WatchedExit()
     beats = 0
 
     def beat() -> str:
@@ -121,7 +121,7 @@ async def test_a_process_that_works_is_left_alone_and_asked_once_a_second() -> N
 
 
 async def test_a_store_that_takes_long_to_open_is_not_a_stuck_loop() -> None:
-    ended = Ended()
+    ended = WatchedExit()
     with watchdog(ended, loop_stuck_s=0.02) as dog:
         dog.attach(asyncio.Event())
         time.sleep(0.3)  # noqa: ASYNC251 - as a migration on the loop
@@ -131,7 +131,7 @@ async def test_a_store_that_takes_long_to_open_is_not_a_stuck_loop() -> None:
 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_it_ends_with_its_context(stopped: bool) -> None:  # noqa: FBT001 - pytest's own
-    ended = Ended()
+    ended = WatchedExit()
     with watchdog(ended) as dog:
         if stopped:
             asyncio.run(_attached(dog))

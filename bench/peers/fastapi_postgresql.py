@@ -58,13 +58,13 @@ FROM products AS p LEFT JOIN reservations AS r ON r.product_id = p.id
 GROUP BY p.id"""
 
 
-class Wanted(BaseModel):
+class PostgresqlRequest(BaseModel):
     """The body of a request."""
 
     quantity: int = Field(1, ge=1)
 
 
-class Reservation(BaseModel):
+class PostgresqlReservation(BaseModel):
     """The body of an answer."""
 
     id: UUID
@@ -100,11 +100,11 @@ async def health() -> dict[str, str]:
 
 @app.post("/reservations/{product_id}", status_code=201)
 async def reserve(
-    product_id: UUID, wanted: Wanted, user_id: Annotated[str, Depends(customer)], request: Request
-) -> Reservation:
+    product_id: UUID, wanted: PostgresqlRequest, user_id: Annotated[str, Depends(customer)], request: Request
+) -> PostgresqlReservation:
     """Hold some units of a product."""
     now = datetime.now(UTC)
-    reservation = Reservation(id=uuid4(), status="PENDING", expires_at=now + HOLD)
+    reservation = PostgresqlReservation(id=uuid4(), status="PENDING", expires_at=now + HOLD)
     async with request.app.state.pool.acquire() as connection, connection.transaction():
         taken = await connection.fetchrow(TAKE, product_id, wanted.quantity)
         if taken is None:

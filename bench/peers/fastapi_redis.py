@@ -41,13 +41,13 @@ return 1
 """
 
 
-class Wanted(BaseModel):
+class RedisRequest(BaseModel):
     """The body of a request."""
 
     quantity: int = Field(1, ge=1)
 
 
-class Reservation(BaseModel):
+class RedisReservation(BaseModel):
     """The body of an answer."""
 
     id: UUID
@@ -84,11 +84,11 @@ async def health() -> dict[str, str]:
 
 @app.post("/reservations/{product_id}", status_code=201)
 async def reserve(
-    product_id: UUID, wanted: Wanted, user_id: Annotated[str, Depends(customer)], request: Request
-) -> Reservation:
+    product_id: UUID, wanted: RedisRequest, user_id: Annotated[str, Depends(customer)], request: Request
+) -> RedisReservation:
     """Hold some units of a product."""
     expires_at = datetime.now(UTC) + timedelta(seconds=HOLD_SECONDS)
-    reservation = Reservation(id=uuid4(), status="PENDING", expires_at=expires_at)
+    reservation = RedisReservation(id=uuid4(), status="PENDING", expires_at=expires_at)
     hold = json.dumps({"user": user_id, "product": str(product_id), "quantity": wanted.quantity})
     taken = await request.app.state.reserve(
         keys=[f"stock:{product_id}", f"hold:{reservation.id}"], args=[wanted.quantity, hold, HOLD_SECONDS]

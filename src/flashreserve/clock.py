@@ -153,7 +153,7 @@ class Step(NamedTuple):
     contradicted: bool = False
 
 
-class _Line(NamedTuple):
+class _TimeLine(NamedTuple):
     """The time of day as a function of the elapsed milliseconds. Replaced as a whole: other threads read it.
 
     It is `offset_ms` ahead of them, plus what was slewed since `since_ms`, for at most `span_ms`. From `plain_until_ms`
@@ -186,7 +186,7 @@ class SteadyClock:
         self._siblings = NoSiblings() if siblings is None else siblings
         self.monotonic = machine.monotonic
         self.elapsed_ms = machine.elapsed_ms
-        self._line = _Line(machine.now_ms() - machine.elapsed_ms())
+        self._line = _TimeLine(machine.now_ms() - machine.elapsed_ms())
         self._begun = False
         self.step: Step | None = None
         """The step that the reference has made, and that may yet be taken back."""
@@ -229,7 +229,7 @@ class SteadyClock:
         others = await self._siblings.others()
         if not self._begun:
             told = [other.steady_ms for other in others]
-            self._line = _Line(median_low(told) if told else reading.offset_ms)
+            self._line = _TimeLine(median_low(told) if told else reading.offset_ms)
             self._begun = True
         self.follow(reading, others)
         if self.of_database:
@@ -258,12 +258,12 @@ class SteadyClock:
             return
         self.step = step = self._judged(self._step_seen(elapsed_ms, apart_ms, reading), elapsed_ms, others)
         if not step.adopting_at_ms:
-            self._line = _Line(offset_ms)
+            self._line = _TimeLine(offset_ms)
         elif step.adopting_at_ms > elapsed_ms:
             at_ms = step.adopting_at_ms
-            self._line = _Line(offset_ms, at_ms, next_at_ms=at_ms, next_ms=reading.offset_ms)
+            self._line = _TimeLine(offset_ms, at_ms, next_at_ms=at_ms, next_ms=reading.offset_ms)
         else:
-            self._line = _Line(reading.offset_ms)
+            self._line = _TimeLine(reading.offset_ms)
             self._end_step(elapsed_ms)
 
     def _judged(self, step: Step, elapsed_ms: int, others: Sequence[Sighting]) -> Step:
@@ -318,10 +318,10 @@ class SteadyClock:
         """Run faster or slower until the difference is within the reading's error, or the next comparison comes."""
         wrong_ms = abs(apart_ms) - error_ms
         if wrong_ms <= 0:
-            self._line = _Line(offset_ms)
+            self._line = _TimeLine(offset_ms)
             return
         span_ms = min(int(wrong_ms / SLEW), _SLEWED_OVER_MS)
-        self._line = _Line(offset_ms, elapsed_ms, SLEW if apart_ms > 0 else -SLEW, elapsed_ms, span_ms)
+        self._line = _TimeLine(offset_ms, elapsed_ms, SLEW if apart_ms > 0 else -SLEW, elapsed_ms, span_ms)
 
     def _read_machine(self) -> Reading | None:
         before_ms = self._machine.elapsed_ms()

@@ -42,9 +42,9 @@ def configure(level: Level, stream: TextIO, *, colors: bool) -> None:
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    for handler in [each for each in root.handlers if isinstance(each, _Output)]:
+    for handler in [each for each in root.handlers if isinstance(each, _LogOutput)]:
         root.removeHandler(handler)
-    root.addHandler(_Output(stream, _formatter(for_people=stream.isatty(), colors=colors)))
+    root.addHandler(_LogOutput(stream, _formatter(for_people=stream.isatty(), colors=colors)))
     root.setLevel(logging.INFO if level == "debug" else max(number, logging.WARNING))
     logging.getLogger("flashreserve").setLevel(number)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
@@ -52,7 +52,7 @@ def configure(level: Level, stream: TextIO, *, colors: bool) -> None:
     logging.captureWarnings(capture=True)
 
 
-class _Output(logging.StreamHandler[TextIO]):
+class _LogOutput(logging.StreamHandler[TextIO]):
     """The one handler that we add, told from others' by its class."""
 
     def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:

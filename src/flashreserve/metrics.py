@@ -19,7 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.files import read_regular, write_anew
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4

@@ -65,7 +65,7 @@ class DictStore:
         return True
 
 
-class Shop:
+class AccountsShop:
     """An account service with all of its parts at hand."""
 
     def __init__(self, clock: MovingClock, keys: KeyRing, passwords: Passwords) -> None:
@@ -104,8 +104,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(clock: MovingClock, keys: KeyRing, passwords: Passwords) -> Shop:
-    return Shop(clock, keys, passwords)
+def shop(clock: MovingClock, keys: KeyRing, passwords: Passwords) -> AccountsShop:
+    return AccountsShop(clock, keys, passwords)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def hash_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return work
 
 
-async def test_a_customer_registers_logs_in_and_is_who_the_token_says(shop: Shop) -> None:
+async def test_a_customer_registers_logs_in_and_is_who_the_token_says(shop: AccountsShop) -> None:
     account = await shop.registered(" Ada@Example.com ")
     assert (account.email, account.role, account.created_at) == (EMAIL, Role.CUSTOMER, shop.clock.now_ms())
     assert PASSWORD not in account.password_hash
@@ -135,7 +135,7 @@ async def test_a_customer_registers_logs_in_and_is_who_the_token_says(shop: Shop
     assert await shop.accounts.me("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000") == AccountNotFound()
 
 
-async def test_of_two_registrations_at_once_one_wins(shop: Shop) -> None:
+async def test_of_two_registrations_at_once_one_wins(shop: AccountsShop) -> None:
     outcomes = await asyncio.gather(*(shop.accounts.register(EMAIL, PASSWORD, HOME) for _ in range(20)))
     assert sum(isinstance(outcome, Registered) for outcome in outcomes) == 1
     assert outcomes.count(EmailTaken()) == 19
@@ -146,7 +146,9 @@ async def test_of_two_registrations_at_once_one_wins(shop: Shop) -> None:
     ("email", "password", "field"),
     [("ada", PASSWORD, "email"), (EMAIL, "short", "password"), (EMAIL, "p" * 1_000_000, "password")],
 )
-async def test_bad_input_names_its_field_and_changes_nothing(shop: Shop, email: str, password: str, field: str) -> None:
+async def test_bad_input_names_its_field_and_changes_nothing(
+    shop: AccountsShop, email: str, password: str, field: str
+) -> None:
     for outcome in (
         await shop.accounts.register(email, password, HOME),
         await shop.accounts.create_admin(email, password),
@@ -157,14 +159,14 @@ async def test_bad_input_names_its_field_and_changes_nothing(shop: Shop, email: 
     assert len(shop.throttle._full_at) == 0
 
 
-async def test_bad_input_to_login_is_refused_before_any_work(shop: Shop, hash_work: list[str]) -> None:
+async def test_bad_input_to_login_is_refused_before_any_work(shop: AccountsShop, hash_work: list[str]) -> None:
     assert isinstance(await shop.accounts.login("ada", PASSWORD, HOME, ()), InvalidField)
     assert isinstance(await shop.accounts.login(EMAIL, "p" * 1_000_000, HOME, ()), InvalidField)
     assert hash_work == []
     assert await shop.accounts.login(EMAIL, "", HOME, ()) == WrongCredentials()
 
 
-async def test_a_weak_password_is_refused_for_customers_and_admins_and_takes_no_try(shop: Shop) -> None:
+async def test_a_weak_password_is_refused_for_customers_and_admins_and_takes_no_try(shop: AccountsShop) -> None:
     for register in (shop.accounts.create_admin, lambda email, password: shop.accounts.register(email, password, HOME)):
         for password in ("password", "12345678", EMAIL, "FlashReserve", "Tickets2026"):
             refused = await register(EMAIL, password)
@@ -176,7 +178,7 @@ async def test_a_weak_password_is_refused_for_customers_and_admins_and_takes_no_
 
 
 async def test_unknown_email_and_wrong_password_get_the_same_answer_for_the_same_work(
-    shop: Shop, hash_work: list[str]
+    shop: AccountsShop, hash_work: list[str]
 ) -> None:
     await shop.registered()
     wrong = await shop.accounts.login(EMAIL, "wrong horse", HOME, ())
@@ -186,7 +188,7 @@ async def test_unknown_email_and_wrong_password_get_the_same_answer_for_the_same
     assert hash_work[0] == hash_work[1]
 
 
-async def test_unknown_emails_are_throttled_as_known_ones_are(shop: Shop) -> None:
+async def test_unknown_emails_are_throttled_as_known_ones_are(shop: AccountsShop) -> None:
     await shop.registered()
     answers = {}
     for email in (EMAIL, "eve@example.com"):
@@ -195,7 +197,7 @@ async def test_unknown_emails_are_throttled_as_known_ones_are(shop: Shop) -> Non
     assert answers[EMAIL][9:11] == [WrongCredentials(), TooManyTries(60)]
 
 
-async def test_of_1000_parallel_guesses_the_burst_is_looked_at(shop: Shop, hash_work: list[str]) -> None:
+async def test_of_1000_parallel_guesses_the_burst_is_looked_at(shop: AccountsShop, hash_work: list[str]) -> None:
     await shop.registered()
     outcomes = await asyncio.gather(*(shop.accounts.login(EMAIL, f"guess {n}", STRANGER, ()) for n in range(1_000)))
     assert outcomes.count(WrongCredentials()) == 10
@@ -203,7 +205,7 @@ async def test_of_1000_parallel_guesses_the_burst_is_looked_at(shop: Shop, hash_
     assert len(hash_work) == 10
 
 
-async def test_guesses_from_everywhere_are_bounded_together(shop: Shop, hash_work: list[str]) -> None:
+async def test_guesses_from_everywhere_are_bounded_together(shop: AccountsShop, hash_work: list[str]) -> None:
     await shop.registered()
     outcomes = await asyncio.gather(
         *(shop.accounts.login(EMAIL, f"guess {n}", f"192.0.{n // 250}.{n % 250}", ()) for n in range(1_500))
@@ -212,7 +214,7 @@ async def test_guesses_from_everywhere_are_bounded_together(shop: Shop, hash_wor
     assert outcomes.count(TooManyTries(10)) == 500
 
 
-async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(shop: Shop) -> None:
+async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(shop: AccountsShop) -> None:
     """However long it goes on: only the stranger's own network has to wait."""
     await shop.registered()
     for _ in range(30):
@@ -222,7 +224,7 @@ async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(shop: Shop
 
 
 @pytest.mark.parametrize(("prefix", "guesses"), [(64, 10), (56, 20), (48, 40)])
-async def test_an_ipv6_stranger_s_networks_are_counted_as_wholes(shop: Shop, prefix: int, guesses: int) -> None:
+async def test_an_ipv6_stranger_s_networks_are_counted_as_wholes(shop: AccountsShop, prefix: int, guesses: int) -> None:
     await shop.registered()
     network = IPv6Network(f"2001:db8:1::/{prefix}")
     wide = [str(network[n * (network.num_addresses // 256)]) for n in range(256)]
@@ -231,7 +233,7 @@ async def test_an_ipv6_stranger_s_networks_are_counted_as_wholes(shop: Shop, pre
     await shop.logged_in()
 
 
-async def test_right_passwords_cost_a_wider_allowance(shop: Shop, passwords: Passwords) -> None:
+async def test_right_passwords_cost_a_wider_allowance(shop: AccountsShop, passwords: Passwords) -> None:
     rates = TryRates(login_address_work=Rate(3, 1_000), login_device_work=Rate(4, 1_000))
     shop.accounts = shop.service(passwords, rates)
     await shop.registered()
@@ -249,7 +251,7 @@ async def test_right_passwords_cost_a_wider_allowance(shop: Shop, passwords: Pas
     await shop.logged_in()
 
 
-async def test_a_right_password_past_the_burst_is_not_looked_at(shop: Shop, hash_work: list[str]) -> None:
+async def test_a_right_password_past_the_burst_is_not_looked_at(shop: AccountsShop, hash_work: list[str]) -> None:
     await shop.registered()
     await shop.guess(10)
     hash_work.clear()
@@ -259,7 +261,7 @@ async def test_a_right_password_past_the_burst_is_not_looked_at(shop: Shop, hash
     assert isinstance(await shop.accounts.login(EMAIL, PASSWORD, STRANGER, ()), LoggedIn)
 
 
-async def test_strangers_guesses_don_t_lock_the_owner_s_device_out(shop: Shop) -> None:
+async def test_strangers_guesses_don_t_lock_the_owner_s_device_out(shop: AccountsShop) -> None:
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
     await shop.guess(100)
@@ -268,7 +270,7 @@ async def test_strangers_guesses_don_t_lock_the_owner_s_device_out(shop: Shop) -
         device_token = (await shop.logged_in(device_token)).device_token
 
 
-async def test_a_stranger_behind_the_owner_s_address_doesn_t_lock_the_device_out(shop: Shop) -> None:
+async def test_a_stranger_behind_the_owner_s_address_doesn_t_lock_the_device_out(shop: AccountsShop) -> None:
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
     for number in range(60):
@@ -277,7 +279,9 @@ async def test_a_stranger_behind_the_owner_s_address_doesn_t_lock_the_device_out
     await shop.logged_in(device_token)
 
 
-async def test_guesses_from_a_device_are_throttled_by_a_bucket_of_its_own(shop: Shop, hash_work: list[str]) -> None:
+async def test_guesses_from_a_device_are_throttled_by_a_bucket_of_its_own(
+    shop: AccountsShop, hash_work: list[str]
+) -> None:
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
     # Renewing it doesn't renew its tries.
@@ -292,7 +296,7 @@ async def test_guesses_from_a_device_are_throttled_by_a_bucket_of_its_own(shop: 
     assert (await shop.guess(20)).count(WrongCredentials()) == 10
 
 
-async def test_another_account_s_device_token_is_a_stranger_s(shop: Shop) -> None:
+async def test_another_account_s_device_token_is_a_stranger_s(shop: AccountsShop) -> None:
     await shop.registered()
     await shop.registered("eve@example.com")
     eves = (await shop.logged_in(email="eve@example.com")).device_token
@@ -303,7 +307,7 @@ async def test_another_account_s_device_token_is_a_stranger_s(shop: Shop) -> Non
     assert isinstance((await shop.guess(1))[0], TooManyTries)
 
 
-async def test_one_address_guessing_at_many_accounts_is_throttled(shop: Shop, hash_work: list[str]) -> None:
+async def test_one_address_guessing_at_many_accounts_is_throttled(shop: AccountsShop, hash_work: list[str]) -> None:
     outcomes = [
         await shop.accounts.login(f"user{number}@example.com", "wrong horse", STRANGER, ()) for number in range(60)
     ]
@@ -311,7 +315,7 @@ async def test_one_address_guessing_at_many_accounts_is_throttled(shop: Shop, ha
     assert outcomes[-1] == TooManyTries(6)
 
 
-async def test_an_ipv6_customer_is_one_address_for_the_whole_64(shop: Shop) -> None:
+async def test_an_ipv6_customer_is_one_address_for_the_whole_64(shop: AccountsShop) -> None:
     outcomes = [
         await shop.accounts.login(f"user{n}@example.com", "wrong horse", f"2001:db8:1:2::{n:x}", ()) for n in range(60)
     ]
@@ -320,7 +324,7 @@ async def test_an_ipv6_customer_is_one_address_for_the_whole_64(shop: Shop) -> N
 
 @pytest.mark.parametrize(("prefix", "guesses"), [(56, 200), (48, 800)])
 async def test_wider_networks_have_wider_allowances(
-    shop: Shop, hash_work: list[str], prefix: int, guesses: int
+    shop: AccountsShop, hash_work: list[str], prefix: int, guesses: int
 ) -> None:
     network = IPv6Network(f"2001:db8:1::/{prefix}")
     for n in range(1_000):
@@ -329,7 +333,7 @@ async def test_wider_networks_have_wider_allowances(
     assert len(hash_work) == guesses
 
 
-async def test_a_6to4_customer_is_its_ipv4_address(shop: Shop) -> None:
+async def test_a_6to4_customer_is_its_ipv4_address(shop: AccountsShop) -> None:
     outcomes = [
         await shop.accounts.login(f"user{n}@example.com", "wrong horse", f"2002:cb00:7142:{n:x}::1", ())
         for n in range(60)
@@ -338,20 +342,20 @@ async def test_a_6to4_customer_is_its_ipv4_address(shop: Shop) -> None:
     assert isinstance(await shop.accounts.login("eve@example.com", PASSWORD, STRANGER, ()), TooManyTries)
 
 
-async def test_right_passwords_use_no_tries_up(shop: Shop) -> None:
+async def test_right_passwords_use_no_tries_up(shop: AccountsShop) -> None:
     await shop.registered()
     for _ in range(60):
         await shop.logged_in()
     assert all(key.startswith(("register ", "login work ")) for key in shop.throttle._full_at)
 
 
-async def test_without_an_address_the_account_is_throttled_all_the_same(shop: Shop) -> None:
+async def test_without_an_address_the_account_is_throttled_all_the_same(shop: AccountsShop) -> None:
     await shop.registered()
     outcomes = [await shop.accounts.login(EMAIL, "wrong horse", None, ()) for _ in range(15)]
     assert outcomes.count(WrongCredentials()) == 10
 
 
-async def test_registrations_are_throttled_by_address(shop: Shop, passwords: Passwords) -> None:
+async def test_registrations_are_throttled_by_address(shop: AccountsShop, passwords: Passwords) -> None:
     accounts = shop.service(passwords, TryRates(register_address=Rate(burst=2, every_ms=5_000)))
     outcomes = [await accounts.register(f"user{number}@example.com", PASSWORD, STRANGER) for number in range(4)]
     assert [type(outcome) for outcome in outcomes] == [Registered, Registered, TooManyTries, TooManyTries]
@@ -361,7 +365,7 @@ async def test_registrations_are_throttled_by_address(shop: Shop, passwords: Pas
 
 
 async def test_busy_takes_no_try_and_changes_nothing(
-    shop: Shop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+    shop: AccountsShop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await shop.registered()
     before = dict(shop.throttle._full_at)
@@ -379,7 +383,7 @@ async def test_busy_takes_no_try_and_changes_nothing(
     assert len(shop.store.by_id) == 1
 
 
-async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: Shop) -> None:
+async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: AccountsShop) -> None:
     account = await shop.registered()
     stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=2))
     accounts = shop.service(stronger)
@@ -394,7 +398,7 @@ async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: Shop) -> No
 
 
 async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: AccountsShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = await shop.registered()
     stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=1))
@@ -411,7 +415,7 @@ async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
     stronger.close()
 
 
-async def test_an_admin_is_made_by_the_command_line_and_its_token_says_so(shop: Shop) -> None:
+async def test_an_admin_is_made_by_the_command_line_and_its_token_says_so(shop: AccountsShop) -> None:
     outcome = await shop.accounts.create_admin(EMAIL, PASSWORD)
     assert isinstance(outcome, Registered)
     assert outcome.account.role is Role.ADMIN
@@ -422,7 +426,7 @@ async def test_an_admin_is_made_by_the_command_line_and_its_token_says_so(shop: 
     assert await shop.accounts.create_admin(EMAIL, PASSWORD) == EmailTaken()
 
 
-async def test_a_promotion_and_a_demotion_hold_at_once(shop: Shop) -> None:
+async def test_a_promotion_and_a_demotion_hold_at_once(shop: AccountsShop) -> None:
     account = await shop.registered()
     assert not await shop.accounts.is_admin(account.id)
     for _ in range(2):
@@ -433,13 +437,13 @@ async def test_a_promotion_and_a_demotion_hold_at_once(shop: Shop) -> None:
     assert not await shop.accounts.is_admin(account.id)
 
 
-async def test_nobody_is_no_admin_and_can_t_be_promoted(shop: Shop) -> None:
+async def test_nobody_is_no_admin_and_can_t_be_promoted(shop: AccountsShop) -> None:
     assert not await shop.accounts.is_admin("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000")
     assert await shop.accounts.promote(EMAIL) == AccountNotFound()
     assert isinstance(await shop.accounts.promote("ada"), InvalidField)
 
 
-async def test_a_printed_outcome_shows_no_token_and_no_hash(shop: Shop) -> None:
+async def test_a_printed_outcome_shows_no_token_and_no_hash(shop: AccountsShop) -> None:
     registered = await shop.accounts.register(EMAIL, PASSWORD, HOME)
     logged_in = await shop.logged_in()
     promoted = await shop.accounts.promote(EMAIL)

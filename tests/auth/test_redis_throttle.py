@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.auth.test_accounts import Shop as AccountShop
+from tests.auth.test_accounts import AccountsShop as AccountShop
 from tests.moving_clock import MovingClock
 from tests.servers.valkey import MakeValkey, ValkeyProcess, own_valkey, valkey, valkey_of_session
 

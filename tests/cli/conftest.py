@@ -33,13 +33,13 @@ USER = "01a20b39-4685-7139-95e5-df707f880fb4"
 KEYS = "test:command-tests-sign-with-these-letters"
 
 
-class Ended(msgspec.Struct, frozen=True):
+class EndedCommand(msgspec.Struct, frozen=True):
     code: int
     out: str
     err: str
 
 
-class Answer(msgspec.Struct, frozen=True):
+class CommandAnswer(msgspec.Struct, frozen=True):
     status: int
     body: bytes
 
@@ -48,7 +48,7 @@ class Answer(msgspec.Struct, frozen=True):
         return json.loads(self.body)
 
 
-class Shop:
+class CommandShop:
     """The working directory of a shop: its database lies in `data`, where the default has it."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
@@ -56,10 +56,10 @@ class Shop:
         self.environment = environment
         self.settings = Settings(data_dir=directory / "data")
 
-    def run(self, *args: str, stdin: str | bytes = "", **environment: str) -> Ended:
+    def run(self, *args: str, stdin: str | bytes = "", **environment: str) -> EndedCommand:
         """A command in this process, which spares a second for each."""
         result = CliRunner().invoke(flashreserve, args, input=stdin, env={**environment})
-        return Ended(result.exit_code, result.stdout, result.stderr)
+        return EndedCommand(result.exit_code, result.stdout, result.stderr)
 
     start_words = (sys.executable, "-m", "flashreserve")
     """How a command line begins."""
@@ -76,13 +76,13 @@ class Shop:
             text=True,
         )
 
-    def finish(self, *args: str, stdin: str = "", **environment: str) -> Ended:
+    def finish(self, *args: str, stdin: str = "", **environment: str) -> EndedCommand:
         process = self.start(*args, **environment)
         try:
             out, err = process.communicate(stdin, timeout=60)
         finally:
             process.kill()
-        return Ended(process.returncode, out, err)
+        return EndedCommand(process.returncode, out, err)
 
     def files(self) -> list[str]:
         return sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*"))
@@ -151,12 +151,12 @@ def _product(**changes: Any) -> NewProduct:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandShop:
     for name in [each for each in os.environ if each.startswith("FLASHRESERVE_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    return Shop(tmp_path, dict(os.environ))
+    return CommandShop(tmp_path, dict(os.environ))
 
 
 def entry_of(line: str) -> dict[str, Any]:
@@ -190,7 +190,9 @@ class Running:
     def connect(self) -> HTTPConnection:
         return HTTPConnection(self.url.removeprefix("http://"), timeout=30)
 
-    def ask(self, method: str, path: str, body: object = None, token: str | None = None, **headers: str) -> Answer:
+    def ask(
+        self, method: str, path: str, body: object = None, token: str | None = None, **headers: str
+    ) -> CommandAnswer:
         connection = self.connect()
         try:
             sent = {"Content-Type": "application/json", **{k.replace("_", "-"): v for k, v in headers.items()}}
@@ -198,15 +200,15 @@ class Running:
                 sent["Authorization"] = f"Bearer {token}"
             connection.request(method, path, None if body is None else json.dumps(body), sent)
             response = connection.getresponse()
-            return Answer(response.status, response.read())
+            return CommandAnswer(response.status, response.read())
         finally:
             connection.close()
 
-    def stop(self, by: signal.Signals = signal.SIGTERM) -> Ended:
+    def stop(self, by: signal.Signals = signal.SIGTERM) -> EndedCommand:
         self.process.send_signal(by)
         out, err = self.process.communicate(timeout=60)
         self.log += [entry_of(line) for line in err.splitlines()]
-        return Ended(self.process.returncode, out, err)
+        return EndedCommand(self.process.returncode, out, err)
 
     def stop_and_read(self) -> list[dict[str, Any]]:
         """All that was logged."""
@@ -215,7 +217,7 @@ class Running:
 
 
 @pytest.fixture
-def serve(shop: Shop) -> Iterator[Callable[..., Running]]:
+def serve(shop: CommandShop) -> Iterator[Callable[..., Running]]:
     """Starts `flashreserve serve` (or another command that runs until it is stopped) and waits until it is ready."""
     started: list[subprocess.Popen[str]] = []
 

@@ -8,7 +8,7 @@ import sys
 import apsw
 import pytest
 from argon2 import PasswordHasher
-from tests.cli.conftest import KEYS, PASSWORD, USER, Shop
+from tests.cli.conftest import KEYS, PASSWORD, USER, CommandShop
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Identity, Tokens
@@ -16,7 +16,7 @@ from flashreserve.clock import SystemClock
 from flashreserve.core.model import Role
 
 
-def accounts(shop: Shop) -> list[tuple[str, str]]:
+def accounts(shop: CommandShop) -> list[tuple[str, str]]:
     connection = apsw.Connection(str(shop.settings.sqlite_path))
     try:
         return [(str(email), str(role)) for email, role in connection.execute("SELECT email, role FROM accounts")]
@@ -30,7 +30,7 @@ def verified(token: str, keys: str = KEYS) -> Identity:
     return identity
 
 
-def test_an_admin_is_made_from_an_email_and_a_line_of_password(shop: Shop) -> None:
+def test_an_admin_is_made_from_an_email_and_a_line_of_password(shop: CommandShop) -> None:
     ended = shop.run("admin", "create", "Owner@Example.com", "--password-stdin", stdin=f"{PASSWORD}\r\nmore\n")
 
     assert ended.code == 0
@@ -49,7 +49,7 @@ def test_an_admin_is_made_from_an_email_and_a_line_of_password(shop: Shop) -> No
     ],
 )
 def test_a_bad_email_or_password_is_named_and_nothing_is_made(
-    shop: Shop, email: str, password: str, named: str
+    shop: CommandShop, email: str, password: str, named: str
 ) -> None:
     ended = shop.run("admin", "create", email, "--password-stdin", stdin=f"{password}\n")
 
@@ -59,7 +59,7 @@ def test_a_bad_email_or_password_is_named_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
-def test_a_byte_order_mark_and_the_line_end_are_no_part_of_a_password(shop: Shop, end: str) -> None:
+def test_a_byte_order_mark_and_the_line_end_are_no_part_of_a_password(shop: CommandShop, end: str) -> None:
     marked = f"\ufeff{PASSWORD}{end}".encode()
     assert shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=marked).code == 0
 
@@ -68,21 +68,21 @@ def test_a_byte_order_mark_and_the_line_end_are_no_part_of_a_password(shop: Shop
     assert PasswordHasher().verify(hashed, PASSWORD)
 
 
-def test_a_password_that_is_no_text_is_refused(shop: Shop) -> None:
+def test_a_password_that_is_no_text_is_refused(shop: CommandShop) -> None:
     ended = shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=PASSWORD.encode("utf-16"))
 
     assert (ended.code, shop.files()) == (2, [])
     assert "password: expected UTF-8 text" in ended.err
 
 
-def test_an_empty_standard_input_is_no_password(shop: Shop) -> None:
+def test_an_empty_standard_input_is_no_password(shop: CommandShop) -> None:
     ended = shop.run("admin", "create", "o@example.com", "--password-stdin")
 
     assert ended.code == 2
     assert "expected a line on standard input" in ended.err
 
 
-def test_without_a_terminal_the_password_is_not_asked_for(shop: Shop) -> None:
+def test_without_a_terminal_the_password_is_not_asked_for(shop: CommandShop) -> None:
     ended = shop.run("admin", "create", "o@example.com", stdin=f"{PASSWORD}\n{PASSWORD}\n")
 
     assert ended.code == 2
@@ -90,7 +90,7 @@ def test_without_a_terminal_the_password_is_not_asked_for(shop: Shop) -> None:
     assert shop.files() == []
 
 
-def test_on_a_terminal_the_password_is_asked_for_twice_and_never_shown(shop: Shop) -> None:
+def test_on_a_terminal_the_password_is_asked_for_twice_and_never_shown(shop: CommandShop) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "flashreserve", "admin", "create", "o@example.com"]
     with subprocess.Popen(
@@ -118,7 +118,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_never_shown(shop: Sho
     assert accounts(shop) == [("o@example.com", "admin")]
 
 
-def test_a_taken_email_is_refused_and_the_account_stays_a_customers(shop: Shop) -> None:
+def test_a_taken_email_is_refused_and_the_account_stays_a_customers(shop: CommandShop) -> None:
     shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     _demote(shop)
 
@@ -129,7 +129,7 @@ def test_a_taken_email_is_refused_and_the_account_stays_a_customers(shop: Shop) 
     assert accounts(shop) == [("o@example.com", "customer")]
 
 
-def test_an_existing_account_is_promoted_without_a_password(shop: Shop) -> None:
+def test_an_existing_account_is_promoted_without_a_password(shop: CommandShop) -> None:
     shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
     _demote(shop)
 
@@ -140,7 +140,7 @@ def test_an_existing_account_is_promoted_without_a_password(shop: Shop) -> None:
     assert accounts(shop) == [("o@example.com", "admin")]
 
 
-def test_nobody_is_promoted_who_has_no_account(shop: Shop) -> None:
+def test_nobody_is_promoted_who_has_no_account(shop: CommandShop) -> None:
     shop.stock()
 
     ended = shop.run("admin", "create", "nobody@example.com", "--promote")
@@ -149,7 +149,7 @@ def test_nobody_is_promoted_who_has_no_account(shop: Shop) -> None:
     assert "there is no account" in ended.err
 
 
-def test_tokens_are_signed_for_as_many_new_customers(shop: Shop) -> None:
+def test_tokens_are_signed_for_as_many_new_customers(shop: CommandShop) -> None:
     ended = shop.run("token", "--count", "3", FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_TOKEN_SECONDS="120")
 
     identities = [verified(line) for line in ended.out.splitlines()]
@@ -160,13 +160,13 @@ def test_tokens_are_signed_for_as_many_new_customers(shop: Shop) -> None:
     assert shop.files() == []
 
 
-def test_tokens_are_signed_for_one_user_id(shop: Shop) -> None:
+def test_tokens_are_signed_for_one_user_id(shop: CommandShop) -> None:
     ended = shop.run("token", "--user-id", USER.upper(), "--count", "2", FLASHRESERVE_SECRET_KEYS=KEYS)
 
     assert {verified(line).user_id for line in ended.out.splitlines()} == {USER}
 
 
-def test_an_admins_token_is_for_an_admins_account(shop: Shop) -> None:
+def test_an_admins_token_is_for_an_admins_account(shop: CommandShop) -> None:
     made = shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
 
     ended = shop.run("token", "--role", "admin", "--email", "o@example.com")
@@ -191,7 +191,7 @@ def test_an_admins_token_is_for_an_admins_account(shop: Shop) -> None:
         (["--role", "customer", "--email", "o@example.com"], 1, "--email: the account's role is admin, not customer"),
     ],
 )
-def test_a_token_that_makes_no_sense_is_refused(shop: Shop, args: list[str], code: int, named: str) -> None:
+def test_a_token_that_makes_no_sense_is_refused(shop: CommandShop, args: list[str], code: int, named: str) -> None:
     shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
 
     ended = shop.run("token", *args)
@@ -200,14 +200,14 @@ def test_a_token_that_makes_no_sense_is_refused(shop: Shop, args: list[str], cod
     assert named in ended.err
 
 
-def test_production_makes_no_tokens_by_command(shop: Shop) -> None:
+def test_production_makes_no_tokens_by_command(shop: CommandShop) -> None:
     ended = shop.run("token", FLASHRESERVE_ENV="production", FLASHRESERVE_SECRET_KEYS=KEYS)
 
     assert (ended.code, ended.out) == (2, "")
     assert "FLASHRESERVE_ENV" in ended.err
 
 
-def test_no_key_is_made_for_tokens_that_no_server_would_know(shop: Shop) -> None:
+def test_no_key_is_made_for_tokens_that_no_server_would_know(shop: CommandShop) -> None:
     ended = shop.run("token")
 
     assert ended.code == 2
@@ -215,7 +215,7 @@ def test_no_key_is_made_for_tokens_that_no_server_would_know(shop: Shop) -> None
     assert shop.files() == []
 
 
-def _password_hash(shop: Shop) -> str:
+def _password_hash(shop: CommandShop) -> str:
     connection = apsw.Connection(str(shop.settings.sqlite_path))
     try:
         return str(connection.execute("SELECT password_hash FROM accounts").get)
@@ -223,7 +223,7 @@ def _password_hash(shop: Shop) -> str:
         connection.close()
 
 
-def _demote(shop: Shop) -> None:
+def _demote(shop: CommandShop) -> None:
     connection = apsw.Connection(str(shop.settings.sqlite_path))
     connection.execute("UPDATE accounts SET role = 'customer'")
     connection.close()

@@ -4,19 +4,19 @@ import json
 
 import apsw
 import pytest
-from tests.cli.conftest import Shop
+from tests.cli.conftest import CommandShop
 
 from flashreserve.cli.audit import view_of
 from flashreserve.stores.port import Audit
 
 
-def change(shop: Shop, sql: str, *values: int) -> None:
+def change(shop: CommandShop, sql: str, *values: int) -> None:
     connection = apsw.Connection(str(shop.settings.sqlite_path))
     connection.execute(sql, values)
     connection.close()
 
 
-def test_books_that_balance_are_clean(shop: Shop) -> None:
+def test_books_that_balance_are_clean(shop: CommandShop) -> None:
     shop.reserve(shop.stock(), quantity=3)
     shop.stock()
 
@@ -27,7 +27,7 @@ def test_books_that_balance_are_clean(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize(("change_by", "word"), [(+1, "oversold"), (-1, "leaked")])
-def test_a_difference_ends_with_1_and_is_shown(shop: Shop, change_by: int, word: str) -> None:
+def test_a_difference_ends_with_1_and_is_shown(shop: CommandShop, change_by: int, word: str) -> None:
     product_id = shop.stock(units=10)
     shop.reserve(product_id, quantity=3)
     change(shop, "UPDATE products SET available = ?", 7 + change_by)
@@ -56,7 +56,7 @@ def test_a_difference_ends_with_1_and_is_shown(shop: Shop, change_by: int, word:
     }
 
 
-def test_clean_books_as_json(shop: Shop) -> None:
+def test_clean_books_as_json(shop: CommandShop) -> None:
     shop.stock()
 
     assert json.loads(shop.run("audit", "--json").out) == {
@@ -74,7 +74,7 @@ def test_books_that_could_not_be_read_at_one_instant_are_not_clean() -> None:
     assert not view_of(Audit(products=1, reservations=1, differences=[], complete=False)).clean
 
 
-def test_without_a_database_there_is_no_picture_and_none_is_made(shop: Shop) -> None:
+def test_without_a_database_there_is_no_picture_and_none_is_made(shop: CommandShop) -> None:
     ended = shop.run("audit", "--json")
 
     assert (ended.code, ended.out) == (3, "")
@@ -82,7 +82,7 @@ def test_without_a_database_there_is_no_picture_and_none_is_made(shop: Shop) -> 
     assert shop.files() == []
 
 
-def test_a_sweep_releases_what_has_lapsed_and_says_how_much(shop: Shop) -> None:
+def test_a_sweep_releases_what_has_lapsed_and_says_how_much(shop: CommandShop) -> None:
     product_id = shop.stock(units=5)
     for _ in range(2):
         shop.reserve(product_id)
@@ -96,7 +96,7 @@ def test_a_sweep_releases_what_has_lapsed_and_says_how_much(shop: Shop) -> None:
     assert shop.available() == {product_id: 4}
 
 
-def test_there_is_nothing_to_recover_where_every_write_is_a_transaction(shop: Shop) -> None:
+def test_there_is_nothing_to_recover_where_every_write_is_a_transaction(shop: CommandShop) -> None:
     shop.reserve(shop.stock())
 
     ended = shop.run("recover")
@@ -105,7 +105,7 @@ def test_there_is_nothing_to_recover_where_every_write_is_a_transaction(shop: Sh
 
 
 @pytest.mark.parametrize("command", ["sweep", "recover"])
-def test_a_pass_without_a_database_fails_and_makes_none(shop: Shop, command: str) -> None:
+def test_a_pass_without_a_database_fails_and_makes_none(shop: CommandShop, command: str) -> None:
     ended = shop.run(command)
 
     assert ended.code == 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from flashreserve.cli.main import Entry, flashreserve
+from flashreserve.cli.main import CommandEntry, flashreserve
 from flashreserve.cli.product_file import COLUMNS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
@@ -16,7 +16,7 @@ COMMAND = re.compile(r"^\| `flashreserve ([a-z -]+?)(?: [A-Z\[].*?)?` \|", re.MU
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
     for name, entry in group.commands.items():
-        command = entry.command() if isinstance(entry, Entry) else entry
+        command = entry.command() if isinstance(entry, CommandEntry) else entry
         if isinstance(command, click.Group):
             yield from commands(command, f"{path}{name} ")
         elif not command.hidden:
@@ -28,7 +28,7 @@ def test_every_command_is_documented_and_no_other() -> None:
 
 
 def test_every_command_has_its_first_line_of_help_in_the_list_of_commands() -> None:
-    entries = [entry for entry in flashreserve.commands.values() if isinstance(entry, Entry)]
+    entries = [entry for entry in flashreserve.commands.values() if isinstance(entry, CommandEntry)]
 
     assert [(entry.name, entry.hidden) for entry in entries] == [
         (entry.command().name, entry.command().hidden) for entry in entries

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.cli.conftest import KEYS, Shop
+from tests.cli.conftest import KEYS, CommandShop
 
-from flashreserve.cli import checkup
-from flashreserve.cli.checkup import Finding, Verdict
+from flashreserve.cli import checks
+from flashreserve.cli.checks import CheckResult, Finding
 from flashreserve.settings import Settings
 from flashreserve.stores.sqlite.header import APPLICATION_ID
 
@@ -31,12 +31,12 @@ def finding(found: Iterable[Finding], what: str) -> Finding:
 
 
 @pytest.fixture
-def port(shop: Shop) -> str:
+def port(shop: CommandShop) -> str:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return str(probe.getsockname()[1])
 
 
-def test_an_empty_directory_is_well_and_stays_empty(shop: Shop, port: str) -> None:
+def test_an_empty_directory_is_well_and_stays_empty(shop: CommandShop, port: str) -> None:
     ended = shop.run("doctor", FLASHRESERVE_PORT=port)
 
     assert ended.code == 0, ended.out
@@ -44,7 +44,7 @@ def test_an_empty_directory_is_well_and_stays_empty(shop: Shop, port: str) -> No
     assert shop.files() == []
 
 
-def test_a_shop_that_is_well_is_said_to_be(shop: Shop, port: str) -> None:
+def test_a_shop_that_is_well_is_said_to_be(shop: CommandShop, port: str) -> None:
     shop.reserve(shop.stock())
     assert shop.run("admin", "create", "o@example.com", "--password-stdin", stdin="a good password\n").code == 0
     before = shop.settings.sqlite_path.read_bytes()
@@ -60,7 +60,7 @@ def test_a_shop_that_is_well_is_said_to_be(shop: Shop, port: str) -> None:
     assert shop.settings.sqlite_path.read_bytes() == before
 
 
-def test_settings_that_cannot_be_read_are_the_finding(shop: Shop) -> None:
+def test_settings_that_cannot_be_read_are_the_finding(shop: CommandShop) -> None:
     ended = shop.run("doctor", FLASHRESERVE_PORT="no")
 
     assert ended.code == 1
@@ -68,7 +68,7 @@ def test_settings_that_cannot_be_read_are_the_finding(shop: Shop) -> None:
     assert "→" in ended.out
 
 
-def test_a_damaged_database_is_found(shop: Shop, port: str) -> None:
+def test_a_damaged_database_is_found(shop: CommandShop, port: str) -> None:
     product_id = shop.stock(units=1000)
     shop.reserve_many(product_id, 200)
     with shop.settings.sqlite_path.open("r+b") as file:
@@ -81,7 +81,7 @@ def test_a_damaged_database_is_found(shop: Shop, port: str) -> None:
     assert "fail" in {verdicts(ended.out).get("integrity"), verdicts(ended.out).get("database")}
 
 
-def test_a_file_of_another_application_is_found(shop: Shop, port: str) -> None:
+def test_a_file_of_another_application_is_found(shop: CommandShop, port: str) -> None:
     shop.settings.data_dir.mkdir()
     connection = apsw.Connection(str(shop.settings.sqlite_path))
     connection.execute("CREATE TABLE t (x)")
@@ -93,34 +93,34 @@ def test_a_file_of_another_application_is_found(shop: Shop, port: str) -> None:
     assert "another application" in ended.out
 
 
-def test_a_database_from_the_future_means_a_wrong_clock(shop: Shop) -> None:
+def test_a_database_from_the_future_means_a_wrong_clock(shop: CommandShop) -> None:
     reservation = shop.reserve(shop.stock())
 
-    ahead = list(checkup.database(shop.settings, reservation.created_at - 1_001))
-    close = list(checkup.database(shop.settings, reservation.created_at - 1_000))
+    ahead = list(checks.database(shop.settings, reservation.created_at - 1_001))
+    close = list(checks.database(shop.settings, reservation.created_at - 1_000))
 
-    assert finding(ahead, "clock").verdict is Verdict.FAIL
+    assert finding(ahead, "clock").verdict is CheckResult.FAIL
     assert not [each for each in close if each.what == "clock"]
 
 
 @pytest.mark.parametrize(
-    ("now_ms", "verdict"), [(0, Verdict.FAIL), (NOW_MS, Verdict.OK), (5_000_000_000_000, Verdict.FAIL)]
+    ("now_ms", "verdict"), [(0, CheckResult.FAIL), (NOW_MS, CheckResult.OK), (5_000_000_000_000, CheckResult.FAIL)]
 )
-def test_a_clock_that_shows_no_year_of_this_century_is_found(now_ms: int, verdict: Verdict) -> None:
-    assert checkup.clock(now_ms).verdict is verdict
+def test_a_clock_that_shows_no_year_of_this_century_is_found(now_ms: int, verdict: CheckResult) -> None:
+    assert checks.clock(now_ms).verdict is verdict
 
 
 @pytest.mark.parametrize(
     ("ahead_ms", "verdicts_of_clock"),
-    [([], []), ([-3, 1_000], [Verdict.OK]), ([4, -3_600_000], [Verdict.FAIL]), ([1_001], [Verdict.FAIL])],
+    [([], []), ([-3, 1_000], [CheckResult.OK]), ([4, -3_600_000], [CheckResult.FAIL]), ([1_001], [CheckResult.FAIL])],
 )
 def test_running_processes_that_go_by_another_time_are_found(
-    ahead_ms: list[int], verdicts_of_clock: list[Verdict]
+    ahead_ms: list[int], verdicts_of_clock: list[CheckResult]
 ) -> None:
-    assert [each.verdict for each in checkup.running_clocks(ahead_ms)] == verdicts_of_clock
+    assert [each.verdict for each in checks.running_clocks(ahead_ms)] == verdicts_of_clock
 
 
-def test_a_key_that_others_may_read_is_warned_of(shop: Shop, port: str) -> None:
+def test_a_key_that_others_may_read_is_warned_of(shop: CommandShop, port: str) -> None:
     shop.settings.data_dir.mkdir()
     key = shop.settings.data_dir / "secret.key"
     key.write_text(f"{KEYS}\n")
@@ -135,56 +135,56 @@ def test_a_key_that_others_may_read_is_warned_of(shop: Shop, port: str) -> None:
     assert "kkkk" not in ended.out
 
 
-def test_a_database_that_others_may_read_is_warned_of(shop: Shop) -> None:
+def test_a_database_that_others_may_read_is_warned_of(shop: CommandShop) -> None:
     shop.stock()
     assert shop.settings.data_dir.stat().st_mode & 0o077 == 0
-    closed = list(checkup.database(shop.settings, NOW_MS))
+    closed = list(checks.database(shop.settings, NOW_MS))
     shop.settings.data_dir.chmod(0o755)
 
     assert not [each for each in closed if each.what == "privacy"]
-    assert finding(checkup.database(shop.settings, NOW_MS), "privacy").verdict is Verdict.WARN
+    assert finding(checks.database(shop.settings, NOW_MS), "privacy").verdict is CheckResult.WARN
 
 
-def test_a_broken_key_is_found(shop: Shop) -> None:
-    found = checkup.keys(Settings(secret_keys="k:short"))
+def test_a_broken_key_is_found(shop: CommandShop) -> None:
+    found = checks.keys(Settings(secret_keys="k:short"))
 
-    assert found.verdict is Verdict.FAIL
+    assert found.verdict is CheckResult.FAIL
     assert "32" in found.seen
 
 
-def test_production_without_keys_is_found(shop: Shop) -> None:
-    assert checkup.keys(Settings(env="production")).verdict is Verdict.FAIL
+def test_production_without_keys_is_found(shop: CommandShop) -> None:
+    assert checks.keys(Settings(env="production")).verdict is CheckResult.FAIL
 
 
 def test_an_open_shop_that_others_can_reach_is_warned_of() -> None:
-    assert checkup.production(Settings(host="192.0.2.1")).verdict is Verdict.WARN
-    assert checkup.production(Settings(host="192.0.2.1", env="production")).verdict is Verdict.OK
+    assert checks.production(Settings(host="192.0.2.1")).verdict is CheckResult.WARN
+    assert checks.production(Settings(host="192.0.2.1", env="production")).verdict is CheckResult.OK
 
 
 def test_a_data_directory_that_is_a_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
 
-    assert checkup.data_dir(tmp_path / "data").verdict is Verdict.FAIL
-    assert checkup.data_dir(tmp_path / "data" / "deeper").verdict is Verdict.FAIL
-    assert checkup.data_dir(tmp_path / "new" / "deeper").verdict is Verdict.OK
+    assert checks.data_dir(tmp_path / "data").verdict is CheckResult.FAIL
+    assert checks.data_dir(tmp_path / "data" / "deeper").verdict is CheckResult.FAIL
+    assert checks.data_dir(tmp_path / "new" / "deeper").verdict is CheckResult.OK
 
 
 def test_a_data_directory_that_is_a_link_to_nothing_is_found(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to("nowhere")
 
-    assert checkup.data_dir(tmp_path / "data").verdict is Verdict.FAIL
-    assert checkup.data_dir(tmp_path / "data" / "deeper").verdict is Verdict.FAIL
+    assert checks.data_dir(tmp_path / "data").verdict is CheckResult.FAIL
+    assert checks.data_dir(tmp_path / "data" / "deeper").verdict is CheckResult.FAIL
 
 
 def test_a_directory_that_can_not_be_made_where_modes_allow_it_is_found() -> None:
-    found = checkup.data_dir(Path("/proc/shop"))
+    found = checks.data_dir(Path("/proc/shop"))
 
-    assert found.verdict is Verdict.FAIL
+    assert found.verdict is CheckResult.FAIL
     assert "/proc/shop can't be made" in found.seen
 
 
 @pytest.mark.parametrize("place", ["/proc/shop.db", "/proc/shop/shop.db", "file/shop.db", "link/shop.db", "shop.db"])
-def test_a_database_that_can_not_be_made_is_found_as_serve_finds_it(shop: Shop, port: str, place: str) -> None:
+def test_a_database_that_can_not_be_made_is_found_as_serve_finds_it(shop: CommandShop, port: str, place: str) -> None:
     (shop.directory / "file").write_text("")
     (shop.directory / "link").symlink_to("nowhere")
     (shop.directory / "shop.db").symlink_to("nowhere/shop.db")
@@ -196,7 +196,7 @@ def test_a_database_that_can_not_be_made_is_found_as_serve_finds_it(shop: Shop, 
     assert shop.run("serve", "--port", "0", **setting).code in {1, 2}
 
 
-def test_a_database_behind_a_link_is_made_where_the_link_leads(shop: Shop, port: str) -> None:
+def test_a_database_behind_a_link_is_made_where_the_link_leads(shop: CommandShop, port: str) -> None:
     (shop.directory / "disk").mkdir()
     (shop.directory / "shop.db").symlink_to("disk/shop.db")
     setting = {"FLASHRESERVE_STORE": "sqlite:///shop.db"}
@@ -209,28 +209,28 @@ def test_a_database_behind_a_link_is_made_where_the_link_leads(shop: Shop, port:
 
 
 @pytest.mark.parametrize(
-    ("hard", "verdict"), [(1024, Verdict.WARN), (20_000, Verdict.OK), (resource.RLIM_INFINITY, Verdict.OK)]
+    ("hard", "verdict"), [(1024, CheckResult.WARN), (20_000, CheckResult.OK), (resource.RLIM_INFINITY, CheckResult.OK)]
 )
-def test_too_few_open_files_are_warned_of(hard: int, verdict: Verdict) -> None:
-    assert checkup.open_files((256, hard), 10_000).verdict is verdict
+def test_too_few_open_files_are_warned_of(hard: int, verdict: CheckResult) -> None:
+    assert checks.open_files((256, hard), 10_000).verdict is verdict
 
 
 def test_an_address_that_a_server_has_is_well_and_one_that_nobody_can_have_is_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        assert "in use" in checkup.address("127.0.0.1", server.getsockname()[1]).seen
-    assert checkup.address("192.0.2.1", 0).verdict is Verdict.FAIL
+        assert "in use" in checks.address("127.0.0.1", server.getsockname()[1]).seen
+    assert checks.address("192.0.2.1", 0).verdict is CheckResult.FAIL
 
 
 def test_what_is_wrong_counts_in_the_last_line() -> None:
-    assert checkup.summary({Verdict.FAIL: 2, Verdict.WARN: 1}).startswith("2 ")
-    assert "warnings" in checkup.summary({Verdict.WARN: 1})
-    assert checkup.summary({Verdict.OK: 9}) == "All is well."
+    assert checks.summary({CheckResult.FAIL: 2, CheckResult.WARN: 1}).startswith("2 ")
+    assert "warnings" in checks.summary({CheckResult.WARN: 1})
+    assert checks.summary({CheckResult.OK: 9}) == "All is well."
 
 
 @pytest.mark.parametrize(
     "store", ["mongodb://127.0.0.1:1/shop", "mongodb://127.0.0.1:1,127.0.0.1:2/shop?replicaSet=rs0"]
 )
-def test_a_database_server_that_is_away_is_told_in_a_sentence(shop: Shop, port: str, store: str) -> None:
+def test_a_database_server_that_is_away_is_told_in_a_sentence(shop: CommandShop, port: str, store: str) -> None:
     ended = shop.run("doctor", FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_PORT=port)
 
     (line,) = [line for line in ended.out.splitlines() if line.startswith("fail  database")]
@@ -239,7 +239,9 @@ def test_a_database_server_that_is_away_is_told_in_a_sentence(shop: Shop, port: 
     assert "Topology" not in line
 
 
-def test_a_file_that_the_url_of_a_database_server_names_and_that_is_not_there_is_found(shop: Shop, port: str) -> None:
+def test_a_file_that_the_url_of_a_database_server_names_and_that_is_not_there_is_found(
+    shop: CommandShop, port: str
+) -> None:
     store = "mongodb://127.0.0.1:1/shop?tls=true&tlsCAFile=/nowhere"
 
     ended = shop.run("doctor", FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_PORT=port)
@@ -248,7 +250,7 @@ def test_a_file_that_the_url_of_a_database_server_names_and_that_is_not_there_is
     assert "fail  database     a file that its URL names can't be read: No such file or directory" in ended.out
 
 
-def test_secrets_that_others_may_read_or_write_fail_in_production(shop: Shop, port: str) -> None:
+def test_secrets_that_others_may_read_or_write_fail_in_production(shop: CommandShop, port: str) -> None:
     env = shop.directory / ".env"
     env.write_text(f"FLASHRESERVE_ENV=production\nFLASHRESERVE_SECRET_KEYS={KEYS}\n")
     for mode, verdict in ((0o600, "ok"), (0o640, "fail"), (0o602, "fail")):
@@ -264,15 +266,15 @@ def test_secrets_that_others_may_read_or_write_fail_in_production(shop: Shop, po
     assert "kkkk" not in ended.out
 
 
-def test_a_log_without_its_database_is_found(shop: Shop) -> None:
+def test_a_log_without_its_database_is_found(shop: CommandShop) -> None:
     log = lose_database(shop)
-    found = finding(checkup.database(shop.settings, NOW_MS), "database")
-    assert found.verdict is Verdict.FAIL
+    found = finding(checks.database(shop.settings, NOW_MS), "database")
+    assert found.verdict is CheckResult.FAIL
     assert "there is a log" in found.seen
     assert log.exists()
 
 
-def test_a_backup_beside_the_log_of_another_file_is_found(shop: Shop) -> None:
+def test_a_backup_beside_the_log_of_another_file_is_found(shop: CommandShop) -> None:
     lose_database(shop)
     backup = shop.directory / "backup"
     other = apsw.Connection(str(backup))
@@ -281,13 +283,13 @@ def test_a_backup_beside_the_log_of_another_file_is_found(shop: Shop) -> None:
     other.close()
     backup.rename(shop.settings.sqlite_path)
 
-    found = finding(checkup.database(shop.settings, NOW_MS), "database")
+    found = finding(checks.database(shop.settings, NOW_MS), "database")
 
-    assert found.verdict is Verdict.FAIL
+    assert found.verdict is CheckResult.FAIL
     assert "is the log of another file" in found.seen
 
 
-def lose_database(shop: Shop) -> Path:
+def lose_database(shop: CommandShop) -> Path:
     """Take the database of a killed server away, and leave its log, which is returned."""
     path = shop.settings.sqlite_path
     shop.stock()
@@ -303,20 +305,20 @@ def lose_database(shop: Shop) -> Path:
 LOOK = """
 import os, sys
 from pathlib import Path
-from flashreserve.cli import checkup
+from flashreserve.cli import checks
 from flashreserve.settings import Settings
 from flashreserve.stores.sqlite.header import APPLICATION_ID
 if os.geteuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 settings = Settings(data_dir=Path(sys.argv[1]))
-for each in [checkup.data_dir(settings.data_dir), *checkup.database(settings, 0)]:
+for each in [checks.data_dir(settings.data_dir), *checks.database(settings, 0)]:
     print(each.verdict.value, each.what, each.seen)
 """
 
 
 @pytest.mark.parametrize(("spoilt", "mode"), [("flashreserve.db", 0o444), (".", 0o555)])
-def test_a_database_that_can_not_be_written_fails(shop: Shop, spoilt: str, mode: int) -> None:
+def test_a_database_that_can_not_be_written_fails(shop: CommandShop, spoilt: str, mode: int) -> None:
     shop.stock()
     with tempfile.TemporaryDirectory() as public:  # pytest's own directories are closed to other users
         Path(public).chmod(0o777)
@@ -331,14 +333,14 @@ def test_a_database_that_can_not_be_written_fails(shop: Shop, spoilt: str, mode:
     assert f"fail database {unwritable} can't be written" in said.stdout, said
 
 
-def test_a_disk_that_takes_no_more_fails(shop: Shop) -> None:
+def test_a_disk_that_takes_no_more_fails(shop: CommandShop) -> None:
     shop.settings.data_dir.mkdir()
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, before[1]))
     try:
-        found = checkup.data_dir(shop.settings.data_dir)
+        found = checks.data_dir(shop.settings.data_dir)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    assert found.verdict is Verdict.FAIL
+    assert found.verdict is CheckResult.FAIL
     assert "File too large" in found.seen

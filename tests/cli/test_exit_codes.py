@@ -19,12 +19,12 @@ from typing import Any, Final
 import apsw
 import click
 import pytest
-from tests.cli.conftest import KEYS, PASSWORD, Shop
+from tests.cli.conftest import KEYS, PASSWORD, CommandShop
 from tests.cli.test_docs import commands
 
 from flashreserve.cli.failures import JUDGES
 from flashreserve.cli.main import flashreserve
-from flashreserve.stores.sqlite.opening import OPENING_WAIT_S
+from flashreserve.stores.sqlite.admission import OPENING_WAIT_S
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -81,10 +81,10 @@ def documented(failure: str, names: Sequence[str]) -> dict[str, int]:
     return {name: int(re.match(r"\d+", columns[name])[0]) for name in names}  # type: ignore[index]
 
 
-class Process:
+class CommandProcess:
     """A command in a process of its own, with its standard output and error as files."""
 
-    def __init__(self, shop: Shop, name: str, args: Sequence[str], streams: str = "", **options: Any) -> None:
+    def __init__(self, shop: CommandShop, name: str, args: Sequence[str], streams: str = "", **options: Any) -> None:
         self.out = shop.directory / f"{name}.out"
         self.err = shop.directory / f"{name}.err"
         environment = {**shop.environment, **SIGNING, "TMPDIR": str(shop.directory)}
@@ -123,11 +123,11 @@ class Process:
 
 
 @pytest.fixture
-def run(shop: Shop) -> Iterator[Callable[..., Process]]:
-    started: list[Process] = []
+def run(shop: CommandShop) -> Iterator[Callable[..., CommandProcess]]:
+    started: list[CommandProcess] = []
 
-    def start(name: str, *more: str, streams: str = "", **options: Any) -> Process:
-        started.append(Process(shop, name, (*COMMANDS[name], *more), streams, **options))
+    def start(name: str, *more: str, streams: str = "", **options: Any) -> CommandProcess:
+        started.append(CommandProcess(shop, name, (*COMMANDS[name], *more), streams, **options))
         return started[-1]
 
     yield start
@@ -136,7 +136,7 @@ def run(shop: Shop) -> Iterator[Callable[..., Process]]:
         each.process.wait()
 
 
-def codes_here(shop: Shop, names: Sequence[str], *more: str, **environment: str) -> dict[str, int]:
+def codes_here(shop: CommandShop, names: Sequence[str], *more: str, **environment: str) -> dict[str, int]:
     """The commands' exit codes, run in this process, which is much faster."""
     ended = {
         name: shop.run(*COMMANDS[name], *more, stdin=INPUT.get(COMMANDS[name], ""), **SIGNING, **environment)  # type: ignore[call-overload]
@@ -147,7 +147,7 @@ def codes_here(shop: Shop, names: Sequence[str], *more: str, **environment: str)
     return {name: end.code for name, end in ended.items()}
 
 
-def codes(run: Callable[..., Process], names: Sequence[str], *more: str, **options: Any) -> dict[str, int]:
+def codes(run: Callable[..., CommandProcess], names: Sequence[str], *more: str, **options: Any) -> dict[str, int]:
     """The commands' exit codes, run at the same time; each that fails says so in one sentence."""
     running = {name: run(name, *more, **options) for name in names}
     ended = {name: process.code() for name, process in running.items()}
@@ -158,31 +158,31 @@ def codes(run: Callable[..., Process], names: Sequence[str], *more: str, **optio
     return ended
 
 
-def open_shop(shop: Shop) -> None:
+def open_shop(shop: CommandShop) -> None:
     shop.reserve(shop.stock())
     assert shop.run("admin", "create", ADMIN, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
 
 
-def none(shop: Shop) -> None:
+def none(shop: CommandShop) -> None:
     shutil.rmtree(shop.settings.data_dir)
 
 
-def a_directory(shop: Shop) -> None:
+def a_directory(shop: CommandShop) -> None:
     none(shop)
     shop.settings.sqlite_path.mkdir(parents=True)
 
 
-def something_else(shop: Shop) -> None:
+def something_else(shop: CommandShop) -> None:
     shop.settings.sqlite_path.write_bytes(b"no database " * 1_000)
 
 
-def another_applications(shop: Shop) -> None:
+def another_applications(shop: CommandShop) -> None:
     shop.settings.sqlite_path.unlink()
     with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
         connection.execute("CREATE TABLE t (x)")
 
 
-def a_newer_versions(shop: Shop) -> None:
+def a_newer_versions(shop: CommandShop) -> None:
     with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
         connection.execute("PRAGMA user_version = 9999")
 
@@ -192,21 +192,21 @@ def a_newer_versions(shop: Shop) -> None:
     [a_directory, something_else, another_applications, a_newer_versions],
     ids=lambda each: each.__name__,
 )
-def test_a_database_that_is_unusable(shop: Shop, spoil: Callable[[Shop], None]) -> None:
+def test_a_database_that_is_unusable(shop: CommandShop, spoil: Callable[[CommandShop], None]) -> None:
     open_shop(shop)
     spoil(shop)
 
     assert codes_here(shop, STORED) == documented("the database is unusable", STORED)
 
 
-def test_a_database_that_is_missing(shop: Shop) -> None:
+def test_a_database_that_is_missing(shop: CommandShop) -> None:
     names = [name for name in STORED if name not in MAKING]
 
     assert codes_here(shop, names) == documented("the database is missing", names)
     assert not shop.settings.data_dir.exists()
 
 
-def test_a_directory_that_may_not_be_read(shop: Shop, run: Callable[..., Process]) -> None:
+def test_a_directory_that_may_not_be_read(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
     open_shop(shop)
     shop.settings.data_dir.chmod(0)
 
@@ -218,7 +218,7 @@ _AS_ANYBODY: Final = () if os.getuid() else ("setpriv", f"--inh-caps={_READ_ALL}
 """Root may read everything; without these rights it is held to a directory's mode like anybody."""
 
 
-def test_a_database_that_is_locked(shop: Shop, run: Callable[..., Process]) -> None:
+def test_a_database_that_is_locked(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
     open_shop(shop)
     with contextlib.closing(apsw.Connection(str(shop.settings.sqlite_path))) as connection:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -227,7 +227,7 @@ def test_a_database_that_is_locked(shop: Shop, run: Callable[..., Process]) -> N
         assert codes(run, STORED) == documented("the database is unusable", STORED)
 
 
-def test_a_server_that_is_away(shop: Shop, run: Callable[..., Process]) -> None:
+def test_a_server_that_is_away(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{port}/shop"}
@@ -239,16 +239,16 @@ def test_a_server_that_is_away(shop: Shop, run: Callable[..., Process]) -> None:
     assert ended == documented("the server is away", list(COMMANDS))
 
 
-def test_arguments_that_are_invalid(shop: Shop) -> None:
+def test_arguments_that_are_invalid(shop: CommandShop) -> None:
     assert codes_here(shop, list(COMMANDS), "--nonsense") == documented("an argument is invalid", list(COMMANDS))
 
 
-def test_settings_that_are_invalid(shop: Shop) -> None:
+def test_settings_that_are_invalid(shop: CommandShop) -> None:
     # A fresh shop has settings of its own.
     assert codes_here(shop, STORED, FLASHRESERVE_PORT="none") == documented("a setting is invalid", STORED)
 
 
-def test_an_input_file_that_is_invalid(shop: Shop) -> None:
+def test_an_input_file_that_is_invalid(shop: CommandShop) -> None:
     (shop.directory / "products.csv").write_text("name\n")
     (shop.directory / "tokens").write_text("not a token\n")
     (shop.directory / "few").write_text("a.b.c\n")
@@ -264,7 +264,7 @@ def test_an_input_file_that_is_invalid(shop: Shop) -> None:
             assert {name: shop.run(*args, stdin=b"\xff\n").code} == documented("an input file is invalid", [name])
 
 
-def test_a_full_standard_output(shop: Shop, run: Callable[..., Process]) -> None:
+def test_a_full_standard_output(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
     open_shop(shop)
 
     assert codes(run, PRINTING, streams="> /dev/full") == documented("standard output is full", PRINTING)
@@ -274,7 +274,7 @@ def test_a_full_standard_output(shop: Shop, run: Callable[..., Process]) -> None
     assert {name: process.code() for name, process in helped.items()} == dict.fromkeys(judges, 3), "1 is a verdict"
 
 
-def test_a_standard_output_whose_reader_has_gone(shop: Shop, run: Callable[..., Process]) -> None:
+def test_a_standard_output_whose_reader_has_gone(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
     open_shop(shop)
     reading, writing = os.pipe()
     os.close(reading)
@@ -286,7 +286,9 @@ def test_a_standard_output_whose_reader_has_gone(shop: Shop, run: Callable[..., 
 
 
 @pytest.mark.parametrize("streams", ["<&- >&- 2>&-", "2> /dev/full"])
-def test_closed_streams_change_no_exit_code(shop: Shop, run: Callable[..., Process], streams: str) -> None:
+def test_closed_streams_change_no_exit_code(
+    shop: CommandShop, run: Callable[..., CommandProcess], streams: str
+) -> None:
     open_shop(shop)
     names = [name for name in PRINTING if "<&-" not in streams or COMMANDS[name] not in INPUT]
 
@@ -306,7 +308,7 @@ def silent_server() -> Iterator[Callable[[], socket.socket]]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal(
-    run: Callable[..., Process], silent_server: Callable[[], socket.socket], number: signal.Signals
+    run: Callable[..., CommandProcess], silent_server: Callable[[], socket.socket], number: signal.Signals
 ) -> None:
     names = list(COMMANDS) if number is signal.SIGTERM else ["audit", "products list", "serve", "worker"]
 
@@ -328,7 +330,7 @@ def test_a_signal(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_several_processes_that_start(
-    run: Callable[..., Process], silent_server: Callable[[], socket.socket], number: signal.Signals
+    run: Callable[..., CommandProcess], silent_server: Callable[[], socket.socket], number: signal.Signals
 ) -> None:
     server = silent_server()
     store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"}
@@ -338,7 +340,9 @@ def test_a_signal_to_several_processes_that_start(
     assert "Interrupted." not in process.said()
 
 
-def test_a_signal_while_another_process_opens_the_database(shop: Shop, run: Callable[..., Process]) -> None:
+def test_a_signal_while_another_process_opens_the_database(
+    shop: CommandShop, run: Callable[..., CommandProcess]
+) -> None:
     names = ["serve", "worker", "admin create", "reservations export", "sweep", "doctor"]
     open_shop(shop)
     directory = os.open(shop.settings.data_dir, os.O_RDONLY)
@@ -356,7 +360,7 @@ def test_a_signal_while_another_process_opens_the_database(shop: Shop, run: Call
     assert ended == {**documented("SIGTERM", names), "several": 0}
 
 
-def _until_open(process: Process, path: Path) -> None:
+def _until_open(process: CommandProcess, path: Path) -> None:
     """Wait until the process has the file open."""
     descriptors = Path("/proc", str(process.process.pid), "fd")
     while not any(_leads_to(each, path) for each in descriptors.iterdir()):
@@ -370,7 +374,7 @@ def _leads_to(link: Path, path: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", ["serve", "worker", "several"])
-def test_more_signals_while_a_server_ends_change_nothing(shop: Shop, run: Callable[..., Process], name: str) -> None:
+def test_more_signals_while_a_server_ends_change_nothing(shop: CommandShop, run: Callable[..., CommandProcess], name: str) -> None:
     open_shop(shop)
     process = run("serve", "--workers", "2") if name == "several" else run(name)
     while "ready" not in process.said():
@@ -382,7 +386,7 @@ def test_more_signals_while_a_server_ends_change_nothing(shop: Shop, run: Callab
     assert "Traceback" not in process.said()
 
 
-def _send_until_it_ends(process: Process, *numbers: signal.Signals) -> None:
+def _send_until_it_ends(process: CommandProcess, *numbers: signal.Signals) -> None:
     """Send the signals again and again, thousands a second: some handlers are in force for microseconds only."""
     for number in itertools.cycle(numbers):
         if process.process.poll() is not None:
@@ -395,7 +399,7 @@ def _send_until_it_ends(process: Process, *numbers: signal.Signals) -> None:
     ("module", "number"), [("rich_click", signal.SIGINT), ("rich_click", signal.SIGTERM), ("uvloop", signal.SIGTERM)]
 )
 def test_a_signal_while_modules_are_imported(
-    shop: Shop, run: Callable[..., Process], module: str, number: signal.Signals
+    shop: CommandShop, run: Callable[..., CommandProcess], module: str, number: signal.Signals
 ) -> None:
     """One of them belongs to the command line, the other to the servers."""
     open_shop(shop)
@@ -422,7 +426,7 @@ sys.meta_path.insert(0, Signal())
 """
 
 
-def _end_once_connected(server: socket.socket, process: Process, number: signal.Signals) -> int:
+def _end_once_connected(server: socket.socket, process: CommandProcess, number: signal.Signals) -> int:
     connection, _ = server.accept()
     with connection:
         process.process.send_signal(number)
@@ -431,8 +435,8 @@ def _end_once_connected(server: socket.socket, process: Process, number: signal.
 
 @pytest.mark.parametrize("more", [(), (signal.SIGTERM,), (signal.SIGHUP, signal.SIGTERM), (signal.SIGINT,)])
 def test_an_export_that_is_ended_leaves_no_customers_data(
-    shop: Shop,
-    run: Callable[..., Process],
+    shop: CommandShop,
+    run: Callable[..., CommandProcess],
     silent_server: Callable[[], socket.socket],
     more: Sequence[signal.Signals],
 ) -> None:
@@ -454,7 +458,7 @@ def test_an_export_that_is_ended_leaves_no_customers_data(
 
 
 def test_a_signal_in_the_background_where_ctrl_c_is_ignored(
-    run: Callable[..., Process], silent_server: Callable[[], socket.socket]
+    run: Callable[..., CommandProcess], silent_server: Callable[[], socket.socket]
 ) -> None:
     server = silent_server()
     store = {"FLASHRESERVE_STORE": f"mongodb://127.0.0.1:{server.getsockname()[1]}/shop"}

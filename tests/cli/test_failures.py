@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import structlog
-from tests.cli.conftest import KEYS, Shop
+from tests.cli.conftest import KEYS, CommandShop
 
 from flashreserve.cli.failures import told
 from flashreserve.settings import SettingsError
@@ -41,7 +41,7 @@ def test_a_fault_that_holds_a_token_does_not_show_it() -> None:
     assert "[secret]" in text
 
 
-def test_a_failure_is_one_line_and_with_debug_says_where(shop: Shop) -> None:
+def test_a_failure_is_one_line_and_with_debug_says_where(shop: CommandShop) -> None:
     quiet, loud = shop.run("products", "list"), shop.run("products", "list", FLASHRESERVE_LOG_LEVEL="debug")
 
     assert (quiet.code, loud.code) == (1, 1)
@@ -51,7 +51,7 @@ def test_a_failure_is_one_line_and_with_debug_says_where(shop: Shop) -> None:
 
 
 def test_what_is_logged_before_the_settings_are_read_is_on_standard_error(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    shop: CommandShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def logging_environment(*_: object) -> dict[str, str]:
         structlog.get_logger("flashreserve").warning("an early line")
@@ -65,7 +65,7 @@ def test_what_is_logged_before_the_settings_are_read_is_on_standard_error(
     assert ended.out == ""
 
 
-def test_a_wrong_option_leads_to_the_help(shop: Shop) -> None:
+def test_a_wrong_option_leads_to_the_help(shop: CommandShop) -> None:
     ended = shop.run("products", "list", "--yaml")
 
     assert ended.code == 2
@@ -74,7 +74,7 @@ def test_a_wrong_option_leads_to_the_help(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("args", [("--help",), ("products", "--help"), ("products", "import", "-h"), ("--version",)])
-def test_help_ends_with_0(shop: Shop, args: tuple[str, ...]) -> None:
+def test_help_ends_with_0(shop: CommandShop, args: tuple[str, ...]) -> None:
     ended = shop.run(*args)
 
     assert (ended.code, ended.err) == (0, "")
@@ -82,7 +82,7 @@ def test_help_ends_with_0(shop: Shop, args: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("command", [("products", "list"), ("reservations", "export"), ("token", "--count", "100000")])
-def test_a_reader_that_goes_away_is_no_error(shop: Shop, command: tuple[str, ...]) -> None:
+def test_a_reader_that_goes_away_is_no_error(shop: CommandShop, command: tuple[str, ...]) -> None:
     shop.reserve_many(shop.stock(units=2_000), 2_000)
     rows = "".join(f"P{number},1,1\n" for number in range(2_000))
     shop.run("products", "import", "-", stdin=f"name,price,stockQuantity\n{rows}")
@@ -103,14 +103,14 @@ def test_a_reader_that_goes_away_is_no_error(shop: Shop, command: tuple[str, ...
 
 
 @pytest.mark.parametrize("command", [("audit",), ("products", "list"), ("reservations", "export"), ("doctor",)])
-def test_commands_that_only_read_make_nothing(shop: Shop, command: tuple[str, ...]) -> None:
+def test_commands_that_only_read_make_nothing(shop: CommandShop, command: tuple[str, ...]) -> None:
     shop.run(*command, FLASHRESERVE_PORT="0")
 
     assert shop.files() == []
 
 
 @pytest.mark.parametrize("command", [("audit",), ("products", "list"), ("reservations", "export"), ("doctor",)])
-def test_commands_that_only_read_leave_the_database_as_it_is(shop: Shop, command: tuple[str, ...]) -> None:
+def test_commands_that_only_read_leave_the_database_as_it_is(shop: CommandShop, command: tuple[str, ...]) -> None:
     shop.reserve(shop.stock())
     before, content = shop.files(), shop.settings.sqlite_path.read_bytes()
 
@@ -121,7 +121,7 @@ def test_commands_that_only_read_leave_the_database_as_it_is(shop: Shop, command
     assert shop.settings.sqlite_path.read_bytes() == content
 
 
-def test_a_database_that_is_none_is_told(shop: Shop) -> None:
+def test_a_database_that_is_none_is_told(shop: CommandShop) -> None:
     shop.settings.data_dir.mkdir()
     shop.settings.sqlite_path.write_bytes(b"not a database " * 1000)
 
@@ -132,7 +132,7 @@ def test_a_database_that_is_none_is_told(shop: Shop) -> None:
     assert "file is not a database" in ended.err
 
 
-def test_a_data_directory_that_cannot_be_made_is_told(shop: Shop) -> None:
+def test_a_data_directory_that_cannot_be_made_is_told(shop: CommandShop) -> None:
     (shop.directory / "data").write_text("in the way")
 
     ended = shop.run("products", "import", "-", stdin="name,price,stockQuantity\nA,1,1\n")
@@ -142,7 +142,7 @@ def test_a_data_directory_that_cannot_be_made_is_told(shop: Shop) -> None:
     assert "fault of FlashReserve" not in ended.err
 
 
-def test_names_that_the_terminal_cannot_show_do_not_end_a_command(shop: Shop) -> None:
+def test_names_that_the_terminal_cannot_show_do_not_end_a_command(shop: CommandShop) -> None:
     shop.stock(name="弁当 🍱")
 
     ended = shop.finish("products", "list", PYTHONIOENCODING="latin-1", PYTHONUTF8="0")

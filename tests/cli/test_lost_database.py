@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Answer, Running, Shop
+from tests.cli.conftest import CommandAnswer, CommandShop, Running
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
@@ -19,16 +19,16 @@ WITHIN_S = 2.0
 WAIT_S = 60.0
 
 
-class Crowd:
+class WaitingCrowd:
     """New customers who reserve at a server, one after the other."""
 
-    def __init__(self, server: Running, product: str, shop: Shop) -> None:
+    def __init__(self, server: Running, product: str, shop: CommandShop) -> None:
         self._server = server
         self._product = product
         self._tokens = Tokens(KeyRing.parse(shop.settings.key_path.read_text().strip()), ttl_s=3600)
         self.granted: list[str] = []
 
-    def reserve(self) -> Answer:
+    def reserve(self) -> CommandAnswer:
         token = self._tokens.issue(SystemIds().new(), Role.CUSTOMER, SystemClock().now_ms()).token
         answer = self._server.ask("POST", f"/reservations/{self._product}", token=token)
         if answer.status == 201:
@@ -55,11 +55,11 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def log_of(shop: Shop) -> Path:
+def log_of(shop: CommandShop) -> Path:
     return Path(f"{shop.settings.sqlite_path}-wal")
 
 
-def lose(shop: Shop, how: str) -> None:
+def lose(shop: CommandShop, how: str) -> None:
     match how:
         case "removed":
             shop.settings.sqlite_path.unlink()
@@ -73,11 +73,11 @@ def lose(shop: Shop, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["removed", "directory renamed", "log removed"])
 def test_a_server_that_has_lost_its_files_sells_nothing_more_and_is_not_ready(
-    shop: Shop, serve: Serve, how: str
+    shop: CommandShop, serve: Serve, how: str
 ) -> None:
     product = shop.stock(units=100_000)
     server = serve()
-    crowd = Crowd(server, product, shop)
+    crowd = WaitingCrowd(server, product, shop)
     assert crowd.reserve().status == 201
 
     lose(shop, how)
@@ -108,12 +108,14 @@ def kill_all(pids: Iterable[int]) -> None:
 
 
 @pytest.mark.parametrize("how", ["removed", "directory renamed", "log removed"])
-def test_a_child_that_is_started_again_makes_no_shop_beside_its_siblings(shop: Shop, serve: Serve, how: str) -> None:
+def test_a_child_that_is_started_again_makes_no_shop_beside_its_siblings(
+    shop: CommandShop, serve: Serve, how: str
+) -> None:
     product = shop.stock(units=100_000)
     server = serve("--workers", "2")
     server.wait_for("worker ready")
     server.wait_for("worker ready")
-    Crowd(server, product, shop).reserve()
+    WaitingCrowd(server, product, shop).reserve()
     lose(shop, how)
 
     kill_all(processes_of(server))
@@ -127,12 +129,12 @@ def test_a_child_that_is_started_again_makes_no_shop_beside_its_siblings(shop: S
     assert not any(line["event"].startswith("made a new database") for line in server.log)
 
 
-def test_children_work_again_when_the_directory_is_back(shop: Shop, serve: Serve) -> None:
+def test_children_work_again_when_the_directory_is_back(shop: CommandShop, serve: Serve) -> None:
     product = shop.stock(units=100_000)
     server = serve("--workers", "2")
     server.wait_for("worker ready")
     server.wait_for("worker ready")
-    crowd = Crowd(server, product, shop)
+    crowd = WaitingCrowd(server, product, shop)
     lose(shop, "directory renamed")
     kill_all(processes_of(server))
     server.wait_for("worker died")
@@ -145,7 +147,7 @@ def test_children_work_again_when_the_directory_is_back(shop: Shop, serve: Serve
 
 
 @pytest.mark.parametrize("args", [["worker"], ["serve", "--role", "worker"], ["sweep"], ["recover"], ["audit"]])
-def test_only_serve_and_what_fills_a_shop_make_a_database(shop: Shop, args: list[str]) -> None:
+def test_only_serve_and_what_fills_a_shop_make_a_database(shop: CommandShop, args: list[str]) -> None:
     ended = shop.finish(*args)
     assert ended.code == (3 if args == ["audit"] else 1)
     assert f"there is none at {shop.settings.sqlite_path}" in ended.err
@@ -156,7 +158,7 @@ def test_only_serve_and_what_fills_a_shop_make_a_database(shop: Shop, args: list
     "args",
     [["worker"], ["sweep"], ["recover"], ["audit"], ["products", "list"], ["doctor"], ["reservations", "export"]],
 )
-def test_an_empty_file_is_no_database(shop: Shop, args: list[str]) -> None:
+def test_an_empty_file_is_no_database(shop: CommandShop, args: list[str]) -> None:
     shop.settings.data_dir.mkdir()
     shop.settings.sqlite_path.touch()
     ended = shop.finish(*args)
@@ -165,14 +167,14 @@ def test_an_empty_file_is_no_database(shop: Shop, args: list[str]) -> None:
     assert shop.settings.sqlite_path.stat().st_size == 0
 
 
-def test_a_server_makes_one_of_an_empty_file_and_says_so(shop: Shop, serve: Serve) -> None:
+def test_a_server_makes_one_of_an_empty_file_and_says_so(shop: CommandShop, serve: Serve) -> None:
     shop.settings.data_dir.mkdir()
     shop.settings.sqlite_path.touch()
     said = f"made a new database at {shop.settings.sqlite_path}"
     assert said in [line["event"] for line in serve().stop_and_read()]
 
 
-def test_what_makes_a_database_says_where(shop: Shop, serve: Serve) -> None:
+def test_what_makes_a_database_says_where(shop: CommandShop, serve: Serve) -> None:
     said = f"made a new database at {shop.settings.sqlite_path}"
     assert said in [line["event"] for line in serve().stop_and_read()]
     assert said not in [line["event"] for line in serve().stop_and_read()]
@@ -188,7 +190,7 @@ def test_what_makes_a_database_says_where(shop: Shop, serve: Serve) -> None:
     assert f"made a new database at {shop.directory / 'b' / 'flashreserve.db'}" in ended.err
 
 
-def test_a_server_refuses_to_begin_anew_beside_a_log(shop: Shop, serve: Serve) -> None:
+def test_a_server_refuses_to_begin_anew_beside_a_log(shop: CommandShop, serve: Serve) -> None:
     server = serve()
     server.process.kill()
     server.process.wait()

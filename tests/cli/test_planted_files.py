@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import KEYS, Running, Shop
+from tests.cli.conftest import KEYS, CommandShop, Running
 
 from flashreserve.bootstrap import key_ring
 from flashreserve.metrics import Metrics, SharedMetrics
@@ -28,7 +28,7 @@ def victim(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_export_replaces_a_link_instead_of_what_it_leads_to(shop: Shop, victim: Path) -> None:
+def test_an_export_replaces_a_link_instead_of_what_it_leads_to(shop: CommandShop, victim: Path) -> None:
     shop.reserve(shop.stock())
     output = shop.directory / "sold.csv"
     output.symlink_to(victim)
@@ -41,7 +41,7 @@ def test_an_export_replaces_a_link_instead_of_what_it_leads_to(shop: Shop, victi
     assert len(output.read_text().splitlines()) == 2
 
 
-def test_an_export_replaces_a_link_that_leads_nowhere_or_to_a_device(shop: Shop) -> None:
+def test_an_export_replaces_a_link_that_leads_nowhere_or_to_a_device(shop: CommandShop) -> None:
     shop.stock()
     for target in ("nowhere", "/dev/null"):
         output = shop.directory / "sold.csv"
@@ -55,7 +55,7 @@ def test_an_export_replaces_a_link_that_leads_nowhere_or_to_a_device(shop: Shop)
     assert not (shop.directory / "nowhere").exists()
 
 
-def test_an_export_still_goes_to_devices_and_pipes_of_one_s_own(shop: Shop) -> None:
+def test_an_export_still_goes_to_devices_and_pipes_of_one_s_own(shop: CommandShop) -> None:
     shop.stock()
     os.mkfifo(shop.directory / "pipe")
     read: list[bytes] = []
@@ -79,7 +79,7 @@ def test_an_export_still_goes_to_devices_and_pipes_of_one_s_own(shop: Shop) -> N
 
 
 @as_root
-def test_an_export_refuses_a_pipe_that_somebody_else_made(shop: Shop) -> None:
+def test_an_export_refuses_a_pipe_that_somebody_else_made(shop: CommandShop) -> None:
     shop.stock()
     os.mkfifo(shop.directory / "pipe")
     os.chown(shop.directory / "pipe", SOMEBODY, SOMEBODY)
@@ -90,7 +90,7 @@ def test_an_export_refuses_a_pipe_that_somebody_else_made(shop: Shop) -> None:
     assert "expected a file, or a device or pipe that is yours" in ended.err
 
 
-def test_a_key_is_made_beside_what_an_interrupted_start_has_left(shop: Shop, victim: Path) -> None:
+def test_a_key_is_made_beside_what_an_interrupted_start_has_left(shop: CommandShop, victim: Path) -> None:
     shop.settings.data_dir.mkdir()
     # A container's first process has the number 1 each time.
     (shop.settings.data_dir / f"secret.key.{os.getpid()}").symlink_to(victim)
@@ -103,7 +103,7 @@ def test_a_key_is_made_beside_what_an_interrupted_start_has_left(shop: Shop, vic
     assert [path.name for path in shop.settings.data_dir.iterdir() if path.name.startswith(".")] == []
 
 
-def test_no_key_is_made_through_a_link_that_leads_nowhere(shop: Shop) -> None:
+def test_no_key_is_made_through_a_link_that_leads_nowhere(shop: CommandShop) -> None:
     shop.settings.data_dir.mkdir()
     (shop.settings.data_dir / "secret.key").symlink_to("elsewhere")
 
@@ -112,7 +112,7 @@ def test_no_key_is_made_through_a_link_that_leads_nowhere(shop: Shop) -> None:
     assert [path.name for path in shop.settings.data_dir.iterdir()] == ["secret.key"]
 
 
-def test_a_key_is_read_through_a_link_of_one_s_own_as_where_a_cluster_mounts_its_secrets(shop: Shop) -> None:
+def test_a_key_is_read_through_a_link_of_one_s_own_as_where_a_cluster_mounts_its_secrets(shop: CommandShop) -> None:
     shop.settings.data_dir.mkdir()
     (shop.settings.data_dir / "..data").write_text(f"\ufeff{KEYS}\r\n")
     (shop.settings.data_dir / "secret.key").symlink_to("..data")
@@ -121,7 +121,7 @@ def test_a_key_is_read_through_a_link_of_one_s_own_as_where_a_cluster_mounts_its
 
 
 @as_root
-def test_a_key_is_not_read_through_somebody_else_s_link(shop: Shop) -> None:
+def test_a_key_is_not_read_through_somebody_else_s_link(shop: CommandShop) -> None:
     shop.settings.data_dir.mkdir()
     (shop.settings.data_dir / "known").write_text(KEYS)
     link = shop.settings.data_dir / "secret.key"
@@ -142,7 +142,7 @@ def test_a_key_is_not_read_through_somebody_else_s_link(shop: Shop) -> None:
         (b"k:" + b"h" * 100_000, "expected at most"),
     ],
 )
-def test_a_broken_key_file_is_told_by_its_path(shop: Shop, content: bytes, expected: str) -> None:
+def test_a_broken_key_file_is_told_by_its_path(shop: CommandShop, content: bytes, expected: str) -> None:
     shop.settings.data_dir.mkdir()
     path = shop.settings.data_dir / "secret.key"
     path.write_bytes(content)
@@ -158,7 +158,7 @@ def test_a_broken_key_file_is_told_by_its_path(shop: Shop, content: bytes, expec
     assert "FLASHRESERVE_SECRET_KEYS" not in ended.err
 
 
-def test_a_directory_in_the_key_s_place_is_told(shop: Shop) -> None:
+def test_a_directory_in_the_key_s_place_is_told(shop: CommandShop) -> None:
     (shop.settings.data_dir / "secret.key").mkdir(parents=True)
 
     ended = shop.run("token")
@@ -192,7 +192,7 @@ def test_figures_of_others_are_read_from_files_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("linked", ["metrics", "metrics/127.0.0.1-{port}"])
-def test_a_server_empties_no_directory_through_a_link(shop: Shop, tmp_path: Path, linked: str) -> None:
+def test_a_server_empties_no_directory_through_a_link(shop: CommandShop, tmp_path: Path, linked: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     precious = tmp_path / "precious"
@@ -210,7 +210,9 @@ def test_a_server_empties_no_directory_through_a_link(shop: Shop, tmp_path: Path
     assert sorted(path.name for path in precious.rglob("*.metrics")) == ["work.metrics", "work.metrics"]
 
 
-def test_a_server_leaves_alone_what_isn_t_its_own_in_its_directory(shop: Shop, serve: Callable[..., Running]) -> None:
+def test_a_server_leaves_alone_what_isn_t_its_own_in_its_directory(
+    shop: CommandShop, serve: Callable[..., Running]
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     directory = shop.settings.data_dir / "metrics" / f"127.0.0.1-{port}"

@@ -3,16 +3,16 @@
 import json
 
 import pytest
-from tests.cli.conftest import Shop
+from tests.cli.conftest import CommandShop
 
 HEADER = "name,price,currency,stockQuantity,saleStartsAt,saleEndsAt,perCustomerLimit,holdSeconds,maxExtensions\n"
 
 
-def listed(shop: Shop) -> list[dict[str, object]]:
+def listed(shop: CommandShop) -> list[dict[str, object]]:
     return [json.loads(line) for line in shop.run("products", "list", "--json").out.splitlines()]
 
 
-def test_an_import_makes_every_product_with_all_its_rules(shop: Shop) -> None:
+def test_an_import_makes_every_product_with_all_its_rules(shop: CommandShop) -> None:
     text = HEADER + (
         "iPhone 15,999.99,USD,10,2026-11-27T10:00:00+01:00,2026-11-28T00:00:00Z,2,300,3\n"
         '"Käse, alt",12,EUR,0,,,,,\n'
@@ -44,7 +44,7 @@ def test_an_import_makes_every_product_with_all_its_rules(shop: Shop) -> None:
     assert (third["price"], third["available"]) == ("500", 7)
 
 
-def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: Shop) -> None:
+def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: CommandShop) -> None:
     shop.run("products", "import", "-", stdin="name,price,stockQuantity\nA,1,1\n", FLASHRESERVE_HOLD_SECONDS="42")
 
     assert listed(shop)[0]["holdSeconds"] == 42
@@ -97,7 +97,7 @@ def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: Shop) -> N
         "UTF-16 BE",
     ],
 )
-def test_spreadsheets_files_are_understood(shop: Shop, data: bytes) -> None:
+def test_spreadsheets_files_are_understood(shop: CommandShop, data: bytes) -> None:
     assert shop.run("products", "import", "-", stdin=data).out == "Made 1 product.\n"
     assert [(each["name"], each["stockQuantity"]) for each in listed(shop)] == [("A", 2)]
 
@@ -135,7 +135,7 @@ def test_spreadsheets_files_are_understood(shop: Shop, data: bytes) -> None:
     ],
 )
 def test_a_bad_cell_is_named_by_line_and_column_and_nothing_is_made(
-    shop: Shop, row: str, column: str, expected: str
+    shop: CommandShop, row: str, column: str, expected: str
 ) -> None:
     shop.stock()
     before = shop.available()
@@ -166,7 +166,7 @@ def test_a_bad_cell_is_named_by_line_and_column_and_nothing_is_made(
         ('name,price,stockQuantity\n"A\n\nB",1,1\nC,x,1\n', "line 5, column price"),
     ],
 )
-def test_a_file_of_another_form_is_refused_with_its_line(shop: Shop, text: str, message: str) -> None:
+def test_a_file_of_another_form_is_refused_with_its_line(shop: CommandShop, text: str, message: str) -> None:
     ended = shop.run("products", "import", "-", stdin=text)
 
     assert ended.code == 2
@@ -175,7 +175,7 @@ def test_a_file_of_another_form_is_refused_with_its_line(shop: Shop, text: str, 
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
-def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: Shop, end: str) -> None:
+def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: CommandShop, end: str) -> None:
     text = end.join(["name,price,stockQuantity", "A,1,1", "Käse,1,1", ""])
 
     ended = shop.run("products", "import", "-", stdin=text.encode("latin-1"))
@@ -186,7 +186,7 @@ def test_text_that_is_not_utf_8_is_refused_with_its_line(shop: Shop, end: str) -
 
 @pytest.mark.parametrize("mark", ["\ufeff", ""])
 @pytest.mark.parametrize("encoding", ["utf-32-le", "utf-32-be"])
-def test_utf_32_is_refused_by_its_name(shop: Shop, mark: str, encoding: str) -> None:
+def test_utf_32_is_refused_by_its_name(shop: CommandShop, mark: str, encoding: str) -> None:
     ended = shop.run("products", "import", "-", stdin=f"{mark}name,price,stockQuantity\nA,1,2\n".encode(encoding))
 
     assert ended.code == 2
@@ -204,7 +204,7 @@ def test_utf_32_is_refused_by_its_name(shop: Shop, mark: str, encoding: str) -> 
     ],
 )
 def test_utf_16_that_is_cut_or_invalid_is_told_as_such(
-    shop: Shop, mark: str, encoding: str, last: str, cut: int, fault: str
+    shop: CommandShop, mark: str, encoding: str, last: str, cut: int, fault: str
 ) -> None:
     data = f"{mark}name,price,stockQuantity\nKäse,1,1\n{last}".encode(encoding, "surrogatepass")
 
@@ -215,7 +215,7 @@ def test_utf_16_that_is_cut_or_invalid_is_told_as_such(
     assert fault in ended.err
 
 
-def test_all_faults_of_a_file_are_told_at_once_up_to_a_bound(shop: Shop) -> None:
+def test_all_faults_of_a_file_are_told_at_once_up_to_a_bound(shop: CommandShop) -> None:
     few = shop.run("products", "import", "-", stdin="name,price,stockQuantity\nA,x,1\nB,1,1\nC,1,x\n")
     many = shop.run("products", "import", "-", stdin="name,price,stockQuantity\n" + "A,x,1\n" * 1000)
 
@@ -228,7 +228,7 @@ def test_all_faults_of_a_file_are_told_at_once_up_to_a_bound(shop: Shop) -> None
     assert "there are more faults" in many.err
 
 
-def test_a_file_of_more_products_than_allowed_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_more_products_than_allowed_is_refused(shop: CommandShop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flashreserve.core.limits.IMPORT_MAX", 3)
     rows = "A,1,1\n" * 4
 
@@ -236,14 +236,14 @@ def test_a_file_of_more_products_than_allowed_is_refused(shop: Shop, monkeypatch
     assert shop.run("products", "import", "-", stdin=f"name,price,stockQuantity\n{rows[6:]}").code == 0
 
 
-def test_a_file_that_is_not_there_is_named(shop: Shop) -> None:
+def test_a_file_that_is_not_there_is_named(shop: CommandShop) -> None:
     ended = shop.run("products", "import", "nowhere.csv")
 
     assert ended.code == 2
     assert "nowhere.csv" in ended.err
 
 
-def test_the_list_shows_what_is_available(shop: Shop) -> None:
+def test_the_list_shows_what_is_available(shop: CommandShop) -> None:
     product_id = shop.stock(units=10, name="Käse\u009b31m")
     shop.reserve(product_id, quantity=3)
 
@@ -263,7 +263,7 @@ def test_the_list_shows_what_is_available(shop: Shop) -> None:
     assert out.splitlines()[1].split() == [product_id, "7", "10", "999.99", "USD", "-", "-", "Käse\\x9b31m"]
 
 
-def test_a_list_of_several_pages_is_whole(shop: Shop) -> None:
+def test_a_list_of_several_pages_is_whole(shop: CommandShop) -> None:
     rows = "".join(f"P{number},1,1\n" for number in range(401))
     shop.run("products", "import", "-", stdin=f"name,price,stockQuantity\n{rows}")
 

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.conftest import Shop
+from tests.cli.conftest import CommandShop
 
 from flashreserve.cli import progress as subject
 
 
-def on_a_terminal(shop: Shop, *args: str) -> str:
+def on_a_terminal(shop: CommandShop, *args: str) -> str:
     """What a command shows on the terminal that its standard error is."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
@@ -33,7 +33,7 @@ def on_a_terminal(shop: Shop, *args: str) -> str:
 
 
 @pytest.mark.parametrize("command", [("reservations", "export"), ("audit",)])
-def test_a_terminal_sees_how_many_are_done_and_the_rate(shop: Shop, command: tuple[str, ...]) -> None:
+def test_a_terminal_sees_how_many_are_done_and_the_rate(shop: CommandShop, command: tuple[str, ...]) -> None:
     shop.reserve_many(shop.stock(units=500), 450)
 
     shown = on_a_terminal(shop, *command)
@@ -44,13 +44,15 @@ def test_a_terminal_sees_how_many_are_done_and_the_rate(shop: Shop, command: tup
 
 
 @pytest.mark.parametrize("command", [("reservations", "export"), ("audit",)])
-def test_where_nobody_watches_a_short_command_is_silent(shop: Shop, command: tuple[str, ...]) -> None:
+def test_where_nobody_watches_a_short_command_is_silent(shop: CommandShop, command: tuple[str, ...]) -> None:
     shop.reserve(shop.stock())
 
     assert shop.run(*command).err == ""
 
 
-def test_a_long_command_tells_its_rate_even_where_nobody_watches(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_command_tells_its_rate_even_where_nobody_watches(
+    shop: CommandShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.reserve(shop.stock())
     monkeypatch.setattr(subject, "LONG_S", 0.0)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import Running, Shop
+from tests.cli.conftest import CommandShop, Running
 
 Serve = Callable[..., Running]
 WAIT_S = 30.0
@@ -23,7 +23,7 @@ def until_readyz(server: Running, status: int) -> dict[str, Any]:
         time.sleep(0.02)
 
 
-def test_a_server_whose_disk_is_full_is_not_ready_until_there_is_room(shop: Shop, serve: Serve) -> None:
+def test_a_server_whose_disk_is_full_is_not_ready_until_there_is_room(shop: CommandShop, serve: Serve) -> None:
     server = serve()
     assert server.ask("GET", "/readyz").status == 200
     log = Path(f"{shop.settings.sqlite_path}-wal")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import KEYS, Running, Shop
+from tests.cli.conftest import KEYS, CommandShop, Running
 
 Serve = Callable[..., Running]
 
@@ -19,7 +19,7 @@ def open_to_others(directory: Path) -> list[str]:
     ]
 
 
-def test_all_that_a_server_makes_is_its_owner_s_alone(shop: Shop, serve: Serve) -> None:
+def test_all_that_a_server_makes_is_its_owner_s_alone(shop: CommandShop, serve: Serve) -> None:
     shop.settings.data_dir.mkdir(mode=0o755)
     server = serve("--workers", "2")
     server.wait_for("worker ready")
@@ -32,7 +32,7 @@ def test_all_that_a_server_makes_is_its_owner_s_alone(shop: Shop, serve: Serve) 
     assert server.stop().code == 0
 
 
-def test_an_export_is_its_owner_s_alone(shop: Shop) -> None:
+def test_an_export_is_its_owner_s_alone(shop: CommandShop) -> None:
     shop.reserve(shop.stock())
     (shop.directory / "out").mkdir()
     assert shop.finish("reservations", "export", "--output", "out/sold.csv").code == 0
@@ -40,7 +40,7 @@ def test_an_export_is_its_owner_s_alone(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o602, 0o666])
-def test_in_production_an_env_file_that_others_may_read_or_write_is_refused(shop: Shop, mode: int) -> None:
+def test_in_production_an_env_file_that_others_may_read_or_write_is_refused(shop: CommandShop, mode: int) -> None:
     env = shop.directory / ".env"
     env.write_text(f"FLASHRESERVE_ENV=production\nFLASHRESERVE_SECRET_KEYS={KEYS}\n")
     env.chmod(mode)
@@ -54,7 +54,7 @@ def test_in_production_an_env_file_that_others_may_read_or_write_is_refused(shop
     assert shop.run("sweep").code == 1  # There is no database yet.
 
 
-def test_in_production_a_key_file_that_others_may_read_is_refused(shop: Shop) -> None:
+def test_in_production_a_key_file_that_others_may_read_is_refused(shop: CommandShop) -> None:
     shop.settings.data_dir.mkdir()
     key = shop.settings.key_path
     key.write_text(KEYS)
@@ -80,7 +80,7 @@ def test_in_production_a_key_file_that_others_may_read_is_refused(shop: Shop) ->
     ],
 )
 def test_in_production_a_database_that_others_may_read_or_write_is_refused(
-    shop: Shop, folder: int, file: int, ending: str | None, told: str
+    shop: CommandShop, folder: int, file: int, ending: str | None, told: str
 ) -> None:
     shop.stock()
     database = shop.settings.sqlite_path.absolute()
@@ -98,7 +98,7 @@ def test_in_production_a_database_that_others_may_read_or_write_is_refused(
     assert not told or f"{exposed} {told} {exposed}" in ended.err
 
 
-def test_a_database_is_its_group_s_where_the_process_is_in_it(shop: Shop) -> None:
+def test_a_database_is_its_group_s_where_the_process_is_in_it(shop: CommandShop) -> None:
     """As on volumes that are shared out by group."""
     shop.stock()
     shop.settings.sqlite_path.chmod(0o660)
@@ -106,7 +106,7 @@ def test_a_database_is_its_group_s_where_the_process_is_in_it(shop: Shop) -> Non
     assert shop.run("audit", FLASHRESERVE_ENV="production", FLASHRESERVE_SECRET_KEYS=KEYS).code == 0
 
 
-def test_in_development_a_server_warns_of_them(shop: Shop, serve: Serve) -> None:
+def test_in_development_a_server_warns_of_them(shop: CommandShop, serve: Serve) -> None:
     (shop.directory / ".env").write_text("FLASHRESERVE_LOG_LEVEL=info\n")
     (shop.directory / ".env").chmod(0o644)
     shop.settings.data_dir.mkdir()

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from tests.cli.conftest import KEYS, PASSWORD, Running, Shop
+from tests.cli.conftest import KEYS, PASSWORD, CommandShop, Running
 
-from flashreserve.bootstrap import Place
-from flashreserve.cli import serving
+from flashreserve.bootstrap import ProcessPlace
+from flashreserve.cli import serve
 from flashreserve.cli.banner import Serving, banner
-from flashreserve.http.workers import Place as WorkerPlace
+from flashreserve.http.workers import WorkerPlace
 from flashreserve.settings import Settings
 
 Serve = Callable[..., Running]
@@ -38,11 +38,11 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
-def token(shop: Shop, count: int = 1) -> list[str]:
+def token(shop: CommandShop, count: int = 1) -> list[str]:
     return shop.run("token", "--count", str(count)).out.splitlines()
 
 
-def test_a_server_says_where_it_is_answers_and_ends_when_told(shop: Shop, serve: Serve) -> None:
+def test_a_server_says_where_it_is_answers_and_ends_when_told(shop: CommandShop, serve: Serve) -> None:
     server = serve()
     ready = server.log[-1]
 
@@ -55,10 +55,10 @@ def test_a_server_says_where_it_is_answers_and_ends_when_told(shop: Shop, serve:
     assert (ended.code, ended.out) == (0, "")
 
 
-def test_a_server_that_is_stopped_under_load_answers_what_it_took(shop: Shop, serve: Serve) -> None:
+def test_a_server_that_is_stopped_under_load_answers_what_it_took(shop: CommandShop, serve: Serve) -> None:
     product_id = shop.stock(units=1_000_000)
     server = serve(FLASHRESERVE_OPEN_HOLDS_MAX="0", FLASHRESERVE_HOLDS_PER_HOUR_MAX="0")
-    buyers = [Buyer(server, product_id, each) for each in token(shop, 8)]
+    buyers = [SteadyBuyer(server, product_id, each) for each in token(shop, 8)]
     for buyer in buyers:
         buyer.start()
     until(lambda: all(buyer.granted for buyer in buyers))
@@ -76,7 +76,7 @@ def test_a_server_that_is_stopped_under_load_answers_what_it_took(shop: Shop, se
 
 @pytest.mark.parametrize(("settings", "most"), [({}, 20), ({"FLASHRESERVE_OPEN_HOLDS_MAX": "3"}, 3)])
 def test_one_customer_has_only_so_many_open_holds(
-    shop: Shop, serve: Serve, settings: dict[str, str], most: int
+    shop: CommandShop, serve: Serve, settings: dict[str, str], most: int
 ) -> None:
     product_id = shop.stock(units=1_000)
     server = serve("--workers", "2", **settings)
@@ -89,7 +89,7 @@ def test_one_customer_has_only_so_many_open_holds(
     assert shop.available() == {product_id: 1_000 - most - 1}
 
 
-class Buyer(threading.Thread):
+class SteadyBuyer(threading.Thread):
     """Reserves on one connection at a time, until no connection can be had."""
 
     def __init__(self, server: Running, product_id: str, token: str) -> None:
@@ -131,7 +131,7 @@ def test_a_server_whose_terminal_is_closed_answers_what_it_took(serve: Serve) ->
     assert server.stop_and_read()
 
 
-def test_a_server_that_is_told_to_outlive_its_terminal_does(shop: Shop) -> None:
+def test_a_server_that_is_told_to_outlive_its_terminal_does(shop: CommandShop) -> None:
     command = ["nohup", sys.executable, "-m", "flashreserve", "serve", "--port", "0"]
     with subprocess.Popen(
         command, cwd=shop.directory, env=shop.environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
@@ -159,16 +159,16 @@ def test_a_second_interruption_ends_a_server_that_waits_for_a_request(serve: Ser
 def test_each_of_several_processes_is_told_how_many_they_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     places = []
 
-    async def share(_settings: Settings, _role: str, place: Place, *_: object) -> None:
+    async def share(_settings: Settings, _role: str, place: ProcessPlace, *_: object) -> None:
         places.append(place)
 
-    monkeypatch.setattr(serving, "_serve_share", share)
-    command = list(serving._command("api", 4, tmp_path, "1:2", WorkerPlace(number=1, listener_fd=5, lifeline_fd=6)))
-    options = command[command.index(serving.SHARE) + 1 :]
-    parsed = serving.serve_share.make_context(serving.SHARE, options).params
-    inspect.unwrap(cast("Callable[..., int]", serving.serve_share.callback))(Settings(), **parsed)
+    monkeypatch.setattr(serve, "_serve_share", share)
+    command = list(serve._command("api", 4, tmp_path, "1:2", WorkerPlace(number=1, listener_fd=5, lifeline_fd=6)))
+    options = command[command.index(serve.SHARE) + 1 :]
+    parsed = serve.serve_share.make_context(serve.SHARE, options).params
+    inspect.unwrap(cast("Callable[..., int]", serve.serve_share.callback))(Settings(), **parsed)
 
-    assert places == [Place("worker-1", 4, tmp_path, "1:2")]
+    assert places == [ProcessPlace("worker-1", 4, tmp_path, "1:2")]
 
 
 def _begin_request(server: Running) -> HTTPConnection:
@@ -182,7 +182,7 @@ def _begin_request(server: Running) -> HTTPConnection:
     return connection
 
 
-def test_few_open_files_are_told_at_the_start(shop: Shop) -> None:
+def test_few_open_files_are_told_at_the_start(shop: CommandShop) -> None:
     limited = ["sh", "-c", 'ulimit -n 300 && exec "$@"', "sh", sys.executable, "-m", "flashreserve", "serve"]
     with subprocess.Popen(
         [*limited, "--port", "0"], cwd=shop.directory, env=shop.environment, stderr=subprocess.PIPE, text=True
@@ -194,7 +194,7 @@ def test_few_open_files_are_told_at_the_start(shop: Shop) -> None:
         assert server.stop().code == 0
 
 
-def test_all_releases_what_lapses_and_api_leaves_it_to_a_worker(shop: Shop, serve: Serve) -> None:
+def test_all_releases_what_lapses_and_api_leaves_it_to_a_worker(shop: CommandShop, serve: Serve) -> None:
     product_id = shop.stock(units=1, hold_s=1)
     server = serve("--role", "api")
     assert server.ask("POST", f"/reservations/{product_id}", token=token(shop)[0]).status == 201
@@ -210,7 +210,7 @@ def test_all_releases_what_lapses_and_api_leaves_it_to_a_worker(shop: Shop, serv
     assert not [line for line in server.stop_and_read() if line["event"] == "job done"]
 
 
-def test_a_server_of_role_all_sells_again_what_has_lapsed(shop: Shop, serve: Serve) -> None:
+def test_a_server_of_role_all_sells_again_what_has_lapsed(shop: CommandShop, serve: Serve) -> None:
     product_id = shop.stock(units=1, hold_s=1)
     server = serve()
     assert server.ask("POST", f"/reservations/{product_id}", token=token(shop)[0]).status == 201
@@ -218,7 +218,7 @@ def test_a_server_of_role_all_sells_again_what_has_lapsed(shop: Shop, serve: Ser
     until(lambda: server.ask("POST", f"/reservations/{product_id}", token=token(shop)[0]).status == 201)
 
 
-def test_serve_with_role_worker_is_the_worker(shop: Shop, serve: Serve) -> None:
+def test_serve_with_role_worker_is_the_worker(shop: CommandShop, serve: Serve) -> None:
     shop.stock()
     worker = serve("--role", "worker")
 
@@ -226,7 +226,7 @@ def test_serve_with_role_worker_is_the_worker(shop: Shop, serve: Serve) -> None:
     assert worker.stop(signal.SIGINT).code == 0
 
 
-def test_several_processes_share_an_address_a_database_and_their_figures(shop: Shop, serve: Serve) -> None:
+def test_several_processes_share_an_address_a_database_and_their_figures(shop: CommandShop, serve: Serve) -> None:
     product_id = shop.stock()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
@@ -254,7 +254,7 @@ def granted_by_metrics(server: Running) -> float:
     return sum(map(float, found))
 
 
-def test_processes_that_could_not_start_are_not_started(shop: Shop) -> None:
+def test_processes_that_could_not_start_are_not_started(shop: CommandShop) -> None:
     ended = shop.run("serve", "--port", "0", "--workers", "2", FLASHRESERVE_TRUSTED_PROXIES="everybody")
 
     assert ended.code == 2
@@ -263,7 +263,7 @@ def test_processes_that_could_not_start_are_not_started(shop: Shop) -> None:
     assert shop.files() == []
 
 
-def test_a_taken_port_is_told_and_no_database_is_made(shop: Shop) -> None:
+def test_a_taken_port_is_told_and_no_database_is_made(shop: CommandShop) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ended = shop.run("serve", "--port", str(port))
@@ -284,7 +284,7 @@ def test_a_taken_port_is_told_and_no_database_is_made(shop: Shop) -> None:
         (["--role", "worker", "--workers", "2"], "--role worker"),
     ],
 )
-def test_options_that_make_no_sense_are_named(shop: Shop, args: list[str], named: str) -> None:
+def test_options_that_make_no_sense_are_named(shop: CommandShop, args: list[str], named: str) -> None:
     ended = shop.run("serve", *args)
 
     assert ended.code == 2
@@ -292,7 +292,7 @@ def test_options_that_make_no_sense_are_named(shop: Shop, args: list[str], named
     assert shop.files() == []
 
 
-def test_production_does_not_start_without_keys(shop: Shop) -> None:
+def test_production_does_not_start_without_keys(shop: CommandShop) -> None:
     ended = shop.run("serve", "--port", "0", FLASHRESERVE_ENV="production")
 
     assert ended.code == 2
@@ -300,14 +300,14 @@ def test_production_does_not_start_without_keys(shop: Shop) -> None:
     assert shop.files() == []
 
 
-def test_production_starts_with_keys_and_makes_none(shop: Shop, serve: Serve) -> None:
+def test_production_starts_with_keys_and_makes_none(shop: CommandShop, serve: Serve) -> None:
     server = serve(FLASHRESERVE_ENV="production", FLASHRESERVE_SECRET_KEYS=KEYS)
 
     assert server.ask("GET", "/metrics").status == 401
     assert "data/secret.key" not in shop.files()
 
 
-def test_every_command_works_beside_a_server(shop: Shop, serve: Serve) -> None:
+def test_every_command_works_beside_a_server(shop: CommandShop, serve: Serve) -> None:
     server = serve()
     for command in (
         ("products", "import", "-"),
@@ -333,7 +333,7 @@ def test_every_command_works_beside_a_server(shop: Shop, serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
-def test_no_secret_is_ever_logged_even_at_debug(shop: Shop, serve: Serve, env: str) -> None:
+def test_no_secret_is_ever_logged_even_at_debug(shop: CommandShop, serve: Serve, env: str) -> None:
     server = serve(
         FLASHRESERVE_LOG_LEVEL="debug",
         FLASHRESERVE_ENV=env,
@@ -366,7 +366,7 @@ def test_no_secret_is_ever_logged_even_at_debug(shop: Shop, serve: Serve, env: s
         assert secret not in text
 
 
-def test_on_a_terminal_a_banner_says_what_runs_where(shop: Shop) -> None:
+def test_on_a_terminal_a_banner_says_what_runs_where(shop: CommandShop) -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "flashreserve", "serve", "--port", "0"],
@@ -387,7 +387,7 @@ def test_on_a_terminal_a_banner_says_what_runs_where(shop: Shop) -> None:
         assert process.wait(PATIENCE_S) == 0
         os.close(ours)
     lines = {name: value for name, _, value in (line.strip().partition("  ") for line in shown.splitlines())}
-    url = lines["Shop"].strip()
+    url = lines["CommandShop"].strip()
     assert url.startswith("http://127.0.0.1:")
     assert lines["API docs"].strip() == f"{url}/api-docs"
     assert lines["Engine"].strip() == "embedded (SQLite)"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import KEYS, Running, Shop
+from tests.cli.conftest import KEYS, CommandShop, Running
 
 from flashreserve.cli.invocation import environment_here
 from flashreserve.cli.service_links import service_links
@@ -103,7 +103,7 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
-    shop: Shop, name: str, value: str, expected: str
+    shop: CommandShop, name: str, value: str, expected: str
 ) -> None:
     ended = shop.run("serve", "--port", "0", **{name: value}) if name != "FLASHRESERVE_PORT" else None
     ended = ended or shop.run("serve", **{name: value})
@@ -116,7 +116,7 @@ def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
 
 
 @pytest.mark.parametrize("host", ["shop..example", f"{'a' * 64}.example", "", "127.0.0.1:3000"])
-def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: Shop, host: str) -> None:
+def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: CommandShop, host: str) -> None:
     ended = shop.run("serve", "--port", "0", "--host", host)
 
     assert ended.code == 2
@@ -132,7 +132,7 @@ def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: Shop, host
         ("FLASHRESERVE_REDIS_URL", "redis://h/0?ssl=true"),
     ],
 )
-def test_a_wrong_value_for_servers_ends_every_command(shop: Shop, name: str, value: str) -> None:
+def test_a_wrong_value_for_servers_ends_every_command(shop: CommandShop, name: str, value: str) -> None:
     doctor, other = (shop.run(*command, **{name: value}) for command in (["doctor"], ["products", "list"]))
 
     assert (doctor.code, other.code) == (1, 2)
@@ -200,14 +200,14 @@ def test_production_on_a_file_needs_neither_password_nor_opt_in() -> None:
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "audit", "doctor"])
-def test_every_command_refuses_an_open_database_in_production(shop: Shop, command: str) -> None:
+def test_every_command_refuses_an_open_database_in_production(shop: CommandShop, command: str) -> None:
     ended = shop.run(command, **PRODUCTION, FLASHRESERVE_STORE="mongodb://127.0.0.1:1/shop")
 
     assert ended.code == (1 if command == "doctor" else 2)
     assert "FLASHRESERVE_STORE: expected a password" in ended.out + ended.err
 
 
-def test_a_wrong_key_is_not_shown(shop: Shop) -> None:
+def test_a_wrong_key_is_not_shown(shop: CommandShop) -> None:
     ended = shop.run("token", FLASHRESERVE_SECRET_KEYS="k1:hunter2")
 
     assert ended.code == 2
@@ -284,7 +284,7 @@ def test_passwords_in_urls_are_never_shown() -> None:
 )
 @pytest.mark.parametrize("command", ["audit", "doctor"])
 def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_its_url(
-    shop: Shop, command: str, store: str
+    shop: CommandShop, command: str, store: str
 ) -> None:
     ended = shop.run(command, FLASHRESERVE_STORE=store, FLASHRESERVE_SECRET_KEYS=KEYS, FLASHRESERVE_LOG_LEVEL="debug")
 
@@ -293,7 +293,7 @@ def test_a_database_that_is_away_or_badly_named_is_told_without_the_secrets_of_i
     assert "hunter2" not in ended.out + ended.err
 
 
-def test_a_cluster_has_no_key_of_its_own(shop: Shop) -> None:
+def test_a_cluster_has_no_key_of_its_own(shop: CommandShop) -> None:
     ended = shop.run("serve", "--port", "0", FLASHRESERVE_STORE="mongodb://127.0.0.1:1/db")
 
     assert ended.code == 2
@@ -393,7 +393,7 @@ def test_a_server_warns_of_kubernetes_variables_once(serve: Callable[..., Runnin
     assert "enableServiceLinks: false" in warning["advice"]
 
 
-def test_doctor_finds_kubernetes_variables(shop: Shop) -> None:
+def test_doctor_finds_kubernetes_variables(shop: CommandShop) -> None:
     ended = shop.run("doctor", **SERVICE_LINKS)
 
     assert "warn  environment  variables of a Kubernetes Service ignored: FLASHRESERVE_PORT," in ended.out
@@ -445,7 +445,7 @@ def test_an_env_file_without_end_is_read_to_the_most_that_is_allowed(tmp_path: P
         environment_here({}, tmp_path)
 
 
-def test_a_pipe_for_secrets_that_others_may_open_is_refused_in_production(shop: Shop) -> None:
+def test_a_pipe_for_secrets_that_others_may_open_is_refused_in_production(shop: CommandShop) -> None:
     env = shop.directory / ".env"
     make_pipe(env, "FLASHRESERVE_ENV=production\n")
     env.chmod(0o644)
@@ -463,7 +463,7 @@ def test_an_env_file_that_is_no_text_is_told(tmp_path: Path) -> None:
         environment_here({}, tmp_path)
 
 
-def test_commands_use_the_env_file_of_the_working_directory_and_of_no_other(shop: Shop) -> None:
+def test_commands_use_the_env_file_of_the_working_directory_and_of_no_other(shop: CommandShop) -> None:
     (shop.directory / ".env").write_text("FLASHRESERVE_DATA_DIR=elsewhere\n")
     here = shop.directory / "inside"
     here.mkdir()
@@ -474,7 +474,7 @@ def test_commands_use_the_env_file_of_the_working_directory_and_of_no_other(shop
     assert shop.finish("audit").code == 3
 
 
-def test_a_rehearsal_finds_its_secrets_in_the_env_file(shop: Shop) -> None:
+def test_a_rehearsal_finds_its_secrets_in_the_env_file(shop: CommandShop) -> None:
     options = ("rehearse", "--url", "http://127.0.0.1:1", "--customers", "1", "--units", "1", "--seconds", "0.1")
     without = shop.run(*options)
     (shop.directory / ".env").write_text(f"FLASHRESERVE_SECRET_KEYS={KEYS}\nREHEARSAL_ADMIN_TOKEN=x\n")
@@ -486,7 +486,9 @@ def test_a_rehearsal_finds_its_secrets_in_the_env_file(shop: Shop) -> None:
 
 @pytest.mark.parametrize("line", ["FLASHRESERVE_HOLD_SECONDS=never", "FLASHRESERVE_HOLD_SECOND=9"])
 @pytest.mark.parametrize("command", [("products", "list"), ("doctor",)])
-def test_a_wrong_line_of_the_env_file_is_told_with_the_file(shop: Shop, command: tuple[str, ...], line: str) -> None:
+def test_a_wrong_line_of_the_env_file_is_told_with_the_file(
+    shop: CommandShop, command: tuple[str, ...], line: str
+) -> None:
     (shop.directory / ".env").write_text(f"{line}\n")
 
     ended = shop.run(*command)
@@ -496,7 +498,7 @@ def test_a_wrong_line_of_the_env_file_is_told_with_the_file(shop: Shop, command:
     assert f"(set in {shop.directory / '.env'})" in ended.out + ended.err
 
 
-def test_a_wrong_variable_is_not_said_to_be_in_the_env_file(shop: Shop) -> None:
+def test_a_wrong_variable_is_not_said_to_be_in_the_env_file(shop: CommandShop) -> None:
     (shop.directory / ".env").write_text("FLASHRESERVE_HOLD_SECONDS=9\n")
 
     for environment in ({"FLASHRESERVE_HOLD_SECONDS": "never"}, {"FLASHRESERVE_PORT": "no"}):

@@ -4,13 +4,13 @@ import subprocess
 import sys
 
 import pytest
-from tests.cli.conftest import Shop
+from tests.cli.conftest import CommandShop
 
 HEAVY = {"bullmq", "litestar", "pymongo", "redis", "uvicorn", "uvloop"}
 
 
 @pytest.mark.parametrize("line", ["--version", "--help", "audit", "products list", "sweep", "token"])
-def test_a_command_imports_only_what_it_uses(shop: Shop, line: str) -> None:
+def test_a_command_imports_only_what_it_uses(shop: CommandShop, line: str) -> None:
     shop.stock()
     program = "import sys; from flashreserve.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
 

@@ -1,6 +1,6 @@
 import pytest
-from tests.contract.asking import do, everything, flush
 from tests.contract.factories import StoreFactory
+from tests.contract.requests import do, everything, flush
 from tests.core.examples import (
     CUP,
     HAT,

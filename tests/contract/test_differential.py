@@ -27,7 +27,7 @@ STREAMS: Final = int(os.environ.get("FLASHRESERVE_TEST_STREAMS", "40"))
 _ALL: Final = 10_000
 
 
-class Step(NamedTuple):
+class DifferentialStep(NamedTuple):
     """A flush some time after the one before, and maybe a sweep after it."""
 
     pause_ms: int
@@ -35,7 +35,9 @@ class Step(NamedTuple):
     sweep_most: int | None
 
 
-_steps = st.lists(st.builds(Step, streams.pauses_ms, streams.batches, streams.sweeps), min_size=1, max_size=30)
+_steps = st.lists(
+    st.builds(DifferentialStep, streams.pauses_ms, streams.batches, streams.sweeps), min_size=1, max_size=30
+)
 
 
 _quotas = st.sampled_from([NO_QUOTAS, NO_QUOTAS, Quotas(2, 9, 0), Quotas(2, 6, 2), Quotas(3, 0, 0)])
@@ -77,7 +79,9 @@ async def books(store: Store) -> list[object]:
 )
 @settings(max_examples=STREAMS, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink])
 @given(steps=_steps, quotas=_quotas)
-async def test_random_streams_come_to_the_same(factory: type[StoreFactory], steps: list[Step], quotas: Quotas) -> None:
+async def test_random_streams_come_to_the_same(
+    factory: type[StoreFactory], steps: list[DifferentialStep], quotas: Quotas
+) -> None:
     if factory is MongoFactory:  # A customer's second hold is tried again there, under another id: books differ.
         quotas = NO_QUOTAS
     async with opened(MemoryFactory, quotas) as reference, opened(factory, quotas) as store:

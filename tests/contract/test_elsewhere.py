@@ -3,7 +3,7 @@
 import asyncio
 import random
 
-from tests.contract.asking import (
+from tests.contract.requests import (
     assert_balanced,
     available,
     counted,

@@ -1,8 +1,8 @@
 """One flush: its order, what it tells, and that it is written whole or not at all."""
 
 import pytest
-from tests.contract.asking import assert_balanced, available, do, everything, flush, product, reservation
 from tests.contract.factories import StoreFactory
+from tests.contract.requests import assert_balanced, available, do, everything, flush, product, reservation
 from tests.core.examples import (
     ANN,
     BEN,
@@ -131,7 +131,7 @@ class TestOutcomes:
         assert (await product(store, CUP)).per_customer_limit is None
 
 
-class TestSecondTry:
+class TestStoredSecondTry:
     @pytest.mark.parametrize("refund", [cancel(1), restock(1)], ids=["cancelled", "restocked"])
     async def test_units_that_come_back_go_to_who_was_sold_out(self, store: Store, refund: Command) -> None:
         await store.add_products([a_product(units=1)])
@@ -175,7 +175,7 @@ class TestSecondTry:
         assert outcome == SoldOut(CUP, 1)
 
 
-class TestProducts:
+class TestFlushedProducts:
     """The products that a flush returns are what the stock view learns from."""
 
     async def test_each_product_is_told_as_the_flush_left_it(self, store: Store) -> None:

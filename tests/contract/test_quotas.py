@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.contract.asking import assert_balanced, available, counted, do, do_until_available, flush
 from tests.contract.factories import FACTORIES, StoreFactory
+from tests.contract.requests import assert_balanced, available, counted, do, do_until_available, flush
 from tests.core.examples import (
     ANN,
     BEN,

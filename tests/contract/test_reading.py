@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
-from tests.contract.asking import do, flush, product
+from tests.contract.requests import do, flush, product
 from tests.core.examples import (
     ANN,
     BEN,

@@ -1,7 +1,7 @@
 """Sweeping what has lapsed, and recovering."""
 
 import pytest
-from tests.contract.asking import assert_balanced, available, do, everything, flush, reservation
+from tests.contract.requests import assert_balanced, available, do, everything, flush, reservation
 from tests.core.examples import (
     CUP,
     HAT,

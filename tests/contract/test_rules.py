@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.contract.asking import assert_balanced, available, do, everything, flush, product, reservation
+from tests.contract.requests import assert_balanced, available, do, everything, flush, product, reservation
 from tests.core.examples import (
     ADMIN,
     ANN,
@@ -131,7 +131,7 @@ class TestReserving:
         assert await reservation(store, 1) == held
 
 
-class TestKeys:
+class TestStoredKeys:
     async def test_a_replay_is_the_grant_whatever_became_of_it(self, store: Store) -> None:
         await store.add_products([a_product()])
         first = granted(await do(store, reserve(1, key="k")))
@@ -343,7 +343,7 @@ class TestHolds:
         assert await everything(store) == before
 
 
-class TestRestocking:
+class TestStoredRestocks:
     async def test_units_are_put_in_once_under_a_key(self, store: Store) -> None:
         await store.add_products([a_product(units=3), a_product(HAT)])
         granted(await do(store, reserve(1)))
@@ -377,7 +377,7 @@ class TestRestocking:
         assert await do(store, restock(1)) == NotFound("product", CUP)
 
 
-class TestEditing:
+class TestStoredEdits:
     async def test_what_is_given_changes_and_stock_stays(self, store: Store) -> None:
         await store.add_products([a_product(sale_starts_at=NOON - 9)])
         granted(await do(store, reserve(1)))

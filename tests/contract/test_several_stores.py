@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.contract.asking import (
+from tests.contract.requests import (
     assert_balanced,
     available,
     counted,

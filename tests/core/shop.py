@@ -25,7 +25,7 @@ def settle(coroutine: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("the coroutine waits for something")
 
 
-class Shop:
+class CoreShop:
     """Runs commands against a store whose calls never wait; the memory store unless another one is given."""
 
     def __init__(self, *products: Product, store: Store | None = None) -> None:

@@ -15,7 +15,7 @@ from tests.core.examples import (
     reserve,
     reserve_basket,
 )
-from tests.core.shop import Shop
+from tests.core.shop import CoreShop
 
 from flashreserve.core.model import Status
 from flashreserve.core.outcomes import LimitReached, Replayed
@@ -24,19 +24,19 @@ LAPSED = NOON + HOLD_MS
 
 
 def test_a_customer_can_have_as_many_units_as_the_limit() -> None:
-    shop = Shop(a_product(per_customer_limit=3))
+    shop = CoreShop(a_product(per_customer_limit=3))
     granted(shop.do(reserve(1, quantity=3)))
     assert shop.do(reserve(2)) == LimitReached(CUP, 3)
 
 
 def test_more_units_at_once_than_the_limit_are_refused() -> None:
-    shop = Shop(a_product(per_customer_limit=3))
+    shop = CoreShop(a_product(per_customer_limit=3))
     assert shop.do(reserve(1, quantity=4)) == LimitReached(CUP, 3)
     assert shop.available(CUP) == 10
 
 
 def test_holds_and_purchases_count_together() -> None:
-    shop = Shop(a_product(per_customer_limit=3))
+    shop = CoreShop(a_product(per_customer_limit=3))
     granted(shop.do(reserve(1)))
     shop.do(confirm(1))
     granted(shop.do(reserve(2)))
@@ -46,34 +46,34 @@ def test_holds_and_purchases_count_together() -> None:
 
 
 def test_purchases_count_forever() -> None:
-    shop = Shop(a_product(per_customer_limit=1))
+    shop = CoreShop(a_product(per_customer_limit=1))
     granted(shop.do(reserve(1)))
     shop.do(confirm(1))
     assert shop.do(reserve(2), at=NOON + 1_000 * HOLD_MS) == LimitReached(CUP, 1)
 
 
 def test_each_customer_has_the_limit_of_their_own() -> None:
-    shop = Shop(a_product(per_customer_limit=1))
+    shop = CoreShop(a_product(per_customer_limit=1))
     granted(shop.do(reserve(1, ANN)))
     granted(shop.do(reserve(2, BEN)))
 
 
 def test_each_product_has_a_limit_of_its_own() -> None:
-    shop = Shop(a_product(CUP, per_customer_limit=1), a_product(HAT, per_customer_limit=2))
+    shop = CoreShop(a_product(CUP, per_customer_limit=1), a_product(HAT, per_customer_limit=2))
     granted(shop.do(reserve_basket(1, {CUP: 1, HAT: 1})))
     assert shop.do(reserve_basket(2, {CUP: 1, HAT: 1})) == LimitReached(CUP, 1)
     granted(shop.do(reserve(3, of=HAT)))
 
 
 def test_a_basket_uses_up_the_limits_of_all_its_products() -> None:
-    shop = Shop(a_product(CUP, per_customer_limit=2), a_product(HAT))
+    shop = CoreShop(a_product(CUP, per_customer_limit=2), a_product(HAT))
     granted(shop.do(reserve_basket(1, {CUP: 2, HAT: 5})))
     assert shop.do(reserve(2)) == LimitReached(CUP, 2)
     granted(shop.do(reserve(3, of=HAT)))
 
 
 def test_cancelling_gives_the_allowance_back() -> None:
-    shop = Shop(a_product(per_customer_limit=2))
+    shop = CoreShop(a_product(per_customer_limit=2))
     granted(shop.do(reserve(1, quantity=2)))
     shop.do(cancel(1))
     granted(shop.do(reserve(2, quantity=2)))
@@ -81,14 +81,14 @@ def test_cancelling_gives_the_allowance_back() -> None:
 
 
 def test_expiry_gives_the_allowance_back() -> None:
-    shop = Shop(a_product(per_customer_limit=2))
+    shop = CoreShop(a_product(per_customer_limit=2))
     granted(shop.do(reserve(1, quantity=2)))
     shop.do(expire(1), at=LAPSED)
     granted(shop.do(reserve(2, quantity=2), at=LAPSED))
 
 
 def test_units_given_back_leave_the_others_counted() -> None:
-    shop = Shop(a_product(per_customer_limit=3))
+    shop = CoreShop(a_product(per_customer_limit=3))
     for number in (1, 2, 3):
         granted(shop.do(reserve(number)))
     shop.do(cancel(2))
@@ -98,13 +98,13 @@ def test_units_given_back_leave_the_others_counted() -> None:
 
 class TestOwnLapsedHolds:
     def test_they_free_the_limit_without_a_sweep(self) -> None:
-        shop = Shop(a_product(per_customer_limit=1))
+        shop = CoreShop(a_product(per_customer_limit=1))
         granted(shop.do(reserve(1)))
         assert shop.do(reserve(2), at=LAPSED - 1) == LimitReached(CUP, 1)
         granted(shop.do(reserve(3), at=LAPSED))
 
     def test_they_are_released_by_the_grant(self) -> None:
-        shop = Shop(a_product(CUP, per_customer_limit=1), a_product(HAT))
+        shop = CoreShop(a_product(CUP, per_customer_limit=1), a_product(HAT))
         granted(shop.do(reserve_basket(1, {CUP: 1, HAT: 4})))
         granted(shop.do(reserve(2), at=LAPSED))
         held = shop.reservation(1)
@@ -112,7 +112,7 @@ class TestOwnLapsedHolds:
         assert (shop.available(CUP), shop.available(HAT)) == (9, 10)
 
     def test_they_stay_as_they_are_when_the_limit_is_reached_all_the_same(self) -> None:
-        shop = Shop(a_product(per_customer_limit=2))
+        shop = CoreShop(a_product(per_customer_limit=2))
         granted(shop.do(reserve(1)))
         granted(shop.do(reserve(2)))
         shop.do(confirm(2))
@@ -121,26 +121,26 @@ class TestOwnLapsedHolds:
         assert shop.state() == before
 
     def test_several_make_room_together(self) -> None:
-        shop = Shop(a_product(per_customer_limit=3))
+        shop = CoreShop(a_product(per_customer_limit=3))
         for number in (1, 2, 3):
             granted(shop.do(reserve(number)))
         granted(shop.do(reserve(4, quantity=3), at=LAPSED))
         assert shop.available(CUP) == 7
 
     def test_one_that_blocks_two_products_is_released_once(self) -> None:
-        shop = Shop(a_product(CUP, per_customer_limit=1), a_product(HAT, per_customer_limit=1))
+        shop = CoreShop(a_product(CUP, per_customer_limit=1), a_product(HAT, per_customer_limit=1))
         granted(shop.do(reserve_basket(1, {CUP: 1, HAT: 1})))
         granted(shop.do(reserve_basket(2, {CUP: 1, HAT: 1}), at=LAPSED))
         assert (shop.available(CUP), shop.available(HAT)) == (9, 9)
 
     def test_their_stock_goes_to_those_who_were_sold_out_in_the_same_flush(self) -> None:
-        shop = Shop(a_product(CUP, 2, per_customer_limit=1), a_product(HAT, 5))
+        shop = CoreShop(a_product(CUP, 2, per_customer_limit=1), a_product(HAT, 5))
         granted(shop.do(reserve_basket(1, {CUP: 1, HAT: 5})))
         sold_out_before, _ = shop.flush(reserve(2, BEN, of=HAT), reserve(3, ANN), at=LAPSED)
         granted(sold_out_before)
 
     def test_their_key_is_still_bound(self) -> None:
-        shop = Shop(a_product(per_customer_limit=1))
+        shop = CoreShop(a_product(per_customer_limit=1))
         first = granted(shop.do(reserve(1, key="k")))
         granted(shop.do(reserve(2), at=LAPSED))
         assert shop.do(reserve(3, key="k"), at=LAPSED) == Replayed(first)
@@ -148,7 +148,7 @@ class TestOwnLapsedHolds:
 
 @pytest.mark.parametrize("confirmed", [True, False])
 def test_a_raised_limit_counts_what_the_customer_already_has(confirmed: bool) -> None:  # noqa: FBT001
-    shop = Shop(a_product(per_customer_limit=2))
+    shop = CoreShop(a_product(per_customer_limit=2))
     granted(shop.do(reserve(1, quantity=2)))
     if confirmed:
         shop.do(confirm(1))
@@ -159,7 +159,7 @@ def test_a_raised_limit_counts_what_the_customer_already_has(confirmed: bool) ->
 
 
 def test_limit_ten_refuses_two_hundred_and_gives_exactly_ten_of_twenty_singles() -> None:
-    shop = Shop(a_product(units=1_000, per_customer_limit=10))
+    shop = CoreShop(a_product(units=1_000, per_customer_limit=10))
     assert shop.do(reserve(1, quantity=200)) == LimitReached(CUP, 10)
     outcomes = shop.flush(*[reserve(number) for number in range(2, 22)])
     assert outcomes[10:] == [LimitReached(CUP, 10)] * 10

@@ -15,7 +15,7 @@ from tests.core.examples import (
     reserve,
     reserve_basket,
 )
-from tests.core.shop import Shop
+from tests.core.shop import CoreShop
 
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Status
@@ -36,8 +36,8 @@ LAPSED = NOON + HOLD_MS
 LATER = NOON + 1_000
 
 
-def shop_with_a_hold(extensions_max: int = 3) -> Shop:
-    shop = Shop(a_product(extensions_max=extensions_max))
+def shop_with_a_hold(extensions_max: int = 3) -> CoreShop:
+    shop = CoreShop(a_product(extensions_max=extensions_max))
     granted(shop.do(reserve(1, quantity=4)))
     return shop
 
@@ -81,7 +81,7 @@ class TestLapsing:
         assert shop.state() == before
 
     def test_an_unknown_reservation_is_not_due(self) -> None:
-        assert Shop().do(expire(1)) == NotDue(reservation_id(1))
+        assert CoreShop().do(expire(1)) == NotDue(reservation_id(1))
 
 
 class TestConfirming:
@@ -220,7 +220,7 @@ def test_an_unknown_reservation_is_not_found(command: Command) -> None:
 
 
 def test_only_units_of_pending_and_confirmed_reservations_are_live() -> None:
-    shop = Shop(a_product(), a_product(HAT))
+    shop = CoreShop(a_product(), a_product(HAT))
     shop.flush(reserve(1, quantity=1), reserve_basket(2, {CUP: 2, HAT: 1}), reserve(3, quantity=4))
     shop.flush(confirm(2), cancel(3))
     _, reservations = shop.state()

@@ -7,7 +7,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.core import streams
 from tests.core.examples import NOON
-from tests.core.shop import Shop, settle
+from tests.core.shop import CoreShop, settle
 
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import idempotency_claim
@@ -49,7 +49,7 @@ class ShopMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.store = MemoryStore()
-        self.shop = Shop(*streams.products(), store=self.store)
+        self.shop = CoreShop(*streams.products(), store=self.store)
         self.numbers = streams.new_numbers()
         self.now = NOON
         self.settled: dict[str, Reservation] = {}

@@ -19,10 +19,10 @@ from tests.core.examples import (
     reserve_basket,
     restock,
 )
-from tests.core.shop import Shop
+from tests.core.shop import CoreShop
 
 from flashreserve.core.commands import Cancel, Confirm
-from flashreserve.core.effects import Confirmation, Hold, Release
+from flashreserve.core.effects import ConfirmEffect, ReleaseEffect, ReserveEffect
 from flashreserve.core.facts import Facts
 from flashreserve.core.model import Product, Reservation, Status
 from flashreserve.core.outcomes import (
@@ -43,12 +43,12 @@ HOUR_S = HOUR_MS // 1000
 LAPSED = NOON + HOLD_MS
 
 
-def shop(*products: Product, **quotas: int) -> Shop:
+def shop(*products: Product, **quotas: int) -> CoreShop:
     """A shop with these quotas; NOON is the beginning of an hour."""
-    return Shop(*(products or [a_product(units=1_000)]), store=MemoryStore(Quotas(**quotas)))
+    return CoreShop(*(products or [a_product(units=1_000)]), store=MemoryStore(Quotas(**quotas)))
 
 
-def granted_all(busy: Shop, numbers: range, at: int = NOON) -> None:
+def granted_all(busy: CoreShop, numbers: range, at: int = NOON) -> None:
     for number in numbers:
         granted(busy.do(reserve(number), at=at))
 
@@ -134,17 +134,19 @@ class TestStoresThatKeepOpenClaims:
         held = self.holds(NOON + 1, NOON)
         made = plan(self.facts(*held), [reserve(9, of=CUP)], LAPSED + 1)
         released, taken = made.effects
-        assert isinstance(released, Release)
+        assert isinstance(released, ReleaseEffect)
         assert (released.after.id, released.claims) == (held[1].id, (open_claim(1),))
-        assert isinstance(taken, Hold)
+        assert isinstance(taken, ReserveEffect)
         assert taken.claims == (open_claim(1),)
 
     def test_none_is_released_while_a_claim_is_free(self) -> None:
         made = plan(self.facts(*self.holds(NOON)), [reserve(9)], LAPSED)
-        assert [type(effect) for effect in made.effects] == [Hold]
+        assert [type(effect) for effect in made.effects] == [ReserveEffect]
 
-    @pytest.mark.parametrize(("settle", "kind"), [(confirm(1), Confirmation), (cancel(1), Release)])
-    def test_settling_gives_the_claim_up(self, settle: Confirm | Cancel, kind: type[Confirmation | Release]) -> None:
+    @pytest.mark.parametrize(("settle", "kind"), [(confirm(1), ConfirmEffect), (cancel(1), ReleaseEffect)])
+    def test_settling_gives_the_claim_up(
+        self, settle: Confirm | Cancel, kind: type[ConfirmEffect | ReleaseEffect]
+    ) -> None:
         (effect,) = plan(self.facts(*self.holds(NOON, NOON)), [settle], NOON).effects
         assert isinstance(effect, kind)
         assert effect.claims == (open_claim(1),)
@@ -172,7 +174,7 @@ class TestHourlyHolds:
 
 
 class TestLapses:
-    def lapsing(self, lapses: int) -> Shop:
+    def lapsing(self, lapses: int) -> CoreShop:
         """A shop with a quota of two lapses, and a customer who let some holds lapse."""
         busy = shop(holds_per_hour_max=10, lapses_per_hour_max=2)
         granted_all(busy, range(lapses))

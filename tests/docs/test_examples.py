@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from tests.docs.shell import run_as_reader
 
-from flashreserve.cli.main import Entry, flashreserve
+from flashreserve.cli.main import CommandEntry, flashreserve
 from flashreserve.http import openapi
 from flashreserve.http.site import Cookies
 
@@ -78,7 +78,7 @@ def test_every_command_in_the_docs_exists_with_its_options(page: Path) -> None:
         while isinstance(command, click.Group) and words and not words[0].startswith("-"):
             entry = command.commands.get(words.pop(0))
             assert entry is not None, line
-            command = entry.command() if isinstance(entry, Entry) else entry
+            command = entry.command() if isinstance(entry, CommandEntry) else entry
         options = {name for each in command.params for name in each.opts} | {"--help", "-h", "--version"}
 
         assert {word for word in words if word.startswith("-") and word != "-"} <= options, line

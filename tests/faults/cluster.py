@@ -22,7 +22,7 @@ TAKING: Final = "bzpopmin"
 """The command in which a worker of BullMQ waits for the next job."""
 
 
-class Cluster:
+class FaultCluster:
     """API processes and workers, the database and the queue, each of which may be harmed."""
 
     def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
@@ -58,7 +58,7 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[Cluster]:
+async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[FaultCluster]:
     """A cluster that is ready; it ends with the context."""
     name = f"faults{os.getpid()}"
     database = await asyncio.to_thread(start_server, name)
@@ -74,7 +74,7 @@ async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[
             FLASHRESERVE_REDIS_URL=queue.url,
             FLASHRESERVE_DATA_DIR=str(directory),
         )
-        made = Cluster(settings, database, queue, name)
+        made = FaultCluster(settings, database, queue, name)
         made.apis += [ServerProcess(settings, "--role", "api") for _ in range(apis)]
         made.workers += [FlashReserve(settings, "worker") for _ in range(workers)]
         await start_all(made.apis, made.workers, queue, stack)

@@ -16,7 +16,7 @@ from flashreserve.core.model import Role
 Promise = dict[str, Any]
 
 
-class Crowd:
+class FaultCrowd:
     """`size` customers on some products at some servers. A request that gets no answer is repeated with its key.
 
     `promised` maps each key that was granted to the reservation as last acknowledged. `open` holds the keys whose

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.faults.cluster import Cluster, cluster
-from tests.faults.crowd import Crowd
+from tests.faults.cluster import FaultCluster, cluster
+from tests.faults.crowd import FaultCrowd
 from tests.faults.processes import SECRET_KEYS, FlashReserve
 from tests.faults.products import a_product, make_products
 
@@ -44,7 +44,7 @@ async def test_killed_and_sleeping_processes_lose_no_acknowledged_reservation(tm
         print(f"{killed} killed, {slept} put to sleep; {len(crowd.promised)} reservations, none missing")
 
 
-async def harm(shop: Cluster, chance: random.Random) -> tuple[int, int]:
+async def harm(shop: FaultCluster, chance: random.Random) -> tuple[int, int]:
     """Every two seconds, kill a random process and start it again, or put it to sleep for a while; how many of each."""
     sleeping: dict[FlashReserve, asyncio.Task[None]] = {}
     killed = slept = 0
@@ -77,7 +77,7 @@ async def test_holds_lapse_in_time_though_redis_forgets_everything_and_dies(tmp_
     async with cluster(tmp_path, apis=2, workers=2) as shop:
         units, hold_s = 200, 6
         (product,) = await make_products(shop.settings, shop.urls[0], a_product(units, holdSeconds=hold_s))
-        crowd = Crowd(shop.urls, [product], size=units, secret_keys=SECRET_KEYS, seed=3)
+        crowd = FaultCrowd(shop.urls, [product], size=units, secret_keys=SECRET_KEYS, seed=3)
         async with aiohttp.ClientSession() as http:
             answers = await asyncio.gather(*(hold_one(http, crowd, user) for user in crowd.users))
             shop.queue.flush()
@@ -90,7 +90,7 @@ async def test_holds_lapse_in_time_though_redis_forgets_everything_and_dies(tmp_
         shop.audit()
 
 
-async def hold_one(http: aiohttp.ClientSession, crowd: Crowd, user: str) -> str:
+async def hold_one(http: aiohttp.ClientSession, crowd: FaultCrowd, user: str) -> str:
     """A hold; when it ends."""
     url, product = crowd.urls[len(user) % 2], crowd.products[0]
     async with http.post(f"{url}/reservations/{product}", headers=crowd.headers(user)) as answer:
@@ -151,6 +151,6 @@ async def readiness(url: str) -> tuple[int, str]:
         return answer.status, str((await answer.json())["detail"])
 
 
-async def a_crowd(shop: Cluster, *products: dict[str, object]) -> Crowd:
+async def a_crowd(shop: FaultCluster, *products: dict[str, object]) -> FaultCrowd:
     made = await make_products(shop.settings, shop.urls[0], *products)
-    return Crowd(shop.urls, made, size=32, secret_keys=SECRET_KEYS, seed=1)
+    return FaultCrowd(shop.urls, made, size=32, secret_keys=SECRET_KEYS, seed=1)

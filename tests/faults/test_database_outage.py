@@ -11,8 +11,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.faults.cluster import Cluster, cluster
-from tests.faults.crowd import Crowd
+from tests.faults.cluster import FaultCluster, cluster
+from tests.faults.crowd import FaultCrowd
 from tests.faults.processes import SECRET_KEYS, FlashReserve
 from tests.faults.products import a_product, make_products
 
@@ -47,7 +47,7 @@ async def test_after_500_cancelled_reads_a_process_answers_again_and_ends_when_a
 async def test_with_a_database_that_hangs_every_request_is_answered_in_time_and_processes_end(tmp_path: Path) -> None:
     async with cluster(tmp_path, apis=1, workers=1) as shop:
         (product,) = await make_products(shop.settings, shop.urls[0], a_product(1_000))
-        crowd = Crowd(shop.urls, [product], size=1, secret_keys=SECRET_KEYS, seed=1)
+        crowd = FaultCrowd(shop.urls, [product], size=1, secret_keys=SECRET_KEYS, seed=1)
         reservation = await reserve(shop, crowd, product)
         with hanging(shop.database) as thaw:
             answers = await ask_everything(shop, crowd, product, reservation)
@@ -128,7 +128,7 @@ def hanging(database: MongoServer) -> Iterator[Callable[[], None]]:
         thaw()
 
 
-async def reserve(shop: Cluster, crowd: Crowd, product: str) -> str:
+async def reserve(shop: FaultCluster, crowd: FaultCrowd, product: str) -> str:
     """The id of a reservation of the crowd's only customer."""
     url, headers = f"{shop.urls[0]}/reservations/{product}", crowd.headers(crowd.users[0])
     async with aiohttp.ClientSession() as http, http.post(url, headers=headers) as answer:
@@ -136,7 +136,9 @@ async def reserve(shop: Cluster, crowd: Crowd, product: str) -> str:
         return str((await answer.json())["id"])
 
 
-async def ask_everything(shop: Cluster, crowd: Crowd, product: str, reservation: str) -> dict[str, tuple[int, float]]:
+async def ask_everything(
+    shop: FaultCluster, crowd: FaultCrowd, product: str, reservation: str
+) -> dict[str, tuple[int, float]]:
     """Every kind of request that needs the database, all at once; each one's status and how long it took."""
     credentials = {"email": "ann@example.com", "password": "correct horse battery"}
     requests: list[tuple[str, str, dict[str, str] | None]] = [

@@ -11,7 +11,7 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.faults.cluster import Cluster, cluster
+from tests.faults.cluster import FaultCluster, cluster
 from tests.faults.products import a_product
 from tests.faults.test_cluster_faults import a_crowd
 from tests.faults.test_database_outage import hanging, seconds_until_ended
@@ -49,7 +49,7 @@ async def test_elections_lose_no_acknowledged_reservation_and_hang_no_process(tm
         assert max(ended_s) < STOP_GRACE_S
 
 
-async def elect(shop: Cluster, chance: random.Random) -> dict[str, int]:
+async def elect(shop: FaultCluster, chance: random.Random) -> dict[str, int]:
     """Lose the database, let it come back, and give it a moment, again and again; how often what happened."""
     turns = {"process started again": 0, "database killed": 0, "database hung": 0, "process killed": 0}
     end = asyncio.get_running_loop().time() + SECONDS
@@ -72,7 +72,7 @@ async def elect(shop: Cluster, chance: random.Random) -> dict[str, int]:
     return turns
 
 
-async def start_again(shop: Cluster, turns: dict[str, int]) -> None:
+async def start_again(shop: FaultCluster, turns: dict[str, int]) -> None:
     """Start what doesn't run, as a supervisor does: a start without a database fails."""
     for process in shop.processes:
         if not process.runs:

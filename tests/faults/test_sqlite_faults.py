@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from tests.faults.crowd import Crowd
+from tests.faults.crowd import FaultCrowd
 from tests.faults.processes import SECRET_KEYS, ServerProcess, audit, embedded
 from tests.faults.products import a_product, make_products
 
@@ -24,7 +24,7 @@ async def test_kill_9_under_load_loses_no_acknowledged_reservation(tmp_path: Pat
         products = await make_products(
             embedded(tmp_path), server.url, a_product(1_000_000), a_product(400), a_product(50)
         )
-        crowd = Crowd([server.url], products, size=32, secret_keys=SECRET_KEYS, seed=1)
+        crowd = FaultCrowd([server.url], products, size=32, secret_keys=SECRET_KEYS, seed=1)
         for round_ in range(ROUNDS):
             rush = asyncio.create_task(crowd.rush(1.2))
             await asyncio.sleep(0.3 + 0.6 * (round_ % 7) / 7)
@@ -48,7 +48,7 @@ async def test_two_processes_on_one_file_keep_limits_and_keys_together(tmp_path:
         products = await make_products(
             embedded(tmp_path), one.url, a_product(1_000_000), a_product(300), a_product(1_000, perCustomerLimit=3)
         )
-        crowd = Crowd([one.url, other.url], products, size=32, secret_keys=SECRET_KEYS, seed=2)
+        crowd = FaultCrowd([one.url, other.url], products, size=32, secret_keys=SECRET_KEYS, seed=2)
         await crowd.rush(4)
         await crowd.settle_open(one.url)
         assert crowd.strange == []
@@ -58,7 +58,7 @@ async def test_two_processes_on_one_file_keep_limits_and_keys_together(tmp_path:
     audit(embedded(tmp_path))
 
 
-async def same_key_at_both(crowd: Crowd, urls: list[str], product: str) -> None:
+async def same_key_at_both(crowd: FaultCrowd, urls: list[str], product: str) -> None:
     """Forty requests with one key, at both processes at once: one reservation."""
     headers = crowd.headers("0199c0de-0000-7000-8003-00000000a001") | {"Idempotency-Key": "one"}
     async with aiohttp.ClientSession() as http:
@@ -72,7 +72,7 @@ async def same_key_at_both(crowd: Crowd, urls: list[str], product: str) -> None:
     assert len({id_ for _, id_ in answers}) == 1
 
 
-async def limit_at_both(crowd: Crowd, urls: list[str], product: str) -> None:
+async def limit_at_both(crowd: FaultCrowd, urls: list[str], product: str) -> None:
     """Forty singles of one customer, at both processes at once: as many as the limit allows."""
     headers = crowd.headers("0199c0de-0000-7000-8003-00000000a002")
     async with aiohttp.ClientSession() as http:

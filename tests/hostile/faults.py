@@ -25,7 +25,7 @@ WRONG_S: Final = 60.0
 _SERVER_BACK_S: Final = 5.0
 
 
-class Fault(NamedTuple):
+class HostileFault(NamedTuple):
     """Something that goes wrong for a while. `work` makes it so, and well again."""
 
     kind: str
@@ -41,7 +41,7 @@ class Faults:
         self._weights = weights
         self._chance = chance
         self._busy: set[str] = set()
-        self._draws: dict[str, Callable[[], Fault]] = {
+        self._draws: dict[str, Callable[[], HostileFault]] = {
             "weather": self._weather,
             "kill": self._kill,
             "freeze": self._freeze,
@@ -50,37 +50,37 @@ class Faults:
             "clock": self._wrong_clock,
         }
         if isinstance(shop, ClusteredShop):
-            queue_killed = Fault("queue killed", 2.0, lambda: _kill_queue(shop))
-            database_killed = Fault("database killed", _SERVER_BACK_S, lambda: _kill_database(shop))
+            queue_killed = HostileFault("queue killed", 2.0, lambda: _kill_queue(shop))
+            database_killed = HostileFault("database killed", _SERVER_BACK_S, lambda: _kill_database(shop))
             self._draws["queue killed"] = lambda: self._alone("queue", queue_killed)
             self._draws["database killed"] = lambda: self._alone("disk", database_killed)
 
-    def draw(self) -> Fault:
+    def draw(self) -> HostileFault:
         """The next one."""
         (kind,) = self._chance.choices(list(self._weights), list(self._weights.values()))
         return self._draws[kind]()
 
-    def _weather(self) -> Fault:
+    def _weather(self) -> HostileFault:
         label, weather = self._chance.choice(list(self._shop.links)), self._chance.choice(BAD)
         for_s = self._chance.uniform(0.2, 3)
-        return Fault(weather, for_s, lambda: _blow(self._shop, label, weather, for_s))
+        return HostileFault(weather, for_s, lambda: _blow(self._shop, label, weather, for_s))
 
-    def _kill(self) -> Fault:
+    def _kill(self) -> HostileFault:
         victim = self._chance.choice(self._shop.processes)
-        return Fault("kill", 2.0, lambda: _kill(victim))
+        return HostileFault("kill", 2.0, lambda: _kill(victim))
 
-    def _freeze(self) -> Fault:
+    def _freeze(self) -> HostileFault:
         victim, for_s = self._chance.choice(self._shop.processes), self._chance.uniform(0.5, 6)
-        return Fault("freeze", for_s, lambda: _freeze(victim, for_s))
+        return HostileFault("freeze", for_s, lambda: _freeze(victim, for_s))
 
-    def _wrong_clock(self) -> Fault:
+    def _wrong_clock(self) -> HostileFault:
         clock, wrong_s = self._chance.choice(self._shop.clocks), self._chance.uniform(-WRONG_S, WRONG_S)
         for_s = self._chance.uniform(FOLLOWED_S, 15)
-        return Fault("clock", for_s, lambda: _set_wrong(clock, wrong_s, for_s))
+        return HostileFault("clock", for_s, lambda: _set_wrong(clock, wrong_s, for_s))
 
-    def _bad_disk(self, fault: DiskFault) -> Fault:
+    def _bad_disk(self, fault: DiskFault) -> HostileFault:
         for_s = self._chance.uniform(0.5, 4)
-        return self._alone("disk", Fault(fault, for_s + _SERVER_BACK_S, lambda: self._spoil_disk(fault, for_s)))
+        return self._alone("disk", HostileFault(fault, for_s + _SERVER_BACK_S, lambda: self._spoil_disk(fault, for_s)))
 
     async def _spoil_disk(self, fault: DiskFault, for_s: float) -> None:
         if pids := await asyncio.to_thread(self._shop.disk_pids):
@@ -88,7 +88,7 @@ class Faults:
         if fault == "full disk":
             await self._shop.make_room()
 
-    def _alone(self, what: str, fault: Fault) -> Fault:
+    def _alone(self, what: str, fault: HostileFault) -> HostileFault:
         """The fault, or bad weather where another one of this server is under way."""
         if what in self._busy:
             return self._weather()

@@ -13,7 +13,7 @@ _DROP = 97
 _DROPS_MAX = 400
 
 
-class Link:
+class TcpLink:
     """Listens on a port of its own and hands on to another.
 
     slow: each piece comes a while later. trickle: in small drops. deaf: answers are held back, and at the end of the

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
-from tests.contract.asking import everything
+from tests.contract.requests import everything
 from tests.faults.cluster import start_all
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
-from tests.hostile.link import Link
+from tests.hostile.link import TcpLink
 from tests.hostile.machine_clock import MachineClock, clear_shared_memory
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
@@ -39,7 +39,7 @@ class HostileShop(ABC):
         """For commands, past all links."""
         self.apis: list[ServerProcess] = []
         self.workers: list[FlashReserve] = []
-        self.links: dict[str, Link] = {}
+        self.links: dict[str, TcpLink] = {}
         self.clocks: list[MachineClock] = []
         """Of each process's machine, where they may be set wrong."""
 
@@ -97,7 +97,7 @@ class HostileShop(ABC):
 
     async def link(self, label: str, port: int, chance: random.Random, stack: AsyncExitStack) -> int:
         """The port of a new link to this one."""
-        self.links[label] = link = Link(port, chance)
+        self.links[label] = link = TcpLink(port, chance)
         await link.open()
         stack.push_async_callback(link.close)
         return link.port

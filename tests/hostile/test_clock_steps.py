@@ -45,7 +45,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Check = dict[str, Any]
 
 
-class Server:
+class SteppedServer:
     """A server on a machine of its own clock."""
 
     def __init__(
@@ -68,11 +68,11 @@ class Server:
         """The status."""
         return (await self.ask("POST", f"/reservations/{product}", SystemIds().new()))[0]
 
-    async def hold(self, product: str) -> "Hold":
+    async def hold(self, product: str) -> "TimedHold":
         user, sent_s = SystemIds().new(), time.time()
         status, body = await self.ask("POST", f"/reservations/{product}", user)
         assert status == 201, body
-        return Hold(user, body, sent_s)
+        return TimedHold(user, body, sent_s)
 
     async def available(self, product: str) -> int:
         async with self._http.get(self.process.url + f"/products/{product}") as answer:
@@ -102,7 +102,7 @@ class Server:
                 await asyncio.sleep(0.05)
 
 
-class Hold:
+class TimedHold:
     """A hold, and when it was asked for and told of, by the true time."""
 
     def __init__(self, user: str, told: Any, sent_s: float) -> None:
@@ -117,15 +117,15 @@ class Hold:
         assert round(self.expires_s - self._created_s, 3) == SHORT_S
         assert self._sent_s - SLACK_S <= self._created_s - ahead_s <= self._told_s + SLACK_S
 
-    async def status_at(self, server: Server) -> str:
+    async def status_at(self, server: SteppedServer) -> str:
         status, body = await server.ask("GET", f"/reservations/{self.id}", self.user)
         assert status == 200, body
         return str(body["status"])
 
-    async def confirm_at(self, server: Server) -> int:
+    async def confirm_at(self, server: SteppedServer) -> int:
         return (await server.ask("POST", f"/reservations/confirm/{self.id}", self.user))[0]
 
-    async def ends_in_time(self, server: Server, ahead_s: float = 0.0) -> None:
+    async def ends_in_time(self, server: SteppedServer, ahead_s: float = 0.0) -> None:
         """It is PENDING until its three seconds are over, and EXPIRED from then on."""
         self.is_short_and_stamped(ahead_s)
         end_s = self.expires_s - ahead_s
@@ -141,7 +141,7 @@ class Hold:
 
 
 @asynccontextmanager
-async def servers(directory: Path, settings: Sequence[Environment]) -> AsyncIterator[list[Server]]:
+async def servers(directory: Path, settings: Sequence[Environment]) -> AsyncIterator[list[SteppedServer]]:
     """Servers that are ready, each on a machine with a clock of its own."""
     library = require_libfaketime(directory)
     async with AsyncExitStack() as stack:
@@ -151,12 +151,14 @@ async def servers(directory: Path, settings: Sequence[Environment]) -> AsyncIter
             clock = MachineClock(library, directory / f"clock of {number}")
             process = ServerProcess(own | clock.environment)
             stack.callback(lambda process=process: clear_shared_memory(process.pids))  # type: ignore[misc]
-            running.append(Server(await stack.enter_async_context(process), clock, http))
+            running.append(SteppedServer(await stack.enter_async_context(process), clock, http))
         yield running
 
 
 @asynccontextmanager
-async def on_one_file(directory: Path, count: int = 2) -> AsyncIterator[tuple[Server, Server, "Goods"]]:
+async def on_one_file(
+    directory: Path, count: int = 2
+) -> AsyncIterator[tuple[SteppedServer, SteppedServer, "SteppedGoods"]]:
     """The first and the last of so many servers on one SQLite file, and what they sell."""
     settings = embedded(directory / "data") | {"FLASHRESERVE_TOKEN_SECONDS": str(TOKEN_S)}
     async with servers(directory, [settings] * count) as running:
@@ -164,14 +166,14 @@ async def on_one_file(directory: Path, count: int = 2) -> AsyncIterator[tuple[Se
     audit(settings)
 
 
-class Goods:
+class SteppedGoods:
     """Products: one held for three seconds, one for an hour and a half, one on sale later, one since a while ago."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         self.short, self.long, self.later, self.already = ids
 
 
-async def goods(settings: Environment, server: Server) -> Goods:
+async def goods(settings: Environment, server: SteppedServer) -> SteppedGoods:
     now_s = time.time()
     rules: list[dict[str, Any]] = [
         {"holdSeconds": SHORT_S},
@@ -183,10 +185,10 @@ async def goods(settings: Environment, server: Server) -> Goods:
         },
     ]
     products = [{"name": "hot", "price": "1.00", "stockQuantity": STOCK, **own} for own in rules]
-    return Goods(await make_products(settings, server.process.url, *products))
+    return SteppedGoods(await make_products(settings, server.process.url, *products))
 
 
-async def sells_by_the_true_time(server: Server, sold: Goods) -> Hold:
+async def sells_by_the_true_time(server: SteppedServer, sold: SteppedGoods) -> TimedHold:
     """What is on sale is sold, and nothing else; a short hold."""
     assert await server.refusal(sold.later) == 403
     await server.hold(sold.already)
@@ -195,7 +197,9 @@ async def sells_by_the_true_time(server: Server, sold: Goods) -> Hold:
     return held
 
 
-async def for_a_moment(stepping: Sequence[Server], selling: Sequence[Server], sold: Goods, by_s: float) -> list[Hold]:
+async def for_a_moment(
+    stepping: Sequence[SteppedServer], selling: Sequence[SteppedServer], sold: SteppedGoods, by_s: float
+) -> list[TimedHold]:
     """Set the clocks wrong for a moment, and sell all the while; the short holds.
 
     Raises:
@@ -326,7 +330,8 @@ async def test_machines_of_a_cluster_whose_clock_is_wrong_go_by_the_database_s(t
         aiohttp.ClientSession() as http,
     ):
         wrong, right = (
-            Server(api, clock, http, TOKEN_S_DEFAULT) for api, clock in zip(shop.apis, shop.clocks[:2], strict=True)
+            SteppedServer(api, clock, http, TOKEN_S_DEFAULT)
+            for api, clock in zip(shop.apis, shop.clocks[:2], strict=True)
         )
         sold = await goods(shop.settings, right)
         kept = await right.hold(sold.long)

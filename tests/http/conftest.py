@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.http.shop import Admin, Customer, Shop, ShopClock, open_shop
+from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 
 @pytest.fixture(scope="module")
@@ -18,24 +18,24 @@ def clock() -> ShopClock:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(tmp_path_factory: pytest.TempPathFactory, clock: ShopClock) -> AsyncIterator[Shop]:
+async def shop(tmp_path_factory: pytest.TempPathFactory, clock: ShopClock) -> AsyncIterator[HttpShop]:
     """The file's shop. It sweeps only when a test does."""
     async with open_shop(tmp_path_factory.mktemp("shop"), clock) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def fresh_shop(tmp_path: Path, clock: ShopClock) -> AsyncIterator[Shop]:
+async def fresh_shop(tmp_path: Path, clock: ShopClock) -> AsyncIterator[HttpShop]:
     """A shop in which nothing is but what the test makes."""
     async with open_shop(tmp_path, clock) as running:
         yield running
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def admin(shop: Shop) -> Admin:
+async def admin(shop: HttpShop) -> Admin:
     return await shop.hire()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def customer(shop: Shop) -> Customer:
+async def customer(shop: HttpShop) -> HttpCustomer:
     return shop.customer()

@@ -14,7 +14,7 @@ import aiohttp
 import apsw
 import uuid_utils
 from multidict import CIMultiDictProxy
-from tests.http.sockets import Client
+from tests.http.sockets import RawClient
 
 from flashreserve.auth.passwords import Argon2Cost
 from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
@@ -35,7 +35,7 @@ from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 T = TypeVar("T")
 
 RAW_HOST: Final = "shop.test"
-"""What clients over bare sockets (`Shop.connect`) call the shop."""
+"""What clients over bare sockets (`HttpShop.connect`) call the shop."""
 
 SECRET_KEYS: Final = "test:a-secret-that-is-good-for-nothing-but-tests"
 CHEAP_PASSWORDS: Final = Argon2Cost(memory_kib=64, passes=1, lanes=1)
@@ -132,7 +132,7 @@ class FragileStore(SqliteStore):
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
@@ -162,7 +162,7 @@ class Answer:
         return self.json
 
 
-class Shop:
+class HttpShop:
     """One running instance. `store` is its own; `records` looks into the file past it."""
 
     def __init__(self, url: str, core: Core, store: FragileStore, edge: Edge, data_dir: Path) -> None:
@@ -189,7 +189,7 @@ class Shop:
         headers: Mapping[str, str] | None = None,
         body: object = None,
         raw: bytes | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send `body` as JSON, or `raw` as it is, and say that it is JSON unless `headers` say otherwise."""
         sent = dict(headers or {})
         data = json.dumps(body).encode() if body is not None else raw
@@ -200,18 +200,18 @@ class Shop:
             method, self.url + path, headers=sent, data=data, allow_redirects=False, skip_auto_headers=["Content-Type"]
         ) as response:
             read = await response.read()
-            return Answer(response.status, response.headers, read, time.monotonic() - began_s)
+            return HttpAnswer(response.status, response.headers, read, time.monotonic() - began_s)
 
-    async def connect(self) -> Client:
+    async def connect(self) -> RawClient:
         """A connection for requests that no proper client sends. The caller closes it."""
         host, _, port = self.url.removeprefix("http://").partition(":")
-        return Client(*await asyncio.open_connection(host, int(port)))
+        return RawClient(*await asyncio.open_connection(host, int(port)))
 
-    def customer(self) -> "Customer":
+    def customer(self) -> "HttpCustomer":
         """Somebody new. Reserving needs no account row, only a token that the shop has signed."""
-        return Customer(self, str(uuid_utils.uuid7()), Role.CUSTOMER)
+        return HttpCustomer(self, str(uuid_utils.uuid7()), Role.CUSTOMER)
 
-    def customers(self, count: int) -> list["Customer"]:
+    def customers(self, count: int) -> list["HttpCustomer"]:
         return [self.customer() for _ in range(count)]
 
     async def hire(self) -> "Admin":
@@ -221,7 +221,7 @@ class Shop:
         assert await self.store.add_account(account)
         return admin
 
-    async def hold_for_each(self, customers: Sequence["Customer"], product_id: str) -> list[str]:
+    async def hold_for_each(self, customers: Sequence["HttpCustomer"], product_id: str) -> list[str]:
         """A unit for each of them, past HTTP: for tests of what comes after. The reservations' ids."""
         wanted = [Wanted(product_id, 1)]
         held = await asyncio.gather(
@@ -257,13 +257,13 @@ class Shop:
 class Person:
     """Somebody with a token."""
 
-    def __init__(self, shop: Shop, user_id: str, role: Role) -> None:
+    def __init__(self, shop: HttpShop, user_id: str, role: Role) -> None:
         self.id = user_id
         self._shop = shop
         self._role = role
         self.token = shop.core.tokens.issue(user_id, role, shop.clock.now_ms()).token
 
-    def at(self, shop: Shop) -> Self:
+    def at(self, shop: HttpShop) -> Self:
         """The same person at another instance."""
         return type(self)(shop, self.id, self._role)
 
@@ -276,21 +276,21 @@ class Person:
         body: object = None,
         raw: bytes | None = None,
         key: str | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         signed = {"Authorization": f"Bearer {self.token}", **(headers or {})}
         if key is not None:
             signed["Idempotency-Key"] = key
         return await self._shop.ask(method, path, headers=signed, body=body, raw=raw)
 
 
-class Customer(Person):
+class HttpCustomer(Person):
     """Somebody who buys."""
 
-    async def reserve(self, product_id: str, quantity: int | None = None, *, key: str | None = None) -> Answer:
+    async def reserve(self, product_id: str, quantity: int | None = None, *, key: str | None = None) -> HttpAnswer:
         body = None if quantity is None else {"quantity": quantity}
         return await self.ask("POST", f"/reservations/{product_id}", body=body, key=key)
 
-    async def reserve_basket(self, *lines: tuple[str, int], key: str | None = None) -> Answer:
+    async def reserve_basket(self, *lines: tuple[str, int], key: str | None = None) -> HttpAnswer:
         body = {"lines": [{"productId": product_id, "quantity": quantity} for product_id, quantity in lines]}
         return await self.ask("POST", "/reservations", body=body, key=key)
 
@@ -298,16 +298,16 @@ class Customer(Person):
         """A reservation that had to be granted."""
         return (await self.reserve(product_id, quantity, key=new_key())).granted()
 
-    async def confirm(self, reservation_id: str) -> Answer:
+    async def confirm(self, reservation_id: str) -> HttpAnswer:
         return await self.ask("POST", f"/reservations/confirm/{reservation_id}")
 
-    async def checkout(self, reservation_id: str) -> Answer:
+    async def checkout(self, reservation_id: str) -> HttpAnswer:
         return await self.ask("POST", f"/checkout/{reservation_id}")
 
-    async def extend(self, reservation_id: str) -> Answer:
+    async def extend(self, reservation_id: str) -> HttpAnswer:
         return await self.ask("POST", f"/reservations/{reservation_id}/extend")
 
-    async def cancel(self, reservation_id: str) -> Answer:
+    async def cancel(self, reservation_id: str) -> HttpAnswer:
         return await self.ask("DELETE", f"/reservations/{reservation_id}")
 
     async def reservation(self, reservation_id: str) -> Any:
@@ -317,7 +317,7 @@ class Customer(Person):
 class Admin(Person):
     """Somebody who sells."""
 
-    async def create(self, **fields: object) -> Answer:
+    async def create(self, **fields: object) -> HttpAnswer:
         product = {"name": "a thing", "price": "999.99", "stockQuantity": 10, **fields}
         return await self.ask("POST", "/products", body=product)
 
@@ -325,10 +325,10 @@ class Admin(Person):
         """The id of a new product."""
         return str((await self.create(**fields)).granted()["id"])
 
-    async def edit(self, product_id: str, **fields: object) -> Answer:
+    async def edit(self, product_id: str, **fields: object) -> HttpAnswer:
         return await self.ask("PATCH", f"/products/{product_id}", body=fields)
 
-    async def restock(self, product_id: str, change: int, *, key: str | None = None) -> Answer:
+    async def restock(self, product_id: str, change: int, *, key: str | None = None) -> HttpAnswer:
         return await self.ask("POST", f"/products/{product_id}/stock", body={"change": change}, key=key or new_key())
 
     async def reservations(self, product_id: str) -> list[Any]:
@@ -360,7 +360,7 @@ async def open_shop(
     busy_wait_s: float = 5.0,
     quotas: Quotas = NO_QUOTAS,
     seams: Mapping[str, Any] | None = None,
-) -> AsyncIterator[Shop]:
+) -> AsyncIterator[HttpShop]:
     """An instance on the database in `data_dir`, on a free port. Its books are audited when it closes."""
     settings = Settings(
         data_dir=data_dir,
@@ -379,7 +379,7 @@ async def open_shop(
         open_edge(settings, core, sweeps=sweeps, place=None, limits=limits) as edge,
         _served(edge, limits) as url,
     ):
-        shop = Shop(url, core, store, edge, data_dir)
+        shop = HttpShop(url, core, store, edge, data_dir)
         try:
             yield shop
         finally:
@@ -414,7 +414,7 @@ async def _served(edge: Edge, limits: HttpLimits) -> AsyncIterator[str]:
         await serving
 
 
-async def all_of(asked: Sequence[Awaitable[Answer]]) -> list[Answer]:
+async def all_of(asked: Sequence[Awaitable[HttpAnswer]]) -> list[HttpAnswer]:
     """All at once."""
     return list(await asyncio.gather(*asked))
 

@@ -27,7 +27,7 @@ PROBLEM = "application/problem+json"
 
 
 @dataclass
-class Reply:
+class RawReply:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
@@ -58,7 +58,7 @@ class Reply:
         return self.header("connection") == "close"
 
 
-class Client:
+class RawClient:
     """One connection. Bytes go out as they are; replies are read one by one."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,15 +71,15 @@ class Client:
         await asyncio.wait_for(self._writer.drain(), TIMEOUT_S)
         return self
 
-    async def get(self, path: str = "/", *headers: str, method: str = "GET") -> Reply:
+    async def get(self, path: str = "/", *headers: str, method: str = "GET") -> RawReply:
         await self.send(head(method, path, *headers))
         return await self.reply(bodiless=method == "HEAD")
 
-    async def post(self, path: str, body: bytes, *headers: str) -> Reply:
+    async def post(self, path: str, body: bytes, *headers: str) -> RawReply:
         await self.send(head("POST", path, f"Content-Length: {len(body)}", *headers), body)
         return await self.reply()
 
-    async def reply(self, *, bodiless: bool = False) -> Reply:
+    async def reply(self, *, bodiless: bool = False) -> RawReply:
         return await asyncio.wait_for(self._reply(bodiless=bodiless), TIMEOUT_S)
 
     async def ended(self) -> bytes:
@@ -119,17 +119,17 @@ class Client:
     def abort(self) -> None:
         self._writer.transport.abort()
 
-    async def _reply(self, *, bodiless: bool) -> Reply:
+    async def _reply(self, *, bodiless: bool) -> RawReply:
         lines = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         version, status, *_ = lines[0].split(" ")
         assert version == "HTTP/1.1"
         headers = [(name.lower(), value) for name, _, value in (line.partition(": ") for line in lines[1:-2])]
-        reply = Reply(int(status), headers, b"")
+        reply = RawReply(int(status), headers, b"")
         if not bodiless and reply.status >= 200 and reply.status not in {204, 304}:
             reply.body = await self._body(reply)
         return reply
 
-    async def _body(self, reply: Reply) -> bytes:
+    async def _body(self, reply: RawReply) -> bytes:
         if reply.header("transfer-encoding") == "chunked":
             return await self._chunks()
         length = reply.header("content-length")
@@ -159,12 +159,12 @@ class Served:
     metrics: Metrics
     logged: list[Any]
     over: "asyncio.Task[None]"
-    clients: list[Client] = field(default_factory=list)
+    clients: list[RawClient] = field(default_factory=list)
 
-    async def connect(self, address: str = HOST) -> Client:
+    async def connect(self, address: str = HOST) -> RawClient:
         """A connection from this address of the machine; every one of 127.0.0.0/8 is."""
         reader, writer = await asyncio.open_connection(HOST, self.port, limit=2**22, local_addr=(address, 0))
-        client = Client(reader, writer)
+        client = RawClient(reader, writer)
         self.clients.append(client)
         return client
 

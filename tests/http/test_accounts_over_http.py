@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop
+from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, new_key, open_shop
 
 from flashreserve.auth.metrics_token import RATE
 from flashreserve.auth.passwords import Argon2Cost
@@ -22,7 +22,7 @@ PROXY = "127.0.0.1"
 Credentials = dict[str, str]
 
 
-class Registered:
+class RegisteredCustomer:
     """An account and how to get into it."""
 
     def __init__(self, credentials: Credentials, account: Any) -> None:
@@ -32,13 +32,13 @@ class Registered:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def ann(shop: Shop) -> Registered:
+async def ann(shop: HttpShop) -> RegisteredCustomer:
     return await registered(shop)
 
 
-async def registered(shop: Shop) -> Registered:
+async def registered(shop: HttpShop) -> RegisteredCustomer:
     credentials = somebody()
-    return Registered(credentials, (await shop.ask("POST", "/auth/register", body=credentials)).granted())
+    return RegisteredCustomer(credentials, (await shop.ask("POST", "/auth/register", body=credentials)).granted())
 
 
 def somebody() -> Credentials:
@@ -46,11 +46,11 @@ def somebody() -> Credentials:
     return {"email": f"{new_key()}@example.com", "password": PASSWORD}
 
 
-async def log_in(shop: Shop, credentials: Credentials, **headers: str) -> Answer:
+async def log_in(shop: HttpShop, credentials: Credentials, **headers: str) -> HttpAnswer:
     return await shop.ask("POST", "/auth/login", body=credentials, headers=headers)
 
 
-def cookies(answer: Answer) -> dict[str, Morsel[str]]:
+def cookies(answer: HttpAnswer) -> dict[str, Morsel[str]]:
     """The cookies that an answer sets."""
     return {name: morsel for line in answer.headers.getall("Set-Cookie") for name, morsel in SimpleCookie(line).items()}
 
@@ -59,7 +59,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_who_registers_is_a_customer_whose_password_is_told_to_nobody(shop: Shop, clock: ShopClock) -> None:
+async def test_who_registers_is_a_customer_whose_password_is_told_to_nobody(shop: HttpShop, clock: ShopClock) -> None:
     ann = await registered(shop)
 
     assert ann.account == {
@@ -73,7 +73,7 @@ async def test_who_registers_is_a_customer_whose_password_is_told_to_nobody(shop
     assert "$argon2id$" in str(row)
 
 
-async def test_an_email_registers_once_however_it_is_written(shop: Shop, ann: Registered) -> None:
+async def test_an_email_registers_once_however_it_is_written(shop: HttpShop, ann: RegisteredCustomer) -> None:
     email = ann.credentials["email"]
     before = shop.records()
 
@@ -84,7 +84,7 @@ async def test_an_email_registers_once_however_it_is_written(shop: Shop, ann: Re
     assert shop.records() == before
 
 
-async def test_of_registrations_of_one_email_at_once_one_wins(shop: Shop) -> None:
+async def test_of_registrations_of_one_email_at_once_one_wins(shop: HttpShop) -> None:
     ann = somebody()
 
     answers = await all_of([shop.ask("POST", "/auth/register", body=ann) for _ in range(5)])
@@ -93,7 +93,7 @@ async def test_of_registrations_of_one_email_at_once_one_wins(shop: Shop) -> Non
 
 
 async def test_the_token_of_a_login_opens_the_account_as_bearer_and_as_cookie(
-    shop: Shop, ann: Registered, clock: ShopClock
+    shop: HttpShop, ann: RegisteredCustomer, clock: ShopClock
 ) -> None:
     answer = await log_in(shop, ann.credentials)
 
@@ -104,7 +104,9 @@ async def test_the_token_of_a_login_opens_the_account_as_bearer_and_as_cookie(
         assert (await shop.ask("GET", "/auth/me", headers=headers)).granted(200) == ann.account
 
 
-async def test_the_cookies_of_a_login_are_out_of_reach_of_scripts_and_other_sites(shop: Shop, ann: Registered) -> None:
+async def test_the_cookies_of_a_login_are_out_of_reach_of_scripts_and_other_sites(
+    shop: HttpShop, ann: RegisteredCustomer
+) -> None:
     set_cookies = cookies(await log_in(shop, ann.credentials))
     token, device = set_cookies["token"], set_cookies["device"]
 
@@ -142,7 +144,7 @@ async def test_with_a_cookie_domain_the_cookies_are_for_all_its_hosts(tmp_path: 
         assert (await shop.ask("GET", "/auth/me", headers={"Cookie": f"token={token}"})).status == 200
 
 
-async def test_of_several_cookies_the_one_that_verifies_counts(shop: Shop) -> None:
+async def test_of_several_cookies_the_one_that_verifies_counts(shop: HttpShop) -> None:
     """Other applications of the site set cookies too, under the same name."""
     ann, bob = await registered(shop), await registered(shop)
     anns, again, bobs = [(await log_in(shop, who.credentials)).granted(200)["token"] for who in (ann, ann, bob)]
@@ -173,7 +175,7 @@ async def test_of_several_cookies_the_one_that_verifies_counts(shop: Shop) -> No
         assert await status(*bad) == 401, bad
 
 
-async def test_of_several_device_cookies_the_one_of_the_account_counts(shop: Shop) -> None:
+async def test_of_several_device_cookies_the_one_of_the_account_counts(shop: HttpShop) -> None:
     ann, bob = await registered(shop), await registered(shop)
     anns, bobs = [cookies(await log_in(shop, who.credentials))["device"].value for who in (ann, bob)]
     for _ in range(10):
@@ -188,7 +190,7 @@ async def test_of_several_device_cookies_the_one_of_the_account_counts(shop: Sho
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "bEaReR", "Bearer  "])
-async def test_the_scheme_of_a_bearer_token_ignores_case(shop: Shop, ann: Registered, scheme: str) -> None:
+async def test_the_scheme_of_a_bearer_token_ignores_case(shop: HttpShop, ann: RegisteredCustomer, scheme: str) -> None:
     token = (await log_in(shop, ann.credentials)).granted(200)["token"]
 
     me = await shop.ask("GET", "/auth/me", headers={"Authorization": f"{scheme} {token}"})
@@ -196,7 +198,7 @@ async def test_the_scheme_of_a_bearer_token_ignores_case(shop: Shop, ann: Regist
     assert me.granted(200) == ann.account
 
 
-async def test_a_token_is_over_when_it_says(shop: Shop, ann: Registered, clock: ShopClock) -> None:
+async def test_a_token_is_over_when_it_says(shop: HttpShop, ann: RegisteredCustomer, clock: ShopClock) -> None:
     token = (await log_in(shop, ann.credentials)).granted(200)["token"]
     clock.advance(3599.999)
     assert (await shop.ask("GET", "/auth/me", headers=bearer(token))).status == 200
@@ -208,7 +210,7 @@ async def test_a_token_is_over_when_it_says(shop: Shop, ann: Registered, clock: 
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
 
 
-async def test_logging_out_takes_the_cookie_away(shop: Shop, ann: Registered) -> None:
+async def test_logging_out_takes_the_cookie_away(shop: HttpShop, ann: RegisteredCustomer) -> None:
     token = (await log_in(shop, ann.credentials)).granted(200)["token"]
 
     answer = await shop.ask("POST", "/auth/logout", headers={"Cookie": f"token={token}"})
@@ -219,12 +221,12 @@ async def test_logging_out_takes_the_cookie_away(shop: Shop, ann: Registered) ->
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'{"a":1}', b'{"a":1,"a":2}'])
-async def test_logging_out_takes_no_body(shop: Shop, body: bytes) -> None:
+async def test_logging_out_takes_no_body(shop: HttpShop, body: bytes) -> None:
     answer = await shop.ask("POST", "/auth/logout", raw=body)
     assert (answer.status, answer.code) == (400, "bad-request")
 
 
-async def test_a_bearer_token_wins_over_the_cookie(shop: Shop) -> None:
+async def test_a_bearer_token_wins_over_the_cookie(shop: HttpShop) -> None:
     ann, bob = await registered(shop), await registered(shop)
     anns, bobs = [(await log_in(shop, who.credentials)).granted(200)["token"] for who in (ann, bob)]
 
@@ -233,7 +235,9 @@ async def test_a_bearer_token_wins_over_the_cookie(shop: Shop) -> None:
     assert me.granted(200) == ann.account
 
 
-async def test_an_unknown_email_and_a_wrong_password_are_answered_alike(shop: Shop, ann: Registered) -> None:
+async def test_an_unknown_email_and_a_wrong_password_are_answered_alike(
+    shop: HttpShop, ann: RegisteredCustomer
+) -> None:
     wrong = await log_in(shop, ann.mistyped)
     unknown = await log_in(shop, somebody())
 
@@ -242,7 +246,7 @@ async def test_an_unknown_email_and_a_wrong_password_are_answered_alike(shop: Sh
     assert "Set-Cookie" not in wrong.headers
 
 
-async def test_the_token_of_an_account_that_is_gone_finds_none(customer: Customer) -> None:
+async def test_the_token_of_an_account_that_is_gone_finds_none(customer: HttpCustomer) -> None:
     assert (await customer.ask("GET", "/auth/me")).code == "not-found"
 
 
@@ -250,7 +254,7 @@ async def test_the_token_of_an_account_that_is_gone_finds_none(customer: Custome
 
 
 async def test_after_too_many_tries_at_an_account_the_next_one_has_to_wait(
-    shop: Shop, ann: Registered, clock: ShopClock
+    shop: HttpShop, ann: RegisteredCustomer, clock: ShopClock
 ) -> None:
     bob = await registered(shop)
     assert [(await log_in(shop, ann.mistyped)).status for _ in range(10)] == [401] * 10
@@ -266,7 +270,7 @@ async def test_after_too_many_tries_at_an_account_the_next_one_has_to_wait(
 
 
 async def test_strangers_who_try_do_not_lock_the_owner_out_of_a_browser_that_was_signed_in(
-    shop: Shop, ann: Registered
+    shop: HttpShop, ann: RegisteredCustomer
 ) -> None:
     device = cookies(await log_in(shop, ann.credentials))["device"].value
     for _ in range(10):
@@ -277,7 +281,7 @@ async def test_strangers_who_try_do_not_lock_the_owner_out_of_a_browser_that_was
     assert (await log_in(shop, ann.credentials, Cookie="device=made-up")).status == 429
 
 
-async def test_a_right_password_uses_no_try_up(shop: Shop, ann: Registered) -> None:
+async def test_a_right_password_uses_no_try_up(shop: HttpShop, ann: RegisteredCustomer) -> None:
     assert [(await log_in(shop, ann.credentials)).status for _ in range(15)] == [200] * 15
 
 
@@ -301,7 +305,7 @@ async def test_one_address_with_right_passwords_keeps_nobody_from_signing_in(tmp
         over, busy = asyncio.Event(), asyncio.Event()
         statuses = set[int]()
 
-        async def hammer(who: Registered) -> None:
+        async def hammer(who: RegisteredCustomer) -> None:
             while not over.is_set():
                 status = (await log_in(shop, who.credentials, **{"X-Forwarded-For": "192.0.2.1"})).status
                 statuses.add(status)
@@ -411,7 +415,7 @@ async def test_registrations_from_one_address_are_throttled(tmp_path: Path, cloc
     ids=str,
 )
 async def test_a_change_by_cookie_from_another_site_is_refused(
-    shop: Shop, admin: Admin, customer: Customer, origin: dict[str, str]
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, origin: dict[str, str]
 ) -> None:
     product = await admin.product()
     held = (await customer.hold(product))["id"]
@@ -438,7 +442,7 @@ async def test_a_change_by_cookie_from_another_site_is_refused(
     "origin", [{}, {"Origin": "{own}"}, {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "none"}], ids=str
 )
 async def test_a_change_by_cookie_from_the_shops_own_pages_is_served(
-    shop: Shop, admin: Admin, customer: Customer, origin: dict[str, str]
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, origin: dict[str, str]
 ) -> None:
     product = await admin.product()
     headers = {name: value.format(own=shop.url) for name, value in origin.items()}
@@ -474,20 +478,22 @@ SIGNED_IN_ONLY = [
 ]
 
 
-async def test_who_is_not_signed_in_is_challenged_before_anything_is_looked_at(shop: Shop) -> None:
+async def test_who_is_not_signed_in_is_challenged_before_anything_is_looked_at(shop: HttpShop) -> None:
     answers = [await shop.ask(method, path) for method, path in SIGNED_IN_ONLY]
 
     assert {(answer.status, answer.code) for answer in answers} == {(401, "unauthenticated")}
     assert all(answer.headers["WWW-Authenticate"].startswith("Bearer ") for answer in answers)
 
 
-async def test_admins_routes_are_closed_to_customers(customer: Customer) -> None:
+async def test_admins_routes_are_closed_to_customers(customer: HttpCustomer) -> None:
     answers = [await customer.ask(method, path) for method, path in ADMINS_ONLY]
 
     assert {(answer.status, answer.code) for answer in answers} == {(403, "forbidden")}
 
 
-async def test_a_demoted_admins_token_opens_no_admins_route_from_the_next_request_on(shop: Shop, admin: Admin) -> None:
+async def test_a_demoted_admins_token_opens_no_admins_route_from_the_next_request_on(
+    shop: HttpShop, admin: Admin
+) -> None:
     product = await admin.product()
     before = (await admin.ask("GET", f"/products/{product}")).json
     assert await shop.store.set_role(admin.id, Role.CUSTOMER)
@@ -499,7 +505,7 @@ async def test_a_demoted_admins_token_opens_no_admins_route_from_the_next_reques
     assert (await admin.ask("GET", f"/products/{product}")).json == before
 
 
-async def test_an_admins_token_without_an_account_opens_no_admins_route(shop: Shop) -> None:
+async def test_an_admins_token_without_an_account_opens_no_admins_route(shop: HttpShop) -> None:
     nobody = Admin(shop, NOBODYS, Role.ADMIN)
 
     answers = [await nobody.ask(method, path) for method, path in ADMINS_ONLY]
@@ -507,7 +513,7 @@ async def test_an_admins_token_without_an_account_opens_no_admins_route(shop: Sh
     assert {(answer.status, answer.code) for answer in answers} == {(403, "forbidden")}
 
 
-async def test_admins_do_not_reserve(shop: Shop, admin: Admin) -> None:
+async def test_admins_do_not_reserve(shop: HttpShop, admin: Admin) -> None:
     product = await admin.product()
 
     single = await admin.ask("POST", f"/reservations/{product}")
@@ -517,7 +523,7 @@ async def test_admins_do_not_reserve(shop: Shop, admin: Admin) -> None:
     assert await shop.available(product) == 10
 
 
-async def test_in_development_docs_and_metrics_are_open(shop: Shop) -> None:
+async def test_in_development_docs_and_metrics_are_open(shop: HttpShop) -> None:
     paths = ("/metrics", "/api-docs", "/openapi.json")
 
     assert [(await shop.ask("GET", path)).status for path in paths] == [200] * 3
@@ -561,7 +567,7 @@ async def test_guessing_the_metrics_token_is_braked_for_one_address_and_nobody_e
     ) as shop:
         admin, customer = await shop.hire(), shop.customer()
 
-        async def scrape(token: str, address: str = "192.0.2.1") -> Answer:
+        async def scrape(token: str, address: str = "192.0.2.1") -> HttpAnswer:
             return await shop.ask("GET", "/metrics", headers={**bearer(token), "X-Forwarded-For": address})
 
         # The right token, and those of people who are signed in, aren't counted.

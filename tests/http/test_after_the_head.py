@@ -4,7 +4,7 @@ import asyncio
 from itertools import cycle, islice
 
 import pytest
-from tests.http.sockets import Client, Reply, answer, echo, head, lifespan, read, serving
+from tests.http.sockets import RawClient, RawReply, answer, echo, head, lifespan, read, serving
 
 from flashreserve.http.edge import Exchange, Receive, Scope, Send
 from flashreserve.http.limits import HttpLimits
@@ -60,7 +60,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
     await answer(send, repr((scope["headers"], exchange.headers)).encode())
 
 
-async def reply_to_pieces(client: Client, sent: bytes, size: int) -> Reply:
+async def reply_to_pieces(client: RawClient, sent: bytes, size: int) -> RawReply:
     """The answer that comes while so much is sent, in pieces of this size."""
     reply = asyncio.ensure_future(client.reply())
     for start in range(0, len(sent), size):

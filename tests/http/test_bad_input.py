@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.http.shop import SECRET_KEYS, Admin, Answer, Customer, Shop, ShopClock
+from tests.http.shop import SECRET_KEYS, Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
@@ -20,7 +20,7 @@ from flashreserve.http.operations import OPERATIONS, Operation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-Refusals = Mapping[str, tuple[Answer, str]]
+Refusals = Mapping[str, tuple[HttpAnswer, str]]
 """Under what was sent: the answer, and the field that it has to name."""
 
 UNKNOWN_ID = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
@@ -40,16 +40,16 @@ MALFORMED_IDS = [
 ]
 
 
-class Scene:
+class BadInputScene:
     """A shop with a product on sale and a hold on it; at the end all must be as it was."""
 
-    def __init__(self, shop: Shop, admin: Admin, customer: Customer, product: str, held: str) -> None:
+    def __init__(self, shop: HttpShop, admin: Admin, customer: HttpCustomer, product: str, held: str) -> None:
         self.shop = shop
         self.admin = admin
         self.customer = customer
         self.product = product
         self.held = held
-        self.routes: Mapping[str, tuple[Customer | Admin, str, str]] = {
+        self.routes: Mapping[str, tuple[HttpCustomer | Admin, str, str]] = {
             "reserve": (customer, "POST", f"/reservations/{product}"),
             "basket": (customer, "POST", "/reservations"),
             "create": (admin, "POST", "/products"),
@@ -62,13 +62,13 @@ class Scene:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def scene(shop: Shop, admin: Admin, customer: Customer) -> AsyncIterator[Scene]:
+async def scene(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> AsyncIterator[BadInputScene]:
     product = await admin.product(
         stockQuantity=1_000, saleStartsAt="2026-01-01T00:00:00Z", saleEndsAt="2027-01-01T00:00:00Z", maxExtensions=1
     )
     held = await customer.hold(product, 3)
     before = shop.records()
-    yield Scene(shop, admin, customer, product, held["id"])
+    yield BadInputScene(shop, admin, customer, product, held["id"])
     assert shop.records() == before
 
 
@@ -80,7 +80,7 @@ def check(refusals: Refusals, status: int = 400, code: str = "bad-request") -> N
         check_words(answer)
 
 
-def check_words(answer: Answer) -> None:
+def check_words(answer: HttpAnswer) -> None:
     """The library that decodes writes types between backticks; its sentences are for developers."""
     assert not re.search("`|Object|array", answer.json["detail"]), answer.json["detail"]
 
@@ -109,29 +109,29 @@ QUANTITIES = [
 ]
 
 
-async def test_a_quantity_is_a_whole_number_from_1_to_1000(scene: Scene) -> None:
-    async def reserve(quantity: str) -> Answer:
+async def test_a_quantity_is_a_whole_number_from_1_to_1000(scene: BadInputScene) -> None:
+    async def reserve(quantity: str) -> HttpAnswer:
         raw = json_of({"quantity": quantity})
         return await scene.customer.ask("POST", f"/reservations/{scene.product}", raw=raw)
 
     check({quantity: (await reserve(quantity), "quantity") for quantity in QUANTITIES})
 
 
-async def test_a_baskets_quantities_are_too(scene: Scene) -> None:
-    async def reserve(quantity: str) -> Answer:
+async def test_a_baskets_quantities_are_too(scene: BadInputScene) -> None:
+    async def reserve(quantity: str) -> HttpAnswer:
         raw = b'{"lines": [' + json_of({"productId": f'"{scene.product}"', "quantity": quantity}) + b"]}"
         return await scene.customer.ask("POST", "/reservations", raw=raw)
 
     check({quantity: (await reserve(quantity), "lines[0].quantity") for quantity in QUANTITIES})
 
 
-async def test_a_baskets_lines_of_one_product_have_at_most_1000_units_together(scene: Scene) -> None:
+async def test_a_baskets_lines_of_one_product_have_at_most_1000_units_together(scene: BadInputScene) -> None:
     summed = await scene.customer.reserve_basket((scene.product, 600), (scene.product, 600))
 
     check({"600 + 600": (summed, "quantity")})
 
 
-async def test_a_basket_has_1_to_20_lines_that_are_lines(scene: Scene) -> None:
+async def test_a_basket_has_1_to_20_lines_that_are_lines(scene: BadInputScene) -> None:
     line = json_of({"productId": f'"{scene.product}"'}).decode()
     baskets = {
         "{}": "lines",
@@ -158,16 +158,16 @@ async def test_a_basket_has_1_to_20_lines_that_are_lines(scene: Scene) -> None:
 STOCKS = ["-1", "1.5", str(10**9 + 1), str(10**30), '"10"', "true", "null", "1e3"]
 
 
-async def test_stock_is_a_whole_number_from_0_to_a_billion(scene: Scene) -> None:
-    async def create(stock: str) -> Answer:
+async def test_stock_is_a_whole_number_from_0_to_a_billion(scene: BadInputScene) -> None:
+    async def create(stock: str) -> HttpAnswer:
         raw = json_of({"name": '"x"', "price": "1", "stockQuantity": stock})
         return await scene.admin.ask("POST", "/products", raw=raw)
 
     check({stock: (await create(stock), "stockQuantity") for stock in STOCKS})
 
 
-async def test_a_change_of_stock_is_a_whole_number_that_leaves_at_most_a_billion(scene: Scene) -> None:
-    async def restock(change: str) -> Answer:
+async def test_a_change_of_stock_is_a_whole_number_that_leaves_at_most_a_billion(scene: BadInputScene) -> None:
+    async def restock(change: str) -> HttpAnswer:
         return await scene.admin.ask(
             "POST", f"/products/{scene.product}/stock", raw=json_of({"change": change}), key="restock"
         )
@@ -180,7 +180,7 @@ async def test_a_change_of_stock_is_a_whole_number_that_leaves_at_most_a_billion
     ("field", "low", "high"),
     [("perCustomerLimit", 1, 1_000), ("holdSeconds", 1, 604_800), ("maxExtensions", 0, 100)],
 )
-async def test_a_products_rules_have_bounds(scene: Scene, field: str, low: int, high: int) -> None:
+async def test_a_products_rules_have_bounds(scene: BadInputScene, field: str, low: int, high: int) -> None:
     values: list[object] = [low - 1, high + 1, 10**30, -1, 1.5, "1", True, [], {}]
 
     created = {f"create {value!r}": (await scene.admin.create(**{field: value}), field) for value in values}
@@ -189,9 +189,9 @@ async def test_a_products_rules_have_bounds(scene: Scene, field: str, low: int, 
     check(created | edited)
 
 
-async def test_unknown_fields_are_refused_wherever_a_body_is_read(scene: Scene) -> None:
+async def test_unknown_fields_are_refused_wherever_a_body_is_read(scene: BadInputScene) -> None:
     product = f"/products/{scene.product}"
-    bodies: Iterable[tuple[Customer | Admin, str, str, dict[str, object], str]] = [
+    bodies: Iterable[tuple[HttpCustomer | Admin, str, str, dict[str, object], str]] = [
         (scene.customer, "POST", f"/reservations/{scene.product}", {"quantity": 1, "colour": "red"}, "colour"),
         (scene.customer, "POST", f"/reservations/{scene.product}", {"Quantity": 1}, "Quantity"),
         (scene.admin, "POST", "/products", {"name": "x", "price": 1, "stockQuantity": 1, "available": 5}, "available"),
@@ -217,7 +217,7 @@ async def test_unknown_fields_are_refused_wherever_a_body_is_read(scene: Scene) 
     )
 
 
-async def test_settling_takes_no_body(scene: Scene) -> None:
+async def test_settling_takes_no_body(scene: BadInputScene) -> None:
     paths = [
         ("POST", f"/reservations/confirm/{scene.held}"),
         ("POST", f"/checkout/{scene.held}"),
@@ -229,7 +229,7 @@ async def test_settling_takes_no_body(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("field", ["saleStartsAt", "saleEndsAt"])
-async def test_times_need_a_zone_and_a_place_in_the_calendar(scene: Scene, field: str) -> None:
+async def test_times_need_a_zone_and_a_place_in_the_calendar(scene: BadInputScene, field: str) -> None:
     times: list[object] = [
         "2026-06-01T10:00:00",
         "2026-06-01",
@@ -253,7 +253,7 @@ async def test_times_need_a_zone_and_a_place_in_the_calendar(scene: Scene, field
     check(created | edited)
 
 
-async def test_a_sale_ends_after_it_starts(scene: Scene) -> None:
+async def test_a_sale_ends_after_it_starts(scene: BadInputScene) -> None:
     start = "2026-06-01T10:00:00+02:00"
     windows: dict[str, dict[str, object]] = {
         "before": {"saleStartsAt": start, "saleEndsAt": "2026-06-01T09:59:59+02:00"},
@@ -309,12 +309,12 @@ PRICES = [
 ]
 
 
-async def test_a_price_is_a_decimal_of_its_currencys_places(scene: Scene) -> None:
-    async def create(price: str) -> Answer:
+async def test_a_price_is_a_decimal_of_its_currencys_places(scene: BadInputScene) -> None:
+    async def create(price: str) -> HttpAnswer:
         raw = json_of({"name": '"x"', "price": price, "stockQuantity": "1"})
         return await scene.admin.ask("POST", "/products", raw=raw)
 
-    async def edit(price: str) -> Answer:
+    async def edit(price: str) -> HttpAnswer:
         return await scene.admin.ask("PATCH", f"/products/{scene.product}", raw=json_of({"price": price}))
 
     created = {f"create {price}": (await create(price), "price") for price in PRICES}
@@ -323,13 +323,13 @@ async def test_a_price_is_a_decimal_of_its_currencys_places(scene: Scene) -> Non
     check(created | edited)
 
 
-async def test_a_currency_is_an_iso_code_in_capitals(scene: Scene) -> None:
+async def test_a_currency_is_an_iso_code_in_capitals(scene: BadInputScene) -> None:
     currencies: list[object] = ["XXX", "ZZZ", "usd", "US", "USDT", "USD\n", "", " USD", 840, "\uff35SD"]
 
     check({repr(currency): (await scene.admin.create(currency=currency), "currency") for currency in currencies})
 
 
-async def test_a_price_in_yen_has_no_decimals_and_one_in_dinars_three(shop: Shop, admin: Admin) -> None:
+async def test_a_price_in_yen_has_no_decimals_and_one_in_dinars_three(shop: HttpShop, admin: Admin) -> None:
     check({"1.5 yen": (await admin.create(price="1.5", currency="JPY"), "price")})
     check({"1.0005 dinars": (await admin.create(price="1.0005", currency="BHD"), "price")})
     assert (await admin.create(price=1, currency="JPY")).granted()["price"] == "1"
@@ -337,7 +337,7 @@ async def test_a_price_in_yen_has_no_decimals_and_one_in_dinars_three(shop: Shop
     assert (await admin.create(price=1.005, currency="BHD")).granted()["price"] == "1.005"
 
 
-async def test_a_name_is_text(scene: Scene) -> None:
+async def test_a_name_is_text(scene: BadInputScene) -> None:
     names: list[object] = [5, None, ["a"], True]
 
     created = {f"create {name!r}": (await scene.admin.create(name=name), "name") for name in names}
@@ -346,7 +346,7 @@ async def test_a_name_is_text(scene: Scene) -> None:
     check(created | edited)
 
 
-async def test_what_a_product_needs_has_to_be_there(scene: Scene) -> None:
+async def test_what_a_product_needs_has_to_be_there(scene: BadInputScene) -> None:
     whole = {"name": "x", "price": 1, "stockQuantity": 1}
     check(
         {field: (await scene.admin.ask("POST", "/products", body={**whole} | {field: None}), field) for field in whole}
@@ -382,7 +382,7 @@ NO_OBJECT = {
 }
 
 
-async def test_a_body_is_one_json_object(scene: Scene) -> None:
+async def test_a_body_is_one_json_object(scene: BadInputScene) -> None:
     settle = (scene.customer, "POST", f"/reservations/confirm/{scene.held}")
     asked = {**scene.routes, "settle": settle}
     bodies = {(name, sent): raw for name in asked for sent, raw in {**NO_JSON, **NO_OBJECT}.items()}
@@ -401,7 +401,7 @@ async def test_a_body_is_one_json_object(scene: Scene) -> None:
         check_words(answer)
 
 
-async def test_objects_nested_10000_deep_are_refused(scene: Scene) -> None:
+async def test_objects_nested_10000_deep_are_refused(scene: BadInputScene) -> None:
     raw = b'{"a":' * 10_000 + b"1" + b"}" * 10_000
 
     check({"deep": (await scene.customer.ask("POST", f"/reservations/{scene.product}", raw=raw), "a")})
@@ -426,7 +426,7 @@ REPEATED = [
 
 
 @pytest.mark.parametrize(("route", "text", "field"), REPEATED)
-async def test_a_field_is_sent_once_at_any_depth(scene: Scene, route: str, text: str, field: str) -> None:
+async def test_a_field_is_sent_once_at_any_depth(scene: BadInputScene, route: str, text: str, field: str) -> None:
     line = f'{{"productId": "{scene.product}"}}'
     raw = text.replace("LINE", line).replace('"ID"', f'"{scene.product}"').encode()
     who, method, path = scene.routes[route]
@@ -434,7 +434,7 @@ async def test_a_field_is_sent_once_at_any_depth(scene: Scene, route: str, text:
     check({text: (await who.ask(method, path, raw=raw, key="k"), field)})
 
 
-async def test_a_field_sent_twice_is_found_in_bodies_of_any_form(scene: Scene) -> None:
+async def test_a_field_sent_twice_is_found_in_bodies_of_any_form(scene: BadInputScene) -> None:
     def priced(price: str) -> bytes:
         return json_of({"name": '"x"', "price": price, "stockQuantity": "1"})
 
@@ -458,18 +458,18 @@ async def test_colons_and_names_in_values_are_no_fields(admin: Admin) -> None:
     assert (await admin.create(name=name)).granted()["name"] == name
 
 
-async def test_ids_that_are_no_uuids_are_refused_on_every_route(scene: Scene) -> None:
+async def test_ids_that_are_no_uuids_are_refused_on_every_route(scene: BadInputScene) -> None:
     for id_ in MALFORMED_IDS:
         check(await ask_everywhere(scene, id_.replace(" ", "%20")))
 
 
-async def test_an_id_with_a_slash_is_another_address(scene: Scene) -> None:
+async def test_an_id_with_a_slash_is_another_address(scene: BadInputScene) -> None:
     answers = await ask_everywhere(scene, "..%2f..%2fproducts")
 
     assert {answer.status for answer, _ in answers.values()} <= {400, 404, 405}
 
 
-async def ask_everywhere(scene: Scene, path: str) -> Refusals:
+async def ask_everywhere(scene: BadInputScene, path: str) -> Refusals:
     """Every route that takes an id; what each calls it."""
     customer, admin = scene.customer, scene.admin
     return {
@@ -487,7 +487,7 @@ async def ask_everywhere(scene: Scene, path: str) -> Refusals:
     }
 
 
-async def test_unknown_ids_are_not_found_on_every_route(scene: Scene) -> None:
+async def test_unknown_ids_are_not_found_on_every_route(scene: BadInputScene) -> None:
     customer, admin = scene.customer, scene.admin
     answers = [
         await customer.reserve(UNKNOWN_ID),
@@ -508,7 +508,7 @@ async def test_unknown_ids_are_not_found_on_every_route(scene: Scene) -> None:
     assert [(answer.status, answer.code) for answer in answers] == [(404, "not-found")] * len(answers)
 
 
-async def test_an_idempotency_key_is_1_to_255_visible_ascii_characters(scene: Scene) -> None:
+async def test_an_idempotency_key_is_1_to_255_visible_ascii_characters(scene: BadInputScene) -> None:
     keys = ["", "k" * 256, "k" * 5_000, "two words", "tab\there", "schlüssel", "キー"]
 
     reserved = {
@@ -527,7 +527,7 @@ async def test_an_idempotency_key_is_1_to_255_visible_ascii_characters(scene: Sc
     check(reserved | basket | restocked)
 
 
-async def test_a_key_of_255_characters_is_taken(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_a_key_of_255_characters_is_taken(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product()
 
     for key in ("k" * 255, "!", "~", '"quoted"'):
@@ -535,14 +535,14 @@ async def test_a_key_of_255_characters_is_taken(shop: Shop, admin: Admin, custom
         assert (await customer.reserve(product, key=key)).granted() == first.granted()
 
 
-async def test_restocking_needs_a_key(scene: Scene) -> None:
+async def test_restocking_needs_a_key(scene: BadInputScene) -> None:
     answer = await scene.admin.ask("POST", f"/products/{scene.product}/stock", body={"change": 1})
 
     check({"no key": (answer, "Idempotency-Key")})
 
 
-async def test_pages_have_1_to_200_entries_and_a_cursor_that_was_given_out(scene: Scene) -> None:
-    lists: list[tuple[Customer | Admin, str]] = [
+async def test_pages_have_1_to_200_entries_and_a_cursor_that_was_given_out(scene: BadInputScene) -> None:
+    lists: list[tuple[HttpCustomer | Admin, str]] = [
         (scene.customer, "/products"),
         (scene.customer, "/reservations"),
         (scene.admin, f"/products/{scene.product}/reservations"),
@@ -578,7 +578,7 @@ async def test_pages_have_1_to_200_entries_and_a_cursor_that_was_given_out(scene
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-async def test_no_operation_passes_over_a_query_parameter(scene: Scene, operation: Operation) -> None:
+async def test_no_operation_passes_over_a_query_parameter(scene: BadInputScene, operation: Operation) -> None:
     path = operation.path.format(id=scene.product, code="sold-out", file=min(ASSETS))
 
     answer = await scene.admin.ask(operation.method.upper(), f"{path}?statuss=CONFIRMED")
@@ -586,13 +586,13 @@ async def test_no_operation_passes_over_a_query_parameter(scene: Scene, operatio
     check({operation.name: (answer, "statuss")})
 
 
-async def test_an_unknown_query_parameter_is_answered_with_those_that_are_known(scene: Scene) -> None:
+async def test_an_unknown_query_parameter_is_answered_with_those_that_are_known(scene: BadInputScene) -> None:
     answer = await scene.admin.ask("GET", "/products?limits=5")
 
     assert answer.json["errors"] == [{"field": "limits", "message": "unknown parameter; did you mean limit?"}]
 
 
-async def test_what_belongs_into_the_body_is_refused_in_the_address(scene: Scene) -> None:
+async def test_what_belongs_into_the_body_is_refused_in_the_address(scene: BadInputScene) -> None:
     customer, admin = scene.customer, scene.admin
     product = {"name": "x", "price": 1, "stockQuantity": 1}
     asked = {
@@ -611,8 +611,8 @@ async def test_what_belongs_into_the_body_is_refused_in_the_address(scene: Scene
     check({name: (answer, "quantity") for name, answer in asked.items()})
 
 
-async def test_a_body_of_another_kind_is_refused(scene: Scene) -> None:
-    asked: list[tuple[Customer | Admin, str, str, bytes]] = [
+async def test_a_body_of_another_kind_is_refused(scene: BadInputScene) -> None:
+    asked: list[tuple[HttpCustomer | Admin, str, str, bytes]] = [
         (scene.customer, "POST", f"/reservations/{scene.product}", b'{"quantity": 1}'),
         (scene.customer, "POST", "/reservations", json.dumps({"lines": [{"productId": scene.product}]}).encode()),
         (scene.admin, "POST", "/products", b'{"name": "x", "price": 1, "stockQuantity": 1}'),
@@ -632,14 +632,14 @@ async def test_a_body_of_another_kind_is_refused(scene: Scene) -> None:
     assert all("application/json" in answer.json["detail"] for answer in answers)
 
 
-async def test_json_may_say_its_charset(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_json_may_say_its_charset(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product()
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
 
     (await customer.ask("POST", f"/reservations/{product}", raw=b'{"quantity": 1}', headers=headers)).granted()
 
 
-async def test_a_body_over_the_limit_is_too_large(scene: Scene) -> None:
+async def test_a_body_over_the_limit_is_too_large(scene: BadInputScene) -> None:
     largest = HttpLimits().body_bytes_max
     raw = b'{"quantity": 1' + b" " * largest + b"}"
     asked = [
@@ -656,7 +656,7 @@ async def test_a_body_over_the_limit_is_too_large(scene: Scene) -> None:
     assert all(str(largest) in answer.json["detail"] for answer in answers)
 
 
-async def test_emails_and_passwords_that_cant_be_are_refused_by_name(scene: Scene) -> None:
+async def test_emails_and_passwords_that_cant_be_are_refused_by_name(scene: BadInputScene) -> None:
     good = {"email": "ann@example.com", "password": "long enough"}
     bad: dict[str, list[object]] = {
         "email": [
@@ -715,7 +715,7 @@ def encoded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def bad_tokens(clock: ShopClock, customer: Customer, admin: Admin) -> dict[str, str]:
+def bad_tokens(clock: ShopClock, customer: HttpCustomer, admin: Admin) -> dict[str, str]:
     good = customer.token
     header, payload, signature = good.split(".")
     admins = encoded(json.dumps({**json.loads(base64.urlsafe_b64decode(payload + "==")), "role": "admin"}).encode())
@@ -765,14 +765,14 @@ def customer_token(clock: ShopClock, ago_s: int) -> str:
     return forged(clock, iat=now_s + ago_s - 1, exp=now_s - 1)
 
 
-async def test_the_forger_can_make_good_tokens_too(shop: Shop, clock: ShopClock) -> None:
+async def test_the_forger_can_make_good_tokens_too(shop: HttpShop, clock: ShopClock) -> None:
     """Else the next two tests would prove nothing."""
     headers = {"Authorization": f"Bearer {forged(clock)}"}
 
     assert (await shop.ask("GET", "/reservations", headers=headers)).status == 200
 
 
-async def test_bad_tokens_open_nothing_as_bearer_or_as_cookie(scene: Scene, clock: ShopClock) -> None:
+async def test_bad_tokens_open_nothing_as_bearer_or_as_cookie(scene: BadInputScene, clock: ShopClock) -> None:
     paths = [
         ("GET", "/reservations"),
         ("POST", f"/reservations/{scene.product}"),
@@ -793,7 +793,7 @@ async def test_bad_tokens_open_nothing_as_bearer_or_as_cookie(scene: Scene, cloc
     assert opened == {}
 
 
-async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: Scene, clock: ShopClock) -> None:
+async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: BadInputScene, clock: ShopClock) -> None:
     """Unknown keys and wrong signatures, among others, get answers that are the same but for the request's id."""
     answers = set[bytes]()
     for name, token in bad_tokens(clock, scene.customer, scene.admin).items():
@@ -804,7 +804,7 @@ async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: Scene, clock: S
     assert b"the token is invalid; sign in again" in answers.pop()
 
 
-async def test_an_authorization_that_is_no_bearer_token_opens_nothing(scene: Scene) -> None:
+async def test_an_authorization_that_is_no_bearer_token_opens_nothing(scene: BadInputScene) -> None:
     """And no cookie beside it helps."""
     cookie = f"token={scene.customer.token}"
     for value in ("Bearer", "Bearer ", "Basic YTpi", scene.customer.token, f"Token {scene.customer.token}", ""):
@@ -812,20 +812,20 @@ async def test_an_authorization_that_is_no_bearer_token_opens_nothing(scene: Sce
         assert (answer.status, answer.code) == (401, "unauthenticated"), value
 
 
-async def test_cookies_without_a_token_open_nothing(scene: Scene) -> None:
+async def test_cookies_without_a_token_open_nothing(scene: BadInputScene) -> None:
     for cookie in ("", "=", ";;;", "token", "token=", 'token=""', "tökén=ü", "Token=x", "other=1", "x" * 4_000):
         answer = await scene.shop.ask("POST", f"/reservations/{scene.product}", headers={"Cookie": cookie})
         assert (answer.status, answer.code) == (401, "unauthenticated"), cookie
 
 
-async def test_a_header_of_a_megabyte_is_too_large(scene: Scene) -> None:
+async def test_a_header_of_a_megabyte_is_too_large(scene: BadInputScene) -> None:
     for name, value in (("Authorization", "Bearer "), ("Cookie", "token="), ("Idempotency-Key", "k")):
         headers = {name: value + "A" * 1_000_000}
         answer = await scene.shop.ask("POST", f"/reservations/{scene.product}", headers=headers)
         assert (answer.status, answer.code) == (431, "headers-too-large"), name
 
 
-async def test_an_address_of_a_megabyte_is_too_long(scene: Scene) -> None:
+async def test_an_address_of_a_megabyte_is_too_long(scene: BadInputScene) -> None:
     answer = await scene.shop.ask("GET", "/products?cursor=" + "A" * 1_000_000)
 
     assert (answer.status, answer.code) in {(414, "uri-too-long"), (431, "headers-too-large")}

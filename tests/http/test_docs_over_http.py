@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.http.documented import DOCUMENT, PRODUCTION_DOCUMENT, faults
-from tests.http.shop import Admin, Customer, Shop, ShopClock, open_shop
+from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 from flashreserve.http.assets import ASSETS
 from flashreserve.http.operations import OPERATIONS, PRODUCT_ID, Operation
@@ -17,7 +17,7 @@ METRICS_TOKEN = "a-token-for-machines"
 # Who may see it, and how it is served.
 
 
-async def test_in_development_the_docs_are_for_everybody(shop: Shop) -> None:
+async def test_in_development_the_docs_are_for_everybody(shop: HttpShop) -> None:
     assert [(await shop.ask("GET", path)).status for path in DOCS] == [200, 200, 200]
 
 
@@ -45,7 +45,7 @@ async def test_the_served_document_is_that_of_the_environment(
 
 
 @pytest.mark.parametrize("path", DOCS)
-async def test_who_has_the_docs_already_is_not_sent_them_again(shop: Shop, path: str) -> None:
+async def test_who_has_the_docs_already_is_not_sent_them_again(shop: HttpShop, path: str) -> None:
     first = await shop.ask("GET", path)
     tag = first.headers["etag"]
     again = await shop.ask("GET", path, headers={"If-None-Match": f'"other", W/{tag}'})
@@ -55,7 +55,7 @@ async def test_who_has_the_docs_already_is_not_sent_them_again(shop: Shop, path:
     assert (other.status, other.body) == (200, first.body)
 
 
-async def test_the_page_is_made_of_our_own_files_alone(shop: Shop) -> None:
+async def test_the_page_is_made_of_our_own_files_alone(shop: HttpShop) -> None:
     page = await shop.ask("GET", "/api-docs")
     links = _Links()
     links.feed(page.body.decode())
@@ -78,7 +78,7 @@ async def test_the_page_is_made_of_our_own_files_alone(shop: Shop) -> None:
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
-async def test_a_browser_gets_a_front_page_that_links_what_is_here(shop: Shop) -> None:
+async def test_a_browser_gets_a_front_page_that_links_what_is_here(shop: HttpShop) -> None:
     page = await shop.ask("GET", "/", headers=BROWSER)
     links = _Links()
     links.feed(page.body.decode())
@@ -91,7 +91,7 @@ async def test_a_browser_gets_a_front_page_that_links_what_is_here(shop: Shop) -
     assert {(await shop.ask("GET", path)).status for path in links.found} == {200}
 
 
-async def test_a_front_page_that_is_known_is_not_sent_again(shop: Shop) -> None:
+async def test_a_front_page_that_is_known_is_not_sent_again(shop: HttpShop) -> None:
     tag = (await shop.ask("GET", "/", headers=BROWSER)).headers["etag"]
 
     again = await shop.ask("GET", "/", headers={**BROWSER, "If-None-Match": tag})
@@ -100,7 +100,7 @@ async def test_a_front_page_that_is_known_is_not_sent_again(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("accept", [None, "*/*", "application/json", "text/*", "text/html;q=0", "text/html; q=0.000"])
-async def test_who_asks_for_no_html_finds_nothing_at_the_root(shop: Shop, accept: str | None) -> None:
+async def test_who_asks_for_no_html_finds_nothing_at_the_root(shop: HttpShop, accept: str | None) -> None:
     answer = await shop.ask("GET", "/", headers={} if accept is None else {"Accept": accept})
 
     assert (answer.status, answer.code) == (404, "not-found")
@@ -109,7 +109,7 @@ async def test_who_asks_for_no_html_finds_nothing_at_the_root(shop: Shop, accept
 
 
 @pytest.mark.parametrize("name", ["index.html", "swagger-ui.LICENSE.txt", "..%2F..%2Fapp.py", "%2Fetc%2Fpasswd"])
-async def test_no_other_file_is_served(shop: Shop, name: str) -> None:
+async def test_no_other_file_is_served(shop: HttpShop, name: str) -> None:
     assert (await shop.ask("GET", f"/api-docs/{name}")).code == "not-found"
 
 
@@ -118,7 +118,7 @@ async def test_no_other_file_is_served(shop: Shop, name: str) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_refusals_that_do_not_depend_on_what_is_asked_for_are_documented(
-    shop: Shop, operation: Operation
+    shop: HttpShop, operation: Operation
 ) -> None:
     admin, customer = await shop.hire(), shop.customer()
     limits = shop.edge.limits
@@ -190,13 +190,13 @@ async def test_the_years_1970_and_9999_can_be_told(admin: Admin) -> None:
     assert made["saleEndsAt"] == "9999-12-31T23:59:59.999Z"
 
 
-async def test_an_id_with_a_line_break_is_no_id(customer: Customer) -> None:
+async def test_an_id_with_a_line_break_is_no_id(customer: HttpCustomer) -> None:
     answer = await customer.ask("GET", f"/products/{PRODUCT_ID}%0A")
 
     assert (answer.code, answer.fields) == ("bad-request", ["id"])
 
 
-async def test_each_address_names_exactly_its_documented_methods(shop: Shop) -> None:
+async def test_each_address_names_exactly_its_documented_methods(shop: HttpShop) -> None:
     for path, methods in DOCUMENT["paths"].items():
         own = {method.upper() for method in methods}
         expected = own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())
@@ -210,7 +210,7 @@ async def test_each_address_names_exactly_its_documented_methods(shop: Shop) -> 
         assert set(refused.headers["allow"].split(", ")) == expected, path
 
 
-async def test_head_is_answered_as_get_without_the_body(shop: Shop) -> None:
+async def test_head_is_answered_as_get_without_the_body(shop: HttpShop) -> None:
     get, head = await shop.ask("GET", "/openapi.json"), await shop.ask("HEAD", "/openapi.json")
 
     assert head.body == b""

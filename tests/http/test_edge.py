@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from litestar import Litestar, Request, get, post
-from tests.http.sockets import Client, Reply, Served, answer, echo, head, lifespan, read, serving
+from tests.http.sockets import RawClient, RawReply, Served, answer, echo, head, lifespan, read, serving
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.http.edge import LOG_LINES_MAX, App, Receive, Scope, Send, exchange_of
@@ -411,7 +411,7 @@ async def test_looking_by_cookie_may_come_from_anywhere(method: str) -> None:
 SMALL = HttpLimits(body_bytes_max=100)
 
 
-async def chunked(client: Client, path: str, *chunks: bytes) -> Reply:
+async def chunked(client: RawClient, path: str, *chunks: bytes) -> RawReply:
     await client.send(head("POST", path, "Transfer-Encoding: chunked"))
     for chunk in chunks:
         await client.send(b"%x\r\n" % len(chunk), chunk, b"\r\n")

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, open_shop
+from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, open_shop
 
 from flashreserve.clock import SystemClock
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def statuses(answers: Sequence[Answer]) -> dict[int, int]:
+def statuses(answers: Sequence[HttpAnswer]) -> dict[int, int]:
     return dict(Counter(answer.status for answer in answers))
 
 
 async def test_one_unit_and_500_customers_at_once_make_one_sale_and_stock_never_falls_below_0(
-    shop: Shop, admin: Admin
+    shop: HttpShop, admin: Admin
 ) -> None:
     """magento/inventory#3072: one unit was sold several times, and the stock went negative."""
     product = await admin.product(stockQuantity=1)
@@ -33,7 +33,9 @@ async def test_one_unit_and_500_customers_at_once_make_one_sale_and_stock_never_
     assert await shop.available(product) == 0
 
 
-async def test_one_product_twice_in_a_basket_counts_as_the_sum(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_one_product_twice_in_a_basket_counts_as_the_sum(
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
+) -> None:
     """medusa#16502: each line was checked by itself, and 6 of 5 units were sold."""
     product = await admin.product(stockQuantity=5)
     before = shop.records()
@@ -47,7 +49,7 @@ async def test_one_product_twice_in_a_basket_counts_as_the_sum(shop: Shop, admin
 
 
 async def test_baskets_with_the_same_products_in_either_order_all_succeed_and_none_hangs(
-    shop: Shop, admin: Admin
+    shop: HttpShop, admin: Admin
 ) -> None:
     """saleor#14649: rows were locked in the baskets' own order, and checkouts deadlocked."""
     one, other = [await admin.product(stockQuantity=200) for _ in range(2)]
@@ -64,7 +66,7 @@ async def test_baskets_with_the_same_products_in_either_order_all_succeed_and_no
 
 @pytest.mark.parametrize("ahead_ms", [5, 0, -5])
 async def test_of_confirm_and_expiry_within_5_ms_of_each_other_one_wins(
-    shop: Shop, admin: Admin, clock: ShopClock, ahead_ms: int
+    shop: HttpShop, admin: Admin, clock: ShopClock, ahead_ms: int
 ) -> None:
     """saleor#12652: a hold was confirmed and expired, and its stock given back as well.
 
@@ -94,7 +96,7 @@ async def test_of_confirm_and_expiry_within_5_ms_of_each_other_one_wins(
     assert await shop.available(product) == counted["EXPIRED"]
 
 
-async def pass_when(clock: ShopClock, instant: str, tasks: Sequence["asyncio.Task[Answer]"], done: int) -> None:
+async def pass_when(clock: ShopClock, instant: str, tasks: Sequence["asyncio.Task[HttpAnswer]"], done: int) -> None:
     """Let the instant come when so many of the tasks are done."""
     for task in asyncio.as_completed(tasks):
         await task
@@ -104,7 +106,7 @@ async def pass_when(clock: ShopClock, instant: str, tasks: Sequence["asyncio.Tas
 
 
 async def test_cancelling_twice_and_expiring_three_times_returns_the_stock_once(
-    fresh_shop: Shop, clock: ShopClock
+    fresh_shop: HttpShop, clock: ShopClock
 ) -> None:
     """woocommerce#22489: each run of the cleanup put the stock back again."""
     shop, admin, customer = fresh_shop, await fresh_shop.hire(), fresh_shop.customer()
@@ -122,7 +124,9 @@ async def test_cancelling_twice_and_expiring_three_times_returns_the_stock_once(
     assert await shop.available(product) == 3
 
 
-async def test_one_key_in_20_parallel_requests_makes_one_hold(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_one_key_in_20_parallel_requests_makes_one_hold(
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
+) -> None:
     """saleor#14926: a double click bought twice."""
     product = await admin.product(stockQuantity=100)
 
@@ -136,7 +140,7 @@ async def test_one_key_in_20_parallel_requests_makes_one_hold(shop: Shop, admin:
 
 
 async def test_a_key_that_was_granted_for_one_request_is_refused_for_another(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     """saleor#14926: the second request got the first one's answer."""
     one, other = [await admin.product(stockQuantity=100) for _ in range(2)]
@@ -149,7 +153,9 @@ async def test_a_key_that_was_granted_for_one_request_is_refused_for_another(
     assert [await shop.available(product) for product in (one, other)] == [98, 100]
 
 
-async def test_two_keys_at_once_with_a_limit_of_1_make_one_hold(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_two_keys_at_once_with_a_limit_of_1_make_one_hold(
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
+) -> None:
     """saleor#14926: two tabs got one unit each, though the limit was one."""
     product = await admin.product(stockQuantity=100, perCustomerLimit=1)
 
@@ -160,7 +166,7 @@ async def test_two_keys_at_once_with_a_limit_of_1_make_one_hold(shop: Shop, admi
     assert await shop.available(product) == 99
 
 
-async def test_a_limit_holds_for_one_large_order_and_for_many_small_ones(shop: Shop, admin: Admin) -> None:
+async def test_a_limit_holds_for_one_large_order_and_for_many_small_ones(shop: HttpShop, admin: Admin) -> None:
     """open-event-server#3806: the limit was checked for each order alone."""
     product = await admin.product(stockQuantity=1_000, perCustomerLimit=10)
     greedy, busy = shop.customers(2)
@@ -175,7 +181,7 @@ async def test_a_limit_holds_for_one_large_order_and_for_many_small_ones(shop: S
 
 
 async def test_a_limit_used_up_by_ones_own_lapsed_hold_is_free_again_before_any_sweep(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=2, perCustomerLimit=1, holdSeconds=60)
     lapsed = await customer.hold(product)
@@ -190,7 +196,7 @@ async def test_a_limit_used_up_by_ones_own_lapsed_hold_is_free_again_before_any_
 
 
 async def test_a_refused_reservation_does_not_prolong_the_hold_before_it(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     """pretix#1575: adding to a cart in vain extended what was in it."""
     product = await admin.product(stockQuantity=1, holdSeconds=60)
@@ -204,7 +210,7 @@ async def test_a_refused_reservation_does_not_prolong_the_hold_before_it(
 
 
 async def test_the_fourth_extension_is_refused_where_three_are_allowed(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     """pretix#1575: carts could be kept forever."""
     product = await admin.product(stockQuantity=1, holdSeconds=60, maxExtensions=3)
@@ -223,7 +229,7 @@ async def test_the_fourth_extension_is_refused_where_three_are_allowed(
 
 
 async def test_a_sale_that_opens_at_10_in_berlin_in_june_opens_at_8_utc(
-    shop: Shop, admin: Admin, clock: ShopClock
+    shop: HttpShop, admin: Admin, clock: ShopClock
 ) -> None:
     """woocommerce#20680: sales began an hour off in summer."""
     product = await admin.product(saleStartsAt="2027-06-15T10:00:00+02:00")
@@ -240,7 +246,7 @@ async def test_a_sale_that_opens_at_10_in_berlin_in_june_opens_at_8_utc(
 
 
 async def test_cancelling_everything_gives_back_the_stock_and_the_customers_allowance(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     """Hi.Events#466: cancelled orders went on counting."""
     product = await admin.product(stockQuantity=4, perCustomerLimit=4)
@@ -254,7 +260,7 @@ async def test_cancelling_everything_gives_back_the_stock_and_the_customers_allo
     assert (await customer.hold(product, 4))["status"] == "PENDING"
 
 
-async def test_stock_is_not_lowered_below_what_is_taken(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_stock_is_not_lowered_below_what_is_taken(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     """medusa#12401: the stock level was set below the reserved quantity."""
     product = await admin.product(stockQuantity=10)
     bought = await customer.hold(product, 2)
@@ -270,7 +276,7 @@ async def test_stock_is_not_lowered_below_what_is_taken(shop: Shop, admin: Admin
     assert (lowered["stockQuantity"], lowered["available"]) == (6, 0)
 
 
-async def test_2500_due_holds_are_all_released_once_in_batches_of_1000(fresh_shop: Shop, clock: ShopClock) -> None:
+async def test_2500_due_holds_are_all_released_once_in_batches_of_1000(fresh_shop: HttpShop, clock: ShopClock) -> None:
     """saleor PR 18324: what didn't fit into one batch stayed, or was released twice."""
     shop, admin = fresh_shop, await fresh_shop.hire()
     product = await admin.product(stockQuantity=2_500, holdSeconds=60)
@@ -292,7 +298,7 @@ async def test_a_crowd_five_times_the_stock_meets_no_server_error_and_waits_less
         product = await (await shop.hire()).product(stockQuantity=units)
         crowd = shop.customers(500)
 
-        async def come(place: int, each: Customer) -> Answer:
+        async def come(place: int, each: HttpCustomer) -> HttpAnswer:
             await asyncio.sleep(place * arrive_within_s / len(crowd))  # An arrival, which nothing announces.
             return await each.reserve(product)
 
@@ -303,7 +309,7 @@ async def test_a_crowd_five_times_the_stock_meets_no_server_error_and_waits_less
         assert await shop.available(product) == 0
 
 
-async def test_registering_as_an_admin_is_refused(shop: Shop) -> None:
+async def test_registering_as_an_admin_is_refused(shop: HttpShop) -> None:
     before = shop.records()
 
     for role in ("ADMIN", "admin", "customer"):

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.http.shop import Admin, Customer, Shop, ShopClock, all_of, ms, new_key, open_shop, until
+from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, all_of, ms, new_key, open_shop, until
 
 from flashreserve.clock import SystemClock
 
@@ -17,7 +17,7 @@ BACK_WITHIN_S = 2.5
 
 
 async def test_a_hold_is_over_at_the_very_millisecond_that_it_was_told(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=2, holdSeconds=60)
     bought, lapsing = [(await customer.hold(product))["id"] for _ in range(2)]
@@ -36,7 +36,7 @@ async def test_a_hold_is_over_at_the_very_millisecond_that_it_was_told(
 
 
 async def test_a_lapsed_hold_reads_as_expired_everywhere_before_any_sweep(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=1, holdSeconds=60)
     held = await customer.hold(product)
@@ -55,7 +55,7 @@ async def test_a_lapsed_hold_reads_as_expired_everywhere_before_any_sweep(
 
 
 async def test_a_sweep_gives_the_units_back_and_says_when(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=3, holdSeconds=60, perCustomerLimit=3)
     held = await customer.hold(product, 3)
@@ -70,7 +70,7 @@ async def test_a_sweep_gives_the_units_back_and_says_when(
 
 
 async def test_what_is_refused_as_expired_has_its_units_back_on_sale_without_a_sweep(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=3, holdSeconds=60, maxExtensions=1)
     held = [(await customer.hold(product))["id"] for _ in range(3)]
@@ -83,7 +83,7 @@ async def test_what_is_refused_as_expired_has_its_units_back_on_sale_without_a_s
 
 
 async def test_a_sweep_leaves_alone_what_is_not_due_was_extended_bought_or_cancelled(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=5, holdSeconds=60, maxExtensions=1)
     extended, bought, cancelled, due = [(await customer.hold(product))["id"] for _ in range(4)]
@@ -102,7 +102,7 @@ async def test_a_sweep_leaves_alone_what_is_not_due_was_extended_bought_or_cance
 
 
 async def test_a_lapsed_basket_gives_back_all_its_lines(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     one, other = await admin.product(holdSeconds=60), await admin.product(holdSeconds=600)
     (await customer.reserve_basket((one, 2), (other, 3))).granted()
@@ -113,7 +113,9 @@ async def test_a_lapsed_basket_gives_back_all_its_lines(
     assert [await shop.available(product) for product in (one, other)] == [10, 10]
 
 
-async def test_processes_that_sweep_one_file_at_once_release_each_hold_once(fresh_shop: Shop, clock: ShopClock) -> None:
+async def test_processes_that_sweep_one_file_at_once_release_each_hold_once(
+    fresh_shop: HttpShop, clock: ShopClock
+) -> None:
     product = await (await fresh_shop.hire()).product(stockQuantity=300, holdSeconds=60)
     await fresh_shop.hold_for_each(fresh_shop.customers(300), product)
     clock.advance(60)

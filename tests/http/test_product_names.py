@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from tests.http.shop import Admin, Answer
+from tests.http.shop import Admin, HttpAnswer
 
 from flashreserve.cli.product_file import ProductFileError, read_products
 
@@ -92,7 +92,7 @@ REFUSED = [
 CASES = {**{name: name for name in UNCHANGED}, **TRIMMED, **dict.fromkeys(REFUSED, None)}
 
 
-def answered(answer: Answer, status: int) -> str | None:
+def answered(answer: HttpAnswer, status: int) -> str | None:
     """The name that the product got; None where the name was refused."""
     if answer.status == status:
         return str(answer.json["name"])

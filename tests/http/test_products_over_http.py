@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, new_key
+from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, new_key
 
 from flashreserve.http import wire
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_a_new_product_has_all_its_fields_and_is_found_where_location_says(
-    shop: Shop, admin: Admin, clock: ShopClock
+    shop: HttpShop, admin: Admin, clock: ShopClock
 ) -> None:
     answer = await admin.create(name="iPhone 15", price=999.99, stockQuantity=10)
 
@@ -75,7 +75,7 @@ async def test_a_field_of_a_new_product_that_is_null_is_one_left_out(admin: Admi
     needed = {"name": "x", "price": "1", "stockQuantity": 1}
     own = {"id", "createdAt", "updatedAt"}
 
-    def rules(answer: Answer) -> dict[str, Any]:
+    def rules(answer: HttpAnswer) -> dict[str, Any]:
         return {field: value for field, value in answer.granted().items() if field not in own}
 
     left_out = rules(await admin.ask("POST", "/products", body=needed))
@@ -99,7 +99,7 @@ async def test_null_in_an_edit_takes_a_bound_away_and_is_refused_elsewhere(admin
             assert (answer.status, answer.fields) == (400, [field.encode_name])
 
 
-async def test_an_edit_of_nothing_changes_nothing(shop: Shop, admin: Admin, clock: ShopClock) -> None:
+async def test_an_edit_of_nothing_changes_nothing(shop: HttpShop, admin: Admin, clock: ShopClock) -> None:
     product = await admin.product(name="same")
     before = shop.records()
     clock.advance(60)
@@ -110,7 +110,7 @@ async def test_an_edit_of_nothing_changes_nothing(shop: Shop, admin: Admin, cloc
     assert shop.records() == before
 
 
-async def test_a_price_that_changes_is_not_that_of_what_is_held_already(admin: Admin, customer: Customer) -> None:
+async def test_a_price_that_changes_is_not_that_of_what_is_held_already(admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product(price="10.00")
     before = await customer.hold(product)
     (await admin.edit(product, price="20.00")).granted(200)
@@ -122,7 +122,7 @@ async def test_a_price_that_changes_is_not_that_of_what_is_held_already(admin: A
 
 
 async def test_a_limit_may_be_raised_but_not_set_lowered_or_lifted_after_the_first_reservation(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     limited, unlimited = await admin.product(perCustomerLimit=2), await admin.product()
     (await admin.edit(limited, perCustomerLimit=3)).granted(200)
@@ -146,7 +146,7 @@ async def test_a_limit_may_be_raised_but_not_set_lowered_or_lifted_after_the_fir
 
 
 async def test_restocking_says_what_was_done_by_whom_and_when(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=10)
     await customer.hold(product, 4)
@@ -164,7 +164,7 @@ async def test_restocking_says_what_was_done_by_whom_and_when(
     assert sum(row[0] == product for row in shop.records()["adjustments"]) == 1
 
 
-async def test_restocking_twice_under_one_key_counts_once_even_at_once(shop: Shop, admin: Admin) -> None:
+async def test_restocking_twice_under_one_key_counts_once_even_at_once(shop: HttpShop, admin: Admin) -> None:
     product, other = await admin.product(stockQuantity=10), await admin.product(stockQuantity=10)
 
     answers = await all_of([admin.restock(product, 5, key="delivery-7") for _ in range(20)])
@@ -177,7 +177,7 @@ async def test_restocking_twice_under_one_key_counts_once_even_at_once(shop: Sho
     assert (await admin.restock(other, 6, key="delivery-7")).granted(200)["available"] == 16  # A key is a product's.
 
 
-async def test_stock_that_is_put_in_is_sold_next(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_stock_that_is_put_in_is_sold_next(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product(stockQuantity=0)
     assert (await customer.reserve(product, key="k")).code == "sold-out"
 
@@ -196,7 +196,7 @@ async def test_stock_stays_within_a_billion(admin: Admin) -> None:
     assert (await admin.restock(product, -1)).code == "stock-taken"
 
 
-async def test_all_products_are_listed_oldest_first_page_by_page(fresh_shop: Shop) -> None:
+async def test_all_products_are_listed_oldest_first_page_by_page(fresh_shop: HttpShop) -> None:
     shop, admin = fresh_shop, await fresh_shop.hire()
     made = [await admin.product(name=f"number {number}") for number in range(7)]
 
@@ -210,7 +210,7 @@ async def test_all_products_are_listed_oldest_first_page_by_page(fresh_shop: Sho
     assert whole["items"][0] == (await shop.ask("GET", f"/products/{made[0]}")).granted(200)
 
 
-async def test_an_empty_shop_has_empty_pages_and_an_export_of_nothing_but_its_header(fresh_shop: Shop) -> None:
+async def test_an_empty_shop_has_empty_pages_and_an_export_of_nothing_but_its_header(fresh_shop: HttpShop) -> None:
     shop, admin, customer = fresh_shop, await fresh_shop.hire(), fresh_shop.customer()
     empty: Any = {"items": [], "nextCursor": None}
 
@@ -223,7 +223,7 @@ async def test_an_empty_shop_has_empty_pages_and_an_export_of_nothing_but_its_he
 
 
 async def test_an_admin_sees_all_reservations_of_a_product_oldest_first_page_by_page(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     product, other = await admin.product(stockQuantity=300), await admin.product()
     made = [answer.granted()["id"] for answer in await all_of([each.reserve(product) for each in shop.customers(230)])]
@@ -237,7 +237,7 @@ async def test_an_admin_sees_all_reservations_of_a_product_oldest_first_page_by_
     assert len(first["items"]) == 50
 
 
-async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop: Shop, clock: ShopClock) -> None:
+async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop: HttpShop, clock: ShopClock) -> None:
     shop, admin, customer = fresh_shop, await fresh_shop.hire(), fresh_shop.customer()
     start, end = clock.instant(), clock.instant(60)
     phone = await admin.product(stockQuantity=300, price="999.99", holdSeconds=60)
@@ -265,7 +265,7 @@ async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop
     assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Though no sweep has come by.
 
 
-async def test_metrics_count_requests_by_route_and_status(fresh_shop: Shop) -> None:
+async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) -> None:
     shop, admin, customer = fresh_shop, await fresh_shop.hire(), fresh_shop.customer()
     product = await admin.product(stockQuantity=2)
     for _ in range(3):
@@ -291,7 +291,7 @@ async def test_metrics_count_requests_by_route_and_status(fresh_shop: Shop) -> N
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-async def test_a_healthy_shop_says_so(shop: Shop, path: str) -> None:
+async def test_a_healthy_shop_says_so(shop: HttpShop, path: str) -> None:
     answer: Any = await shop.ask("GET", path)
 
     assert answer.granted(200) == {"status": "ok"}

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.http.shop import Shop, ShopClock, open_shop, until
+from tests.http.shop import HttpShop, ShopClock, open_shop, until
 
 from flashreserve.bootstrap import readiness
 from flashreserve.stores.port import StoreUnavailableError
@@ -17,7 +17,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_a_ready_shop_lists_its_checks_only_when_asked_to(shop: Shop) -> None:
+async def test_a_ready_shop_lists_its_checks_only_when_asked_to(shop: HttpShop) -> None:
     assert (await shop.ask("GET", "/readyz")).granted(200) == {"status": "ok"}
 
     verbose = (await shop.ask("GET", "/readyz?verbose")).granted(200)
@@ -33,7 +33,7 @@ async def test_a_ready_shop_lists_its_checks_only_when_asked_to(shop: Shop) -> N
     assert all(check["detail"] for check in verbose["checks"])
 
 
-async def test_a_shop_that_is_not_ready_is_503_and_says_which_check_failed(fresh_shop: Shop) -> None:
+async def test_a_shop_that_is_not_ready_is_503_and_says_which_check_failed(fresh_shop: HttpShop) -> None:
     fresh_shop.store.away = True
 
     short, verbose = [await fresh_shop.ask("GET", path) for path in ("/readyz", "/readyz?verbose=true")]
@@ -45,7 +45,7 @@ async def test_a_shop_that_is_not_ready_is_503_and_says_which_check_failed(fresh
 
 
 async def test_a_database_that_is_away_is_called_so_while_it_is_asked_again(
-    fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fresh_shop: HttpShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def detail() -> str:
         return str((await fresh_shop.ask("GET", "/readyz")).json.get("detail"))
@@ -61,7 +61,7 @@ async def test_a_database_that_is_away_is_called_so_while_it_is_asked_again(
 
 
 async def test_a_database_that_answered_last_and_hangs_takes_too_long(
-    fresh_shop: Shop, monkeypatch: pytest.MonkeyPatch
+    fresh_shop: HttpShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def hangs() -> None:
         await asyncio.Event().wait()
@@ -122,6 +122,6 @@ async def test_a_database_that_hangs_is_waited_for_once_by_operators_too(
     assert {check["name"] for check in answer.json["checks"] if "detail" in check} == {"database"}
 
 
-async def test_readyz_refuses_parameters_that_it_does_not_know(shop: Shop) -> None:
+async def test_readyz_refuses_parameters_that_it_does_not_know(shop: HttpShop) -> None:
     for query in ("verbos", "verbose=no", "verbose&verbose"):
         assert (await shop.ask("GET", f"/readyz?{query}")).code == "bad-request", query

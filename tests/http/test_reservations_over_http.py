@@ -8,7 +8,18 @@ from typing import Any, Literal
 
 import apsw
 import pytest
-from tests.http.shop import DATABASE, Admin, Answer, Customer, Shop, ShopClock, all_of, new_key, open_shop, until
+from tests.http.shop import (
+    DATABASE,
+    Admin,
+    HttpAnswer,
+    HttpCustomer,
+    HttpShop,
+    ShopClock,
+    all_of,
+    new_key,
+    open_shop,
+    until,
+)
 
 from flashreserve.core.quotas import Quotas
 
@@ -20,7 +31,7 @@ REPLAYED = "Idempotent-Replayed"
 
 
 async def test_a_hold_has_all_its_fields_and_is_found_where_location_says(
-    admin: Admin, customer: Customer, clock: ShopClock
+    admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(price="999.99")
 
@@ -43,7 +54,7 @@ async def test_a_hold_has_all_its_fields_and_is_found_where_location_says(
 
 
 async def test_a_basket_is_held_as_a_whole_for_the_shortest_time_that_its_products_allow(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     one = await admin.product(price="1.00", currency="EUR", holdSeconds=60)
     other = await admin.product(price="2.00", holdSeconds=120)
@@ -60,7 +71,7 @@ async def test_a_basket_is_held_as_a_whole_for_the_shortest_time_that_its_produc
 
 
 async def test_a_basket_that_does_not_fit_as_a_whole_holds_nothing(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     plenty, scarce = await admin.product(), await admin.product(stockQuantity=1)
     limited = await admin.product(perCustomerLimit=1)
@@ -79,7 +90,7 @@ async def test_a_basket_that_does_not_fit_as_a_whole_holds_nothing(
 # Refusals.
 
 
-async def test_of_several_reasons_the_first_is_told(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_of_several_reasons_the_first_is_told(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     """NotFound, KeyReused, NotOnSale, SoldOut, LimitReached."""
     used = await admin.product()
     (await customer.reserve(used, key="used")).granted()
@@ -107,7 +118,7 @@ async def test_of_several_reasons_the_first_is_told(shop: Shop, admin: Admin, cu
 
 
 async def test_before_and_after_the_sale_nothing_is_held_and_the_times_are_told(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     starts, ends = clock.instant(10), clock.instant(20)
     product = await admin.product(saleStartsAt=starts, saleEndsAt=ends)
@@ -129,7 +140,7 @@ async def test_before_and_after_the_sale_nothing_is_held_and_the_times_are_told(
     assert await shop.available(product) == 8
 
 
-async def test_a_limit_counts_what_is_held_and_what_is_bought_together(admin: Admin, customer: Customer) -> None:
+async def test_a_limit_counts_what_is_held_and_what_is_bought_together(admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product(perCustomerLimit=3)
     bought = await customer.hold(product, 2)
     (await customer.confirm(bought["id"])).granted(200)
@@ -141,7 +152,7 @@ async def test_a_limit_counts_what_is_held_and_what_is_bought_together(admin: Ad
     assert "3" in refused.json["detail"]
 
 
-async def test_a_limit_is_each_customers_own(shop: Shop, admin: Admin) -> None:
+async def test_a_limit_is_each_customers_own(shop: HttpShop, admin: Admin) -> None:
     product = await admin.product(perCustomerLimit=1)
 
     answers = await all_of([each.reserve(product) for each in shop.customers(3)])
@@ -183,7 +194,7 @@ async def test_who_holds_too_much_is_told_what_to_do_and_when_to_come_back(tmp_p
 # Settling.
 
 
-async def settled(customer: Customer, product: str, clock: ShopClock, status: Status) -> str:
+async def settled(customer: HttpCustomer, product: str, clock: ShopClock, status: Status) -> str:
     """A reservation in this status."""
     id_ = str((await customer.hold(product))["id"])
     match status:
@@ -213,7 +224,7 @@ async def settled(customer: Customer, product: str, clock: ShopClock, status: St
 )
 async def test_what_can_be_done_depends_on_the_status(
     admin: Admin,
-    customer: Customer,
+    customer: HttpCustomer,
     clock: ShopClock,
     status: Status,
     confirm: tuple[int, str],
@@ -229,7 +240,7 @@ async def test_what_can_be_done_depends_on_the_status(
         assert (answer.status, told) == expected, do
 
 
-async def test_confirming_again_is_answered_the_same(admin: Admin, customer: Customer, clock: ShopClock) -> None:
+async def test_confirming_again_is_answered_the_same(admin: Admin, customer: HttpCustomer, clock: ShopClock) -> None:
     held = await customer.hold(await admin.product())
     clock.advance(1)
     first = await customer.confirm(held["id"])
@@ -244,7 +255,7 @@ async def test_confirming_again_is_answered_the_same(admin: Admin, customer: Cus
 
 
 async def test_of_20_confirmations_and_20_cancellations_at_once_one_kind_wins(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     product = await admin.product(stockQuantity=1)
     id_ = (await customer.hold(product))["id"]
@@ -258,7 +269,7 @@ async def test_of_20_confirmations_and_20_cancellations_at_once_one_kind_wins(
 
 
 async def test_an_extension_lasts_a_whole_hold_time_from_now(
-    admin: Admin, customer: Customer, clock: ShopClock
+    admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     held = await customer.hold(await admin.product(holdSeconds=60, maxExtensions=1))
     clock.advance(59.999)
@@ -269,7 +280,7 @@ async def test_an_extension_lasts_a_whole_hold_time_from_now(
     assert (await customer.confirm(held["id"])).status == 200
 
 
-async def test_a_product_that_allows_no_extensions_says_so(admin: Admin, customer: Customer) -> None:
+async def test_a_product_that_allows_no_extensions_says_so(admin: Admin, customer: HttpCustomer) -> None:
     held = await customer.hold(await admin.product())
 
     answer = await customer.extend(held["id"])
@@ -277,13 +288,13 @@ async def test_a_product_that_allows_no_extensions_says_so(admin: Admin, custome
     assert (answer.status, answer.code) == (409, "extensions-used-up")
 
 
-async def test_another_customers_reservation_is_not_there(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_another_customers_reservation_is_not_there(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product(maxExtensions=1)
     id_ = (await customer.hold(product))["id"]
     before = shop.records()
     stranger = shop.customer()
 
-    async def everything(who: Customer | Admin, id_: str) -> list[Answer]:
+    async def everything(who: HttpCustomer | Admin, id_: str) -> list[HttpAnswer]:
         return [
             await who.ask("GET", f"/reservations/{id_}"),
             await who.ask("POST", f"/reservations/confirm/{id_}"),
@@ -304,7 +315,7 @@ async def test_another_customers_reservation_is_not_there(shop: Shop, admin: Adm
 
 
 async def test_own_reservations_are_listed_newest_first_page_by_page(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     product = await admin.product(stockQuantity=1_000)
     made = [(await customer.hold(product))["id"] for _ in range(7)]
@@ -325,7 +336,7 @@ async def test_own_reservations_are_listed_newest_first_page_by_page(
 
 @pytest.mark.parametrize("status", ["CONFIRMED", "CANCELLED", "lapsed", "EXPIRED"])
 async def test_whatever_came_after_a_replay_is_the_original_answer(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock, status: Status
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock, status: Status
 ) -> None:
     product = await admin.product(stockQuantity=1, holdSeconds=60, maxExtensions=1, perCustomerLimit=1)
     original = await customer.reserve(product, key="k")
@@ -349,7 +360,7 @@ async def test_whatever_came_after_a_replay_is_the_original_answer(
     assert shop.records() == before
 
 
-async def test_both_routes_and_all_spellings_of_one_request_share_its_key(admin: Admin, customer: Customer) -> None:
+async def test_both_routes_and_all_spellings_of_one_request_share_its_key(admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product()
     path = f"/reservations/{product}"
     original = await customer.ask("POST", path, key="one")
@@ -369,7 +380,7 @@ async def test_both_routes_and_all_spellings_of_one_request_share_its_key(admin:
     assert (await customer.reserve(product, 2, key="two")).body == two.body
 
 
-async def test_a_key_is_each_customers_own(shop: Shop, admin: Admin) -> None:
+async def test_a_key_is_each_customers_own(shop: HttpShop, admin: Admin) -> None:
     product = await admin.product()
 
     answers = [await each.reserve(product, key="k") for each in shop.customers(2)]
@@ -378,7 +389,7 @@ async def test_a_key_is_each_customers_own(shop: Shop, admin: Admin) -> None:
     assert all(REPLAYED not in answer.headers for answer in answers)
 
 
-async def test_a_refusal_binds_no_key(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_a_refusal_binds_no_key(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product(stockQuantity=0)
     assert (await customer.reserve(product, 2, key="k")).code == "sold-out"
     (await admin.restock(product, 5)).granted(200)
@@ -389,7 +400,7 @@ async def test_a_refusal_binds_no_key(shop: Shop, admin: Admin, customer: Custom
     assert REPLAYED not in granted.headers
 
 
-async def test_without_a_key_each_request_is_another_hold(shop: Shop, admin: Admin, customer: Customer) -> None:
+async def test_without_a_key_each_request_is_another_hold(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
     product = await admin.product()
 
     for _ in range(2):

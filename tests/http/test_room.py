@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.http.sockets import HOST, Client, Served, answer, echo, head, lifespan, serving
+from tests.http.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, serving
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from flashreserve.auth.address import TrustedProxies
@@ -38,7 +38,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def works(client: Client) -> bool:
+async def works(client: RawClient) -> bool:
     """Whether the connection still answers."""
     with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
         return (await client.get()).status == 200
@@ -59,22 +59,24 @@ async def test_the_connection_that_was_idle_for_longest_makes_room() -> None:
         assert await works(clients[2])
 
 
-async def silent(served: Served) -> Client:
+async def silent(served: Served) -> RawClient:
     return await served.connect()
 
 
-async def in_its_head(served: Served) -> Client:
+async def in_its_head(served: Served) -> RawClient:
     return await (await served.connect()).send("GET / HTTP/1.1\r\nHost: a\r\n")
 
 
-async def in_its_body(served: Served) -> Client:
+async def in_its_body(served: Served) -> RawClient:
     client = await (await served.connect()).send(head("POST", "/", "Content-Length: 9", "Expect: 100-continue"))
     assert (await client.reply()).status == 100
     return await client.send("abc")
 
 
 @pytest.mark.parametrize("stalls", [silent, in_its_head, in_its_body])
-async def test_a_client_that_stalls_makes_room_wherever_it_does(stalls: Callable[[Served], Awaitable[Client]]) -> None:
+async def test_a_client_that_stalls_makes_room_wherever_it_does(
+    stalls: Callable[[Served], Awaitable[RawClient]],
+) -> None:
     async with serving(echo, limits=HttpLimits(connections_max=1)) as served:
         stalling = await stalls(served)
         assert await works(await served.connect())
@@ -210,10 +212,10 @@ def test_what_is_taken_or_closed_no_longer_counts() -> None:
         assert not reader.closed
 
 
-class Watched(Unsent):
+class WatchedRoom(Unsent):
     """Keeps the most that it has counted."""
 
-    seen: "list[Watched]" = []  # noqa: RUF012 emptied by each test that looks at it
+    seen: "list[WatchedRoom]" = []  # noqa: RUF012 emptied by each test that looks at it
     most_kept = 0
 
     def __init__(self, most: int, now: Callable[[], float]) -> None:
@@ -236,15 +238,15 @@ async def test_readers_that_take_nothing_cannot_fill_the_memory(monkeypatch: pyt
         made.append(scope["path"])
         await answer(send, page)
 
-    monkeypatch.setattr("flashreserve.http.connection.Unsent", Watched)
-    Watched.seen.clear()
+    monkeypatch.setattr("flashreserve.http.connection.Unsent", WatchedRoom)
+    WatchedRoom.seen.clear()
     limits = HttpLimits(unsent_bytes_max=4_000_000)
     async with serving(list_of_much, limits=limits) as served:
         greedy = [await served.connect() for _ in range(greed)]
         for client in greedy:
             client.read_nothing()
             await client.send(head("GET", "/greedy") * 60)
-        (unsent,) = Watched.seen
+        (unsent,) = WatchedRoom.seen
         await until(lambda: unsent.most_kept > limits.unsent_bytes_max)
 
         reply = await (await served.connect()).get("/honest")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from tests.http.shop import Admin, Answer, Customer, Shop, ShopClock, all_of, ms, new_key, open_shop
+from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, ms, new_key, open_shop
 
 from flashreserve.stock_view import STALE_AFTER_S
 
@@ -18,7 +18,7 @@ UNKNOWN = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 class Pair:
     """Two processes on one file, of which the first looks into the database only when it is asked to."""
 
-    def __init__(self, clock: ShopClock, here: Shop, there: Shop) -> None:
+    def __init__(self, clock: ShopClock, here: HttpShop, there: HttpShop) -> None:
         self.clock = clock
         self.here = here
         self.there = there
@@ -36,12 +36,12 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         yield Pair(clock, here, there)
 
 
-async def poll(shop: Shop, product: str, **headers: str) -> Answer:
+async def poll(shop: HttpShop, product: str, **headers: str) -> HttpAnswer:
     return await shop.ask("GET", f"/products/{product}/stock", headers=headers)
 
 
 async def test_a_poll_says_how_much_there_is_and_when_that_was(
-    shop: Shop, admin: Admin, customer: Customer, clock: ShopClock
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=10)
     await customer.hold(product, 3)
@@ -52,11 +52,11 @@ async def test_a_poll_says_how_much_there_is_and_when_that_was(
     assert answer.headers["Cache-Control"] == "no-cache"
 
 
-async def test_of_a_product_that_there_is_not_there_is_no_stock(shop: Shop) -> None:
+async def test_of_a_product_that_there_is_not_there_is_no_stock(shop: HttpShop) -> None:
     assert (await poll(shop, UNKNOWN)).code == "not-found"
 
 
-async def test_whoever_knows_the_figure_already_is_told_so_without_a_body(shop: Shop, admin: Admin) -> None:
+async def test_whoever_knows_the_figure_already_is_told_so_without_a_body(shop: HttpShop, admin: Admin) -> None:
     product = await admin.product()
     tag = (await poll(shop, product)).headers["ETag"]
     strong = tag.removeprefix("W/")
@@ -69,7 +69,7 @@ async def test_whoever_knows_the_figure_already_is_told_so_without_a_body(shop: 
         assert (await poll(shop, product, **{"If-None-Match": unknown})).status == 200, unknown
 
 
-async def test_a_tag_counts_in_whichever_line_of_if_none_match_it_stands(shop: Shop, admin: Admin) -> None:
+async def test_a_tag_counts_in_whichever_line_of_if_none_match_it_stands(shop: HttpShop, admin: Admin) -> None:
     product = await admin.product()
     tag = (await poll(shop, product)).headers["ETag"]
     lines = (f"If-None-Match: {tag}", 'If-None-Match: "other"')
@@ -82,7 +82,7 @@ async def test_a_tag_counts_in_whichever_line_of_if_none_match_it_stands(shop: S
 
 
 async def test_each_change_of_stock_is_seen_within_250_ms_under_another_tag(
-    shop: Shop, admin: Admin, customer: Customer
+    shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
     product = await admin.product(stockQuantity=10)
     tags = [(await poll(shop, product)).headers["ETag"]]
@@ -107,7 +107,7 @@ async def test_each_change_of_stock_is_seen_within_250_ms_under_another_tag(
 
 
 async def test_a_poll_is_never_older_than_250_ms_while_another_process_sells(
-    shop: Shop, admin: Admin, clock: ShopClock
+    shop: HttpShop, admin: Admin, clock: ShopClock
 ) -> None:
     product = await admin.product(stockQuantity=10)
     async with open_shop(shop.data_dir, clock) as elsewhere:

@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 import structlog
 from structlog.testing import LogCapture
-from tests.http.sockets import HOST, Client, head
+from tests.http.sockets import HOST, RawClient, head
 
 from flashreserve.http.server import bind
-from flashreserve.http.workers import Place, Restarts, run_workers
+from flashreserve.http.workers import Restarts, WorkerPlace, run_workers
 
 QUICK = Restarts(first_s=0.01, longest_s=0.02)
 BODY_TO_COME = ("Content-Length: 1", "Expect: 100-continue")
 CHILD = Path(__file__).with_name("child.py")
 
 
-def child(place: Place) -> Sequence[str]:
+def child(place: WorkerPlace) -> Sequence[str]:
     return [sys.executable, str(CHILD), str(place.number), str(place.listener_fd), str(place.lifeline_fd)]
 
 
@@ -45,8 +45,8 @@ class Crew:
         place, pid = reply.body.split()
         return int(place), int(pid)
 
-    async def connect(self) -> Client:
-        return Client(*await asyncio.open_connection(HOST, self.port))
+    async def connect(self) -> RawClient:
+        return RawClient(*await asyncio.open_connection(HOST, self.port))
 
     async def until_answered_by(self, wanted: Callable[[int, int], bool]) -> int:
         """Ask again until the right one answers; return its process id."""
@@ -80,7 +80,9 @@ class Crew:
 
 
 @asynccontextmanager
-async def crew(count: int, command: Callable[[Place], Sequence[str]] = child, **options: Any) -> AsyncIterator[Crew]:
+async def crew(
+    count: int, command: Callable[[WorkerPlace], Sequence[str]] = child, **options: Any
+) -> AsyncIterator[Crew]:
     capture = LogCapture()
     stop, hurry = asyncio.Event(), asyncio.Event()
     with bind(HOST, 0, backlog=100) as listener:
@@ -156,7 +158,7 @@ async def test_once_it_stops_nobody_can_connect_though_a_request_is_still_answer
 async def test_whoever_is_in_a_hurry_does_not_wait_for_requests_or_for_processes_that_hang() -> None:
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
 
-    def command(place: Place) -> Sequence[str]:
+    def command(place: WorkerPlace) -> Sequence[str]:
         return [sys.executable, "-c", script] if place.number == 1 else child(place)
 
     async with crew(2, command, shutdown_timeout_s=600.0) as running:
@@ -174,7 +176,7 @@ async def test_whoever_is_in_a_hurry_does_not_wait_for_requests_or_for_processes
 
 @pytest.mark.parametrize("code", [2, 3])
 async def test_one_that_cannot_start_stops_all_with_its_exit_code(code: int) -> None:
-    def command(place: Place) -> Sequence[str]:
+    def command(place: WorkerPlace) -> Sequence[str]:
         return [sys.executable, "-c", f"raise SystemExit({code})"] if place.number == 1 else child(place)
 
     async with crew(2, command) as running:

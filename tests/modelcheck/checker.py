@@ -22,19 +22,19 @@ from asyncio import events
 from collections import deque
 
 import msgspec
-from tests.simulation.mongo.matching import matches
+from tests.simulation.mongo.matcher import matches
 from tests.simulation.mongo.server import _indexed, aggregated, arrange, project
-from tests.simulation.mongo.updating import updated
+from tests.simulation.mongo.updater import updated
 
 from flashreserve.core.quotas import NO_QUOTAS
-from flashreserve.stores.aside import Aside
-from flashreserve.stores.mongo import MongoStore, importing, recovering, reserving, stocking
+from flashreserve.stores.unreadable import UnreadableItems
+from flashreserve.stores.mongo import MongoStore, product_import, recovery, reserve_movement, product_writes
 from flashreserve.stores.mongo.database import DRIVER_RETRIES_WRITES
 from flashreserve.stores.mongo.documents import INDEXES
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
-recovering.ABANDONED_AFTER_MS = -(10**15)  # whoever recovers may do so at any time
-importing.ABANDONED_AFTER_MS = -(10**15)
+recovery.ABANDONED_AFTER_MS = -(10**15)  # whoever recovers may do so at any time
+product_import.ABANDONED_AFTER_MS = -(10**15)
 
 UNIQUE = [i for i in INDEXES if i.unique]
 FAR = 10**9
@@ -269,7 +269,7 @@ class Handle:
         return s.off
 
 
-class Loop(asyncio.AbstractEventLoop):
+class SteppedLoop(asyncio.AbstractEventLoop):
     def __init__(s):
         s.ready = deque()
         s.pending = {}  # seq -> (op, future or timer)
@@ -389,7 +389,7 @@ def tidy(query):
     return query
 
 
-class Ids:
+class CountedIds:
     def __init__(s, name):
         s.name, s.n = name, 0
 
@@ -402,7 +402,7 @@ class Env:
     """What a program has: the fake database, ids of its own, the clock, and ghosts to tell."""
 
     def __init__(s, name, loop):
-        s.loop, s.database, s.ids, s.told = loop, FakeDatabase(loop), Ids(name), []
+        s.loop, s.database, s.ids, s.told = loop, FakeDatabase(loop), CountedIds(name), []
 
     async def clock(s):
         return await s.loop.ask(("clock",))
@@ -420,7 +420,7 @@ def replay(prog, hist):
     """The calls pending after that history, and what was told."""
     G.replays += 1
     name, fn = G.cfg["programs"][prog]
-    loop = Loop()
+    loop = SteppedLoop()
     before = events._get_running_loop()
     events._set_running_loop(loop)
     try:
@@ -674,8 +674,8 @@ def check(name, cfg, maxs=2_000_000, tmax=240, show=True):
 
 async def quiet_program(env):
     if G.cfg.get("imports"):
-        await importing.recover(env.database, FAR, 100)
-    await recovering.recover(env.database, env.ids, Aside(), FAR, 100)
+        await product_import.recover(env.database, FAR, 100)
+    await recovery.recover(env.database, env.ids, UnreadableItems(), FAR, 100)
 
 
 def _check(name, cfg, maxs, tmax, show):

@@ -8,7 +8,7 @@ from flashreserve.core.model import Line, Product, Reservation, Status
 from flashreserve.core import outcomes as O
 from flashreserve.core.quotas import Quotas
 from flashreserve.stores.mongo.documents import product_document, reservation_document
-from flashreserve.stores.mongo import auditing
+from flashreserve.stores.mongo import audit
 
 
 def P(id_, units, taken=0, **k):
@@ -156,8 +156,8 @@ def recover(passes=1):
         for _ in range(passes):
             try:
                 if G.cfg.get("imports"):
-                    await importing.recover(env.database, FAR, 100)
-                await recovering.recover(env.database, env.ids, Aside(), FAR, 100)
+                    await product_import.recover(env.database, FAR, 100)
+                await recovery.recover(env.database, env.ids, UnreadableItems(), FAR, 100)
             except (StoreOutcomeUnknownError, StoreUnavailableError):
                 pass
 
@@ -166,7 +166,7 @@ def recover(passes=1):
 
 def audit():
     async def prog(env):
-        a = await auditing.audit(env.database)
+        a = await audit.audit(env.database)
         env.tell("audit", "; ".join(map(repr, a.differences)))
 
     return prog
@@ -175,7 +175,7 @@ def audit():
 def add(*products):
     async def prog(env):
         try:
-            await importing.add(env.database, env.ids, products)
+            await product_import.add(env.database, env.ids, products)
         except StoreOutcomeUnknownError:
             pass
         except StoreUnavailableError:
@@ -288,7 +288,7 @@ def main():
         "b1 sweep basket+single, rec, lost1",
         **b,
         lost=1,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire()), v],
@@ -298,7 +298,7 @@ def main():
         **b,
         lost=1,
         inorder=True,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire(now=1000)), v, w],
@@ -308,7 +308,7 @@ def main():
         **b,
         lost=1,
         inorder=True,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire()), ("c", flush(Confirm("h1", "u1"))), v],
@@ -318,7 +318,7 @@ def main():
         **b,
         lost=2,
         inorder=True,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire(now=1000)), v],
@@ -327,7 +327,7 @@ def main():
         "b5 sweep + cancel of both, rec, lost0",
         **b,
         inorder=True,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire()), ("c", flush(Cancel("h1", "u1"), Cancel("h2", "u2"))), v],
@@ -338,7 +338,7 @@ def main():
         **bb,
         lost=1,
         inorder=True,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire()), ("c", flush(Cancel("h1", "u1"))), v],
@@ -347,7 +347,7 @@ def main():
         "b7 sweep + cancel of a basket, 2 rec, lost0",
         **bb,
         inorder=True,
-        patch={"flushing.TRIES_MAX": 2},
+        patch={"flush.TRIES_MAX": 2},
         maxs=6_000_000,
         tmax=900,
         procs=[("s", expire(now=1000)), ("c", flush(Cancel("h1", "u1"), now=0)), v, w],
@@ -367,7 +367,7 @@ def main():
         inorder=True,
         procs=[("s", sweep(now=1000)), ("S", sweep(now=1000))],
     )
-    bp = dict(init=dict(products=[PA], reservations=two), patch={"parts.PART_MIN": 1})
+    bp = dict(init=dict(products=[PA], reservations=two), patch={"chunks.PART_MIN": 1})
     go("b10 sweep in two parts, rec, lost1", **bp, lost=1, inorder=True, procs=[("s", sweep(now=1000)), v])
     # c: limits above 1, claims freed and taken again
     L2 = P("A", 3, per_customer_limit=2)
@@ -746,7 +746,7 @@ def main():
         "n1 key: reserve, unknown, the same key again, stock 1, rec",
         init=dict(products=[A1]),
         lost=2,
-        patch={"reserving._TRIES_MAX": 1},
+        patch={"reserve_movement._TRIES_MAX": 1},
         procs=[("p", again(R("r1", "u1", "A", key="k"), R("r2", "u1", "A", key="k"), known=[A2])), v],
     )
     go(
@@ -754,7 +754,7 @@ def main():
         init=dict(products=[A1]),
         lost=2,
         inorder=True,
-        patch={"reserving._TRIES_MAX": 1},
+        patch={"reserve_movement._TRIES_MAX": 1},
         procs=[
             ("p", again(R("r1", "u1", "A", key="k"), R("r2", "u1", "A", key="k"), known=[A2])),
             ("q", flush(R("r3", "u2", "A"), now=0, known=[A1], own={"u2": 9}, then=[[Cancel("r3", "u2")]])),
@@ -788,21 +788,21 @@ def main():
         **bb,
         lost=1,
         inorder=True,
-        patch={"releasing.RELEASE_INTENTS_MAX": 2},
+        patch={"release_movement.RELEASE_INTENTS_MAX": 2},
         procs=[("s", sweep(now=1000)), v],
     )
     go(
         "l2 release cap 2, sweep + cancel, rec, lost0",
         **bb,
         inorder=True,
-        patch={"releasing.RELEASE_INTENTS_MAX": 2},
+        patch={"release_movement.RELEASE_INTENTS_MAX": 2},
         procs=[("s", sweep(now=1000)), ("c", flush(Cancel("h1", "u1"), now=0)), v],
     )
     go(
         "l3 reserve cap 1, two flushes, rec, lost1",
         init=dict(products=[A2]),
         lost=1,
-        patch={"reserving.RESERVE_INTENTS_MAX": 1, "flushing.TRIES_MAX": 3},
+        patch={"reserve_movement.RESERVE_INTENTS_MAX": 1, "flush.TRIES_MAX": 3},
         procs=[
             ("p", flush(R("r1", "u1", "A"), known=[A2], now=0)),
             ("q", flush(R("r2", "u2", "A"), known=[A2], now=0)),

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 from tests.core.examples import HOLD_MS, NOON, a_product, product_id, reservation_id, user_id
-from tests.mongo.trouble import Trouble, TroubledDatabase
+from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Extend, Reserve, Restock, Wanted
@@ -94,7 +94,7 @@ async def sweep(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
     return []
 
 
-def crashed(perform: Perform, at_call: int | str, trouble: Trouble, *before: Prepare) -> Prepare:
+def crashed(perform: Perform, at_call: int | str, trouble: DriverTrouble, *before: Prepare) -> Prepare:
     """A process that stopped for good at one of its calls."""
 
     async def prepare(store: MongoStore, cast: Cast) -> None:
@@ -222,32 +222,32 @@ SCENES: Final = (
         "recover a reserve",
         recover,
         at=LAPSED + RECOVERY_MS,
-        prepare=crashed(_baskets_and_singles, "insert_many", Trouble.STOP_HALF),
+        prepare=crashed(_baskets_and_singles, "insert_many", DriverTrouble.STOP_HALF),
     ),
     Scene(
         "recover a sweep",
         recover,
         at=LAPSED + RECOVERY_MS,
-        prepare=crashed(sweep, "update_many", Trouble.STOP_AFTER, _three_held),
+        prepare=crashed(sweep, "update_many", DriverTrouble.STOP_AFTER, _three_held),
     ),
     Scene(
         "recover a sweep announced by half",
         recover,
         at=LAPSED + RECOVERY_MS,
-        prepare=crashed(sweep, "bulk_update", Trouble.STOP_HALF, _three_held),
+        prepare=crashed(sweep, "bulk_update", DriverTrouble.STOP_HALF, _three_held),
     ),
     Scene(
         "recover an import not yet decided",
         recover,
         at=LAPSED + RECOVERY_MS,
-        prepare=crashed(import_two, 2, Trouble.STOP_HALF),
+        prepare=crashed(import_two, 2, DriverTrouble.STOP_HALF),
         check=imported(0),
     ),
     Scene(
         "recover an import that was decided",
         recover,
         at=LAPSED + RECOVERY_MS,
-        prepare=crashed(import_two, "find_one_and_update", Trouble.STOP_AFTER),
+        prepare=crashed(import_two, "find_one_and_update", DriverTrouble.STOP_AFTER),
         check=imported(2),
     ),
 )

@@ -15,9 +15,9 @@ from itertools import count
 from typing import Final
 
 import pytest
-from tests.mongo.playing import Point, play
+from tests.mongo.player import Point, play
 from tests.mongo.scenes import SCENES, Scene
-from tests.mongo.trouble import LOSSES, STOPS, Trouble
+from tests.mongo.trouble import LOSSES, STOPS, DriverTrouble
 
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.connection import PymongoDatabase
@@ -28,7 +28,7 @@ CRASHES: Final = os.environ.get("FLASHRESERVE_TEST_CRASHES", "10")
 CALLS_MAX: Final = 60
 KINDS: Final = [
     *((trouble, False) for trouble in (*STOPS, *LOSSES)),
-    *((trouble, True) for trouble in (Trouble.LOST_LATE, Trouble.LOST_HALF)),
+    *((trouble, True) for trouble in (DriverTrouble.LOST_LATE, DriverTrouble.LOST_HALF)),
 ]
 """Kinds of trouble, and whether it is over before another process recovers."""
 
@@ -49,7 +49,7 @@ async def test_nor_does_trouble_with_one_of_several_parts(
     database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch, crashes: Counter[str]
 ) -> None:
     """Large writes go in parts side by side: the others go on while one is in trouble."""
-    monkeypatch.setattr("flashreserve.stores.mongo.parts.PART_MIN", 1)
+    monkeypatch.setattr("flashreserve.stores.mongo.chunks.PART_MIN", 1)
     for name in ("baskets and singles", "sweep"):
         await _play_kinds_in_turn(database, store, _scene(name), crashes)
 

@@ -5,28 +5,28 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.mongo.playing import Point, play
+from tests.mongo.player import Point, play
 from tests.mongo.scenes import SCENES
-from tests.mongo.trouble import Trouble
+from tests.mongo.trouble import DriverTrouble
 
-from flashreserve.stores.mongo import MongoStore, intents, recovering, reserving
+from flashreserve.stores.mongo import MongoStore, intents, recovery, reserve_movement
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
-from flashreserve.stores.mongo.fates import Fate
-from flashreserve.stores.mongo.intents import Ids, Opened, Settlement
-from flashreserve.stores.mongo.releasing import release_under, units_released
-from flashreserve.stores.mongo.reserving import _standing
+from flashreserve.stores.mongo.intents import IdSource, Opened, Settlement
+from flashreserve.stores.mongo.release_movement import release_under, units_released
+from flashreserve.stores.mongo.reserve_movement import _standing
+from flashreserve.stores.mongo.write_results import WriteResult
 
 pytestmark = pytest.mark.mongodb
 
 
-async def assert_harm(database: PymongoDatabase, store: MongoStore, scene: str, trouble: Trouble) -> None:
+async def assert_harm(database: PymongoDatabase, store: MongoStore, scene: str, trouble: DriverTrouble) -> None:
     """At some call, this trouble leads to books that don't balance or to an answer that isn't true."""
     with pytest.raises(AssertionError):
         await _play_all(database, store, scene, trouble)
 
 
-async def _play_all(database: PymongoDatabase, store: MongoStore, name: str, trouble: Trouble) -> None:
+async def _play_all(database: PymongoDatabase, store: MongoStore, name: str, trouble: DriverTrouble) -> None:
     (scene,) = [each for each in SCENES if each.name == name]
     for call in count():
         if not (await play(database, store, scene, call, Point(call, trouble))).met:
@@ -41,18 +41,18 @@ async def test_a_settlement_needs_its_intent(
         return {"_id": settlement.product_id}, {"$inc": {"available": settlement.units, "moves": 1}, **pull}
 
     monkeypatch.setattr(intents, "_closing", closing)
-    await assert_harm(database, store, "reserve", Trouble.STOP_BEFORE)
+    await assert_harm(database, store, "reserve", DriverTrouble.STOP_BEFORE)
 
 
 async def test_what_is_refunded_needs_a_void(
     database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, Fate]:
+    async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, WriteResult]:
         standing = await _standing(database, f, list(user_ids))
-        return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in user_ids}
+        return {id_: WriteResult.APPLIED if standing.get(id_) else WriteResult.REFUSED for id_ in user_ids}
 
-    monkeypatch.setattr(recovering, "decide", decide)
-    await assert_harm(database, store, "reserve", Trouble.STOP_BEFORE)
+    monkeypatch.setattr(recovery, "decide", decide)
+    await assert_harm(database, store, "reserve", DriverTrouble.STOP_BEFORE)
 
 
 async def test_a_first_step_is_sent_once(
@@ -64,17 +64,17 @@ async def test_a_first_step_is_sent_once(
         opened = await open_once(*asked)
         return opened if opened.took else await open_once(*asked)
 
-    monkeypatch.setattr(reserving, "open_all", open_twice)
-    await assert_harm(database, store, "reserve", Trouble.LOST_LATE)
+    monkeypatch.setattr(reserve_movement, "open_all", open_twice)
+    await assert_harm(database, store, "reserve", DriverTrouble.LOST_LATE)
 
 
 async def test_a_basket_is_released_under_a_movement_that_all_its_products_carry(
     database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def finish(database: Database, _ids: Ids, product_id: str, intent: Document, _now: int) -> int:
+    async def finish(database: Database, _ids: IdSource, product_id: str, intent: Document, _now: int) -> int:
         ids: Sequence[str] = intent["ids"]
         documents = await release_under(database, intent["f"], ids, intent["mode"], intent["cutoff"])
         return units_released(documents or [], intent["f"], product_id)
 
-    monkeypatch.setattr(recovering, "_finish_release", finish)
-    await assert_harm(database, store, "sweep", Trouble.STOP_HALF)
+    monkeypatch.setattr(recovery, "_finish_release", finish)
+    await assert_harm(database, store, "sweep", DriverTrouble.STOP_HALF)

@@ -4,7 +4,7 @@ from typing import Final
 
 import bson
 import pytest
-from tests.contract.asking import assert_balanced, available, counted, flush
+from tests.contract.requests import assert_balanced, available, counted, flush
 from tests.core.examples import CUP, NOON, a_product, reserve, user_id
 
 from flashreserve.clock import SystemIds

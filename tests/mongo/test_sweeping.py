@@ -3,14 +3,14 @@
 from collections.abc import Collection, Sequence
 
 import pytest
-from tests.contract.asking import assert_balanced, available, flush
+from tests.contract.requests import assert_balanced, available, flush
 from tests.core.examples import CUP, HAT, HOLD_MS, NOON, a_product, reserve, user_id
-from tests.mongo.trouble import Trouble, TroubledDatabase
+from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core import limits
 from flashreserve.jobs.sweep import sweep_once
-from flashreserve.stores.mongo import MongoStore, releasing
+from flashreserve.stores.mongo import MongoStore, release_movement
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.port import Swept
 
@@ -74,7 +74,7 @@ async def test_whoever_meets_another_sweep_goes_on_from_the_other_end(
 async def test_what_others_released_meanwhile_costs_nothing_but_the_look(
     full: MongoStore, database: PymongoDatabase
 ) -> None:
-    counted = TroubledDatabase(database, None, Trouble.STOP_BEFORE)
+    counted = TroubledDatabase(database, None, DriverTrouble.STOP_BEFORE)
     late = MongoStore(counted, SystemIds())
     due = await late._due(LAPSED, HOLDS)
     assert await sweep_once(full, LAPSED) == HOLDS
@@ -87,8 +87,8 @@ async def test_a_product_without_room_for_a_release_neither_costs_much_nor_keeps
     database: PymongoDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crashed process left as many movements open as a product may have; what is due stays there until recovery."""
-    monkeypatch.setattr(releasing, "RELEASE_INTENTS_MAX", 5)
-    counted = TroubledDatabase(database, None, Trouble.STOP_BEFORE)
+    monkeypatch.setattr(release_movement, "RELEASE_INTENTS_MAX", 5)
+    counted = TroubledDatabase(database, None, DriverTrouble.STOP_BEFORE)
     store = MongoStore(counted, SystemIds())
     await store.add_products([a_product(CUP, units=HOLDS), a_product(HAT, units=HOLDS)])
     products = [CUP, HAT]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from bson.objectid import ObjectId
-from tests.contract.asking import assert_balanced, available, flush
+from tests.contract.requests import assert_balanced, available, flush
 from tests.core.examples import (
     ANN,
     CUP,
@@ -24,10 +24,10 @@ from tests.core.examples import (
 from flashreserve.core.model import Role, Status
 from flashreserve.core.outcomes import NotFound, Released, Reserved
 from flashreserve.jobs.sweep import sweep_once
-from flashreserve.stores.aside import RETRY_AFTER_MS
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.port import Swept
+from flashreserve.stores.unreadable import RETRY_AFTER_MS
 
 pytestmark = pytest.mark.mongodb
 

@@ -11,7 +11,7 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 T = TypeVar("T")
 
 
-class Trouble(Enum):
+class DriverTrouble(Enum):
     """What happens at the call.
 
     The caller stops, until it is woken up: before the call is sent, when the first part of it was carried out, or
@@ -28,14 +28,14 @@ class Trouble(Enum):
     LOST_HALF = "lost, half done"
 
 
-STOPS = (Trouble.STOP_BEFORE, Trouble.STOP_HALF, Trouble.STOP_AFTER)
-LOSSES = (Trouble.LOST_DONE, Trouble.LOST_LATE, Trouble.LOST_NEVER, Trouble.LOST_HALF)
+STOPS = (DriverTrouble.STOP_BEFORE, DriverTrouble.STOP_HALF, DriverTrouble.STOP_AFTER)
+LOSSES = (DriverTrouble.LOST_DONE, DriverTrouble.LOST_LATE, DriverTrouble.LOST_NEVER, DriverTrouble.LOST_HALF)
 
 
 class TroubledDatabase:
     """A `Database` whose call number `at` (from 0), or its first of that name, meets with `trouble`; None: none."""
 
-    def __init__(self, inner: Database, at: int | str | None, trouble: Trouble) -> None:
+    def __init__(self, inner: Database, at: int | str | None, trouble: DriverTrouble) -> None:
         self._inner = inner
         self._at = at
         self._trouble = trouble
@@ -71,12 +71,12 @@ class TroubledDatabase:
             return await self._send(call)
         if self._trouble in LOSSES:
             await self._lose(call if write else None, halves)
-        if self._trouble is Trouble.STOP_HALF and halves is not None:
+        if self._trouble is DriverTrouble.STOP_HALF and halves is not None:
             first = await halves[0]()
             await self._stop()
             rest = await halves[1]()
             return cast("T", None if first is None else [*first, *(place + 1 for place in rest or ())])
-        if self._trouble is Trouble.STOP_BEFORE:
+        if self._trouble is DriverTrouble.STOP_BEFORE:
             await self._stop()
             return await call()
         result = await call()
@@ -106,11 +106,11 @@ class TroubledDatabase:
         self.met.set()
         if write is None:
             raise StoreUnavailableError("the answer was lost")
-        if self._trouble is Trouble.LOST_DONE:
+        if self._trouble is DriverTrouble.LOST_DONE:
             await write()
-        if self._trouble is Trouble.LOST_LATE:
+        if self._trouble is DriverTrouble.LOST_LATE:
             self._late = write
-        if self._trouble is Trouble.LOST_HALF and halves is not None:
+        if self._trouble is DriverTrouble.LOST_HALF and halves is not None:
             await halves[0]()
             self._late = halves[1]
         raise StoreOutcomeUnknownError("the reply was lost")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tests.proof.facts import Facts, Request, Violation
+from tests.proof.facts import HistoryFacts, Request, Violation
 from tests.proof.records import Held
 
 _OF_KIND = {
@@ -24,7 +24,7 @@ _OF_KIND = {
 """What may ever be answered, beside that it isn't available or not known."""
 
 
-def check(facts: Facts) -> Iterator[Violation]:
+def check(facts: HistoryFacts) -> Iterator[Violation]:
     """All of them."""
     for request in facts.requests:
         if request.unsure or request.code == "unavailable":
@@ -35,13 +35,13 @@ def check(facts: Facts) -> Iterator[Violation]:
         yield from _possible(facts, request)
 
 
-def _possible(facts: Facts, request: Request) -> Iterator[Violation]:
+def _possible(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     rule = _RULES.get(request.code)
     if rule is not None:
         yield from rule(facts, request)
 
 
-def _replayed(facts: Facts, request: Request) -> Iterator[Violation]:
+def _replayed(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     asked = request.asked
     same = [
         other
@@ -54,7 +54,7 @@ def _replayed(facts: Facts, request: Request) -> Iterator[Violation]:
         yield Violation("answers", f"nothing to repeat: {request.text()}")
 
 
-def _on_sale(facts: Facts, request: Request) -> Iterator[Violation]:
+def _on_sale(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     """Within the sale to reserve, out of it to be refused, at some moment of the request at least."""
     if facts.terms.stock_only:
         return
@@ -70,7 +70,7 @@ def _on_sale(facts: Facts, request: Request) -> Iterator[Violation]:
         yield Violation("on sale", request.text())
 
 
-def _not_found(facts: Facts, request: Request) -> Iterator[Violation]:
+def _not_found(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     """What one was told to have is found; what another has isn't."""
     asked = request.asked
     if facts.terms.stale_reads and asked.kind == "read":
@@ -81,7 +81,7 @@ def _not_found(facts: Facts, request: Request) -> Iterator[Violation]:
         yield Violation("durable", f"{asked.of} was told of before: {request.text()}")
 
 
-def _expired(facts: Facts, request: Request) -> Iterator[Violation]:
+def _expired(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     instant = request.answer.instant if request.answer is not None else None
     left = facts.final.get(request.asked.of)
     if instant is None or left is None or instant > left.expires_at:
@@ -90,20 +90,20 @@ def _expired(facts: Facts, request: Request) -> Iterator[Violation]:
         yield Violation("time", f"told to have expired before it did: {request.text()}")
 
 
-def _already_confirmed(facts: Facts, request: Request) -> Iterator[Violation]:
+def _already_confirmed(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     yield from _somebody_asked(facts, request, "confirm")
 
 
-def _already_cancelled(facts: Facts, request: Request) -> Iterator[Violation]:
+def _already_cancelled(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     yield from _somebody_asked(facts, request, "cancel")
 
 
-def _somebody_asked(facts: Facts, request: Request, kind: str) -> Iterator[Violation]:
+def _somebody_asked(facts: HistoryFacts, request: Request, kind: str) -> Iterator[Violation]:
     if not any(other.asked.at <= request.end for other in facts.asked_about(request.asked.of, kind)):
         yield Violation("answers", f"nobody asked to {kind}: {request.text()}")
 
 
-def _used_up(facts: Facts, request: Request) -> Iterator[Violation]:
+def _used_up(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     held = facts.final.get(request.asked.of)
     if held is None:
         return
@@ -116,7 +116,7 @@ def _used_up(facts: Facts, request: Request) -> Iterator[Violation]:
         yield Violation("extensions", f"refused the extension number {earlier + 1} of {allowed}: {request.text()}")
 
 
-def _found(facts: Facts, request: Request) -> Iterator[Violation]:
+def _found(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     shown = request.answer.held if request.answer is not None else None
     if shown is None or shown.user != request.asked.user or shown.id != request.asked.of:
         yield Violation("answers", f"shown {shown}: {request.text()}")
@@ -124,7 +124,7 @@ def _found(facts: Facts, request: Request) -> Iterator[Violation]:
     yield from _shown(facts, request, shown)
 
 
-def _listed(facts: Facts, request: Request) -> Iterator[Violation]:
+def _listed(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     shown = {held.id: held for held in request.answer.several} if request.answer is not None else {}
     for held in shown.values():
         if held.user != request.asked.user:
@@ -138,7 +138,7 @@ def _listed(facts: Facts, request: Request) -> Iterator[Violation]:
             yield Violation("durable", f"{id_} was told of before and isn't listed: {request.text()}")
 
 
-def _shown(facts: Facts, request: Request, shown: Held) -> Iterator[Violation]:
+def _shown(facts: HistoryFacts, request: Request, shown: Held) -> Iterator[Violation]:
     """A reservation is shown as it ended, or as it was before; lapsed is shown as EXPIRED before it is released."""
     left = facts.final.get(shown.id)
     if left is None or (left.user, left.lines, left.created_at) != (shown.user, shown.lines, shown.created_at):
@@ -164,7 +164,7 @@ def _shown(facts: Facts, request: Request, shown: Held) -> Iterator[Violation]:
         yield Violation("time", f"shown {shown} after its time: {request.text()}")
 
 
-def _edited(facts: Facts, request: Request) -> Iterator[Violation]:
+def _edited(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
     """A limit doesn't appear, shrink or go once somebody has reserved; checked where it was edited only once."""
     product = request.asked.of
     limits = [
@@ -184,7 +184,7 @@ def _edited(facts: Facts, request: Request) -> Iterator[Violation]:
             return
 
 
-_RULES: Final[dict[str, Callable[[Facts, Request], Iterator[Violation]]]] = {
+_RULES: Final[dict[str, Callable[[HistoryFacts, Request], Iterator[Violation]]]] = {
     "replayed": _replayed,
     "reserved": _on_sale,
     "not-on-sale": _on_sale,

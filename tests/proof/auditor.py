@@ -7,7 +7,7 @@ out what surely was so and what may have been, and calls a violation what can't 
 from collections.abc import Iterator, Sequence
 
 from tests.proof import answers, holds, liveness, quotas, stock
-from tests.proof.facts import Facts, Violation
+from tests.proof.facts import HistoryFacts, Violation
 from tests.proof.records import Record, Terms
 
 __all__ = ["Violation", "audit"]
@@ -15,11 +15,11 @@ __all__ = ["Violation", "audit"]
 
 def audit(history: Sequence[Record], terms: Terms) -> list[Violation]:
     """Everything in the history that no shop which keeps its promises would do."""
-    facts = Facts(history, terms)
+    facts = HistoryFacts(history, terms)
     return [*_safety(facts), *liveness.check(facts)]
 
 
-def _safety(facts: Facts) -> Iterator[Violation]:
+def _safety(facts: HistoryFacts) -> Iterator[Violation]:
     yield from holds.check(facts)
     yield from answers.check(facts)
     yield from stock.check(facts)

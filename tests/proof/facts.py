@@ -47,7 +47,7 @@ class Request(NamedTuple):
         return f"#{asked.number} {asked.user} {asked.kind} {what}{key} [{asked.at:.1f}, {self.end:.1f}] {self.code}"
 
 
-class Facts:
+class HistoryFacts:
     """What is known of a whole history."""
 
     def __init__(self, history: Sequence[Record], terms: Terms) -> None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from tests.proof.facts import GRANTS, Facts, Request, Violation
+from tests.proof.facts import GRANTS, HistoryFacts, Request, Violation
 from tests.proof.records import Held
 
 _ENDS = {
@@ -15,7 +15,7 @@ _ENDS = {
 """Which status an answer promises for good."""
 
 
-def check(facts: Facts) -> Iterator[Violation]:
+def check(facts: HistoryFacts) -> Iterator[Violation]:
     """All of them."""
     yield from _durable(facts)
     yield from _asked_for(facts)
@@ -25,7 +25,7 @@ def check(facts: Facts) -> Iterator[Violation]:
         yield from _stamps(facts, held)
 
 
-def _durable(facts: Facts) -> Iterator[Violation]:
+def _durable(facts: HistoryFacts) -> Iterator[Violation]:
     """What was acknowledged is there at the end, as it was granted, and each grant was told to one request."""
     granted_to: dict[str, int] = {}
     for request in facts.by_kind["reserve"]:
@@ -51,7 +51,7 @@ def _durable(facts: Facts) -> Iterator[Violation]:
             yield Violation("durable", f"{told.id} was granted to two requests: {request.text()}")
 
 
-def _granted_as_asked(facts: Facts, request: Request, told: Held) -> Iterator[Violation]:
+def _granted_as_asked(facts: HistoryFacts, request: Request, told: Held) -> Iterator[Violation]:
     asked = request.asked
     if (told.user, told.lines, told.key) != (asked.user, _summed(asked.lines), asked.key):
         yield Violation("as asked", f"{told} for {request.text()}")
@@ -73,7 +73,7 @@ def _summed(lines: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(sums.items()))
 
 
-def _asked_for(facts: Facts) -> Iterator[Violation]:
+def _asked_for(facts: HistoryFacts) -> Iterator[Violation]:
     """Each reservation that nobody was told of belongs to a request that never learnt its outcome, one to one."""
     untold = [held for id_, held in facts.final.items() if id_ not in facts.told_at]
     unsure = [request for request in facts.by_kind["reserve"] if request.unsure]
@@ -84,7 +84,7 @@ def _asked_for(facts: Facts) -> Iterator[Violation]:
             yield Violation("asked for", f"nobody asked for {held}")
 
 
-def _may_be_of(facts: Facts, held: Held, request: Request) -> bool:
+def _may_be_of(facts: HistoryFacts, held: Held, request: Request) -> bool:
     asked = request.asked
     if (held.user, held.lines, held.key) != (asked.user, _summed(asked.lines), asked.key):
         return False
@@ -106,7 +106,7 @@ def _assign(place: int, fits: list[list[int]], taken_by: dict[int, int], tried: 
     return False
 
 
-def _one_a_key(facts: Facts) -> Iterator[Violation]:
+def _one_a_key(facts: HistoryFacts) -> Iterator[Violation]:
     """One key, one reservation; all who repeat the request are told of the same one."""
     bound: dict[tuple[str, str], Held] = {}
     for held in facts.final.values():
@@ -122,7 +122,7 @@ def _one_a_key(facts: Facts) -> Iterator[Violation]:
         yield from _refusal_stands(request, bound.get((request.asked.user, request.asked.key)), facts)
 
 
-def _refusal_stands(request: Request, bound: Held | None, facts: Facts) -> Iterator[Violation]:
+def _refusal_stands(request: Request, bound: Held | None, facts: HistoryFacts) -> Iterator[Violation]:
     """Who is refused under a key isn't served afterwards by what an earlier request with it had sent.
 
     A request for quite other products under the same key is a mistake of the caller's, and refused for its own reasons.
@@ -140,7 +140,7 @@ def _refusal_stands(request: Request, bound: Held | None, facts: Facts) -> Itera
         yield Violation("one a key", f"an earlier request was served after the refusal of {request.text()}")
 
 
-def _key_obeyed(request: Request, bound: Held | None, facts: Facts) -> Iterator[Violation]:
+def _key_obeyed(request: Request, bound: Held | None, facts: HistoryFacts) -> Iterator[Violation]:
     asked, told = request.asked, request.answer.held if request.answer is not None else None
     if told is not None and bound is not None and told.id != bound.id:
         yield Violation("one a key", f"told of {told.id}, but the key has {bound.id}: {request.text()}")
@@ -152,7 +152,7 @@ def _key_obeyed(request: Request, bound: Held | None, facts: Facts) -> Iterator[
         yield Violation("one a key", f"{bound.id} had been told of before: {request.text()}")
 
 
-def _one_end(facts: Facts) -> Iterator[Violation]:
+def _one_end(facts: HistoryFacts) -> Iterator[Violation]:
     """Whoever was told how a reservation ended was told the truth, and the same as everybody else."""
     for request in facts.requests:
         if request.answer is None:
@@ -179,7 +179,7 @@ def _end_as_told(request: Request, told: Held, left: Held) -> Iterator[Violation
         yield Violation("one end", f"told {told}, is {left}: {request.text()}")
 
 
-def _stamps(facts: Facts, held: Held) -> Iterator[Violation]:
+def _stamps(facts: HistoryFacts, held: Held) -> Iterator[Violation]:
     """A status and its stamps agree, by the shop's own clocks, and somebody asked for it."""
     match held.status:
         case "CONFIRMED":
@@ -201,7 +201,7 @@ def _stamps(facts: Facts, held: Held) -> Iterator[Violation]:
     yield from _extensions(facts, held)
 
 
-def _stamped_in_time(facts: Facts, held: Held, kind: str, stamp: int | None) -> bool:
+def _stamped_in_time(facts: HistoryFacts, held: Held, kind: str, stamp: int | None) -> bool:
     """Whether somebody asked for it then, other than those who were told that nothing was done."""
     if stamp is None:
         return False
@@ -215,7 +215,7 @@ def _stamped_in_time(facts: Facts, held: Held, kind: str, stamp: int | None) -> 
     )
 
 
-def _extensions(facts: Facts, held: Held) -> Iterator[Violation]:
+def _extensions(facts: HistoryFacts, held: Held) -> Iterator[Violation]:
     """As many extensions as were asked for and allowed; each told once (or to requests at once), and later."""
     first = held.created_at + held.hold_ms
     asked = [

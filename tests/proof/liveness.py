@@ -2,20 +2,20 @@
 
 from collections.abc import Iterator
 
-from tests.proof.facts import EVER, Facts, Violation
+from tests.proof.facts import EVER, HistoryFacts, Violation
 
 _AT_ONCE = {"reserve", "confirm", "extend", "cancel", "restock", "edit"}
 """Kinds of requests that wait in a queue with a deadline."""
 
 
-def check(facts: Facts) -> Iterator[Violation]:
+def check(facts: HistoryFacts) -> Iterator[Violation]:
     """All of them."""
     yield from _answers(facts)
     yield from _rest(facts)
     yield from _promptness(facts)
 
 
-def _answers(facts: Facts) -> Iterator[Violation]:
+def _answers(facts: HistoryFacts) -> Iterator[Violation]:
     for request in facts.requests:
         asked = request.asked
         if request.end == EVER:
@@ -33,7 +33,7 @@ def _answers(facts: Facts) -> Iterator[Violation]:
                 yield Violation("answered", f"after {request.end - asked.at:.0f} ms: {request.text()}")
 
 
-def _rest(facts: Facts) -> Iterator[Violation]:
+def _rest(facts: HistoryFacts) -> Iterator[Violation]:
     """At the end no movement is left in the middle, and no hold has outlived its time."""
     if facts.ended is None:
         return
@@ -46,7 +46,7 @@ def _rest(facts: Facts) -> Iterator[Violation]:
             yield Violation("rest", f"the hold was over {lapsed_for:.0f} ms ago: {held}")
 
 
-def _promptness(facts: Facts) -> Iterator[Violation]:
+def _promptness(facts: HistoryFacts) -> Iterator[Violation]:
     """A hold is released soon after its time: within the sweep's bound, or recovery's where something went wrong."""
     if facts.terms.stock_only or facts.ended is None:
         return

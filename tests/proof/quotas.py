@@ -8,21 +8,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from tests.proof.facts import EVER, Facts, Request, Violation
+from tests.proof.facts import EVER, HistoryFacts, Request, Violation
 from tests.proof.records import Held
 
 _HOUR_MS: Final = 3_600_000
 _ENDS: Final = frozenset({"confirmed", "already-confirmed", "released", "already-cancelled", "expired"})
 
 
-class _Span(NamedTuple):
+class _QuotaSpan(NamedTuple):
     """Open from `since` to `until`."""
 
     since: float
     until: float
 
 
-def check(facts: Facts) -> Iterator[Violation]:
+def check(facts: HistoryFacts) -> Iterator[Violation]:
     """All of them."""
     if facts.ended is None:
         return
@@ -43,7 +43,7 @@ def check(facts: Facts) -> Iterator[Violation]:
 # What was granted
 
 
-def _open(facts: Facts, user: str, own: list[Held]) -> Iterator[Violation]:
+def _open(facts: HistoryFacts, user: str, own: list[Held]) -> Iterator[Violation]:
     spans = [_surely_open(facts, held) for held in own]
     for span in spans:
         count = _count_at(spans, span.since)
@@ -52,14 +52,14 @@ def _open(facts: Facts, user: str, own: list[Held]) -> Iterator[Violation]:
             return
 
 
-def _surely_open(facts: Facts, held: Held) -> _Span:
+def _surely_open(facts: HistoryFacts, held: Held) -> _QuotaSpan:
     """From when it was told until anybody may have ended it, or the first clock may have found it lapsed."""
     ends = [
         request.asked.at
         for request in facts.about[held.id]
         if request.asked.kind in {"confirm", "cancel"} and request.asked.user == held.user
     ]
-    return _Span(
+    return _QuotaSpan(
         facts.told_at.get(held.id, EVER), min([*ends, facts.true_ms(_first_end(held)) - facts.slack_ms], default=EVER)
     )
 
@@ -69,7 +69,7 @@ def _first_end(held: Held) -> int:
     return min(held.expires_at, held.created_at + held.hold_ms)
 
 
-def _hourly(facts: Facts, user: str, own: list[Held]) -> Iterator[Violation]:
+def _hourly(facts: HistoryFacts, user: str, own: list[Held]) -> Iterator[Violation]:
     hours: dict[int, int] = defaultdict(int)
     for held in own:
         hours[held.created_at // _HOUR_MS] += 1
@@ -78,7 +78,7 @@ def _hourly(facts: Facts, user: str, own: list[Held]) -> Iterator[Violation]:
             yield Violation("quota", f"{user} was granted {count} holds in hour {hour}")
 
 
-def _lapses(facts: Facts, own: list[Held]) -> Iterator[Violation]:
+def _lapses(facts: HistoryFacts, own: list[Held]) -> Iterator[Violation]:
     """Nobody is granted a hold after so many of the hour had lapsed by the same clock, and none was bought."""
     for held in own:
         grant = facts.grants.get(held.id)
@@ -98,7 +98,7 @@ def _lapses(facts: Facts, own: list[Held]) -> Iterator[Violation]:
 # What was refused
 
 
-def _refused(facts: Facts, request: Request, own: list[Held]) -> Iterator[Violation]:
+def _refused(facts: HistoryFacts, request: Request, own: list[Held]) -> Iterator[Violation]:
     terms, asked = facts.terms, request.asked
     match request.code:
         case "open-holds-reached":
@@ -129,7 +129,7 @@ def _refused(facts: Facts, request: Request, own: list[Held]) -> Iterator[Violat
         yield Violation("quota", f"refused without reason: {request.text()}")
 
 
-def _may_be_open(facts: Facts, held: Held) -> _Span:
+def _may_be_open(facts: HistoryFacts, held: Held) -> _QuotaSpan:
     """When the hold may have counted as open."""
     grant = facts.grants.get(held.id)
     since = facts.true_ms(held.created_at) - facts.slack_ms
@@ -141,9 +141,9 @@ def _may_be_open(facts: Facts, held: Held) -> _Span:
         lapsed = min([lapsed, *(each.end for each in facts.about[held.id] if each.code in _ENDS)])
     ended = held.confirmed_at if held.confirmed_at is not None else held.released_at
     if ended is None or facts.troubled(since, lapsed):
-        return _Span(since, lapsed)
-    return _Span(since, min(lapsed, facts.true_ms(ended) + facts.slack_ms + facts.terms.sweep_ms))
+        return _QuotaSpan(since, lapsed)
+    return _QuotaSpan(since, min(lapsed, facts.true_ms(ended) + facts.slack_ms + facts.terms.sweep_ms))
 
 
-def _count_at(spans: list[_Span], instant: float) -> int:
+def _count_at(spans: list[_QuotaSpan], instant: float) -> int:
     return sum(span.since <= instant < span.until for span in spans)

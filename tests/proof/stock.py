@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import product as combinations
 from typing import NamedTuple
 
-from tests.proof.facts import EVER, Facts, Request, Violation
+from tests.proof.facts import EVER, HistoryFacts, Request, Violation
 from tests.proof.records import Held, Left
 
 _LIVE = frozenset({"PENDING", "CONFIRMED"})
 _REFUSED_BY_RULES = frozenset({"stock-taken", "key-reused", "unavailable", "not-found", "invalid"})
 
 
-class _Span(NamedTuple):
+class _StockSpan(NamedTuple):
     """So many units from `since` to `until`."""
 
     since: float
@@ -22,7 +22,7 @@ class _Span(NamedTuple):
     units: int
 
 
-def check(facts: Facts) -> Iterator[Violation]:
+def check(facts: HistoryFacts) -> Iterator[Violation]:
     """All of them."""
     if facts.ended is None:
         return
@@ -40,14 +40,14 @@ def _units(held: Held, product: str) -> int:
     return sum(quantity for line, quantity in held.lines if line == product)
 
 
-def _sum_at(spans: Iterable[_Span], instant: float) -> int:
+def _sum_at(spans: Iterable[_StockSpan], instant: float) -> int:
     return sum(span.units for span in spans if span.since <= instant < span.until)
 
 
 # At the end
 
 
-def _books(facts: Facts, left: Left) -> Iterator[Violation]:
+def _books(facts: HistoryFacts, left: Left) -> Iterator[Violation]:
     """available = stocked - held - bought, and `stocked` is what was put in."""
     if facts.ended is not None and not facts.ended.books_balance:
         yield Violation("books", f"the shop's own books don't balance: {left}")
@@ -61,7 +61,7 @@ def _books(facts: Facts, left: Left) -> Iterator[Violation]:
         yield Violation("restock", f"{left}, but what was put in comes to one of {sorted(possible)} more")
 
 
-def _changes(facts: Facts, product: str) -> dict[str, list[int]]:
+def _changes(facts: HistoryFacts, product: str) -> dict[str, list[int]]:
     """By key, the changes of which one was made; 0 where perhaps none was.
 
     What a request may still have been sending when a later one with its key was refused can't have been made.
@@ -82,7 +82,7 @@ def _changes(facts: Facts, product: str) -> dict[str, list[int]]:
 # At every instant
 
 
-def _surely_held(facts: Facts, held: Held) -> _Span | None:
+def _surely_held(facts: HistoryFacts, held: Held) -> _StockSpan | None:
     """When the reservation surely had its units."""
     since = facts.told_at.get(held.id, EVER)
     slack = facts.slack_ms
@@ -96,10 +96,10 @@ def _surely_held(facts: Facts, held: Held) -> _Span | None:
         case _:
             cancels = facts.asked_about(held.id, "cancel")
             until = min((request.asked.at for request in cancels), default=since)
-    return _Span(since, until, 1) if since < until else None
+    return _StockSpan(since, until, 1) if since < until else None
 
 
-def _oversold(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iterator[Violation]:
+def _oversold(facts: HistoryFacts, product: str, surely: dict[str, _StockSpan | None]) -> Iterator[Violation]:
     spans = _spans_of(facts, product, surely)
     for span in spans:
         held, stocked = _sum_at(spans, span.since), _stocked_most(facts, product, span.since)
@@ -108,7 +108,9 @@ def _oversold(facts: Facts, product: str, surely: dict[str, _Span | None]) -> It
             return
 
 
-def _spans_of(facts: Facts, product: str, surely: dict[str, _Span | None], user: str | None = None) -> list[_Span]:
+def _spans_of(
+    facts: HistoryFacts, product: str, surely: dict[str, _StockSpan | None], user: str | None = None
+) -> list[_StockSpan]:
     found = []
     for id_, span in surely.items():
         held = facts.final[id_]
@@ -118,7 +120,7 @@ def _spans_of(facts: Facts, product: str, surely: dict[str, _Span | None], user:
     return found
 
 
-def _stocked_most(facts: Facts, product: str, instant: float) -> int:
+def _stocked_most(facts: HistoryFacts, product: str, instant: float) -> int:
     """The most that may have been put in by then; what was surely taken out before is gone."""
     total = facts.goods[product].units
     for key, changes in _changes(facts, product).items():
@@ -131,7 +133,7 @@ def _stocked_most(facts: Facts, product: str, instant: float) -> int:
     return total
 
 
-def _stocked_least(facts: Facts, product: str, instant: float) -> int:
+def _stocked_least(facts: HistoryFacts, product: str, instant: float) -> int:
     total = facts.goods[product].units
     for key, changes in _changes(facts, product).items():
         asked = [each for each in facts.by_kind["restock"] if (each.asked.of, each.asked.key) == (product, key)]
@@ -143,7 +145,7 @@ def _stocked_least(facts: Facts, product: str, instant: float) -> int:
     return total
 
 
-def _limits(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iterator[Violation]:
+def _limits(facts: HistoryFacts, product: str, surely: dict[str, _StockSpan | None]) -> Iterator[Violation]:
     """A customer's units, held and bought together, stay within the limit."""
     values = facts.possible_rule(product, "limit")
     if None in values:
@@ -157,7 +159,7 @@ def _limits(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iter
                 break
 
 
-def _refusals(facts: Facts, product: str) -> Iterator[Violation]:
+def _refusals(facts: HistoryFacts, product: str) -> Iterator[Violation]:
     """Nobody within the limit is told to have reached it."""
     values = [value for value in facts.possible_rule(product, "limit") if value is not None]
     for request in facts.by_kind["reserve"]:
@@ -178,27 +180,27 @@ def _refusals(facts: Facts, product: str) -> Iterator[Violation]:
             yield Violation("limit", f"refused with {most} of {product}: {request.text()}")
 
 
-def _may_block(facts: Facts, held: Held) -> _Span:
+def _may_block(facts: HistoryFacts, held: Held) -> _StockSpan:
     """When the reservation may have counted towards its customer's limit: a lapsed one no longer does."""
     grant = facts.grants.get(held.id)
     since = facts.true_ms(held.created_at) - facts.slack_ms
     if grant is not None and grant.code == "reserved":
         since = max(since, grant.asked.at)
     if held.status in _LIVE:
-        return _Span(since, EVER, 1)
+        return _StockSpan(since, EVER, 1)
     lapsed = facts.true_ms(held.expires_at) + facts.slack_ms
     if held.released_at is None or facts.troubled(since, lapsed):
-        return _Span(since, lapsed, 1)
+        return _StockSpan(since, lapsed, 1)
     released = facts.true_ms(held.released_at) + facts.slack_ms + facts.terms.sweep_ms
-    return _Span(since, min(lapsed, released), 1)
+    return _StockSpan(since, min(lapsed, released), 1)
 
 
-def _sum_within(spans: Sequence[_Span], since: float, until: float) -> int:
+def _sum_within(spans: Sequence[_StockSpan], since: float, until: float) -> int:
     """All that there was at some instant or another."""
     return sum(span.units for span in spans if span.since <= until and since < span.until)
 
 
-def _most_within(spans: Sequence[_Span], since: float, until: float) -> int:
+def _most_within(spans: Sequence[_StockSpan], since: float, until: float) -> int:
     instants = [since, *(span.since for span in spans if since <= span.since <= until)]
     return max(_sum_at(spans, instant) for instant in instants)
 
@@ -206,7 +208,7 @@ def _most_within(spans: Sequence[_Span], since: float, until: float) -> int:
 # What was refused as sold out, and what was shown
 
 
-def _may_hold(facts: Facts, product: str) -> list[_Span]:
+def _may_hold(facts: HistoryFacts, product: str) -> list[_StockSpan]:
     """When each request may have had units of the product, if only in passing."""
     spans = []
     released = _released_at(facts)
@@ -220,11 +222,11 @@ def _may_hold(facts: Facts, product: str) -> list[_Span]:
             until = EVER
         elif request.code == "reserved" and told is not None:
             until = released.get(told.id, EVER)
-        spans.append(_Span(request.asked.at, until, units))
+        spans.append(_StockSpan(request.asked.at, until, units))
     return spans
 
 
-def _released_at(facts: Facts) -> dict[str, float]:
+def _released_at(facts: HistoryFacts) -> dict[str, float]:
     """By reservation, when its units were surely back, as long as nothing went wrong."""
     found = {}
     for held in facts.final.values():
@@ -233,7 +235,7 @@ def _released_at(facts: Facts) -> dict[str, float]:
     return found
 
 
-def _sold_out(facts: Facts) -> Iterator[Violation]:
+def _sold_out(facts: HistoryFacts) -> Iterator[Violation]:
     """Nobody is told that stock is gone which surely was there all the time of the request."""
     if facts.terms.stock_only:
         return
@@ -258,22 +260,22 @@ def _sold_out(facts: Facts) -> Iterator[Violation]:
             yield Violation("sold out", f"there was enough all the time: {request.text()}")
 
 
-def _without(spans: Sequence[_Span], request: Request) -> list[_Span]:
+def _without(spans: Sequence[_StockSpan], request: Request) -> list[_StockSpan]:
     """All but the request's own units, which it doesn't stand in the way of itself with."""
     return [span for span in spans if span.since != request.asked.at]
 
 
-def _least_within(facts: Facts, product: str, spans: Sequence[_Span], since: float, until: float) -> int:
+def _least_within(facts: HistoryFacts, product: str, spans: Sequence[_StockSpan], since: float, until: float) -> int:
     """The least that may have been available at some instant."""
     instants = [since, *(span.since for span in spans if since <= span.since <= until)]
     instants += [each.asked.at for each in facts.by_kind["restock"] if since <= each.asked.at <= until]
     return min(_stocked_least(facts, product, instant) - _sum_at(spans, instant) for instant in instants)
 
 
-def _polls(facts: Facts, product: str, surely: dict[str, _Span | None]) -> Iterator[Violation]:
+def _polls(facts: HistoryFacts, product: str, surely: dict[str, _StockSpan | None]) -> Iterator[Violation]:
     """What is shown as available was so at some moment of the poll, or just before."""
     held = _spans_of(facts, product, surely)
-    perhaps: list[_Span] | None = None
+    perhaps: list[_StockSpan] | None = None
     for request in facts.by_kind["stock"]:
         if request.asked.of != product or request.answer is None or request.answer.units is None:
             continue

@@ -11,7 +11,7 @@ from socket import create_connection, socket
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Running, Shop
+from tests.cli.conftest import CommandShop, Running
 from tests.process_log import log_as_it_was
 from tests.servers.proxies import find, haproxy, nginx, require
 
@@ -53,10 +53,10 @@ def reply(connection: socket) -> Reply:
 
 
 @dataclass(frozen=True)
-class Place:
+class ProxyPlace:
     """The shop's server, which trusts the proxies on this machine."""
 
-    shop: Shop
+    shop: CommandShop
     running: Running
     way_by: Mapping[str, Way]
 
@@ -76,13 +76,13 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> CommandShop:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
-    return Shop(tmp_path_factory.mktemp("shop"), environment)
+    return CommandShop(tmp_path_factory.mktemp("shop"), environment)
 
 
 @pytest.fixture(scope="module")
-def place(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(shop: CommandShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyPlace]:
     with ExitStack() as stack:
         settings = {"FLASHRESERVE_TRUSTED_PROXIES": "127.0.0.1", "FLASHRESERVE_HOSTS": "shop.test"}
         process = stack.enter_context(shop.start("serve", "--port", "0", **settings))
@@ -98,7 +98,7 @@ def place(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plac
         ways = {name: Way(number) for name, number in ports.items()}
         for way in ways.values():
             until(lambda way=way: way.ask("GET /livez HTTP/1.1\r\nHost: shop.test\r\n\r\n").status == 200)  # type: ignore[misc]
-        yield Place(shop, running, ways)
+        yield ProxyPlace(shop, running, ways)
 
 
 def until(condition: Callable[[], Any]) -> Any:

@@ -8,7 +8,7 @@ from socket import socket
 from typing import Final
 
 import pytest
-from tests.proxies.conftest import WAYS, Place, Reply, Way, reply, until
+from tests.proxies.conftest import WAYS, ProxyPlace, Reply, Way, reply, until
 
 from flashreserve.auth.tokens import Tokens
 from flashreserve.bootstrap import key_ring
@@ -33,7 +33,7 @@ JSON: Final = "Content-Type: application/json"
 @pytest.mark.parametrize(("begin", "endless"), ENDLESS.values(), ids=ENDLESS)
 @pytest.mark.parametrize("through", ["directly", "HAProxy"])
 def test_20_megabytes_after_the_head_end_within_64_kib(
-    place: Place, through: str, begin: bytes, endless: bytes, upgrade: tuple[str, ...]
+    place: ProxyPlace, through: str, begin: bytes, endless: bytes, upgrade: tuple[str, ...]
 ) -> None:
     way, before_kib = place.way(through), place.memory_kib()
     for _ in range(5):
@@ -49,7 +49,7 @@ def test_20_megabytes_after_the_head_end_within_64_kib(
 @pytest.mark.parametrize(("begin", "endless"), ENDLESS.values(), ids=ENDLESS)
 @pytest.mark.parametrize("through", ["nginx, buffered", "nginx, unbuffered"])
 def test_nginx_reads_over_them_by_itself_and_the_server_has_nothing_of_it(
-    place: Place, through: str, begin: bytes, endless: bytes
+    place: ProxyPlace, through: str, begin: bytes, endless: bytes
 ) -> None:
     way, before_kib = place.way(through), place.memory_kib()
     with way.connect() as connection:
@@ -77,7 +77,7 @@ def _head(method: str, path: str, *headers: str, host: str | None = "shop.test")
 class Buyer:
     """A customer, signed in, and a product."""
 
-    def __init__(self, place: Place, product: str) -> None:
+    def __init__(self, place: ProxyPlace, product: str) -> None:
         ring = key_ring(place.shop.settings, create=False)
         self.id = str(uuid.uuid4())
         issued = Tokens(ring, ttl_s=3600).issue(self.id, Role.CUSTOMER, SystemClock().now_ms())
@@ -88,12 +88,12 @@ class Buyer:
 
 
 @pytest.fixture(scope="module")
-def product(place: Place) -> str:
+def product(place: ProxyPlace) -> str:
     return place.shop.stock(units=1_000)
 
 
 @pytest.fixture
-def buyer(place: Place, product: str) -> Buyer:
+def buyer(place: ProxyPlace, product: str) -> Buyer:
     """Somebody new for each test: one customer may hold only so much."""
     return Buyer(place, product)
 
@@ -139,7 +139,7 @@ CASES: Final = {
 @pytest.mark.parametrize(("trailers", "method", "path", "headers", "body"), CASES.values(), ids=CASES)
 @pytest.mark.parametrize("through", WAYS)
 def test_a_request_has_the_same_answer_with_trailers_and_without(
-    place: Place,
+    place: ProxyPlace,
     buyer: Buyer,
     through: str,
     trailers: str,
@@ -175,7 +175,7 @@ def _said(way: Way, asked: bytes) -> tuple[int, dict[str, str], str]:
 
 
 @pytest.mark.parametrize("through", WAYS)
-def test_no_trailer_gives_a_client_another_address(place: Place, through: str) -> None:
+def test_no_trailer_gives_a_client_another_address(place: ProxyPlace, through: str) -> None:
     way = place.way(through)
     statuses = []
     for number in range(60):

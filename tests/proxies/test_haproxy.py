@@ -14,8 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import KEYS, Running, Shop
-from tests.proxies.conftest import Place, Reply, Way, reply, until
+from tests.cli.conftest import KEYS, CommandShop, Running
+from tests.proxies.conftest import ProxyPlace, Reply, Way, reply, until
 from tests.servers.proxies import HAPROXY_CONFIG, haproxy, require
 
 from flashreserve.http.problems import CONTENT_TYPE, KINDS
@@ -39,14 +39,14 @@ def problem(answer: Reply) -> tuple[str, str]:
     return said["code"], said["instance"]
 
 
-class Server(BaseHTTPRequestHandler):
+class ServerBehindProxy(BaseHTTPRequestHandler):
     """Logs nothing."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
         """Say nothing."""
 
 
-class Vanishing(Server):
+class Vanishing(ServerBehindProxy):
     """A server that is ready, and goes away whatever it is asked."""
 
     def do_GET(self) -> None:
@@ -57,7 +57,7 @@ class Vanishing(Server):
         self.close_connection = True
 
 
-class Repeating(Server):
+class Repeating(ServerBehindProxy):
     """A server that answers with who it is told the request is from."""
 
     def do_GET(self) -> None:
@@ -69,7 +69,7 @@ class Repeating(Server):
 
 
 @contextmanager
-def serving(handler: type[Server]) -> Iterator[int]:
+def serving(handler: type[ServerBehindProxy]) -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -122,7 +122,7 @@ def test_every_answer_that_can_be_configured_is_a_problem_of_ours() -> None:
         assert ("retry-after" in headers) == (status in {502, 503, 504})
 
 
-def test_one_address_cannot_have_all_connections(place: Place) -> None:
+def test_one_address_cannot_have_all_connections(place: ProxyPlace) -> None:
     way = place.way("HAProxy")
     most = int(re.findall(r"sc0_conn_cur gt (\d+)", HAPROXY_CONFIG.read_text())[0])
     beyond = 50
@@ -218,7 +218,7 @@ def test_browsers_that_come_over_tls_are_told_to_stay_there_and_nobody_else(tmp_
         "FLASHRESERVE_HOSTS": "shop.test",
     }
     (tmp_path / "plain").mkdir()
-    with Shop(tmp_path, own).start("serve", "--port", "0", **settings) as process:
+    with CommandShop(tmp_path, own).start("serve", "--port", "0", **settings) as process:
         try:
             server = int(Running(process).url.rpartition(":")[2])
             with (

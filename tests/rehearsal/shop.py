@@ -12,13 +12,13 @@ from typing import Any
 import uuid_utils
 from aiohttp import web
 
-from flashreserve.rehearsal.server import Audit, ServerUnderTest
+from flashreserve.rehearsal.server import AuditReport, ServerUnderTest
 
 PAGE = 100
 ADMIN = "the-admin"
 
 
-class Fault(StrEnum):
+class ShopFault(StrEnum):
     """What is wrong with a shop."""
 
     NONE = auto()
@@ -42,7 +42,7 @@ class Fault(StrEnum):
 
 
 @dataclass
-class Hold:
+class ShopHold:
     id: str
     user_id: str
     product_id: str
@@ -69,7 +69,7 @@ class Hold:
 
 
 @dataclass
-class Product:
+class ShopProduct:
     id: str
     stocked: int
     available: int
@@ -81,12 +81,12 @@ class Product:
 
 
 @dataclass
-class Shop:
+class PretendedShop:
     """Keeps everything in memory; each request is one step, so nothing can come between."""
 
-    fault: Fault = Fault.NONE
-    products: dict[str, Product] = field(default_factory=dict)
-    holds: dict[str, Hold] = field(default_factory=dict)
+    fault: ShopFault = ShopFault.NONE
+    products: dict[str, ShopProduct] = field(default_factory=dict)
+    holds: dict[str, ShopHold] = field(default_factory=dict)
     keys: dict[tuple[str, str], str] = field(default_factory=dict)
     tries: dict[str, int] = field(default_factory=dict)
     asked_at: list[float] = field(default_factory=list)
@@ -112,14 +112,14 @@ class Shop:
             return problem(403, "forbidden")
         body = await request.json()
         units = body["stockQuantity"]
-        product = Product(str(uuid_utils.uuid7()), units, units, body["holdSeconds"], body.get("saleEndsAt"))
+        product = ShopProduct(str(uuid_utils.uuid7()), units, units, body["holdSeconds"], body.get("saleEndsAt"))
         self.products[product.id] = product
         return web.json_response(self._shown(product), status=201)
 
     async def edit(self, request: web.Request) -> web.Response:
         if signed(request) != ADMIN:
             return problem(403, "forbidden")
-        if self.fault is Fault.NEVER_ENDS_A_SALE and self.served:
+        if self.fault is ShopFault.NEVER_ENDS_A_SALE and self.served:
             return problem(500, "internal")
         product = self.products[request.match_info["id"]]
         product.ends_at = (await request.json())["saleEndsAt"]
@@ -148,12 +148,12 @@ class Shop:
         if trouble := await self._trouble(request, key):
             return trouble
         self.sweep()
-        if (known := self.keys.get((user, key))) and self.fault is not Fault.IGNORES_KEYS:
+        if (known := self.keys.get((user, key))) and self.fault is not ShopFault.IGNORES_KEYS:
             return self._granted(self.holds[known], replayed=True)
         product = self.products[request.match_info["id"]]
         if not product.on_sale():
             return problem(403, "not-on-sale")
-        spare = 3 if self.fault in {Fault.OVERSELLS, Fault.OVERSELLS_AND_HIDES_IT} else 0
+        spare = 3 if self.fault in {ShopFault.OVERSELLS, ShopFault.OVERSELLS_AND_HIDES_IT} else 0
         if product.available + spare <= 0:
             return problem(409, "sold-out")
         hold = self._take(product, user, key)
@@ -167,7 +167,7 @@ class Shop:
             return web.json_response(hold.shown(now))
         if hold.lapsed(now) or hold.status != "PENDING":
             return problem(410, "expired")
-        if self.fault is not Fault.LOSES_A_PURCHASE:
+        if self.fault is not ShopFault.LOSES_A_PURCHASE:
             hold.status = "CONFIRMED"
         return web.json_response(hold.shown(now) | {"status": "CONFIRMED"})
 
@@ -179,7 +179,7 @@ class Shop:
         return web.json_response(hold.shown(time.time()))
 
     def sweep(self) -> None:
-        if self.fault is Fault.NEVER_SWEEPS:
+        if self.fault is ShopFault.NEVER_SWEEPS:
             return
         now = time.time()
         for hold in self.holds.values():
@@ -187,25 +187,25 @@ class Shop:
                 hold.status = "EXPIRED"
                 self.products[hold.product_id].available += 1
 
-    def _take(self, product: Product, user: str, key: str) -> Hold:
+    def _take(self, product: ShopProduct, user: str, key: str) -> ShopHold:
         self.served += 1
         now = time.time()
-        hold = Hold(str(uuid_utils.uuid7()), user, product.id, now, now + product.hold_s)
+        hold = ShopHold(str(uuid_utils.uuid7()), user, product.id, now, now + product.hold_s)
         self.holds[hold.id] = hold
         self.keys[user, key] = hold.id
-        product.available -= 2 if self.fault is Fault.LEAKS and self.served == 3 else 1
-        if self.fault is Fault.FORGETS and self.served == 3:
+        product.available -= 2 if self.fault is ShopFault.LEAKS and self.served == 3 else 1
+        if self.fault is ShopFault.FORGETS and self.served == 3:
             hold.hidden = True
             product.available += 1
-        if self.fault is Fault.OVERSELLS_AND_HIDES_IT and product.available < 0:
+        if self.fault is ShopFault.OVERSELLS_AND_HIDES_IT and product.available < 0:
             hold.hidden = True
             product.available += 1
-        if self.fault is Fault.EXPIRES_EARLY and self.served == 3:
+        if self.fault is ShopFault.EXPIRES_EARLY and self.served == 3:
             hold.status = "EXPIRED"
             product.available += 1
         return hold
 
-    def _granted(self, hold: Hold, *, replayed: bool) -> web.Response:
+    def _granted(self, hold: ShopHold, *, replayed: bool) -> web.Response:
         body = hold.shown(hold.created) | {"status": "PENDING"}
         headers = {"Location": f"/reservations/{hold.id}"} | ({"Idempotent-Replayed": "true"} if replayed else {})
         return web.json_response(body, status=201, headers=headers)
@@ -213,29 +213,29 @@ class Shop:
     async def _trouble(self, request: web.Request, key: str) -> web.Response | None:
         first = self.tries[key] == 1
         match self.fault:
-            case Fault.FAILS if len(self.tries) == 3 and first:
+            case ShopFault.FAILS if len(self.tries) == 3 and first:
                 return problem(500, "internal")
-            case Fault.TALKS_NONSENSE if len(self.tries) == 3 and first:
+            case ShopFault.TALKS_NONSENSE if len(self.tries) == 3 and first:
                 return web.Response(status=201, body=b"<html>")
-            case Fault.NEVER_ANSWERS if key == next(iter(self.tries)):
+            case ShopFault.NEVER_ANSWERS if key == next(iter(self.tries)):
                 await asyncio.sleep(3600)
-            case Fault.IS_SLOW:
+            case ShopFault.IS_SLOW:
                 await asyncio.sleep(1)
-            case Fault.DROPS_THE_FIRST if first:
+            case ShopFault.DROPS_THE_FIRST if first:
                 self._take(self.products[request.match_info["id"]], signed(request), key)
                 assert request.transport is not None
                 request.transport.abort()
-            case Fault.IS_BUSY_AT_FIRST if first:
+            case ShopFault.IS_BUSY_AT_FIRST if first:
                 return problem(503, "unavailable", {"Retry-After": "1"})
-            case Fault.IS_BUSY_WITHOUT_SAYING if first:
+            case ShopFault.IS_BUSY_WITHOUT_SAYING if first:
                 return problem(503, "unavailable")
-            case Fault.FORBIDS:
+            case ShopFault.FORBIDS:
                 return problem(401, "not-signed-in")
             case _:
                 pass
         return None
 
-    def _shown(self, product: Product) -> dict[str, Any]:
+    def _shown(self, product: ShopProduct) -> dict[str, Any]:
         available = max(0, product.available)
         return {"id": product.id, "productId": product.id, "stockQuantity": product.stocked, "available": available}
 
@@ -255,7 +255,7 @@ def instant(seconds: float) -> str:
 
 @contextlib.asynccontextmanager
 async def open_shop(
-    shop: Shop, *, doors: int = 1, audit: Callable[[], Awaitable[Audit]] | None = None
+    shop: PretendedShop, *, doors: int = 1, audit: Callable[[], Awaitable[AuditReport]] | None = None
 ) -> AsyncIterator[ServerUnderTest]:
     """The shop on free ports of this machine."""
     runner = web.AppRunner(shop.app(), handler_cancellation=True, shutdown_timeout=0)

@@ -9,7 +9,7 @@ Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Colour: Red\r\n\r\nhi"
 
 
-class Server:
+class ScriptedServer:
     """Answers by a script, and counts connections."""
 
     def __init__(self) -> None:
@@ -43,8 +43,8 @@ def always(answer: bytes, *, then_close: bool = False) -> Answering:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    script = Server()
+async def server() -> AsyncIterator[ScriptedServer]:
+    script = ScriptedServer()
     listening = await asyncio.start_server(script.serve, "127.0.0.1", 0)
     script.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     yield script
@@ -53,13 +53,13 @@ async def server() -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def client(server: Server) -> AsyncIterator[Client]:
+async def client(server: ScriptedServer) -> AsyncIterator[Client]:
     opened = Client(server.url, connections_max=2)
     yield opened
     opened.close()
 
 
-async def test_an_answer_is_read_and_its_connection_used_again(server: Server, client: Client) -> None:
+async def test_an_answer_is_read_and_its_connection_used_again(server: ScriptedServer, client: Client) -> None:
     for _ in range(3):
         response = await client.ask(client.request("POST", "/x", "A: b\r\n", b"body"), 5)
         assert response == (200, {"content-length": "2", "x-colour": "Red"}, b"hi")
@@ -67,7 +67,7 @@ async def test_an_answer_is_read_and_its_connection_used_again(server: Server, c
     assert server.connections == 1
 
 
-async def test_a_chunked_answer_in_pieces_is_put_together(server: Server, client: Client) -> None:
+async def test_a_chunked_answer_in_pieces_is_put_together(server: ScriptedServer, client: Client) -> None:
     async def pieces(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for piece in (
             b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 O",
@@ -83,7 +83,9 @@ async def test_a_chunked_answer_in_pieces_is_put_together(server: Server, client
     assert (await client.ask(client.request("GET", "/"), 5)).body == b"hiyou"
 
 
-async def test_a_connection_that_the_server_will_close_is_not_used_again(server: Server, client: Client) -> None:
+async def test_a_connection_that_the_server_will_close_is_not_used_again(
+    server: ScriptedServer, client: Client
+) -> None:
     server.answering = always(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", then_close=True)
     for _ in range(2):
         assert (await client.ask(client.request("GET", "/"), 5)).status == 200
@@ -91,19 +93,21 @@ async def test_a_connection_that_the_server_will_close_is_not_used_again(server:
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", b"SMTP ready\r\n\r\n"])
-async def test_half_an_answer_is_a_lost_connection(server: Server, client: Client, answer: bytes) -> None:
+async def test_half_an_answer_is_a_lost_connection(server: ScriptedServer, client: Client, answer: bytes) -> None:
     server.answering = always(answer, then_close=True)
     with pytest.raises(ConnectionLostError):
         await client.ask(client.request("GET", "/"), 5)
 
 
-async def test_an_endless_answer_is_cut_off(server: Server, client: Client) -> None:
+async def test_an_endless_answer_is_cut_off(server: ScriptedServer, client: Client) -> None:
     server.answering = always(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + b"x" * 5_000_000)
     with pytest.raises(ConnectionLostError, match="more than"):
         await client.ask(client.request("GET", "/"), 5)
 
 
-async def test_no_answer_in_time_is_a_timeout_and_its_connection_is_gone(server: Server, client: Client) -> None:
+async def test_no_answer_in_time_is_a_timeout_and_its_connection_is_gone(
+    server: ScriptedServer, client: Client
+) -> None:
     server.answering = always(b"")
     with pytest.raises(TimeoutError):
         await client.ask(client.request("GET", "/"), 0.1)
@@ -123,7 +127,7 @@ async def test_nobody_there_is_a_lost_connection() -> None:
 
 
 async def test_there_are_no_more_connections_than_allowed_and_nobody_is_left_waiting(
-    server: Server, client: Client
+    server: ScriptedServer, client: Client
 ) -> None:
     doors, both_in = asyncio.Event(), asyncio.Event()
 

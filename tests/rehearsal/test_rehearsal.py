@@ -10,19 +10,19 @@ from itertools import pairwise
 import msgspec
 import pytest
 from tests.rehearsal.conftest import Perform
-from tests.rehearsal.shop import Fault, Shop, mint, open_shop
+from tests.rehearsal.shop import PretendedShop, ShopFault, mint, open_shop
 
 from flashreserve.rehearsal.messages import Order, Tick
 from flashreserve.rehearsal.plan import Crowd, Press, Shape, Shares, plan
 from flashreserve.rehearsal.run import Progress
-from flashreserve.rehearsal.server import Audit, RehearsalError, listed_tokens
+from flashreserve.rehearsal.server import AuditReport, RehearsalError, listed_tokens
 from flashreserve.rehearsal.waves import wave
 
 BUYERS = Shares(confirm=1, walk_away=0, retry=0, double_click=0)
 
 
 async def test_an_honest_shop_passes(perform: Perform) -> None:
-    shop, shown = Shop(), list[Progress]()
+    shop, shown = PretendedShop(), list[Progress]()
     async with open_shop(shop) as server:
         verdict = await perform(server, send=wave, show=shown.append)
     assert verdict.passed
@@ -38,7 +38,7 @@ async def test_an_honest_shop_passes(perform: Perform) -> None:
 
 
 async def test_nothing_stays_on_sale_after_the_verdict(perform: Perform) -> None:
-    shop = Shop()
+    shop = PretendedShop()
     async with open_shop(shop) as server:
         verdict = await perform(server, products=3)
     assert verdict.passed, verdict.findings
@@ -46,7 +46,7 @@ async def test_nothing_stays_on_sale_after_the_verdict(perform: Perform) -> None
 
 
 async def test_nothing_stays_on_sale_if_the_rehearsal_fails(perform: Perform) -> None:
-    shop = Shop()
+    shop = PretendedShop()
 
     async def no_crowd(_: Order) -> AsyncGenerator[Tick, None]:
         for tick in list[Tick]():
@@ -61,7 +61,7 @@ async def test_nothing_stays_on_sale_if_the_rehearsal_fails(perform: Perform) ->
 
 
 async def test_a_sale_that_cannot_be_ended_is_named(perform: Perform) -> None:
-    shop = Shop(fault=Fault.NEVER_ENDS_A_SALE)
+    shop = PretendedShop(fault=ShopFault.NEVER_ENDS_A_SALE)
     async with open_shop(shop) as server:
         with pytest.raises(RehearsalError, match="Still on sale, for a day at most") as failure:
             await perform(server)
@@ -69,7 +69,7 @@ async def test_a_sale_that_cannot_be_ended_is_named(perform: Perform) -> None:
 
 
 async def test_what_lapsed_is_sold_again_to_latecomers(perform: Perform) -> None:
-    shop = Shop()
+    shop = PretendedShop()
     shares = Shares(confirm=0.5, walk_away=0.5)
     async with open_shop(shop) as server:
         verdict = await perform(server, wait_expiry=True, hold_s=1, shares=shares)
@@ -83,7 +83,7 @@ async def test_what_lapsed_is_sold_again_to_latecomers(perform: Perform) -> None
 
 
 async def test_the_crowd_is_spread_over_all_urls_and_products(perform: Perform) -> None:
-    shop = Shop()
+    shop = PretendedShop()
     async with open_shop(shop, doors=2) as server:
         verdict = await perform(server, products=3)
     assert verdict.passed, verdict.findings
@@ -93,7 +93,7 @@ async def test_the_crowd_is_spread_over_all_urls_and_products(perform: Perform) 
 
 
 async def test_requests_are_sent_at_their_times_however_slow_the_shop_is(perform: Perform) -> None:
-    shop = Shop(fault=Fault.IS_SLOW)
+    shop = PretendedShop(fault=ShopFault.IS_SLOW)
     async with open_shop(shop) as server:
         verdict = await perform(server, units=60, shares=Shares(confirm=0, walk_away=1, retry=0))
     assert verdict.passed, verdict.findings
@@ -102,33 +102,33 @@ async def test_requests_are_sent_at_their_times_however_slow_the_shop_is(perform
 
 
 async def test_units_sold_twice_turn_oversold_red(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.OVERSELLS)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.OVERSELLS)) as server:
         verdict = await perform(server)
     assert (verdict.oversold, verdict.leaked, verdict.passed) == (3, 0, False)
 
 
 async def test_units_sold_twice_and_left_out_of_the_books_turn_oversold_red(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.OVERSELLS_AND_HIDES_IT)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.OVERSELLS_AND_HIDES_IT)) as server:
         verdict = await perform(server, shares=BUYERS)
     assert (verdict.oversold, verdict.leaked, verdict.passed) == (40, 40, False)
 
 
-@pytest.mark.parametrize("fault", [Fault.LEAKS, Fault.FORGETS, Fault.EXPIRES_EARLY])
-async def test_a_unit_or_a_promise_lost_turns_leaked_red(perform: Perform, fault: Fault) -> None:
-    async with open_shop(Shop(fault=fault)) as server:
+@pytest.mark.parametrize("fault", [ShopFault.LEAKS, ShopFault.FORGETS, ShopFault.EXPIRES_EARLY])
+async def test_a_unit_or_a_promise_lost_turns_leaked_red(perform: Perform, fault: ShopFault) -> None:
+    async with open_shop(PretendedShop(fault=fault)) as server:
         verdict = await perform(server, units=80, shares=Shares(confirm=0, walk_away=1))
     assert (verdict.oversold, verdict.leaked, verdict.passed) == (0, 1, False)
     assert len(verdict.findings) == 1
 
 
 async def test_purchases_lost_turn_leaked_red(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.LOSES_A_PURCHASE)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.LOSES_A_PURCHASE)) as server:
         verdict = await perform(server, shares=BUYERS)
     assert (verdict.oversold, verdict.leaked, verdict.passed) == (0, 20, False)
 
 
 async def test_lapsed_holds_that_never_come_back_turn_leaked_red(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.NEVER_SWEEPS)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.NEVER_SWEEPS)) as server:
         verdict = await perform(server, wait_expiry=True, hold_s=1, shares=Shares(confirm=0.5, walk_away=0.5))
     assert verdict.leaked > 0
     assert verdict.returned_seconds is None
@@ -138,21 +138,21 @@ async def test_lapsed_holds_that_never_come_back_turn_leaked_red(perform: Perfor
 async def test_two_grants_by_one_key_turn_double_grants_red(perform: Perform) -> None:
     shares = Shares(confirm=0, walk_away=1, retry=0.2, double_click=0.2)
     twice = [s for s in plan(Crowd(seed=7, customers=60, seconds=0.3, shares=shares), run_id="") if s.press != "once"]
-    async with open_shop(Shop(fault=Fault.IGNORES_KEYS)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.IGNORES_KEYS)) as server:
         verdict = await perform(server, units=200, shares=shares)
     assert (verdict.double_grants, verdict.oversold, verdict.passed) == (len(twice), 0, False)
     assert {Press.RETRY, Press.DOUBLE_CLICK} == {script.press for script in twice}
 
 
-@pytest.mark.parametrize("fault", [Fault.FAILS, Fault.TALKS_NONSENSE])
-async def test_a_failure_turns_errors_red(perform: Perform, fault: Fault) -> None:
-    async with open_shop(Shop(fault=fault)) as server:
+@pytest.mark.parametrize("fault", [ShopFault.FAILS, ShopFault.TALKS_NONSENSE])
+async def test_a_failure_turns_errors_red(perform: Perform, fault: ShopFault) -> None:
+    async with open_shop(PretendedShop(fault=fault)) as server:
         verdict = await perform(server)
     assert (verdict.errors, verdict.oversold, verdict.leaked, verdict.passed) == (1, 0, 0, False)
 
 
 async def test_a_customer_who_is_never_answered_turns_errors_red(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.NEVER_ANSWERS)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.NEVER_ANSWERS)) as server:
         verdict = await perform(server, timeout_s=0.2, shares=BUYERS)
     assert (verdict.errors, verdict.passed) == (1, False)
     assert verdict.answers["timed out"] == 3
@@ -160,13 +160,13 @@ async def test_a_customer_who_is_never_answered_turns_errors_red(perform: Perfor
 
 
 async def test_busy_without_saying_when_to_come_back_turns_errors_red(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.IS_BUSY_WITHOUT_SAYING)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.IS_BUSY_WITHOUT_SAYING)) as server:
         verdict = await perform(server, shares=BUYERS)
     assert (verdict.errors, verdict.answers["503"], verdict.passed) == (60, 60, False)
 
 
 async def test_a_connection_lost_after_the_grant_is_settled_by_the_key(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.DROPS_THE_FIRST)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.DROPS_THE_FIRST)) as server:
         verdict = await perform(server, units=60, shares=BUYERS)
     assert verdict.passed, verdict.findings
     assert verdict.answers["connection lost"] == 60
@@ -174,7 +174,7 @@ async def test_a_connection_lost_after_the_grant_is_settled_by_the_key(perform: 
 
 
 async def test_retry_after_is_obeyed_and_is_no_error(perform: Perform) -> None:
-    shop = Shop(fault=Fault.IS_BUSY_AT_FIRST)
+    shop = PretendedShop(fault=ShopFault.IS_BUSY_AT_FIRST)
     async with open_shop(shop) as server:
         verdict = await perform(server, shares=BUYERS)
     assert verdict.passed, verdict.findings
@@ -184,7 +184,7 @@ async def test_retry_after_is_obeyed_and_is_no_error(perform: Perform) -> None:
 
 
 async def test_refusals_that_nobody_expects_are_shown_and_a_sale_without_sales_does_not_pass(perform: Perform) -> None:
-    async with open_shop(Shop(fault=Fault.FORBIDS)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.FORBIDS)) as server:
         verdict = await perform(server, shares=BUYERS)
     assert verdict.unexpected == {"reserve 401 not-signed-in": 60}
     assert verdict.errors == 0
@@ -192,24 +192,24 @@ async def test_refusals_that_nobody_expects_are_shown_and_a_sale_without_sales_d
 
 
 async def test_the_shops_own_audit_is_part_of_the_verdict(perform: Perform) -> None:
-    async def differs() -> Audit:
-        return Audit(clean=False, report={"differences": 1})
+    async def differs() -> AuditReport:
+        return AuditReport(clean=False, report={"differences": 1})
 
-    async with open_shop(Shop(), audit=differs) as server:
+    async with open_shop(PretendedShop(), audit=differs) as server:
         verdict = await perform(server)
     assert not verdict.passed
-    assert verdict.audit == Audit(clean=False, report={"differences": 1})
+    assert verdict.audit == AuditReport(clean=False, report={"differences": 1})
 
 
 async def test_a_wrong_admin_token_is_named(perform: Perform) -> None:
-    async with open_shop(Shop()) as server:
+    async with open_shop(PretendedShop()) as server:
         stranger = type(server)(urls=server.urls, admin_token="stranger", mint=server.mint)
         with pytest.raises(RehearsalError, match="token of an admin"):
             await perform(stranger)
 
 
 async def test_too_few_tokens_are_refused_before_anything_is_put_on_sale(perform: Perform) -> None:
-    shop = Shop()
+    shop = PretendedShop()
     async with open_shop(shop) as server:
         poor = type(server)(urls=server.urls, admin_token=server.admin_token, mint=listed_tokens(["one"]))
         with pytest.raises(RehearsalError, match="expected one for each of 60 customers, got 1"):
@@ -218,7 +218,7 @@ async def test_too_few_tokens_are_refused_before_anything_is_put_on_sale(perform
 
 
 async def test_a_shop_that_is_not_there_is_named(perform: Perform) -> None:
-    async with open_shop(Shop()) as server:
+    async with open_shop(PretendedShop()) as server:
         pass
     started = time.monotonic()
     with pytest.raises(RehearsalError, match="POST /products was not answered"):
@@ -229,7 +229,7 @@ async def test_a_shop_that_is_not_there_is_named(perform: Perform) -> None:
 async def test_the_crowd_ends_when_nobody_listens_to_it_any_more() -> None:
     scene = Crowd(seed=7, customers=60, seconds=600, shape=Shape.EVEN)
     scripts = tuple(plan(scene, run_id="test"))
-    shop = Shop()
+    shop = PretendedShop()
     async with open_shop(shop) as server:
         order = Order(
             urls=server.urls,

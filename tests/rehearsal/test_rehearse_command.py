@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.rehearsal.shop import ADMIN, Fault, Shop, mint, open_shop
+from tests.rehearsal.shop import ADMIN, PretendedShop, ShopFault, mint, open_shop
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
 from flashreserve.cli.rehearse import rehearse
 from flashreserve.clock import SystemClock, SystemIds
-from flashreserve.rehearsal.fresh import embedded
+from flashreserve.rehearsal.fresh_shop import embedded
 from flashreserve.rehearsal.server import RehearsalError
 from flashreserve.settings import Settings
 
@@ -57,7 +57,7 @@ def tokens(tmp_path: Path) -> Path:
 
 
 async def test_an_honest_shop_gets_a_verdict_in_words_and_exit_code_0(tokens: Path) -> None:
-    async with open_shop(Shop(), doors=2) as server:
+    async with open_shop(PretendedShop(), doors=2) as server:
         code, out, err = await run(*urls(server.urls), "--tokens", str(tokens), "--admin-token", ADMIN, *SMALL)
     assert code == 0, err
     assert "PASSED" in out
@@ -65,7 +65,7 @@ async def test_an_honest_shop_gets_a_verdict_in_words_and_exit_code_0(tokens: Pa
 
 
 async def test_an_overselling_shop_gets_exit_code_1_and_json_says_why(tokens: Path) -> None:
-    async with open_shop(Shop(fault=Fault.OVERSELLS)) as server:
+    async with open_shop(PretendedShop(fault=ShopFault.OVERSELLS)) as server:
         options = (*urls(server.urls), "--tokens", str(tokens), "--json", *SMALL, "--hold-seconds", "60")
         code, out, err = await run(*options, REHEARSAL_ADMIN_TOKEN=ADMIN)
     assert code == 1, err
@@ -76,7 +76,7 @@ async def test_an_overselling_shop_gets_exit_code_1_and_json_says_why(tokens: Pa
 
 
 async def test_tokens_are_minted_with_the_shops_own_key() -> None:
-    shop = Shop()
+    shop = PretendedShop()
     async with open_shop(shop) as server:
         options = (*urls(server.urls), "--admin-token", ADMIN, *SMALL)
         code, _, err = await run(*options, FLASHRESERVE_SECRET_KEYS=SECRET)
@@ -88,7 +88,7 @@ async def test_tokens_are_minted_with_the_shops_own_key() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_the_rehearsal_its_crowd_and_its_sale(tokens: Path, number: signal.Signals) -> None:
-    shop = Shop(fault=Fault.IS_SLOW)
+    shop = PretendedShop(fault=ShopFault.IS_SLOW)
     async with open_shop(shop) as server:
         options = ("--tokens", str(tokens), "--admin-token", ADMIN, *SMALL, "--seconds", "60", "--shape", "even")
         process = await start(*urls(server.urls), *options)
@@ -133,7 +133,7 @@ def test_options_that_make_no_sense_are_named_with_exit_code_2(
 
 async def test_a_rehearsal_that_cannot_take_place_says_why_with_exit_code_2(tmp_path: Path) -> None:
     tokens = await asyncio.to_thread(_written, tmp_path / "bad", "one two\n")
-    async with open_shop(Shop()) as server:
+    async with open_shop(PretendedShop()) as server:
         shop = (*urls(server.urls), "--admin-token", ADMIN)
         code, _, err = await run(*shop, "--tokens", str(tokens), *SMALL)
         assert (code, "line 1: expected one token" in err) == (2, True), err

@@ -5,32 +5,34 @@ from typing import Any
 import pytest
 
 from flashreserve.core.model import Status
-from flashreserve.rehearsal.messages import Action, Exchange, Outcome
+from flashreserve.rehearsal.messages import Action, Outcome, ShopExchange
 from flashreserve.rehearsal.server import subject_of
 from flashreserve.rehearsal.tally import Tally, percentile
-from flashreserve.rehearsal.verdict import Books, Entry, Evidence, Judgement, judge
+from flashreserve.rehearsal.verdict import Evidence, Judgement, ShopBooks, VerdictEntry, judge
 
 
-def exchange(action: Action, customer: int, **other: Any) -> Exchange:
+def exchange(action: Action, customer: int, **other: Any) -> ShopExchange:
     done_ms = other.pop("done_ms", 10)
     facts = {"product": 0, "key": f"k{customer}", "due_ms": 0, "sent_ms": done_ms - 10, "outcome": Outcome.DONE}
-    return Exchange(**{"action": action, "customer": customer, "done_ms": done_ms, "tries": ("201",), **facts, **other})
+    return ShopExchange(
+        **{"action": action, "customer": customer, "done_ms": done_ms, "tries": ("201",), **facts, **other}
+    )
 
 
-def granted(customer: int, id_: str, *, held_ms: int = 1_000, **other: Any) -> Exchange:
+def granted(customer: int, id_: str, *, held_ms: int = 1_000, **other: Any) -> ShopExchange:
     return exchange(Action.RESERVE, customer, reservation_id=id_, held_ms=held_ms, **other)
 
 
-def confirmed(customer: int, id_: str, **other: Any) -> Exchange:
+def confirmed(customer: int, id_: str, **other: Any) -> ShopExchange:
     return exchange(Action.CONFIRM, customer, reservation_id=id_, tries=("200",), **other)
 
 
-def cancelled(customer: int, id_: str, **other: Any) -> Exchange:
+def cancelled(customer: int, id_: str, **other: Any) -> ShopExchange:
     return exchange(Action.CANCEL, customer, reservation_id=id_, tries=("200",), **other)
 
 
 def judged(
-    *exchanges: Exchange,
+    *exchanges: ShopExchange,
     entries: dict[str, Status],
     units: int = 2,
     available: int | None = None,
@@ -38,9 +40,9 @@ def judged(
     read_ms: float = 500,
 ) -> Judgement:
     """The verdict on one product; without `available` its books add up."""
-    found = tuple(Entry(id_, (owners or {}).get(id_, id_), status, 1) for id_, status in entries.items())
+    found = tuple(VerdictEntry(id_, (owners or {}).get(id_, id_), status, 1) for id_, status in entries.items())
     live = sum(status in {Status.PENDING, Status.CONFIRMED} for status in entries.values())
-    books = Books("p", units, max(0, units - live) if available is None else available, found, read_ms)
+    books = ShopBooks("p", units, max(0, units - live) if available is None else available, found, read_ms)
     subjects = tuple(f"user{n}" for n in range(10))
     return judge(Evidence(units=(units,), exchanges=exchanges, subjects=subjects, books=(books,)))
 
@@ -115,7 +117,7 @@ def test_books_that_do_not_add_up_are_a_leak(available: int) -> None:
         (Status.EXPIRED, []),
     ],
 )
-def test_a_promise_that_the_books_do_not_keep_is_a_leak(status: Status | None, then: list[Exchange]) -> None:
+def test_a_promise_that_the_books_do_not_keep_is_a_leak(status: Status | None, then: list[ShopExchange]) -> None:
     judgement = judged(granted(0, "a"), *then, entries={} if status is None else {"a": status})
     assert counts(judgement) == (0, 1, 0, 0)
     assert len(judgement.findings) == 1

@@ -6,7 +6,7 @@ from rich.console import Console, RenderableType
 
 from flashreserve.clock import SystemClock
 from flashreserve.rehearsal.run import Progress
-from flashreserve.rehearsal.server import Audit
+from flashreserve.rehearsal.server import AuditReport
 from flashreserve.rehearsal.tally import Latency
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
@@ -35,7 +35,7 @@ VERDICT = Verdict(
     latency_ms=Latency(p50=3.2, p99=41.7, max=12_340.0),
     unexpected={},
     findings=(),
-    audit=Audit(clean=True, report={}),
+    audit=AuditReport(clean=True, report={}),
     seed=42,
     customers=5_000,
     late_customers=45,
@@ -84,7 +84,7 @@ def test_a_bad_verdict_says_what_was_found() -> None:
         oversold=3,
         unexpected={"reserve 401": 7},
         findings=("product [x]: 1 unit, 4 promised",),
-        audit=Audit(clean=False),
+        audit=AuditReport(clean=False),
     )
     text = printed(verdict_table(bad))
     for expected in ("3 oversold", "FAILED", "7 x reserve 401", "product [x]: 1 unit, 4 promised", "do NOT add up"):

@@ -7,7 +7,7 @@ import pytest
 SHELL = "/bin/sh"
 
 
-class Machine:
+class BareMachine:
     """A machine on which nothing but the given Pythons is on PATH."""
 
     def __init__(self, root: Path, directory: Path) -> None:
@@ -34,8 +34,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(root: Path, tmp_path: Path) -> Machine:
-    return Machine(root, tmp_path)
+def machine(root: Path, tmp_path: Path) -> BareMachine:
+    return BareMachine(root, tmp_path)
 
 
 def test_a_real_python_is_found_and_can_make_environments(root: Path) -> None:
@@ -51,7 +51,7 @@ def test_a_real_python_is_found_and_can_make_environments(root: Path) -> None:
     subprocess.run([done.stdout.strip(), "-c", "import ensurepip, venv"], check=True)
 
 
-def test_the_newest_python_that_can_make_environments_is_taken(machine: Machine) -> None:
+def test_the_newest_python_that_can_make_environments_is_taken(machine: BareMachine) -> None:
     machine.install("python3", "3.10", ensurepip=True)
     machine.install("python3.11", "3.11", ensurepip=True)
     machine.install("python3.12", "3.12", ensurepip=True)
@@ -60,14 +60,14 @@ def test_the_newest_python_that_can_make_environments_is_taken(machine: Machine)
     assert machine.find().stdout == "python3.12\n"
 
 
-def test_the_python_that_was_asked_for_is_taken(machine: Machine) -> None:
+def test_the_python_that_was_asked_for_is_taken(machine: BareMachine) -> None:
     machine.install("python3.11", "3.11", ensurepip=True)
     machine.install("python3.12", "3.12", ensurepip=True)
 
     assert machine.find("python3.11").stdout == "python3.11\n"
 
 
-def test_without_python_the_packages_to_install_are_named(machine: Machine) -> None:
+def test_without_python_the_packages_to_install_are_named(machine: BareMachine) -> None:
     found = machine.find()
 
     assert found.returncode == 1
@@ -75,7 +75,7 @@ def test_without_python_the_packages_to_install_are_named(machine: Machine) -> N
     assert "apt install python3 python3-venv" in found.stderr
 
 
-def test_with_an_old_python_only_the_packages_to_install_are_named(machine: Machine) -> None:
+def test_with_an_old_python_only_the_packages_to_install_are_named(machine: BareMachine) -> None:
     machine.install("python3", "3.10", ensurepip=True)
 
     found = machine.find()
@@ -84,7 +84,7 @@ def test_with_an_old_python_only_the_packages_to_install_are_named(machine: Mach
     assert "apt install python3 python3-venv" in found.stderr
 
 
-def test_without_ensurepip_the_package_for_that_python_is_named(machine: Machine) -> None:
+def test_without_ensurepip_the_package_for_that_python_is_named(machine: BareMachine) -> None:
     machine.install("python3", "3.11", ensurepip=False)
 
     found = machine.find()
@@ -93,7 +93,7 @@ def test_without_ensurepip_the_package_for_that_python_is_named(machine: Machine
     assert "apt install python3.11-venv" in found.stderr
 
 
-def test_a_python_that_was_asked_for_and_is_too_old_is_refused(machine: Machine) -> None:
+def test_a_python_that_was_asked_for_and_is_too_old_is_refused(machine: BareMachine) -> None:
     machine.install("python3.10", "3.10", ensurepip=True)
     machine.install("python3.11", "3.11", ensurepip=True)
 

@@ -5,7 +5,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from tests.http.shop import Shop
+from tests.http.shop import HttpShop
 
 from flashreserve.auth.throttle import Rate, TryRates
 from flashreserve.core.commands import Cancel, Confirm, Reserve, Wanted
@@ -43,20 +43,20 @@ UNHINDERED: Final = TryRates(
 
 
 @dataclass(frozen=True)
-class Tokens:
+class SceneTokens:
     admin: str
     customer: str
     another: str
 
 
-async def prepare(shop: Shop) -> Tokens:
+async def prepare(shop: HttpShop) -> SceneTokens:
     """Put everything in its place; the tokens are those of an admin and two customers."""
     now = shop.clock.now_ms()
     await shop.store.add_products(_products(now))
     await _admit(shop, now)
     await _reserve(shop, now)
     issue = shop.core.tokens.issue
-    return Tokens(
+    return SceneTokens(
         admin=issue(ADMIN_ID, Role.ADMIN, now).token,
         customer=issue(USER_ID, Role.CUSTOMER, now).token,
         another=issue(ANOTHER_ID, Role.CUSTOMER, now).token,
@@ -100,7 +100,7 @@ def _product(
     )
 
 
-async def _admit(shop: Shop, now: int) -> None:
+async def _admit(shop: HttpShop, now: int) -> None:
     """The customer whom the examples sign in as is one more, registered like everybody."""
     await shop.core.accounts.register(EMAIL, PASSWORD, None)
     for id_, email, role in (
@@ -111,7 +111,7 @@ async def _admit(shop: Shop, now: int) -> None:
         assert await shop.store.add_account(Account(id_, email, role, "-", now))
 
 
-async def _reserve(shop: Shop, now: int) -> None:
+async def _reserve(shop: HttpShop, now: int) -> None:
     """One customer's reservations in every state, and one of another's."""
     lines = (Wanted(ON_SALE, 1),)
     held = [Reserve(id_, USER_ID, lines) for id_ in (HELD, CONFIRMED, CANCELLED)]

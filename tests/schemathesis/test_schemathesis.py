@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.http.shop import Shop, open_shop
+from tests.http.shop import HttpShop, open_shop
 from tests.schemathesis import scene
-from tests.schemathesis.scene import Tokens
+from tests.schemathesis.scene import SceneTokens
 
 from flashreserve.clock import SystemClock
 from flashreserve.http.operations import OPERATIONS
@@ -24,20 +24,20 @@ REFUSALS = {"400", "410", "422"}
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+async def shop(tmp_path: Path) -> AsyncIterator[HttpShop]:
     """Rule 1 must hold for what Schemathesis leaves behind: the books are audited when the shop closes."""
     async with open_shop(tmp_path, SystemClock(), sweeps=True, seams={"try_rates": scene.UNHINDERED}) as running:
         yield running
 
 
 @pytest.fixture
-async def tokens(shop: Shop) -> Tokens:
+async def tokens(shop: HttpShop) -> SceneTokens:
     return await scene.prepare(shop)
 
 
 @pytest.mark.parametrize("who", ["admin", "customer"])
 async def test_nothing_is_answered_otherwise_than_documented(
-    who: str, shop: Shop, tokens: Tokens, tmp_path: Path
+    who: str, shop: HttpShop, tokens: SceneTokens, tmp_path: Path
 ) -> None:
     said = await go_through(shop, tokens, who, tmp_path, "--phases", "examples,coverage")
 
@@ -48,7 +48,7 @@ async def test_nothing_is_answered_otherwise_than_documented(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["admin", "customer"])
 async def test_nothing_is_answered_otherwise_than_documented_whatever_is_asked(
-    who: str, shop: Shop, tokens: Tokens, tmp_path: Path
+    who: str, shop: HttpShop, tokens: SceneTokens, tmp_path: Path
 ) -> None:
     said = await go_through(shop, tokens, who, tmp_path, "--max-examples", "50")
 
@@ -56,7 +56,7 @@ async def test_nothing_is_answered_otherwise_than_documented_whatever_is_asked(
     assert re.search(r"API Links: +[1-9]", said), said
 
 
-async def go_through(shop: Shop, tokens: Tokens, who: str, tmp_path: Path, *options: str) -> str:
+async def go_through(shop: HttpShop, tokens: SceneTokens, who: str, tmp_path: Path, *options: str) -> str:
     """Let Schemathesis go through the API as `who`; what it said, which must be that it found nothing."""
     users = {"caller": getattr(tokens, who), "another": tokens.another}
     (tmp_path / "accounts.json").write_text(json.dumps({"auth": [_user(*user) for user in users.items()]}))

@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import cast, get_args
 
+from tests.simulation.narration import replay_command, tell
 from tests.simulation.play import play, quietly
 from tests.simulation.script import StoreName, draw
 from tests.simulation.seeds import State, digest_of_sources, go_on, load_state, summary
-from tests.simulation.shrinking import shrink
-from tests.simulation.telling import replay_command, tell
+from tests.simulation.shrinker import shrink
 
 
 def main(arguments: list[str]) -> int:

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from tests.proof.records import Answered, Asked, Lost, Record
 from tests.simulation.histories import held
-from tests.simulation.processes import Process
-from tests.simulation.script import ADMIN, Operation
+from tests.simulation.processes import SimulatedProcess
+from tests.simulation.script import ADMIN, ScriptedOperation
 from tests.simulation.world import World
 
 from flashreserve.core import outcomes as told
@@ -20,16 +20,16 @@ _PAGE: Final = 200
 _UNSURE: Final = {"unavailable", "outcome-unknown"}
 
 
-class Crowd:
+class SimulatedCrowd:
     """Plays the operations of a script."""
 
-    def __init__(self, world: World, processes: Sequence[Process], history: list[Record]) -> None:
+    def __init__(self, world: World, processes: Sequence[SimulatedProcess], history: list[Record]) -> None:
         self._world = world
         self._apis = [process for process in processes if not process.is_worker]
         self._history = history
         self._known: dict[str, list[str]] = {}
         self._asked = 0
-        self._open: dict[int, tuple[Process, Operation]] = {}
+        self._open: dict[int, tuple[SimulatedProcess, ScriptedOperation]] = {}
         for process in processes:
             process.on_end = self._lose_all_of
 
@@ -43,7 +43,7 @@ class Crowd:
         """How many requests there were."""
         return self._asked
 
-    def ask(self, operation: Operation) -> None:
+    def ask(self, operation: ScriptedOperation) -> None:
         """Send the request to its process; where that one is down, to the next one that is up."""
         up = [process for process in self._apis if process.up]
         if not up:
@@ -61,7 +61,7 @@ class Crowd:
         if operation.gone_after is not None:
             self._world.after(operation.gone_after, self._hang_up, number, process, task)
 
-    def _request(self, operation: Operation, process: Process) -> Asked:
+    def _request(self, operation: ScriptedOperation, process: SimulatedProcess) -> Asked:
         number, self._asked = self._asked, self._asked + 1
         at = self._world.now * 1_000
         kind, of = operation.kind, operation.product
@@ -77,7 +77,7 @@ class Crowd:
                 kind, lines, key = "reserve", (("product-0", 1),), None
         return Asked(at, number, process.name, kind, operation.user, lines, key, of, operation.change, operation.rules)
 
-    async def _serve(self, number: int, process: Process, asked: Asked) -> None:
+    async def _serve(self, number: int, process: SimulatedProcess, asked: Asked) -> None:
         try:
             answer = await _CALLS[asked.kind](process, asked)
         except StoreUnavailableError:
@@ -95,20 +95,20 @@ class Crowd:
         if answer.answer in _UNSURE:
             self._ask_again(operation)
 
-    def _hang_up(self, number: int, process: Process, task: "list[asyncio.Task[None]]") -> None:
+    def _hang_up(self, number: int, process: SimulatedProcess, task: "list[asyncio.Task[None]]") -> None:
         if number in self._open and task and not process.loop.frozen:
             del self._open[number]
             self._history.append(Lost(self._world.now * 1_000, number))
             process.loop.call_soon(task[0].cancel)
 
-    def _lose_all_of(self, process: Process) -> None:
+    def _lose_all_of(self, process: SimulatedProcess) -> None:
         for number, (host, operation) in list(self._open.items()):
             if host is process:
                 del self._open[number]
                 self._history.append(Lost(self._world.now * 1_000, number))
                 self._ask_again(operation)
 
-    def _ask_again(self, operation: Operation) -> None:
+    def _ask_again(self, operation: ScriptedOperation) -> None:
         """The same once more, somewhere else."""
         if operation.retries == 0:
             return
@@ -170,7 +170,7 @@ def _answered(outcome: object) -> Answered:
             return answer
 
 
-async def _reserve(process: Process, asked: Asked) -> Answered:
+async def _reserve(process: SimulatedProcess, asked: Asked) -> Answered:
     """Every other one as the express lane does: it would rather be told than wait."""
     lines = [Wanted(product, quantity) for product, quantity in asked.lines]
     if len(lines) > 1 or asked.number % 2:
@@ -185,38 +185,38 @@ def _tell(future: "asyncio.Future[object]", outcome: object) -> None:
         future.set_result(outcome)
 
 
-async def _confirm(process: Process, asked: Asked) -> Answered:
+async def _confirm(process: SimulatedProcess, asked: Asked) -> Answered:
     return _answered(await process.reservations.settle("confirm", asked.user, asked.of))
 
 
-async def _extend(process: Process, asked: Asked) -> Answered:
+async def _extend(process: SimulatedProcess, asked: Asked) -> Answered:
     return _answered(await process.reservations.settle("extend", asked.user, asked.of))
 
 
-async def _cancel(process: Process, asked: Asked) -> Answered:
+async def _cancel(process: SimulatedProcess, asked: Asked) -> Answered:
     return _answered(await process.reservations.settle("cancel", asked.user, asked.of))
 
 
-async def _read(process: Process, asked: Asked) -> Answered:
+async def _read(process: SimulatedProcess, asked: Asked) -> Answered:
     found = await process.reservations.reservation(asked.user, asked.of)
     if isinstance(found, Reservation):
         return Answered(0, 0, "found", held(found))
     return _answered(found)
 
 
-async def _list(process: Process, asked: Asked) -> Answered:
+async def _list(process: SimulatedProcess, asked: Asked) -> Answered:
     found = await process.reservations.of_user(asked.user, None, _PAGE)
     return Answered(0, 0, "listed", several=tuple(held(each) for each in found))
 
 
-async def _stock(process: Process, asked: Asked) -> Answered:
+async def _stock(process: SimulatedProcess, asked: Asked) -> Answered:
     sight = await process.catalogue.stock(asked.of)
     if isinstance(sight, told.NotFound):
         return _answered(sight)
     return Answered(0, 0, "stock", units=sight.product.available, stocked=sight.product.stocked)
 
 
-async def _restock(process: Process, asked: Asked) -> Answered:
+async def _restock(process: SimulatedProcess, asked: Asked) -> Answered:
     return _answered(await process.catalogue.restock(Restock(asked.of, asked.key or "", asked.change, ADMIN)))
 
 
@@ -227,21 +227,21 @@ _FIELDS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
 }
 
 
-async def _edit(process: Process, asked: Asked) -> Answered:
+async def _edit(process: SimulatedProcess, asked: Asked) -> Answered:
     fields: dict[str, Any] = {}
     for name, value in asked.rules:
         fields |= _FIELDS[name](value)
     return _answered(await process.catalogue.edit(Edit(asked.of, **fields)))
 
 
-async def _audit(process: Process, _asked: Asked) -> Answered:
+async def _audit(process: SimulatedProcess, _asked: Asked) -> Answered:
     audit = await process.store.audit()
     if audit.differences:
         return Answered(0, 0, f"out-of-balance: {audit.differences}")
     return Answered(0, 0, "balanced" if audit.complete else "moving")
 
 
-_CALLS: Final[dict[str, Callable[[Process, Asked], Coroutine[Any, Any, Answered]]]] = {
+_CALLS: Final[dict[str, Callable[[SimulatedProcess, Asked], Coroutine[Any, Any, Answered]]]] = {
     "reserve": _reserve,
     "confirm": _confirm,
     "extend": _extend,

@@ -56,7 +56,7 @@ fails when nothing, or all, has reached it; or it just takes long.
 AT_A_READ: Final = ("read-fails", "read-delayed")
 
 
-class Fault(NamedTuple):
+class SimulatedFault(NamedTuple):
     """Something that goes wrong at `at` seconds, or at the write (or read) that comes `skip` after that.
 
     `seconds` is how long it lasts: the sleep, the cut, the delay.

@@ -4,23 +4,23 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from tests.proof.records import Goods, Held, Left
-from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
-from tests.simulation.mongo.server import MongoServer
+from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
+from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.network import Link, Network, SimulatedDatabase
-from tests.simulation.processes import Process, SimulatedIds
+from tests.simulation.processes import SimulatedIds, SimulatedProcess
 from tests.simulation.script import EPOCH_MS, Options
 from tests.simulation.world import World
 
 from flashreserve.core import limits
 from flashreserve.core.model import Product
-from flashreserve.stores.mongo import MongoStore, parts, releasing
+from flashreserve.stores.mongo import MongoStore, chunks, release_movement
 from flashreserve.stores.mongo.documents import INDEXES, product_document
 from flashreserve.stores.port import Store
 
 SLOWNESS: Final = 60.0
-_PART_MIN: Final = parts.PART_MIN
+_PART_MIN: Final = chunks.PART_MIN
 _SWEEP_MAX: Final = limits.SWEEP_MAX
-_RELEASE_INTENTS_MAX: Final = releasing.RELEASE_INTENTS_MAX
+_RELEASE_INTENTS_MAX: Final = release_movement.RELEASE_INTENTS_MAX
 
 
 def product_of(goods: Goods) -> Product:
@@ -51,21 +51,21 @@ class MongoShop:
         options: Options,
         goods: Sequence[Goods],
         note: Callable[[str, str, float], None],
-        server: MongoServer | None = None,
+        server: SimulatedMongoServer | None = None,
     ) -> None:
         # The real ones are for hundreds of customers at once.
-        parts.PART_MIN = options.part_min  # type: ignore[misc]
+        chunks.PART_MIN = options.part_min  # type: ignore[misc]
         limits.SWEEP_MAX = options.sweep_max  # type: ignore[misc]
-        releasing.RELEASE_INTENTS_MAX = options.release_intents_max  # type: ignore[misc]
+        release_movement.RELEASE_INTENTS_MAX = options.release_intents_max  # type: ignore[misc]
         self._quotas = options.quotas
-        self._server = server or MongoServer()
+        self._server = server or SimulatedMongoServer()
         self._server.make_indexes(INDEXES)
         self._network = Network(world, self._server, options, note)
         self._links: dict[str, Link] = {}
         for part in self._server.insert_parts("products", [product_document(product_of(each)) for each in goods]):
             part()
 
-    def connect(self, process: Process, ids: SimulatedIds) -> Store:
+    def connect(self, process: SimulatedProcess, ids: SimulatedIds) -> Store:
         """A process's own connection; what was armed for its last life stays so."""
         link = Link(process)
         before = self._links.get(process.name)
@@ -75,7 +75,7 @@ class MongoShop:
         self._links[process.name] = link
         return MongoStore(SimulatedDatabase(self._network, self._server, link), ids, self._quotas)
 
-    def meet(self, process: Process, fault: Fault) -> bool:
+    def meet(self, process: SimulatedProcess, fault: SimulatedFault) -> bool:
         """Let the fault happen, or arm it; whether it is one of this shop's, and has happened."""
         if fault.kind in AT_A_WRITE or fault.kind in AT_A_READ:
             self._links[process.name].armed.append(fault)
@@ -130,9 +130,9 @@ class MongoShop:
 
     def discard(self) -> None:
         """Leave no trace."""
-        parts.PART_MIN = _PART_MIN  # type: ignore[misc]
+        chunks.PART_MIN = _PART_MIN  # type: ignore[misc]
         limits.SWEEP_MAX = _SWEEP_MAX  # type: ignore[misc]
-        releasing.RELEASE_INTENTS_MAX = _RELEASE_INTENTS_MAX  # type: ignore[misc]
+        release_movement.RELEASE_INTENTS_MAX = _RELEASE_INTENTS_MAX  # type: ignore[misc]
 
 
 def _wrong_with(product: dict[str, Any], reservations: dict[str, dict[str, Any]]) -> str | None:

@@ -29,13 +29,13 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path(flashreserve.__file__).parent
 
 _MONGO: Final = "stores/mongo"
-_RESERVING: Final = f"{_MONGO}/reserving.py"
-_RELEASING: Final = f"{_MONGO}/releasing.py"
-_RECOVERING: Final = f"{_MONGO}/recovering.py"
-_HOLDING: Final = f"{_MONGO}/holding.py"
+_RESERVING: Final = f"{_MONGO}/reserve_movement.py"
+_RELEASING: Final = f"{_MONGO}/release_movement.py"
+_RECOVERING: Final = f"{_MONGO}/recovery.py"
+_HOLDING: Final = f"{_MONGO}/reservation_writes.py"
 _INTENTS: Final = f"{_MONGO}/intents.py"
-_FLUSHING: Final = f"{_MONGO}/flushing.py"
-_STOCKING: Final = f"{_MONGO}/stocking.py"
+_FLUSHING: Final = f"{_MONGO}/flush.py"
+_STOCKING: Final = f"{_MONGO}/product_writes.py"
 
 OF_MONGO: Final = (
     Mutant(
@@ -47,13 +47,13 @@ OF_MONGO: Final = (
     Mutant(
         "a lost insert is refused without a VOID",
         'return await decide(database, f, {document["_id"]: document["user_id"] for document in documents})',
-        'return {document["_id"]: Fate.REFUSED for document in documents}',
+        'return {document["_id"]: WriteResult.REFUSED for document in documents}',
         _RESERVING,
     ),
     Mutant(
         "a duplicate id is taken as done",
-        "return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in ids}",
-        "return dict.fromkeys(ids, Fate.APPLIED)",
+        "return {id_: WriteResult.APPLIED if standing.get(id_) else WriteResult.REFUSED for id_ in ids}",
+        "return dict.fromkeys(ids, WriteResult.APPLIED)",
         _RESERVING,
     ),
     Mutant(
@@ -118,13 +118,13 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "what a basket took before isn't given back",
-        "of_each = [(taking, fates.get(taking.hold.reservation.id, Fate.REFUSED)) for taking in takings]",
-        "of_each = [(taking, fates.get(taking.hold.reservation.id, Fate.APPLIED)) for taking in takings]",
+        "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.REFUSED)) for planned in reserves]",
+        "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.APPLIED)) for planned in reserves]",
         _RESERVING,
     ),
     Mutant(
-        "it is settled although a fate is unknown",
-        "        if any(fate is Fate.UNKNOWN for _, fate in of_each):\n            continue\n",
+        "it is settled although a result is unknown",
+        "        if any(result is WriteResult.UNKNOWN for _, result in of_each):\n            continue\n",
         "",
         _RESERVING,
     ),
@@ -136,8 +136,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "an undecided insert is taken as refused",
-        "return {id_: fates.get(id_, Fate.UNKNOWN) for id_ in user_ids}",
-        "return {id_: fates.get(id_, Fate.REFUSED) for id_ in user_ids}",
+        "return {id_: results.get(id_, WriteResult.UNKNOWN) for id_ in user_ids}",
+        "return {id_: results.get(id_, WriteResult.REFUSED) for id_ in user_ids}",
         _RESERVING,
     ),
     Mutant(
@@ -166,21 +166,21 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "recover rolls forward",
-        '    fates = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
-        '    fates = dict.fromkeys([item["id"] for item in items], Fate.APPLIED)\n',
+        '    results = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
+        '    results = dict.fromkeys([item["id"] for item in items], WriteResult.APPLIED)\n',
         _RECOVERING,
     ),
     Mutant(
         "recover skips the VOID",
-        '    fates = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
+        '    results = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
         '    found = await database.find("reservations", {"_id": {"$in": [item["id"] for item in items]}})\n'
         '    there = {each["_id"] for each in found}\n'
-        '    fates = {item["id"]: Fate.APPLIED if item["id"] in there else Fate.REFUSED for item in items}\n',
+        '    results = {item["id"]: WriteResult.APPLIED if item["id"] in there else WriteResult.REFUSED for item in items}\n',
         _RECOVERING,
     ),
     Mutant(
-        "recover settles although a fate is unknown",
-        "    if Fate.UNKNOWN in fates.values():\n        return None\n",
+        "recover settles although a result is unknown",
+        "    if WriteResult.UNKNOWN in results.values():\n        return None\n",
         "",
         _RECOVERING,
     ),
@@ -204,8 +204,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a confirmation isn't read back",
-        "return (Fate.APPLIED if held is not None and held.status is Status.CONFIRMED else Fate.REFUSED), held",
-        "return Fate.APPLIED, held",
+        "return (WriteResult.APPLIED if held is not None and held.status is Status.CONFIRMED else WriteResult.REFUSED), held",
+        "return WriteResult.APPLIED, held",
         _HOLDING,
     ),
     Mutant(
@@ -216,8 +216,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a lost extension is taken as done",
-        "    return Fate.UNKNOWN, held\n",
-        "    return Fate.APPLIED, after\n",
+        "    return WriteResult.UNKNOWN, held\n",
+        "    return WriteResult.APPLIED, after\n",
         _HOLDING,
     ),
     Mutant(
@@ -234,15 +234,15 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a refusal stands on what wasn't written",
-        "            elif fate is None and fates.all_applied:",
-        "            elif fate is None:",
+        "            elif result is None and results.all_applied:",
+        "            elif result is None:",
         _FLUSHING,
     ),
     Mutant(
         "an unknown outcome is told as nothing done",
-        "            elif fate is Fate.UNKNOWN or self._given_up(place):\n"
+        "            elif result is WriteResult.UNKNOWN or self._given_up(place):\n"
         "                self._outcomes[place] = OutcomeUnknown()",
-        "            elif fate is Fate.UNKNOWN or self._given_up(place):\n"
+        "            elif result is WriteResult.UNKNOWN or self._given_up(place):\n"
         '                self._outcomes[place] = Unavailable("perhaps")',
         _FLUSHING,
     ),
@@ -254,8 +254,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "an announced release is told as nothing done",
-        "    return (Fate.IN_FLIGHT if anywhere else Fate.REFUSED), None",
-        "    return Fate.REFUSED, None",
+        "    return (WriteResult.IN_FLIGHT if anywhere else WriteResult.REFUSED), None",
+        "    return WriteResult.REFUSED, None",
         _RELEASING,
     ),
     Mutant(
@@ -393,13 +393,13 @@ OF_SQLITE: Final = (
         "a place among the keys that aren't filed is used again",
         "forgotten = min(forgotten + self._step, pile.last)",
         "forgotten += self._step",
-        "stores/sqlite/filing.py",
+        "stores/sqlite/customer_index.py",
     ),
     Mutant(
         "a key is forgotten before it is filed",
         "            if filed < len(pile.parts):",
         "            if filed < len(pile.parts) - 1:",
-        "stores/sqlite/filing.py",
+        "stores/sqlite/customer_index.py",
     ),
 )
 

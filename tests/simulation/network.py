@@ -4,10 +4,10 @@ import asyncio  # noqa: TC003 - the names of its types are looked at while runni
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
-from tests.simulation.mongo.matching import Document
-from tests.simulation.mongo.server import MongoServer, Part, aggregated, arrange
-from tests.simulation.mongo.updating import UpdateRefusedError
+from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
+from tests.simulation.mongo.matcher import Document
+from tests.simulation.mongo.server import Part, SimulatedMongoServer, aggregated, arrange
+from tests.simulation.mongo.updater import UpdateRefusedError
 from tests.simulation.script import EPOCH_MS
 from tests.simulation.world import ProcessLoop, World
 
@@ -95,7 +95,7 @@ class Link:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.loop = host.loop
-        self.armed: list[Fault] = []
+        self.armed: list[SimulatedFault] = []
         self.cut_until = 0.0
 
 
@@ -103,7 +103,7 @@ class Network:
     """Carries the messages of all processes to one server."""
 
     def __init__(
-        self, world: World, server: MongoServer, weather: Weather, note: Callable[[str, str, float], None]
+        self, world: World, server: SimulatedMongoServer, weather: Weather, note: Callable[[str, str, float], None]
     ) -> None:
         self._world = world
         self._server = server
@@ -301,7 +301,7 @@ class Network:
 
     # Faults of single messages
 
-    def _fault_of(self, call: _Call) -> Fault | None:
+    def _fault_of(self, call: _Call) -> SimulatedFault | None:
         now, random = self._world.now, self._world.random
         armed = call.link.armed
         kinds = AT_A_WRITE if call.write else AT_A_READ
@@ -313,10 +313,10 @@ class Network:
                 break
         if now < self._storm_until and random.random() < self._weather.storm_rate:
             kind = random.choice(_STORM_WRITES if call.write else AT_A_READ)
-            return Fault(now, kind, 0, random.uniform(0.02, 8.0))
+            return SimulatedFault(now, kind, 0, random.uniform(0.02, 8.0))
         return None
 
-    def _meet(self, call: _Call, fault: Fault) -> None:
+    def _meet(self, call: _Call, fault: SimulatedFault) -> None:
         self._note(fault.kind, call.link.host.name, fault.seconds)
         _FAULTS[fault.kind](self, call, fault.seconds)
 
@@ -463,7 +463,7 @@ def _succeed(future: "asyncio.Future[Any]", results: list[Any]) -> None:
 class SimulatedDatabase:
     """See `flashreserve.stores.mongo.database.Database`: the eight operations, as messages over a link."""
 
-    def __init__(self, network: Network, server: MongoServer, link: Link) -> None:
+    def __init__(self, network: Network, server: SimulatedMongoServer, link: Link) -> None:
         self._network = network
         self._server = server
         self._link = link

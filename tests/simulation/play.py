@@ -13,12 +13,12 @@ import structlog
 from msgspec import structs
 from tests.proof.auditor import Violation, audit
 from tests.proof.records import Ended, Healed, Held, Left, Record, Terms, Trouble
-from tests.simulation.crowd import Crowd
-from tests.simulation.faults import Fault
-from tests.simulation.mongo.server import MongoServer
+from tests.simulation.crowd import SimulatedCrowd
+from tests.simulation.faults import SimulatedFault
+from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.mongo_shop import MongoShop
-from tests.simulation.processes import Board, Process, SimulatedIds
-from tests.simulation.script import EPOCH_MS, Script
+from tests.simulation.processes import Board, SimulatedIds, SimulatedProcess
+from tests.simulation.script import EPOCH_MS, SeedScript
 from tests.simulation.sqlite_shop import SqliteShop
 from tests.simulation.world import World
 
@@ -37,14 +37,14 @@ LATENCIES_OF_SWEEP: Final = 100
 EAGER_MS: Final = 7_500.0
 
 
-class Shop(Protocol):
+class SimulatedShop(Protocol):
     """The database of all processes."""
 
-    def connect(self, process: Process, ids: SimulatedIds) -> Store:
+    def connect(self, process: SimulatedProcess, ids: SimulatedIds) -> Store:
         """The store as a new process has it."""
         ...
 
-    def meet(self, process: Process, fault: Fault) -> bool:
+    def meet(self, process: SimulatedProcess, fault: SimulatedFault) -> bool:
         """Let a fault happen, or arm it; whether it has happened."""
         ...
 
@@ -76,7 +76,7 @@ class Shop(Protocol):
 class Played(NamedTuple):
     """What came of a script."""
 
-    script: Script
+    script: SeedScript
     history: list[Record]
     violations: list[Violation]
     operations: int
@@ -90,7 +90,7 @@ class Played(NamedTuple):
 
 
 class _Play:
-    def __init__(self, script: Script, server: MongoServer | None) -> None:
+    def __init__(self, script: SeedScript, server: SimulatedMongoServer | None) -> None:
         self.script = script
         options = script.options
         self.world = World(options.seed, ties_at_random=options.ties_at_random)
@@ -98,19 +98,19 @@ class _Play:
         self.faults: Counter[str] = Counter()
         self.quiet_at = 0.0
         self.out_of_balance: list[str] = []
-        self.shop: Shop = (
+        self.shop: SimulatedShop = (
             MongoShop(self.world, options, script.goods, self.note, server)
             if options.store == "mongo"
             else SqliteShop(self.world, options, script.goods, self.note)
         )
         board: Board = {}
         self.processes = [
-            Process(self.world, number, options, self.shop.connect, board)
+            SimulatedProcess(self.world, number, options, self.shop.connect, board)
             for number in range(options.apis + options.workers)
         ]
         for process in self.processes:
             process.on_takeover = partial(self._note_takeover, process.name)
-        self.crowd = Crowd(self.world, self.processes, self.history)
+        self.crowd = SimulatedCrowd(self.world, self.processes, self.history)
 
     def _note_takeover(self, process: str, began: float) -> None:
         """Until it was through, units were on their way back that nobody held: that is no fault, but may be felt."""
@@ -123,7 +123,7 @@ class _Play:
         self.quiet_at = max(self.quiet_at, now + seconds)
         self.history.append(Trouble(now * 1_000, (now + seconds) * 1_000, kind, process))
 
-    def _meet(self, fault: Fault) -> None:
+    def _meet(self, fault: SimulatedFault) -> None:
         process = self.processes[fault.process]
         if fault.kind in {"crash", "stop", "freeze", "clock"}:
             if process.loop.dead:
@@ -152,7 +152,7 @@ class _Play:
         self._run_watched(options.healed_at)
         while sum(self.faults.values()) < self.script.faults_min:
             process = world.random.randrange(len(self.processes))
-            self._meet(Fault(world.now, "crash", process, 0.3))
+            self._meet(SimulatedFault(world.now, "crash", process, 0.3))
             self._run_watched(world.now + 0.4)
         self._heal()
         self._run_watched(max(self.quiet_at, self.shop.quiet_at()) + 0.001)
@@ -229,7 +229,7 @@ class _Play:
         self.shop.discard()
 
 
-def play(script: Script, server: MongoServer | None = None) -> Played:
+def play(script: SeedScript, server: SimulatedMongoServer | None = None) -> Played:
     """Play the script from beginning to end; on `server`, if a test looks over its shoulder."""
     played = _Play(script, server)
     try:

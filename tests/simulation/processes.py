@@ -92,10 +92,10 @@ class SimulatedIds:
         return f"{int(self._world.now * 1_000):08d}-{self._maker}-{self._made:04d}"
 
 
-Connect = Callable[["Process", SimulatedIds], Store]
+Connect = Callable[["SimulatedProcess", SimulatedIds], Store]
 
 
-class Process:
+class SimulatedProcess:
     """One process, through all of its lives."""
 
     def __init__(self, world: World, number: int, options: Options, connect: Connect, board: Board) -> None:
@@ -106,7 +106,7 @@ class Process:
         self.machine = SimulatedClock(world, options.offsets_ms[number])
         self._board = board
         self.lives = 0
-        self.on_end: Callable[[Process], None] = lambda _process: None
+        self.on_end: Callable[[SimulatedProcess], None] = lambda _process: None
         self.on_takeover: Callable[[float], None] = lambda _began: None
         """Told when a movement was recovered that may have been under way, and since when it was looked for."""
         self._options = options

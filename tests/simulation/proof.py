@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NamedTuple, get_args
 
 from tests.simulation.mutants import BUDGET, MUTANTS, catch
+from tests.simulation.narration import replay_command
 from tests.simulation.script import StoreName
 from tests.simulation.seeds import State, digest_of_sources, go_on, load_state, summary
-from tests.simulation.telling import replay_command
 
 STATE: Final = Path(".proof") / "state.json"
 

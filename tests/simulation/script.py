@@ -7,7 +7,7 @@ from random import Random
 from typing import Final, Literal, NamedTuple
 
 from tests.proof.records import Goods, Kind, Lines
-from tests.simulation.faults import AT_A_READ, AT_A_WRITE, Fault
+from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
 
 from flashreserve.clock import LASTING_MS
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
@@ -24,7 +24,7 @@ JUMP_MS: Final = 60_000
 """How far a clock jumps at most."""
 
 
-class Operation(NamedTuple):
+class ScriptedOperation(NamedTuple):
     """A request to one process. `target` picks, of the reservations that the customer knows of, the one it is about.
 
     A customer who isn't told the outcome asks again, at most `retries` times; one who is `gone_after` so many seconds
@@ -80,18 +80,18 @@ class Options(NamedTuple):
     quotas: Quotas = NO_QUOTAS
 
 
-class Script(NamedTuple):
+class SeedScript(NamedTuple):
     """Everything that a seed decides, but for the network's small delays."""
 
     options: Options
     goods: tuple[Goods, ...]
-    operations: tuple[Operation, ...]
-    faults: tuple[Fault, ...]
+    operations: tuple[ScriptedOperation, ...]
+    faults: tuple[SimulatedFault, ...]
     faults_min: int = FAULTS_MIN
     """Where fewer have happened by the time that all heals, processes crash instead."""
 
 
-def draw(seed: int, store: StoreName) -> Script:
+def draw(seed: int, store: StoreName) -> SeedScript:
     """The script of the seed."""
     random = Random(f"{store} {seed}")
     goods = _draw_goods(random)
@@ -109,25 +109,33 @@ def draw(seed: int, store: StoreName) -> Script:
     jumps = sum(fault.kind == "clock" and fault.seconds * 1_000 >= LASTING_MS for fault in faults)
     if jumps and not options.shared_clock:
         options = options._replace(stock_only=True, skew_ms=options.skew_ms + jumps * JUMP_MS)
-    return Script(options, goods, operations, faults)
+    return SeedScript(options, goods, operations, faults)
 
 
-def _with_those_of_replica_sets(faults: tuple[Fault, ...], seed: int, processes: int, last: float) -> tuple[Fault, ...]:
+def _with_those_of_replica_sets(
+    faults: tuple[SimulatedFault, ...], seed: int, processes: int, last: float
+) -> tuple[SimulatedFault, ...]:
     """The faults and, in some seeds, those that only a replica set has; by draws of their own, as below."""
     random = Random(f"replica set {seed}")
     more = []
     if random.random() < 0.5:
         more += [
-            Fault(random.uniform(0, last), "sent-again", random.randrange(processes), random.uniform(0.05, 4), skip)
+            SimulatedFault(
+                random.uniform(0, last), "sent-again", random.randrange(processes), random.uniform(0.05, 4), skip
+            )
             for skip in random.sample(range(6), k=3)
         ]
     if random.random() < 0.2:
-        more += [Fault(random.uniform(0, last), "election", 0, random.choice((0.05, 0.5, 3.0))) for _ in range(2)]
+        more += [
+            SimulatedFault(random.uniform(0, last), "election", 0, random.choice((0.05, 0.5, 3.0))) for _ in range(2)
+        ]
     for kind, durations_s in _IN_FLIGHT_S.items():
         random = Random(f"{kind} {seed}")
         if random.random() < 0.5:
             more += [
-                Fault(random.uniform(0, last), kind, random.randrange(processes), random.choice(durations_s), skip)
+                SimulatedFault(
+                    random.uniform(0, last), kind, random.randrange(processes), random.choice(durations_s), skip
+                )
                 for skip in random.sample(range(6), k=3)
             ]
     return tuple(sorted((*faults, *more)))
@@ -228,7 +236,7 @@ _EXTENDING: Final[dict[Kind, int]] = {**_KINDS, "extend": 40}
 
 def _draw_operations(
     random: Random, apis: int, goods: tuple[Goods, ...], bursts: list[float], weights: dict[Kind, int]
-) -> tuple[Operation, ...]:
+) -> tuple[ScriptedOperation, ...]:
     users = [f"user-{place}" for place in range(random.choice((2, 4, 8)))]
     spread = random.choice((0.001, 0.02, 0.2))
     baskets = random.choice((0.1, 0.3, 0.8))
@@ -238,13 +246,15 @@ def _draw_operations(
     drawn = []
     for number, kind in enumerate(kinds):
         at = random.choice(bursts) + random.uniform(0, spread)
-        operation = Operation(number, at, random.randrange(apis), kind, random.choice(users))
+        operation = ScriptedOperation(number, at, random.randrange(apis), kind, random.choice(users))
         drawn.append(_complete(random, operation, goods, baskets))
     drawn.sort(key=lambda operation: operation.at)
     return tuple(drawn)
 
 
-def _complete(random: Random, operation: Operation, goods: tuple[Goods, ...], baskets: float) -> Operation:
+def _complete(
+    random: Random, operation: ScriptedOperation, goods: tuple[Goods, ...], baskets: float
+) -> ScriptedOperation:
     """The operation with what its kind needs."""
     retries = random.choice((0, 0, 1, 2))
     gone_after = random.uniform(0, 0.02) if random.random() < 0.03 else None
@@ -329,7 +339,7 @@ _DURATIONS_S: Final = (*(0.003, 0.05, 0.3, 2.0, 6.0) * 4, 35.0)
 _WEATHER_S: Final = (0.5, 3.0, 8.0)
 
 
-def _draw_faults(random: Random, processes: int, last: float, store: StoreName) -> tuple[Fault, ...]:
+def _draw_faults(random: Random, processes: int, last: float, store: StoreName) -> tuple[SimulatedFault, ...]:
     kinds = _OF_MONGO if store == "mongo" else _OF_SQLITE
     calm_s = random.choice((0.0, 0.0, 0.0, last * 0.7))
     faults = []
@@ -337,6 +347,6 @@ def _draw_faults(random: Random, processes: int, last: float, store: StoreName) 
         (kind,) = random.choices(list(kinds), list(kinds.values()))
         seconds = random.choice(_WEATHER_S if kind in {"slow", "storm"} else _DURATIONS_S)
         at = random.uniform(calm_s, last + 0.1)
-        faults.append(Fault(at, kind, random.randrange(processes), seconds, random.choice((0, 0, 1, 2, 5))))
+        faults.append(SimulatedFault(at, kind, random.randrange(processes), seconds, random.choice((0, 0, 1, 2, 5))))
     faults.sort()
     return tuple(faults)

@@ -12,17 +12,17 @@ from typing import Any, Final, Self, TypeVar
 
 import apsw
 from tests.proof.records import Goods, Held, Left
-from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, Fault
+from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, SimulatedFault
 from tests.simulation.histories import held
 from tests.simulation.mongo_shop import SLOWNESS, product_of
-from tests.simulation.processes import Process, SimulatedIds
+from tests.simulation.processes import SimulatedIds, SimulatedProcess
 from tests.simulation.script import Options
 from tests.simulation.world import World
 
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.connection import connect
-from flashreserve.stores.sqlite.filing import Filing
+from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.schema import migrate
 from flashreserve.stores.sqlite.store import SqliteStore
 from flashreserve.stores.sqlite.writer import Work
@@ -88,7 +88,9 @@ class _FailingConnection:
 class SimulatedWriter:
     """See `flashreserve.stores.sqlite.writer.Writer`: one piece of work at a time, each carried out at one instant."""
 
-    def __init__(self, shop: "SqliteShop", process: Process, connection: apsw.Connection, *, writes: bool) -> None:
+    def __init__(
+        self, shop: "SqliteShop", process: SimulatedProcess, connection: apsw.Connection, *, writes: bool
+    ) -> None:
         self._shop = shop
         self._process = process
         self._connection = connection
@@ -112,7 +114,7 @@ class SimulatedWriter:
                 seconds += fault.seconds
             self._process.loop.call_later(seconds, self._carry_out, *self._waiting.popleft(), fault)
 
-    def _carry_out(self, work: Work[Any], future: "asyncio.Future[Any]", fault: Fault | None) -> None:
+    def _carry_out(self, work: Work[Any], future: "asyncio.Future[Any]", fault: SimulatedFault | None) -> None:
         loop, kind = self._process.loop, fault.kind if fault is not None else ""
         if fault is not None and kind == "freeze-before":
             self._process.freeze(fault.seconds)
@@ -163,8 +165,8 @@ class SqliteShop:
         self._path = self._directory / "shop.db"
         self._connections: list[apsw.Connection] = []
         self._of: dict[str, list[apsw.Connection]] = {}
-        self._filings: dict[str, Filing] = {}
-        self._armed: dict[str, list[Fault]] = {}
+        self._filings: dict[str, CustomerIndexer] = {}
+        self._armed: dict[str, list[SimulatedFault]] = {}
         self._slow_until = 0.0
         self._healed = False
         self._outside = self._open("create")
@@ -179,22 +181,22 @@ class SqliteShop:
         self._connections.append(connection)
         return connection
 
-    def look_after(self, process: Process) -> None:
+    def look_after(self, process: SimulatedProcess) -> None:
         """What a process does beside its writer: pile up what is to be filed by customer."""
         if self._world.random.random() < _PREPARING:
             self._filings[process.name].prepare(self._outside)
 
-    def connect(self, process: Process, ids: SimulatedIds) -> Store:
+    def connect(self, process: SimulatedProcess, ids: SimulatedIds) -> Store:
         """A process's own connections; those of its last life end with it, and what they hadn't committed."""
         del ids
         for connection in self._of.get(process.name, ()):
             connection.close(force=True)
         writer, reader = self._of[process.name] = [self._open("write"), self._open("read")]
-        filing = self._filings[process.name] = Filing(at_least=1, step=3)
+        indexer = self._filings[process.name] = CustomerIndexer(at_least=1, step=3)
         return SqliteStore(
             SimulatedWriter(self, process, writer, writes=True),
             SimulatedWriter(self, process, reader, writes=False),
-            filing,
+            indexer,
             quotas=self._options.quotas,
         )
 
@@ -204,7 +206,7 @@ class SqliteShop:
         seconds = self._options.latency_s * (0.5 + random.random())
         return seconds * SLOWNESS if self._world.now < self._slow_until else seconds
 
-    def fault_of(self, process: Process, *, writes: bool) -> Fault | None:
+    def fault_of(self, process: SimulatedProcess, *, writes: bool) -> SimulatedFault | None:
         """The fault that this piece of work meets with."""
         armed = self._armed.get(process.name, [])
         kinds = AT_A_COMMIT if writes else AT_A_READ
@@ -219,7 +221,7 @@ class SqliteShop:
                 return fault
         return None
 
-    def meet(self, process: Process, fault: Fault) -> bool:
+    def meet(self, process: SimulatedProcess, fault: SimulatedFault) -> bool:
         """Let the fault happen, or arm it; whether it has happened."""
         if fault.kind == "slow":
             self._slow_until = fault.at + fault.seconds

@@ -1,10 +1,10 @@
 """What seeds have found, told again on purpose: the same kind of story, however the scripts of seeds change."""
 
 from tests.proof.records import Goods
-from tests.simulation.faults import Fault
+from tests.simulation.faults import SimulatedFault
+from tests.simulation.narration import tell
 from tests.simulation.play import play, quietly
-from tests.simulation.script import ADMIN, Operation, Script, draw
-from tests.simulation.telling import tell
+from tests.simulation.script import ADMIN, ScriptedOperation, SeedScript, draw
 
 WORLDS = 40
 
@@ -12,11 +12,11 @@ WORLDS = 40
 def test_a_restock_that_was_refused_is_not_carried_out_later() -> None:
     """Its first sending is late; meanwhile the unit is held, so it is refused; then stock comes back."""
     operations = (
-        Operation(0, 0.0, 0, "restock", ADMIN, product="cup", change=-1, key="out"),
-        Operation(1, 0.0, 1, "reserve", "ann", lines=(("cup", 1),)),
-        Operation(2, 4.0, 2, "restock", ADMIN, product="cup", change=1, key="in"),
+        ScriptedOperation(0, 0.0, 0, "restock", ADMIN, product="cup", change=-1, key="out"),
+        ScriptedOperation(1, 0.0, 1, "reserve", "ann", lines=(("cup", 1),)),
+        ScriptedOperation(2, 4.0, 2, "restock", ADMIN, product="cup", change=1, key="in"),
     )
-    faults = (Fault(0.0, "late", 0, 6.0),)
+    faults = (SimulatedFault(0.0, "late", 0, 6.0),)
     with quietly():
         for world in range(WORLDS):
             played = play(a_script(world, Goods("cup", 1, None, 40_000, 0, None, None), operations, faults))
@@ -26,13 +26,13 @@ def test_a_restock_that_was_refused_is_not_carried_out_later() -> None:
 def test_a_slow_reply_spares_no_current_read_the_end_of_an_election() -> None:
     """The new primary doesn't know the hold yet. That there is none to cancel may be said on current reads only."""
     operations = (
-        Operation(0, 0.35, 0, "reserve", "ann", lines=(("cup", 1),)),
-        Operation(1, 0.6, 1, "cancel", "ann"),
+        ScriptedOperation(0, 0.35, 0, "reserve", "ann", lines=(("cup", 1),)),
+        ScriptedOperation(1, 0.6, 1, "cancel", "ann"),
     )
     faults = (
-        Fault(0.2, "election", 0, 3.0),
-        Fault(0.55, "read-delayed", 1, 0.3),
-        Fault(0.55, "read-delayed", 1, 0.3),
+        SimulatedFault(0.2, "election", 0, 3.0),
+        SimulatedFault(0.55, "read-delayed", 1, 0.3),
+        SimulatedFault(0.55, "read-delayed", 1, 0.3),
     )
     with quietly():
         for world in range(WORLDS):
@@ -41,7 +41,9 @@ def test_a_slow_reply_spares_no_current_read_the_end_of_an_election() -> None:
             assert not played.violations, tell(played)
 
 
-def a_script(world: int, goods: Goods, operations: tuple[Operation, ...], faults: tuple[Fault, ...]) -> Script:
+def a_script(
+    world: int, goods: Goods, operations: tuple[ScriptedOperation, ...], faults: tuple[SimulatedFault, ...]
+) -> SeedScript:
     """The story in an otherwise quiet world; `world` decides how long its messages take."""
     options = draw(0, "mongo").options._replace(
         seed=world,
@@ -62,4 +64,4 @@ def a_script(world: int, goods: Goods, operations: tuple[Operation, ...], faults
         queue_max=10_000,
         healed_at=5.0,
     )
-    return Script(options, (goods,), operations, faults, faults_min=0)
+    return SeedScript(options, (goods,), operations, faults, faults_min=0)

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pytest
-from tests.simulation.mongo.matching import Document
-from tests.simulation.mongo.server import MongoServer, Part, sort_key
+from tests.simulation.mongo.matcher import Document
+from tests.simulation.mongo.server import Part, SimulatedMongoServer, sort_key
 from tests.simulation.play import play, quietly
-from tests.simulation.script import Script, draw
+from tests.simulation.script import SeedScript, draw
 
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Collection, Fields, Order, Query, Update
@@ -26,7 +26,7 @@ TEARING: Final = {"part", "crash-part", "missed", "storm"}
 """What carries out a part of a call: a real server can't be asked for that."""
 
 
-class RecordingServer(MongoServer):
+class RecordingServer(SimulatedMongoServer):
     """Writes down each call, and what it came to."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class RecordingServer(MongoServer):
             self.calls.append(("everything", (collection,), self.documents(collection)))
 
 
-def whole(script: Script) -> Script:
+def whole(script: SeedScript) -> SeedScript:
     """The script without what carries out calls in parts."""
     options = script.options._replace(scattered=0.0, torn=0.0)
     return script._replace(options=options, faults=tuple(fault for fault in script.faults if fault.kind not in TEARING))

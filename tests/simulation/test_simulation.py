@@ -9,12 +9,12 @@ from typing import Final, get_args
 
 import pytest
 from tests.proof.records import Answered, Asked, Trouble
-from tests.simulation.mongo import updating
+from tests.simulation.mongo import updater
+from tests.simulation.narration import replay_command, tell
 from tests.simulation.play import play, quietly
 from tests.simulation.script import OPERATIONS, StoreName, draw
 from tests.simulation.seeds import CHUNK, PLAYED, Totals, go_on, load_state, play_seeds
-from tests.simulation.shrinking import shrink
-from tests.simulation.telling import replay_command, tell
+from tests.simulation.shrinker import shrink
 
 import flashreserve
 from flashreserve.stores.mongo import intents
@@ -73,7 +73,7 @@ NOT_PLAYED: Final = (
     "auth",
     "bootstrap/services.py",
     "bootstrap/stores.py",
-    "decoding.py",
+    "decode_errors.py",
     "files.py",
     "host_names.py",
     "jobs/bullmq.py",
@@ -169,7 +169,7 @@ def test_a_run_adds_up_and_is_gone_on_with(tmp_path: Path) -> None:
 
 def test_a_document_that_was_read_never_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[dict[str, object], str]] = []
-    real = updating.updated
+    real = updater.updated
 
     def watched(document: dict[str, object], query: dict[str, object], update: object) -> dict[str, object]:
         seen.append((document, repr(document)))

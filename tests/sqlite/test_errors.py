@@ -7,7 +7,7 @@ from time import monotonic
 
 import apsw
 import pytest
-from tests.contract.asking import assert_balanced, available, do, everything, flush
+from tests.contract.requests import assert_balanced, available, do, everything, flush
 from tests.core.examples import CUP, NOON, a_product, an_account, granted, reserve, user_id
 
 from flashreserve.core import limits

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contract.asking import do
+from tests.contract.requests import do
 from tests.core.examples import a_product, granted, reserve
 
 from flashreserve.core.outcomes import Reserved
 from flashreserve.stores.port import StoreUnavailableError
-from flashreserve.stores.sqlite import SqliteStore, open_sqlite, upkeep
+from flashreserve.stores.sqlite import SqliteStore, maintenance, open_sqlite
 
 Opened = Callable[..., SqliteStore]
 LOST = {
@@ -31,7 +31,7 @@ LOST = {
 
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "TICK_S", 0.02)
+    monkeypatch.setattr(maintenance, "TICK_S", 0.02)
 
 
 def lose(path: Path, how: str) -> None:
@@ -114,7 +114,7 @@ async def test_a_store_whose_files_go_away_refuses_reads_and_writes(opened: Open
 async def test_asking_whether_writing_works_looks_by_itself(
     monkeypatch: pytest.MonkeyPatch, opened: Opened, path: Path
 ) -> None:
-    monkeypatch.setattr(upkeep, "TICK_S", 3_600.0)
+    monkeypatch.setattr(maintenance, "TICK_S", 3_600.0)
     store = opened()
     await store.check_writable()
     lose(path, "removed")

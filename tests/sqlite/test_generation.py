@@ -5,11 +5,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contract.asking import do
+from tests.contract.requests import do
 from tests.core.examples import a_product, granted, reserve
 
 from flashreserve.stores.port import StoreDefectError
-from flashreserve.stores.sqlite import SqliteStore, upkeep
+from flashreserve.stores.sqlite import SqliteStore, maintenance
 from flashreserve.stores.sqlite.generation import GENERATIONS, field_of, generation_in, lies_within, version_in
 from flashreserve.stores.sqlite.header import log_of, read_log
 
@@ -18,7 +18,7 @@ Opened = Callable[..., SqliteStore]
 
 @pytest.fixture(autouse=True)
 def _no_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "TICK_S", 3_600.0)
+    monkeypatch.setattr(maintenance, "TICK_S", 3_600.0)
 
 
 def generation(path: Path) -> int:
@@ -117,8 +117,8 @@ async def test_a_log_that_begins_anew_makes_the_pulse_due(store: SqliteStore) ->
 async def test_the_first_commit_of_a_log_says_which_file_it_is_of(
     monkeypatch: pytest.MonkeyPatch, opened: Opened, path: Path
 ) -> None:
-    monkeypatch.setattr(upkeep, "PAGES", 20)
-    monkeypatch.setattr(upkeep, "PAGES_MAX", 20)
+    monkeypatch.setattr(maintenance, "PAGES", 20)
+    monkeypatch.setattr(maintenance, "PAGES_MAX", 20)
     store = opened()
     await store.add_products([a_product(units=10_000)])
     generations = set()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import apsw
-from tests.contract.asking import do
+from tests.contract.requests import do
 from tests.core.examples import (
     ANN,
     CUP,
@@ -22,29 +22,29 @@ from tests.core.examples import (
 
 from flashreserve.core.outcomes import HourlyHoldsReached, OpenHoldsReached
 from flashreserve.core.quotas import HOUR_MS, Quotas
-from flashreserve.stores.sqlite import SqliteStore, fresh, rows, schema
+from flashreserve.stores.sqlite import SqliteStore, rows, schema, unindexed
 from flashreserve.stores.sqlite.connection import connect
-from flashreserve.stores.sqlite.filing import Filing
+from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.header import APPLICATION_ID
 
 Opened = Callable[..., SqliteStore]
 QUOTAS = Quotas(open_holds_max=3, holds_per_hour_max=5)
 
 
-class Filed:
+class IndexedQuotas:
     """A store with quotas that files at once, by the reservations of customers who come once."""
 
     def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
         self.store = store
         self.connection = connection
-        self.filing = store._filing = Filing(at_least=1, step=3)
+        self.indexer = store._indexer = CustomerIndexer(at_least=1, step=3)
         self._number = 10_000
 
     async def file_all(self) -> None:
         """All that is there now: the last that is noted stays, so that has to be another's."""
         await self._come_once()
-        self.filing.prepare(self.connection)
-        while self.filing.busy:
+        self.indexer.prepare(self.connection)
+        while self.indexer.busy:
             await self._come_once()
 
     async def _come_once(self) -> None:
@@ -57,13 +57,13 @@ class Filed:
 
 
 async def test_filed_holds_count_like_those_that_are_not(opened: Opened, path: Path) -> None:
-    filed = Filed(opened(quotas=QUOTAS), connect(path, "write"))
+    filed = IndexedQuotas(opened(quotas=QUOTAS), connect(path, "write"))
     await filed.store.add_products([a_product(units=10_000)])
     for number in (1, 2):
         granted(await do(filed.store, reserve(number)))
     await filed.file_all()
     assert ANN not in filed.unfiled()
-    filed.store._fresh = fresh.Fresh(counts=True)
+    filed.store._unindexed = unindexed.UnindexedReservations(counts=True)
     granted(await do(filed.store, reserve(3)))
     assert await do(filed.store, reserve(4)) == OpenHoldsReached(3, HOLD_MS // 1000)
     await do(filed.store, confirm(1))
@@ -77,7 +77,7 @@ async def test_filed_holds_count_like_those_that_are_not(opened: Opened, path: P
 
 async def test_a_hold_counts_as_open_for_as_long_as_it_may_be_extended(opened: Opened, path: Path) -> None:
     """Hours after it was granted, filed or not."""
-    filed = Filed(opened(quotas=Quotas(open_holds_max=1)), connect(path, "write"))
+    filed = IndexedQuotas(opened(quotas=Quotas(open_holds_max=1)), connect(path, "write"))
     hold_s = 2 * HOUR_MS // 1000
     await filed.store.add_products([a_product(units=10_000, hold_s=hold_s, extensions_max=3)])
     granted(await do(filed.store, reserve(1)))
@@ -102,14 +102,14 @@ async def test_another_process_counts_what_this_one_granted_without_a_key(opened
 
 
 async def test_what_is_no_longer_kept_in_memory_is_found_in_the_file(opened: Opened, path: Path) -> None:
-    filed = Filed(opened(quotas=QUOTAS), connect(path, "write"))
+    filed = IndexedQuotas(opened(quotas=QUOTAS), connect(path, "write"))
     await filed.store.add_products([a_product(units=10_000)])
     for number in (1, 2, 3):
         granted(await do(filed.store, reserve(number)))
     await filed.file_all()
-    filed.store._fresh._forget_at = 1
+    filed.store._unindexed._forget_at = 1
     assert isinstance(await do(filed.store, reserve(4)), OpenHoldsReached)
-    assert ANN not in filed.store._fresh._by_customer
+    assert ANN not in filed.store._unindexed._by_customer
     filed.connection.close()
 
 

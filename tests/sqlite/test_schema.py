@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contract.asking import assert_balanced, available, do, everything
+from tests.contract.requests import assert_balanced, available, do, everything
 from tests.core.examples import CUP, HAT, HOLD_MS, NOON, a_product, an_account, granted, reserve
 
 from flashreserve.stores.port import StoreDefectError, StoreReadOnlyError, StoreUnavailableError

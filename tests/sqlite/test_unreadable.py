@@ -4,13 +4,13 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contract.asking import flush
+from tests.contract.requests import flush
 from tests.core.examples import ANN, CUP, HAT, HOLD_MS, NOON, a_product, reservation_id, reserve
 
 from flashreserve.jobs.sweep import sweep_once
-from flashreserve.stores.aside import RETRY_AFTER_MS
 from flashreserve.stores.port import Swept
 from flashreserve.stores.sqlite import SqliteStore
+from flashreserve.stores.unreadable import RETRY_AFTER_MS
 
 LAPSED = NOON + HOLD_MS
 HOLDS = 6

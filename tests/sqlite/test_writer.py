@@ -7,7 +7,7 @@ from functools import partial
 
 import apsw
 import pytest
-from tests.contract.asking import available, flush, reservation
+from tests.contract.requests import available, flush, reservation
 from tests.core.examples import CUP, a_product, granted, reserve
 
 from flashreserve.stores.port import StoreUnavailableError

@@ -12,7 +12,7 @@ import msgspec
 
 from flashreserve.auth.keys import KeyRing, TokenRefused
 from flashreserve.auth.tokens import ISSUER, LEEWAY_MS
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 
 DEVICE_AUDIENCE: Final = "flashreserve-device"
 """Not the access tokens' audience: neither kind passes for the other."""
@@ -37,7 +37,7 @@ class DeviceIssued(msgspec.Struct, frozen=True, gc=False):
     expires_at: int
 
 
-class _Claims(msgspec.Struct, frozen=True, gc=False):
+class _DeviceClaims(msgspec.Struct, frozen=True, gc=False):
     iss: str
     aud: str
     sub: str
@@ -53,12 +53,12 @@ class DeviceTokens:
     def __init__(self, keys: KeyRing, *, ttl_s: int = DEVICE_TTL_S) -> None:
         self._keys = keys
         self._ttl_s = ttl_s
-        self._decoder = msgspec.json.Decoder(_Claims)
+        self._decoder = msgspec.json.Decoder(_DeviceClaims)
 
     def issue(self, device: Device, now_ms: int) -> DeviceIssued:
         """A token that says that `device` has signed in."""
         exp = now_ms // 1000 + self._ttl_s
-        claims = _Claims(iss=ISSUER, aud=DEVICE_AUDIENCE, sub=device.account_id, jti=device.id, exp=exp)
+        claims = _DeviceClaims(iss=ISSUER, aud=DEVICE_AUDIENCE, sub=device.account_id, jti=device.id, exp=exp)
         return DeviceIssued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
 
     def read(self, token: str, now_ms: int) -> Device | None:

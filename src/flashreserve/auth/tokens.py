@@ -12,7 +12,7 @@ import msgspec
 
 from flashreserve.auth.keys import KeyRing, Refusal, TokenRefused
 from flashreserve.core.model import Role
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 
 ISSUER: Final = "flashreserve"
 ACCESS_AUDIENCE: Final = "flashreserve-api"
@@ -43,7 +43,7 @@ class Issued(msgspec.Struct, frozen=True, gc=False):
     expires_at: int
 
 
-class _Claims(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+class _TokenClaims(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The payload, with the types that RFC 7519 gives it; `iat`, `exp` and `nbf` are whole seconds."""
 
     iss: str
@@ -67,7 +67,7 @@ class Tokens:
         self._ttl_s = ttl_s
         self._audience = audience
         self._cached_max = cached_max
-        self._decoder = msgspec.json.Decoder(_Claims)
+        self._decoder = msgspec.json.Decoder(_TokenClaims)
         # The least recently used first.
         self._verified: OrderedDict[str, Identity] = OrderedDict()
 
@@ -75,7 +75,7 @@ class Tokens:
         """A token for the account `user_id`, good for `ttl_s` from the whole second that `now_ms` is in."""
         iat = now_ms // 1000
         exp = iat + self._ttl_s
-        claims = _Claims(iss=ISSUER, aud=self._audience, sub=user_id, role=role, iat=iat, exp=exp)
+        claims = _TokenClaims(iss=ISSUER, aud=self._audience, sub=user_id, role=role, iat=iat, exp=exp)
         return Issued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
 
     def verify(self, token: str, now_ms: int) -> Identity | TokenRefused:
@@ -107,7 +107,7 @@ class Tokens:
         self._remember(token, identity)
         return identity
 
-    def _refusal(self, claims: _Claims, now_ms: int) -> Refusal | None:
+    def _refusal(self, claims: _TokenClaims, now_ms: int) -> Refusal | None:
         if claims.iss != ISSUER:
             return Refusal.WRONG_ISSUER
         if claims.aud != self._audience:
@@ -116,7 +116,7 @@ class Tokens:
             return Refusal.WRONG_CLAIMS
         return self._refusal_by_time(claims, now_ms)
 
-    def _refusal_by_time(self, claims: _Claims, now_ms: int) -> Refusal | None:
+    def _refusal_by_time(self, claims: _TokenClaims, now_ms: int) -> Refusal | None:
         if claims.exp * 1000 <= now_ms:
             return Refusal.EXPIRED
         if max(claims.iat, claims.iat if claims.nbf is None else claims.nbf) * 1000 > now_ms + LEEWAY_MS:

@@ -4,10 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from flashreserve.bootstrap.http_service import ProcessPlace, open_edge, open_service, prepare, trusted_proxies
     from flashreserve.bootstrap.keys import key_ring
     from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
     from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
-    from flashreserve.bootstrap.serving import Place, open_edge, open_service, prepare, trusted_proxies
     from flashreserve.bootstrap.stores import (
         OWNER_ALONE,
         engine_version,
@@ -25,7 +25,7 @@ __all__ = [
     "OWNER_ALONE",
     "Books",
     "Core",
-    "Place",
+    "ProcessPlace",
     "Seams",
     "Watchdog",
     "engine_version",
@@ -51,7 +51,7 @@ _MODULES: Final = {
     "OWNER_ALONE": "stores",
     "Books": "services",
     "Core": "services",
-    "Place": "serving",
+    "ProcessPlace": "http_service",
     "Seams": "services",
     "Watchdog": "watchdog",
     "engine_version": "stores",
@@ -60,15 +60,15 @@ _MODULES: Final = {
     "key_ring": "keys",
     "open_books": "services",
     "open_core": "services",
-    "open_edge": "serving",
-    "open_service": "serving",
+    "open_edge": "http_service",
+    "open_service": "http_service",
     "open_store": "stores",
     "open_store_to_read": "stores",
     "open_worker": "work",
-    "prepare": "serving",
+    "prepare": "http_service",
     "steady_clock": "services",
     "times_ahead_ms": "services",
-    "trusted_proxies": "serving",
+    "trusted_proxies": "http_service",
     "unwritable_part": "stores",
 }
 """Where each name is. A module is imported when one of its names is asked for: most commands need few of them."""

@@ -17,12 +17,12 @@ from flashreserve.clock import SystemIds
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import Store, StoreUnavailableError
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read
+from flashreserve.stores.sqlite.admission import refuse_orphaned_log, unwritable_of
 from flashreserve.stores.sqlite.files import identity_of
-from flashreserve.stores.sqlite.inspection import Inspection, inspect_sqlite, sqlite_version
-from flashreserve.stores.sqlite.opening import refuse_orphaned_log, unwritable_of
+from flashreserve.stores.sqlite.inspection import FileInspection, inspect_sqlite, sqlite_version
 
 if TYPE_CHECKING:
-    from flashreserve.stores.mongo import Inspection as MongoInspection
+    from flashreserve.stores.mongo import ServerInspection
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ async def open_store_to_read(settings: Settings) -> Store:
     return await _opened(lambda: open_sqlite_to_read(existing))
 
 
-def inspect_file(settings: Settings) -> Inspection | None:
+def inspect_file(settings: Settings) -> FileInspection | None:
     """What can be said about the embedded engine's file without changing it; as long as reading all of it takes.
 
     Returns:
@@ -110,7 +110,7 @@ def unwritable_part(settings: Settings) -> Path | None:
     return unwritable_of(path) if path.exists() else None
 
 
-async def inspect_server(settings: Settings) -> "MongoInspection":
+async def inspect_server(settings: Settings) -> "ServerInspection":
     """What can be said about the clustered engine's database without changing it.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from flashreserve.cli.checkup import Finding, Verdict, as_settings_finding, check_all, links, summary
+from flashreserve.cli.checks import CheckResult, Finding, as_settings_finding, check_all, links, summary
 from flashreserve.cli.failures import Exit
 from flashreserve.cli.invocation import log_to_stderr, settings_here
 from flashreserve.clock import SystemClock
@@ -20,14 +20,14 @@ from flashreserve.settings import SettingsError
 @click.command()
 def doctor() -> int:
     """Check configuration, database, keys, disk, clock and versions, and say what to do. Exit code 1 on a failure."""
-    seen: Counter[Verdict] = Counter()
+    seen: Counter[CheckResult] = Counter()
     for finding in _findings():
         seen[finding.verdict] += 1
         click.echo(f"{finding.verdict.value:4}  {finding.what:11}  {printable(redact(finding.seen))}")
         if finding.advice:
             click.echo(f"{'':17}  → {printable(redact(finding.advice))}")
     click.echo(summary(seen))
-    return Exit.FAILED if seen[Verdict.FAIL] else Exit.DONE
+    return Exit.FAILED if seen[CheckResult.FAIL] else Exit.DONE
 
 
 def _findings() -> Iterable[Finding]:

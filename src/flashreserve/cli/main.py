@@ -20,7 +20,7 @@ from flashreserve.cli.invocation import environment_here
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
 
 
-class Entry(click.RichCommand):
+class CommandEntry(click.RichCommand):
     """A command that was not imported yet: its name and its line in the help."""
 
     def __init__(self, name: str, module: str, line: str, *, hidden: bool = False) -> None:
@@ -33,7 +33,7 @@ class Entry(click.RichCommand):
         return cast("click.Command", found)
 
 
-class _Commands(click.RichGroup):
+class _CommandGroup(click.RichGroup):
     """A group whose commands are imported when they run, and end as `failures` says."""
 
     def main(  # type: ignore[override]
@@ -42,24 +42,24 @@ class _Commands(click.RichGroup):
         """Run a command line; exits with its code."""
         if not standalone_mode:
             return super().main(args, standalone_mode=False, **extra)
-        sys.exit(ended(lambda: super(_Commands, self).main(args, standalone_mode=False, **extra), lambda: None))
+        sys.exit(ended(lambda: super(_CommandGroup, self).main(args, standalone_mode=False, **extra), lambda: None))
 
     def invoke(self, ctx: click.Context) -> int:
         """Run a command; its exit code. Exceptions end here, before click has its own way with some of them."""
-        return ended(lambda: super(_Commands, self).invoke(ctx), lambda: ctx.invoked_subcommand)
+        return ended(lambda: super(_CommandGroup, self).invoke(ctx), lambda: ctx.invoked_subcommand)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, import the command, and hear signals from then on."""
         name, entry, rest = super().resolve_command(ctx, args)
-        command = entry.command() if isinstance(entry, Entry) else entry
+        command = entry.command() if isinstance(entry, CommandEntry) else entry
         ctx.invoked_subcommand = name  # Click sets it later. How a signal ends the command goes by its name.
         interrupts.hear()
         return name, command, rest
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="flashreserve")
 @click.pass_context
 def flashreserve(context: click.Context) -> None:
@@ -76,17 +76,19 @@ def flashreserve(context: click.Context) -> None:
 
 
 for _entry in (
-    Entry("serve", "serving", "Serve the shop's API, and release the holds that lapse."),
-    Entry("serve-share", "serving", "One of the processes of `serve --workers`, which starts it.", hidden=True),
-    Entry("worker", "serving", "Only release the holds that lapse, beside servers with --role api."),
-    Entry("admin", "accounts", "Accounts that may manage products."),
-    Entry("token", "accounts", "Print signed tokens for load tests, one a line."),
-    Entry("products", "products", "What is on sale."),
-    Entry("reservations", "reservations", "What customers hold and have bought."),
-    Entry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
-    Entry("sweep", "upkeep", "Release the holds that have lapsed, once."),
-    Entry("recover", "upkeep", "Finish what a crashed process began, once."),
-    Entry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),
-    Entry("doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."),
+    CommandEntry("serve", "serving", "Serve the shop's API, and release the holds that lapse."),
+    CommandEntry("serve-share", "serving", "One of the processes of `serve --workers`, which starts it.", hidden=True),
+    CommandEntry("worker", "serving", "Only release the holds that lapse, beside servers with --role api."),
+    CommandEntry("admin", "accounts", "Accounts that may manage products."),
+    CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
+    CommandEntry("products", "products", "What is on sale."),
+    CommandEntry("reservations", "reservations", "What customers hold and have bought."),
+    CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
+    CommandEntry("sweep", "upkeep", "Release the holds that have lapsed, once."),
+    CommandEntry("recover", "upkeep", "Finish what a crashed process began, once."),
+    CommandEntry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),
+    CommandEntry(
+        "doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."
+    ),
 ):
     flashreserve.add_command(_entry)

@@ -36,7 +36,7 @@ _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _PRICE: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 
 
-class Fault(msgspec.Struct, frozen=True):
+class LineFault(msgspec.Struct, frozen=True):
     """What is wrong in a line (the first is 1), and in which column where it is about one."""
 
     line: int
@@ -51,7 +51,7 @@ class Fault(msgspec.Struct, frozen=True):
 class ProductFileError(Exception):
     """The file can't be imported; `faults` are at most `FAULTS_MAX`, and `more` says that there are more."""
 
-    def __init__(self, faults: Sequence[Fault], *, more: bool = False) -> None:
+    def __init__(self, faults: Sequence[LineFault], *, more: bool = False) -> None:
         super().__init__("; ".join(map(str, faults)))
         self.faults = faults
         self.more = more
@@ -77,29 +77,31 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
     records = _records(_text(data))
     header = _header(records)
     rows: list[Row] = []
-    faults: list[Fault] = []
+    faults: list[LineFault] = []
     for line, cells in records:
         row = _row(line, header, cells, hold_s_default)
-        if isinstance(row, Fault):
+        if isinstance(row, LineFault):
             faults.append(row)
             if len(faults) > FAULTS_MAX:
                 raise ProductFileError(faults[:FAULTS_MAX], more=True)
         elif len(rows) == limits.IMPORT_MAX:
-            raise ProductFileError([Fault(line, None, f"expected at most {limits.IMPORT_MAX} products in one file")])
+            raise ProductFileError(
+                [LineFault(line, None, f"expected at most {limits.IMPORT_MAX} products in one file")]
+            )
         else:
             rows.append(row)
     if faults:
         raise ProductFileError(faults)
     if not rows:
-        raise ProductFileError([Fault(2, None, "expected a product; the file has none")])
+        raise ProductFileError([LineFault(2, None, "expected a product; the file has none")])
     return rows
 
 
 def _text(data: bytes) -> str:
     if len(data) > FILE_BYTES_MAX:
-        raise ProductFileError([Fault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
+        raise ProductFileError([LineFault(1, None, f"expected a file of at most {FILE_BYTES_MAX // 1024**2} MiB")])
     if b"\0\0" in data[:4]:
-        raise ProductFileError([Fault(1, None, "expected UTF-8 text, found UTF-32; save the file as CSV UTF-8")])
+        raise ProductFileError([LineFault(1, None, "expected UTF-8 text, found UTF-32; save the file as CSV UTF-8")])
     encoding = _encoding(data)
     try:
         return data.decode(encoding)
@@ -110,7 +112,7 @@ def _text(data: bytes) -> str:
             place = f"byte {error.start + 1} is invalid; save the file as CSV UTF-8"
             cut = "it ends within a character; copy the whole file again"
             fault = f"expected UTF-16 text, as the file begins; {cut if error.reason in _CUT else place}"
-        raise ProductFileError([Fault(line, None, fault)]) from None
+        raise ProductFileError([LineFault(line, None, fault)]) from None
 
 
 def _encoding(data: bytes) -> str:
@@ -145,7 +147,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            raise ProductFileError([Fault(begins, None, f"expected comma-separated values: {error}")]) from None
+            raise ProductFileError([LineFault(begins, None, f"expected comma-separated values: {error}")]) from None
         if cells is None:
             return
         cells = [cell.strip() for cell in cells]
@@ -175,32 +177,32 @@ def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
     line, header = next(records, (1, []))
     known = ", ".join(COLUMNS)
     faults = [
-        *(Fault(line, name or None, f"expected one of {known}") for name in header if name not in COLUMNS),
-        *(Fault(line, name, "expected once") for name in COLUMNS if header.count(name) > 1),
-        *(Fault(line, name, "expected this column") for name in REQUIRED if name not in header),
+        *(LineFault(line, name or None, f"expected one of {known}") for name in header if name not in COLUMNS),
+        *(LineFault(line, name, "expected once") for name in COLUMNS if header.count(name) > 1),
+        *(LineFault(line, name, "expected this column") for name in REQUIRED if name not in header),
     ]
     if faults:
         raise ProductFileError(faults[:FAULTS_MAX], more=len(faults) > FAULTS_MAX)
     return header
 
 
-def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default: int) -> Row | Fault:
+def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default: int) -> Row | LineFault:
     if len(cells) > len(header):
-        return Fault(line, None, f"expected {len(header)} values, as the first line has, and found {len(cells)}")
+        return LineFault(line, None, f"expected {len(header)} values, as the first line has, and found {len(cells)}")
     values: dict[str, str | int] = {}
     for column, cell in zip_longest(header, cells, fillvalue=""):
         value = _value(column, cell)
         if value is None:
-            return Fault(line, column, _EXPECTED[column])
+            return LineFault(line, column, _EXPECTED[column])
         if value != "":
             values[column] = value
     try:
         (body,) = msgspec.convert([values], list[wire.ProductBody])
     except msgspec.ValidationError as error:
         column = reader.explained(str(error), wire.ProductBody).field
-        return Fault(line, column, _EXPECTED[column])
+        return LineFault(line, column, _EXPECTED[column])
     product = body.product(hold_s_default)
-    return Fault(line, product.field, product.message) if isinstance(product, Invalid) else Row(line, product)
+    return LineFault(line, product.field, product.message) if isinstance(product, Invalid) else Row(line, product)
 
 
 _EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(wire.ProductBody).items()}

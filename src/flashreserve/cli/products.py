@@ -9,7 +9,7 @@ import rich_click as click
 from flashreserve.bootstrap import open_books, open_store, open_store_to_read, steady_clock
 from flashreserve.cli.failures import InputError
 from flashreserve.cli.invocation import with_settings
-from flashreserve.cli.product_file import FILE_BYTES_MAX, Fault, ProductFileError, Row, read_products
+from flashreserve.cli.product_file import FILE_BYTES_MAX, LineFault, ProductFileError, Row, read_products
 from flashreserve.cli.words import counted
 from flashreserve.core import limits
 from flashreserve.core.instants import format_instant
@@ -58,7 +58,7 @@ async def _import(settings: Settings, rows: list[Row]) -> int:
         made = await books.catalogue.create_all([row.product for row in rows])
     if isinstance(made, tuple):
         place, refusal = made
-        raise ProductFileError([Fault(rows[place].line, refusal.field, refusal.message)])
+        raise ProductFileError([LineFault(rows[place].line, refusal.field, refusal.message)])
     return len(made)
 
 

@@ -17,12 +17,12 @@ from flashreserve.cli.failures import Exit, FailedError, InputError
 from flashreserve.cli.invocation import settings_here
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
-from flashreserve.rehearsal.fresh import LOG_FILE, clustered, embedded
-from flashreserve.rehearsal.minting import minter
+from flashreserve.rehearsal.fresh_shop import LOG_FILE, clustered, embedded
 from flashreserve.rehearsal.plan import Crowd, Shape, Shares
 from flashreserve.rehearsal.run import Rehearsal
 from flashreserve.rehearsal.run import rehearse as perform
 from flashreserve.rehearsal.server import RehearsalError, RehearsalInputError, ServerUnderTest, listed_tokens
+from flashreserve.rehearsal.token_mint import minter
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
 from flashreserve.settings import SettingsError

@@ -25,7 +25,7 @@ class OutputError(Exception):
         self.errno = error.errno
 
 
-class _Output(io.FileIO):
+class _StreamOutput(io.FileIO):
     """A stream that fails at most once."""
 
     def __init__(self, descriptor: int, *, raises: bool) -> None:
@@ -66,7 +66,7 @@ def _text(stream: TextIO | None, *, raises: bool) -> TextIO:
     """The stream, or /dev/null where it was closed: its number may belong to a library's file by now."""
     descriptor = os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
     return io.TextIOWrapper(
-        io.BufferedWriter(_Output(descriptor, raises=raises)),
+        io.BufferedWriter(_StreamOutput(descriptor, raises=raises)),
         encoding="utf-8" if stream is None else stream.encoding,
         # A product's name may have letters that the terminal's encoding lacks.
         errors="backslashreplace",

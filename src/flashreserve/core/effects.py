@@ -9,7 +9,7 @@ import msgspec
 from flashreserve.core.model import Adjustment, Product, Reservation
 
 
-class Hold(msgspec.Struct, frozen=True, gc=False):
+class ReserveEffect(msgspec.Struct, frozen=True, gc=False):
     """Insert the reservation with its claims, and take its lines from the products.
 
     Guard: each product's rules are those planned on (`rev`) and has the units; each claim is free.
@@ -19,7 +19,7 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     claims: tuple[str, ...]
 
 
-class Prolong(msgspec.Struct, frozen=True, gc=False):
+class ExtendEffect(msgspec.Struct, frozen=True, gc=False):
     """Set `expires_at` and `extensions` to those of `after`.
 
     Guard: PENDING, not lapsed, `expires_at` before the new one, one extension fewer.
@@ -28,7 +28,7 @@ class Prolong(msgspec.Struct, frozen=True, gc=False):
     after: Reservation
 
 
-class Confirmation(msgspec.Struct, frozen=True, gc=False):
+class ConfirmEffect(msgspec.Struct, frozen=True, gc=False):
     """Set CONFIRMED and `confirmed_at`, give up the open hold's claims `claims`.
 
     Guard: PENDING and `expires_at` after `confirmed_at`.
@@ -38,7 +38,7 @@ class Confirmation(msgspec.Struct, frozen=True, gc=False):
     claims: tuple[str, ...] = ()
 
 
-class Release(msgspec.Struct, frozen=True, gc=False):
+class ReleaseEffect(msgspec.Struct, frozen=True, gc=False):
     """Set EXPIRED or CANCELLED and `released_at`, give up the limit and open claims `claims`, return the units.
 
     Guard: PENDING; for EXPIRED also `expires_at` not after `released_at`.
@@ -48,17 +48,17 @@ class Release(msgspec.Struct, frozen=True, gc=False):
     claims: tuple[str, ...]
 
 
-class Adjust(msgspec.Struct, frozen=True, gc=False):
+class RestockEffect(msgspec.Struct, frozen=True, gc=False):
     """Add `change` to `stocked` and `available`, and keep the adjustment. Guard: key unused, none below zero."""
 
     adjustment: Adjustment
 
 
-class Rewrite(msgspec.Struct, frozen=True, gc=False):
+class EditEffect(msgspec.Struct, frozen=True, gc=False):
     """Write the product's description and rules, not its stock. Guard: `rev` is `rev_before`."""
 
     after: Product
     rev_before: int
 
 
-Effect = Hold | Prolong | Confirmation | Release | Adjust | Rewrite
+Effect = ReserveEffect | ExtendEffect | ConfirmEffect | ReleaseEffect | RestockEffect | EditEffect

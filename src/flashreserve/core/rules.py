@@ -13,7 +13,15 @@ from msgspec.structs import replace
 
 from flashreserve.core import limits, quotas
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock, Wanted
-from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
+from flashreserve.core.effects import (
+    ConfirmEffect,
+    EditEffect,
+    Effect,
+    ExtendEffect,
+    ReleaseEffect,
+    ReserveEffect,
+    RestockEffect,
+)
 from flashreserve.core.facts import Facts, Lookup, idempotency_claim, is_limit_claim, limit_claim
 from flashreserve.core.model import LIVE, Adjustment, Line, Product, Reservation, Status
 from flashreserve.core.outcomes import (
@@ -182,14 +190,14 @@ class _Book:
         if self._claims_of is not None:
             self._claims_of[reservation.id] = list(claims)
         self.reservations[reservation.id] = reservation
-        self.effects.append(Hold(reservation, claims))
+        self.effects.append(ReserveEffect(reservation, claims))
 
     def release(self, before: Reservation, status: Status) -> Reservation:
         after = replace(before, status=status, released_at=self.now)
         self._move(before, +1)
         claims = self._give_up(before, lambda claim: is_limit_claim(claim) or quotas.is_open_claim(claim))
         self.reservations[before.id] = after
-        self.effects.append(Release(after, claims))
+        self.effects.append(ReleaseEffect(after, claims))
         self.units_returned = True
         return after
 
@@ -197,7 +205,7 @@ class _Book:
         after = replace(before, status=Status.CONFIRMED, confirmed_at=self.now)
         claims = self._give_up(before, quotas.is_open_claim)
         self.reservations[after.id] = after
-        self.effects.append(Confirmation(after, claims))
+        self.effects.append(ConfirmEffect(after, claims))
         return after
 
     def _move(self, reservation: Reservation, sign: int) -> None:
@@ -412,7 +420,7 @@ def _extend(book: _Book, command: Extend) -> ExtendOutcome:
     expires_at = max(book.now + reservation.hold_s * 1000, reservation.expires_at + 1)
     after = replace(reservation, expires_at=expires_at, extensions=reservation.extensions + 1)
     book.reservations[after.id] = after
-    book.effects.append(Prolong(after))
+    book.effects.append(ExtendEffect(after))
     return Extended(after)
 
 
@@ -461,7 +469,7 @@ def _restock(book: _Book, command: Restock) -> RestockOutcome:
     )
     book.products[product.id] = after
     book.adjustments[product.id, command.key] = adjustment
-    book.effects.append(Adjust(adjustment))
+    book.effects.append(RestockEffect(adjustment))
     book.units_returned = book.units_returned or command.change > 0
     return Restocked(adjustment)
 
@@ -482,7 +490,7 @@ def _edit(book: _Book, command: Edit) -> EditOutcome:
     if refusal is not None:
         return refusal
     book.products[product.id] = after
-    book.effects.append(Rewrite(after, rev_before=product.rev))
+    book.effects.append(EditEffect(after, rev_before=product.rev))
     return Edited(after)
 
 

@@ -160,7 +160,7 @@ def from_sight(sight: Sight, *, known: bool) -> Answer:
     headers = (("etag", stock_tag(sight)), ("cache-control", "no-cache"))
     if known:
         return Answer(304, b"", headers=headers)
-    view = wire.StockView(sight.product.id, sight.product.available, format_instant(sight.as_of))
+    view = wire.StockLevelView(sight.product.id, sight.product.available, format_instant(sight.as_of))
     return ok(view, headers=headers)
 
 

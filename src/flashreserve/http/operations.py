@@ -278,7 +278,7 @@ _PRODUCTS: Final = (
         description="At most 250 ms old, as of `asOf`. With `If-None-Match` only news are sent.",
         who="anyone",
         parameters=(_PRODUCT_IN_PATH, _IF_NONE_MATCH),
-        successes=(Success(200, "The stock.", wire.StockView, _STOCK, headers=("ETag",)), _UNCHANGED),
+        successes=(Success(200, "The stock.", wire.StockLevelView, _STOCK, headers=("ETag",)), _UNCHANGED),
         codes=("not-found",),
     ),
     Operation(

@@ -295,7 +295,7 @@ class ProductView(Struct, frozen=True, rename="camel"):
     updated_at: InstantText
 
 
-class StockView(Struct, frozen=True, rename="camel"):
+class StockLevelView(Struct, frozen=True, rename="camel"):
     """A product's stock, as it was at `asOf`."""
 
     product_id: Id

@@ -25,7 +25,7 @@ HURRY_S: Final = 0.5
 """What it may take after a second Ctrl-C."""
 
 
-class Place(msgspec.Struct, frozen=True):
+class WorkerPlace(msgspec.Struct, frozen=True):
     """What one child is given: its number (from 0; kept by the child that takes its place), and two open files."""
 
     number: int
@@ -50,7 +50,7 @@ class Restarts(msgspec.Struct, frozen=True):
 
 async def run_workers(
     count: int,
-    command: Callable[[Place], Sequence[str]],
+    command: Callable[[WorkerPlace], Sequence[str]],
     *,
     listener: socket.socket,
     stop: asyncio.Event,
@@ -93,7 +93,7 @@ class _Crew:
 
     def __init__(
         self,
-        command: Callable[[Place], Sequence[str]],
+        command: Callable[[WorkerPlace], Sequence[str]],
         fds: tuple[int, int],
         events: tuple[asyncio.Event, asyncio.Event],
         log: FilteringBoundLogger,
@@ -128,7 +128,7 @@ class _Crew:
 
     async def _run(self, number: int) -> int:
         """Run one child until it dies, or until it has stopped because all are to stop. Returns its exit code."""
-        command = self._command(Place(number, *self._fds))
+        command = self._command(WorkerPlace(number, *self._fds))
         child = await asyncio.create_subprocess_exec(
             *command, pass_fds=self._fds, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
         )

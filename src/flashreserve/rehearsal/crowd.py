@@ -16,8 +16,8 @@ import uvloop
 
 from flashreserve.clock import Clock, SystemClock
 from flashreserve.rehearsal.client import Client
-from flashreserve.rehearsal.customer import Customer, Ledger, Shop
-from flashreserve.rehearsal.messages import Exchange, Order, Tick
+from flashreserve.rehearsal.customer import Customer, Ledger, ShopClient
+from flashreserve.rehearsal.messages import Order, ShopExchange, Tick
 
 CONNECTIONS_MAX: Final = 8_192
 """Open connections; past it requests wait for one, and the wait counts as latency."""
@@ -30,7 +30,7 @@ async def crowd(order: Order, ledger: Ledger, clock: Clock) -> None:
     """Play all scripts of the order to their end; what happens is written into the ledger."""
     connections_max = max(1, raise_open_files() // len(order.urls))
     clients = [Client(url, connections_max=connections_max) for url in order.urls]
-    shop = Shop(clients, order.product_ids, timeout_s=order.timeout_s, tries_max=order.tries_max)
+    shop = ShopClient(clients, order.product_ids, timeout_s=order.timeout_s, tries_max=order.tries_max)
     opening = clock.monotonic()
     async with asyncio.TaskGroup() as customers:
         for script, token in zip(order.scripts, order.tokens, strict=True):
@@ -73,7 +73,7 @@ def ticks(ledger: Ledger, *, over: bool) -> Iterator[Tick]:
         yield _tick(ledger, new[start : start + _TICK_EXCHANGES], over=over and start + _TICK_EXCHANGES >= len(new))
 
 
-def _tick(ledger: Ledger, exchanges: list[Exchange], *, over: bool) -> Tick:
+def _tick(ledger: Ledger, exchanges: list[ShopExchange], *, over: bool) -> Tick:
     return Tick(
         exchanges=tuple(exchanges),
         arrived=ledger.arrived,

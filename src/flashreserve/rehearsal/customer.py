@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from flashreserve.clock import Clock
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
-from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, Exchange, Outcome
+from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, Outcome, ShopExchange
 from flashreserve.rehearsal.plan import Decision, Press, Script
 
 RETRY_AFTER_S_MAX: Final = 30.0
@@ -55,20 +55,20 @@ class Ledger:
         self.requests = 0
         self.in_flight = 0
         self.lag_ms_max = 0.0
-        self._new: list[Exchange] = []
+        self._new: list[ShopExchange] = []
 
-    def write(self, exchange: Exchange) -> None:
+    def write(self, exchange: ShopExchange) -> None:
         """Add what a question came to."""
         self._new.append(exchange)
         self.lag_ms_max = max(self.lag_ms_max, exchange.sent_ms - exchange.due_ms)
 
-    def take(self) -> list[Exchange]:
+    def take(self) -> list[ShopExchange]:
         """All that was written since the last take."""
         new, self._new = self._new, []
         return new
 
 
-class Shop:
+class ShopClient:
     """The shop's addresses and products. Customers go round robin over the addresses, and on with each try."""
 
     def __init__(
@@ -91,8 +91,8 @@ class Shop:
         return await client.ask(request, self._timeout_s)
 
 
-class Answer(NamedTuple):
-    """What one try came to: its word (see `Exchange.tries`), and all that an answer brought.
+class ShopAnswer(NamedTuple):
+    """What one try came to: its word (see `ShopExchange.tries`), and all that an answer brought.
 
     `wait_s` is the time after which to try again; None where the answer is definite.
     """
@@ -108,7 +108,9 @@ class Answer(NamedTuple):
 class Customer:
     """Plays one script. `seed` only spreads the pauses before further tries."""
 
-    def __init__(self, script: Script, token: str, shop: Shop, ledger: Ledger, clock: Clock, *, seed: int) -> None:
+    def __init__(
+        self, script: Script, token: str, shop: ShopClient, ledger: Ledger, clock: Clock, *, seed: int
+    ) -> None:
         self._script = script
         self._shop = shop
         self._ledger = ledger
@@ -140,7 +142,7 @@ class Customer:
         """One question with its tries, written into the ledger; the id of the reservation it is now about, or ""."""
         sent_ms = self._now_ms()
         tries: list[str] = []
-        answer = Answer("")
+        answer = ShopAnswer("")
         while len(tries) < self._shop.tries_max:
             answer = await self._try(action, reservation_id, turn=self._script.customer + turn + len(tries))
             tries.append(answer.word)
@@ -150,7 +152,7 @@ class Customer:
                 await asyncio.sleep(self._spread(answer.wait_s, len(tries)))
         id_ = answer.hold.id if answer.hold else reservation_id
         self._ledger.write(
-            Exchange(
+            ShopExchange(
                 action=action,
                 customer=self._script.customer,
                 product=self._script.product,
@@ -168,7 +170,7 @@ class Customer:
         )
         return id_
 
-    async def _try(self, action: Action, reservation_id: str, *, turn: int) -> Answer:
+    async def _try(self, action: Action, reservation_id: str, *, turn: int) -> ShopAnswer:
         headers = self._keyed if action is Action.RESERVE else self._signed
         self._ledger.requests += 1
         self._ledger.in_flight += 1
@@ -177,9 +179,9 @@ class Customer:
                 action, await self._shop.ask(action, self._script.product, reservation_id, headers, turn=turn)
             )
         except TimeoutError:
-            return Answer(TIMED_OUT, wait_s=0.0)
+            return ShopAnswer(TIMED_OUT, wait_s=0.0)
         except ConnectionLostError:
-            return Answer(DROPPED, wait_s=0.0)
+            return ShopAnswer(DROPPED, wait_s=0.0)
         finally:
             self._ledger.in_flight -= 1
 
@@ -193,7 +195,7 @@ class Customer:
         return self._clock.monotonic() * 1_000
 
 
-def read_answer(action: Action, response: Response) -> Answer:
+def read_answer(action: Action, response: Response) -> ShopAnswer:
     """What an HTTP answer means to a customer.
 
     503 and 429 are no answers yet: the customer comes back by the same key, after Retry-After where it is given.
@@ -203,19 +205,19 @@ def read_answer(action: Action, response: Response) -> Answer:
     if status in _LATER:
         asked_s = _retry_after_s(headers)
         word = str(status) if asked_s is None else f"{status}{LATER}"
-        return Answer(word, wait_s=asked_s or 0.0, code=_code(body))
+        return ShopAnswer(word, wait_s=asked_s or 0.0, code=_code(body))
     if status >= _SERVER_ERROR:
-        return Answer(str(status), Outcome.FAILED, code=_code(body))
+        return ShopAnswer(str(status), Outcome.FAILED, code=_code(body))
     outcome = _EXPECTED[action].get(status, Outcome.UNEXPECTED)
     if outcome is not Outcome.DONE:
-        return Answer(str(status), outcome, code=_code(body))
+        return ShopAnswer(str(status), outcome, code=_code(body))
     if action is not Action.RESERVE:
-        return Answer(str(status), outcome)
+        return ShopAnswer(str(status), outcome)
     try:
         hold = _HOLDS.decode(body)
     except DECODE_ERRORS:
-        return Answer(UNREADABLE, Outcome.FAILED)
-    return Answer(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
+        return ShopAnswer(UNREADABLE, Outcome.FAILED)
+    return ShopAnswer(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

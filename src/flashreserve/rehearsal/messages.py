@@ -40,7 +40,7 @@ LATER = " and Retry-After"
 """Follows the status in a try's word when the answer said when to come back."""
 
 
-class Exchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One question of a customer, with every try until it was answered.
 
     Times are milliseconds of the machine's monotonic clock: `due_ms` when it was to be sent, `sent_ms` when its first
@@ -83,7 +83,7 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     machine could not keep up with the crowd, and that latencies include that.
     """
 
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[ShopExchange, ...]
     arrived: int
     requests: int
     in_flight: int

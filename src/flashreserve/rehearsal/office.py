@@ -12,10 +12,10 @@ from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
 from flashreserve.core.limits import PAGE_MAX
 from flashreserve.core.model import Status
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
 from flashreserve.rehearsal.server import RehearsalError
-from flashreserve.rehearsal.verdict import Books, Entry
+from flashreserve.rehearsal.verdict import ShopBooks, VerdictEntry
 
 _TRIES_MAX: Final = 6
 _PAUSE_S: Final = 0.5
@@ -39,7 +39,7 @@ class _Stock(msgspec.Struct):
     available: int
 
 
-class _Line(msgspec.Struct, rename="camel"):
+class _ExportLine(msgspec.Struct, rename="camel"):
     product_id: str
     quantity: int
 
@@ -48,7 +48,7 @@ class _Reservation(msgspec.Struct, rename="camel"):
     id: str
     user_id: str
     status: Status
-    lines: list[_Line]
+    lines: list[_ExportLine]
 
 
 class _Page(msgspec.Struct, rename="camel"):
@@ -86,10 +86,10 @@ class Office:
         stocks = await asyncio.gather(*(self._ask("GET", f"/products/{id_}/stock", _Stock) for id_ in product_ids))
         return sum(stock.available for stock in stocks)
 
-    async def books(self, product_id: str) -> Books:
+    async def books(self, product_id: str) -> ShopBooks:
         """Stock and all reservations of one product. Not one instant's picture while the shop is busy."""
         read_ms = self._clock.monotonic() * 1_000
-        entries: dict[str, Entry] = {}
+        entries: dict[str, VerdictEntry] = {}
         cursor: str | None = ""
         for _ in range(_PAGES_MAX):
             page = await self._page(product_id, cursor or "")
@@ -98,15 +98,17 @@ class Office:
             if not cursor:
                 break
         product = await self._ask("GET", f"/products/{product_id}", _Product)
-        return Books(product_id, product.stock_quantity, product.available, tuple(entries.values()), read_ms)
+        return ShopBooks(product_id, product.stock_quantity, product.available, tuple(entries.values()), read_ms)
 
-    async def still_books(self, product_ids: Sequence[str], units: Sequence[int], settle_s: float) -> tuple[Books, ...]:
+    async def still_books(
+        self, product_ids: Sequence[str], units: Sequence[int], settle_s: float
+    ) -> tuple[ShopBooks, ...]:
         """The books once they add up, or once they have not and have not changed either for `settle_s`.
 
         A hold that lapses between two reads, or that is over and not yet swept, makes the books look uneven for a
         moment; a unit that has leaked makes them uneven for good.
         """
-        last: tuple[Books, ...] = ()
+        last: tuple[ShopBooks, ...] = ()
         deadline = end = self._clock.monotonic() + settle_s * _STILL_TIMES_MAX
         while True:
             books = tuple([await self.books(id_) for id_ in product_ids])
@@ -159,12 +161,12 @@ def _said(response: Response) -> str:
     return f"{response.status} {response.body[:300].decode(errors='replace')}"
 
 
-def _entry(reservation: _Reservation, product_id: str) -> Entry:
+def _entry(reservation: _Reservation, product_id: str) -> VerdictEntry:
     quantity = sum(line.quantity for line in reservation.lines if line.product_id == product_id)
-    return Entry(reservation.id, reservation.user_id, reservation.status, quantity)
+    return VerdictEntry(reservation.id, reservation.user_id, reservation.status, quantity)
 
 
-def _same(books: Sequence[Books], last: Sequence[Books]) -> bool:
+def _same(books: Sequence[ShopBooks], last: Sequence[ShopBooks]) -> bool:
     return [msgspec.structs.replace(b, read_ms=0) for b in books] == [
         msgspec.structs.replace(b, read_ms=0) for b in last
     ]

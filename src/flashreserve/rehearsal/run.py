@@ -13,12 +13,12 @@ from flashreserve.clock import Clock
 from flashreserve.core.limits import HOLD_S_MAX, STOCK_MAX
 from flashreserve.core.model import Status
 from flashreserve.rehearsal.client import Client
-from flashreserve.rehearsal.messages import Action, Exchange, Order, Outcome, Tick
+from flashreserve.rehearsal.messages import Action, Order, Outcome, ShopExchange, Tick
 from flashreserve.rehearsal.office import Office
 from flashreserve.rehearsal.plan import Crowd, Script, check, plan, plan_late
-from flashreserve.rehearsal.server import Audit, RehearsalError, ServerUnderTest, subject_of
+from flashreserve.rehearsal.server import AuditReport, RehearsalError, ServerUnderTest, subject_of
 from flashreserve.rehearsal.tally import Latency, Tally
-from flashreserve.rehearsal.verdict import Books, Evidence, Verdict, judge
+from flashreserve.rehearsal.verdict import Evidence, ShopBooks, Verdict, judge
 from flashreserve.rehearsal.waves import wave
 
 Send = Callable[[Order], AsyncGenerator[Tick, None]]
@@ -154,7 +154,7 @@ class _Stage:
         self._product_ids: tuple[str, ...] = ()
         self._phase = "putting the products on sale"
         self._tally = Tally()
-        self._exchanges: list[Exchange] = []
+        self._exchanges: list[ShopExchange] = []
         self._arrived = 0
         self._late = 0
         self._in_flight = 0
@@ -225,7 +225,7 @@ class _Stage:
         if late:
             await self._play(late)
 
-    async def final_books(self) -> tuple[Books, ...]:
+    async def final_books(self) -> tuple[ShopBooks, ...]:
         self._phase = "reading the books"
         self._show(self._progress())
         books = await self._office.still_books(self._product_ids, self._units, self._rehearsal.settle_s)
@@ -234,7 +234,7 @@ class _Stage:
         self._show(self._progress())
         return books
 
-    def verdict(self, books: tuple[Books, ...], audit: Audit | None) -> Verdict:
+    def verdict(self, books: tuple[ShopBooks, ...], audit: AuditReport | None) -> Verdict:
         tally, crowd = self._tally, self._rehearsal.crowd
         evidence = Evidence(
             units=self._units,

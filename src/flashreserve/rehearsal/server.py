@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 
 
 class RehearsalError(Exception):
@@ -18,7 +18,7 @@ class RehearsalInputError(RehearsalError):
     """The tokens or keys that were given are invalid; nothing was begun."""
 
 
-class Audit(msgspec.Struct, frozen=True):
+class AuditReport(msgspec.Struct, frozen=True):
     """What the shop's own audit said. `clean` is None where no still picture could be had."""
 
     clean: bool | None
@@ -39,7 +39,7 @@ class ServerUnderTest:
     urls: tuple[str, ...]
     admin_token: str
     mint: Callable[[int], Sequence[str]]
-    audit: Callable[[], Awaitable[Audit]] | None = None
+    audit: Callable[[], Awaitable[AuditReport]] | None = None
 
 
 def listed_tokens(tokens: Sequence[str]) -> Callable[[int], Sequence[str]]:
@@ -53,7 +53,7 @@ def listed_tokens(tokens: Sequence[str]) -> Callable[[int], Sequence[str]]:
     return hand_out
 
 
-class _Claims(msgspec.Struct):
+class _SessionClaims(msgspec.Struct):
     sub: str
 
 
@@ -61,6 +61,6 @@ def subject_of(token: str) -> str | None:
     """The user id that a token carries, unverified; None if it isn't a JSON Web Token."""
     try:
         claims = token.split(".")[1]
-        return msgspec.json.decode(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)), type=_Claims).sub
+        return msgspec.json.decode(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)), type=_SessionClaims).sub
     except (IndexError, binascii.Error, *DECODE_ERRORS):
         return None

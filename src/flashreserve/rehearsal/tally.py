@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from flashreserve.rehearsal.messages import LATER, UNREADABLE, Action, Exchange, Outcome
+from flashreserve.rehearsal.messages import LATER, UNREADABLE, Action, Outcome, ShopExchange
 
 _ALLOWED_5XX = f"503{LATER}"
 
@@ -24,7 +24,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
-        """How many tries came to each word, see `Exchange.tries`."""
+        """How many tries came to each word, see `ShopExchange.tries`."""
         self.granted: set[str] = set()
         self.confirmed: set[str] = set()
         self.cancelled: set[str] = set()
@@ -36,7 +36,7 @@ class Tally:
         self._latencies: list[float] = []
         self._per_second: Counter[int] = Counter()
 
-    def add(self, exchanges: Iterable[Exchange]) -> None:
+    def add(self, exchanges: Iterable[ShopExchange]) -> None:
         """Count some more."""
         for exchange in exchanges:
             self._count(exchange)
@@ -65,7 +65,7 @@ class Tally:
             max=percentile(self._latencies, 1),
         )
 
-    def _count(self, exchange: Exchange) -> None:
+    def _count(self, exchange: ShopExchange) -> None:
         self.answers.update(exchange.tries)
         self._per_second[int(exchange.done_ms // 1_000)] += len(exchange.tries)
         self.failures += sum(map(is_failure, exchange.tries))

@@ -14,14 +14,14 @@ from typing import Final
 import msgspec
 
 from flashreserve.core.model import LIVE, Status
-from flashreserve.rehearsal.messages import Action, Exchange, Outcome
-from flashreserve.rehearsal.server import Audit
+from flashreserve.rehearsal.messages import Action, Outcome, ShopExchange
+from flashreserve.rehearsal.server import AuditReport
 from flashreserve.rehearsal.tally import Latency, Tally
 
 FINDINGS_MAX: Final = 20
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class VerdictEntry(msgspec.Struct, frozen=True, gc=False):
     """One reservation in the shop's books; `quantity` is that of the product at hand."""
 
     id: str
@@ -30,13 +30,13 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     quantity: int
 
 
-class Books(msgspec.Struct, frozen=True):
+class ShopBooks(msgspec.Struct, frozen=True):
     """What the shop says about one product. `read_ms`: when, on the machine's monotonic clock, reading began."""
 
     product_id: str
     stocked: int
     available: int
-    entries: tuple[Entry, ...]
+    entries: tuple[VerdictEntry, ...]
     read_ms: float
 
     @property
@@ -53,9 +53,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that is judged. `units` and `books` are by product, `subjects` the customers' user ids, None if unknown."""
 
     units: tuple[int, ...]
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[ShopExchange, ...]
     subjects: tuple[str | None, ...]
-    books: tuple[Books, ...]
+    books: tuple[ShopBooks, ...]
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,10 +139,10 @@ def _lasts(hold: _Hold) -> bool:
     return hold.from_ms < hold.until_ms
 
 
-def _holds(exchanges: Sequence[Exchange]) -> list[_Hold]:
+def _holds(exchanges: Sequence[ShopExchange]) -> list[_Hold]:
     first_sent: dict[str, float] = {}
-    granted: dict[str, list[Exchange]] = defaultdict(list)
-    followed: dict[str, list[Exchange]] = defaultdict(list)
+    granted: dict[str, list[ShopExchange]] = defaultdict(list)
+    followed: dict[str, list[ShopExchange]] = defaultdict(list)
     for exchange in exchanges:
         if exchange.action is not Action.RESERVE:
             followed[exchange.reservation_id].append(exchange)
@@ -153,7 +153,7 @@ def _holds(exchanges: Sequence[Exchange]) -> list[_Hold]:
     return [_hold(id_, seen, followed[id_], first_sent[seen[0].key]) for id_, seen in granted.items()]
 
 
-def _hold(id_: str, granted: Sequence[Exchange], followed: Sequence[Exchange], first_sent_ms: float) -> _Hold:
+def _hold(id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExchange], first_sent_ms: float) -> _Hold:
     confirmed = any(x.action is Action.CONFIRM and x.outcome is Outcome.DONE for x in followed)
     cancels = [x for x in followed if x.action is Action.CANCEL]
     until_ms = math.inf if confirmed else first_sent_ms + granted[0].held_ms
@@ -170,7 +170,7 @@ def _hold(id_: str, granted: Sequence[Exchange], followed: Sequence[Exchange], f
     )
 
 
-def _broken_promises(holds: Iterable[_Hold], books: Books) -> Iterator[str]:
+def _broken_promises(holds: Iterable[_Hold], books: ShopBooks) -> Iterator[str]:
     """A sentence for each acknowledged reservation that the shop doesn't know, or knows otherwise."""
     entries = {entry.id: entry for entry in books.entries}
     for hold in holds:
@@ -210,7 +210,7 @@ def _double_grants(evidence: Evidence) -> Iterator[tuple[int, str]]:
             yield extra, f"user {subject} used {len(used)} key(s) and was granted {len(used) + extra} reservations"
 
 
-def _booked(books: Iterable[Books]) -> Mapping[str, int]:
+def _booked(books: Iterable[ShopBooks]) -> Mapping[str, int]:
     return Counter(entry.user_id for product in books for entry in product.entries)
 
 
@@ -218,7 +218,7 @@ def _subject(evidence: Evidence, customer: int) -> str:
     return evidence.subjects[customer] or f"#{customer}"
 
 
-def _unexpected(exchanges: Sequence[Exchange], holds: Sequence[_Hold]) -> Mapping[str, int]:
+def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_Hold]) -> Mapping[str, int]:
     """Answers below 500 that a customer could not have expected, counted by what they were."""
     by_id = {hold.id: hold for hold in holds}
     granted_ms: dict[str, float] = {}
@@ -255,7 +255,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     latency_ms: Latency
     unexpected: dict[str, int]
     findings: tuple[str, ...]
-    audit: Audit | None
+    audit: AuditReport | None
     seed: int
     customers: int
     late_customers: int

@@ -7,7 +7,15 @@ from msgspec.structs import replace
 
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
-from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
+from flashreserve.core.effects import (
+    ConfirmEffect,
+    EditEffect,
+    Effect,
+    ExtendEffect,
+    ReleaseEffect,
+    ReserveEffect,
+    RestockEffect,
+)
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
 from flashreserve.core.quotas import NO_QUOTAS, Quotas, claims_of_customer, is_quota_claim
@@ -37,7 +45,7 @@ class MemoryStore:
         """See `ReservationStore`."""
         facts = self._load(rules.lookup(commands), now)
         plan = rules.plan(facts, commands, now)
-        new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, Hold)]
+        new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, ReserveEffect)]
         _refuse_used_ids(new_ids, self._reservations)
         for effect in plan.effects:
             self._apply(effect)
@@ -88,25 +96,25 @@ class MemoryStore:
 
     def _apply(self, effect: Effect) -> None:
         match effect:
-            case Hold(reservation, claims):
+            case ReserveEffect(reservation, claims):
                 self._reservations[reservation.id] = reservation
                 self._claims |= {
                     (reservation.user_id, claim): reservation.id for claim in claims if not is_quota_claim(claim)
                 }
                 self._move(reservation, -1)
-            case Prolong(after) | Confirmation(after, _):
+            case ExtendEffect(after) | ConfirmEffect(after, _):
                 self._reservations[after.id] = after
-            case Release(after, claims):
+            case ReleaseEffect(after, claims):
                 self._reservations[after.id] = after
                 for claim in claims:
                     self._claims.pop((after.user_id, claim), None)
                 self._move(after, +1)
-            case Adjust(adjustment):
+            case RestockEffect(adjustment):
                 self._adjustments[adjustment.product_id, adjustment.key] = adjustment
                 self._products[adjustment.product_id] = rules.adjusted(
                     self._products[adjustment.product_id], adjustment.change, adjustment.at
                 )
-            case Rewrite(after):
+            case EditEffect(after):
                 stock = self._products[after.id]
                 self._products[after.id] = replace(after, stocked=stock.stocked, available=stock.available)
             case _:

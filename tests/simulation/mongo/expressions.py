@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from tests.simulation.mongo.matching import Document
+from tests.simulation.mongo.matcher import Document
 
 MISSING: Final = object()
 """What a path leads to where nothing stands. A field set to it isn't set."""

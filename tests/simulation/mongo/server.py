@@ -13,8 +13,8 @@ from itertools import product
 from typing import Any, Final
 
 from tests.simulation.mongo.expressions import MISSING, evaluate
-from tests.simulation.mongo.matching import Document, matches, values_at
-from tests.simulation.mongo.updating import UpdateRefusedError, updated
+from tests.simulation.mongo.matcher import Document, matches, values_at
+from tests.simulation.mongo.updater import UpdateRefusedError, updated
 
 from flashreserve.stores.mongo.database import Fields, Index, Order, Query, Update
 
@@ -100,7 +100,7 @@ def candidates(documents: Mapping[str, Document], query: Query) -> Iterable[Docu
 Part = Callable[[], Any]
 
 
-class MongoServer:
+class SimulatedMongoServer:
     """The collections, and what can be asked of them. Each method is carried out at one instant."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ import msgspec
 from flashreserve.core.facts import Claim
 from flashreserve.core.model import Account, Adjustment, Product, Reservation
 from flashreserve.core.quotas import is_quota_claim
-from flashreserve.stores.aside import UnreadableError
 from flashreserve.stores.mongo.database import Document, Fields, Index
+from flashreserve.stores.unreadable import UnreadableError
 
 VOID: Final = "VOID"
 """The status of a document that says: no such reservation ever existed, and none will under this id."""

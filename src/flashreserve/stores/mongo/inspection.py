@@ -16,7 +16,7 @@ UNREADABLE_MAX: Final = 5
 """Unreadable reservations that are named."""
 
 
-class Inspection(msgspec.Struct, frozen=True):
+class ServerInspection(msgspec.Struct, frozen=True):
     """A server's state.
 
     `topology` is what it is part of, in words. `fault` says that the documents' version doesn't fit, or which index is
@@ -36,7 +36,7 @@ class Inspection(msgspec.Struct, frozen=True):
     unreadable: list[str] | None
 
 
-async def inspect_mongo(url: str) -> Inspection:
+async def inspect_mongo(url: str) -> ServerInspection:
     """Look at the database that the URL names.
 
     Raises:
@@ -49,7 +49,7 @@ async def inspect_mongo(url: str) -> Inspection:
             "products", {"intents.at": {"$gt": 0}}, fields={"intents.at": 1}, order=[("intents.at", 1)], most=1
         )
         now_ms = await database.now_ms()
-        return Inspection(
+        return ServerInspection(
             version=await database.version(),
             topology=await database.topology(),
             now_ms=now_ms,

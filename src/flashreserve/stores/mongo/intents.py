@@ -15,9 +15,9 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from flashreserve.core.model import Product
+from flashreserve.stores.mongo.chunks import parts
 from flashreserve.stores.mongo.database import Database, Document, Fields, Query, Update
 from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, product_from
-from flashreserve.stores.mongo.parts import parts
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 Mode = Literal["sweep", "cancel"]
@@ -34,7 +34,7 @@ _RIDE_S: Final = 0.05
 """How long a settlement waits for an R1 to ride on."""
 
 
-class Ids(Protocol):
+class IdSource(Protocol):
     """Makes ids that nobody else makes."""
 
     def new(self) -> str:

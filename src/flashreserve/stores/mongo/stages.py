@@ -5,40 +5,48 @@ from typing import Final, assert_never
 
 import msgspec
 
-from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release, Rewrite
+from flashreserve.core.effects import (
+    ConfirmEffect,
+    EditEffect,
+    Effect,
+    ExtendEffect,
+    ReleaseEffect,
+    ReserveEffect,
+    RestockEffect,
+)
 from flashreserve.core.model import Product, Reservation
 from flashreserve.core.quotas import is_first_of_hour
-from flashreserve.stores.mongo.fates import Written
-from flashreserve.stores.mongo.reserving import Taking
+from flashreserve.stores.mongo.reserve_movement import PlannedReserve
+from flashreserve.stores.mongo.write_results import Written
 
 _NOWHERE: Final[dict[type[Effect], int]] = {}
 
 
-class Edition(msgspec.Struct, frozen=True):
+class PlannedEdit(msgspec.Struct, frozen=True):
     """An edit to be written; `fixes_limit` when it is allowed only because nobody has ever reserved."""
 
-    effect: Rewrite
+    effect: EditEffect
     fixes_limit: bool
 
 
 class Stage(msgspec.Struct):
     """Effects that don't touch each other, by kind."""
 
-    takings: list[Taking] = []
-    prolongs: list[Prolong] = []
-    confirmations: list[Confirmation] = []
-    releases: list[Release] = []
-    adjusts: list[Adjust] = []
-    editions: list[Edition] = []
+    reserves: list[PlannedReserve] = []
+    prolongs: list[ExtendEffect] = []
+    confirmations: list[ConfirmEffect] = []
+    releases: list[ReleaseEffect] = []
+    adjusts: list[RestockEffect] = []
+    edits: list[PlannedEdit] = []
 
     def effects(self) -> Iterator[Effect]:
         """All of them."""
-        yield from (taking.hold for taking in self.takings)
+        yield from (planned.effect for planned in self.reserves)
         yield from self.prolongs
         yield from self.confirmations
         yield from self.releases
         yield from self.adjusts
-        yield from (edition.effect for edition in self.editions)
+        yield from (edit.effect for edit in self.edits)
 
 
 def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[Stage]:
@@ -66,27 +74,27 @@ class _Arranging:
 
     def add(self, effect: Effect) -> None:
         match effect:
-            case Hold(reservation, claims):
+            case ReserveEffect(reservation, claims):
                 revs = {line.product_id: self._rules[line.product_id][0] for line in reservation.lines}
                 freed = [self._free_after.get((reservation.user_id, claim), -1) for claim in claims]
                 first = self._first_of_hour.get(reservation.user_id, -1)
                 stage = self._stage(effect, reservation.id, list(revs), least=max([first, *freed]) + 1)
-                stage.takings.append(Taking(effect, revs))
+                stage.reserves.append(PlannedReserve(effect, revs))
                 if any(map(is_first_of_hour, claims)):
                     self._first_of_hour[reservation.user_id] = self._reservation_at[reservation.id]
-            case Prolong(after):
+            case ExtendEffect(after):
                 self._stage(effect, after.id, []).prolongs.append(effect)
-            case Confirmation(after, claims):
+            case ConfirmEffect(after, claims):
                 self._stage(effect, after.id, []).confirmations.append(effect)
                 self._note_free(after, claims)
-            case Release(after, claims):
+            case ReleaseEffect(after, claims):
                 product_ids = [line.product_id for line in after.lines]
                 self._stage(effect, after.id, product_ids).releases.append(effect)
                 self._note_free(after, claims)
-            case Adjust(adjustment):
+            case RestockEffect(adjustment):
                 self._stage(effect, None, [adjustment.product_id]).adjusts.append(effect)
-            case Rewrite(after, _):
-                self._stage(effect, None, [after.id]).editions.append(self._edition(effect))
+            case EditEffect(after, _):
+                self._stage(effect, None, [after.id]).edits.append(self._edition(effect))
             case _:
                 assert_never(effect)
 
@@ -94,13 +102,13 @@ class _Arranging:
         place = self._reservation_at[after.id]
         self._free_after |= {(after.user_id, claim): place for claim in claims}
 
-    def _edition(self, effect: Rewrite) -> Edition:
+    def _edition(self, effect: EditEffect) -> PlannedEdit:
         after = effect.after
         _, limit = self._rules[after.id]
         self._rules[after.id] = (after.rev, after.per_customer_limit)
         new = after.per_customer_limit
         raised = limit is not None and new is not None and new >= limit
-        return Edition(effect, fixes_limit=new != limit and not raised)
+        return PlannedEdit(effect, fixes_limit=new != limit and not raised)
 
     def _stage(self, effect: Effect, reservation_id: str | None, product_ids: list[str], *, least: int = 0) -> Stage:
         """The first stage after all that the effect has to wait for, and none before `least`."""
@@ -110,7 +118,7 @@ class _Arranging:
             place = max(place, self._reservation_at.get(reservation_id, -1) + 1)
         for product_id in product_ids:
             for other, at in self._product_at.get(product_id, _NOWHERE).items():
-                together = other is kind and kind in (Hold, Release)
+                together = other is kind and kind in (ReserveEffect, ReleaseEffect)
                 place = max(place, at if together else at + 1)
         if reservation_id is not None:
             self._reservation_at[reservation_id] = place
@@ -121,14 +129,14 @@ class _Arranging:
         return self.stages[place]
 
 
-def left_behind(effect: Effect) -> Written:
+def intended(effect: Effect) -> Written:
     """What the effect is planned to leave behind: that is how it is told from others."""
     match effect:
-        case Hold(reservation, _):
+        case ReserveEffect(reservation, _):
             return reservation
-        case Prolong(after) | Confirmation(after, _) | Release(after, _) | Rewrite(after, _):
+        case ExtendEffect(after) | ConfirmEffect(after, _) | ReleaseEffect(after, _) | EditEffect(after, _):
             return after
-        case Adjust(adjustment):
+        case RestockEffect(adjustment):
             return adjustment
         case _:
             assert_never(effect)

@@ -11,8 +11,8 @@ from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role, Status
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
-from flashreserve.stores.aside import Aside
-from flashreserve.stores.mongo import auditing, importing, recovering, version
+from flashreserve.stores.mongo import audit, product_import, recovery, version
+from flashreserve.stores.mongo.chunks import parts
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
@@ -26,12 +26,11 @@ from flashreserve.stores.mongo.documents import (
     product_from,
     reservation_from,
 )
-from flashreserve.stores.mongo.flushing import Flush
+from flashreserve.stores.mongo.flush import Flush
 from flashreserve.stores.mongo.inspection import oldest_due
-from flashreserve.stores.mongo.intents import Ids, LateSettling
-from flashreserve.stores.mongo.known import KnownProducts
-from flashreserve.stores.mongo.parts import parts
-from flashreserve.stores.mongo.releasing import may_still_match
+from flashreserve.stores.mongo.intents import IdSource, LateSettling
+from flashreserve.stores.mongo.known_products import KnownProducts
+from flashreserve.stores.mongo.release_movement import may_still_match
 from flashreserve.stores.port import (
     Audit,
     Flushed,
@@ -44,6 +43,7 @@ from flashreserve.stores.port import (
     Swept,
     Take,
 )
+from flashreserve.stores.unreadable import UnreadableItems
 
 FLUSHES_MAX: Final = 4
 """Flushes in the database at one time, from one process: the combiner's, the sweep's, and some to spare."""
@@ -55,7 +55,7 @@ _LOOKS_MAX: Final = 50
 """How often one step of a sweep looks for what is due."""
 
 
-async def open_mongo(url: str, ids: Ids, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
+async def open_mongo(url: str, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
     """Open the database that the URL names, from within the event loop that will use it.
 
     `ids` makes new ids for movements, and for reservations that are tried again. With `create` the indexes are made
@@ -68,7 +68,7 @@ async def open_mongo(url: str, ids: Ids, *, create: bool, quotas: Quotas = NO_QU
     return await start(PymongoDatabase(url), ids, create=create, quotas=quotas)
 
 
-async def start(database: Database, ids: Ids, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
+async def start(database: Database, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
     """The store on any database, its version and indexes made or checked."""
     try:
         with patience(PATIENT_S):  # A server that has just come back answers slowly at first.
@@ -94,13 +94,13 @@ class MongoStore:
     # Nobody waits for the whole of a step here.
     sweep_max = 32 * limits.SWEEP_MAX
 
-    def __init__(self, database: Database, ids: Ids, quotas: Quotas = NO_QUOTAS) -> None:
+    def __init__(self, database: Database, ids: IdSource, quotas: Quotas = NO_QUOTAS) -> None:
         self._database = database
         self._ids = ids
         self._quotas = quotas
         self._late = LateSettling(database)
         self._known = KnownProducts(quotas)
-        self._aside = Aside()
+        self._aside = UnreadableItems()
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
     async def flush_late(self, take: Take) -> Flushed:
@@ -216,8 +216,8 @@ class MongoStore:
         """See `ReservationStore`."""
         with patience(PATIENT_S):
             await self._late.finish()  # What this process has still to settle was abandoned by nobody.
-            await importing.recover(self._database, now, most)
-            return await recovering.recover(self._database, self._ids, self._aside, now, most)
+            await product_import.recover(self._database, now, most)
+            return await recovery.recover(self._database, self._ids, self._aside, now, most)
 
     async def reservation(self, reservation_id: str) -> Reservation | None:
         """See `ReservationStore`."""
@@ -263,12 +263,12 @@ class MongoStore:
     async def audit(self, progress: Progress | None = None) -> Audit:
         """See `ReservationStore`."""
         with patience(PATIENT_S):
-            return await auditing.audit(self._database, progress)
+            return await audit.audit(self._database, progress)
 
     async def add_products(self, products: Sequence[Product]) -> None:
         """See `CatalogueStore`."""
         with patience(PATIENT_S if len(products) > 1 else CALL_S):
-            await importing.add(self._database, self._ids, products)
+            await product_import.add(self._database, self._ids, products)
 
     async def product(self, product_id: str) -> Product | None:
         """See `CatalogueStore`."""

@@ -4,9 +4,9 @@ from typing import Any
 
 import apsw
 
-from flashreserve.stores.aside import NAMED_MAX
 from flashreserve.stores.port import Audit, Difference, SetAside
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.unreadable import NAMED_MAX
 
 
 def sum_up(connection: apsw.Connection) -> Audit:

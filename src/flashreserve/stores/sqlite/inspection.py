@@ -7,8 +7,8 @@ import apsw
 import msgspec
 
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.admission import admitted_to_read
 from flashreserve.stores.sqlite.connection import connect, store_errors
-from flashreserve.stores.sqlite.opening import admitted_to_read
 from flashreserve.stores.sqlite.schema import MIGRATIONS, version_of
 
 FAULTS_MAX: Final = 10
@@ -18,7 +18,7 @@ SAFE_SQLITE: Final = 3_051_003
 """The first SQLite (3.51.3) whose log is safe with several processes that write."""
 
 
-class Inspection(msgspec.Struct, frozen=True):
+class FileInspection(msgspec.Struct, frozen=True):
     """A database file's state.
 
     `version` and `newest_version` are those of its tables. `faults` is what SQLite's quick check found. `newest_at` is
@@ -39,7 +39,7 @@ def sqlite_version() -> tuple[str, bool]:
     return apsw.sqlite_lib_version(), apsw.SQLITE_VERSION_NUMBER >= SAFE_SQLITE
 
 
-def inspect_sqlite(path: Path) -> Inspection:
+def inspect_sqlite(path: Path) -> FileInspection:
     """Look at the file; takes as long as reading all of it does.
 
     Raises:
@@ -51,7 +51,7 @@ def inspect_sqlite(path: Path) -> Inspection:
         with store_errors(str(path)):
             version = version_of(connection)
             found = [str(row[0]) for row in connection.execute(f"PRAGMA quick_check({FAULTS_MAX})")]
-            return Inspection(
+            return FileInspection(
                 version=version,
                 newest_version=len(MIGRATIONS),
                 journal_mode=str(connection.pragma("journal_mode")),

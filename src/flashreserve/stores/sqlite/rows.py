@@ -9,12 +9,12 @@ import apsw
 import msgspec
 from msgspec.structs import replace
 
-from flashreserve.core.effects import Adjust, Confirmation, Effect, Hold, Prolong, Release
+from flashreserve.core.effects import ConfirmEffect, Effect, ExtendEffect, ReleaseEffect, ReserveEffect, RestockEffect
 from flashreserve.core.facts import Claim, Facts, Lookup, is_limit_claim, limit_claim
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.core.quotas import Quotas, claims_of_customer
-from flashreserve.stores.aside import UnreadableError
-from flashreserve.stores.sqlite.fresh import Fresh
+from flashreserve.stores.sqlite.unindexed import UnindexedReservations
+from flashreserve.stores.unreadable import UnreadableError
 
 _PRODUCT_COLUMNS: Final = """
     p.id, p.name, p.price, p.currency, p.stocked, p.available, p.sale_starts_at, p.sale_ends_at, p.per_customer_limit,
@@ -173,7 +173,7 @@ def account_from_row(row: Sequence[Any]) -> Account:
     return Account(id_, email, Role(role), password_hash, created_at)
 
 
-def load(connection: apsw.Connection, fresh: Fresh, wanted: Lookup, quotas: Quotas, now: int) -> Facts:
+def load(connection: apsw.Connection, fresh: UnindexedReservations, wanted: Lookup, quotas: Quotas, now: int) -> Facts:
     """The facts that `rules.plan` needs: see `Lookup` for which those are."""
     if not quotas.some:
         wanted.customers.clear()
@@ -202,7 +202,7 @@ def load(connection: apsw.Connection, fresh: Fresh, wanted: Lookup, quotas: Quot
 
 
 def _select_for_flush(
-    connection: apsw.Connection, fresh: Fresh, wanted: Lookup, now: int
+    connection: apsw.Connection, fresh: UnindexedReservations, wanted: Lookup, now: int
 ) -> tuple[dict[str, Product], dict[Claim, str], dict[str, set[str]]]:
     """The products; who holds the claims; and by customer, the reservations that may count for quotas."""
     after = fresh.place if wanted.claims or wanted.customers else _NO_PLACE
@@ -268,7 +268,7 @@ def _select_reserved(connection: apsw.Connection, ids: set[str]) -> frozenset[st
 def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts, after: dict[str, Product]) -> None:
     """Write the effects in their order, then the products as they came out.
 
-    Edits and stock movements are both in the products, so `Rewrite` has nothing left to write.
+    Edits and stock movements are both in the products, so `EditEffect` has nothing left to write.
     """
     for kind, run in groupby(effects, type):
         write = _WRITES.get(kind)
@@ -289,7 +289,7 @@ def _write_stock(connection: apsw.Connection, moved: Sequence[Product]) -> None:
         connection.execute(_stock_sql(len(some)), values)
 
 
-def _write_holds(connection: apsw.Connection, holds: list[Hold]) -> None:
+def _write_holds(connection: apsw.Connection, holds: list[ReserveEffect]) -> None:
     encoded: dict[tuple[Line, ...], str] = {}  # One hot product: nearly all lines of a flush are the same.
     for hold in holds:
         if hold.reservation.lines not in encoded:
@@ -348,29 +348,29 @@ def _row(held: Reservation, encoded: Mapping[tuple[Line, ...], str]) -> tuple[An
     )
 
 
-def _write_extensions(connection: apsw.Connection, effects: list[Prolong]) -> None:
+def _write_extensions(connection: apsw.Connection, effects: list[ExtendEffect]) -> None:
     connection.executemany(PROLONG, [(e.after.id, e.after.expires_at, e.after.extensions) for e in effects])
 
 
-def _write_confirmations(connection: apsw.Connection, effects: list[Confirmation]) -> None:
+def _write_confirmations(connection: apsw.Connection, effects: list[ConfirmEffect]) -> None:
     connection.executemany(CONFIRM, [(e.after.id, e.after.confirmed_at) for e in effects])
 
 
-def _write_releases(connection: apsw.Connection, effects: list[Release]) -> None:
+def _write_releases(connection: apsw.Connection, effects: list[ReleaseEffect]) -> None:
     connection.executemany(RELEASE, [(e.after.id, e.after.status.value, e.after.released_at) for e in effects])
     claims = [(e.after.user_id, claim) for e in effects for claim in e.claims if is_limit_claim(claim)]
     if claims:
         connection.executemany(DELETE_CLAIM, claims)
 
 
-def _write_adjustments(connection: apsw.Connection, effects: list[Adjust]) -> None:
+def _write_adjustments(connection: apsw.Connection, effects: list[RestockEffect]) -> None:
     connection.executemany(INSERT_ADJUSTMENT, [msgspec.structs.astuple(e.adjustment) for e in effects])
 
 
 _WRITES: dict[type[Effect], Any] = {
-    Hold: _write_holds,
-    Prolong: _write_extensions,
-    Confirmation: _write_confirmations,
-    Release: _write_releases,
-    Adjust: _write_adjustments,
+    ReserveEffect: _write_holds,
+    ExtendEffect: _write_extensions,
+    ConfirmEffect: _write_confirmations,
+    ReleaseEffect: _write_releases,
+    RestockEffect: _write_adjustments,
 }

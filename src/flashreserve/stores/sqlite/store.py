@@ -10,10 +10,9 @@ import msgspec
 
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
-from flashreserve.core.effects import Hold
+from flashreserve.core.effects import ReserveEffect
 from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
-from flashreserve.stores.aside import Aside, UnreadableError
 from flashreserve.stores.port import (
     Audit,
     Flushed,
@@ -27,16 +26,17 @@ from flashreserve.stores.port import (
     Take,
 )
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.admission import admitted, admitted_to_read
 from flashreserve.stores.sqlite.books import sum_up
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
+from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.files import DatabaseFiles
-from flashreserve.stores.sqlite.filing import Filing
-from flashreserve.stores.sqlite.fresh import Fresh
 from flashreserve.stores.sqlite.generation import Pulse
-from flashreserve.stores.sqlite.opening import admitted, admitted_to_read
+from flashreserve.stores.sqlite.maintenance import Maintenance
 from flashreserve.stores.sqlite.schema import check, migrate
-from flashreserve.stores.sqlite.upkeep import Upkeep
+from flashreserve.stores.sqlite.unindexed import UnindexedReservations
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
+from flashreserve.stores.unreadable import UnreadableError, UnreadableItems
 
 T = TypeVar("T")
 _LAST_ID: Final = "~"
@@ -65,9 +65,9 @@ def open_sqlite(
         stack.callback(reader.close)
         own = connect(path, "write", busy_wait_s)
         stack.callback(own.close)
-        files, filing, pulse = DatabaseFiles(path), Filing(), Pulse()
+        files, indexer, pulse = DatabaseFiles(path), CustomerIndexer(), Pulse()
         stack.pop_all()
-    upkeep = Upkeep(writer, own, filing, pulse, files)
+    upkeep = Maintenance(writer, own, indexer, pulse, files)
 
     def before_close() -> None:
         upkeep.close()
@@ -78,7 +78,7 @@ def open_sqlite(
     return SqliteStore(
         ThreadWriter(writer, "sqlite-writer", before_close),
         ThreadWriter(reader, "sqlite-reader"),
-        filing,
+        indexer,
         pulse,
         quotas,
         files,
@@ -113,7 +113,7 @@ class SqliteStore:
         self,
         writer: Writer,
         reader: Writer,
-        filing: Filing | None = None,
+        indexer: CustomerIndexer | None = None,
         pulse: Pulse | None = None,
         quotas: Quotas = NO_QUOTAS,
         files: DatabaseFiles | None = None,
@@ -123,9 +123,9 @@ class SqliteStore:
         self._pulse = pulse or Pulse()
         self._files = files
         self._quotas = quotas
-        self._fresh = Fresh(counts=quotas.some)
-        self._filing = filing or Filing()
-        self._aside = Aside()
+        self._unindexed = UnindexedReservations(counts=quotas.some)
+        self._indexer = indexer or CustomerIndexer()
+        self._aside = UnreadableItems()
 
     async def flush_late(self, take: Take) -> Flushed:
         """See `ReservationStore`. The commands are taken once no other process writes any more."""
@@ -166,7 +166,7 @@ class SqliteStore:
             commands = [Expire(id_)]
             wanted = rules.lookup(commands)
             try:
-                rules.plan(rows.load(connection, self._fresh, wanted, self._quotas, now), commands, now)
+                rules.plan(rows.load(connection, self._unindexed, wanted, self._quotas, now), commands, now)
             except UnreadableError as error:
                 self._aside.postpone("reservation", id_, str(error), now)
             except KeyError as error:
@@ -293,7 +293,7 @@ class SqliteStore:
 
         def write(connection: apsw.Connection) -> T:
             self._require_files()
-            self._filing.begin()
+            self._indexer.begin()
             self._pulse.begin()
             try:
                 written = _in_transaction(connection, beat)
@@ -301,7 +301,7 @@ class SqliteStore:
                 self._pulse.due = True
                 raise
             self._pulse.committed()
-            self._filing.committed()
+            self._indexer.committed()
             return written
 
         return await self._writer.run(write)
@@ -319,10 +319,10 @@ class SqliteStore:
             self._files.require()
 
     def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
-        facts = rows.load(connection, self._fresh, rules.lookup(commands), self._quotas, now)
+        facts = rows.load(connection, self._unindexed, rules.lookup(commands), self._quotas, now)
         plan = rules.plan(facts, commands, now)
         rows.apply(connection, plan.effects, facts, plan.products)
-        self._filing.go_on(connection, sum(type(effect) is Hold for effect in plan.effects))
+        self._indexer.go_on(connection, sum(type(effect) is ReserveEffect for effect in plan.effects))
         return Flushed(plan.outcomes, list(plan.products.values()))
 
     async def _read_page(self, sql: str, of: tuple[str, ...], after: str, most: int) -> list[Reservation]:

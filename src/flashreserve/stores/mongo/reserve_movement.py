@@ -9,13 +9,13 @@ from typing import Final
 
 import msgspec
 
-from flashreserve.core.effects import Hold
+from flashreserve.core.effects import ReserveEffect
+from flashreserve.stores.mongo.chunks import parts
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import VOID, reservation_document, void_document
-from flashreserve.stores.mongo.fates import Fate
 from flashreserve.stores.mongo.intents import (
     RESERVE_INTENTS_MAX,
-    Ids,
+    IdSource,
     LateSettling,
     Movement,
     Opening,
@@ -26,58 +26,63 @@ from flashreserve.stores.mongo.intents import (
     opening_with,
     settle,
 )
-from flashreserve.stores.mongo.parts import parts
+from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 3
 
 
-class Taking(msgspec.Struct, frozen=True):
+class PlannedReserve(msgspec.Struct, frozen=True):
     """A hold to be made, and the `rev` of its products' rules on which it was planned."""
 
-    hold: Hold
+    effect: ReserveEffect
     revs: Mapping[str, int]
 
 
 class _Taken(msgspec.Struct):
     """What R1 has come to so far: by product that took, the holds in its intent; and the holds that fell out."""
 
-    by_product: dict[str, list[Taking]] = {}
+    by_product: dict[str, list[PlannedReserve]] = {}
     fallen: set[str] = set()
 
 
 async def reserve(
     database: Database,
-    ids: Ids,
+    ids: IdSource,
     late: LateSettling,
-    takings: Sequence[Taking],
+    reserves: Sequence[PlannedReserve],
     at: int,
     seen: Sightings,
     wanted: Callable[[str], bool],
-) -> list[Fate]:
+) -> list[WriteResult]:
     """Make the holds, each on its own; their fates in the same order. `at` (ms) is when recover counts from.
 
     R2 is not sent for a reservation whose id isn't `wanted` by then: its customer was told that the outcome is unknown,
     may have asked again with the same key, and may have been refused by a process that saw no movement of this key.
     """
     movement = Movement(ids.new(), ids.new())
-    taken = await _take_units(database, late, movement, takings, at, seen)
+    taken = await _take_units(database, late, movement, reserves, at, seen)
     standing = [
-        taking
-        for taking in takings
-        if taking.hold.reservation.id not in taken.fallen and wanted(taking.hold.reservation.id)
+        planned
+        for planned in reserves
+        if planned.effect.reservation.id not in taken.fallen and wanted(planned.effect.reservation.id)
     ]
-    fates = await _insert(
+    results = await _insert(
         database,
         movement.f,
-        [reservation_document(taking.hold.reservation, taking.hold.claims, movement.f) for taking in standing],
+        [reservation_document(planned.effect.reservation, planned.effect.claims, movement.f) for planned in standing],
     )
-    await _settle(database, late, movement, taken, fates, seen)  # R3, the answer, waits only for refunds
-    return [fates.get(taking.hold.reservation.id, Fate.REFUSED) for taking in takings]
+    await _settle(database, late, movement, taken, results, seen)  # R3, the answer, waits only for refunds
+    return [results.get(planned.effect.reservation.id, WriteResult.REFUSED) for planned in reserves]
 
 
 async def _take_units(
-    database: Database, late: LateSettling, movement: Movement, takings: Sequence[Taking], at: int, seen: Sightings
+    database: Database,
+    late: LateSettling,
+    movement: Movement,
+    reserves: Sequence[PlannedReserve],
+    at: int,
+    seen: Sightings,
 ) -> _Taken:
     """R1 for each product, for all holds on it together, in rounds: each basket takes its products in their order.
 
@@ -85,17 +90,17 @@ async def _take_units(
     is settled; what it would take after isn't asked for.
     """
     taken = _Taken()
-    for product_ids in _rounds(takings):
+    for product_ids in _rounds(reserves):
         openings: list[Opening] = []
-        for product_id, on_it in _by_product(takings, product_ids).items():
-            standing = [taking for taking in on_it if taking.hold.reservation.id not in taken.fallen]
+        for product_id, on_it in _by_product(reserves, product_ids).items():
+            standing = [planned for planned in on_it if planned.effect.reservation.id not in taken.fallen]
             if standing:
                 taken.by_product[product_id] = standing
                 openings.append((product_id, movement, _r1(movement, product_id, standing, at)))
         opened = await _open(database, late, openings, seen) if openings else set[tuple[str, str]]()
         for product_id, _, _ in openings:
             if (product_id, movement.f) not in opened:
-                taken.fallen |= {taking.hold.reservation.id for taking in taken.by_product.pop(product_id)}
+                taken.fallen |= {planned.effect.reservation.id for planned in taken.by_product.pop(product_id)}
     return taken
 
 
@@ -116,15 +121,15 @@ async def _open(
     return opened.took
 
 
-def _rounds(takings: Sequence[Taking]) -> list[list[str]]:
+def _rounds(reserves: Sequence[PlannedReserve]) -> list[list[str]]:
     """The products, so that in each basket every product comes in a later round than those before it.
 
     Without a basket it is one round. That all take products in the same order keeps two baskets from each taking what
     the other needs.
     """
     before: dict[str, set[str]] = {}
-    for taking in takings:
-        product_ids = [line.product_id for line in taking.hold.reservation.lines]
+    for planned in reserves:
+        product_ids = [line.product_id for line in planned.effect.reservation.lines]
         for place, product_id in enumerate(product_ids):
             before.setdefault(product_id, set()).update(product_ids[max(place - 1, 0) : place])
     round_of: dict[str, int] = {}
@@ -136,48 +141,48 @@ def _rounds(takings: Sequence[Taking]) -> list[list[str]]:
     return rounds
 
 
-def _by_product(takings: Sequence[Taking], product_ids: Sequence[str]) -> dict[str, list[Taking]]:
-    found: dict[str, list[Taking]] = {product_id: [] for product_id in product_ids}
-    for taking in takings:
-        for line in taking.hold.reservation.lines:
+def _by_product(reserves: Sequence[PlannedReserve], product_ids: Sequence[str]) -> dict[str, list[PlannedReserve]]:
+    found: dict[str, list[PlannedReserve]] = {product_id: [] for product_id in product_ids}
+    for planned in reserves:
+        for line in planned.effect.reservation.lines:
             if line.product_id in found:
-                found[line.product_id].append(taking)
+                found[line.product_id].append(planned)
     return found
 
 
-def _r1(movement: Movement, product_id: str, takings: Sequence[Taking], at: int) -> tuple[Query, Update]:
+def _r1(movement: Movement, product_id: str, reserves: Sequence[PlannedReserve], at: int) -> tuple[Query, Update]:
     """R1, sent once for this movement and product: rules unchanged, enough units, no intent f."""
-    items = [_item(taking, product_id) for taking in takings]
+    items = [_item(planned, product_id) for planned in reserves]
     units = sum(item["quantity"] for item in items)
-    guard: Query = {"rev": takings[0].revs[product_id], "available": {"$gte": units}}
+    guard: Query = {"rev": reserves[0].revs[product_id], "available": {"$gte": units}}
     intent = {"f": movement.f, "owner": movement.owner, "at": at, "kind": "reserve", "items": items}
     return opening(product_id, guard, RESERVE_INTENTS_MAX, intent, units, movement.f)
 
 
-def _item(taking: Taking, product_id: str) -> Document:
+def _item(planned: PlannedReserve, product_id: str) -> Document:
     """What an intent says of a hold. By the key, a repeated request finds out that this one isn't over."""
-    held = taking.hold.reservation
-    item: Document = {"id": held.id, "user_id": held.user_id, "quantity": _quantity(taking, product_id)}
+    held = planned.effect.reservation
+    item: Document = {"id": held.id, "user_id": held.user_id, "quantity": _quantity(planned, product_id)}
     if held.key is not None:
         item["key"] = held.key
     return item
 
 
-def _quantity(taking: Taking, product_id: str) -> int:
-    return next(line.quantity for line in taking.hold.reservation.lines if line.product_id == product_id)
+def _quantity(planned: PlannedReserve, product_id: str) -> int:
+    return next(line.quantity for line in planned.effect.reservation.lines if line.product_id == product_id)
 
 
-async def _insert(database: Database, f: str, documents: Sequence[Document]) -> dict[str, Fate]:
+async def _insert(database: Database, f: str, documents: Sequence[Document]) -> dict[str, WriteResult]:
     """R2: insert the reservations, each on its own; fates by id."""
     if not documents:
         return {}
-    fates: dict[str, Fate] = {}
+    results: dict[str, WriteResult] = {}
     for of_part in await asyncio.gather(*[_insert_part(database, f, part) for part in parts(documents)]):
-        fates |= of_part
-    return fates
+        results |= of_part
+    return results
 
 
-async def _insert_part(database: Database, f: str, documents: Sequence[Document]) -> dict[str, Fate]:
+async def _insert_part(database: Database, f: str, documents: Sequence[Document]) -> dict[str, WriteResult]:
     """One command of R2.
 
     A refusal counts as one only when no copy of the insert can still arrive: after a definite reply, or once a VOID
@@ -186,48 +191,48 @@ async def _insert_part(database: Database, f: str, documents: Sequence[Document]
     try:
         places = await database.insert_many("reservations", documents)
     except StoreUnavailableError:
-        return {document["_id"]: Fate.REFUSED for document in documents}
+        return {document["_id"]: WriteResult.REFUSED for document in documents}
     except StoreOutcomeUnknownError:
         return await decide(database, f, {document["_id"]: document["user_id"] for document in documents})
-    fates = {document["_id"]: Fate.APPLIED for document in documents}
+    results = {document["_id"]: WriteResult.APPLIED for document in documents}
     if places:
         # A taken claim, or an id that is there already: perhaps a recoverer's VOID, perhaps the reservation itself.
         # The error's text doesn't tell reliably which, so look.
-        fates |= await _look_at_refused(database, f, [documents[place]["_id"] for place in places])
-    return fates
+        results |= await _look_at_refused(database, f, [documents[place]["_id"] for place in places])
+    return results
 
 
-async def _look_at_refused(database: Database, f: str, ids: Sequence[str]) -> dict[str, Fate]:
+async def _look_at_refused(database: Database, f: str, ids: Sequence[str]) -> dict[str, WriteResult]:
     for _ in range(_TRIES_MAX):
         try:
             standing = await _standing(database, f, ids)
         except StoreUnavailableError:
             continue
-        return {id_: Fate.APPLIED if standing.get(id_) else Fate.REFUSED for id_ in ids}
-    return dict.fromkeys(ids, Fate.UNKNOWN)
+        return {id_: WriteResult.APPLIED if standing.get(id_) else WriteResult.REFUSED for id_ in ids}
+    return dict.fromkeys(ids, WriteResult.UNKNOWN)
 
 
-async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, Fate]:
+async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, WriteResult]:
     """Whether each id (with its customer) is a reservation of movement f: where nothing stands under it, put a VOID.
 
     Afterwards APPLIED ones exist, REFUSED ones never will; UNKNOWN where the database didn't let us find out.
     """
-    fates: dict[str, Fate] = {}
+    results: dict[str, WriteResult] = {}
     for _ in range(_TRIES_MAX):
-        rest = [id_ for id_ in user_ids if id_ not in fates]
+        rest = [id_ for id_ in user_ids if id_ not in results]
         if not rest:
             break
         try:
             standing = await _standing(database, f, rest)
-            fates |= {id_: Fate.APPLIED if real else Fate.REFUSED for id_, real in standing.items()}
+            results |= {id_: WriteResult.APPLIED if real else WriteResult.REFUSED for id_, real in standing.items()}
             absent = [id_ for id_ in rest if id_ not in standing]
             if absent:
                 voids = [void_document(id_, user_ids[id_]) for id_ in absent]
                 occupied = set(await database.insert_many("reservations", voids))
-                fates |= {id_: Fate.REFUSED for place, id_ in enumerate(absent) if place not in occupied}
+                results |= {id_: WriteResult.REFUSED for place, id_ in enumerate(absent) if place not in occupied}
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
-    return {id_: fates.get(id_, Fate.UNKNOWN) for id_ in user_ids}
+    return {id_: results.get(id_, WriteResult.UNKNOWN) for id_ in user_ids}
 
 
 async def _standing(database: Database, f: str, ids: Sequence[str]) -> dict[str, bool]:
@@ -244,7 +249,7 @@ async def _settle(
     late: LateSettling,
     movement: Movement,
     taken: _Taken,
-    fates: Mapping[str, Fate],
+    results: Mapping[str, WriteResult],
     seen: Sightings,
 ) -> None:
     """R4 for every product whose holds' fates are all known; the others are recover's.
@@ -253,11 +258,11 @@ async def _settle(
     """
     done: list[Settlement] = []
     giving_back: list[Settlement] = []
-    for product_id, takings in taken.by_product.items():
-        of_each = [(taking, fates.get(taking.hold.reservation.id, Fate.REFUSED)) for taking in takings]
-        if any(fate is Fate.UNKNOWN for _, fate in of_each):
+    for product_id, reserves in taken.by_product.items():
+        of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.REFUSED)) for planned in reserves]
+        if any(result is WriteResult.UNKNOWN for _, result in of_each):
             continue
-        units = sum(_quantity(taking, product_id) for taking, fate in of_each if fate is Fate.REFUSED)
+        units = sum(_quantity(planned, product_id) for planned, result in of_each if result is WriteResult.REFUSED)
         (giving_back if units else done).append(Settlement(product_id, movement, units))
     await settle(database, giving_back, seen)
     if done:

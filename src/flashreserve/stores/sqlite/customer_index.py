@@ -54,7 +54,7 @@ class _Pile:
         return self.filed >= len(self.parts) and self.forgotten >= self.last
 
 
-class Filing:
+class CustomerIndexer:
     """One process's filing. `prepare` is for any thread and a connection of its own; the rest is the writer's.
 
     Whatever was begun may be begun again, after a crash or by another process at the same time: a reservation that is

@@ -7,12 +7,12 @@ from threading import Event
 import apsw
 import pytest
 
-from flashreserve.stores.sqlite import upkeep
+from flashreserve.stores.sqlite import maintenance
 from flashreserve.stores.sqlite.connection import connect, use_wal
+from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.files import DatabaseFiles
-from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.generation import Pulse
-from flashreserve.stores.sqlite.upkeep import Upkeep
+from flashreserve.stores.sqlite.maintenance import Maintenance
 
 PAGE_BYTES = 4096
 FRAME_BYTES = PAGE_BYTES + 24
@@ -49,9 +49,9 @@ class Log:
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
-    monkeypatch.setattr(upkeep, "PAGES", 20)
-    monkeypatch.setattr(upkeep, "PAGES_MAX", 200)
-    monkeypatch.setattr(upkeep, "_REST_MAX", 10)
+    monkeypatch.setattr(maintenance, "PAGES", 20)
+    monkeypatch.setattr(maintenance, "PAGES_MAX", 200)
+    monkeypatch.setattr(maintenance, "_REST_MAX", 10)
     made = Log(tmp_path / "log.db")
     yield made
     made.writer.close()
@@ -82,7 +82,7 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
         def close(self) -> None:
             real.close()
 
-    watched = Upkeep(log.writer, Own(), Filing(), Pulse(), DatabaseFiles(log.path))  # type: ignore[arg-type]
+    watched = Maintenance(log.writer, Own(), CustomerIndexer(), Pulse(), DatabaseFiles(log.path))  # type: ignore[arg-type]
     until(log, copied.is_set)
     log.write(1_000)
     assert log.pages < 1_000, "a thousand transactions of two pages and more each"
@@ -91,7 +91,7 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
 
 
 def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
-    watched = Upkeep(log.writer, log.own, Filing(), Pulse(), DatabaseFiles(log.path))
+    watched = Maintenance(log.writer, log.own, CustomerIndexer(), Pulse(), DatabaseFiles(log.path))
     log.own.close()
     log.write(1_000)
     watched.close()
@@ -100,7 +100,7 @@ def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
 
 
 def test_a_log_that_another_holds_back_fails_no_commit(log: Log) -> None:
-    watched = Upkeep(log.writer, log.own, Filing(), Pulse(), DatabaseFiles(log.path))
+    watched = Maintenance(log.writer, log.own, CustomerIndexer(), Pulse(), DatabaseFiles(log.path))
     reader = apsw.Connection(str(log.path), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM rows").fetchall()

@@ -11,9 +11,8 @@ from msgspec.structs import replace
 
 from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document, Fields
-from flashreserve.stores.mongo.fates import Fate
 from flashreserve.stores.mongo.intents import (
-    Ids,
+    IdSource,
     Mode,
     Movement,
     Settlement,
@@ -22,6 +21,7 @@ from flashreserve.stores.mongo.intents import (
     opening,
     settle,
 )
+from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 RELEASE_INTENTS_MAX: Final = 1_000
@@ -56,13 +56,13 @@ class Releasing(msgspec.Struct, frozen=True):
 
 async def release(
     database: Database,
-    ids: Ids,
+    ids: IdSource,
     releasing: Releasing,
     at: int,
     seen: Sightings,
     *,
     bounded: bool = True,
-) -> dict[str, tuple[Fate, Document | None]]:
+) -> dict[str, tuple[WriteResult, Document | None]]:
     """Release the reservations; the fate of each by its id, with its document as it was read last.
 
     `bounded`: not on a product with `RELEASE_INTENTS_MAX` open intents. Recovery has no bound: it has to get through.
@@ -70,16 +70,16 @@ async def release(
     movement = Movement(ids.new(), ids.new())
     most = RELEASE_INTENTS_MAX if bounded else None
     announced, in_flight = await _announce(database, movement, releasing, at, seen, most)
-    fates = {held.id: _not_released(held, announced | in_flight) for held in releasing.reservations}
+    results = {held.id: _not_released(held, announced | in_flight) for held in releasing.reservations}
     # L2 only where all products carry f: whoever counts f on one of them must know that no other is missing.
     ready = [held for held in releasing.reservations if all(line.product_id in announced for line in held.lines)]
     documents = await release_under(database, movement.f, [held.id for held in ready], releasing.mode, releasing.cutoff)
     if documents is None:
-        return fates | {held.id: (Fate.UNKNOWN, None) for held in ready}
+        return results | {held.id: (WriteResult.UNKNOWN, None) for held in ready}
     for document in documents:
         # Another movement may have released it for this one: recovery finishes under an id of its own.
-        fate = Fate.APPLIED if document.get("released_by") == movement.f else Fate.IN_FLIGHT
-        fates[document["_id"]] = (fate, document)
+        result = WriteResult.APPLIED if document.get("released_by") == movement.f else WriteResult.IN_FLIGHT
+        results[document["_id"]] = (result, document)
     # A product that names a reservation left out above is settled by recover alone.
     ready_ids = {held.id for held in ready}
     left_out = {line.product_id for held in releasing.reservations if held.id not in ready_ids for line in held.lines}
@@ -92,13 +92,13 @@ async def release(
         ],
         seen,
     )
-    return fates
+    return results
 
 
-def _not_released(held: Reservation, announced: set[str]) -> tuple[Fate, Document | None]:
+def _not_released(held: Reservation, announced: set[str]) -> tuple[WriteResult, Document | None]:
     """The fate of a hold until it is released. Once it is announced on one product, recovery may release it."""
     anywhere = any(line.product_id in announced for line in held.lines)
-    return (Fate.IN_FLIGHT if anywhere else Fate.REFUSED), None
+    return (WriteResult.IN_FLIGHT if anywhere else WriteResult.REFUSED), None
 
 
 async def _announce(

@@ -9,20 +9,20 @@ from tests.core.examples import ANN, NOON, a_product, reserve, user_id
 
 from flashreserve.core.model import Role
 from flashreserve.core.outcomes import Replayed, Reserved
-from flashreserve.stores.sqlite import SqliteStore, fresh
+from flashreserve.stores.sqlite import SqliteStore, unindexed
 from flashreserve.stores.sqlite.connection import connect
-from flashreserve.stores.sqlite.filing import Filing
+from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 
 Opened = Callable[..., SqliteStore]
 
 
-class Filed:
+class IndexedStore:
     """A store on the file whose filing goes on with each reservation of another customer's."""
 
-    def __init__(self, store: SqliteStore, connection: apsw.Connection, filing: Filing) -> None:
+    def __init__(self, store: SqliteStore, connection: apsw.Connection, indexer: CustomerIndexer) -> None:
         self.store = store
         self.connection = connection
-        self.filing = filing
+        self.indexer = indexer
         self._number = 10_000
 
     async def file_some(self) -> None:
@@ -32,18 +32,18 @@ class Filed:
 
     async def file_all(self) -> None:
         """All that isn't filed now."""
-        self.filing.prepare(self.connection)
-        while self.filing.busy:
+        self.indexer.prepare(self.connection)
+        while self.indexer.busy:
             await self.file_some()
 
 
 @pytest.fixture
-async def filed(store: SqliteStore, path: Path) -> AsyncIterator[Filed]:
+async def filed(store: SqliteStore, path: Path) -> AsyncIterator[IndexedStore]:
     """The store, which files three reservations for each that it makes."""
     await store.add_products([a_product(units=10_000)])
     connection = connect(path, "write")
-    filing = store._filing = Filing(at_least=1, step=3)
-    yield Filed(store, connection, filing)
+    indexer = store._indexer = CustomerIndexer(at_least=1, step=3)
+    yield IndexedStore(store, connection, indexer)
     connection.close()
 
 
@@ -61,11 +61,11 @@ async def held(store: SqliteStore, numbers: range) -> list[str]:
     return [reserve(number).reservation_id for number in reversed(numbers) if number % 3 == 0]
 
 
-async def test_a_customers_list_is_the_same_before_in_the_middle_and_after(filed: Filed) -> None:
+async def test_a_customers_list_is_the_same_before_in_the_middle_and_after(filed: IndexedStore) -> None:
     first = await held(filed.store, range(60))
     assert await listed(filed.store, user_id(0)) == first
-    filed.filing.prepare(filed.connection)
-    while filed.filing.busy:
+    filed.indexer.prepare(filed.connection)
+    while filed.indexer.busy:
         await filed.file_some()
         assert await listed(filed.store, user_id(0)) == first
     assert filed.connection.execute("SELECT count(*) FROM filed WHERE user_id = ?", (user_id(0),)).get == 20
@@ -77,23 +77,23 @@ async def test_a_customers_list_is_the_same_before_in_the_middle_and_after(filed
 async def test_few_are_left_as_they_are(store: SqliteStore, path: Path) -> None:
     await store.add_products([a_product(units=100)])
     connection = connect(path, "write")
-    store._filing = Filing(at_least=31, step=3)
+    store._indexer = CustomerIndexer(at_least=31, step=3)
     await held(store, range(30))
     busy = []
     for number in (30, 31):
-        store._filing.prepare(connection)
-        busy.append(store._filing.busy)
+        store._indexer.prepare(connection)
+        busy.append(store._indexer.busy)
         await held(store, range(number, number + 1))
     assert busy == [False, True]
     connection.close()
 
 
-async def test_what_a_failed_flush_filed_is_filed_again(filed: Filed) -> None:
+async def test_what_a_failed_flush_filed_is_filed_again(filed: IndexedStore) -> None:
     first = await held(filed.store, range(60))
-    filed.filing.prepare(filed.connection)
+    filed.indexer.prepare(filed.connection)
 
     def fail(connection: apsw.Connection) -> None:
-        filed.filing.go_on(connection, 30)
+        filed.indexer.go_on(connection, 30)
         raise ZeroDivisionError
 
     for _ in range(3):
@@ -110,7 +110,7 @@ async def outcomes_of(store: SqliteStore, *numbers: tuple[int, int]) -> list[typ
     return [type(outcome) for outcome in flushed.outcomes]
 
 
-async def test_a_key_is_found_before_and_after_filing(filed: Filed) -> None:
+async def test_a_key_is_found_before_and_after_filing(filed: IndexedStore) -> None:
     store = filed.store
     assert await outcomes_of(store, (1, 1), (2, 1), (3, 2)) == [Reserved, Replayed, Reserved]
     assert await outcomes_of(store, (4, 1), (5, 2)) == [Replayed, Replayed]
@@ -120,7 +120,7 @@ async def test_a_key_is_found_before_and_after_filing(filed: Filed) -> None:
     assert await outcomes_of(store, (9, 1), (10, 3)) == [Replayed, Replayed]
 
 
-async def test_another_process_finds_it_whenever_it_looks(filed: Filed, opened: Opened) -> None:
+async def test_another_process_finds_it_whenever_it_looks(filed: IndexedStore, opened: Opened) -> None:
     store = filed.store
     other = opened()
     for key in range(6):
@@ -133,7 +133,7 @@ async def test_another_process_finds_it_whenever_it_looks(filed: Filed, opened: 
     assert await outcomes_of(late, *((100 + key, key) for key in range(6))) == [Replayed] * 6
 
 
-async def test_no_place_is_used_again_after_filing(filed: Filed, opened: Opened) -> None:
+async def test_no_place_is_used_again_after_filing(filed: IndexedStore, opened: Opened) -> None:
     store, other = filed.store, opened()
     assert await outcomes_of(store, (1, 1), (2, 2)) == [Reserved, Reserved]
     assert await outcomes_of(other, (3, 1)) == [Replayed]
@@ -156,14 +156,14 @@ async def test_a_key_whose_flush_failed_binds_nobody(store: SqliteStore) -> None
 
 
 async def test_what_is_filed_is_forgotten_and_what_is_not_is_kept(
-    filed: Filed, monkeypatch: pytest.MonkeyPatch
+    filed: IndexedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = filed.store
-    monkeypatch.setattr(fresh, "FORGET_AT", 20)
-    store._fresh = fresh.Fresh()
+    monkeypatch.setattr(unindexed, "FORGET_AT", 20)
+    store._unindexed = unindexed.UnindexedReservations()
     for start in range(0, 100, 5):
         await outcomes_of(store, *((number, number) for number in range(start, start + 5)))
         if start == 50:
             await filed.file_all()
-    assert 40 <= len(store._fresh._holders) < 100
+    assert 40 <= len(store._unindexed._holders) < 100
     assert await outcomes_of(store, *((1_000 + number, number) for number in range(100))) == [Replayed] * 100

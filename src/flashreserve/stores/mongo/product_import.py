@@ -10,14 +10,14 @@ from typing import Final
 from flashreserve.core.model import Product
 from flashreserve.stores.mongo.database import Database
 from flashreserve.stores.mongo.documents import product_document
-from flashreserve.stores.mongo.intents import Ids
-from flashreserve.stores.mongo.recovering import ABANDONED_AFTER_MS
+from flashreserve.stores.mongo.intents import IdSource
+from flashreserve.stores.mongo.recovery import ABANDONED_AFTER_MS
 from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 3
 
 
-async def add(database: Database, ids: Ids, products: Sequence[Product]) -> None:
+async def add(database: Database, ids: IdSource, products: Sequence[Product]) -> None:
     """Insert the products.
 
     Raises:

@@ -14,14 +14,14 @@ import msgspec
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.clock import Clock, Ids
-from flashreserve.decoding import DECODE_ERRORS
+from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError
-from flashreserve.rehearsal.minting import TOKEN_S, minter
 from flashreserve.rehearsal.processes import end
-from flashreserve.rehearsal.server import Audit, RehearsalError, ServerUnderTest
+from flashreserve.rehearsal.server import AuditReport, RehearsalError, ServerUnderTest
 from flashreserve.rehearsal.servers.mongodb import start_mongodb
 from flashreserve.rehearsal.servers.ports import free_port
 from flashreserve.rehearsal.servers.valkey import ValkeyError, ValkeyProcess
+from flashreserve.rehearsal.token_mint import TOKEN_S, minter
 
 LOG_FILE: Final = "server.log"
 _HOST: Final = "127.0.0.1"
@@ -48,7 +48,7 @@ async def embedded(data_dir: Path, ids: Ids, clock: Clock) -> AsyncIterator[Serv
         RehearsalError: a command failed, or the server did not get ready; the text has the end of its log.
     """
     engine = {"FLASHRESERVE_STORE": f"sqlite:///{data_dir / 'flashreserve.db'}"}
-    async with _open(_Commands(data_dir, engine), [("serve",)], ids, clock) as shop:
+    async with _open(_ShopCommands(data_dir, engine), [("serve",)], ids, clock) as shop:
         yield shop
 
 
@@ -72,7 +72,7 @@ async def clustered(
         store, redis_url = await asyncio.to_thread(_start_servers, data_dir, f"rehearsal-{ids.new()}", stack)
         engine = {"FLASHRESERVE_STORE": f"{store}rehearsal", "FLASHRESERVE_REDIS_URL": redis_url}
         parts = [("serve", "--role", "api")] * apis + [("worker",)] * workers
-        async with _open(_Commands(data_dir, engine), parts, ids, clock) as shop:
+        async with _open(_ShopCommands(data_dir, engine), parts, ids, clock) as shop:
             yield shop
 
 
@@ -96,7 +96,7 @@ def _start_servers(data_dir: Path, name: str, stack: contextlib.ExitStack) -> tu
 
 @contextlib.asynccontextmanager
 async def _open(
-    commands: "_Commands", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
+    commands: "_ShopCommands", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
 ) -> AsyncIterator[ServerUnderTest]:
     """The shop of these commands, each in a process of its own, with an admin."""
     async with commands.running(parts) as (urls, processes):
@@ -105,7 +105,7 @@ async def _open(
         password = secrets.token_urlsafe(24)
         await commands.run("admin", "create", _ADMIN, "--password-stdin", stdin=f"{password}\n")
 
-        async def audit() -> Audit:
+        async def audit() -> AuditReport:
             await _end_all(processes)
             return await commands.audit()
 
@@ -121,7 +121,7 @@ async def _end_all(processes: Sequence[asyncio.subprocess.Process]) -> None:
     await asyncio.gather(*(end(process, grace_s=_STOP_S) for process in processes))
 
 
-class _Commands:
+class _ShopCommands:
     """Runs `flashreserve …` on the one database, whatever is set in the environment or a `.env` nearby."""
 
     def __init__(self, data_dir: Path, engine: Mapping[str, str]) -> None:
@@ -164,11 +164,11 @@ class _Commands:
         if code:
             raise RehearsalError(f"flashreserve {' '.join(command)} ended with {code}: {said}")
 
-    async def audit(self) -> Audit:
+    async def audit(self) -> AuditReport:
         """`flashreserve audit --json`."""
         code, out, said = await self._finish("audit", "--json")
         try:
-            return Audit(clean=_AUDIT_VERDICTS[code], report=msgspec.json.decode(out))
+            return AuditReport(clean=_AUDIT_VERDICTS[code], report=msgspec.json.decode(out))
         except (KeyError, *DECODE_ERRORS) as error:
             raise RehearsalError(f"flashreserve audit --json ended with {code}: {said or out[:300]!r}") from error
 
@@ -201,7 +201,9 @@ class _Commands:
         )
 
 
-async def _ready(url: str, processes: Sequence[asyncio.subprocess.Process], commands: _Commands, clock: Clock) -> None:
+async def _ready(
+    url: str, processes: Sequence[asyncio.subprocess.Process], commands: _ShopCommands, clock: Clock
+) -> None:
     deadline = clock.monotonic() + _READY_S
     while all(process.returncode is None for process in processes) and clock.monotonic() < deadline:
         if await _asks(url, "GET", "/readyz") is not None:

@@ -4,21 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from flashreserve.core.effects import Confirmation, Prolong
+from flashreserve.core.effects import ConfirmEffect, ExtendEffect
 from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import VOID, reservation_from
-from flashreserve.stores.mongo.fates import Fate
+from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 3
 _EXTENSIONS_AT_ONCE: Final = 16
 
-Held = tuple[Fate, Reservation | None]
+Held = tuple[WriteResult, Reservation | None]
 """A fate, and the reservation as it was read last."""
 
 
-async def confirm(database: Database, effects: Sequence[Confirmation]) -> list[Held]:
+async def confirm(database: Database, effects: Sequence[ConfirmEffect]) -> list[Held]:
     """Confirm, all in one command; then read back: what is CONFIRMED is confirmed, by whomever.
 
     Guard: PENDING and `expires_at > now`. A copy that arrives late confirms a hold that nobody was told to be over:
@@ -41,18 +41,18 @@ async def confirm(database: Database, effects: Sequence[Confirmation]) -> list[H
         if any(held.status is Status.PENDING and held.expires_at > (now or 0) for held in found.values()):
             continue
         return [_confirmed(found.get(id_)) for id_ in ids]
-    return [(Fate.UNKNOWN, None)] * len(ids)
+    return [(WriteResult.UNKNOWN, None)] * len(ids)
 
 
 def _confirmed(held: Reservation | None) -> Held:
-    return (Fate.APPLIED if held is not None and held.status is Status.CONFIRMED else Fate.REFUSED), held
+    return (WriteResult.APPLIED if held is not None and held.status is Status.CONFIRMED else WriteResult.REFUSED), held
 
 
-async def extend(database: Database, effects: Sequence[Prolong], now: int) -> list[Held]:
+async def extend(database: Database, effects: Sequence[ExtendEffect], now: int) -> list[Held]:
     """Extend each hold by a command of its own, whose answer tells whether it was this one that did it."""
     gate = asyncio.Semaphore(_EXTENSIONS_AT_ONCE)
 
-    async def one(effect: Prolong) -> Held:
+    async def one(effect: ExtendEffect) -> Held:
         async with gate:
             return await _extend_one(database, effect.after, now)
 
@@ -75,10 +75,10 @@ async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
     try:
         document: Document | None = await database.find_one_and_update("reservations", guard, change)
     except StoreUnavailableError:
-        return Fate.REFUSED, None
+        return WriteResult.REFUSED, None
     except StoreOutcomeUnknownError:
         return await _look_at_extension(database, after)
-    return (Fate.REFUSED, None) if document is None else (Fate.APPLIED, reservation_from(document))
+    return (WriteResult.REFUSED, None) if document is None else (WriteResult.APPLIED, reservation_from(document))
 
 
 async def _look_at_extension(database: Database, after: Reservation) -> Held:
@@ -86,10 +86,10 @@ async def _look_at_extension(database: Database, after: Reservation) -> Held:
     try:
         held = (await _read(database, [after.id])).get(after.id)
     except StoreUnavailableError:
-        return Fate.UNKNOWN, None
+        return WriteResult.UNKNOWN, None
     if held is not None and (held.expires_at, held.extensions) == (after.expires_at, after.extensions):
-        return Fate.APPLIED, held
-    return Fate.UNKNOWN, held
+        return WriteResult.APPLIED, held
+    return WriteResult.UNKNOWN, held
 
 
 async def _read(database: Database, ids: Sequence[str]) -> dict[str, Reservation]:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from flashreserve.core import rules
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
-from flashreserve.core.effects import Adjust, Hold, Release
+from flashreserve.core.effects import ReleaseEffect, ReserveEffect, RestockEffect
 from flashreserve.core.facts import Claim
 from flashreserve.core.model import Adjustment, Product, Reservation
 from flashreserve.core.outcomes import (
@@ -32,13 +32,13 @@ from flashreserve.core.outcomes import (
 )
 from flashreserve.core.quotas import Quotas, is_quota_claim
 from flashreserve.core.rules import Plan
-from flashreserve.stores.mongo import stocking
-from flashreserve.stores.mongo.carrying import Carrier
+from flashreserve.stores.mongo import product_writes
+from flashreserve.stores.mongo.carrier import Carrier
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.facts import Loaded, facts_to_expire, load
-from flashreserve.stores.mongo.fates import Fate, Fates, Written
-from flashreserve.stores.mongo.intents import Ids, LateSettling, Sightings
-from flashreserve.stores.mongo.known import KnownProducts
+from flashreserve.stores.mongo.intents import IdSource, LateSettling, Sightings
+from flashreserve.stores.mongo.known_products import KnownProducts
+from flashreserve.stores.mongo.write_results import WriteResult, WriteResults, Written
 from flashreserve.stores.port import Flushed, StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 TRIES_MAX: Final = 50
@@ -58,7 +58,7 @@ class Flush:
     """The commands of one flush on their way to their outcomes."""
 
     def __init__(
-        self, database: Database, ids: Ids, late: LateSettling, known: KnownProducts, quotas: Quotas, now: int
+        self, database: Database, ids: IdSource, late: LateSettling, known: KnownProducts, quotas: Quotas, now: int
     ) -> None:
         self._database = database
         self._ids = ids
@@ -167,8 +167,8 @@ class Flush:
     async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded, tries: int) -> None:
         """Carry the plan out, and plan again what failed, until every command has an outcome."""
         for tries_left in reversed(range(tries)):
-            fates = await self._carrier.carry_out(plan, loaded, self._wanted(left))
-            left = await self._judge(left, plan, fates, loaded)
+            results = await self._carrier.carry_out(plan, loaded, self._wanted(left))
+            left = await self._judge(left, plan, results, loaded)
             if not left or not tries_left or asyncio.get_running_loop().time() >= self._ends_at:
                 break
             try:
@@ -189,29 +189,31 @@ class Flush:
         places = {command.reservation_id: place for place, command in left.items() if isinstance(command, Reserve)}
         return lambda reservation_id: not self._given_up(places[reservation_id])
 
-    async def _judge(self, left: Mapping[int, Command], plan: Plan, fates: Fates, loaded: Loaded) -> dict[int, Command]:
+    async def _judge(
+        self, left: Mapping[int, Command], plan: Plan, results: WriteResults, loaded: Loaded
+    ) -> dict[int, Command]:
         """Keep the outcomes that hold; the commands of the others are left.
 
         An outcome holds if its own effect was applied, or if everything was: a refusal may rest on any of the others.
         """
-        released = {effect.after.id: effect.after for effect in plan.effects if isinstance(effect, Release)}
+        released = {effect.after.id: effect.after for effect in plan.effects if isinstance(effect, ReleaseEffect)}
         rest: dict[int, Command] = {}
         for (place, command), outcome in zip(left.items(), plan.outcomes, strict=True):
             planned = _effect_of(outcome, released)
-            fate = fates.of(planned)
-            if fate is Fate.IN_FLIGHT:
+            result = results.of(planned)
+            if result is WriteResult.IN_FLIGHT:
                 self._in_flight.add(place)
-            if fate is Fate.APPLIED:
-                self._outcomes[place] = _as_written(outcome, fates.written(planned))
-            elif fate is None and fates.all_applied:
+            if result is WriteResult.APPLIED:
+                self._outcomes[place] = _as_written(outcome, results.written(planned))
+            elif result is None and results.all_applied:
                 told = await self._without_effect(place, command, outcome, plan, loaded)
                 if told is None:
                     rest[place] = command
                 else:
                     self._outcomes[place] = told
-            elif fate is Fate.UNKNOWN or self._given_up(place):
+            elif result is WriteResult.UNKNOWN or self._given_up(place):
                 self._outcomes[place] = OutcomeUnknown()
-            elif isinstance(command, Reserve) and fate is Fate.REFUSED:
+            elif isinstance(command, Reserve) and result is WriteResult.REFUSED:
                 # Never again under an id that a message, or an intent, may still name.
                 rest[place] = replace(command, reservation_id=self._ids.new())
             else:
@@ -236,10 +238,10 @@ class Flush:
                 self._current = True
                 return None
             case Restock() if type(outcome) in {StockTaken, Invalid} and not _uses_key(plan, command):
-                fate = await stocking.refuse(self._database, command, loaded.refusals[command.product_id])
-                if fate is Fate.UNKNOWN:
+                result = await product_writes.refuse(self._database, command, loaded.refusals[command.product_id])
+                if result is WriteResult.UNKNOWN:
                     return OutcomeUnknown()
-                return outcome if fate is Fate.APPLIED else None
+                return outcome if result is WriteResult.APPLIED else None
             case _:
                 return outcome
 
@@ -258,14 +260,14 @@ def _nobody(_place: int) -> bool:
 def _uses_key(plan: Plan, command: Restock) -> bool:
     """Whether another restock of the flush has used the key: that keeps out what is in flight as well as a fence."""
     return any(
-        isinstance(effect, Adjust)
+        isinstance(effect, RestockEffect)
         and (effect.adjustment.product_id, effect.adjustment.key) == (command.product_id, command.key)
         for effect in plan.effects
     )
 
 
 def _makes(plan: Plan, reservation_id: str) -> bool:
-    return any(isinstance(effect, Hold) and effect.reservation.id == reservation_id for effect in plan.effects)
+    return any(isinstance(effect, ReserveEffect) and effect.reservation.id == reservation_id for effect in plan.effects)
 
 
 def _refuse_same_ids(commands: Sequence[Command]) -> None:

@@ -29,7 +29,7 @@ class UnreadableError(Exception):
     """A document or row isn't as it should be. The message says what is wrong, without its values."""
 
 
-class Aside:
+class UnreadableItems:
     """The documents that one store has set aside."""
 
     def __init__(self) -> None:

@@ -6,12 +6,10 @@ The argument for each step and guard is in docs/adr/0010; change none without ch
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
-from flashreserve.stores.aside import Aside
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import reservation_from
-from flashreserve.stores.mongo.fates import Fate
-from flashreserve.stores.mongo.intents import Ids, Mode, Movement, Settlement, Sightings, settle
-from flashreserve.stores.mongo.releasing import (
+from flashreserve.stores.mongo.intents import IdSource, Mode, Movement, Settlement, Sightings, settle
+from flashreserve.stores.mongo.release_movement import (
     Releasing,
     is_final,
     may_still_match,
@@ -19,14 +17,16 @@ from flashreserve.stores.mongo.releasing import (
     release_under,
     units_released,
 )
-from flashreserve.stores.mongo.reserving import decide
+from flashreserve.stores.mongo.reserve_movement import decide
+from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+from flashreserve.stores.unreadable import UnreadableItems
 
 ABANDONED_AFTER_MS: Final = 30_000
 """A movement so old was left by a process that died or sleeps; one that only sleeps does no harm when it wakes up."""
 
 
-async def recover(database: Database, ids: Ids, aside: Aside, now: int, most: int) -> int:
+async def recover(database: Database, ids: IdSource, aside: UnreadableItems, now: int, most: int) -> int:
     """Finish or undo at most `most` movements; how many there were. What can't be read or finished is set aside."""
     postponed = aside.postponed("movement", now)
     old = {"$lte": now - ABANDONED_AFTER_MS}
@@ -65,7 +65,7 @@ def _is_old(at: object, now: int) -> bool:
     return isinstance(at, int | float) and at <= now - ABANDONED_AFTER_MS
 
 
-async def _recover_one(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> bool:
+async def _recover_one(database: Database, ids: IdSource, product_id: str, intent: Document, now: int) -> bool:
     movement = await _take_over(database, ids, product_id, intent, now)
     if movement is None:
         return False
@@ -79,7 +79,7 @@ async def _recover_one(database: Database, ids: Ids, product_id: str, intent: Do
     return True
 
 
-async def _take_over(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> Movement | None:
+async def _take_over(database: Database, ids: IdSource, product_id: str, intent: Document, now: int) -> Movement | None:
     """V0: a fresh token, and the time set anew, guarded by the old owner; failed or unknown, leave it alone."""
     movement = Movement(intent["f"], ids.new())
     old = {"f": intent["f"], "owner": intent["owner"]}
@@ -100,14 +100,14 @@ async def _undo_reserve(database: Database, f: str, items: Sequence[Document]) -
 
     It never inserts a reservation: whoever asked for it may have been refused, or have asked again since.
     """
-    fates = await decide(database, f, {item["id"]: item["user_id"] for item in items})
-    if Fate.UNKNOWN in fates.values():
+    results = await decide(database, f, {item["id"]: item["user_id"] for item in items})
+    if WriteResult.UNKNOWN in results.values():
         return None
-    units: list[int] = [item["quantity"] for item in items if fates[item["id"]] is Fate.REFUSED]
+    units: list[int] = [item["quantity"] for item in items if results[item["id"]] is WriteResult.REFUSED]
     return sum(units)
 
 
-async def _finish_release(database: Database, ids: Ids, product_id: str, intent: Document, now: int) -> int | None:
+async def _finish_release(database: Database, ids: IdSource, product_id: str, intent: Document, now: int) -> int | None:
     """V2: the single-product reservations under the old id; baskets by a whole release under a fresh one.
 
     Never L2 on a basket under another's id: not all of its products may carry that.

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-from tests.contract.asking import do
+from tests.contract.requests import do
 from tests.core.examples import a_product, granted, reserve
 
 from flashreserve.stores.port import StoreUnavailableError
-from flashreserve.stores.sqlite import SqliteStore, open_sqlite, open_sqlite_to_read, opening
+from flashreserve.stores.sqlite import SqliteStore, admission, open_sqlite, open_sqlite_to_read
 from flashreserve.stores.sqlite.header import log_of, read_log, shared_of
 from flashreserve.stores.sqlite.inspection import inspect_sqlite
 
@@ -43,7 +43,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 """
 
 
-class Process:
+class OtherProcess:
     """A process that has written so many reservations, and holds the database open."""
 
     def __init__(self, path: Path, first: int, count: int) -> None:
@@ -62,11 +62,11 @@ class Process:
 
 
 @pytest.fixture
-def started(path: Path) -> Iterator[Callable[[int, int], Process]]:
-    processes: list[Process] = []
+def started(path: Path) -> Iterator[Callable[[int, int], OtherProcess]]:
+    processes: list[OtherProcess] = []
 
-    def start(first: int, count: int) -> Process:
-        processes.append(Process(path, first, count))
+    def start(first: int, count: int) -> OtherProcess:
+        processes.append(OtherProcess(path, first, count))
         return processes[-1]
 
     yield start
@@ -74,7 +74,7 @@ def started(path: Path) -> Iterator[Callable[[int, int], Process]]:
         each.kill()
 
 
-Started = Callable[[int, int], Process]
+Started = Callable[[int, int], OtherProcess]
 
 
 async def write_and_close(path: Path, first: int, count: int) -> None:
@@ -222,9 +222,9 @@ async def test_a_second_process_is_refused_while_the_first_has_lost_its_log(
 
 
 async def test_one_process_at_a_time_opens_a_database(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "OPENING_WAIT_S", 0.05)
+    monkeypatch.setattr(admission, "OPENING_WAIT_S", 0.05)
     await write_and_close(path, 0, 1)
-    with opening.admitted(path, 0.05, create=False):
+    with admission.admitted(path, 0.05, create=False):
         with pytest.raises(StoreUnavailableError, match="another process has been opening"):
             open_sqlite(path, create=False)
         with pytest.raises(StoreUnavailableError, match="another process has been opening"):

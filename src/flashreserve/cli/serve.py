@@ -17,7 +17,15 @@ import structlog
 import uvloop
 from msgspec.structs import replace
 
-from flashreserve.bootstrap import OWNER_ALONE, Place, Watchdog, open_service, open_worker, prepare, trusted_proxies
+from flashreserve.bootstrap import (
+    OWNER_ALONE,
+    ProcessPlace,
+    Watchdog,
+    open_service,
+    open_worker,
+    prepare,
+    trusted_proxies,
+)
 from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import Exit, FailedError, sentence
 from flashreserve.cli.interrupts import interrupts
@@ -27,8 +35,7 @@ from flashreserve.http.edge import RequestIds
 from flashreserve.http.limits import HttpLimits
 from flashreserve.http.server import Hooks, ServerError, allow_open_files, bind, stop_on_signals, stop_with_parent
 from flashreserve.http.server import serve as serve_http
-from flashreserve.http.workers import Place as WorkerPlace
-from flashreserve.http.workers import run_workers
+from flashreserve.http.workers import WorkerPlace, run_workers
 from flashreserve.metrics import METRICS_SUFFIXES
 from flashreserve.settings import Settings, SettingsError, read_host
 
@@ -207,7 +214,7 @@ async def _serve_by_one(
     watchdog: Watchdog,
     *,
     ready: Callable[[], None],
-    place: Place | None = None,
+    place: ProcessPlace | None = None,
 ) -> None:
     """One process that serves, until it is asked to stop.
 
@@ -314,7 +321,7 @@ def serve_share(
     database: str,
 ) -> int:
     """One of the processes of `serve --workers`, which starts it."""
-    place = Place(f"worker-{number}", workers, metrics_dir, database)
+    place = ProcessPlace(f"worker-{number}", workers, metrics_dir, database)
     try:
         with Watchdog() as watchdog:
             uvloop.run(_serve_share(settings, role, place, listener_fd, lifeline_fd, watchdog))
@@ -325,7 +332,7 @@ def serve_share(
 
 
 async def _serve_share(
-    settings: Settings, role: Role, place: Place, listener_fd: int, lifeline_fd: int, watchdog: Watchdog
+    settings: Settings, role: Role, place: ProcessPlace, listener_fd: int, lifeline_fd: int, watchdog: Watchdog
 ) -> None:
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)  # noqa: FBT003 - the standard library's own

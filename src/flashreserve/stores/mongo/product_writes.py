@@ -6,12 +6,12 @@ from msgspec.structs import replace
 
 from flashreserve.core import limits
 from flashreserve.core.commands import Restock
-from flashreserve.core.effects import Adjust, Rewrite
+from flashreserve.core.effects import EditEffect, RestockEffect
 from flashreserve.core.model import Adjustment, Product
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_from, product_from
-from flashreserve.stores.mongo.fates import Fate
 from flashreserve.stores.mongo.intents import Sightings
+from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 ADJUSTMENTS_MAX: Final = 1_000
@@ -21,7 +21,9 @@ _TRIES_MAX: Final = 3
 _STOCK_FIELDS: Final = ("id", "stocked", "available", "created_at", "updated_at", "rev")
 
 
-async def adjust(database: Database, effect: Adjust, refusals: int, seen: Sightings) -> tuple[Fate, Adjustment | None]:
+async def adjust(
+    database: Database, effect: RestockEffect, refusals: int, seen: Sightings
+) -> tuple[WriteResult, Adjustment | None]:
     """Put units in or take them out. Guard: key unused, none below zero, not more than the most, no refusal since.
 
     It may be sent again: once it has been carried out, the key is used. The count of `refusals` keeps out a copy that
@@ -39,17 +41,17 @@ async def adjust(database: Database, effect: Adjust, refusals: int, seen: Sighti
         try:
             found = await database.find_one_and_update("products", guard, _adjusting(wanted))
         except StoreUnavailableError:
-            return (Fate.UNKNOWN if sendings else Fate.REFUSED), None
+            return (WriteResult.UNKNOWN if sendings else WriteResult.REFUSED), None
         except StoreOutcomeUnknownError:
             continue
         if found is not None:
             seen.add([found])
-            return Fate.APPLIED, _kept(found, wanted)
-        return await _look_at_adjustment(database, wanted) if sendings else (Fate.REFUSED, None)
-    return Fate.UNKNOWN, None
+            return WriteResult.APPLIED, _kept(found, wanted)
+        return await _look_at_adjustment(database, wanted) if sendings else (WriteResult.REFUSED, None)
+    return WriteResult.UNKNOWN, None
 
 
-async def refuse(database: Database, command: Restock, refusals: int) -> Fate:
+async def refuse(database: Database, command: Restock, refusals: int) -> WriteResult:
     """Refuse a restock for good: an earlier sending of it that is still in flight will not be carried out.
 
     Guard: no refusal since the facts were read, and key unused. The count of refusals is the fence.
@@ -59,10 +61,10 @@ async def refuse(database: Database, command: Restock, refusals: int) -> Fate:
     try:
         found = await database.find_one_and_update("products", guard, {"$inc": {"refusals": 1}}, fields={"_id": 1})
     except StoreUnavailableError:
-        return Fate.REFUSED
+        return WriteResult.REFUSED
     except StoreOutcomeUnknownError:
-        return Fate.UNKNOWN
-    return Fate.REFUSED if found is None else Fate.APPLIED
+        return WriteResult.UNKNOWN
+    return WriteResult.REFUSED if found is None else WriteResult.APPLIED
 
 
 def _exactly(refusals: int) -> int | dict[str, bool]:
@@ -95,7 +97,7 @@ def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
     ]
 
 
-async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[Fate, Adjustment | None]:
+async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[WriteResult, Adjustment | None]:
     """The guard failed, after a sending whose reply was lost: that one may have used the key.
 
     Where it hasn't, nobody knows yet: it may still be in flight, and find what it wants when it arrives.
@@ -103,12 +105,12 @@ async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[F
     try:
         found = await database.find("products", {"_id": wanted.product_id, "adjustments.key": wanted.key})
     except StoreUnavailableError:
-        return Fate.UNKNOWN, None
+        return WriteResult.UNKNOWN, None
     if not found:
-        return Fate.UNKNOWN, None
+        return WriteResult.UNKNOWN, None
     kept = _kept(found[0], wanted)
     same = (kept.change, kept.by, kept.at) == (wanted.change, wanted.by, wanted.at)
-    return (Fate.APPLIED, kept) if same else (Fate.REFUSED, None)
+    return (WriteResult.APPLIED, kept) if same else (WriteResult.REFUSED, None)
 
 
 def _kept(document: Document, wanted: Adjustment) -> Adjustment:
@@ -118,8 +120,8 @@ def _kept(document: Document, wanted: Adjustment) -> Adjustment:
 
 
 async def rewrite(
-    database: Database, effect: Rewrite, still: int | None, seen: Sightings
-) -> tuple[Fate, Product | None]:
+    database: Database, effect: EditEffect, still: int | None, seen: Sightings
+) -> tuple[WriteResult, Product | None]:
     """Change the description and rules. Guard: `rev` is the one that the edit was planned on.
 
     With `still`, also that nothing has moved on the product since it had so many `moves`: the limit may only change
@@ -136,27 +138,27 @@ async def rewrite(
         try:
             found = await database.find_one_and_update("products", guard, change, fields=PRODUCT_FIELDS)
         except StoreUnavailableError:
-            return (Fate.UNKNOWN if sendings else Fate.REFUSED), None
+            return (WriteResult.UNKNOWN if sendings else WriteResult.REFUSED), None
         except StoreOutcomeUnknownError:
             continue
         if found is not None:
             seen.add([found])
-            return Fate.APPLIED, product_from(found)
-        return await _look_at_edit(database, after) if sendings else (Fate.REFUSED, None)
-    return Fate.UNKNOWN, None
+            return WriteResult.APPLIED, product_from(found)
+        return await _look_at_edit(database, after) if sendings else (WriteResult.REFUSED, None)
+    return WriteResult.UNKNOWN, None
 
 
-async def _look_at_edit(database: Database, after: Product) -> tuple[Fate, Product | None]:
+async def _look_at_edit(database: Database, after: Product) -> tuple[WriteResult, Product | None]:
     """The guard failed, after a sending whose reply was lost: that one may be why. Another's same edit is as good."""
     try:
         found = await database.find("products", {"_id": after.id}, fields=PRODUCT_FIELDS)
     except StoreUnavailableError:
-        return Fate.UNKNOWN, None
+        return WriteResult.UNKNOWN, None
     for document in found:
         product = product_from(document)
         if _rules_of(product) == _rules_of(after):
-            return Fate.APPLIED, product
-    return Fate.REFUSED, None
+            return WriteResult.APPLIED, product
+    return WriteResult.REFUSED, None
 
 
 def _rules_of(product: Product) -> Product:

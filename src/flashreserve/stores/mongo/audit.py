@@ -13,10 +13,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from flashreserve.core.model import LIVE, Reservation
-from flashreserve.stores.aside import NAMED_MAX, UnreadableError
 from flashreserve.stores.mongo.database import Collection, Database, Document, Fields
 from flashreserve.stores.mongo.documents import VISIBLE, VOID, id_of, product_from, reservation_from
 from flashreserve.stores.port import Audit, Difference, Progress, SetAside
+from flashreserve.stores.unreadable import NAMED_MAX, UnreadableError
 
 PAGE: Final = 5_000
 """Documents that are read at once."""

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from tests.contract.asking import assert_balanced, available, do
+from tests.contract.requests import assert_balanced, available, do
 from tests.core.examples import (
     ANN,
     BEN,
@@ -18,15 +18,15 @@ from tests.core.examples import (
     reserve_basket,
     user_id,
 )
-from tests.mongo.trouble import Trouble, TroubledDatabase
+from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core.outcomes import LimitReached, NotOnSale, Replayed, SoldOut
 from flashreserve.core.quotas import Quotas
 from flashreserve.stores.mongo import MongoStore, intents
+from flashreserve.stores.mongo.chunks import PART_MIN, parts
 from flashreserve.stores.mongo.connection import PymongoDatabase
-from flashreserve.stores.mongo.known import PRODUCTS_MAX, KnownProducts
-from flashreserve.stores.mongo.parts import PART_MIN, parts
+from flashreserve.stores.mongo.known_products import PRODUCTS_MAX, KnownProducts
 
 pytestmark = pytest.mark.mongodb
 
@@ -36,7 +36,7 @@ TAKE_INSERT_SETTLE = 3
 @pytest.fixture
 def counted(database: PymongoDatabase) -> TroubledDatabase:
     """A database that counts the calls."""
-    return TroubledDatabase(database, None, Trouble.STOP_BEFORE)
+    return TroubledDatabase(database, None, DriverTrouble.STOP_BEFORE)
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ _TRIAL_BYTES: Final = 64 * 1024
 _IN_USE_WAIT_S: Final = 1.0
 
 
-class Verdict(StrEnum):
+class CheckResult(StrEnum):
     """How bad a finding is: only `FAIL` keeps a server from working."""
 
     OK = "ok"
@@ -82,22 +82,22 @@ class Verdict(StrEnum):
 class Finding(msgspec.Struct, frozen=True):
     """What was looked at, what was seen, and where it isn't well, what to do."""
 
-    verdict: Verdict
+    verdict: CheckResult
     what: str
     seen: str
     advice: str = ""
 
 
 def _ok(what: str, seen: str) -> Finding:
-    return Finding(Verdict.OK, what, seen)
+    return Finding(CheckResult.OK, what, seen)
 
 
 def _warn(what: str, seen: str, advice: str) -> Finding:
-    return Finding(Verdict.WARN, what, seen, advice)
+    return Finding(CheckResult.WARN, what, seen, advice)
 
 
 def _fail(what: str, seen: str, advice: str) -> Finding:
-    return Finding(Verdict.FAIL, what, seen, advice)
+    return Finding(CheckResult.FAIL, what, seen, advice)
 
 
 def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Finding]:
@@ -301,7 +301,7 @@ def _new_database(path: Path, variable: str) -> Finding:
         if not directory.is_dir():
             return _fail("database", f"{path} is a link to a file that isn't there", f"make {directory}")
     found = _directory("database", directory, variable)
-    if found.verdict is Verdict.FAIL:
+    if found.verdict is CheckResult.FAIL:
         return found
     return _ok("database", f"{path} isn't there yet; the first start makes it")
 
@@ -365,7 +365,7 @@ async def redis(settings: Settings) -> list[Finding]:
         seen = "none: each process counts tries at signing in for itself"
         return [_warn("redis", seen, "set FLASHRESERVE_REDIS_URL")]
     return [
-        Finding(Verdict.OK if each.level == "fine" else Verdict.WARN, "redis", each.seen, each.advice)
+        Finding(CheckResult.OK if each.level == "fine" else CheckResult.WARN, "redis", each.seen, each.advice)
         for each in await check_redis(settings.redis_url)
     ]
 
@@ -409,10 +409,10 @@ def as_settings_finding(error: SettingsError) -> Finding:
     return _fail("settings", str(error), "correct it in the environment or in .env; docs/settings.md lists all")
 
 
-def summary(findings: Mapping[Verdict, int]) -> str:
+def summary(findings: Mapping[CheckResult, int]) -> str:
     """The last line."""
-    if findings.get(Verdict.FAIL):
-        return f"{findings[Verdict.FAIL]} to be put right before a server can be relied on."
-    if findings.get(Verdict.WARN):
+    if findings.get(CheckResult.FAIL):
+        return f"{findings[CheckResult.FAIL]} to be put right before a server can be relied on."
+    if findings.get(CheckResult.WARN):
         return "A server can work here; see the warnings."
     return "All is well."

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 from tests.mongo.scenes import LAPSED, RECOVERY_MS, STOCK, Cast, Scene, set_stage
-from tests.mongo.trouble import Trouble, TroubledDatabase
+from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core.model import Reservation, Status
@@ -35,13 +35,13 @@ class Point(msgspec.Struct, frozen=True):
     """
 
     call: int | None
-    trouble: Trouble
+    trouble: DriverTrouble
     before_recovery: bool = False
     recovery_call: int | None = None
-    recovery_trouble: Trouble = Trouble.STOP_BEFORE
+    recovery_trouble: DriverTrouble = DriverTrouble.STOP_BEFORE
 
 
-class Played(msgspec.Struct, frozen=True):
+class PlayedScene(msgspec.Struct, frozen=True):
     """How many calls the process and the recovery made until their ends, or the trouble; and whether they met it."""
 
     calls: int
@@ -49,7 +49,7 @@ class Played(msgspec.Struct, frozen=True):
     met: bool
 
 
-async def play(database: PymongoDatabase, store: MongoStore, scene: Scene, number: int, point: Point) -> Played:
+async def play(database: PymongoDatabase, store: MongoStore, scene: Scene, number: int, point: Point) -> PlayedScene:
     """Play the scene with a cast of its own.
 
     In the middle, after the recovery and after everybody has gone on and what was left was recovered again, the books
@@ -70,7 +70,7 @@ async def play(database: PymongoDatabase, store: MongoStore, scene: Scene, numbe
     recovering = TroubledDatabase(database, point.recovery_call, point.recovery_trouble)
     recovery = asyncio.create_task(_recover(MongoStore(recovering, SystemIds()), scene.at + RECOVERY_MS))
     await _until_stopped_or_over(recovery, recovering)
-    played = Played(troubled.calls, recovering.calls, troubled.met.is_set())
+    played = PlayedScene(troubled.calls, recovering.calls, troubled.met.is_set())
     if recovering.met.is_set():
         await performance.assert_balanced()
     await performance.recover(scene.at + 2 * RECOVERY_MS)

@@ -14,8 +14,8 @@ import apsw
 import structlog
 
 from flashreserve.stores.sqlite.connection import store_errors
+from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.files import DatabaseFiles
-from flashreserve.stores.sqlite.filing import Filing
 from flashreserve.stores.sqlite.generation import Pulse
 
 PAGES: Final = 2_000
@@ -33,17 +33,22 @@ _PASSES_MAX: Final = 5
 _log = structlog.get_logger(__name__)
 
 
-class Upkeep:
+class Maintenance:
     """Watches the log of `writer`, and works with `own`, a connection that nobody else uses, on a thread of its own.
 
     Closing it closes `own`.
     """
 
     def __init__(
-        self, writer: apsw.Connection, own: apsw.Connection, filing: Filing, pulse: Pulse, files: DatabaseFiles
+        self,
+        writer: apsw.Connection,
+        own: apsw.Connection,
+        indexer: CustomerIndexer,
+        pulse: Pulse,
+        files: DatabaseFiles,
     ) -> None:
         self._own = own
-        self._filing = filing
+        self._indexer = indexer
         self._pulse = pulse
         self._files = files
         self._pages = 0
@@ -91,7 +96,7 @@ class Upkeep:
     def _prepare_filing(self) -> None:
         try:
             with store_errors("filing"):
-                self._filing.prepare(self._own)
+                self._indexer.prepare(self._own)
         except Exception as error:  # noqa: BLE001 - nothing is lost by filing later
             _log.warning("reservations not filed by customer", error=str(error))
 

@@ -18,7 +18,7 @@ FORGET_AT: Final = 60_000
 _decode = msgspec.json.Decoder(list[tuple[int, str, str | None, str, int]]).decode
 
 
-class Fresh:
+class UnindexedReservations:
     """What one process knows of them. Only for use inside a transaction that writes.
 
     Those that were filed are forgotten from time to time. Until then they stand in the table of claims as well, which

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, TypeVar
 
 from tests.simulation.play import Played, play
-from tests.simulation.script import Script
+from tests.simulation.script import SeedScript
 
 T = TypeVar("T")
 
@@ -16,13 +16,13 @@ class _Shrinking:
         self._rules = rules
         self.plays = 0
 
-    def fails(self, script: Script) -> bool:
+    def fails(self, script: SeedScript) -> bool:
         self.plays += 1
         if self.plays > PLAYS_MAX:
             return False
         return any(violation.rule in self._rules for violation in play(script).violations)
 
-    def without_most(self, script: Script, field: str) -> Script:
+    def without_most(self, script: SeedScript, field: str) -> SeedScript:
         """Leave out as much of the field as can be: half of it, a quarter, and in the end one by one."""
         size = max(len(getattr(script, field)) // 2, 1)
         while True:
@@ -43,7 +43,7 @@ def _without(things: Sequence[T], start: int, size: int) -> tuple[T, ...]:
     return (*things[:start], *things[start + size :])
 
 
-def shrink(script: Script) -> Played:
+def shrink(script: SeedScript) -> Played:
     """A play of what is left of the script when nothing more can be left out.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from tests.simulation.mongo.expressions import MISSING, evaluate
-from tests.simulation.mongo.matching import Document, element_meets
+from tests.simulation.mongo.matcher import Document, element_meets
 
 
 class UpdateRefusedError(Exception):

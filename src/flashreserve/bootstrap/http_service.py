@@ -38,7 +38,7 @@ _METRICS_TRIERS_MAX: Final = 4_096
 _log = structlog.get_logger(__name__)
 
 
-class Place(msgspec.Struct, frozen=True):
+class ProcessPlace(msgspec.Struct, frozen=True):
     """A process's place among those that one `serve` started: its name, how many they are, and what they share.
 
     They share a directory of figures, and the database, by its `database_identity`.
@@ -75,7 +75,7 @@ async def prepare(settings: Settings) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def open_service(
-    settings: Settings, *, sweeps: bool, place: Place | None, limits: HttpLimits, watchdog: Watchdog
+    settings: Settings, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits, watchdog: Watchdog
 ) -> AsyncIterator[Edge]:
     """The whole application, ready to be served; with `sweeps`, also releasing what lapses.
 
@@ -102,7 +102,7 @@ async def open_service(
 
 @asynccontextmanager
 async def open_edge(
-    settings: Settings, core: Core, *, sweeps: bool, place: Place | None, limits: HttpLimits
+    settings: Settings, core: Core, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits
 ) -> AsyncIterator[Edge]:
     """The application over services that are open already; see `open_service`."""
     proxies, hosts = trusted_proxies(settings), _hosts(settings)
