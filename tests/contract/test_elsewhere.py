@@ -70,9 +70,9 @@ async def test_confirm_and_expire_within_5_ms_on_1000_holds_have_one_end_each(st
         now = LAPSED + moment
         await asyncio.gather(flush(store, *due, at=now), store.release_lapsed(now, 50))
     await store.release_lapsed(LAPSED + 5, 1_000)
-    settled = await store.all_reservations(None, 1_000)
+    found = await store.all_reservations(None, 1_000)
     in_time = [Status.CONFIRMED if at < 0 else Status.EXPIRED for at in confirmed_at]
-    assert [held.status for held in settled] == in_time
+    assert [held.status for held in found] == in_time
     assert await available(store, CUP) == in_time.count(Status.EXPIRED)
     await assert_balanced(store)
 

@@ -83,10 +83,10 @@ async def test_open_holds_end_at_the_quota(store: Store) -> None:
     assert await available(store, HAT) == 1_000
 
 
-@pytest.mark.parametrize("settle", [Confirm, Cancel])
-async def test_what_is_settled_makes_room_for_one_more(store: Store, settle: type[Confirm | Cancel]) -> None:
+@pytest.mark.parametrize("ending", [Confirm, Cancel])
+async def test_what_has_ended_makes_room_for_one_more(store: Store, ending: type[Confirm | Cancel]) -> None:
     _, second, _ = await hold(store, 1, 2, 3)
-    await do(store, settle(second, ANN))
+    await do(store, ending(second, ANN))
     await hold(store, 4)
     assert await do(store, reserve(5)) == OpenHoldsReached(OPEN, HOLD_S)
 

@@ -140,7 +140,7 @@ async def test_sweeps_on_both_release_each_hold_once(stores: Stores) -> None:
 
 
 async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(stores: Stores) -> None:
-    """The two processes' clocks are some milliseconds apart, and every hold is settled right around its end."""
+    """The two processes' clocks are some milliseconds apart, and every hold is confirmed or swept right around its end."""
     count, spread = 200, 10
     await stores[0].add_products([a_product(units=count)])
     for at in range(spread):
@@ -158,14 +158,14 @@ async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(s
         drift = (-3, 2, 0, -1, 5)[end % 5]
         await asyncio.gather(confirm_those_over_at(end, end + drift), stores[1].release_lapsed(LAPSED + end, 1_000))
     await stores[1].release_lapsed(LAPSED + 100, 1_000)
-    settled = {held.id: held.status for held in await stores[1].all_reservations(None, count)}
+    found = {held.id: held.status for held in await stores[1].all_reservations(None, count)}
     bought = [n for n, outcome in outcomes.items() if isinstance(outcome, Confirmed)]
     late = [n for n, outcome in outcomes.items() if isinstance(outcome, Expired)]
     assert bought
     assert late
     assert len(bought) + len(late) == count
-    assert all(settled[reservation_id(n)] is Status.CONFIRMED for n in bought)
-    assert all(settled[reservation_id(n)] is Status.EXPIRED for n in late)
+    assert all(found[reservation_id(n)] is Status.CONFIRMED for n in bought)
+    assert all(found[reservation_id(n)] is Status.EXPIRED for n in late)
     assert await available(stores[0], CUP) == len(late)
 
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 _ALL = 100_000
 
 
-def settle(coroutine: Coroutine[Any, Any, T]) -> T:
+def finish_now(coroutine: Coroutine[Any, Any, T]) -> T:
     """What a coroutine that never waits returns."""
     try:
         coroutine.send(None)
@@ -30,7 +30,7 @@ class CoreShop:
 
     def __init__(self, *products: Product, store: Store | None = None) -> None:
         self.store: Store = store or MemoryStore()
-        settle(self.store.add_products(products))
+        finish_now(self.store.add_products(products))
 
     def do(self, command: Command, at: int = NOON) -> Outcome:
         """One command in a flush of its own."""
@@ -38,10 +38,10 @@ class CoreShop:
         return outcome
 
     def flush(self, *commands: Command, at: int = NOON) -> list[Outcome]:
-        return list(settle(self.store.flush(commands, at)).outcomes)
+        return list(finish_now(self.store.flush(commands, at)).outcomes)
 
     def product(self, id_: str) -> Product:
-        product = settle(self.store.product(id_))
+        product = finish_now(self.store.product(id_))
         assert product is not None
         return product
 
@@ -49,11 +49,11 @@ class CoreShop:
         return self.product(id_).available
 
     def reservation(self, number: int) -> Reservation:
-        reservation = settle(self.store.reservation(reservation_id(number)))
+        reservation = finish_now(self.store.reservation(reservation_id(number)))
         assert reservation is not None
         return reservation
 
     def state(self) -> tuple[list[Product], list[Reservation]]:
         """Everything the store tells about stock."""
-        products = settle(self.store.list_products(None, _ALL))
-        return products, settle(self.store.all_reservations(None, _ALL))
+        products = finish_now(self.store.list_products(None, _ALL))
+        return products, finish_now(self.store.all_reservations(None, _ALL))

@@ -53,7 +53,7 @@ class TestLapsing:
         assert status_at(held, LAPSED) is Status.EXPIRED
 
     @pytest.mark.parametrize("last", [confirm(1), cancel(1)])
-    def test_what_is_settled_shows_as_it_is_at_any_time(self, last: Command) -> None:
+    def test_what_has_ended_shows_as_it_is_at_any_time(self, last: Command) -> None:
         shop = shop_with_a_hold()
         shop.do(last)
         held = shop.reservation(1)
@@ -73,7 +73,7 @@ class TestLapsing:
         assert shop.reservation(1).status is Status.PENDING
 
     @pytest.mark.parametrize("earlier", [confirm(1), cancel(1)])
-    def test_what_is_settled_is_not_due(self, earlier: Command) -> None:
+    def test_what_has_ended_is_not_due(self, earlier: Command) -> None:
         shop = shop_with_a_hold()
         shop.do(earlier)
         before = shop.state()
@@ -158,7 +158,7 @@ class TestExtending:
         assert shop.reservation(1).extensions == 0
         assert shop.available(CUP) == 10
 
-    def test_what_is_settled_cannot_be_extended(self) -> None:
+    def test_what_has_ended_cannot_be_extended(self) -> None:
         shop = shop_with_a_hold()
         shop.do(reserve(2))
         shop.do(confirm(1))

@@ -7,7 +7,7 @@ from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.core import streams
 from tests.core.examples import NOON
-from tests.core.shop import CoreShop, settle
+from tests.core.shop import CoreShop, finish_now
 
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import idempotency_claim
@@ -52,7 +52,7 @@ class ShopMachine(RuleBasedStateMachine):
         self.shop = CoreShop(*streams.products(), store=self.store)
         self.numbers = streams.new_numbers()
         self.now = NOON
-        self.settled: dict[str, Reservation] = {}
+        self.ended: dict[str, Reservation] = {}
         self.bound: dict[tuple[str, str], Reservation] = {}
 
     @rule(batch=streams.batches, pause_ms=streams.pauses_ms)
@@ -69,7 +69,7 @@ class ShopMachine(RuleBasedStateMachine):
     def sweep(self, most: int | None, pause_ms: int) -> None:
         self.now += pause_ms
         if most is not None:
-            swept = settle(self.store.release_lapsed(self.now, most))
+            swept = finish_now(self.store.release_lapsed(self.now, most))
             assert swept.released <= most
 
     def everything(self) -> tuple[Any, ...]:
@@ -128,11 +128,11 @@ class ShopMachine(RuleBasedStateMachine):
         }
 
     @invariant()
-    def what_is_settled_stays_as_it_is(self) -> None:
+    def what_has_ended_stays_as_it_is(self) -> None:
         for held in self.reservations():
-            assert self.settled.get(held.id, held) == held
+            assert self.ended.get(held.id, held) == held
             if held.status is not Status.PENDING:
-                self.settled[held.id] = held
+                self.ended[held.id] = held
 
     @invariant()
     def instants_and_counts_fit_the_status(self) -> None:

@@ -116,7 +116,7 @@ class TestOpenHolds:
 
 
 class TestStoresThatKeepOpenClaims:
-    """They don't count, and a claim is kept until its hold is settled."""
+    """They don't count, and a claim is kept until its hold has ended."""
 
     QUOTAS = Quotas(open_holds_max=2)
 
@@ -143,11 +143,11 @@ class TestStoresThatKeepOpenClaims:
         made = plan(self.facts(*self.holds(NOON)), [reserve(9)], LAPSED)
         assert [type(effect) for effect in made.effects] == [ReserveEffect]
 
-    @pytest.mark.parametrize(("settle", "kind"), [(confirm(1), ConfirmEffect), (cancel(1), ReleaseEffect)])
-    def test_settling_gives_the_claim_up(
-        self, settle: Confirm | Cancel, kind: type[ConfirmEffect | ReleaseEffect]
+    @pytest.mark.parametrize(("command", "kind"), [(confirm(1), ConfirmEffect), (cancel(1), ReleaseEffect)])
+    def test_ending_gives_the_claim_up(
+        self, command: Confirm | Cancel, kind: type[ConfirmEffect | ReleaseEffect]
     ) -> None:
-        (effect,) = plan(self.facts(*self.holds(NOON, NOON)), [settle], NOON).effects
+        (effect,) = plan(self.facts(*self.holds(NOON, NOON)), [command], NOON).effects
         assert isinstance(effect, kind)
         assert effect.claims == (open_claim(1),)
 

@@ -383,11 +383,11 @@ NO_OBJECT = {
 
 
 async def test_a_body_is_one_json_object(scene: BadInputScene) -> None:
-    settle = (scene.customer, "POST", f"/reservations/confirm/{scene.held}")
-    asked = {**scene.routes, "settle": settle}
+    confirm = (scene.customer, "POST", f"/reservations/confirm/{scene.held}")
+    asked = {**scene.routes, "confirm": confirm}
     bodies = {(name, sent): raw for name in asked for sent, raw in {**NO_JSON, **NO_OBJECT}.items()}
-    # No body at all is one unit, and what settling asks for.
-    for name, sent in (("reserve", "empty"), ("settle", "empty"), ("settle", "blank")):
+    # No body at all is one unit, and what confirming asks for.
+    for name, sent in (("reserve", "empty"), ("confirm", "empty"), ("confirm", "blank")):
         del bodies[name, sent]
 
     answers = {

@@ -191,10 +191,10 @@ async def test_who_holds_too_much_is_told_what_to_do_and_when_to_come_back(tmp_p
     assert replayed.granted() == last
 
 
-# Settling.
+# Confirming, extending and cancelling.
 
 
-async def settled(customer: HttpCustomer, product: str, clock: ShopClock, status: Status) -> str:
+async def reservation_in(customer: HttpCustomer, product: str, clock: ShopClock, status: Status) -> str:
     """A reservation in this status."""
     id_ = str((await customer.hold(product))["id"])
     match status:
@@ -235,7 +235,7 @@ async def test_what_can_be_done_depends_on_the_status(
     doings = [customer.confirm, customer.checkout, customer.extend, customer.cancel]
 
     for do, expected in zip(doings, [confirm, confirm, extend, cancel], strict=True):
-        answer = await do(await settled(customer, product, clock, status))
+        answer = await do(await reservation_in(customer, product, clock, status))
         told = answer.json["status"] if answer.status == 200 else answer.code
         assert (answer.status, told) == expected, do
 

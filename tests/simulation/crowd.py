@@ -186,15 +186,15 @@ def _tell(future: "asyncio.Future[object]", outcome: object) -> None:
 
 
 async def _confirm(process: SimulatedProcess, asked: Asked) -> Answered:
-    return _answered(await process.reservations.settle("confirm", asked.user, asked.of))
+    return _answered(await process.reservations.confirm(asked.user, asked.of))
 
 
 async def _extend(process: SimulatedProcess, asked: Asked) -> Answered:
-    return _answered(await process.reservations.settle("extend", asked.user, asked.of))
+    return _answered(await process.reservations.extend(asked.user, asked.of))
 
 
 async def _cancel(process: SimulatedProcess, asked: Asked) -> Answered:
-    return _answered(await process.reservations.settle("cancel", asked.user, asked.of))
+    return _answered(await process.reservations.cancel(asked.user, asked.of))
 
 
 async def _read(process: SimulatedProcess, asked: Asked) -> Answered:

@@ -64,11 +64,11 @@ async def test_of_two_workers_one_is_woken(valkey: ValkeyProcess, wakeups: Wakeu
     waking = wakeups(valkey)
     waking.expect([soon() - 2_000, soon() - 3_000, soon() - 4_000])
     await until(lambda: one.count + other.count == 2 + 3)
-    await settled(valkey, {"completed": 3})
+    await until_states(valkey, {"completed": 3})
     assert one.count + other.count == 2 + 3
 
 
-async def settled(server: ValkeyProcess, states: dict[str, int]) -> None:
+async def until_states(server: ValkeyProcess, states: dict[str, int]) -> None:
     """Wait until so many jobs are in these states, and none in any other."""
 
     def reached() -> bool:
@@ -86,7 +86,7 @@ async def test_a_dashboard_sees_what_a_wake_up_came_to(
     sweeps = Sweeps()
     await start_worker(valkey, sweeps)
     await woken(sweeps, wakeups, valkey)
-    await settled(valkey, {"completed": 1})
+    await until_states(valkey, {"completed": 1})
     (job,) = await jobs(valkey)
     assert (job.name, job.returnvalue) == ("sweep", 2)
 
@@ -98,12 +98,12 @@ async def test_a_sweep_that_fails_fails_its_wake_up_and_the_next_one_succeeds(
     await start_worker(valkey, sweeps)
     sweeps.error = StoreUnavailableError("the database is away")
     await woken(sweeps, wakeups, valkey)
-    await settled(valkey, {"failed": 1})
+    await until_states(valkey, {"failed": 1})
     (job,) = await jobs(valkey)
     assert job.failedReason == "the database is away"
     sweeps.error = None
     await woken(sweeps, wakeups, valkey)
-    await settled(valkey, {"failed": 1, "completed": 1})
+    await until_states(valkey, {"failed": 1, "completed": 1})
 
 
 async def test_finished_wake_ups_do_not_pile_up(
@@ -113,7 +113,7 @@ async def test_finished_wake_ups_do_not_pile_up(
     await start_worker(valkey, sweeps)
     wakeups(valkey).expect(range(soon() - 300_000, soon() - 100_000, 1_000))
     await until(lambda: sweeps.count >= 200)
-    await settled(valkey, {"completed": 100})
+    await until_states(valkey, {"completed": 100})
 
 
 async def test_without_any_redis_the_worker_sweeps_and_recovers(own_valkey: MakeValkey) -> None:
@@ -188,7 +188,7 @@ async def test_a_wake_up_that_a_dead_worker_had_taken_is_taken_again(
     sweeps = Sweeps()
     await start_worker(valkey, sweeps)
     await until(lambda: sweeps.count == 2)
-    await settled(valkey, {"completed": 1})
+    await until_states(valkey, {"completed": 1})
 
 
 async def test_a_pass_never_runs_twice_at_once(
@@ -198,10 +198,10 @@ async def test_a_pass_never_runs_twice_at_once(
     await start_worker(valkey, sweeps, every_s=0.001)
     waking = wakeups(valkey)
     waking.expect([soon() - 2_000])
-    await settled(valkey, {"active": 1})
+    await until_states(valkey, {"active": 1})
     assert sweeps.count == 1
     sweeps.go_on.set()
-    await settled(valkey, {"completed": 1})
+    await until_states(valkey, {"completed": 1})
 
 
 async def ended_after(task: "asyncio.Task[None]") -> float:

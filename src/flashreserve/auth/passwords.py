@@ -141,7 +141,7 @@ class Passwords:
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for job in self._waiting.clear():
-            job.settle(PasswordsBusy())
+            job.complete(PasswordsBusy())
 
     def _new_pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="passwords")
@@ -187,7 +187,7 @@ class Passwords:
         else:
             removed = self._waiting.add(groups, job)
             if removed is not None:
-                removed.settle(PasswordsBusy())
+                removed.complete(PasswordsBusy())
         # A caller that goes away doesn't cancel its job: the job's place stays taken until its thread has really
         # come to it, or callers who come and go could make the queue as long as they like.
         outcome: Result | PasswordsBusy = await asyncio.shield(job.outcome)
@@ -197,7 +197,7 @@ class Passwords:
         try:
             running = asyncio.get_running_loop().run_in_executor(self._pool, job.work)
         except RuntimeError as error:  # No thread can be started, or the pool is closed.
-            job.settle(_unhashed(error))
+            job.complete(_unhashed(error))
             if self._working == 0 and not self._closed:
                 # The pool keeps what it had no thread for; nobody waits for that any more.
                 self._pool.shutdown(wait=False, cancel_futures=True)
@@ -209,11 +209,11 @@ class Passwords:
     def _finish(self, job: "_Job", running: asyncio.Future[Any]) -> None:
         self._working -= 1
         if running.cancelled():
-            job.settle(PasswordsBusy())
+            job.complete(PasswordsBusy())
         elif (error := running.exception()) is not None:
             job.fail(error)
         else:
-            job.settle(running.result())
+            job.complete(running.result())
         following = self._waiting.next()
         if following is not None:
             self._start(following)
@@ -228,7 +228,7 @@ class _Job:
         self.work = work
         self.outcome = outcome
 
-    def settle(self, value: object) -> None:
+    def complete(self, value: object) -> None:
         if not self.outcome.done():
             self.outcome.set_result(value)
 

@@ -131,7 +131,7 @@ class ExtensionsUsedUp(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotDue(msgspec.Struct, frozen=True, gc=False):
-    """The sweep found the reservation settled, or its hold not yet over."""
+    """The sweep found the reservation not PENDING any more, or its hold not yet over."""
 
     reservation_id: str
 

@@ -1,7 +1,6 @@
-"""Reserving, settling, and looking at reservations."""
+"""Reserve, confirm, extend and cancel on a customer's behalf, and read reservations."""
 
 from collections.abc import Iterable
-from typing import Final, Literal
 
 from msgspec.structs import replace
 
@@ -13,13 +12,6 @@ from flashreserve.core.model import Reservation
 from flashreserve.core.outcomes import Invalid, NotFound, Outcome
 from flashreserve.stock_view import StockView
 from flashreserve.stores.port import ReservationStore
-
-Settling = Literal["confirm", "extend", "cancel"]
-_SETTLE: Final[dict[Settling, type[Confirm | Extend | Cancel]]] = {
-    "confirm": Confirm,
-    "extend": Extend,
-    "cancel": Cancel,
-}
 
 
 class ReservationService:
@@ -52,9 +44,17 @@ class ReservationService:
         refusal = self._view.refuse(wanted, key, self._combiner.now())
         return refusal or Reserve(self._ids.new(), user_id, wanted, key)
 
-    async def settle(self, what: Settling, user_id: str, reservation_id: str) -> Outcome:
-        """Confirm, extend or cancel the customer's own reservation."""
-        return await self._combiner.submit(_SETTLE[what](reservation_id, user_id))
+    async def confirm(self, user_id: str, reservation_id: str) -> Outcome:
+        """Buy the customer's own hold."""
+        return await self._combiner.submit(Confirm(reservation_id, user_id))
+
+    async def extend(self, user_id: str, reservation_id: str) -> Outcome:
+        """Extend the customer's own hold by its hold time, counted from now."""
+        return await self._combiner.submit(Extend(reservation_id, user_id))
+
+    async def cancel(self, user_id: str, reservation_id: str) -> Outcome:
+        """Cancel the customer's own hold."""
+        return await self._combiner.submit(Cancel(reservation_id, user_id))
 
     async def reservation(self, user_id: str, reservation_id: str) -> Reservation | NotFound:
         """The customer's own reservation; another's isn't found."""

@@ -1,16 +1,16 @@
-"""Reserving, settling, and a customer's own reservations."""
+"""Routes to reserve, confirm, extend and cancel, and to read one's own reservations."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath
 
 from flashreserve.core.commands import Wanted
-from flashreserve.core.outcomes import NotFound
+from flashreserve.core.outcomes import NotFound, Outcome
 from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
-from flashreserve.service.reservations import Settling
 
 _read_quantity: Final = reader.decoder(wire.QuantityBody)
 _read_basket: Final = reader.decoder(wire.BasketBody)
@@ -58,22 +58,24 @@ class ReservationRoutes(Controller):
     @post(["/reservations/confirm/{id:str}", "/checkout/{id:str}"])
     async def confirm(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Buy what is held."""
-        return await _settle("confirm", request, id, services)
+        return await _change(services.reservations.confirm, request, id, services)
 
     @post("/reservations/{id:str}/extend")
     async def extend(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Hold on for another hold time."""
-        return await _settle("extend", request, id, services)
+        return await _change(services.reservations.extend, request, id, services)
 
     @delete("/reservations/{id:str}", status_code=200)
     async def cancel(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Give back what is held."""
-        return await _settle("cancel", request, id, services)
+        return await _change(services.reservations.cancel, request, id, services)
 
 
-async def _settle(what: Settling, request: HttpRequest, id_: str, services: ServicesHere) -> Response[bytes]:
+async def _change(
+    change: Callable[[str, str], Awaitable[Outcome]], request: HttpRequest, id_: str, services: ServicesHere
+) -> Response[bytes]:
+    """Let `change` act on the caller's own reservation, and answer its outcome."""
     identity = requests.signed_in(request, services)
     reservation_id = requests.path_id(id_, "id")
     await requests.no_body(request)
-    outcome = await services.reservations.settle(what, identity.user_id, reservation_id)
-    return outcome_reply(outcome, request)
+    return outcome_reply(await change(identity.user_id, reservation_id), request)

@@ -3,4 +3,4 @@
 from flashreserve.stores.mongo.inspection import ServerInspection, inspect_mongo
 from flashreserve.stores.mongo.store import MongoStore, open_mongo
 
-__all__ = ["ServerInspection", "MongoStore", "inspect_mongo", "open_mongo"]
+__all__ = ["MongoStore", "ServerInspection", "inspect_mongo", "open_mongo"]
