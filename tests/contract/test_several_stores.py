@@ -140,7 +140,7 @@ async def test_sweeps_on_both_release_each_hold_once(stores: Stores) -> None:
 
 
 async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(stores: Stores) -> None:
-    """The two processes' clocks are some milliseconds apart, and every hold is confirmed or swept right around its end."""
+    """The two processes' clocks are milliseconds apart, and every hold is confirmed or swept around its end."""
     count, spread = 200, 10
     await stores[0].add_products([a_product(units=count)])
     for at in range(spread):

@@ -118,8 +118,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "what a basket took before isn't given back",
-        "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.REFUSED)) for planned in reserves]",
-        "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.APPLIED)) for planned in reserves]",
+        "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.REFUSED))",
+        "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.APPLIED))",
         _RESERVING,
     ),
     Mutant(
@@ -175,7 +175,8 @@ OF_MONGO: Final = (
         '    results = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
         '    found = await database.find("reservations", {"_id": {"$in": [item["id"] for item in items]}})\n'
         '    there = {each["_id"] for each in found}\n'
-        '    results = {item["id"]: WriteResult.APPLIED if item["id"] in there else WriteResult.REFUSED for item in items}\n',
+        "    applied, refused = WriteResult.APPLIED, WriteResult.REFUSED\n"
+        '    results = {item["id"]: applied if item["id"] in there else refused for item in items}\n',
         _RECOVERING,
     ),
     Mutant(
@@ -204,8 +205,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a confirmation isn't read back",
-        "return (WriteResult.APPLIED if held is not None and held.status is Status.CONFIRMED else WriteResult.REFUSED), held",
-        "return WriteResult.APPLIED, held",
+        "(WriteResult.APPLIED if held is not None and held.status is Status.CONFIRMED else WriteResult.REFUSED)",
+        "WriteResult.APPLIED",
         _HOLDING,
     ),
     Mutant(
