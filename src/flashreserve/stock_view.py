@@ -9,10 +9,11 @@ import msgspec
 import structlog
 
 from flashreserve.clock import Clock
-from flashreserve.core import limits, rules
+from flashreserve.core import limits
 from flashreserve.core.commands import Wanted
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import NotOnSale, SoldOut
+from flashreserve.core.sale import refuse_products
 from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
 
 REFRESH_EVERY_S: Final = 0.1
@@ -57,7 +58,7 @@ class StockView:
                 return None
             self._used[line.product_id] = sight.asked_at
             products.append(sight.product)
-        return rules.refuse_products(products, lines, now)
+        return refuse_products(products, lines, now)
 
     async def look(self, product_id: str) -> Sight | None:
         """The product, at most 250 ms old; None if there is none.

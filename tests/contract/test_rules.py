@@ -51,7 +51,7 @@ from flashreserve.core.outcomes import (
     SoldOut,
     StockTaken,
 )
-from flashreserve.core.rules import basket
+from flashreserve.core.sale import basket
 from flashreserve.stores.port import Store
 
 LAPSED = NOON + HOLD_MS

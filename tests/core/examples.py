@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from flashreserve.core.commands import Cancel, Confirm, Edit, Expire, Extend, Reserve, Restock, Wanted
 from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.outcomes import Reserved
-from flashreserve.core.rules import basket
+from flashreserve.core.sale import basket
 
 NOON: Final = 1_795_435_200_000
 """When most tests take place: 2026-11-23T12:00:00Z."""

@@ -18,6 +18,7 @@ from tests.core.examples import (
 from tests.core.shop import CoreShop
 
 from flashreserve.core.commands import Command
+from flashreserve.core.holds import has_lapsed, live_units, status_at
 from flashreserve.core.model import Status
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
@@ -30,7 +31,6 @@ from flashreserve.core.outcomes import (
     NotFound,
     Released,
 )
-from flashreserve.core.rules import has_lapsed, live_units, status_at
 
 LAPSED = NOON + HOLD_MS
 LATER = NOON + 1_000

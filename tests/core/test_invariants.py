@@ -11,6 +11,7 @@ from tests.core.shop import CoreShop, finish_now
 
 from flashreserve.core.commands import Command, Reserve
 from flashreserve.core.facts import idempotency_claim
+from flashreserve.core.holds import live_units
 from flashreserve.core.model import LIVE, Product, Reservation, Status
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
@@ -30,7 +31,6 @@ from flashreserve.core.outcomes import (
     SoldOut,
     StockTaken,
 )
-from flashreserve.core.rules import live_units
 from flashreserve.stores.memory import MemoryStore
 
 _REFUSALS = (

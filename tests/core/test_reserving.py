@@ -23,7 +23,7 @@ from tests.core.shop import CoreShop
 from flashreserve.core.commands import Wanted
 from flashreserve.core.model import Line, Reservation, Status
 from flashreserve.core.outcomes import KeyReused, LimitReached, NotFound, NotOnSale, Replayed, SoldOut
-from flashreserve.core.rules import basket
+from flashreserve.core.sale import basket
 
 
 def test_a_grant_is_a_pending_reservation_on_the_terms_of_the_product() -> None:

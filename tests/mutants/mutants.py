@@ -4,6 +4,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 RULES: Final = "core/rules.py"
+BOOK: Final = "core/book.py"
+SALE: Final = "core/sale.py"
+HOLDS: Final = "core/holds.py"
+GRANT: Final = "core/grant.py"
+CATALOGUE: Final = "core/catalogue.py"
 QUOTAS: Final = "core/quotas.py"
 
 
@@ -13,7 +18,7 @@ class Mutant(NamedTuple):
     name: str
     before: str
     after: str
-    file: str = RULES
+    file: str
 
     def apply(self, package: Path) -> None:
         """Make the mistake in a copy of the package.
@@ -32,90 +37,106 @@ class Mutant(NamedTuple):
 
 
 MUTANTS: Final = [
-    Mutant("a hold lasts one millisecond longer", "return expires_at <= now", "return expires_at < now"),
+    Mutant("a hold lasts one millisecond longer", "return expires_at <= now", "return expires_at < now", HOLDS),
     Mutant(
         "the last unit is kept back",
         "if product.available < wanted.quantity",
         "if product.available <= wanted.quantity",
+        SALE,
     ),
-    Mutant("a sale begins one millisecond late", "starts <= now", "starts < now"),
-    Mutant("a sale ends one millisecond late", "ends <= now", "ends < now"),
+    Mutant("a sale begins one millisecond late", "starts <= now", "starts < now", SALE),
+    Mutant("a sale ends one millisecond late", "ends <= now", "ends < now", SALE),
     Mutant(
         "a basket forgets earlier lines of a product",
         "sums[line.product_id] = sums.get(line.product_id, 0) + line.quantity",
         "sums[line.product_id] = line.quantity",
+        SALE,
     ),
     Mutant(
         "purchases don't count towards the limit",
         "elif status_at(book.reservations[holder], book.now) is Status.EXPIRED:",
         "elif status_at(book.reservations[holder], book.now) is not Status.PENDING:",
+        GRANT,
     ),
-    Mutant("the limit is exceeded by one", "if len(free) < wanted.quantity:", "if len(free) + 1 < wanted.quantity:"),
-    Mutant("one's own lapsed hold blocks the limit", "return free + reclaimed", "return free"),
     Mutant(
-        "a key stands for any request",
-        "if _asked_for(earlier) == command.lines:",
-        "if earlier is not None:",
+        "the limit is exceeded by one", "if len(free) < wanted.quantity:", "if len(free) + 1 < wanted.quantity:", GRANT
     ),
-    Mutant("a replay shows what became of the hold", "Replayed(earlier.as_granted())", "Replayed(earlier)"),
-    Mutant("a key isn't bound", "claims.append(idempotency_claim(command.key))", "pass"),
+    Mutant("one's own lapsed hold blocks the limit", "return free + reclaimed", "return free", GRANT),
+    Mutant(
+        "a key stands for any request", "if _asked_for(earlier) == command.lines:", "if earlier is not None:", GRANT
+    ),
+    Mutant("a replay shows what became of the hold", "Replayed(earlier.as_granted())", "Replayed(earlier)", GRANT),
+    Mutant("a key isn't bound", "claims.append(idempotency_claim(command.key))", "pass", GRANT),
     Mutant(
         "what is cancelled isn't given back",
         "        self._move(before, +1)\n",
         "        if status is not Status.CANCELLED:\n            self._move(before, +1)\n",
+        BOOK,
     ),
-    Mutant("who was sold out isn't tried again", "if book.units_returned:", "if not book.effects:"),
+    Mutant("who was sold out isn't tried again", "if book.units_returned:", "if not book.effects:", RULES),
     Mutant(
         "another customer's reservation is found",
         "if reservation is None or reservation.user_id != user_id:",
         "if reservation is None:",
+        HOLDS,
     ),
     Mutant(
         "a purchase can be cancelled",
         "        return AlreadyConfirmed(reservation.id)\n    if reservation.status is not Status.PENDING:",
         "        pass\n    if reservation.status not in LIVE:",
+        HOLDS,
     ),
     Mutant(
         "one extension more than allowed",
         "if reservation.extensions >= reservation.extensions_max:",
         "if reservation.extensions > reservation.extensions_max:",
+        HOLDS,
     ),
     Mutant(
         "an extension moves the end back",
         "max(book.now + reservation.hold_s * 1000, reservation.expires_at + 1)",
         "book.now + reservation.hold_s * 1000",
+        HOLDS,
     ),
     Mutant(
         "confirming has its turn after cancelling",
-        "    Confirm: _confirm,\n    Cancel: _cancel,\n",
-        "    Cancel: _cancel,\n    Confirm: _confirm,\n",
+        "        case Confirm():\n            return 2\n",
+        "        case Confirm():\n            return 4\n",
+        RULES,
     ),
     Mutant(
         "stock can be lowered below what is taken",
         "if product.available + command.change < 0:",
         "if product.stocked + command.change < 0:",
+        CATALOGUE,
     ),
-    Mutant("the limit can be lowered after a reservation", "new is not None and new > old", "new is not None"),
+    Mutant(
+        "the limit can be lowered after a reservation", "new is not None and new > old", "new is not None", CATALOGUE
+    ),
     Mutant(
         "one open hold more than the quota",
         "for place in range(book.facts.quotas.open_holds_max):",
         "for place in range(book.facts.quotas.open_holds_max + 1):",
+        GRANT,
     ),
     Mutant(
         "one hold an hour more than the quota",
         "    claims = [quotas.hour_claim(hour, place) for place in range(most)]\n",
         "    most += 1\n    claims = [quotas.hour_claim(hour, place) for place in range(most)]\n",
+        GRANT,
     ),
-    Mutant("what is bought stays open", "claims = self._give_up(before, quotas.is_open_claim)", "claims = ()"),
+    Mutant("what is bought stays open", "claims = self._give_up(before, quotas.is_open_claim)", "claims = ()", BOOK),
     Mutant(
         "one lapse more than the quota",
         "and became.count(Status.EXPIRED) >= lapses_max and not bought",
         "and became.count(Status.EXPIRED) > lapses_max and not bought",
+        GRANT,
     ),
     Mutant(
         "lapses count against those who bought",
         "and became.count(Status.EXPIRED) >= lapses_max and not bought",
         "and became.count(Status.EXPIRED) >= lapses_max",
+        GRANT,
     ),
     Mutant(
         "an hour is counted from the wrong one",
@@ -127,5 +148,6 @@ MUTANTS: Final = [
         "quotas come before a repeated key's answer",
         "if _asked_for(earlier) == command.lines:",
         "if _asked_for(earlier) == command.lines and not book.facts.quotas.some:",
+        GRANT,
     ),
 ]

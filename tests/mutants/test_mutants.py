@@ -91,7 +91,7 @@ def test_the_mutated_rule_is_there(copy: Path, mutant: Mutant) -> None:
 
 def test_a_mutant_whose_rule_is_gone_says_so(copy: Path) -> None:
     with pytest.raises(LookupError, match=r"no such rule: core/rules\.py has 0 times"):
-        Mutant("no such rule", "a text that stands nowhere", "").apply(copy)
+        Mutant("no such rule", "a text that stands nowhere", "", "core/rules.py").apply(copy)
 
 
 @pytest.mark.slow

@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.mutants.mutants import HOLDS, Mutant
 from tests.mutants.mutants import MUTANTS as RULES
-from tests.mutants.mutants import Mutant
 from tests.simulation.script import StoreName
 
 import flashreserve
@@ -29,13 +29,13 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path(flashreserve.__file__).parent
 
 _MONGO: Final = "stores/mongo"
-_RESERVING: Final = f"{_MONGO}/reserve_movement.py"
-_RELEASING: Final = f"{_MONGO}/release_movement.py"
-_RECOVERING: Final = f"{_MONGO}/recovery.py"
-_HOLDING: Final = f"{_MONGO}/reservation_writes.py"
+_RESERVE_MOVEMENT: Final = f"{_MONGO}/reserve_movement.py"
+_RELEASE_MOVEMENT: Final = f"{_MONGO}/release_movement.py"
+_RECOVERY: Final = f"{_MONGO}/recovery.py"
+_RESERVATION_WRITES: Final = f"{_MONGO}/reservation_writes.py"
 _INTENTS: Final = f"{_MONGO}/intents.py"
-_FLUSHING: Final = f"{_MONGO}/flush.py"
-_STOCKING: Final = f"{_MONGO}/product_writes.py"
+_FLUSH: Final = f"{_MONGO}/flush.py"
+_PRODUCT_WRITES: Final = f"{_MONGO}/product_writes.py"
 
 OF_MONGO: Final = (
     Mutant(
@@ -48,13 +48,13 @@ OF_MONGO: Final = (
         "a lost insert is refused without a VOID",
         'return await decide(database, f, {document["_id"]: document["user_id"] for document in documents})',
         'return {document["_id"]: WriteResult.REFUSED for document in documents}',
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "a duplicate id is taken as done",
         "return {id_: WriteResult.APPLIED if standing.get(id_) else WriteResult.REFUSED for id_ in ids}",
         "return dict.fromkeys(ids, WriteResult.APPLIED)",
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "it is settled without its guard",
@@ -66,19 +66,19 @@ OF_MONGO: Final = (
         "a claim isn't pulled on release",
         '        "$pull": {"claims": {"$regex": "^limit:"}},\n',
         "",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "an open hold's place isn't given up on release",
         '        "$unset": {"open": ""},\n',
         "",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "an open hold's place isn't given up on confirming",
         '        "$unset": {"open": ""},\n',
         "",
-        _HOLDING,
+        _RESERVATION_WRITES,
     ),
     Mutant(
         "claims of quotas aren't kept",
@@ -90,13 +90,13 @@ OF_MONGO: Final = (
         "more is taken than is available",
         '"available": {"$gte": units}}',
         '"available": {"$gt": 0}}',
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "one unit more is taken than is available",
         '"available": {"$gte": units}}',
         '"available": {"$gte": units - 1}}',
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "the intent stays when it is settled",
@@ -120,55 +120,55 @@ OF_MONGO: Final = (
         "what a basket took before isn't given back",
         "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.REFUSED))",
         "of_each = [(planned, results.get(planned.effect.reservation.id, WriteResult.APPLIED))",
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "it is settled although a result is unknown",
         "        if any(result is WriteResult.UNKNOWN for _, result in of_each):\n            continue\n",
         "",
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "an occupied id is taken as refused",
         "for place, id_ in enumerate(absent) if place not in occupied}",
         "for place, id_ in enumerate(absent)}",
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "an undecided insert is taken as refused",
         "return {id_: results.get(id_, WriteResult.UNKNOWN) for id_ in user_ids}",
         "return {id_: results.get(id_, WriteResult.REFUSED) for id_ in user_ids}",
-        _RESERVING,
+        _RESERVE_MOVEMENT,
     ),
     Mutant(
         "a purchase is released",
         'return {"status": Status.PENDING.value, **lapsed}',
         'return {"status": {"$ne": VOID}, **lapsed}',
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "a sweep doesn't look at the time again",
         'lapsed = {"expires_at": {"$lte": cutoff}} if mode == "sweep" else {}',
         "lapsed: dict[str, Any] = {}",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "a basket is released with one product announced",
         "if all(line.product_id in announced for line in held.lines)]",
         "if any(line.product_id in announced for line in held.lines)]",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "released units are counted whoever released them",
         '        if document.get("released_by") == f\n',
         "",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "recover rolls forward",
         '    results = await decide(database, f, {item["id"]: item["user_id"] for item in items})\n',
         '    results = dict.fromkeys([item["id"] for item in items], WriteResult.APPLIED)\n',
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "recover skips the VOID",
@@ -177,67 +177,67 @@ OF_MONGO: Final = (
         '    there = {each["_id"] for each in found}\n'
         "    applied, refused = WriteResult.APPLIED, WriteResult.REFUSED\n"
         '    results = {item["id"]: applied if item["id"] in there else refused for item in items}\n',
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "recover settles although a result is unknown",
         "    if WriteResult.UNKNOWN in results.values():\n        return None\n",
         "",
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "recover releases a basket under another's id",
         'singles = [document["_id"] for document in found if len(document["lines"]) == 1]',
         'singles = [document["_id"] for document in found]',
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "recover goes by its own time",
         'mode, cutoff = cast("Mode", intent["mode"]), intent["cutoff"]',
         'mode, cutoff = cast("Mode", intent["mode"]), now',
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "nothing is ever old enough to recover",
         "ABANDONED_AFTER_MS: Final = 30_000",
         "ABANDONED_AFTER_MS: Final = 3_000_000",
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "a confirmation isn't read back",
         "(WriteResult.APPLIED if held is not None and held.status is Status.CONFIRMED else WriteResult.REFUSED)",
         "WriteResult.APPLIED",
-        _HOLDING,
+        _RESERVATION_WRITES,
     ),
     Mutant(
         "an extension moves back",
         '"expires_at": {"$gt": now, "$lt": after.expires_at},\n        "extensions": after.extensions - 1,\n',
         '"expires_at": {"$gt": now},\n',
-        _HOLDING,
+        _RESERVATION_WRITES,
     ),
     Mutant(
         "a lost extension is taken as done",
         "    return WriteResult.UNKNOWN, held\n",
         "    return WriteResult.APPLIED, after\n",
-        _HOLDING,
+        _RESERVATION_WRITES,
     ),
     Mutant(
         "a restock is carried out twice",
         '        "adjustments.key": {"$ne": wanted.key},\n',
         "",
-        _STOCKING,
+        _PRODUCT_WRITES,
     ),
     Mutant(
         "stock is taken out that is held",
         '        "available": {"$gte": -wanted.change},\n',
         "",
-        _STOCKING,
+        _PRODUCT_WRITES,
     ),
     Mutant(
         "a refusal stands on what wasn't written",
         "            elif result is None and results.all_applied:",
         "            elif result is None:",
-        _FLUSHING,
+        _FLUSH,
     ),
     Mutant(
         "an unknown outcome is told as nothing done",
@@ -245,7 +245,7 @@ OF_MONGO: Final = (
         "                self._outcomes[place] = OutcomeUnknown()",
         "            elif result is WriteResult.UNKNOWN or self._given_up(place):\n"
         '                self._outcomes[place] = Unavailable("perhaps")',
-        _FLUSHING,
+        _FLUSH,
     ),
     Mutant(
         "the driver sends writes again by itself",
@@ -257,13 +257,13 @@ OF_MONGO: Final = (
         "an announced release is told as nothing done",
         "    return (WriteResult.IN_FLIGHT if anywhere else WriteResult.REFUSED), None",
         "    return WriteResult.REFUSED, None",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "recovery has no room for a release of its own",
         "Sightings(), bounded=False)",
         "Sightings())",
-        _RECOVERING,
+        _RECOVERY,
     ),
     Mutant(
         "released units are counted on what an old read shows",
@@ -271,13 +271,13 @@ OF_MONGO: Final = (
         "        may_still_match(document, mode, cutoff) for document in documents\n"
         "    )\n",
         "    return True\n",
-        _RELEASING,
+        _RELEASE_MOVEMENT,
     ),
     Mutant(
         "a key is refused while an earlier request with it is in flight",
         "        if claim not in loaded.moving:\n            return outcome\n",
         "        if loaded.current:\n            return outcome\n",
-        _FLUSHING,
+        _FLUSH,
     ),
     Mutant(
         "places in the quota of an hour aren't unique",
@@ -304,7 +304,7 @@ ONLY_OF_MODEL: Final = (
         "a refused restock has no fence",
         'guard, {"$inc": {"refusals": 1}}, fields',
         'guard, {"$inc": {"moves": 0}}, fields',
-        _STOCKING,
+        _PRODUCT_WRITES,
     ),
 )
 """On MongoDB, found by the checker in `tests/modelcheck`, and by no seed of 3,000: too much has to coincide."""
@@ -339,6 +339,7 @@ OF_ALL: Final = (
         "an expired hold is told before it is released",
         "        book.release(reservation, Status.EXPIRED)\n    return Expired",
         "        pass\n    return Expired",
+        HOLDS,
     ),
 )
 
@@ -353,6 +354,7 @@ OF_SQLITE: Final = (
         "a lapsed hold is confirmed",
         "    if over is not None:\n        return over\n    return Confirmed(",
         "    return Confirmed(",
+        HOLDS,
     ),
     Mutant(
         "a failed commit is told as nothing done",

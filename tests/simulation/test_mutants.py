@@ -31,5 +31,5 @@ def test_a_mistake_is_caught() -> None:
 
 
 def test_the_code_as_it_is_is_not_caught() -> None:
-    as_it_is = Mutant("none", "return expires_at <= now", "return expires_at <= now")
+    as_it_is = Mutant("none", "return expires_at <= now", "return expires_at <= now", "core/holds.py")
     assert catch(as_it_is, "mongo", budget=30).seed is None

@@ -14,7 +14,7 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
 class Reserve(msgspec.Struct, frozen=True, gc=False):
     """Hold all of `lines` or nothing, under a new `reservation_id`.
 
-    `lines` are in product order, each product once (see `rules.basket`). `key` is the customer's idempotency key.
+    `lines` are in product order, each product once (see `sale.basket`). `key` is the customer's idempotency key.
     The lines are also what a repeated key is compared by: a request asks for nothing else.
     """
 

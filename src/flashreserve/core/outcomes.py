@@ -184,6 +184,22 @@ CancelOutcome = Released | NotFound | AlreadyConfirmed
 ExpireOutcome = Released | NotDue
 RestockOutcome = Restocked | NotFound | KeyReused | StockTaken | Invalid
 EditOutcome = Edited | NotFound | RulesFixed | Invalid
+Refused = (
+    NotFound
+    | KeyReused
+    | NotOnSale
+    | SoldOut
+    | LimitReached
+    | QuotaReached
+    | AlreadyConfirmed
+    | AlreadyCancelled
+    | ExtensionsUsedUp
+    | NotDue
+    | StockTaken
+    | RulesFixed
+    | Invalid
+)
+"""Outcomes that say no and leave nothing behind. `Expired` isn't one: the hold may be released as it is found."""
 SystemOutcome = Unavailable | OutcomeUnknown | Failed
 Ruled = ReserveOutcome | ConfirmOutcome | ExtendOutcome | CancelOutcome | ExpireOutcome | RestockOutcome | EditOutcome
 """What the rules can come to."""

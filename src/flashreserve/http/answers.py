@@ -98,7 +98,7 @@ def ok(view: msgspec.Struct, status: int = 200, headers: Headers = ()) -> Answer
     return Answer(status, wire.encode(view), JSON, headers)
 
 
-def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0911, PLR0912 - one match, on purpose
+def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0912 - one match, on purpose
     """The answer that an outcome is told by. `instance` is the path that was asked for."""
     match outcome:
         case Reserved(held):

@@ -18,7 +18,7 @@ FOUND: Final[Mapping[str, str]] = {
 """Words for the kinds of JSON values, by msgspec's names of them."""
 
 
-def expected(kind: types.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - one match, on purpose
+def expected(kind: types.Type) -> str:  # noqa: C901, PLR0912 - one match, on purpose
     """The description of this type's values, such as `a whole number from 1 to 1000`.
 
     A type may say it itself, as `extra={"expected": …}` of its `Meta`.

@@ -6,7 +6,7 @@ import msgspec
 
 from flashreserve.clock import Ids
 from flashreserve.combiner import Combiner
-from flashreserve.core import rules
+from flashreserve.core.catalogue import refuse_product
 from flashreserve.core.commands import Edit, Restock
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Invalid, NotFound, Outcome
@@ -47,7 +47,7 @@ class CatalogueService:
         now = self._combiner.now()
         products = [self._product(each, now) for each in new]
         for place, product in enumerate(products):
-            refusal = rules.refuse_product(product)
+            refusal = refuse_product(product)
             if refusal is not None:
                 return place, refusal
         await self._store.add_products(products)

@@ -6,10 +6,12 @@ from msgspec.structs import replace
 
 from flashreserve.clock import Ids
 from flashreserve.combiner import Combiner, Tell
-from flashreserve.core import limits, rules
+from flashreserve.core import limits
 from flashreserve.core.commands import Cancel, Confirm, Extend, Reserve, Wanted
+from flashreserve.core.holds import status_at
 from flashreserve.core.model import Reservation
 from flashreserve.core.outcomes import Invalid, NotFound, Outcome
+from flashreserve.core.sale import basket
 from flashreserve.stock_view import StockView
 from flashreserve.stores.port import ReservationStore
 
@@ -25,7 +27,7 @@ class ReservationService:
 
     async def reserve(self, user_id: str, lines: Iterable[Wanted], key: str | None) -> Outcome:
         """Hold all lines or nothing; the same product summed. `key` is the customer's idempotency key."""
-        asked = self._ask(user_id, rules.basket(lines), key)
+        asked = self._ask(user_id, basket(lines), key)
         return await self._combiner.submit(asked) if isinstance(asked, Reserve) else asked
 
     def reserve_soon(self, user_id: str, wanted: Wanted, key: str | None, tell: Tell) -> None:
@@ -77,5 +79,5 @@ class ReservationService:
 
     def _as_now(self, reservation: Reservation) -> Reservation:
         """A lapsed hold reads as EXPIRED, even before a sweep has returned its stock."""
-        status = rules.status_at(reservation, self._combiner.now())
+        status = status_at(reservation, self._combiner.now())
         return reservation if status is reservation.status else replace(reservation, status=status)

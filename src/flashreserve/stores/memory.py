@@ -6,6 +6,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from flashreserve.core import limits, rules
+from flashreserve.core.catalogue import adjusted
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import (
     ConfirmEffect,
@@ -17,6 +18,7 @@ from flashreserve.core.effects import (
     RestockEffect,
 )
 from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.holds import has_lapsed, live_units
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
 from flashreserve.core.quotas import NO_QUOTAS, Quotas, claims_of_customer, is_quota_claim
 from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, StoreDefectError, Swept, Take
@@ -111,7 +113,7 @@ class MemoryStore:
                 self._move(after, +1)
             case RestockEffect(adjustment):
                 self._adjustments[adjustment.product_id, adjustment.key] = adjustment
-                self._products[adjustment.product_id] = rules.adjusted(
+                self._products[adjustment.product_id] = adjusted(
                     self._products[adjustment.product_id], adjustment.change, adjustment.at
                 )
             case EditEffect(after):
@@ -130,7 +132,7 @@ class MemoryStore:
         due = sorted(
             (held.expires_at, held.id)
             for held in self._reservations.values()
-            if held.status is Status.PENDING and rules.has_lapsed(held.expires_at, now)
+            if held.status is Status.PENDING and has_lapsed(held.expires_at, now)
         )
         await self.flush([Expire(id_) for _, id_ in due[:most]], now)
         return Swept(released=len(due[:most]), more=len(due) > most)
@@ -166,7 +168,7 @@ class MemoryStore:
             (
                 held.expires_at
                 for held in self._reservations.values()
-                if held.status is Status.PENDING and rules.has_lapsed(held.expires_at, now)
+                if held.status is Status.PENDING and has_lapsed(held.expires_at, now)
             ),
             default=None,
         )
@@ -177,7 +179,7 @@ class MemoryStore:
             progress(len(self._reservations))
         differences = []
         for product in self._products.values():
-            live = rules.live_units(self._reservations.values(), product.id)
+            live = live_units(self._reservations.values(), product.id)
             if product.available != product.stocked - live:
                 differences.append(Difference(product.id, product.stocked, product.available, live))
         return Audit(len(self._products), len(self._reservations), differences)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, cast
+from typing import Final, assert_never, cast
 
 from msgspec.structs import replace
 
@@ -22,6 +22,7 @@ from flashreserve.core.outcomes import (
     NotFound,
     Outcome,
     OutcomeUnknown,
+    Refused,
     Released,
     Replayed,
     Reserved,
@@ -199,7 +200,7 @@ class Flush:
         released = {effect.after.id: effect.after for effect in plan.effects if isinstance(effect, ReleaseEffect)}
         rest: dict[int, Command] = {}
         for (place, command), outcome in zip(left.items(), plan.outcomes, strict=True):
-            planned = _effect_of(outcome, released)
+            planned = _intended_by(outcome, released)
             result = results.of(planned)
             if result is WriteResult.IN_FLIGHT:
                 self._in_flight.add(place)
@@ -242,8 +243,10 @@ class Flush:
                 if result is WriteResult.UNKNOWN:
                     return OutcomeUnknown()
                 return outcome if result is WriteResult.APPLIED else None
-            case _:
+            case Reserve() | Confirm() | Extend() | Cancel() | Expire() | Restock() | Edit():
                 return outcome
+            case _:
+                assert_never(command)
 
     def _refused_key(self, place: int, claim: Claim, outcome: Ruled, loaded: Loaded) -> Outcome | None:
         """A refusal of a keyed reserve holds once no earlier request with the key can be granted any more."""
@@ -276,8 +279,10 @@ def _refuse_same_ids(commands: Sequence[Command]) -> None:
         raise StoreDefectError("two reserves in one flush have the same id")
 
 
-def _effect_of(outcome: Ruled, released: Mapping[str, Reservation]) -> Written | None:
-    """What the effect on which the outcome rests is planned to leave behind."""
+def _intended_by(outcome: Ruled, released: Mapping[str, Reservation]) -> Written | None:
+    """The document that the outcome's own effect is planned to leave; None where the outcome has no effect."""
+    if isinstance(outcome, Refused):
+        return None
     match outcome:
         case Reserved(reservation) | Confirmed(reservation) | Extended(reservation) | Released(reservation):
             return reservation
@@ -287,13 +292,15 @@ def _effect_of(outcome: Ruled, released: Mapping[str, Reservation]) -> Written |
             return product
         case Expired(reservation_id, _):
             return released.get(reservation_id)
-        case _:
+        case Replayed():
             return None
+        case _:
+            assert_never(outcome)
 
 
 def _as_written(outcome: Ruled, written: Written | None) -> Ruled:
     """The outcome with what was really written, where that isn't what was planned on facts that were stale."""
-    if written is None:
+    if written is None or isinstance(outcome, Refused):
         return outcome
     match outcome:
         case Confirmed() | Extended() | Released():
@@ -302,5 +309,7 @@ def _as_written(outcome: Ruled, written: Written | None) -> Ruled:
             return replace(outcome, adjustment=cast("Adjustment", written))
         case Edited():
             return replace(outcome, product=cast("Product", written))
-        case _:
+        case Reserved() | Replayed() | Expired():
             return outcome
+        case _:
+            assert_never(outcome)

@@ -3,13 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain, groupby
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, assert_never, cast
 
 import apsw
 import msgspec
 from msgspec.structs import replace
 
-from flashreserve.core.effects import ConfirmEffect, Effect, ExtendEffect, ReleaseEffect, ReserveEffect, RestockEffect
+from flashreserve.core.effects import (
+    ConfirmEffect,
+    EditEffect,
+    Effect,
+    ExtendEffect,
+    ReleaseEffect,
+    ReserveEffect,
+    RestockEffect,
+)
 from flashreserve.core.facts import Claim, Facts, Lookup, is_limit_claim, limit_claim
 from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
 from flashreserve.core.quotas import Quotas, claims_of_customer
@@ -270,15 +278,32 @@ def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts,
 
     Edits and stock movements are both in the products, so `EditEffect` has nothing left to write.
     """
-    for kind, run in groupby(effects, type):
-        write = _WRITES.get(kind)
-        if write is not None:
-            write(connection, list(run))
+    for _, run in groupby(effects, type):
+        _write(connection, list(run))
     changed = [(before.products[id_], product) for id_, product in after.items() if product is not before.products[id_]]
     moved = [now for was, now in changed if replace(was, available=now.available) == now]
     _write_stock(connection, moved)
     if len(moved) < len(changed):
         connection.executemany(UPDATE_PRODUCT, [msgspec.structs.astuple(now) for _, now in changed])
+
+
+def _write(connection: apsw.Connection, effects: Sequence[Effect]) -> None:
+    """Write effects that are all of one type, many in one statement."""
+    match effects[0]:
+        case ReserveEffect():
+            _write_holds(connection, cast("Sequence[ReserveEffect]", effects))
+        case ExtendEffect():
+            _write_extensions(connection, cast("Sequence[ExtendEffect]", effects))
+        case ConfirmEffect():
+            _write_confirmations(connection, cast("Sequence[ConfirmEffect]", effects))
+        case ReleaseEffect():
+            _write_releases(connection, cast("Sequence[ReleaseEffect]", effects))
+        case RestockEffect():
+            _write_adjustments(connection, cast("Sequence[RestockEffect]", effects))
+        case EditEffect():
+            pass  # The product as it came out says all of it.
+        case _:
+            assert_never(effects[0])
 
 
 def _write_stock(connection: apsw.Connection, moved: Sequence[Product]) -> None:
@@ -289,7 +314,7 @@ def _write_stock(connection: apsw.Connection, moved: Sequence[Product]) -> None:
         connection.execute(_stock_sql(len(some)), values)
 
 
-def _write_holds(connection: apsw.Connection, holds: list[ReserveEffect]) -> None:
+def _write_holds(connection: apsw.Connection, holds: Sequence[ReserveEffect]) -> None:
     encoded: dict[tuple[Line, ...], str] = {}  # One hot product: nearly all lines of a flush are the same.
     for hold in holds:
         if hold.reservation.lines not in encoded:
@@ -348,29 +373,20 @@ def _row(held: Reservation, encoded: Mapping[tuple[Line, ...], str]) -> tuple[An
     )
 
 
-def _write_extensions(connection: apsw.Connection, effects: list[ExtendEffect]) -> None:
+def _write_extensions(connection: apsw.Connection, effects: Sequence[ExtendEffect]) -> None:
     connection.executemany(PROLONG, [(e.after.id, e.after.expires_at, e.after.extensions) for e in effects])
 
 
-def _write_confirmations(connection: apsw.Connection, effects: list[ConfirmEffect]) -> None:
+def _write_confirmations(connection: apsw.Connection, effects: Sequence[ConfirmEffect]) -> None:
     connection.executemany(CONFIRM, [(e.after.id, e.after.confirmed_at) for e in effects])
 
 
-def _write_releases(connection: apsw.Connection, effects: list[ReleaseEffect]) -> None:
+def _write_releases(connection: apsw.Connection, effects: Sequence[ReleaseEffect]) -> None:
     connection.executemany(RELEASE, [(e.after.id, e.after.status.value, e.after.released_at) for e in effects])
     claims = [(e.after.user_id, claim) for e in effects for claim in e.claims if is_limit_claim(claim)]
     if claims:
         connection.executemany(DELETE_CLAIM, claims)
 
 
-def _write_adjustments(connection: apsw.Connection, effects: list[RestockEffect]) -> None:
+def _write_adjustments(connection: apsw.Connection, effects: Sequence[RestockEffect]) -> None:
     connection.executemany(INSERT_ADJUSTMENT, [msgspec.structs.astuple(e.adjustment) for e in effects])
-
-
-_WRITES: dict[type[Effect], Any] = {
-    ReserveEffect: _write_holds,
-    ExtendEffect: _write_extensions,
-    ConfirmEffect: _write_confirmations,
-    ReleaseEffect: _write_releases,
-    RestockEffect: _write_adjustments,
-}

@@ -1,0 +1,107 @@
+"""How products change: restocking, and edits of what they are and how they are sold."""
+
+import msgspec
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from flashreserve.core import limits
+from flashreserve.core.book import Book
+from flashreserve.core.commands import Edit, Restock
+from flashreserve.core.effects import EditEffect, RestockEffect
+from flashreserve.core.model import Adjustment, Product
+from flashreserve.core.outcomes import (
+    Edited,
+    EditOutcome,
+    Invalid,
+    KeyReused,
+    NotFound,
+    Restocked,
+    RestockOutcome,
+    RulesFixed,
+    StockTaken,
+)
+
+
+def adjusted(product: Product, change: int, at: int) -> Product:
+    """The product with `change` units put in, or taken out."""
+    return replace(
+        product,
+        stocked=product.stocked + change,
+        available=product.available + change,
+        updated_at=max(at, product.updated_at),
+    )
+
+
+def refuse_product(product: Product) -> Invalid | None:
+    """What no product may be, beyond what each field alone may hold."""
+    starts, ends = product.sale_starts_at, product.sale_ends_at
+    if starts is not None and ends is not None and ends <= starts:
+        return Invalid("saleEndsAt", "expected an instant after saleStartsAt")
+    return None
+
+
+def restock(book: Book, command: Restock) -> RestockOutcome:
+    """Put units in or take them out. A repeated key comes before every refusal but NotFound."""
+    product = book.products.get(command.product_id)
+    if product is None:
+        return NotFound("product", command.product_id)
+    earlier = book.adjustments.get((command.product_id, command.key))
+    if earlier is not None:
+        return Restocked(earlier, replayed=True) if earlier.change == command.change else KeyReused(command.key)
+    if product.available + command.change < 0:
+        return StockTaken(product.id, product.available)
+    if product.stocked + command.change > limits.STOCK_MAX:
+        return Invalid("change", f"expected at most {limits.STOCK_MAX - product.stocked} more units")
+    after = adjusted(product, command.change, book.now)
+    adjustment = Adjustment(
+        product_id=product.id,
+        key=command.key,
+        change=command.change,
+        by=command.by,
+        at=book.now,
+        stocked=after.stocked,
+        available=after.available,
+    )
+    book.products[product.id] = after
+    book.adjustments[product.id, command.key] = adjustment
+    book.effects.append(RestockEffect(adjustment))
+    book.units_returned = book.units_returned or command.change > 0
+    return Restocked(adjustment)
+
+
+def edit(book: Book, command: Edit) -> EditOutcome:
+    """Change the fields that the command sets; an edit that changes nothing writes nothing."""
+    product = book.products.get(command.product_id)
+    if product is None:
+        return NotFound("product", command.product_id)
+    changes = {
+        field: value
+        for field, value in msgspec.structs.asdict(command).items()
+        if field != "product_id" and value is not UNSET and value != getattr(product, field)
+    }
+    if not changes:
+        return Edited(product)
+    after = replace(product, **changes, updated_at=max(book.now, product.updated_at), rev=product.rev + 1)
+    refusal = _refuse_limit_change(book, product, after) or refuse_product(after)
+    if refusal is not None:
+        return refusal
+    book.products[product.id] = after
+    book.effects.append(EditEffect(after, rev_before=product.rev))
+    return Edited(after)
+
+
+def _refuse_limit_change(book: Book, before: Product, after: Product) -> RulesFixed | None:
+    """Each unit a limited customer has carries a claim, so a limit can grow, but not appear or shrink, once sold."""
+    old, new = before.per_customer_limit, after.per_customer_limit
+    if old == new or not _was_reserved(book, before.id):
+        return None
+    if old is not None and new is not None and new > old:
+        return None
+    return RulesFixed("perCustomerLimit", "after the first reservation the limit can only be raised")
+
+
+def _was_reserved(book: Book, product_id: str) -> bool:
+    """Whether anybody ever reserved the product, in this plan or before."""
+    return product_id in book.facts.reserved_product_ids or any(
+        line.product_id == product_id for held in book.reservations.values() for line in held.lines
+    )

@@ -1,0 +1,126 @@
+"""How a hold ends or goes on: confirm, extend, cancel and expire."""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from flashreserve.core.book import Book
+from flashreserve.core.commands import Cancel, Confirm, Expire, Extend
+from flashreserve.core.effects import ExtendEffect
+from flashreserve.core.model import LIVE, Reservation, Status
+from flashreserve.core.outcomes import (
+    AlreadyCancelled,
+    AlreadyConfirmed,
+    CancelOutcome,
+    Confirmed,
+    ConfirmOutcome,
+    Expired,
+    ExpireOutcome,
+    Extended,
+    ExtendOutcome,
+    ExtensionsUsedUp,
+    NotDue,
+    NotFound,
+    Released,
+)
+
+
+def has_lapsed(expires_at: int, now: int) -> bool:
+    """A hold is over at `expires_at`, not after it."""
+    return expires_at <= now
+
+
+def status_at(reservation: Reservation, now: int) -> Status:
+    """The status to show: a lapsed hold is EXPIRED, whether or not a sweep has seen it."""
+    if reservation.status is Status.PENDING and has_lapsed(reservation.expires_at, now):
+        return Status.EXPIRED
+    return reservation.status
+
+
+def live_units(reservations: Iterable[Reservation], product_id: str) -> int:
+    """Units of the product that are held or bought: what rule 1 subtracts from `stocked`."""
+    return sum(
+        line.quantity
+        for reservation in reservations
+        if reservation.status in LIVE
+        for line in reservation.lines
+        if line.product_id == product_id
+    )
+
+
+def confirm(book: Book, command: Confirm) -> ConfirmOutcome:
+    """Buy what is held; a lapsed hold is released instead."""
+    reservation = _own(book, command.reservation_id, command.user_id)
+    if isinstance(reservation, NotFound):
+        return reservation
+    if reservation.status is Status.CONFIRMED:
+        return Confirmed(reservation)
+    if reservation.status is Status.CANCELLED:
+        return AlreadyCancelled(reservation.id)
+    over = _over(book, reservation)
+    if over is not None:
+        return over
+    return Confirmed(book.confirm(reservation))
+
+
+def extend(book: Book, command: Extend) -> ExtendOutcome:
+    """Extend a hold by its hold time, counted from now; a lapsed hold is released instead."""
+    reservation = _own(book, command.reservation_id, command.user_id)
+    if isinstance(reservation, NotFound):
+        return reservation
+    if reservation.status is Status.CONFIRMED:
+        return AlreadyConfirmed(reservation.id)
+    if reservation.status is Status.CANCELLED:
+        return AlreadyCancelled(reservation.id)
+    over = _over(book, reservation)
+    if over is not None:
+        return over
+    if reservation.extensions >= reservation.extensions_max:
+        return ExtensionsUsedUp(reservation.id, reservation.extensions_max)
+    # Never back, and never to the same instant: a late copy of an older extension must not fit again.
+    expires_at = max(book.now + reservation.hold_s * 1000, reservation.expires_at + 1)
+    after = replace(reservation, expires_at=expires_at, extensions=reservation.extensions + 1)
+    book.reservations[after.id] = after
+    book.effects.append(ExtendEffect(after))
+    return Extended(after)
+
+
+def cancel(book: Book, command: Cancel) -> CancelOutcome:
+    """Give back what is held; a hold that has ended already stays as it is."""
+    reservation = _own(book, command.reservation_id, command.user_id)
+    if isinstance(reservation, NotFound):
+        return reservation
+    if reservation.status is Status.CONFIRMED:
+        return AlreadyConfirmed(reservation.id)
+    if reservation.status is not Status.PENDING:
+        return Released(reservation)
+    if has_lapsed(reservation.expires_at, book.now):
+        return Released(book.release(reservation, Status.EXPIRED))
+    return Released(book.release(reservation, Status.CANCELLED))
+
+
+def expire(book: Book, command: Expire) -> ExpireOutcome:
+    """Release a hold if it has lapsed."""
+    reservation = book.reservations.get(command.reservation_id)
+    if reservation is None or reservation.status is not Status.PENDING:
+        return NotDue(command.reservation_id)
+    if not has_lapsed(reservation.expires_at, book.now):
+        return NotDue(command.reservation_id)
+    return Released(book.release(reservation, Status.EXPIRED))
+
+
+def _own(book: Book, reservation_id: str, user_id: str) -> Reservation | NotFound:
+    """Another customer's reservation is not found, rather than forbidden: ids give nothing away."""
+    reservation = book.reservations.get(reservation_id)
+    if reservation is None or reservation.user_id != user_id:
+        return NotFound("reservation", reservation_id)
+    return reservation
+
+
+def _over(book: Book, reservation: Reservation) -> Expired | None:
+    """Whether the hold's time is over; if so it is released before anybody is told."""
+    if status_at(reservation, book.now) is not Status.EXPIRED:
+        return None
+    if reservation.status is Status.PENDING:
+        book.release(reservation, Status.EXPIRED)
+    return Expired(reservation.id, reservation.expires_at)

@@ -1,0 +1,38 @@
+"""What can be bought at an instant: the order of a basket, when a sale is on, and what is left of a product."""
+
+from collections.abc import Iterable, Sequence
+
+from flashreserve.core.commands import Wanted
+from flashreserve.core.model import Product
+from flashreserve.core.outcomes import NotOnSale, SoldOut
+
+
+def basket(lines: Iterable[Wanted]) -> tuple[Wanted, ...]:
+    """The lines of one request in product order, the same product summed."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        sums[line.product_id] = sums.get(line.product_id, 0) + line.quantity
+    return tuple(Wanted(product_id, sums[product_id]) for product_id in sorted(sums))
+
+
+def refuse_sale(product: Product, now: int) -> NotOnSale | None:
+    """A sale begins at `sale_starts_at` and is over at `sale_ends_at`; without them it is always on."""
+    starts, ends = product.sale_starts_at, product.sale_ends_at
+    if starts is None and ends is None:
+        return None
+    begun = starts is None or starts <= now
+    over = ends is not None and ends <= now
+    return None if begun and not over else NotOnSale(product.id, starts, ends)
+
+
+def refuse_products(products: Sequence[Product], lines: Sequence[Wanted], now: int) -> NotOnSale | SoldOut | None:
+    """The first reason why the products, in the order of the lines that ask for them, can't be had at `now`."""
+    for product in products:
+        off_sale = refuse_sale(product, now)
+        if off_sale is not None:
+            return off_sale
+    for product, wanted in zip(products, lines):  # noqa: B905 - a check here would cost as much as the rule
+        # All units or none: a smaller rest isn't handed out.
+        if product.available < wanted.quantity:
+            return SoldOut(product.id, product.available)
+    return None
