@@ -21,7 +21,7 @@ _TRIES_MAX: Final = 3
 _STOCK_FIELDS: Final = ("id", "stocked", "available", "created_at", "updated_at", "rev")
 
 
-async def adjust(
+async def restock(
     database: Database, effect: RestockEffect, refusals: int, seen: Sightings
 ) -> tuple[WriteResult, Adjustment | None]:
     """Put units in or take them out. Guard: key unused, none below zero, not more than the most, no refusal since.
@@ -39,7 +39,7 @@ async def adjust(
     }
     for sendings in range(_TRIES_MAX):
         try:
-            found = await database.find_one_and_update("products", guard, _adjusting(wanted))
+            found = await database.find_one_and_update("products", guard, _restocking(wanted))
         except StoreUnavailableError:
             return (WriteResult.UNKNOWN if sendings else WriteResult.REFUSED), None
         except StoreOutcomeUnknownError:
@@ -72,7 +72,7 @@ def _exactly(refusals: int) -> int | dict[str, bool]:
     return refusals or {"$exists": False}
 
 
-def _adjusting(wanted: Adjustment) -> list[dict[str, Any]]:
+def _restocking(wanted: Adjustment) -> list[dict[str, Any]]:
     """A pipeline, since the adjustment is kept with the figures that it leads to."""
     stocked = {"$add": ["$stocked", wanted.change]}
     available = {"$add": ["$available", wanted.change]}
@@ -119,7 +119,7 @@ def _kept(document: Document, wanted: Adjustment) -> Adjustment:
     )
 
 
-async def rewrite(
+async def edit(
     database: Database, effect: EditEffect, still: int | None, seen: Sightings
 ) -> tuple[WriteResult, Product | None]:
     """Change the description and rules. Guard: `rev` is the one that the edit was planned on.

@@ -29,24 +29,26 @@ class PlannedEdit(msgspec.Struct, frozen=True):
     fixes_limit: bool
 
 
-class Stage(msgspec.Struct):
-    """Effects that don't touch each other, by kind."""
+PlannedWrite = PlannedReserve | ExtendEffect | ConfirmEffect | ReleaseEffect | RestockEffect | PlannedEdit
+"""An effect, with what else its write has to know."""
 
-    reserves: list[PlannedReserve] = []
-    prolongs: list[ExtendEffect] = []
-    confirmations: list[ConfirmEffect] = []
-    releases: list[ReleaseEffect] = []
-    adjusts: list[RestockEffect] = []
-    edits: list[PlannedEdit] = []
+
+class Stage(msgspec.Struct):
+    """Writes that don't touch each other."""
+
+    writes: list[PlannedWrite] = []
 
     def effects(self) -> Iterator[Effect]:
-        """All of them."""
-        yield from (planned.effect for planned in self.reserves)
-        yield from self.prolongs
-        yield from self.confirmations
-        yield from self.releases
-        yield from self.adjusts
-        yield from (edit.effect for edit in self.edits)
+        """Their effects."""
+        for write in self.writes:
+            yield write.effect if isinstance(write, PlannedReserve | PlannedEdit) else write
+
+    def by_kind(self) -> list[list[PlannedWrite]]:
+        """The writes, those of one type together."""
+        kinds: dict[type[PlannedWrite], list[PlannedWrite]] = {}
+        for write in self.writes:
+            kinds.setdefault(type(write), []).append(write)
+        return list(kinds.values())
 
 
 def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[Stage]:
@@ -79,22 +81,22 @@ class _Arranging:
                 freed = [self._free_after.get((reservation.user_id, claim), -1) for claim in claims]
                 first = self._first_of_hour.get(reservation.user_id, -1)
                 stage = self._stage(effect, reservation.id, list(revs), least=max([first, *freed]) + 1)
-                stage.reserves.append(PlannedReserve(effect, revs))
+                stage.writes.append(PlannedReserve(effect, revs))
                 if any(map(is_first_of_hour, claims)):
                     self._first_of_hour[reservation.user_id] = self._reservation_at[reservation.id]
             case ExtendEffect(after):
-                self._stage(effect, after.id, []).prolongs.append(effect)
+                self._stage(effect, after.id, []).writes.append(effect)
             case ConfirmEffect(after, claims):
-                self._stage(effect, after.id, []).confirmations.append(effect)
+                self._stage(effect, after.id, []).writes.append(effect)
                 self._note_free(after, claims)
             case ReleaseEffect(after, claims):
                 product_ids = [line.product_id for line in after.lines]
-                self._stage(effect, after.id, product_ids).releases.append(effect)
+                self._stage(effect, after.id, product_ids).writes.append(effect)
                 self._note_free(after, claims)
             case RestockEffect(adjustment):
-                self._stage(effect, None, [adjustment.product_id]).adjusts.append(effect)
+                self._stage(effect, None, [adjustment.product_id]).writes.append(effect)
             case EditEffect(after, _):
-                self._stage(effect, None, [after.id]).edits.append(self._edition(effect))
+                self._stage(effect, None, [after.id]).writes.append(self._planned_edit(effect))
             case _:
                 assert_never(effect)
 
@@ -102,7 +104,7 @@ class _Arranging:
         place = self._reservation_at[after.id]
         self._free_after |= {(after.user_id, claim): place for claim in claims}
 
-    def _edition(self, effect: EditEffect) -> PlannedEdit:
+    def _planned_edit(self, effect: EditEffect) -> PlannedEdit:
         after = effect.after
         _, limit = self._rules[after.id]
         self._rules[after.id] = (after.rev, after.per_customer_limit)
