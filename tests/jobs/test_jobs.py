@@ -44,7 +44,7 @@ async def test_sweeping_again_returns_nothing_twice(store: MemoryStore) -> None:
 async def test_others_get_their_turn_between_the_steps(store: MemoryStore) -> None:
     steps: list[str] = []
 
-    class Watched(MemoryStore):
+    class SteppedStore(MemoryStore):
         async def release_lapsed(self, now: int, most: int) -> Swept:
             steps.append("sweep")
             await asyncio.sleep(0)
@@ -53,7 +53,7 @@ async def test_others_get_their_turn_between_the_steps(store: MemoryStore) -> No
     async def other() -> None:
         steps.append("other")
 
-    await asyncio.gather(sweep_once(Watched(), LAPSED, step_max=10), other())
+    await asyncio.gather(sweep_once(SteppedStore(), LAPSED, step_max=10), other())
     assert steps == ["sweep", "other", "sweep", "sweep"]
 
 

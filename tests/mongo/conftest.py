@@ -34,12 +34,12 @@ async def nothing_left_to_settle(monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     """Drops what stores that nobody closes would still settle, or the event loop may end in the middle of it."""
     made: list[LateSettling] = []
 
-    class Watched(LateSettling):
+    class RecordedSettling(LateSettling):
         def __init__(self, database: Database) -> None:
             super().__init__(database)
             made.append(self)
 
-    monkeypatch.setattr("flashreserve.stores.mongo.store.LateSettling", Watched)
+    monkeypatch.setattr("flashreserve.stores.mongo.store.LateSettling", RecordedSettling)
     yield
     running = set[asyncio.Task[None]]()
     for late in made:

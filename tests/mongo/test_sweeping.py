@@ -33,12 +33,12 @@ async def full(store: MongoStore, monkeypatch: pytest.MonkeyPatch) -> MongoStore
 async def test_what_is_due_is_looked_for_once(full: MongoStore, database: PymongoDatabase) -> None:
     looks: list[int] = []
 
-    class Watched(MongoStore):
+    class LookRecorder(MongoStore):
         async def _due(self, now: int, most: int, tried: Collection[str] = ()) -> list[str]:
             looks.append(most)
             return await super()._due(now, most, tried)
 
-    watched = Watched(database, SystemIds())
+    watched = LookRecorder(database, SystemIds())
     assert await sweep_once(watched, LAPSED) == HOLDS
     assert looks == [watched.sweep_max + 1]
     assert await available(full, CUP) == HOLDS
@@ -56,12 +56,12 @@ async def test_whoever_meets_another_sweep_goes_on_from_the_other_end(
 ) -> None:
     tried: list[Sequence[str]] = []
 
-    class Watched(MongoStore):
+    class ExpireRecorder(MongoStore):
         async def _expire(self, due: Sequence[str], now: int) -> int:
             tried.append(due)
             return await super()._expire(due, now)
 
-    late = Watched(database, SystemIds())
+    late = ExpireRecorder(database, SystemIds())
     due = await late._due(LAPSED, HOLDS)
     bits = [due[start : start + BIT] for start in range(0, HOLDS, BIT)]
     await full.release_lapsed(LAPSED, BIT)

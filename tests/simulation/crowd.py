@@ -1,9 +1,10 @@
 """The customers: they ask, wait, ask again, hang up, and remember what they were told. A history takes it all down."""
 
 import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+import re
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from tests.proof.records import Answered, Asked, Lost, Record
 from tests.simulation.histories import held
@@ -119,37 +120,16 @@ class SimulatedCrowd:
         self._world.after(self._world.random.uniform(0.001, 1.5), self.ask, again)
 
 
-_CODES: Final[dict[type, str]] = {
-    told.Reserved: "reserved",
-    told.Replayed: "replayed",
-    told.Confirmed: "confirmed",
-    told.Extended: "extended",
-    told.Released: "released",
-    told.Restocked: "restocked",
-    told.Edited: "edited",
-    told.NotFound: "not-found",
-    told.KeyReused: "key-reused",
-    told.NotOnSale: "not-on-sale",
-    told.SoldOut: "sold-out",
-    told.LimitReached: "limit-reached",
-    told.OpenHoldsReached: "open-holds-reached",
-    told.HourlyHoldsReached: "hourly-holds-reached",
-    told.LapsesReached: "lapses-reached",
-    told.Expired: "expired",
-    told.AlreadyConfirmed: "already-confirmed",
-    told.AlreadyCancelled: "already-cancelled",
-    told.ExtensionsUsedUp: "extensions-used-up",
-    told.StockTaken: "stock-taken",
-    told.RulesFixed: "rules-fixed",
-    told.Invalid: "invalid",
-    told.Unavailable: "unavailable",
-    told.OutcomeUnknown: "outcome-unknown",
-    told.Failed: "failed",
-}
+_WORDS: Final = re.compile("(?<!^)(?=[A-Z])")
 
 
-def _answered(outcome: object) -> Answered:
-    answer = Answered(0, 0, _CODES[type(outcome)])
+def _code(outcome: told.Outcome) -> str:
+    """The outcome's name as histories have it: `already-confirmed`."""
+    return _WORDS.sub("-", type(outcome).__name__).lower()
+
+
+def _answered(outcome: told.Outcome) -> Answered:
+    answer = Answered(0, 0, _code(outcome))
     match outcome:
         case (
             told.Reserved(reservation)
@@ -166,8 +146,28 @@ def _answered(outcome: object) -> Answered:
             return answer._replace(units=available)
         case told.Expired(_, expires_at):
             return answer._replace(instant=expires_at)
-        case _:
+        case (
+            told.Edited()
+            | told.NotFound()
+            | told.KeyReused()
+            | told.NotOnSale()
+            | told.LimitReached()
+            | told.OpenHoldsReached()
+            | told.HourlyHoldsReached()
+            | told.LapsesReached()
+            | told.AlreadyConfirmed()
+            | told.AlreadyCancelled()
+            | told.ExtensionsUsedUp()
+            | told.NotDue()
+            | told.RulesFixed()
+            | told.Invalid()
+            | told.Unavailable()
+            | told.OutcomeUnknown()
+            | told.Failed()
+        ):
             return answer
+        case _:
+            assert_never(outcome)
 
 
 async def _reserve(process: SimulatedProcess, asked: Asked) -> Answered:
@@ -175,12 +175,12 @@ async def _reserve(process: SimulatedProcess, asked: Asked) -> Answered:
     lines = [Wanted(product, quantity) for product, quantity in asked.lines]
     if len(lines) > 1 or asked.number % 2:
         return _answered(await process.reservations.reserve(asked.user, lines, asked.key))
-    future: asyncio.Future[object] = process.loop.create_future()
+    future: asyncio.Future[told.Outcome] = process.loop.create_future()
     process.reservations.reserve_soon(asked.user, lines[0], asked.key, partial(_tell, future))
     return _answered(await future)
 
 
-def _tell(future: "asyncio.Future[object]", outcome: object) -> None:
+def _tell(future: "asyncio.Future[told.Outcome]", outcome: told.Outcome) -> None:
     if not future.done():
         future.set_result(outcome)
 
