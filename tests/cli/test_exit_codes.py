@@ -374,7 +374,9 @@ def _leads_to(link: Path, path: Path) -> bool:
 
 
 @pytest.mark.parametrize("name", ["serve", "worker", "several"])
-def test_more_signals_while_a_server_ends_change_nothing(shop: CommandShop, run: Callable[..., CommandProcess], name: str) -> None:
+def test_more_signals_while_a_server_ends_change_nothing(
+    shop: CommandShop, run: Callable[..., CommandProcess], name: str
+) -> None:
     open_shop(shop)
     process = run("serve", "--workers", "2") if name == "several" else run(name)
     while "ready" not in process.said():
