@@ -348,16 +348,19 @@ def test_a_signal_while_another_process_opens_the_database(
     directory = os.open(shop.settings.data_dir, os.O_RDONLY)
     fcntl.flock(directory, fcntl.LOCK_EX)
     try:
-        running = {name: run(name) for name in names}
-        running["several"] = run("serve", "--workers", "2")
-        for process in running.values():
-            _until_open(process, shop.settings.data_dir)
-            process.process.terminate()
-        ended = {name: process.process.wait(OPENING_WAIT_S / 2) for name, process in running.items()}
+        ended = {name: _end_while_it_waits(run(name), shop.settings.data_dir) for name in names}
+        ended["several"] = _end_while_it_waits(run("serve", "--workers", "2"), shop.settings.data_dir)
     finally:
         os.close(directory)
 
     assert ended == {**documented("SIGTERM", names), "several": 0}
+
+
+def _end_while_it_waits(process: CommandProcess, directory: Path) -> int:
+    """End the process while it waits for the directory's lock; its exit code."""
+    _until_open(process, directory)
+    process.process.terminate()
+    return process.process.wait(OPENING_WAIT_S / 2)
 
 
 def _until_open(process: CommandProcess, path: Path) -> None:

@@ -60,7 +60,8 @@ class Crew:
                     return pid
 
     async def until_refused(self) -> None:
-        async with asyncio.timeout(20):
+        """Connect now and then: many at once would fill the queue in which they wait, and then be tried again late."""
+        async with asyncio.timeout(60):
             while True:
                 try:
                     client = await self.connect()
@@ -69,6 +70,7 @@ class Crew:
                 except ConnectionResetError:
                     continue  # The last socket was closed while this connection still waited to be accepted.
                 await client.close()
+                await asyncio.sleep(0.05)
 
     async def said(self, event: str) -> Any:
         async with asyncio.timeout(20):
