@@ -1,0 +1,252 @@
+"""Everything that may happen: steps of processes, lost replies, late writes, retries by the driver, elections, time.
+
+That a process may stop for ever, or sleep for any time, needs no event of its own. In every state, the explorer goes on
+without it; and `ModelSpace.violation` looks at what comes of the state if nobody but recovery acts any more.
+"""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+import msgspec
+
+from model.documents import DatabaseState
+from model.fences import ALL_FENCES, Fences
+from model.interned import Interned
+from model.invariants import violation_of
+from model.local_states import ENDED, LOST, LocalStates, Promises
+from model.processes import Actor, ModelPromise, Program
+from model.recovery import recover
+from model.steps import AtomicStep
+
+_RECOVERIES_MAX = 12
+"""As many passes of recovery must be enough to finish everything, if nothing goes wrong meanwhile."""
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What is there at first, who acts, and what may go wrong."""
+
+    database: DatabaseState
+    processes: tuple[Program, ...]
+    clock_max: int = 0
+    """The time goes on to this, a unit at a time."""
+    losses: int = 0
+    """So many replies to writes may be lost. The write arrives at any later time, or never."""
+    driver_retries: bool = False
+    """A loss may also be one that the driver hides: it sends the write a second time by itself."""
+    election: bool = False
+    """There may be an election. Until it is through, reads that aren't current show an older state."""
+    promises: tuple[ModelPromise, ...] = ()
+    """Answers that were given before."""
+    fences: Fences = ALL_FENCES
+
+
+class Phase(Enum):
+    """How far an election has come."""
+
+    KNOWN = auto()
+    """The next primary has got as far as this state; more was acknowledged since, perhaps."""
+    STALE = auto()
+    """It has taken over. Its majority reads show that state."""
+    OVER = auto()
+    """It has caught up."""
+
+
+class Election(NamedTuple):
+    """The election's phase, and the database as the next primary knows it."""
+
+    phase: Phase
+    database: int
+
+
+class ModelState(NamedTuple):
+    """A state. Numbers name the values kept in `ModelSpace`."""
+
+    database: int
+    promises: int
+    in_flight: tuple[int, ...]
+    """Writes whose reply was lost, and that may still arrive."""
+    processes: tuple[int, ...]
+    losses: int
+    election: Election | None
+
+
+class Event(NamedTuple):
+    """What happens: by whom or what, which step, what the reply was, and which promises were made."""
+
+    who: str
+    step: int | None = None
+    reply: int | None = None
+    note: str = ""
+    promises: Promises = ()
+
+
+class ModelSpace:
+    """The states of a setting, for the explorer."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._names = [program.name for program in setting.processes]
+        self._products = tuple(product.id for product in setting.database.products)
+        self._databases: Interned[DatabaseState] = Interned()
+        self._steps: Interned[AtomicStep[Any]] = Interned()
+        self._replies: Interned[Any] = Interned()
+        self._promises: Interned[frozenset[ModelPromise]] = Interned()
+        self._lost = self._replies.add(LOST)
+        self._refused = self._replies.add(False)  # noqa: FBT003 - a reply
+        self._locals = LocalStates(setting.fences, self._steps, self._replies)
+        self._applied: dict[tuple[int, int], tuple[int, int]] = {}
+        self._violations: dict[tuple[int, int], str | None] = {}
+        self._recovered: dict[int, tuple[int, str | None]] = {}
+        self._endings: dict[tuple[int, tuple[int, ...], int], str | None] = {}
+
+    @property
+    def first(self) -> ModelState:
+        """See `Space`."""
+        return ModelState(
+            database=self._databases.add(self._setting.database),
+            promises=self._promises.add(frozenset(self._setting.promises)),
+            in_flight=(),
+            processes=tuple(self._locals.start(program) for program in self._setting.processes),
+            losses=self._setting.losses,
+            election=None,
+        )
+
+    def violation(self, state: ModelState) -> str | None:
+        """What is wrong now; or would be, if all processes stopped here, and recovery and late writes came after."""
+        now = self._violation(state.database, state.promises)
+        return now or self._violation_in_the_end(state.database, state.in_flight, state.promises)
+
+    def successors(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
+        """See `Space`."""
+        clock = self._databases[state.database].clock
+        if clock < self._setting.clock_max:
+            later = msgspec.structs.replace(self._databases[state.database], clock=clock + 1)
+            yield Event("clock", note=f"it is {clock + 1}"), state._replace(database=self._databases.add(later))
+        if self._setting.election:
+            yield from self._election_goes_on(state)
+        for place, step in enumerate(state.in_flight):
+            if place == 0 or state.in_flight[place - 1] != step:
+                database, reply = self._apply(state.database, step)
+                rest = state.in_flight[:place] + state.in_flight[place + 1 :]
+                yield Event("LATE", step, reply), state._replace(database=database, in_flight=rest)
+        for place, local in enumerate(state.processes):
+            step = self._locals.next_step(local)
+            if step != ENDED:
+                yield from self._process_goes_on(state, place, step)
+
+    def _process_goes_on(self, state: ModelState, place: int, step: int) -> Iterator[tuple[Event, ModelState]]:
+        """The process's next step; or the same with its reply lost; or with the driver sending it again by itself."""
+        writes = self._steps[step].writes
+        database, reply = self._apply(self._database_seen(state, step), step)
+        if not writes:
+            yield self._replied(state, place, step, reply, "", database=state.database)
+            return
+        election = state.election
+        if election is not None and election.phase is Phase.STALE:
+            election = Election(Phase.OVER, 0)  # A write is acknowledged by the new primary's majority.
+        yield self._replied(state, place, step, reply, "", database=database, election=election)
+        if state.losses:
+            in_flight, losses = tuple(sorted((*state.in_flight, step))), state.losses - 1
+            note = "REPLY LOST, the write is in flight"
+            yield self._replied(state, place, step, self._lost, note, in_flight=in_flight, losses=losses)
+            if self._setting.driver_retries:
+                # The server carries out one of the two copies, unless the guard of the second fails first.
+                still = in_flight if reply == self._refused else state.in_flight
+                note = "THE DRIVER SENT IT AGAIN, the first copy is in flight"
+                yield self._replied(state, place, step, reply, note, database=database, in_flight=still, losses=losses)
+
+    def _replied(
+        self, state: ModelState, place: int, step: int, reply: int, note: str, **changed: Any
+    ) -> tuple[Event, ModelState]:
+        """The process at `place` goes on from the reply to its step."""
+        local, promises = self._locals.after(state.processes[place], reply)
+        if promises:
+            changed["promises"] = self._promises.add(self._promises[state.promises].union(promises))
+        processes = (*state.processes[:place], local, *state.processes[place + 1 :])
+        event = Event(self._names[place], step, reply, note, promises)
+        return event, state._replace(processes=processes, **changed)
+
+    def _election_goes_on(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
+        """The next primary is fixed to what it knows; takes over, if something was written since; and catches up."""
+        match state.election:
+            case None:
+                note, election = "the next primary has got this far", Election(Phase.KNOWN, state.database)
+            case Election(Phase.KNOWN, known) if known != state.database:
+                note, election = "it is elected, and its reads are stale", Election(Phase.STALE, known)
+            case Election(Phase.STALE):
+                note, election = "the new primary has caught up", Election(Phase.OVER, 0)
+            case _:
+                return
+        yield Event("ELECTION", note=note), state._replace(election=election)
+
+    def _database_seen(self, state: ModelState, step: int) -> int:
+        """The database that a step works on: for a read that isn't current, after an election, an older one."""
+        stale = state.election is not None and state.election.phase is Phase.STALE
+        kind = self._steps[step]
+        return state.election.database if stale and not (kind.writes or kind.current) else state.database
+
+    def _apply(self, database: int, step: int) -> tuple[int, int]:
+        found = self._applied.get((database, step))
+        if found is None:
+            after, reply = self._steps[step].apply(self._databases[database])
+            found = self._applied[database, step] = self._databases.add(after), self._replies.add(reply)
+        return found
+
+    def _violation(self, database: int, promises: int) -> str | None:
+        key = database, promises
+        if key not in self._violations:
+            self._violations[key] = violation_of(self._databases[database], self._promises[promises])
+        return self._violations[key]
+
+    def _violation_in_the_end(self, database: int, in_flight: tuple[int, ...], promises: int) -> str | None:
+        """Nobody acts any more but recovery. Then each write in flight arrives, in any order, and recovery acts again."""
+        key = database, in_flight, promises
+        if key not in self._endings:
+            recovered, found = self._recover(database)
+            found = found or self._violation(recovered, promises)
+            for place, step in enumerate(in_flight):
+                if found is not None:
+                    break
+                if place and in_flight[place - 1] == step:
+                    continue
+                rest = in_flight[:place] + in_flight[place + 1 :]
+                found = self._violation_in_the_end(self._apply(recovered, step)[0], rest, promises)
+                found = None if found is None else f"{found}, after a late {self._steps[step]!r}"
+            self._endings[key] = found
+        return self._endings[key]
+
+    def _recover(self, database: int) -> tuple[int, str | None]:
+        """The database once recovery, undisturbed, has finished every movement; and what is wrong if it can't."""
+        if database not in self._recovered:
+            after, wrong = self._databases[database], None
+            for turn in range(_RECOVERIES_MAX):
+                if not any(product.intents for product in after.products):
+                    break
+                after = _run_alone(after, Program(f"Z{turn}", recover, (self._products,)), self._setting.fences)
+            else:
+                wrong = "STUCK: recovery never finishes a movement"
+            self._recovered[database] = self._databases.add(after), wrong
+        return self._recovered[database]
+
+    def told(self, event: Event) -> str:
+        """See `Space`."""
+        who, step, reply, note, promises = event
+        text = f"{who}: {note}" if step is None else f"{who}: {self._steps[step]!r}"
+        if step is not None:
+            text += f"  {note}" if note else f"  → {self._replies[reply or 0]!r}"
+        return text + "".join(f"  TELLS {promise.kind.name} {promise.subject}" for promise in promises)
+
+
+def _run_alone(database: DatabaseState, program: Program | None, fences: Fences) -> DatabaseState:
+    """The database after a program ran from beginning to end, with nobody else there."""
+    while program is not None:
+        coroutine = program.run(Actor(program.name, fences), *program.arguments)
+        try:
+            step = coroutine.send(None)
+            while True:
+                database, reply = step.apply(database)
+                step = coroutine.send(reply)
+        except StopIteration as end:
+            program = end.value
+    return database
