@@ -20,6 +20,13 @@ Lines = tuple[tuple[str, int], ...]
 """Product and quantity, in the order of products."""
 
 
+def brief(value: object) -> str:
+    """A value as a trace shows it."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(brief(each) for each in value) + "]"
+    return str(value)
+
+
 class HoldRequest(msgspec.Struct, frozen=True):
     """A customer's request for a hold: a single product, or a basket of several.
 
@@ -31,6 +38,8 @@ class HoldRequest(msgspec.Struct, frozen=True):
     user: str = "u"
     claims: tuple[str, ...] = ()
     expires_at: int = 9
+    id: str | None = None
+    """The beginning of its reservations' ids, if not the name: two requests may be given one id by mistake."""
 
     @property
     def key(self) -> str | None:
@@ -46,6 +55,9 @@ class IntentItem(msgspec.Struct, frozen=True):
     quantity: int
     key: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.quantity} for {self.reservation}"
+
 
 class ReserveIntent(msgspec.Struct, frozen=True):
     """The note of movement f inside a product: R1 took these units, and nobody settled yet."""
@@ -53,6 +65,9 @@ class ReserveIntent(msgspec.Struct, frozen=True):
     f: str
     owner: str
     items: tuple[IntentItem, ...]
+
+    def __str__(self) -> str:
+        return f"reserve {self.f} of {self.owner}: {brief(self.items)}"
 
 
 class ReleaseIntent(msgspec.Struct, frozen=True):
@@ -63,6 +78,9 @@ class ReleaseIntent(msgspec.Struct, frozen=True):
     mode: Mode
     reservations: tuple[str, ...]
     cutoff: int
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.f} of {self.owner}: {brief(self.reservations)}"
 
 
 Intent = ReserveIntent | ReleaseIntent
@@ -104,6 +122,10 @@ class ReservationDoc(msgspec.Struct, frozen=True):
     expires_at: int = 0
     extensions: int = 0
     released_by: str | None = None
+
+    def __str__(self) -> str:
+        released = f", released by {self.released_by}" if self.released_by else ""
+        return f"{self.id} {self.status} until {self.expires_at}{released}"
 
     @property
     def is_live(self) -> bool:

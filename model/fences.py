@@ -10,10 +10,10 @@ class Fences(msgspec.Struct, frozen=True, kw_only=True):
     """All true: the protocol as it is. One false: the fence is left out, or its rejected alternative is tried."""
 
     first_steps_sent_once: bool = True
-    """R1 and L1 are sent once for a movement and a product. Else: again, where the reply was lost and no intent found."""
+    """R1 and L1 are sent once for a movement and a product. Else: again, after a lost reply, if no intent is found."""
 
     inserts_sent_once: bool = True
-    """R2 is sent once for an id. Else: again, where the reply was lost and no reservation found."""
+    """R2 is sent once for an id. Else: again, after a lost reply, if no reservation is found."""
 
     void_before_refusal: bool = True
     """After a lost R2, a hold is refused only once a VOID stands under its id. Else: as soon as none is found."""
@@ -56,6 +56,9 @@ class Fences(msgspec.Struct, frozen=True, kw_only=True):
 
     moving_key_not_refused: bool = True
     """A key isn't refused while an open movement names it. Else: it is."""
+
+    intents_read_first: bool = True
+    """Before a key is refused, open intents are read before reservations. Else: after them."""
 
 
 ALL_FENCES = Fences()

@@ -34,9 +34,7 @@ async def extend(actor: Actor, reservation: str, by: int, times: int = 1) -> Pro
     if document is None or document.status != "PENDING" or document.expires_at <= now:
         return None
     fences, until = actor.fences, now + by
-    step = ExtendHold(
-        reservation, now, until, document.extensions, fences.extensions_grow, fences.extensions_counted
-    )
+    step = ExtendHold(reservation, now, until, document.extensions, fences.extensions_grow, fences.extensions_counted)
     try:
         extended = await step
     except ReplyLostError:

@@ -74,7 +74,7 @@ def _of_claims(database: DatabaseState) -> Iterator[str]:
 def _of_promise(database: DatabaseState, promise: ModelPromise) -> Iterator[str]:
     kind, subject, until = promise
     document = database.reservation(subject)
-    status = "VOID" if document is None else document.status
+    status: str = "VOID" if document is None else document.status
     match kind:
         case PromiseKind.GRANTED:
             wrong = status == "VOID"

@@ -51,7 +51,7 @@ class LocalStates:
         return found
 
     def _run(self, program: Program, replies: tuple[int, ...]) -> tuple[int, Promises]:
-        """Run a program up to the step after these replies; from there, if it goes on with another program, that one."""
+        """Run a program up to the step after these replies; or the one that it goes on with, up to its first step."""
         promises: Promises = ()
         following: Program | None = program
         while following is not None:

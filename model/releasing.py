@@ -20,9 +20,7 @@ class ReleaseFate(Enum):
     IN_FLIGHT = auto()
 
 
-async def release(
-    actor: Actor, f: str, documents: Sequence[ReservationDoc], mode: Mode, cutoff: int
-) -> ReleaseFate:
+async def release(actor: Actor, f: str, documents: Sequence[ReservationDoc], mode: Mode, cutoff: int) -> ReleaseFate:
     """A whole release of these reservations under movement `f`, on all their products."""
     movement = actor.movement(f)
     products = sorted({product for document in documents for product, _ in document.lines})

@@ -11,6 +11,7 @@ from model.processes import Actor, Program, PromiseKind
 from model.releasing import release
 from model.steps import (
     FindHolders,
+    FindHoldersNow,
     MovementKey,
     ReadClock,
     ReadWhetherKeyMoves,
@@ -39,7 +40,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     def reservation_id(self, request: HoldRequest) -> str:
         """The id under which this try makes the request's reservation."""
-        return f"{request.name}.{self.number}"
+        return f"{request.id or request.name}.{self.number}"
 
     def item(self, request: HoldRequest, product: str) -> IntentItem:
         """The request, as R1's intent on the product names it."""
@@ -158,22 +159,33 @@ async def _settle(
 
 
 async def _answered(actor: Actor, attempt: Attempt, request: HoldRequest, *, full: bool, last: bool) -> bool:
-    """Look why a request came to nothing, and answer it. False where another try is worth it."""
-    key = request.key
-    asked = request.claims if not full else (() if key is None else (key,))
-    holders = await FindHolders(request.user, asked) if asked else ()
+    """Look why a request came to nothing, and answer it. False where another try is worth it.
+
+    Whether a movement names the key is read before who holds it. In the other order, the movement could end between.
+    """
+    key, intents_first = request.key, actor.fences.intents_read_first
+    moves = intents_first and await _moves(actor, request)
+    if key is not None:
+        holders = await FindHoldersNow(request.user, (key,) if full else request.claims)
+    else:
+        holders = await FindHolders(request.user, request.claims) if request.claims and not full else ()
     for holder in holders:
         if key in holder.claims:
             actor.promise(PromiseKind.GRANTED, holder.id)
             return True
     if not last and len(await _released_holders(actor, attempt, holders)) == len(holders):
         return False
-    if key is not None and actor.fences.moving_key_not_refused:
-        for product, _ in request.lines:
-            if await ReadWhetherKeyMoves(product, request.user, key):
-                return True  # The outcome is unknown: an earlier request with the key may be granted yet.
-    actor.promise(PromiseKind.REFUSED, request.name)
+    moves = moves or (not intents_first and await _moves(actor, request))
+    if not moves:  # Else the outcome is unknown: an earlier request with the key may be granted yet.
+        actor.promise(PromiseKind.REFUSED, request.name)
     return True
+
+
+async def _moves(actor: Actor, request: HoldRequest) -> bool:
+    """Whether an open movement names the request's key."""
+    if request.key is None or not actor.fences.moving_key_not_refused:
+        return False
+    return any([await ReadWhetherKeyMoves(product, request.user, request.key) for product, _ in request.lines])
 
 
 async def _released_holders(

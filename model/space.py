@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from model.documents import DatabaseState
+from model.documents import DatabaseState, brief
 from model.fences import ALL_FENCES, Fences
 from model.interned import Interned
 from model.invariants import violation_of
@@ -89,7 +89,7 @@ class ModelSpace:
         self._names = [program.name for program in setting.processes]
         self._products = tuple(product.id for product in setting.database.products)
         self._databases: Interned[DatabaseState] = Interned()
-        self._steps: Interned[AtomicStep[Any]] = Interned()
+        self._steps = Interned[AtomicStep[Any]]()
         self._replies: Interned[Any] = Interned()
         self._promises: Interned[frozenset[ModelPromise]] = Interned()
         self._lost = self._replies.add(LOST)
@@ -102,7 +102,7 @@ class ModelSpace:
 
     @property
     def first(self) -> ModelState:
-        """See `Space`."""
+        """The state that everything begins in."""
         return ModelState(
             database=self._databases.add(self._setting.database),
             promises=self._promises.add(frozenset(self._setting.promises)),
@@ -118,7 +118,7 @@ class ModelSpace:
         return now or self._violation_in_the_end(state.database, state.in_flight, state.promises)
 
     def successors(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
-        """See `Space`."""
+        """The states that may come next, each with what happens."""
         clock = self._databases[state.database].clock
         if clock < self._setting.clock_max:
             later = msgspec.structs.replace(self._databases[state.database], clock=clock + 1)
@@ -137,35 +137,36 @@ class ModelSpace:
 
     def _process_goes_on(self, state: ModelState, place: int, step: int) -> Iterator[tuple[Event, ModelState]]:
         """The process's next step; or the same with its reply lost; or with the driver sending it again by itself."""
-        writes = self._steps[step].writes
-        database, reply = self._apply(self._database_seen(state, step), step)
-        if not writes:
-            yield self._replied(state, place, step, reply, "", database=state.database)
+        seen = self._database_seen(state, step)
+        after, reply = self._apply(seen, step)
+        if not self._steps[step].writes:
+            yield self._replied(state, place, reply, "")
             return
-        election = state.election
-        if election is not None and election.phase is Phase.STALE:
-            election = Election(Phase.OVER, 0)  # A write is acknowledged by the new primary's majority.
-        yield self._replied(state, place, step, reply, "", database=database, election=election)
+        now = state._replace(database=after) if after != state.database else state
+        if state.election is not None and state.election.phase is Phase.STALE:
+            # A write is acknowledged by the new primary's majority.
+            yield self._replied(now._replace(election=Election(Phase.OVER, 0)), place, reply, "")
+        else:
+            yield self._replied(now, place, reply, "")
         if state.losses:
             in_flight, losses = tuple(sorted((*state.in_flight, step))), state.losses - 1
-            note = "REPLY LOST, the write is in flight"
-            yield self._replied(state, place, step, self._lost, note, in_flight=in_flight, losses=losses)
+            lost = state._replace(in_flight=in_flight, losses=losses)
+            yield self._replied(lost, place, self._lost, "REPLY LOST, the write is in flight")
             if self._setting.driver_retries:
                 # The server carries out one of the two copies, unless the guard of the second fails first.
                 still = in_flight if reply == self._refused else state.in_flight
-                note = "THE DRIVER SENT IT AGAIN, the first copy is in flight"
-                yield self._replied(state, place, step, reply, note, database=database, in_flight=still, losses=losses)
+                again = now._replace(in_flight=still, losses=losses)
+                yield self._replied(again, place, reply, "THE DRIVER SENT IT AGAIN, the first copy is in flight")
 
-    def _replied(
-        self, state: ModelState, place: int, step: int, reply: int, note: str, **changed: Any
-    ) -> tuple[Event, ModelState]:
-        """The process at `place` goes on from the reply to its step."""
-        local, promises = self._locals.after(state.processes[place], reply)
-        if promises:
-            changed["promises"] = self._promises.add(self._promises[state.promises].union(promises))
-        processes = (*state.processes[:place], local, *state.processes[place + 1 :])
-        event = Event(self._names[place], step, reply, note, promises)
-        return event, state._replace(processes=processes, **changed)
+    def _replied(self, state: ModelState, place: int, reply: int, note: str) -> tuple[Event, ModelState]:
+        """The process at `place` goes on from the reply to its step. `state` has what the step changed."""
+        database, promises, in_flight, processes, losses, election = state
+        local, new = self._locals.after(processes[place], reply)
+        if new:
+            promises = self._promises.add(self._promises[promises].union(new))
+        after = (*processes[:place], local, *processes[place + 1 :])
+        event = Event(self._names[place], self._locals.next_step(processes[place]), reply, note, new)
+        return event, ModelState(database, promises, in_flight, after, losses, election)
 
     def _election_goes_on(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
         """The next primary is fixed to what it knows; takes over, if something was written since; and catches up."""
@@ -182,9 +183,10 @@ class ModelSpace:
 
     def _database_seen(self, state: ModelState, step: int) -> int:
         """The database that a step works on: for a read that isn't current, after an election, an older one."""
-        stale = state.election is not None and state.election.phase is Phase.STALE
-        kind = self._steps[step]
-        return state.election.database if stale and not (kind.writes or kind.current) else state.database
+        kind, election = self._steps[step], state.election
+        if election is None or election.phase is not Phase.STALE or kind.writes or kind.current:
+            return state.database
+        return election.database
 
     def _apply(self, database: int, step: int) -> tuple[int, int]:
         found = self._applied.get((database, step))
@@ -200,7 +202,7 @@ class ModelSpace:
         return self._violations[key]
 
     def _violation_in_the_end(self, database: int, in_flight: tuple[int, ...], promises: int) -> str | None:
-        """Nobody acts any more but recovery. Then each write in flight arrives, in any order, and recovery acts again."""
+        """Only recovery acts any more. Then the writes in flight arrive in any order, each followed by recovery."""
         key = database, in_flight, promises
         if key not in self._endings:
             recovered, found = self._recover(database)
@@ -212,7 +214,7 @@ class ModelSpace:
                     continue
                 rest = in_flight[:place] + in_flight[place + 1 :]
                 found = self._violation_in_the_end(self._apply(recovered, step)[0], rest, promises)
-                found = None if found is None else f"{found}, after a late {self._steps[step]!r}"
+                found = None if found is None else f"{found}, after a late {self._steps[step]}"
             self._endings[key] = found
         return self._endings[key]
 
@@ -230,11 +232,11 @@ class ModelSpace:
         return self._recovered[database]
 
     def told(self, event: Event) -> str:
-        """See `Space`."""
+        """An event as a line of a trace."""
         who, step, reply, note, promises = event
-        text = f"{who}: {note}" if step is None else f"{who}: {self._steps[step]!r}"
-        if step is not None:
-            text += f"  {note}" if note else f"  → {self._replies[reply or 0]!r}"
+        if step is None or reply is None:
+            return f"{who}: {note}"
+        text = f"{who}: {self._steps[step]}  " + (note or f"→ {brief(self._replies[reply])}")
         return text + "".join(f"  TELLS {promise.kind.name} {promise.subject}" for promise in promises)
 
 

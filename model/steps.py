@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 from msgspec.structs import replace
+from typing_extensions import override
 
 from model.documents import (
     KEY,
@@ -22,6 +23,7 @@ from model.documents import (
     ReservationDoc,
     ReserveIntent,
     Status,
+    brief,
 )
 
 Reply = TypeVar("Reply")
@@ -40,12 +42,20 @@ class AtomicStep(msgspec.Struct, Generic[Reply], frozen=True, cache_hash=True):
     current: ClassVar[bool] = True
     """Whether a read shows all that was acknowledged before, even right after an election."""
 
+    label: ClassVar[str] = "read"
+    """Its name in the protocol."""
+
     def __await__(self) -> Generator["AtomicStep[Any]", Any, Reply]:
-        return (yield self)
+        reply: Reply = yield self
+        return reply
 
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, Reply]:
         """The database afterwards, and the reply."""
         raise NotImplementedError
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{field}={brief(getattr(self, field))}" for field in self.__struct_fields__)
+        return f"{self.label} {type(self).__name__}({fields})"
 
 
 class MovementKey(msgspec.Struct, frozen=True):
@@ -53,6 +63,9 @@ class MovementKey(msgspec.Struct, frozen=True):
 
     f: str
     owner: str
+
+    def __str__(self) -> str:
+        return f"{self.f} of {self.owner}"
 
 
 class TakeUnits(AtomicStep[bool], frozen=True):
@@ -63,13 +76,14 @@ class TakeUnits(AtomicStep[bool], frozen=True):
     With `settled`, the R4 of an earlier movement rides on it. That its intent is still there is no part of the guard.
     """
 
+    label: ClassVar[str] = "R1"
     product: str
     movement: MovementKey
     items: tuple[IntentItem, ...]
     settled: MovementKey | None = None
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         product, units = before.product(self.product), sum(item.quantity for item in self.items)
         if product.available < units or product.intent(self.movement.f) is not None:
             return before, False
@@ -85,10 +99,11 @@ class InsertReservation(AtomicStep[bool], frozen=True):
     reply doesn't say which of the two was violated.
     """
 
+    label: ClassVar[str] = "R2"
     document: ReservationDoc
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         new = self.document
         for other in before.reservations:
             if other.id == new.id or (other.user == new.user and not set(other.claims).isdisjoint(new.claims)):
@@ -102,11 +117,12 @@ class InsertVoid(AtomicStep[bool], frozen=True):
     Guard: the id is new.
     """
 
+    label: ClassVar[str] = "VOID"
     reservation: str
     user: str
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         if before.reservation(self.reservation) is not None:
             return before, False
         return before.with_reservation(ReservationDoc(self.reservation, self.user, "VOID")), True
@@ -118,13 +134,14 @@ class Settle(AtomicStep[bool], frozen=True):
     Guard: the intent f is there, and has this owner. Without an owner (a fence left out): the intent f is there.
     """
 
+    label: ClassVar[str] = "R4/L4"
     product: str
     f: str
     owner: str | None
     units: int
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         product = before.product(self.product)
         intent = product.intent(self.f)
         if intent is None or self.owner not in {None, intent.owner}:
@@ -138,14 +155,15 @@ class Announce(AtomicStep[bool], frozen=True):
     Guard: there is no intent f.
     """
 
+    label: ClassVar[str] = "L1"
     product: str
     movement: MovementKey
     mode: Mode
     reservations: tuple[str, ...]
     cutoff: int
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         product = before.product(self.product)
         if product.intent(self.movement.f) is not None:
             return before, False
@@ -159,13 +177,14 @@ class Release(AtomicStep[bool], frozen=True):
     Guard: PENDING, and for a sweep `expires_at` ≤ cutoff.
     """
 
+    label: ClassVar[str] = "L2"
     reservation: str
     f: str
     mode: Mode
     cutoff: int
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         document = before.reservation(self.reservation)
         if document is None or not document.may_be_released(self.mode, self.cutoff):
             return before, False
@@ -180,13 +199,14 @@ class TakeOver(AtomicStep[bool], frozen=True):
     Guard: the intent f is there, and has still the owner that was read.
     """
 
+    label: ClassVar[str] = "V0"
     product: str
     f: str
     old_owner: str
     new_owner: str
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         product = before.product(self.product)
         intent = product.intent(self.f)
         if intent is None or intent.owner != self.old_owner:
@@ -201,11 +221,12 @@ class ConfirmHold(AtomicStep[bool], frozen=True):
     Guard: PENDING, and `expires_at` > now.
     """
 
+    label: ClassVar[str] = "confirm"
     reservation: str
     now: int
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         document = before.reservation(self.reservation)
         if document is None or document.status != "PENDING" or document.expires_at <= self.now:
             return before, False
@@ -219,6 +240,7 @@ class ExtendHold(AtomicStep[bool], frozen=True):
     are False where one of the last two is left out.
     """
 
+    label: ClassVar[str] = "extend"
     reservation: str
     now: int
     until: int
@@ -226,8 +248,8 @@ class ExtendHold(AtomicStep[bool], frozen=True):
     grows: bool = True
     counted: bool = True
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         document = before.reservation(self.reservation)
         if document is None or document.status != "PENDING" or document.expires_at <= self.now:
             return before, False
@@ -242,11 +264,12 @@ class ExtendHold(AtomicStep[bool], frozen=True):
 class ReturnUnits(AtomicStep[bool], frozen=True):
     """Put units back without an intent. The protocol has no such step; `Fences.lapsed_holds_by_movement` tries it."""
 
+    label: ClassVar[str] = "bare"
     product: str
     units: int
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         product = before.product(self.product)
         return _with(before, product, product.available + self.units, product.intents), True
 
@@ -256,8 +279,8 @@ class ReadClock(AtomicStep[int], frozen=True):
 
     writes: ClassVar[bool] = False
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, int]:
-        """See `AtomicStep`."""
         return before, before.clock
 
 
@@ -268,8 +291,8 @@ class ReadIntents(AtomicStep[tuple[Intent, ...]], frozen=True):
     current: ClassVar[bool] = False
     product: str
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, tuple[Intent, ...]]:
-        """See `AtomicStep`."""
         return before, before.product(self.product).intents
 
 
@@ -281,8 +304,8 @@ class ReadWhetherOpen(AtomicStep[bool], frozen=True):
     product: str
     movement: MovementKey
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         intent = before.product(self.product).intent(self.movement.f)
         return before, intent is not None and intent.owner == self.movement.owner
 
@@ -295,8 +318,8 @@ class ReadWhetherKeyMoves(AtomicStep[bool], frozen=True):
     user: str
     key: str
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
-        """See `AtomicStep`."""
         intents = before.product(self.product).intents
         items = [item for intent in intents if isinstance(intent, ReserveIntent) for item in intent.items]
         return before, any((item.user, item.key) == (self.user, self.key) for item in items)
@@ -309,8 +332,8 @@ class ReadReservation(AtomicStep[ReservationDoc | None], frozen=True):
     current: ClassVar[bool] = False
     reservation: str
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, ReservationDoc | None]:
-        """See `AtomicStep`."""
         return before, before.reservation(self.reservation)
 
 
@@ -322,10 +345,16 @@ class FindHolders(AtomicStep[tuple[ReservationDoc, ...]], frozen=True):
     user: str
     claims: tuple[str, ...]
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, tuple[ReservationDoc, ...]]:
-        """See `AtomicStep`."""
         mine = [document for document in before.reservations if document.user == self.user]
         return before, tuple(each for each in mine if not set(each.claims).isdisjoint(self.claims))
+
+
+class FindHoldersNow(FindHolders, frozen=True):
+    """The same by a current read."""
+
+    current: ClassVar[bool] = True
 
 
 class FindLapsed(AtomicStep[tuple[ReservationDoc, ...]], frozen=True):
@@ -335,12 +364,10 @@ class FindLapsed(AtomicStep[tuple[ReservationDoc, ...]], frozen=True):
     current: ClassVar[bool] = False
     now: int
 
+    @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, tuple[ReservationDoc, ...]]:
-        """See `AtomicStep`."""
         return before, tuple(each for each in before.reservations if each.may_be_released("sweep", self.now))
 
 
-def _with(
-    before: DatabaseState, product: ProductDoc, available: int, intents: tuple[Intent, ...]
-) -> DatabaseState:
+def _with(before: DatabaseState, product: ProductDoc, available: int, intents: tuple[Intent, ...]) -> DatabaseState:
     return before.with_product(replace(product, available=available, intents=intents))
