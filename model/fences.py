@@ -40,10 +40,7 @@ class Fences(msgspec.Struct, frozen=True, kw_only=True):
     """A lapsed hold that has a wanted claim is released by L1 to L4. Else: by a bare change of status and of stock."""
 
     extensions_grow: bool = True
-    """An extension is guarded by `expires_at < new`."""
-
-    extensions_counted: bool = True
-    """An extension is guarded by the number of extensions that was read."""
+    """An extension is guarded by `expires_at < new`. Else: by the number of extensions alone."""
 
     over_when_released: bool = True
     """A customer is told that a hold is over once it is released. Else: as soon as it has lapsed."""

@@ -33,8 +33,8 @@ async def extend(actor: Actor, reservation: str, by: int, times: int = 1) -> Pro
     document = await ReadReservation(reservation)
     if document is None or document.status != "PENDING" or document.expires_at <= now:
         return None
-    fences, until = actor.fences, now + by
-    step = ExtendHold(reservation, now, until, document.extensions, fences.extensions_grow, fences.extensions_counted)
+    until = now + by
+    step = ExtendHold(reservation, now, until, document.extensions, actor.fences.extensions_grow)
     try:
         extended = await step
     except ReplyLostError:

@@ -236,8 +236,8 @@ class ConfirmHold(AtomicStep[bool], frozen=True):
 class ExtendHold(AtomicStep[bool], frozen=True):
     """Extend a hold to `until`.
 
-    Guard: PENDING, `expires_at` > now, `expires_at` < until, and so many extensions as were read. `grows` and `counted`
-    are False where one of the last two is left out.
+    Guard: PENDING, `expires_at` > now, `expires_at` < until, and so many extensions as were read. Without `grows`
+    (a fence left out), `expires_at` is not compared with until.
     """
 
     label: ClassVar[str] = "extend"
@@ -246,16 +246,13 @@ class ExtendHold(AtomicStep[bool], frozen=True):
     until: int
     extensions: int
     grows: bool = True
-    counted: bool = True
 
     @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
         document = before.reservation(self.reservation)
         if document is None or document.status != "PENDING" or document.expires_at <= self.now:
             return before, False
-        if self.grows and document.expires_at >= self.until:
-            return before, False
-        if self.counted and document.extensions != self.extensions:
+        if document.extensions != self.extensions or (self.grows and document.expires_at >= self.until):
             return before, False
         extended = replace(document, expires_at=self.until, extensions=document.extensions + 1)
         return before.with_reservation(extended), True

@@ -171,13 +171,13 @@ OF_RELEASES: Final = (
     ),
     Configuration(
         "without-growing-extensions",
-        "an extension arrives late, and sets a hold back",
+        "an extension that was decided before another one sets the hold back",
         Setting(
             database=database(products(A=1), EXTENDED),
             processes=(S, *EXTENSIONS),
             clock_max=3,
             losses=1,
-            fences=Fences(extensions_grow=False, extensions_counted=False),
+            fences=Fences(extensions_grow=False),
         ),
         "h was told EXTENDED",
     ),

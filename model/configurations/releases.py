@@ -91,13 +91,13 @@ RELEASES: Final = (
     Configuration(
         "sweep-basket-two-recoverers",
         "the same, two processes recover",
-        Setting(database=database(ONE_OF_EACH, BASKET), processes=(S, V_BOTH, W_BOTH), clock_max=1),
+        Setting(database=database(ONE_OF_EACH, BASKET), processes=(S, V_BOTH, W_BOTH), clock_max=1, losses=1),
         size="full",
     ),
     Configuration(
         "sweep-and-cancel-basket",
         "a basket is swept and cancelled at once",
-        Setting(database=database(ONE_OF_EACH, BASKET), processes=(S, CANCEL, V_BOTH), clock_max=1),
+        Setting(database=database(ONE_OF_EACH, BASKET), processes=(S, CANCEL, V_BOTH), clock_max=1, losses=1),
         size="full",
     ),
     Configuration(
@@ -107,7 +107,7 @@ RELEASES: Final = (
             database=database(products(A=2, B=1), BASKET, held("i", {"A": 1}, 1)),
             processes=(S, V_BOTH),
             clock_max=1,
-            losses=1,
+            losses=2,
         ),
         size="full",
     ),
@@ -122,6 +122,7 @@ RELEASES: Final = (
         Setting(
             database=database(products(A=2)),
             processes=(ONE, Program("K", cancel, ("r.1",)), V),
+            losses=1,
             election=True,
         ),
         size="full",
@@ -129,7 +130,7 @@ RELEASES: Final = (
     Configuration(
         "election-sweep-basket",
         "a basket lapses, and an election comes between the sweep's steps",
-        Setting(database=database(ONE_OF_EACH, BASKET), processes=(S, V_BOTH), clock_max=1, election=True),
+        Setting(database=database(ONE_OF_EACH, BASKET), processes=(S, V_BOTH), clock_max=1, losses=1, election=True),
         size="full",
     ),
 )
