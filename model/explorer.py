@@ -26,7 +26,7 @@ class Space(Protocol[State]):
         """The states that may come next, each with what happens; in the same order each time."""
         ...
 
-    def told(self, event: Any) -> str:
+    def describe(self, event: Any) -> str:
         """In a line, what happens: `event` is what `successors` gave."""
         ...
 
@@ -79,6 +79,6 @@ def explore(space: Space[State], states_max: int, seconds_max: float) -> Explora
 def _way_to(space: Space[State], state: State, reached_from: dict[State, State | None]) -> list[str]:
     events: list[str] = []
     while (before := reached_from[state]) is not None:
-        events.append(next(space.told(event) for event, after in space.successors(before) if after == state))
+        events.append(next(space.describe(event) for event, after in space.successors(before) if after == state))
         state = before
     return events[::-1]

@@ -5,12 +5,12 @@ without it; and `ModelSpace.violation` looks at what comes of the state if nobod
 """
 
 from collections.abc import Iterator
-from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import msgspec
 
 from model.documents import DatabaseState, brief
+from model.elections import Election, after_write, database_read, next_phase
 from model.fences import ALL_FENCES, Fences
 from model.interned import Interned
 from model.invariants import violation_of
@@ -39,24 +39,6 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     promises: tuple[ModelPromise, ...] = ()
     """Answers that were given before."""
     fences: Fences = ALL_FENCES
-
-
-class Phase(Enum):
-    """How far an election has come."""
-
-    KNOWN = auto()
-    """The next primary has got as far as this state; more was acknowledged since, perhaps."""
-    STALE = auto()
-    """It has taken over. Its majority reads show that state."""
-    OVER = auto()
-    """It has caught up."""
-
-
-class Election(NamedTuple):
-    """The election's phase, and the database as the next primary knows it."""
-
-    phase: Phase
-    database: int
 
 
 class ModelState(NamedTuple):
@@ -142,12 +124,8 @@ class ModelSpace:
         if not self._steps[step].writes:
             yield self._replied(state, place, reply, "")
             return
-        now = state._replace(database=after) if after != state.database else state
-        if state.election is not None and state.election.phase is Phase.STALE:
-            # A write is acknowledged by the new primary's majority.
-            yield self._replied(now._replace(election=Election(Phase.OVER, 0)), place, reply, "")
-        else:
-            yield self._replied(now, place, reply, "")
+        now = state._replace(database=after)
+        yield self._replied(now._replace(election=after_write(state.election)), place, reply, "")
         if state.losses:
             in_flight, losses = tuple(sorted((*state.in_flight, step))), state.losses - 1
             lost = state._replace(in_flight=in_flight, losses=losses)
@@ -169,24 +147,17 @@ class ModelSpace:
         return event, ModelState(database, promises, in_flight, after, losses, election)
 
     def _election_goes_on(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
-        """The next primary is fixed to what it knows; takes over, if something was written since; and catches up."""
-        match state.election:
-            case None:
-                note, election = "the next primary has got this far", Election(Phase.KNOWN, state.database)
-            case Election(Phase.KNOWN, known) if known != state.database:
-                note, election = "it is elected, and its reads are stale", Election(Phase.STALE, known)
-            case Election(Phase.STALE):
-                note, election = "the new primary has caught up", Election(Phase.OVER, 0)
-            case _:
-                return
-        yield Event("ELECTION", note=note), state._replace(election=election)
+        following = next_phase(state.election, state.database)
+        if following is not None:
+            note, election = following
+            yield Event("ELECTION", note=note), state._replace(election=election)
 
     def _database_seen(self, state: ModelState, step: int) -> int:
         """The database that a step works on: for a read that isn't current, after an election, an older one."""
-        kind, election = self._steps[step], state.election
-        if election is None or election.phase is not Phase.STALE or kind.writes or kind.current:
+        kind = self._steps[step]
+        if kind.writes or kind.current:
             return state.database
-        return election.database
+        return database_read(state.election, state.database)
 
     def _apply(self, database: int, step: int) -> tuple[int, int]:
         found = self._applied.get((database, step))
@@ -231,7 +202,7 @@ class ModelSpace:
             self._recovered[database] = self._databases.add(after), wrong
         return self._recovered[database]
 
-    def told(self, event: Event) -> str:
+    def describe(self, event: Event) -> str:
         """An event as a line of a trace."""
         who, step, reply, note, promises = event
         if step is None or reply is None:

@@ -15,7 +15,9 @@ from model.space import ModelSpace
 
 README: Final = Path(__file__).parents[2] / "model/README.md"
 SMALL: Final = [each for each in CONFIGURATIONS if each.size == "small"]
-ROW: Final = re.compile(r"^\| `(?P<name>[a-z0-9-]+)` \| (?P<purpose>[^|]+) \| \d \| (?P<states>[0-9,]+) \|", re.MULTILINE)
+ROW: Final = re.compile(
+    r"^\| `(?P<name>[a-z0-9-]+)` \| (?P<purpose>[^|]+) \| \d \| (?P<states>[0-9,]+) \|", re.MULTILINE
+)
 
 
 @pytest.fixture(scope="module")
