@@ -69,8 +69,8 @@ def _line(configuration: Configuration, found: Exploration, *, right: bool) -> s
 
 
 def _row(configuration: Configuration, found: Exploration) -> str:
-    lost = configuration.setting.losses
-    return f"| `{configuration.name}` | {configuration.purpose} | {lost} | {found.states:,} | {found.verdict} |"
+    lost, verdict = configuration.setting.losses, found.verdict.partition(", after a late")[0]
+    return f"| `{configuration.name}` | {configuration.purpose} | {lost} | {found.states:,} | {verdict} |"
 
 
 def _say_trace(found: Exploration) -> None:

@@ -32,7 +32,7 @@ _NAMES: Final = (
 
 def _unguarded(configuration: Configuration) -> Configuration:
     setting = replace(configuration.setting, fences=Fences(owner_guard=False))
-    purpose = f"{configuration.purpose}; owners are not looked at"
+    purpose = f"`{configuration.name}` without looking at owners"
     return replace(configuration, name=f"{configuration.name}-unguarded", purpose=purpose, setting=setting)
 
 

@@ -69,7 +69,7 @@ class CodeLocalStates:
         return found
 
     def _state(self, program: int, replies: Replies) -> int:
-        loop = SteppedLoop()
+        loop = SteppedLoop()  # type: ignore[abstract]  # what of asyncio nothing here asks for
         with loop.running():
             pending, told = self._run(loop, program, replies)
         issued = tuple(self._call(call) for call in loop.issued)

@@ -41,11 +41,13 @@ class Place(NamedTuple):
 
     def of(self, call: int) -> CallProgress:
         """How far the call has come."""
+        if not self.progress:
+            return CallProgress(call)
         return next((each for each in self.progress if each.call == call), CallProgress(call))
 
     def without(self, call: int) -> tuple[CallProgress, ...]:
         """The progress of the other calls."""
-        return tuple(each for each in self.progress if each.call != call)
+        return self.progress and tuple(each for each in self.progress if each.call != call)
 
 
 class PendingCall(NamedTuple):
@@ -157,7 +159,7 @@ class CodeSpace:
     def _call_fails(
         self, state: CodeState, pending: PendingCall, progress: CallProgress, rest: list[int]
     ) -> Iterator[tuple[CodeEvent, CodeState]]:
-        """The reply is lost, or the call isn't carried out at all. `rest` are the places of parts not yet carried out."""
+        """The reply is lost, or the call isn't carried out. `rest` are the places of parts still to be carried out."""
         call, parts = self._locals.calls[pending.issued]
         fewer = state._replace(losses=state.losses - 1)
         untouched = not progress.done and not progress.retried
@@ -176,52 +178,59 @@ class CodeSpace:
     ) -> tuple[CodeEvent, CodeState]:
         """A part of a call is carried out. If it is the last one, the call's reply comes."""
         call, parts = self._locals.calls[pending.issued]
-        part = parts[place]
-        seen = state.database if call.writes or call.current else database_read(state.election, state.database)
+        part, election, in_flight = parts[place], state.election, state.in_flight
+        seen = state.database if call.writes or call.current else database_read(election, state.database)
         database, result = self._carry_out(seen, part)
-        if call.writes:
-            state = state._replace(database=database)
         if progress.retried and self._is_refusal(result):
             # The second copy is refused and that is told; the first may still be carried out.
-            state = state._replace(in_flight=tuple(sorted((*state.in_flight, part))))
+            in_flight = tuple(sorted((*in_flight, part)))
         done = tuple(sorted((*progress.done, (place, result))))
-        if len(done) < len(parts):
-            after = self._with_progress(state, pending, progress._replace(done=done))
-            return self._event(pending, "", part, result), after
+        last = len(done) == len(parts)
         if call.writes:
-            state = state._replace(election=after_write(state.election))
+            election = after_write(election) if last else election
+            state = state._replace(database=database, in_flight=in_flight, election=election)
+        if not last:
+            event = self._event(pending, "", part, result)
+            return event, self._with_progress(state, pending, progress._replace(done=done))
         reply = self._locals.reply(call.reply([self._locals.replies[each] for _, each in done]))
-        event, after = self._replied(state, pending, reply, "")
-        return event._replace(part=part, result=result), after
+        return self._replied(state, pending, reply, "", part, result)
 
     def _is_refusal(self, result: int) -> bool:
         value = self._locals.replies[result]
         return value is False or value is None
 
     def _replied(
-        self, state: CodeState, pending: PendingCall, reply: int, note: str
+        self,
+        state: CodeState,
+        pending: PendingCall,
+        reply: int,
+        note: str,
+        part: int | None = None,
+        result: int | None = None,
     ) -> tuple[CodeEvent, CodeState]:
         """The process goes on from the reply to its call."""
-        standing = state.places[pending.process]
-        local, told = self._locals.after(standing.local, pending.number, reply)
-        after = self._with_place(state, pending.process, Place(local, standing.without(pending.number)))
-        if told:
-            after = after._replace(told=self._told_number(self._told[state.told].union(told)))
-        return self._event(pending, note)._replace(told=told), after
+        standing, told = state.places[pending.process], state.told
+        local, new = self._locals.after(standing.local, pending.number, reply)
+        if new:
+            told = self._told_number(self._told[told].union(new))
+        places = _put(state.places, pending.process, Place(local, standing.without(pending.number)))
+        return self._event(pending, note, part, result, new), state._replace(places=places, told=told)
 
     def _with_progress(self, state: CodeState, pending: PendingCall, progress: CallProgress) -> CodeState:
         """The state with the progress of a call that has no reply yet."""
         standing = state.places[pending.process]
         changed = tuple(sorted((*standing.without(pending.number), progress)))
-        return self._with_place(state, pending.process, standing._replace(progress=changed))
-
-    def _with_place(self, state: CodeState, process: int, place: Place) -> CodeState:
-        return state._replace(places=(*state.places[:process], place, *state.places[process + 1 :]))
+        return state._replace(places=_put(state.places, pending.process, standing._replace(progress=changed)))
 
     def _event(
-        self, pending: PendingCall, note: str, part: int | None = None, result: int | None = None
+        self,
+        pending: PendingCall,
+        note: str,
+        part: int | None = None,
+        result: int | None = None,
+        told: tuple[CodePromise, ...] = (),
     ) -> CodeEvent:
-        return CodeEvent(self._setting.processes[pending.process].name, note, pending.issued, part, result)
+        return CodeEvent(self._setting.processes[pending.process].name, note, pending.issued, part, result, told)
 
     def _now(self, state: CodeState) -> int:
         return self._setting.ticks[state.clock - 1] if state.clock else 0
@@ -313,6 +322,10 @@ class CodeSpace:
         if event.part is not None and event.result is not None:
             text += f"part {short(self._locals.parts[event.part])} → {short(self._locals.replies[event.result])}"
         return text + event.note + "".join(f"  TELLS {promise!r}" for promise in event.told)
+
+
+def _put(places: tuple[Place, ...], process: int, place: Place) -> tuple[Place, ...]:
+    return (*places[:process], place, *places[process + 1 :])
 
 
 def short(value: Any) -> str:

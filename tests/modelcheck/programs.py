@@ -1,8 +1,8 @@
 """What the processes of the configurations do: flush commands, sweep, recover, audit, import."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from tests.modelcheck import store_seam
 from tests.modelcheck.calls import FAR
@@ -42,7 +42,7 @@ from flashreserve.core.outcomes import (
 )
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
-ProcessRun: TypeAlias = Callable[[Seat], Awaitable[None]]
+ProcessRun: TypeAlias = Callable[[Seat], Coroutine[Any, Any, None]]
 Others: TypeAlias = Mapping[str, int]
 """By customer, how many reservations answer other requests of hers: a refusal doesn't deny them."""
 
@@ -57,7 +57,7 @@ def flush(
     others: Others = NO_OTHERS,
     then: Sequence[Sequence[Command]] = (),
 ) -> ProcessRun:
-    """A flush; `then`, more flushes of the same process, one after the other. Without `now`, each looks at the clock."""
+    """A flush; then the other flushes of the process, one by one. Without `now`, each looks at the clock."""
 
     async def run(seat: Seat) -> None:
         store = store_seam.new_store(seat.database, seat.ids, seat.setting.quotas, known)

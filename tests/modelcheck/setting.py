@@ -1,6 +1,6 @@
 """A setting: the documents, the processes, and what may go wrong; and what each process has to work with."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -141,4 +141,4 @@ class CodeProcess(NamedTuple):
     """A process: its name, and what it does."""
 
     name: str
-    run: Callable[[Seat], Awaitable[None]]
+    run: Callable[[Seat], Coroutine[Any, Any, None]]

@@ -130,14 +130,14 @@ class SteppedLoop(asyncio.AbstractEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> LoopCallback:
-        ready = LoopCallback(callback, args, context or self._context)
+        ready = LoopCallback(callback, args, self._context if context is None else context)
         self._ready.append(ready)
         return ready
 
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> PendingTimer:
-        return PendingTimer(self, callback, args, context or self._context)
+        return PendingTimer(self, callback, args, self._context if context is None else context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None

@@ -3,7 +3,7 @@
 Two states of the database that differ only in what nothing depends on get one number (`canonical`).
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -59,7 +59,7 @@ class StoredDocuments:
         )
         return {**document, "moves": document["moves"] if self._moves_count else 0, "intents": intents}
 
-    def first_database(self, documents: Mapping[str, list[Document]]) -> int:
+    def first_database(self, documents: Mapping[str, Sequence[Document]]) -> int:
         """The database with these documents by collection."""
         return self._database(
             {

@@ -125,9 +125,7 @@ ELECTIONS: Final = (
     CodeConfiguration(
         "s3",
         "a basket is swept, an election, recovery",
-        CodeSetting(
-            documents=ONE_BASKET, processes=(S_LATE, V), ticks=(1000,), in_order=True, election=True
-        ),
+        CodeSetting(documents=ONE_BASKET, processes=(S_LATE, V), ticks=(1000,), in_order=True, election=True),
     ),
 )
 

@@ -157,9 +157,7 @@ IMPORTS: Final = (
     CodeConfiguration(
         "i2",
         "two products are imported, two recoverers, a reply lost",
-        CodeSetting(
-            documents={"products": []}, processes=(IMPORT, V, W), losses=1, imports=True, rules=IMPORTED
-        ),
+        CodeSetting(documents={"products": []}, processes=(IMPORT, V, W), losses=1, imports=True, rules=IMPORTED),
     ),
 )
 

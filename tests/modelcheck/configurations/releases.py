@@ -19,9 +19,7 @@ SWEEPS: Final = (
     CodeConfiguration(
         "b1",
         "a basket and a single hold lapse, recovery, a reply lost",
-        CodeSetting(
-            documents=BASKET_AND_SINGLE, processes=(S, V), losses=1, ticks=(1000,), bounds=FEW_TRIES
-        ),
+        CodeSetting(documents=BASKET_AND_SINGLE, processes=(S, V), losses=1, ticks=(1000,), bounds=FEW_TRIES),
     ),
     CodeConfiguration(
         "b2",
