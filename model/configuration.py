@@ -6,7 +6,7 @@ import msgspec
 
 from model.documents import DatabaseState, HoldRequest, ProductDoc, ReservationDoc
 from model.processes import Program
-from model.reserving import Batch, flush
+from model.reserve_movement import Batch, flush
 from model.space import Setting
 
 ModelSize = Literal["small", "full"]
@@ -53,7 +53,7 @@ def wants(name: str, *lines: str, user: str = "u", claims: tuple[str, ...] = (),
     return HoldRequest(name, tuple((product, 1) for product in sorted(lines)), user, claims, expires_at)
 
 
-def flushing(name: str, *batches: Batch, tries: int = 1) -> Program:
+def flusher(name: str, *batches: Batch, tries: int = 1) -> Program:
     """A process that carries these flushes out, one after the other."""
     return Program(name, flush, (batches, tries))
 

@@ -1,7 +1,7 @@
 """What the holder of a reservation does: confirm it, or extend it. One guarded write on the reservation alone."""
 
 from model.processes import Actor, Program, PromiseKind
-from model.releasing import release, tell_status
+from model.release_movement import release, tell_status
 from model.steps import ConfirmHold, ExtendHold, ReadClock, ReadReservation, ReplyLostError
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from model.documents import Intent, IntentItem, ReleaseIntent, ReserveIntent
-from model.inserting import InsertFate, decide, make_it_so
 from model.movements import settle
 from model.processes import Actor, Program
-from model.releasing import is_final, release, release_under, units_released
+from model.release_movement import is_final, release, release_under, units_released
+from model.reservation_insert import InsertFate, decide, make_it_so
 from model.steps import MovementKey, ReadIntents, ReadReservation, ReplyLostError, TakeOver
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from model.configuration import KEYED, LIMIT, Configuration, database, flushing, held, products, wants
+from model.configuration import KEYED, LIMIT, Configuration, database, flusher, held, products, wants
 from model.configurations.releases import (
     BASKET,
     CANCEL,
@@ -18,7 +18,7 @@ from model.processes import Program
 from model.recovery import recover
 from model.space import Setting
 
-OVER_LAPSED: Final = flushing("P", (wants("r", "A", claims=LIMIT),), tries=2)
+OVER_LAPSED: Final = flusher("P", (wants("r", "A", claims=LIMIT),), tries=2)
 
 OF_RESERVES: Final = (
     Configuration(
@@ -48,7 +48,7 @@ OF_RESERVES: Final = (
         "R2 is sent again and refused by a claim; the claim is freed, and the first copy arrives",
         Setting(
             database=database(products(A=2), LAPSING),
-            processes=(flushing("P", (wants("r", "A", claims=LIMIT),)), S, V),
+            processes=(flusher("P", (wants("r", "A", claims=LIMIT),)), S, V),
             clock_max=1,
             losses=1,
             fences=Fences(inserts_sent_once=False),
@@ -60,7 +60,7 @@ OF_RESERVES: Final = (
         "the driver sends R2 again by itself, with the same end",
         Setting(
             database=database(products(A=2), LAPSING),
-            processes=(flushing("P", (wants("r", "A", claims=LIMIT),)), S),
+            processes=(flusher("P", (wants("r", "A", claims=LIMIT),)), S),
             clock_max=1,
             losses=1,
             driver_retries=True,
@@ -115,7 +115,7 @@ OF_RESERVES: Final = (
         "a key is refused while an earlier request with it is in flight",
         Setting(
             database=database(products(A=1)),
-            processes=(flushing("P", (wants("r", "A", claims=KEYED),), tries=2), V),
+            processes=(flusher("P", (wants("r", "A", claims=KEYED),), tries=2), V),
             losses=2,
             fences=Fences(moving_key_not_refused=False),
         ),
@@ -126,7 +126,7 @@ OF_RESERVES: Final = (
         "reservations are read, the earlier request is granted and settled, then intents are read",
         Setting(
             database=database(products(A=1)),
-            processes=(flushing("P", (wants("r", "A", claims=KEYED),), tries=2), V),
+            processes=(flusher("P", (wants("r", "A", claims=KEYED),), tries=2), V),
             losses=2,
             fences=Fences(intents_read_first=False),
         ),

@@ -6,7 +6,7 @@ from model.configuration import Configuration, database, held, products
 from model.configurations.reserves import LAPSING, ONE, V_BOTH, W_BOTH, S, V
 from model.holders import confirm, extend
 from model.processes import Program
-from model.releasing import cancel
+from model.release_movement import cancel
 from model.space import Setting
 
 HOLD: Final = held("h", {"A": 1}, 1)

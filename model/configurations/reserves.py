@@ -4,11 +4,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from model.configuration import KEYED, LIMIT, Configuration, database, flushing, held, products, wants
+from model.configuration import KEYED, LIMIT, Configuration, database, flusher, held, products, wants
 from model.holders import confirm
 from model.processes import Program
 from model.recovery import recover
-from model.releasing import sweep
+from model.release_movement import sweep
 from model.space import Setting
 
 V: Final = Program("V", recover, (("A",),))
@@ -20,8 +20,8 @@ S: Final = Program("S", sweep)
 LAPSING: Final = held("h", {"A": 1}, 1, claims=LIMIT)
 """A hold that lapses at 1, and has the claim that others want."""
 
-ONE: Final = flushing("P", (wants("r", "A"),))
-MIXED: Final = flushing("P", (wants("r1", "A", "B"), wants("r2", "A", user="w")))
+ONE: Final = flusher("P", (wants("r", "A"),))
+MIXED: Final = flusher("P", (wants("r1", "A", "B"), wants("r2", "A", user="w")))
 """A flush of a basket and a single hold, under one f."""
 
 SINGLES: Final = (
@@ -33,7 +33,7 @@ SINGLES: Final = (
     Configuration(
         "reserve-again",
         "one hold, tried again under a new f and a new id",
-        Setting(database=database(products(A=2)), processes=(flushing("P", (wants("r", "A"),), tries=2), V), losses=2),
+        Setting(database=database(products(A=2)), processes=(flusher("P", (wants("r", "A"),), tries=2), V), losses=2),
     ),
     Configuration(
         "reserve-two-recoverers",
@@ -46,7 +46,7 @@ SINGLES: Final = (
         "two holds of one flush, of which the limit allows one; two processes recover",
         Setting(
             database=database(products(A=2)),
-            processes=(flushing("P", (wants("r1", "A", claims=LIMIT), wants("r2", "A", claims=LIMIT))), V, W),
+            processes=(flusher("P", (wants("r1", "A", claims=LIMIT), wants("r2", "A", claims=LIMIT))), V, W),
             losses=1,
         ),
         size="full",
@@ -56,7 +56,7 @@ SINGLES: Final = (
         "two processes use one id for two holds",
         Setting(
             database=database(products(A=2)),
-            processes=(ONE, flushing("Q", (replace(wants("q", "A"), id="r"),)), V),
+            processes=(ONE, flusher("Q", (replace(wants("q", "A"), id="r"),)), V),
             losses=1,
         ),
     ),
@@ -65,7 +65,7 @@ SINGLES: Final = (
         "the limit's claim is held by a hold that lapses; the flush and a sweep release it",
         Setting(
             database=database(products(A=2), LAPSING),
-            processes=(flushing("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V),
+            processes=(flusher("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V),
             clock_max=1,
         ),
     ),
@@ -74,7 +74,7 @@ SINGLES: Final = (
         "the same, any two replies lost",
         Setting(
             database=database(products(A=2), LAPSING),
-            processes=(flushing("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V),
+            processes=(flusher("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V),
             clock_max=1,
             losses=2,
         ),
@@ -85,7 +85,7 @@ SINGLES: Final = (
         "the same, two processes recover",
         Setting(
             database=database(products(A=2), LAPSING),
-            processes=(flushing("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V, W),
+            processes=(flusher("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V, W),
             clock_max=1,
             losses=1,
         ),
@@ -97,8 +97,8 @@ SINGLES: Final = (
         Setting(
             database=database(products(A=2)),
             processes=(
-                flushing("P", (wants("r1", "A", claims=LIMIT, expires_at=1),)),
-                flushing("Q", (wants("r2", "A", claims=LIMIT),)),
+                flusher("P", (wants("r1", "A", claims=LIMIT, expires_at=1),)),
+                flusher("Q", (wants("r2", "A", claims=LIMIT),)),
                 S,
                 V,
             ),
@@ -116,8 +116,8 @@ KEYS: Final = (
         Setting(
             database=database(products(A=1)),
             processes=(
-                flushing("P", (wants("r1", "A", claims=KEYED),)),
-                flushing("Q", (wants("r2", "A", claims=KEYED),)),
+                flusher("P", (wants("r1", "A", claims=KEYED),)),
+                flusher("Q", (wants("r2", "A", claims=KEYED),)),
                 V,
             ),
             losses=2,
@@ -129,7 +129,7 @@ KEYS: Final = (
         "a customer whose outcome is unknown asks again with the same key, and there is one unit",
         Setting(
             database=database(products(A=1)),
-            processes=(flushing("P", (wants("r", "A", claims=KEYED),), tries=2), V),
+            processes=(flusher("P", (wants("r", "A", claims=KEYED),), tries=2), V),
             losses=2,
         ),
     ),
@@ -138,7 +138,7 @@ KEYS: Final = (
         "the same with a limit of one, enough units, and two recoverers",
         Setting(
             database=database(products(A=2)),
-            processes=(flushing("P", (wants("r", "A", claims=(*KEYED, *LIMIT)),), tries=2), V, W),
+            processes=(flusher("P", (wants("r", "A", claims=(*KEYED, *LIMIT)),), tries=2), V, W),
             losses=1,
         ),
     ),
@@ -151,8 +151,8 @@ BASKETS: Final = (
         Setting(
             database=database(products(A=1, B=1)),
             processes=(
-                flushing("P", (wants("r1", "A", "B", claims=LIMIT),)),
-                flushing("Q", (wants("r2", "B", user="w"),)),
+                flusher("P", (wants("r1", "A", "B", claims=LIMIT),)),
+                flusher("Q", (wants("r2", "B", user="w"),)),
                 V_BOTH,
             ),
             losses=2,
@@ -165,7 +165,7 @@ BASKETS: Final = (
         Setting(
             database=database(products(A=1, B=1)),
             processes=(
-                flushing("P", (wants("r", "A", "B", expires_at=1),)),
+                flusher("P", (wants("r", "A", "B", expires_at=1),)),
                 S,
                 Program("C", confirm, ("r.1",)),
                 V_BOTH,
@@ -180,7 +180,7 @@ BASKETS: Final = (
         "the limit's claim is held by a basket that lapses",
         Setting(
             database=database(products(A=2, B=1), held("h", {"A": 1, "B": 1}, 1, claims=LIMIT)),
-            processes=(flushing("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V_BOTH),
+            processes=(flusher("P", (wants("r", "A", claims=LIMIT),), tries=2), S, V_BOTH),
             clock_max=1,
             losses=1,
         ),
@@ -209,7 +209,7 @@ BASKETS: Final = (
         Setting(
             database=database(products(A=2, B=1)),
             processes=(
-                flushing("P", (wants("r1", "A", "B", expires_at=1), wants("r2", "A", user="w", expires_at=1))),
+                flusher("P", (wants("r1", "A", "B", expires_at=1), wants("r2", "A", user="w", expires_at=1))),
                 S,
                 V_BOTH,
             ),
@@ -225,7 +225,7 @@ BASKETS: Final = (
             database=database(products(A=2, B=1)),
             processes=(
                 MIXED,
-                flushing("Q", (wants("r3", "A", "B", user="x"), wants("r4", "B", user="y"))),
+                flusher("Q", (wants("r3", "A", "B", user="x"), wants("r4", "B", user="y"))),
                 V_BOTH,
             ),
             losses=1,
@@ -234,7 +234,7 @@ BASKETS: Final = (
     ),
 )
 
-TWO_FLUSHES: Final = flushing("P", (wants("r1", "A"),), (wants("r2", "A", user="w"),))
+TWO_FLUSHES: Final = flusher("P", (wants("r1", "A"),), (wants("r2", "A", user="w"),))
 
 RIDES: Final = (
     Configuration(
@@ -258,7 +258,7 @@ RIDES: Final = (
         "the same, and another process's flush",
         Setting(
             database=database(products(A=2)),
-            processes=(TWO_FLUSHES, flushing("Q", (wants("r3", "A", user="x"),)), V),
+            processes=(TWO_FLUSHES, flusher("Q", (wants("r3", "A", user="x"),)), V),
             losses=2,
         ),
         size="full",
@@ -269,7 +269,7 @@ RIDES: Final = (
         Setting(
             database=database(products(A=2)),
             processes=(
-                flushing("P", (wants("r1", "A", expires_at=1),), (wants("r2", "A", user="w", expires_at=1),)),
+                flusher("P", (wants("r1", "A", expires_at=1),), (wants("r2", "A", user="w", expires_at=1),)),
                 S,
                 V,
             ),

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from model.documents import HoldRequest, IntentItem, ReservationDoc, new_reservation
-from model.inserting import InsertFate, insert
 from model.movements import FirstStep, send_first_step, settle
 from model.processes import Actor, Program, PromiseKind
-from model.releasing import release
+from model.release_movement import release
+from model.reservation_insert import InsertFate, insert
 from model.steps import (
     FindHolders,
     FindHoldersNow,
