@@ -11,7 +11,7 @@ State = TypeVar("State", bound=Hashable)
 
 
 class Space(Protocol[State]):
-    """What is explored: a first state, and the states that may follow each."""
+    """A space of states: a first one, and those that may follow each."""
 
     @property
     def first(self) -> State:
@@ -19,7 +19,7 @@ class Space(Protocol[State]):
         ...
 
     def violation(self, state: State) -> str | None:
-        """What is wrong in the state; None if nothing is."""
+        """The violation in the state; None if there is none."""
         ...
 
     def successors(self, state: State) -> Iterable[tuple[Any, State]]:

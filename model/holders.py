@@ -1,4 +1,4 @@
-"""What the holder of a reservation does: confirm it, or extend it. One guarded write on the reservation alone."""
+"""Confirming and extending: one guarded write on the reservation alone."""
 
 from model.processes import Actor, Program, PromiseKind
 from model.release_movement import release, tell_status

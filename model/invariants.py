@@ -1,4 +1,4 @@
-"""What must hold in every state of the database, whoever stopped or was delayed: the books, and every promise."""
+"""The invariants: in every state, the books balance, claims are unique, and promises are kept."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from model.processes import ModelPromise, PromiseKind
 
 
 def violation_of(database: DatabaseState, promises: Iterable[ModelPromise]) -> str | None:
-    """What is wrong; None if nothing is."""
+    """The first violation; None if there is none."""
     return next(_violations(database, promises), None)
 
 

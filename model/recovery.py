@@ -33,7 +33,7 @@ async def _recover_each(
 
 
 async def _recover_one(actor: Actor, product: str, intent: Intent, token: str) -> None:
-    """V0; then V1 or V2, and settle. Whatever stays unknown is left to whoever recovers next."""
+    """V0; then V1 or V2, and settle. A movement whose count stays unknown is left to the next recoverer."""
     if actor.fences.owner_guard:
         try:
             if not await TakeOver(product, intent.f, intent.owner, token):

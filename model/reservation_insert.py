@@ -90,6 +90,6 @@ async def make_it_so(f: str, product: str, item: IntentItem) -> InsertFate:
 
 
 def _fate(found: ReservationDoc | None, f: str) -> InsertFate:
-    """What the document under the id means. It may be a VOID, or another movement's, if an id was used twice."""
+    """The meaning of the document under the id. It may be a VOID, or another movement's, if an id was used twice."""
     made = found is not None and found.status != "VOID" and found.taken_by == f
     return InsertFate.GRANTED if made else InsertFate.NOT_MADE

@@ -92,8 +92,8 @@ async def flush(
 async def _take_units(actor: Actor, attempt: Attempt, requests: Batch, waiting: WaitingSettlement | None) -> TakenUnits:
     """R1 on each product, for all requests of it together. The products come in the same order for all baskets.
 
-    Where a product refuses, all requests of it fall out. What a basket took before goes back when that product is
-    settled.
+    Where a product refuses, all requests of it fall out. The units that a basket took before go back when their product
+    is settled.
     """
     taken = TakenUnits()
     for product in sorted({product for request in requests for product, _ in request.lines}):

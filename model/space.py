@@ -24,7 +24,7 @@ _RECOVERIES_MAX = 12
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there at first, who acts, and what may go wrong."""
+    """A beginning: the database, the processes, and the faults that are allowed."""
 
     database: DatabaseState
     processes: tuple[Program, ...]
@@ -54,7 +54,7 @@ class ModelState(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What happens: by whom or what, which step, what the reply was, and which promises were made."""
+    """An event: who acts, the step, its reply, and the promises that were made."""
 
     who: str
     step: int | None = None
@@ -95,7 +95,7 @@ class ModelSpace:
         )
 
     def violation(self, state: ModelState) -> str | None:
-        """What is wrong now; or would be, if all processes stopped here, and recovery and late writes came after."""
+        """A violation now, or one that comes about if all processes stop here, and recovery and late writes follow."""
         now = self._violation(state.database, state.promises)
         return now or self._violation_in_the_end(state.database, state.in_flight, state.promises)
 

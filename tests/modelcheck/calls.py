@@ -25,7 +25,7 @@ Canonical = Callable[[str, Document], Document]
 
 
 class Part(msgspec.Struct, frozen=True):
-    """What a call does to one document."""
+    """The part of a call that concerns one document."""
 
     collection: str
 

@@ -1,4 +1,4 @@
-"""What must hold in every state of the database: the books, limits, and everything that was told."""
+"""The invariants: in every state, the books balance, limits hold, and everything that was told is so."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ _LIVE = ("PENDING", "CONFIRMED")
 
 
 def wrong_books(books: StoredBooks) -> str | None:
-    """What is wrong with stock or with limits; None if nothing is."""
+    """The first thing that is wrong with stock or with limits; None if nothing is."""
     return next(_wrong(books), None)
 
 

@@ -24,7 +24,7 @@ class IssuedCall(NamedTuple):
 
 
 class LocalState(NamedTuple):
-    """What is known of a local state. `past` says how to come to it; None if the process is over."""
+    """A local state. `past` says how to come to it; None if the process is over."""
 
     pending: tuple[tuple[int, int], ...]
     """The number of each call that waits for its reply, and the number of its `IssuedCall`."""

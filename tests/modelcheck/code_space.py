@@ -73,7 +73,7 @@ class CodeState(NamedTuple):
 
 
 class CodeEvent(NamedTuple):
-    """What happens."""
+    """An event: who acts, the call, the part of it with its result, and what was told."""
 
     who: str
     note: str
@@ -117,7 +117,7 @@ class CodeSpace:
         )
 
     def violation(self, state: CodeState) -> str | None:
-        """What is wrong now; or would be, if all processes stopped here, and recovery and late parts came after."""
+        """A violation now, or one that comes about if all processes stop here, and recovery and late parts follow."""
         now = self._violation(state.database, state.told)
         return now or self._violation_in_the_end(state.database, state.in_flight, state.told)
 

@@ -1,4 +1,4 @@
-"""What the processes of the configurations do: flush commands, sweep, recover, audit, import."""
+"""The programs of the processes: flush commands, sweep, recover, audit, import."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -165,7 +165,7 @@ def tell(seat: Seat, command: Command, outcome: Outcome, others: Others) -> None
 
 
 def _promised(outcome: Outcome) -> CodePromise | None:
-    """What the outcome says is there; None where it says that something isn't, or nothing."""
+    """The promise in an outcome that says that something is there; None for other outcomes."""
     if isinstance(outcome, Refused) and not isinstance(outcome, AlreadyCancelled | AlreadyConfirmed):
         return None
     match outcome:
@@ -190,7 +190,7 @@ def _promised(outcome: Outcome) -> CodePromise | None:
 
 
 def _denied(seat: Seat, command: Command, outcome: Outcome, others: Others) -> CodePromise | None:
-    """What the outcome says didn't happen, and never will."""
+    """The promise in an outcome that says that something didn't happen, and never will."""
     if isinstance(outcome, Edited | OutcomeUnknown):
         return None
     unavailable = isinstance(outcome, Unavailable)

@@ -85,12 +85,12 @@ class NumberedIds:
 
 
 class CodeSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there at first, who acts, and what may go wrong."""
+    """A beginning: the documents, the processes, and the faults that are allowed."""
 
     documents: Mapping[str, Sequence[Document]]
     processes: "tuple[CodeProcess, ...]"
     losses: int = 0
-    """So many replies to writes may be lost. What wasn't carried out yet arrives later, part by part, or never."""
+    """So many replies to writes may be lost. Parts not yet carried out arrive later, one by one, or never."""
     ticks: tuple[int, ...] = ()
     """The clock goes on to these instants (ms), from 0."""
     unavailable: bool = False
@@ -114,7 +114,7 @@ class CodeSetting(msgspec.Struct, frozen=True, kw_only=True):
     judge_restock: bool = True
     """Whether nobody else restocks under the same key, so that a refused restock must not happen."""
     check: Callable[[StoredBooks], str | None] | None = None
-    """What else must hold in every state."""
+    """A further invariant: what is wrong with the books; None if nothing is."""
 
 
 class Seat:
