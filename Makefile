@@ -6,7 +6,7 @@
 # Changed pins are installed by the next target that needs them. All versions and hashes stand in requirements/.
 #
 # PYTHON=python3.12  makes the environment with that Python (3.11 or later) instead of the newest one found
-# ARGS='…'           is handed on to the command of demo, run, servers, test, test-slow, faults, proof and bench
+# ARGS='…'           is handed on to the command of demo, run, servers, test, test-slow, faults, proof, model and bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow faults proof check format format-check lint types imports bench requirements supply-chain .venv clean
+.PHONY: help demo run servers test test-slow faults proof model check format format-check lint types imports bench requirements supply-chain .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ faults: .venv/.dev ## let processes, servers, links, disks and clocks fail under
 
 proof: .venv/.dev ## play seeds of the simulation, and mistakes that it has to notice (SIZE=full: 200,000 seeds, resumable)
 	.venv/bin/python -m tests.simulation.proof --size $(or $(SIZE),small) $(ARGS)
+
+model: .venv/.dev ## explore every state of the MongoDB protocol's model (SIZE=full: at full size, in a quarter of an hour)
+	.venv/bin/python -m model --size $(or $(SIZE),small) $(ARGS)
 
 check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests
 

@@ -11,7 +11,7 @@ import pytest
 
 FILE_LINES_MAX: Final = 450
 FUNCTION_LINES_MAX: Final = 50
-ROOTS: Final = ("src", "tests", "bench")
+ROOTS: Final = ("src", "tests", "bench", "model")
 
 
 @pytest.fixture(scope="session")

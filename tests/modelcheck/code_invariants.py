@@ -1,0 +1,77 @@
+"""The invariants: in every state, the books balance, limits hold, and everything that was told is so."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from tests.modelcheck.promises import CodePromise, StoredBooks
+from tests.modelcheck.stored_documents import Document
+
+_LIVE = ("PENDING", "CONFIRMED")
+
+
+def wrong_books(books: StoredBooks) -> str | None:
+    """The first thing that is wrong with stock or with limits; None if nothing is."""
+    return next(_wrong(books), None)
+
+
+def broken_promise(books: StoredBooks, promises: Iterable[CodePromise]) -> str | None:
+    """A promise that is broken; None if all are kept."""
+    return next((found for promise in promises if (found := promise.broken(books)) is not None), None)
+
+
+def _wrong(books: StoredBooks) -> Iterator[str]:
+    for id_, product in books.products.items():
+        yield from _of_stock(id_, product, books.reservations)
+        yield from _of_limit(id_, product, books.reservations)
+
+
+def _of_stock(id_: str, product: Document, reservations: Mapping[str, Document]) -> Iterator[str]:
+    """Rule 1, exact at every instant: available = stocked - live units - units on their way. And no oversell."""
+    live = sum(_units(document, id_) for document in reservations.values() if document["status"] in _LIVE)
+    moving = _units_on_their_way(id_, product, reservations)
+    available, stocked = product["available"], product["stocked"]
+    right = stocked - live - moving
+    if available < 0:
+        yield f"available below 0 on {id_}"
+    if live > stocked:
+        yield f"OVERSELL on {id_}: live {live} > stocked {stocked}"
+    if available != right:
+        kind = "LEAK" if available < right else "OVERCREDIT"
+        yield f"{kind} on {id_}: available {available}, stocked {stocked}, live {live}, moving {moving}"
+
+
+def _units_on_their_way(id_: str, product: Document, reservations: Mapping[str, Document]) -> int:
+    """The units that open movements have still to give back."""
+    open_releases = {intent["f"] for intent in product["intents"] if intent["kind"] == "release"}
+    units = sum(
+        _units(document, id_)
+        for document in reservations.values()
+        if document["status"] not in {*_LIVE, "VOID"} and document.get("released_by") in open_releases
+    )
+    for intent in product["intents"]:
+        for item in intent.get("items", ()):
+            document = reservations.get(item["id"])
+            if document is None or document["status"] == "VOID" or document["taken_by"] != intent["f"]:
+                units += item["quantity"]
+    return units
+
+
+def _of_limit(id_: str, product: Document, reservations: Mapping[str, Document]) -> Iterator[str]:
+    """A customer has no more live units than the limit, and a claim for each of them."""
+    limit = product["per_customer_limit"]
+    if limit is None:
+        return
+    held: Counter[str] = Counter()
+    for document in reservations.values():
+        if document["status"] in _LIVE:
+            units = _units(document, id_)
+            claims = sum(claim.startswith("limit:") and f":{id_}:" in claim for claim in document["claims"])
+            if units != claims:
+                yield f"limit {limit} on {id_}, but {document['_id']} has {units} units and {claims} claims"
+            held[document["user_id"]] += units
+    if any(units > limit for units in held.values()):
+        yield f"limit of {limit} exceeded on {id_}"
+
+
+def _units(document: Document, product: str) -> int:
+    return sum(line["quantity"] for line in document.get("lines", ()) if line["product_id"] == product)

@@ -1,0 +1,12 @@
+"""The configurations in which the real code is explored. Each keeps every promise."""
+
+from typing import Final
+
+from tests.modelcheck.configurations.claims import CLAIMS
+from tests.modelcheck.configurations.faults import FAULTS
+from tests.modelcheck.configurations.products import PRODUCTS
+from tests.modelcheck.configurations.releases import RELEASES
+from tests.modelcheck.configurations.reserves import RESERVES
+from tests.modelcheck.shop import CodeConfiguration
+
+CONFIGURATIONS: Final[tuple[CodeConfiguration, ...]] = (*RESERVES, *RELEASES, *CLAIMS, *PRODUCTS, *FAULTS)
