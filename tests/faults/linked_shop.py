@@ -16,9 +16,9 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from tests.contract.requests import everything
 from tests.faults.cluster import start_all
+from tests.faults.link import TcpLink
+from tests.faults.machine_clock import MachineClock, clear_shared_memory
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
-from tests.hostile.link import TcpLink
-from tests.hostile.machine_clock import MachineClock, clear_shared_memory
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
 
@@ -31,7 +31,7 @@ _SWEPT_MS: Final = 2_500
 _ANSWERS_MS: Final = 5_000
 
 
-class HostileShop(ABC):
+class LinkedShop(ABC):
     """Processes, and the links from customers to them and from them to what they need."""
 
     def __init__(self, settings: Environment) -> None:
@@ -103,7 +103,7 @@ class HostileShop(ABC):
         return link.port
 
 
-class ClusteredShop(HostileShop):
+class ClusteredShop(LinkedShop):
     """API processes and workers over a database and a queue."""
 
     def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
@@ -113,11 +113,11 @@ class ClusteredShop(HostileShop):
         self.name = name
 
     def disk_pids(self) -> list[int]:
-        """See `HostileShop`: the database's."""
+        """See `LinkedShop`: the database's."""
         return self.database.pids()
 
     async def make_room(self) -> None:
-        """See `HostileShop`."""
+        """See `LinkedShop`."""
         await asyncio.to_thread(self._make_room)
 
     def _make_room(self) -> None:
@@ -129,7 +129,7 @@ class ClusteredShop(HostileShop):
             self.database.resume()
 
     async def unfinished(self) -> int:
-        """See `HostileShop`."""
+        """See `LinkedShop`."""
         return await asyncio.to_thread(self._unfinished)
 
     def _unfinished(self) -> int:
@@ -140,15 +140,15 @@ class ClusteredShop(HostileShop):
             return open_ + database.reservations.count_documents({"status": "PENDING", "expires_at": {"$lte": now}})
 
 
-class EmbeddedShop(HostileShop):
+class EmbeddedShop(LinkedShop):
     """Processes that serve and sweep one SQLite file."""
 
     def disk_pids(self) -> list[int]:
-        """See `HostileShop`: they write by themselves."""
+        """See `LinkedShop`: they write by themselves."""
         return [pid for process in self.processes if (pid := process.pid) is not None]
 
     async def unfinished(self) -> int:
-        """See `HostileShop`."""
+        """See `LinkedShop`."""
         now = int(time.time() * 1000) - _SWEPT_MS
         _, reservations = await self.read()
         return sum(each.status is Status.PENDING and each.expires_at <= now for each in reservations)
@@ -159,7 +159,7 @@ async def clustered_shop(
     directory: Path, chance: random.Random, *, apis: int, workers: int, faketime: Path | None = None
 ) -> AsyncIterator[ClusteredShop]:
     """A shop that is ready, in calm weather; with `faketime`, each process's clock may be set wrong."""
-    name = f"hostile{os.getpid()}"
+    name = f"linked{os.getpid()}"
     database = await asyncio.to_thread(start_server, name)
     if database is None:
         pytest.skip(MISSING)

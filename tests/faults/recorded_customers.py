@@ -27,7 +27,7 @@ _DONE: Final[dict[str, str]] = {
 }
 
 
-class Customers:
+class RecordedCustomers:
     """`size` customers at some addresses. What they were granted, they confirm, extend, cancel and read."""
 
     def __init__(

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.disk import require_strace
+from tests.faults.fault_source import CLOCKS, DISKS, NETWORK, SERVERS, FaultSource
+from tests.faults.linked_shop import LinkedShop, clustered_shop, embedded_shop
+from tests.faults.machine_clock import require_libfaketime
 from tests.faults.processes import SECRET_KEYS, audit
 from tests.faults.products import make_products
-from tests.hostile.customers import Customers, completed
-from tests.hostile.disk import require_strace
-from tests.hostile.faults import CLOCKS, DISKS, NETWORK, SERVERS, Faults
-from tests.hostile.machine_clock import require_libfaketime
-from tests.hostile.shop import HostileShop, clustered_shop, embedded_shop
+from tests.faults.recorded_customers import RecordedCustomers, completed
 from tests.proof import auditor
 from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Left, Terms, Trouble
 from tests.simulation.histories import held
@@ -58,7 +58,7 @@ def no_process_breaks(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 async def test_no_promise_is_broken_however_bad_the_weather(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     async with clustered_shop(tmp_path, chance, apis=3, workers=2) as shop:
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | SERVERS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS, chance), chance)
 
 
 @pytest.mark.mongodb
@@ -71,27 +71,27 @@ async def test_no_promise_is_broken_on_bad_disks_by_clocks_that_differ_a_little(
         for process in shop.processes:  # Each looks at the database's clock when it starts.
             process.kill()
             await process.start()
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | SERVERS | DISKS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS | DISKS, chance), chance)
 
 
 @pytest.mark.mongodb
 async def test_no_promise_is_broken_whatever_time_the_machines_think_it_is(tmp_path: Path) -> None:
     chance = random.Random(SEED + 2)
     async with clustered_shop(tmp_path, chance, apis=3, workers=2, faketime=require_libfaketime(tmp_path)) as shop:
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | SERVERS | CLOCKS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS | CLOCKS, chance), chance)
 
 
 async def test_the_embedded_engine_breaks_no_promise_either(tmp_path: Path) -> None:
     require_strace()
     chance = random.Random(SEED + 3)
     async with embedded_shop(tmp_path, chance, apis=2) as shop:
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | DISKS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | DISKS, chance), chance)
 
 
-async def no_promise_is_broken(shop: HostileShop, faults: Faults, chance: random.Random) -> None:
+async def no_promise_is_broken(shop: LinkedShop, faults: FaultSource, chance: random.Random) -> None:
     """Let customers shop while things go wrong, and look at all that they were told."""
     ids = await make_products(shop.settings, shop.apis[0].url, *PRODUCTS)
-    customers = Customers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance)
+    customers = RecordedCustomers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance)
     over = asyncio.Event()
     shopping = asyncio.create_task(customers.shop(over))
     counts = await bad_times(faults, customers, chance)
@@ -111,7 +111,7 @@ async def no_promise_is_broken(shop: HostileShop, faults: Faults, chance: random
     assert violations == [], f"seed {SEED}: {violations}"
 
 
-async def bad_times(faults: Faults, customers: Customers, chance: random.Random) -> Counter[str]:
+async def bad_times(faults: FaultSource, customers: RecordedCustomers, chance: random.Random) -> Counter[str]:
     """Something bad every third of a second; how often what."""
     counts: Counter[str] = Counter()
     end = customers.now() + SECONDS * 1_000
@@ -125,7 +125,7 @@ async def bad_times(faults: Faults, customers: Customers, chance: random.Random)
     return counts
 
 
-async def heal(shop: HostileShop) -> None:
+async def heal(shop: LinkedShop) -> None:
     for link in shop.links.values():
         link.change("calm")
     for process in shop.processes:
@@ -135,7 +135,7 @@ async def heal(shop: HostileShop) -> None:
             await asyncio.sleep(0.2)
 
 
-async def all_are_answered_in_time(customers: Customers) -> None:
+async def all_are_answered_in_time(customers: RecordedCustomers) -> None:
     """With nothing wrong any more, nobody is kept waiting, turned away or left without an answer."""
     before, customers.vanish = len(customers.history), 0.0
     over = asyncio.Event()
@@ -148,7 +148,7 @@ async def all_are_answered_in_time(customers: Customers) -> None:
     assert max(answer.at - asked[answer.number] for answer in answers) < ANSWERED_MS
 
 
-async def what_is_left(shop: HostileShop, now: float) -> Ended:
+async def what_is_left(shop: LinkedShop, now: float) -> Ended:
     books = await asyncio.to_thread(audit, shop.settings)
     products, reservations = await shop.kept()
     left = tuple(Left(each.id, each.stocked, each.available, 0) for each in products)

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from tests.faults.linked_shop import clustered_shop
+from tests.faults.machine_clock import MachineClock, clear_shared_memory, require_libfaketime
 from tests.faults.processes import SECRET_KEYS, Environment, ServerProcess, audit, embedded
 from tests.faults.products import make_products
-from tests.hostile.machine_clock import MachineClock, clear_shared_memory, require_libfaketime
-from tests.hostile.shop import clustered_shop
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
