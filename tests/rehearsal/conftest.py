@@ -7,7 +7,7 @@ import pytest
 from flashreserve.clock import SystemClock
 from flashreserve.rehearsal.crowd import crowd, ticks
 from flashreserve.rehearsal.customer import Ledger
-from flashreserve.rehearsal.messages import Order, Tick
+from flashreserve.rehearsal.messages import CrowdOrder, Tick
 from flashreserve.rehearsal.plan import Crowd
 from flashreserve.rehearsal.run import Progress, Rehearsal, Send, rehearse
 from flashreserve.rehearsal.server import ServerUnderTest
@@ -16,7 +16,7 @@ from flashreserve.rehearsal.verdict import Verdict
 Perform = Callable[..., Awaitable[Verdict]]
 
 
-async def send_from_here(order: Order) -> AsyncGenerator[Tick, None]:
+async def send_from_here(order: CrowdOrder) -> AsyncGenerator[Tick, None]:
     """The crowd in this process: the same requests over the same HTTP, without the second that a process takes."""
     ledger = Ledger()
     playing = asyncio.create_task(crowd(order, ledger, SystemClock()))

@@ -12,7 +12,7 @@ import pytest
 from tests.rehearsal.conftest import Perform
 from tests.rehearsal.shop import PretendedShop, ShopFault, mint, open_shop
 
-from flashreserve.rehearsal.messages import Order, Tick
+from flashreserve.rehearsal.messages import CrowdOrder, Tick
 from flashreserve.rehearsal.plan import Crowd, Press, Shape, Shares, plan
 from flashreserve.rehearsal.run import Progress
 from flashreserve.rehearsal.server import AuditReport, RehearsalError, listed_tokens
@@ -48,7 +48,7 @@ async def test_nothing_stays_on_sale_after_the_verdict(perform: Perform) -> None
 async def test_nothing_stays_on_sale_if_the_rehearsal_fails(perform: Perform) -> None:
     shop = PretendedShop()
 
-    async def no_crowd(_: Order) -> AsyncGenerator[Tick, None]:
+    async def no_crowd(_: CrowdOrder) -> AsyncGenerator[Tick, None]:
         for tick in list[Tick]():
             yield tick
         assert all(product.on_sale() for product in shop.products.values())
@@ -231,7 +231,7 @@ async def test_the_crowd_ends_when_nobody_listens_to_it_any_more() -> None:
     scripts = tuple(plan(scene, run_id="test"))
     shop = PretendedShop()
     async with open_shop(shop) as server:
-        order = Order(
+        order = CrowdOrder(
             urls=server.urls,
             product_ids=("none",),
             tokens=tuple(mint(60)),

@@ -13,7 +13,7 @@ from typing import Final, Self
 import jwt
 import msgspec
 
-from flashreserve.auth.guessable import is_repetitive
+from flashreserve.auth.secret_strength import is_repetitive
 
 SECRET_BYTES_MIN: Final = 32
 """HS256 is as strong as its 256-bit digest only with a key that is no shorter (RFC 7518, section 3.2)."""

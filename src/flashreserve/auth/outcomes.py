@@ -74,7 +74,7 @@ class Promoted(msgspec.Struct, frozen=True, tag=True):
         return f"Promoted(account id={self.account.id!r})"
 
 
-Creating = Registered | EmailTaken | InvalidField | Busy
-Registering = Creating | TooManyTries
-LoggingIn = LoggedIn | WrongCredentials | InvalidField | TooManyTries | Busy
-Promoting = Promoted | AccountNotFound | InvalidField
+CreationOutcome = Registered | EmailTaken | InvalidField | Busy
+RegistrationOutcome = CreationOutcome | TooManyTries
+LoginOutcome = LoggedIn | WrongCredentials | InvalidField | TooManyTries | Busy
+PromotionOutcome = Promoted | AccountNotFound | InvalidField

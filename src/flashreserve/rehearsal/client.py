@@ -54,8 +54,8 @@ class Client:
         self._port = parts.port or (443 if self._tls else 80)
         self._netloc = parts.netloc
         self._path = parts.path.rstrip("/")
-        self._idle: list[_Connection] = []
-        self._places = _Places(connections_max)
+        self._idle: list[_ClientConnection] = []
+        self._slots = _FairSemaphore(connections_max)
         self._loop = asyncio.get_running_loop()
 
     def request(self, method: str, path: str, headers: str = "", body: bytes = b"") -> bytes:
@@ -71,7 +71,7 @@ class Client:
             TimeoutError: the answer was not complete in time, counted from when there was room for the connection.
             ConnectionLostError: see there.
         """
-        async with self._places, asyncio.timeout(timeout_s):
+        async with self._slots, asyncio.timeout(timeout_s):
             connection = await self._connection()
             try:
                 response = await connection.ask(request)
@@ -89,14 +89,14 @@ class Client:
         while self._idle:
             self._idle.pop().close()
 
-    async def _connection(self) -> "_Connection":
+    async def _connection(self) -> "_ClientConnection":
         while self._idle:
             connection = self._idle.pop()
             if connection.reusable and self._loop.time() - connection.used_s < _IDLE_S:
                 return connection
             connection.close()
         try:
-            _, connection = await self._loop.create_connection(_Connection, self._host, self._port, ssl=self._tls)
+            _, connection = await self._loop.create_connection(_ClientConnection, self._host, self._port, ssl=self._tls)
         except OSError as error:
             raise ConnectionLostError(f"{self.url}: {error}") from error
         return connection
@@ -119,7 +119,7 @@ def split_url(url: str) -> SplitResult:
     raise ValueError(f"url: expected http://host:port or https://host:port, got {url!r}")
 
 
-class _Places:
+class _FairSemaphore:
     """As many at a time as there are places, first come first served.
 
     asyncio's semaphore looks through all that wait each time one leaves, which a crowd before a slow shop can't afford.
@@ -154,7 +154,7 @@ class _Places:
         self._free += 1
 
 
-class _Connection(asyncio.Protocol):
+class _ClientConnection(asyncio.Protocol):
     """One connection. An answer must say how long it is, by Content-Length or chunks, as servers of HTTP/1.1 do."""
 
     _transport: asyncio.Transport

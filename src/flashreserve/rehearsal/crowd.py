@@ -1,6 +1,6 @@
 """The crowd: a process of its own that sends every customer's requests at their times.
 
-It reads one `Order` from standard input and writes `Tick`s to standard output, a line each. It is open-loop: no
+It reads one `CrowdOrder` from standard input and writes `Tick`s to standard output, a line each. It is open-loop: no
 customer waits for another, and a slow shop is met by as many requests as a quick one.
 """
 
@@ -16,8 +16,8 @@ import uvloop
 
 from flashreserve.clock import Clock, SystemClock
 from flashreserve.rehearsal.client import Client
-from flashreserve.rehearsal.customer import Customer, Ledger, ShopClient
-from flashreserve.rehearsal.messages import Order, ShopExchange, Tick
+from flashreserve.rehearsal.customer import Customer, Ledger, ShopApi
+from flashreserve.rehearsal.messages import CrowdOrder, ShopExchange, Tick
 
 CONNECTIONS_MAX: Final = 8_192
 """Open connections; past it requests wait for one, and the wait counts as latency."""
@@ -26,11 +26,11 @@ _TICK_EXCHANGES: Final = 2_000
 _FILES_SPARE: Final = 100
 
 
-async def crowd(order: Order, ledger: Ledger, clock: Clock) -> None:
+async def crowd(order: CrowdOrder, ledger: Ledger, clock: Clock) -> None:
     """Play all scripts of the order to their end; what happens is written into the ledger."""
     connections_max = max(1, raise_open_files() // len(order.urls))
     clients = [Client(url, connections_max=connections_max) for url in order.urls]
-    shop = ShopClient(clients, order.product_ids, timeout_s=order.timeout_s, tries_max=order.tries_max)
+    shop = ShopApi(clients, order.product_ids, timeout_s=order.timeout_s, tries_max=order.tries_max)
     opening = clock.monotonic()
     async with asyncio.TaskGroup() as customers:
         for script, token in zip(order.scripts, order.tokens, strict=True):
@@ -84,7 +84,7 @@ def _tick(ledger: Ledger, exchanges: list[ShopExchange], *, over: bool) -> Tick:
     )
 
 
-async def _main(order: Order, clock: Clock) -> None:
+async def _main(order: CrowdOrder, clock: Clock) -> None:
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
     pipe = asyncio.StreamWriter(transport, protocol, None, loop)
@@ -98,4 +98,4 @@ async def _main(order: Order, clock: Clock) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=Order), SystemClock()))
+    uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=CrowdOrder), SystemClock()))

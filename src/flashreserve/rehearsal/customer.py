@@ -12,7 +12,7 @@ import msgspec
 from flashreserve.clock import Clock
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
-from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, ExchangeOutcome, ShopExchange
 from flashreserve.rehearsal.plan import Decision, Press, Script
 
 RETRY_AFTER_S_MAX: Final = 30.0
@@ -21,13 +21,13 @@ _BACKOFF_S_MAX: Final = 4.0
 _SERVER_ERROR: Final = 500
 _LATER: Final = frozenset({429, 503})
 _EXPECTED: Final = {
-    Action.RESERVE: {201: Outcome.DONE, 409: Outcome.REFUSED},
-    Action.CONFIRM: {200: Outcome.DONE, 410: Outcome.REFUSED},
-    Action.CANCEL: {200: Outcome.DONE},
+    Action.RESERVE: {201: ExchangeOutcome.DONE, 409: ExchangeOutcome.REFUSED},
+    Action.CONFIRM: {200: ExchangeOutcome.DONE, 410: ExchangeOutcome.REFUSED},
+    Action.CANCEL: {200: ExchangeOutcome.DONE},
 }
 
 
-class Hold(msgspec.Struct, frozen=True, rename="camel"):
+class GrantedHold(msgspec.Struct, frozen=True, rename="camel"):
     """What a customer reads of the reservation in a 201."""
 
     id: str
@@ -39,12 +39,12 @@ class Hold(msgspec.Struct, frozen=True, rename="camel"):
         return round((self.expires_at - self.created_at).total_seconds() * 1_000)
 
 
-class _Problem(msgspec.Struct, frozen=True):
+class _ProblemJson(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-_HOLDS: Final = msgspec.json.Decoder(Hold)
-_PROBLEMS: Final = msgspec.json.Decoder(_Problem)
+_HOLDS: Final = msgspec.json.Decoder(GrantedHold)
+_PROBLEMS: Final = msgspec.json.Decoder(_ProblemJson)
 
 
 class Ledger:
@@ -68,7 +68,7 @@ class Ledger:
         return new
 
 
-class ShopClient:
+class ShopApi:
     """The shop's addresses and products. Customers go round robin over the addresses, and on with each try."""
 
     def __init__(
@@ -91,26 +91,24 @@ class ShopClient:
         return await client.ask(request, self._timeout_s)
 
 
-class ShopAnswer(NamedTuple):
+class TryResult(NamedTuple):
     """What one try came to: its word (see `ShopExchange.tries`), and all that an answer brought.
 
     `wait_s` is the time after which to try again; None where the answer is definite.
     """
 
     word: str
-    outcome: Outcome = Outcome.UNANSWERED
+    outcome: ExchangeOutcome = ExchangeOutcome.UNANSWERED
     wait_s: float | None = None
     code: str = ""
-    hold: Hold | None = None
+    hold: GrantedHold | None = None
     replayed: bool = False
 
 
 class Customer:
     """Plays one script. `seed` only spreads the pauses before further tries."""
 
-    def __init__(
-        self, script: Script, token: str, shop: ShopClient, ledger: Ledger, clock: Clock, *, seed: int
-    ) -> None:
+    def __init__(self, script: Script, token: str, shop: ShopApi, ledger: Ledger, clock: Clock, *, seed: int) -> None:
         self._script = script
         self._shop = shop
         self._ledger = ledger
@@ -142,7 +140,7 @@ class Customer:
         """One question with its tries, written into the ledger; the id of the reservation it is now about, or ""."""
         sent_ms = self._now_ms()
         tries: list[str] = []
-        answer = ShopAnswer("")
+        answer = TryResult("")
         while len(tries) < self._shop.tries_max:
             answer = await self._try(action, reservation_id, turn=self._script.customer + turn + len(tries))
             tries.append(answer.word)
@@ -170,7 +168,7 @@ class Customer:
         )
         return id_
 
-    async def _try(self, action: Action, reservation_id: str, *, turn: int) -> ShopAnswer:
+    async def _try(self, action: Action, reservation_id: str, *, turn: int) -> TryResult:
         headers = self._keyed if action is Action.RESERVE else self._signed
         self._ledger.requests += 1
         self._ledger.in_flight += 1
@@ -179,9 +177,9 @@ class Customer:
                 action, await self._shop.ask(action, self._script.product, reservation_id, headers, turn=turn)
             )
         except TimeoutError:
-            return ShopAnswer(TIMED_OUT, wait_s=0.0)
+            return TryResult(TIMED_OUT, wait_s=0.0)
         except ConnectionLostError:
-            return ShopAnswer(DROPPED, wait_s=0.0)
+            return TryResult(DROPPED, wait_s=0.0)
         finally:
             self._ledger.in_flight -= 1
 
@@ -195,7 +193,7 @@ class Customer:
         return self._clock.monotonic() * 1_000
 
 
-def read_answer(action: Action, response: Response) -> ShopAnswer:
+def read_answer(action: Action, response: Response) -> TryResult:
     """What an HTTP answer means to a customer.
 
     503 and 429 are no answers yet: the customer comes back by the same key, after Retry-After where it is given.
@@ -205,19 +203,19 @@ def read_answer(action: Action, response: Response) -> ShopAnswer:
     if status in _LATER:
         asked_s = _retry_after_s(headers)
         word = str(status) if asked_s is None else f"{status}{LATER}"
-        return ShopAnswer(word, wait_s=asked_s or 0.0, code=_code(body))
+        return TryResult(word, wait_s=asked_s or 0.0, code=_code(body))
     if status >= _SERVER_ERROR:
-        return ShopAnswer(str(status), Outcome.FAILED, code=_code(body))
-    outcome = _EXPECTED[action].get(status, Outcome.UNEXPECTED)
-    if outcome is not Outcome.DONE:
-        return ShopAnswer(str(status), outcome, code=_code(body))
+        return TryResult(str(status), ExchangeOutcome.FAILED, code=_code(body))
+    outcome = _EXPECTED[action].get(status, ExchangeOutcome.UNEXPECTED)
+    if outcome is not ExchangeOutcome.DONE:
+        return TryResult(str(status), outcome, code=_code(body))
     if action is not Action.RESERVE:
-        return ShopAnswer(str(status), outcome)
+        return TryResult(str(status), outcome)
     try:
         hold = _HOLDS.decode(body)
     except DECODE_ERRORS:
-        return ShopAnswer(UNREADABLE, Outcome.FAILED)
-    return ShopAnswer(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
+        return TryResult(UNREADABLE, ExchangeOutcome.FAILED)
+    return TryResult(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -48,7 +48,7 @@ async def embedded(data_dir: Path, ids: Ids, clock: Clock) -> AsyncIterator[Serv
         RehearsalError: a command failed, or the server did not get ready; the text has the end of its log.
     """
     engine = {"FLASHRESERVE_STORE": f"sqlite:///{data_dir / 'flashreserve.db'}"}
-    async with _open(_ShopCommands(data_dir, engine), [("serve",)], ids, clock) as shop:
+    async with _open(_CommandRunner(data_dir, engine), [("serve",)], ids, clock) as shop:
         yield shop
 
 
@@ -72,7 +72,7 @@ async def clustered(
         store, redis_url = await asyncio.to_thread(_start_servers, data_dir, f"rehearsal-{ids.new()}", stack)
         engine = {"FLASHRESERVE_STORE": f"{store}rehearsal", "FLASHRESERVE_REDIS_URL": redis_url}
         parts = [("serve", "--role", "api")] * apis + [("worker",)] * workers
-        async with _open(_ShopCommands(data_dir, engine), parts, ids, clock) as shop:
+        async with _open(_CommandRunner(data_dir, engine), parts, ids, clock) as shop:
             yield shop
 
 
@@ -96,7 +96,7 @@ def _start_servers(data_dir: Path, name: str, stack: contextlib.ExitStack) -> tu
 
 @contextlib.asynccontextmanager
 async def _open(
-    commands: "_ShopCommands", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
+    commands: "_CommandRunner", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
 ) -> AsyncIterator[ServerUnderTest]:
     """The shop of these commands, each in a process of its own, with an admin."""
     async with commands.running(parts) as (urls, processes):
@@ -121,7 +121,7 @@ async def _end_all(processes: Sequence[asyncio.subprocess.Process]) -> None:
     await asyncio.gather(*(end(process, grace_s=_STOP_S) for process in processes))
 
 
-class _ShopCommands:
+class _CommandRunner:
     """Runs `flashreserve …` on the one database, whatever is set in the environment or a `.env` nearby."""
 
     def __init__(self, data_dir: Path, engine: Mapping[str, str]) -> None:
@@ -202,7 +202,7 @@ class _ShopCommands:
 
 
 async def _ready(
-    url: str, processes: Sequence[asyncio.subprocess.Process], commands: _ShopCommands, clock: Clock
+    url: str, processes: Sequence[asyncio.subprocess.Process], commands: _CommandRunner, clock: Clock
 ) -> None:
     deadline = clock.monotonic() + _READY_S
     while all(process.returncode is None for process in processes) and clock.monotonic() < deadline:
@@ -214,7 +214,7 @@ async def _ready(
     raise RehearsalError(f"the server {state}. Its log ends with:\n{commands.log_tail()}")
 
 
-class _LoggedIn(msgspec.Struct):
+class _LoginJson(msgspec.Struct):
     token: str
 
 
@@ -222,7 +222,7 @@ async def _login(url: str, password: str) -> str:
     body = await _asks(url, "POST", "/auth/login", msgspec.json.encode({"email": _ADMIN, "password": password}))
     if body is None:
         raise RehearsalError("the server did not let its new admin sign in")
-    return msgspec.json.decode(body, type=_LoggedIn).token
+    return msgspec.json.decode(body, type=_LoginJson).token
 
 
 async def _asks(url: str, method: str, path: str, body: bytes = b"") -> bytes | None:

@@ -18,7 +18,7 @@ class Action(StrEnum):
     CANCEL = "cancel"
 
 
-class Outcome(StrEnum):
+class ExchangeOutcome(StrEnum):
     """What a question came to, after all its tries.
 
     `DONE` is 201 for a reserve and 200 for the others. `REFUSED` is a refusal that a customer must expect: sold out,
@@ -56,7 +56,7 @@ class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     due_ms: float
     sent_ms: float
     done_ms: float
-    outcome: Outcome
+    outcome: ExchangeOutcome
     tries: tuple[str, ...]
     code: str = ""
     reservation_id: str = ""
@@ -64,7 +64,7 @@ class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     replayed: bool = False
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class CrowdOrder(msgspec.Struct, frozen=True, kw_only=True):
     """All that the crowd needs to know. `tokens` and `scripts` are in step: script n goes with token n."""
 
     urls: tuple[str, ...]

@@ -12,20 +12,20 @@ import msgspec
 from flashreserve.clock import Clock
 from flashreserve.core.limits import HOLD_S_MAX, STOCK_MAX
 from flashreserve.core.model import Status
+from flashreserve.rehearsal.admin_client import AdminClient
 from flashreserve.rehearsal.client import Client
-from flashreserve.rehearsal.messages import Action, Order, Outcome, ShopExchange, Tick
-from flashreserve.rehearsal.office import Office
+from flashreserve.rehearsal.messages import Action, CrowdOrder, ExchangeOutcome, ShopExchange, Tick
 from flashreserve.rehearsal.plan import Crowd, Script, check, plan, plan_late
 from flashreserve.rehearsal.server import AuditReport, RehearsalError, ServerUnderTest, subject_of
 from flashreserve.rehearsal.tally import Latency, Tally
-from flashreserve.rehearsal.verdict import Evidence, ShopBooks, Verdict, judge
+from flashreserve.rehearsal.verdict import Evidence, ProductBooks, Verdict, judge
 from flashreserve.rehearsal.waves import wave
 
-Send = Callable[[Order], AsyncGenerator[Tick, None]]
+Send = Callable[[CrowdOrder], AsyncGenerator[Tick, None]]
 
 _WATCH_S: Final = 0.25
 _WATCHED_AT_ONCE: Final = 8
-_OFFICE_CONNECTIONS: Final = 4
+_ADMIN_CONNECTIONS: Final = 4
 _END_S: Final = 20.0
 """How long ending the sales may take."""
 
@@ -112,10 +112,10 @@ async def rehearse(
     """
     rehearsal.check()
     tokens = server.mint(rehearsal.crowd.customers)
-    client = Client(server.urls[0], connections_max=_OFFICE_CONNECTIONS)
+    client = Client(server.urls[0], connections_max=_ADMIN_CONNECTIONS)
     try:
-        office = Office(client, server.admin_token, clock)
-        stage = _Stage(rehearsal, server.urls, tokens, office, run_id, clock, show, send)
+        admin = AdminClient(client, server.admin_token, clock)
+        stage = _RehearsalRun(rehearsal, server.urls, tokens, admin, run_id, clock, show, send)
         async with stage.sale():
             async with stage.watched():
                 await stage.first_wave()
@@ -127,7 +127,7 @@ async def rehearse(
     return stage.verdict(books, await server.audit() if server.audit else None)
 
 
-class _Stage:
+class _RehearsalRun:
     """Where the rehearsal plays: what was planned, and what has been seen so far."""
 
     def __init__(
@@ -135,7 +135,7 @@ class _Stage:
         rehearsal: Rehearsal,
         urls: tuple[str, ...],
         tokens: Sequence[str],
-        office: Office,
+        admin: AdminClient,
         run_id: str,
         clock: Clock,
         show: Callable[[Progress], None],
@@ -144,7 +144,7 @@ class _Stage:
         self._rehearsal = rehearsal
         self._urls = urls
         self._tokens = tokens
-        self._office = office
+        self._admin = admin
         self._run_id = run_id
         self._clock = clock
         self._show = show
@@ -170,9 +170,9 @@ class _Stage:
             for number, units in enumerate(self._units, 1):
                 name = f"Rehearsal {self._run_id} #{number}"
                 hold_s = self._rehearsal.crowd.hold_s
-                product_ids.append(await self._office.create(name, units=units, hold_s=hold_s))
+                product_ids.append(await self._admin.create(name, units=units, hold_s=hold_s))
             for product_id in product_ids:
-                await self._office.put_on_sale(product_id)
+                await self._admin.put_on_sale(product_id)
             self._product_ids = tuple(product_ids)
             yield
         except RehearsalError as error:
@@ -185,7 +185,7 @@ class _Stage:
 
     async def _end_sales(self, product_ids: Sequence[str], after: str = "") -> None:
         """End what is on sale, all within a bounded time."""
-        ending = [asyncio.create_task(self._office.end_sale(product_id)) for product_id in product_ids]
+        ending = [asyncio.create_task(self._admin.end_sale(product_id)) for product_id in product_ids]
         if not ending:
             return
         _, late = await asyncio.wait(ending, timeout=_END_S)
@@ -219,22 +219,22 @@ class _Stage:
         await asyncio.sleep(max(0.0, lapse_s - self._clock.monotonic()))
         self._returned_s = await self._back_on_sale(lapse_s)
         self._phase = "selling what came back"
-        returned = [await self._office.available([id_]) for id_ in self._product_ids]
+        returned = [await self._admin.available([id_]) for id_ in self._product_ids]
         late = plan_late(self._rehearsal.crowd, customers=self._empty_handed(), returned=returned, run_id=self._run_id)
         self._late = len(late)
         if late:
             await self._play(late)
 
-    async def final_books(self) -> tuple[ShopBooks, ...]:
+    async def final_books(self) -> tuple[ProductBooks, ...]:
         self._phase = "reading the books"
         self._show(self._progress())
-        books = await self._office.still_books(self._product_ids, self._units, self._rehearsal.settle_s)
+        books = await self._admin.still_books(self._product_ids, self._units, self._rehearsal.settle_s)
         self._available = sum(product.available for product in books)
         self._phase = "over"
         self._show(self._progress())
         return books
 
-    def verdict(self, books: tuple[ShopBooks, ...], audit: AuditReport | None) -> Verdict:
+    def verdict(self, books: tuple[ProductBooks, ...], audit: AuditReport | None) -> Verdict:
         tally, crowd = self._tally, self._rehearsal.crowd
         evidence = Evidence(
             units=self._units,
@@ -279,7 +279,7 @@ class _Stage:
         )
 
     async def _play(self, scripts: Sequence[Script]) -> None:
-        order = Order(
+        order = CrowdOrder(
             urls=self._urls,
             product_ids=self._product_ids,
             tokens=tuple(self._tokens[script.customer] for script in scripts),
@@ -307,7 +307,7 @@ class _Stage:
         while True:
             # A shop that does not answer for a while is no reason to stop looking.
             with contextlib.suppress(RehearsalError):
-                self._available = await self._office.available(self._product_ids)
+                self._available = await self._admin.available(self._product_ids)
             await asyncio.sleep(pause_s)
 
     async def _draw(self) -> None:
@@ -342,7 +342,7 @@ class _Stage:
         """Seconds from the last lapse until all that nobody bought is on sale; None if it is not in time."""
         expected = self._rehearsal.units - len(self._tally.confirmed)
         while (waited_s := self._clock.monotonic() - lapse_s) < self._rehearsal.settle_s:
-            if await self._office.available(self._product_ids) >= expected:
+            if await self._admin.available(self._product_ids) >= expected:
                 return max(0.0, waited_s)
             await asyncio.sleep(_WATCH_S)
         return None
@@ -350,6 +350,6 @@ class _Stage:
     def _empty_handed(self) -> list[int]:
         """Customers of the first wave who got nothing, in order of arrival; all of them if everybody was served."""
         asked = [x for x in self._exchanges if x.action is Action.RESERVE]
-        served = {x.customer for x in asked if x.outcome is Outcome.DONE}
+        served = {x.customer for x in asked if x.outcome is ExchangeOutcome.DONE}
         arrivals = dict.fromkeys(x.customer for x in sorted(asked, key=lambda x: x.due_ms))
         return [customer for customer in arrivals if customer not in served] or list(arrivals)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from flashreserve.rehearsal.messages import LATER, UNREADABLE, Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import LATER, UNREADABLE, Action, ExchangeOutcome, ShopExchange
 
 _ALLOWED_5XX = f"503{LATER}"
 
@@ -69,9 +69,9 @@ class Tally:
         self.answers.update(exchange.tries)
         self._per_second[int(exchange.done_ms // 1_000)] += len(exchange.tries)
         self.failures += sum(map(is_failure, exchange.tries))
-        if exchange.outcome is Outcome.UNANSWERED:
+        if exchange.outcome is ExchangeOutcome.UNANSWERED:
             self.unanswered.add(exchange.customer)
-        done, refused = exchange.outcome is Outcome.DONE, exchange.outcome is Outcome.REFUSED
+        done, refused = exchange.outcome is ExchangeOutcome.DONE, exchange.outcome is ExchangeOutcome.REFUSED
         if exchange.action is Action.RESERVE:
             self._latencies.append(exchange.done_ms - exchange.due_ms)
             self.refused += refused

@@ -14,14 +14,14 @@ from typing import Final
 import msgspec
 
 from flashreserve.core.model import LIVE, Status
-from flashreserve.rehearsal.messages import Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import Action, ExchangeOutcome, ShopExchange
 from flashreserve.rehearsal.server import AuditReport
 from flashreserve.rehearsal.tally import Latency, Tally
 
 FINDINGS_MAX: Final = 20
 
 
-class VerdictEntry(msgspec.Struct, frozen=True, gc=False):
+class BookedReservation(msgspec.Struct, frozen=True, gc=False):
     """One reservation in the shop's books; `quantity` is that of the product at hand."""
 
     id: str
@@ -30,13 +30,13 @@ class VerdictEntry(msgspec.Struct, frozen=True, gc=False):
     quantity: int
 
 
-class ShopBooks(msgspec.Struct, frozen=True):
+class ProductBooks(msgspec.Struct, frozen=True):
     """What the shop says about one product. `read_ms`: when, on the machine's monotonic clock, reading began."""
 
     product_id: str
     stocked: int
     available: int
-    entries: tuple[VerdictEntry, ...]
+    entries: tuple[BookedReservation, ...]
     read_ms: float
 
     @property
@@ -55,7 +55,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     units: tuple[int, ...]
     exchanges: tuple[ShopExchange, ...]
     subjects: tuple[str | None, ...]
-    books: tuple[ShopBooks, ...]
+    books: tuple[ProductBooks, ...]
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ def judge(evidence: Evidence) -> Judgement:
     )
 
 
-class _Hold(msgspec.Struct, frozen=True, kw_only=True):
+class _PromisedHold(msgspec.Struct, frozen=True, kw_only=True):
     """An acknowledged reservation, and when it is surely live."""
 
     id: str
@@ -124,7 +124,7 @@ class _Hold(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: bool
 
 
-def most_at_once(holds: Iterable[_Hold]) -> int:
+def most_at_once(holds: Iterable[_PromisedHold]) -> int:
     """The most holds that were surely live at one time."""
     # At one and the same time, ends go before beginnings.
     moments = sorted(moment for hold in holds for moment in ((hold.from_ms, 1), (hold.until_ms, -1)) if _lasts(hold))
@@ -135,11 +135,11 @@ def most_at_once(holds: Iterable[_Hold]) -> int:
     return most
 
 
-def _lasts(hold: _Hold) -> bool:
+def _lasts(hold: _PromisedHold) -> bool:
     return hold.from_ms < hold.until_ms
 
 
-def _holds(exchanges: Sequence[ShopExchange]) -> list[_Hold]:
+def _holds(exchanges: Sequence[ShopExchange]) -> list[_PromisedHold]:
     first_sent: dict[str, float] = {}
     granted: dict[str, list[ShopExchange]] = defaultdict(list)
     followed: dict[str, list[ShopExchange]] = defaultdict(list)
@@ -148,16 +148,18 @@ def _holds(exchanges: Sequence[ShopExchange]) -> list[_Hold]:
             followed[exchange.reservation_id].append(exchange)
             continue
         first_sent[exchange.key] = min(exchange.sent_ms, first_sent.get(exchange.key, math.inf))
-        if exchange.outcome is Outcome.DONE:
+        if exchange.outcome is ExchangeOutcome.DONE:
             granted[exchange.reservation_id].append(exchange)
     return [_hold(id_, seen, followed[id_], first_sent[seen[0].key]) for id_, seen in granted.items()]
 
 
-def _hold(id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExchange], first_sent_ms: float) -> _Hold:
-    confirmed = any(x.action is Action.CONFIRM and x.outcome is Outcome.DONE for x in followed)
+def _hold(
+    id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExchange], first_sent_ms: float
+) -> _PromisedHold:
+    confirmed = any(x.action is Action.CONFIRM and x.outcome is ExchangeOutcome.DONE for x in followed)
     cancels = [x for x in followed if x.action is Action.CANCEL]
     until_ms = math.inf if confirmed else first_sent_ms + granted[0].held_ms
-    return _Hold(
+    return _PromisedHold(
         id=id_,
         key=granted[0].key,
         product=granted[0].product,
@@ -166,11 +168,11 @@ def _hold(id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExch
         until_ms=min([until_ms, *(cancel.sent_ms for cancel in cancels)]),
         confirmed=confirmed,
         cancel_sent=bool(cancels),
-        cancelled=any(cancel.outcome is Outcome.DONE for cancel in cancels),
+        cancelled=any(cancel.outcome is ExchangeOutcome.DONE for cancel in cancels),
     )
 
 
-def _broken_promises(holds: Iterable[_Hold], books: ShopBooks) -> Iterator[str]:
+def _broken_promises(holds: Iterable[_PromisedHold], books: ProductBooks) -> Iterator[str]:
     """A sentence for each acknowledged reservation that the shop doesn't know, or knows otherwise."""
     entries = {entry.id: entry for entry in books.entries}
     for hold in holds:
@@ -181,7 +183,7 @@ def _broken_promises(holds: Iterable[_Hold], books: ShopBooks) -> Iterator[str]:
             yield f"reservation {hold.id} of customer {hold.customer} is {entry.status} in the books, but {reason}"
 
 
-def _contradiction(hold: _Hold, status: Status, read_ms: float) -> str:
+def _contradiction(hold: _PromisedHold, status: Status, read_ms: float) -> str:
     if hold.confirmed:
         return "" if status is Status.CONFIRMED else "its confirmation was acknowledged"
     if hold.cancelled:
@@ -200,7 +202,7 @@ def _double_grants(evidence: Evidence) -> Iterator[tuple[int, str]]:
     for exchange in evidence.exchanges:
         if exchange.action is Action.RESERVE:
             keys[_subject(evidence, exchange.customer)].add(exchange.key)
-            if exchange.outcome is Outcome.DONE:
+            if exchange.outcome is ExchangeOutcome.DONE:
                 by_key[exchange.key].add(exchange.reservation_id)
     booked = _booked(evidence.books)
     for subject, used in keys.items():
@@ -210,7 +212,7 @@ def _double_grants(evidence: Evidence) -> Iterator[tuple[int, str]]:
             yield extra, f"user {subject} used {len(used)} key(s) and was granted {len(used) + extra} reservations"
 
 
-def _booked(books: Iterable[ShopBooks]) -> Mapping[str, int]:
+def _booked(books: Iterable[ProductBooks]) -> Mapping[str, int]:
     return Counter(entry.user_id for product in books for entry in product.entries)
 
 
@@ -218,7 +220,7 @@ def _subject(evidence: Evidence, customer: int) -> str:
     return evidence.subjects[customer] or f"#{customer}"
 
 
-def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_Hold]) -> Mapping[str, int]:
+def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_PromisedHold]) -> Mapping[str, int]:
     """Answers below 500 that a customer could not have expected, counted by what they were."""
     by_id = {hold.id: hold for hold in holds}
     granted_ms: dict[str, float] = {}
@@ -226,13 +228,13 @@ def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_Hold]) -> Ma
         granted_ms[hold.key] = min(hold.from_ms, granted_ms.get(hold.key, math.inf))
     counts: Counter[str] = Counter()
     for exchange in exchanges:
-        if exchange.outcome is Outcome.UNEXPECTED:
+        if exchange.outcome is ExchangeOutcome.UNEXPECTED:
             counts[f"{exchange.action} {exchange.tries[-1]} {exchange.code}".rstrip()] += 1
-        elif exchange.outcome is Outcome.REFUSED and exchange.action is Action.CONFIRM:
+        elif exchange.outcome is ExchangeOutcome.REFUSED and exchange.action is Action.CONFIRM:
             counts["confirm refused before the hold was over"] += (
                 exchange.done_ms < by_id[exchange.reservation_id].until_ms
             )
-        elif exchange.outcome is Outcome.REFUSED and exchange.sent_ms > granted_ms.get(exchange.key, math.inf):
+        elif exchange.outcome is ExchangeOutcome.REFUSED and exchange.sent_ms > granted_ms.get(exchange.key, math.inf):
             counts["the same key refused after it was granted"] += 1
     return +counts
 

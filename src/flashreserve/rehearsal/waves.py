@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from flashreserve.rehearsal.messages import Order, Tick
+from flashreserve.rehearsal.messages import CrowdOrder, Tick
 from flashreserve.rehearsal.processes import end, last_words
 from flashreserve.rehearsal.server import RehearsalError
 
@@ -16,7 +16,7 @@ _LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 _COMPLAINT_BYTES_MAX: Final = 8_192
 
 
-async def wave(order: Order) -> AsyncGenerator[Tick, None]:
+async def wave(order: CrowdOrder) -> AsyncGenerator[Tick, None]:
     """Let the crowd carry out the order; its ticks until all is over.
 
     Raises:
@@ -50,7 +50,7 @@ async def wave(order: Order) -> AsyncGenerator[Tick, None]:
         await complaint
 
 
-async def _hand_over(process: asyncio.subprocess.Process, order: Order) -> None:
+async def _hand_over(process: asyncio.subprocess.Process, order: CrowdOrder) -> None:
     assert process.stdin is not None  # noqa: S101 - asked for above
     # Where the process is gone already, its end is noticed when its ticks are read.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):

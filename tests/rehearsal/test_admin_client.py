@@ -3,8 +3,8 @@
 import pytest
 
 from flashreserve.clock import SystemClock
+from flashreserve.rehearsal.admin_client import AdminClient
 from flashreserve.rehearsal.client import Client, Response
-from flashreserve.rehearsal.office import Office
 from flashreserve.rehearsal.server import RehearsalError
 
 
@@ -19,10 +19,10 @@ class Stranger(Client):
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": 1}', b"{}", b'{"id":"\xff"}', b'{"x":' + b"[" * 9_999])
 async def test_an_answer_that_is_no_shops_is_told_in_a_sentence(body: bytes) -> None:
-    office = Office(Stranger(body), "token", SystemClock())
+    admin = AdminClient(Stranger(body), "token", SystemClock())
 
     with pytest.raises(RehearsalError) as told:
-        await office.put_on_sale("x")
+        await admin.put_on_sale("x")
 
     expected, _, said = str(told.value).partition(" It answered 200 ")
     assert expected == "PATCH /products/x: expected the JSON that FlashReserve answers with."
