@@ -1,6 +1,7 @@
-"""The admin of a rehearsal, at addresses that answer, but not as a shop does."""
+"""The admin of a rehearsal, at addresses that answer otherwise than a shop does."""
 
 import pytest
+from typing_extensions import override
 
 from flashreserve.clock import SystemClock
 from flashreserve.rehearsal.admin_client import AdminClient
@@ -13,6 +14,7 @@ class Stranger(Client):
         super().__init__("http://127.0.0.1:1", connections_max=1)
         self._body = body
 
+    @override
     async def ask(self, request: bytes, timeout_s: float) -> Response:
         return Response(200, {}, self._body)
 

@@ -1,4 +1,4 @@
-"""Rehearsals of whole sales, over HTTP, in an honest shop and in shops with one fault each."""
+"""Rehearsals of whole sales over HTTP, in a correct shop and in shops with one fault each."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Each count of the verdict, on evidence made by hand: it stays 0 where it must, and it can turn red."""
+"""Each count of the verdict, on evidence made by hand: it stays 0 for a correct shop, and counts each fault."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def judged(
     owners: dict[str, str] | None = None,
     read_ms: float = 500,
 ) -> Judgement:
-    """The verdict on one product; without `available` its books add up."""
+    """The judgement on one product; by default, its books add up."""
     found = tuple(BookedReservation(id_, (owners or {}).get(id_, id_), status, 1) for id_, status in entries.items())
     live = sum(status in {Status.PENDING, Status.CONFIRMED} for status in entries.values())
     books = ProductBooks("p", units, max(0, units - live) if available is None else available, found, read_ms)
@@ -88,7 +88,7 @@ def test_a_unit_that_was_bought_stays_bought() -> None:
 
 
 def test_a_hold_counts_from_the_first_try_of_its_key() -> None:
-    # The first try was lost at 0 s and may have made the hold then; its end is not known better than that.
+    # The first try was lost at 0 s and may have made the hold then, so the hold may end 1 s later.
     lost = exchange(Action.RESERVE, 0, outcome=ExchangeOutcome.UNANSWERED, tries=("timed out",))
     late_answer = granted(0, "a", done_ms=900)
     entries = {"a": Status.EXPIRED, "b": Status.PENDING}

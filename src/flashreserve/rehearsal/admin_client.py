@@ -1,4 +1,4 @@
-"""The shop seen as its admin: puts the products on sale, watches the stock, reads the books afterwards."""
+"""The shop's API for an admin: puts products on sale, reads their stock, and reads the books afterwards."""
 
 import asyncio
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _PAUSE_S: Final = 0.5
 _TIMEOUT_S: Final = 10.0
 _STILL_POLL_S: Final = 0.25
 _STILL_TIMES_MAX: Final = 12
-"""How many times `settle_s` the books may go on changing, as when others buy as well."""
+"""How many times `still_s` the books may go on changing, as when others buy as well."""
 _SALE_MS_MAX: Final = 24 * 3600 * 1_000
 _OVER: Final = "2000-01-01T00:00:00Z"
 _PAGES_MAX: Final = 100_000
@@ -60,7 +60,7 @@ _Body = TypeVar("_Body")
 
 
 class AdminClient:
-    """Asks the shop as admin. Comes back a bounded number of times when the shop is unavailable."""
+    """Makes requests as an admin. Retries a bounded number of times if the shop is unavailable."""
 
     def __init__(self, client: Client, token: str, clock: Clock) -> None:
         self._client = client
@@ -68,17 +68,17 @@ class AdminClient:
         self._clock = clock
 
     async def create(self, name: str, *, units: int, hold_s: int) -> str:
-        """Create a product whose sale is over; its id. If the answer is lost, nothing is on sale that nobody ends."""
+        """Create a product whose sale is over; its id. If the answer is lost, the unknown product is not on sale."""
         body = {"name": name, "price": "999.00", "currency": "USD", "stockQuantity": units, "holdSeconds": hold_s}
         return (await self._ask("POST", "/products", _ProductJson, {**body, "saleEndsAt": _OVER})).id
 
     async def put_on_sale(self, product_id: str) -> None:
-        """Begin a product's sale. If nobody ends it, as when this process is killed, it is over in a day."""
+        """Begin a product's sale. It ends after a day, in case this process is killed."""
         ends_at = format_instant(self._clock.now_ms() + _SALE_MS_MAX)
         await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleEndsAt": ends_at})
 
     async def end_sale(self, product_id: str) -> None:
-        """End a product's sale now, whatever time the shop's clock has."""
+        """End a product's sale now, by any clock of the shop's."""
         await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleEndsAt": _OVER})
 
     async def available(self, product_ids: Sequence[str]) -> int:
@@ -87,7 +87,7 @@ class AdminClient:
         return sum(stock.available for stock in stocks)
 
     async def books(self, product_id: str) -> ProductBooks:
-        """Stock and all reservations of one product. Not one instant's picture while the shop is busy."""
+        """Stock and all reservations of one product. They are not of one instant if the shop is busy."""
         read_ms = self._clock.monotonic() * 1_000
         entries: dict[str, BookedReservation] = {}
         cursor: str | None = ""
@@ -101,22 +101,22 @@ class AdminClient:
         return ProductBooks(product_id, product.stock_quantity, product.available, tuple(entries.values()), read_ms)
 
     async def still_books(
-        self, product_ids: Sequence[str], units: Sequence[int], settle_s: float
+        self, product_ids: Sequence[str], units: Sequence[int], still_s: float
     ) -> tuple[ProductBooks, ...]:
-        """The books once they add up, or once they have not and have not changed either for `settle_s`.
+        """The books as soon as they add up, or once they have neither added up nor changed for `still_s`.
 
-        A hold that lapses between two reads, or that is over and not yet swept, makes the books look uneven for a
-        moment; a unit that has leaked makes them uneven for good.
+        A hold that lapses between two reads, or that is over and not yet swept, makes the books differ for a moment;
+        a leaked unit makes them differ for good.
         """
         last: tuple[ProductBooks, ...] = ()
-        deadline = end = self._clock.monotonic() + settle_s * _STILL_TIMES_MAX
+        deadline = end = self._clock.monotonic() + still_s * _STILL_TIMES_MAX
         while True:
             books = tuple([await self.books(id_) for id_ in product_ids])
             if all(product.gap(stocked) == 0 for product, stocked in zip(books, units, strict=True)):
                 return books
             now = self._clock.monotonic()
             if now < end and not _same(books, last):
-                last, deadline = books, min(end, now + settle_s)
+                last, deadline = books, min(end, now + still_s)
             elif now >= deadline:
                 return books
             await asyncio.sleep(_STILL_POLL_S)

@@ -1,9 +1,9 @@
-"""The verdict: what the crowd saw against what the shop says afterwards. Pure, and independent of the shop's own audit.
+"""The verdict: compares the crowd's exchanges with the shop's books. Pure, and independent of the shop's own audit.
 
-What was promised to a customer is reconstructed from the crowd's side alone. A hold is *surely live* from the moment
-its 201 was read until the hold's length after its key was first sent (it cannot have begun before that), or until its
-cancellation was sent; for good when its confirmation was answered. More of these at one time than there are units is
-overselling, whatever the shop's books say later, and no difference between the clocks can excuse it.
+Promises to customers are reconstructed from the crowd's side alone. A hold is *surely live* from the moment its 201
+was read. That ends when the hold's length has passed since its key was first sent (the hold can't have begun earlier),
+or when its cancellation was sent; it never ends if its confirmation was answered. More holds surely live at one time
+than there are units is overselling, whatever the shop's books say, and however much clocks differ.
 """
 
 import math
@@ -22,7 +22,7 @@ FINDINGS_MAX: Final = 20
 
 
 class BookedReservation(msgspec.Struct, frozen=True, gc=False):
-    """One reservation in the shop's books; `quantity` is that of the product at hand."""
+    """One reservation in a product's books; `quantity` is in units of that product."""
 
     id: str
     user_id: str
@@ -31,7 +31,7 @@ class BookedReservation(msgspec.Struct, frozen=True, gc=False):
 
 
 class ProductBooks(msgspec.Struct, frozen=True):
-    """What the shop says about one product. `read_ms`: when, on the machine's monotonic clock, reading began."""
+    """The shop's stock and reservations of one product. `read_ms` is when reading began, by the monotonic clock."""
 
     product_id: str
     stocked: int
@@ -41,16 +41,16 @@ class ProductBooks(msgspec.Struct, frozen=True):
 
     @property
     def live(self) -> int:
-        """Units held or bought."""
+        """Units of PENDING and CONFIRMED reservations."""
         return sum(entry.quantity for entry in self.entries if entry.status in LIVE)
 
     def gap(self, units: int) -> int:
-        """Units that are neither available nor live, or both, or not in stock; those oversold are counted elsewhere."""
+        """Units that are neither available nor live, or both, or not in stock. Oversold ones are counted elsewhere."""
         return max(abs(units - self.available - min(self.live, units)), abs(units - self.stocked))
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is judged. `units` and `books` are by product, `subjects` the customers' user ids, None if unknown."""
+    """The input of `judge`. `units` and `books` are by product; `subjects` are customers' user ids, None if unknown."""
 
     units: tuple[int, ...]
     exchanges: tuple[ShopExchange, ...]
@@ -59,7 +59,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts that must be 0, and sentences about what was found."""
+    """The counts that must be 0, and a sentence for each finding."""
 
     oversold: int
     leaked: int
@@ -70,7 +70,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """Hold what the crowd saw against the shop's books."""
+    """Compare the crowd's exchanges with the shop's books."""
     holds = _holds(evidence.exchanges)
     tally = Tally()
     tally.add(evidence.exchanges)
@@ -126,7 +126,7 @@ class _PromisedHold(msgspec.Struct, frozen=True, kw_only=True):
 
 def most_at_once(holds: Iterable[_PromisedHold]) -> int:
     """The most holds that were surely live at one time."""
-    # At one and the same time, ends go before beginnings.
+    # At the same instant, ends sort before beginnings.
     moments = sorted(moment for hold in holds for moment in ((hold.from_ms, 1), (hold.until_ms, -1)) if _lasts(hold))
     live = most = 0
     for _, change in moments:
@@ -173,7 +173,7 @@ def _hold(
 
 
 def _broken_promises(holds: Iterable[_PromisedHold], books: ProductBooks) -> Iterator[str]:
-    """A sentence for each acknowledged reservation that the shop doesn't know, or knows otherwise."""
+    """A sentence for each acknowledged reservation that the books lack, or contradict."""
     entries = {entry.id: entry for entry in books.entries}
     for hold in holds:
         entry = entries.get(hold.id)
@@ -196,7 +196,7 @@ def _contradiction(hold: _PromisedHold, status: Status, read_ms: float) -> str:
 
 
 def _double_grants(evidence: Evidence) -> Iterator[tuple[int, str]]:
-    """Grants beyond one a key, each with a sentence: as the customers saw it, or as the books show it."""
+    """For each user, the grants beyond one per key, by the exchanges or by the books, with a sentence."""
     by_key: dict[str, set[str]] = defaultdict(set)
     keys: dict[str, set[str]] = defaultdict(set)
     for exchange in evidence.exchanges:
@@ -221,7 +221,7 @@ def _subject(evidence: Evidence, customer: int) -> str:
 
 
 def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_PromisedHold]) -> Mapping[str, int]:
-    """Answers below 500 that a customer could not have expected, counted by what they were."""
+    """Answers below 500 that no customer could expect, counted by kind."""
     by_id = {hold.id: hold for hold in holds}
     granted_ms: dict[str, float] = {}
     for hold in holds:
@@ -240,13 +240,13 @@ def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_PromisedHold
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a rehearsal came to.
+    """The result of a rehearsal.
 
-    `unexpected` counts answers below 500 that no customer could expect, `answers` all tries by what they came to.
-    `granted` are distinct reservations, `too_late` confirmations of a hold that was over, `lapsed` reservations that
-    the books show as expired, `resold` grants beyond the stock: units that must have been sold again.
+    `unexpected` counts answers below 500 that no customer could expect; `answers` counts all tries by their words.
+    `granted` counts distinct reservations, `too_late` confirmations of a hold that was over, `lapsed` reservations
+    that the books show as expired, `resold` grants beyond the stock: units that must have been sold again.
     `returned_seconds` is how long after its end the last lapsed hold's unit was back on sale, if that was waited for.
-    `crowd_lag_ms_max` is how late the crowd itself was at worst; latencies include it.
+    `crowd_lag_ms_max` is how late the crowd itself sent a request, at worst; latencies include it.
     """
 
     passed: bool
