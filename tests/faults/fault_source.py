@@ -1,4 +1,4 @@
-"""What goes wrong in a shop of real processes, drawn by chance."""
+"""Random faults for a shop of real processes."""
 
 import asyncio
 import random
@@ -12,7 +12,7 @@ from tests.faults.machine_clock import FOLLOWED_S, MachineClock
 from tests.faults.processes import FlashReserve
 
 Weights = dict[str, float]
-"""How often each fault is drawn; `weather` is of one link."""
+"""The relative frequency of each fault; `weather` is the weather of one link."""
 
 NETWORK: Final[Weights] = {"weather": 80, "kill": 8, "freeze": 8}
 SERVERS: Final[Weights] = {"queue killed": 3, "database killed": 1}
@@ -20,13 +20,13 @@ DISKS: Final[Weights] = {"slow disk": 12, "full disk": 12}
 CLOCKS: Final[Weights] = {"clock": 40}
 
 WRONG_S: Final = 60.0
-"""How far a clock is set wrong at most, forwards or back."""
+"""The most that a clock is set wrong, ahead or back."""
 
 _SERVER_BACK_S: Final = 5.0
 
 
 class DrawnFault(NamedTuple):
-    """Something that goes wrong for a while. `work` makes it so, and well again."""
+    """A fault that lasts for a while. `work` makes it happen, and then repairs it."""
 
     kind: str
     for_s: float
@@ -34,7 +34,7 @@ class DrawnFault(NamedTuple):
 
 
 class FaultSource:
-    """Draws what goes wrong next."""
+    """Draws random faults."""
 
     def __init__(self, shop: LinkedShop, weights: Weights, chance: random.Random) -> None:
         self._shop = shop
@@ -56,7 +56,7 @@ class FaultSource:
             self._draws["database killed"] = lambda: self._alone("disk", database_killed)
 
     def draw(self) -> DrawnFault:
-        """The next one."""
+        """The next fault."""
         (kind,) = self._chance.choices(list(self._weights), list(self._weights.values()))
         return self._draws[kind]()
 
@@ -89,7 +89,7 @@ class FaultSource:
             await self._shop.make_room()
 
     def _alone(self, what: str, fault: DrawnFault) -> DrawnFault:
-        """The fault, or bad weather where another one of this server is under way."""
+        """The fault, or bad weather if another fault of the same server goes on."""
         if what in self._busy:
             return self._weather()
         self._busy.add(what)

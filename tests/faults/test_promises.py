@@ -1,7 +1,7 @@
-"""Real processes in a hostile network, judged by the auditor that judges the simulation.
+"""Real processes under faults of network, disks, clocks and servers, judged by the simulation's auditor.
 
-`FAULT_SECONDS` says how long things go wrong in each test (10 by default; `make faults FOR=100` makes more than a
-thousand faults in all).
+`FAULT_SECONDS` is how long faults go on in each test (by default 10; `make faults FOR=100` makes more than a thousand
+faults in all).
 """
 
 import asyncio
@@ -28,14 +28,14 @@ SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 FAULT_EVERY_S = 0.3
 OFFSET_MS_MAX = 150.0
-"""By how much a process may misjudge the database's clock over a bad link."""
+"""The most by which a process may misjudge the database's clock through a bad link."""
 
 HEALED_S = 90.0
 CALM_S = 1.5
 ANSWERED_MS = 5_250.0
 
 WITHIN_S = 0.85
-"""How far clocks are wrong where processes are ready all the same."""
+"""The most by which a clock may be wrong while its process is still ready."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 2 * int(SECONDS))]
 
@@ -49,7 +49,7 @@ PRODUCTS: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def no_process_breaks(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever is wrong around a process, it goes on, or says why it can't start: none ends by a fault of its own."""
+    """Check that no process ends by an unhandled error, whatever faults happen around it."""
     yield
     assert "a fault of FlashReserve" not in capfd.readouterr().err
 
@@ -68,7 +68,7 @@ async def test_no_promise_is_broken_on_bad_disks_by_clocks_that_differ_a_little(
     async with clustered_shop(tmp_path, chance, apis=3, workers=2, faketime=require_libfaketime(tmp_path)) as shop:
         for clock in shop.clocks:
             clock.set(chance.uniform(-WITHIN_S, WITHIN_S))
-        for process in shop.processes:  # Each looks at the database's clock when it starts.
+        for process in shop.processes:  # Each compares its clock with the database's when it starts.
             process.kill()
             await process.start()
         await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS | DISKS, chance), chance)
@@ -89,7 +89,7 @@ async def test_the_embedded_engine_breaks_no_promise_either(tmp_path: Path) -> N
 
 
 async def no_promise_is_broken(shop: LinkedShop, faults: FaultSource, chance: random.Random) -> None:
-    """Let customers shop while things go wrong, and look at all that they were told."""
+    """Let customers shop during faults, then heal the shop, and audit the history."""
     ids = await make_products(shop.settings, shop.apis[0].url, *PRODUCTS)
     customers = RecordedCustomers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance)
     over = asyncio.Event()
@@ -112,7 +112,7 @@ async def no_promise_is_broken(shop: LinkedShop, faults: FaultSource, chance: ra
 
 
 async def bad_times(faults: FaultSource, customers: RecordedCustomers, chance: random.Random) -> Counter[str]:
-    """Something bad every third of a second; how often what."""
+    """Make a fault every third of a second; the counts of all faults."""
     counts: Counter[str] = Counter()
     end = customers.now() + SECONDS * 1_000
     async with asyncio.TaskGroup() as under_way:
@@ -131,12 +131,12 @@ async def heal(shop: LinkedShop) -> None:
     for process in shop.processes:
         process.thaw()
     async with asyncio.timeout(HEALED_S):
-        while not await shop.revived():  # noqa: ASYNC110 - what is waited for happens in other processes
+        while not await shop.revived():  # noqa: ASYNC110 - happens in other processes
             await asyncio.sleep(0.2)
 
 
 async def all_are_answered_in_time(customers: RecordedCustomers) -> None:
-    """With nothing wrong any more, nobody is kept waiting, turned away or left without an answer."""
+    """Check that after the faults every request is answered definitely, and in time."""
     before, customers.vanish = len(customers.history), 0.0
     over = asyncio.Event()
     asyncio.get_running_loop().call_later(CALM_S, over.set)

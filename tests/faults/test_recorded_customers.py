@@ -1,4 +1,4 @@
-"""What the customers write down is what was sent."""
+"""Recorded customers record each request that is sent."""
 
 import asyncio
 import random

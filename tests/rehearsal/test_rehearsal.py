@@ -165,7 +165,7 @@ async def test_busy_without_saying_when_to_come_back_turns_errors_red(perform: P
     assert (verdict.errors, verdict.answers["503"], verdict.passed) == (60, 60, False)
 
 
-async def test_a_connection_lost_after_the_grant_is_settled_by_the_key(perform: Perform) -> None:
+async def test_a_connection_lost_after_the_grant_is_resolved_by_the_key(perform: Perform) -> None:
     async with open_shop(PretendedShop(fault=ShopFault.DROPS_THE_FIRST)) as server:
         verdict = await perform(server, units=60, shares=BUYERS)
     assert verdict.passed, verdict.findings
