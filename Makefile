@@ -48,7 +48,7 @@ test-slow: .venv/.dev ## run the tests marked slow
 	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
 
 faults: .venv/.dev ## let processes, servers, links, disks and clocks fail under load, at full size (ROUNDS=20 FOR=180 seconds)
-	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults tests/hostile $(ARGS)
+	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults $(ARGS)
 
 proof: .venv/.dev ## play seeds of the simulation, and mistakes that it has to notice (SIZE=full: 200,000 seeds, resumable)
 	.venv/bin/python -m tests.simulation.proof --size $(or $(SIZE),small) $(ARGS)

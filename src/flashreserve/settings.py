@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from flashreserve.auth.address import TrustedProxies
-from flashreserve.auth.guessable import is_repetitive
+from flashreserve.auth.secret_strength import is_repetitive
 from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.host_names import check_host_names, check_resolvable, split_host_names

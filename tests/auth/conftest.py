@@ -22,7 +22,7 @@ def keys() -> KeyRing:
 
 @pytest.fixture
 def passwords() -> Iterator[Passwords]:
-    """The cheapest hashes that argon2 makes, with room for all that a test sends at once."""
+    """The cheapest hashes of argon2, with enough room for the most parallel calls of a test."""
     made = Passwords(threads=2, waiting_max=2_000, cost=Argon2Cost(memory_kib=8, passes=1))
     yield made
     made.close()

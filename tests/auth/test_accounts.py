@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from argon2 import PasswordHasher
 from tests.moving_clock import MovingClock
+from typing_extensions import override
 
 from flashreserve.auth.devices import DeviceTokens
 from flashreserve.auth.keys import KeyRing
@@ -26,6 +27,7 @@ from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import SystemIds
 from flashreserve.core.model import Account, Role
 from flashreserve.service.accounts import AccountService
+from flashreserve.stores.port import AccountStore
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse"
@@ -33,24 +35,28 @@ HOME = "198.51.100.1"
 STRANGER = "203.0.113.66"
 
 
-class DictStore:
-    """Accounts in a dict, by the contract of `AccountStore`."""
+class DictStore(AccountStore):
+    """Accounts in a dict."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, Account] = {}
 
+    @override
     async def add_account(self, account: Account) -> bool:
         if await self.account_by_email(account.email) is not None:
             return False
         self.by_id[account.id] = account
         return True
 
+    @override
     async def account_by_email(self, email: str) -> Account | None:
         return next((account for account in self.by_id.values() if account.email == email), None)
 
+    @override
     async def account_by_id(self, account_id: str) -> Account | None:
         return self.by_id.get(account_id)
 
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
         account = self.by_id.get(account_id)
         if account is None or account.password_hash != old:
@@ -58,6 +64,7 @@ class DictStore:
         self.by_id[account_id] = msgspec.structs.replace(account, password_hash=new)
         return True
 
+    @override
     async def set_role(self, account_id: str, role: Role) -> bool:
         if account_id not in self.by_id:
             return False
@@ -66,7 +73,7 @@ class DictStore:
 
 
 class AccountsShop:
-    """An account service with all of its parts at hand."""
+    """An account service, and its parts for tests to use directly."""
 
     def __init__(self, clock: MovingClock, keys: KeyRing, passwords: Passwords) -> None:
         self.clock = clock
@@ -110,7 +117,7 @@ def shop(clock: MovingClock, keys: KeyRing, passwords: Passwords) -> AccountsSho
 
 @pytest.fixture
 def hash_work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """One entry for each time that argon2 verifies."""
+    """A list with one entry for each verification by argon2."""
     work: list[str] = []
     verify = PasswordHasher.verify
 
@@ -173,7 +180,7 @@ async def test_a_weak_password_is_refused_for_customers_and_admins_and_takes_no_
             assert isinstance(refused, InvalidField)
             assert refused.field == "password"
     assert shop.throttle._full_at == {}
-    # It is asked when a password is chosen; who has one already gets in.
+    # Only new passwords are checked; an account that has a weak one can log in.
     assert await shop.accounts.login(EMAIL, "password", HOME, ()) == WrongCredentials()
 
 
@@ -215,7 +222,7 @@ async def test_guesses_from_everywhere_are_bounded_together(shop: AccountsShop, 
 
 
 async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(shop: AccountsShop) -> None:
-    """However long it goes on: only the stranger's own network has to wait."""
+    """Only the stranger's own network is refused, however long the guessing goes on."""
     await shop.registered()
     for _ in range(30):
         assert isinstance((await shop.guess(11))[-1], TooManyTries)
@@ -284,7 +291,7 @@ async def test_guesses_from_a_device_are_throttled_by_a_bucket_of_its_own(
 ) -> None:
     await shop.registered()
     device_token = (await shop.logged_in()).device_token
-    # Renewing it doesn't renew its tries.
+    # Renewing the token doesn't give the device more tries.
     await shop.guess(5, device_token=device_token)
     device_token = (await shop.logged_in(device_token)).device_token
     hash_work.clear()
@@ -292,7 +299,7 @@ async def test_guesses_from_a_device_are_throttled_by_a_bucket_of_its_own(
     assert outcomes.count(WrongCredentials()) == 5
     assert outcomes[-1] == TooManyTries(60)
     assert len(hash_work) == 5
-    # And the strangers' bucket is untouched.
+    # And the strangers' bucket is still full.
     assert (await shop.guess(20)).count(WrongCredentials()) == 10
 
 

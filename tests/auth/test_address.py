@@ -12,24 +12,24 @@ BEHIND_TEN = TrustedProxies.parse("10.0.0.0/8, ::1, 2001:db8:ffff::/48")
 @pytest.mark.parametrize(
     ("peer", "forwarded_for", "client"),
     [
-        # A peer that isn't trusted is the client, whatever it says.
+        # A peer that isn't trusted is the client; its header is ignored.
         ("192.0.2.7", "", "192.0.2.7"),
         ("192.0.2.7", "198.51.100.1", "192.0.2.7"),
         ("192.0.2.7", "10.0.0.1", "192.0.2.7"),
-        # A trusted one is believed about the address that it saw, and no further.
+        # Of a trusted peer's header, only the entry that it wrote is believed.
         ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
         ("10.0.0.1", "203.0.113.9, 198.51.100.1", "198.51.100.1"),
         ("10.0.0.1", "203.0.113.9,198.51.100.1 ,10.2.3.4", "198.51.100.1"),
         ("::1", "2001:DB8::00A1, 2001:db8:ffff::2", "2001:db8::a1"),
-        # What comes in as IPv4 inside IPv6 is IPv4.
+        # IPv4 inside IPv6 counts as IPv4.
         ("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
-        # Where the list ends or makes no sense, it is the last proxy.
+        # If the list ends or is invalid, the client is the last proxy.
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("10.0.0.1", "unknown", "10.0.0.1"),
         ("10.0.0.1", "198.51.100.1, bogus, 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", "198.51.100.1,,", "10.0.0.1"),
-        # Ports, as some proxies write them; zones, as nobody should.
+        # Ports, as some proxies write them, and zones are dropped.
         ("10.0.0.1", "198.51.100.1:5678", "198.51.100.1"),
         ("10.0.0.1", "[2001:db8::a1]:5678", "2001:db8::a1"),
         ("10.0.0.1", "[2001:db8::a1]", "2001:db8::a1"),

@@ -90,7 +90,7 @@ async def test_a_right_password_is_hashed_anew_once_parameters_have_risen(
     if verification.rehashed is not None:
         assert f"m={cost.memory_kib},t={cost.passes}," in verification.rehashed
         assert await risen.verify(verification.rehashed, "correct horse") == Verification(ok=True)
-        # The old parameters are weaker: a process that still has them leaves the new hash alone.
+        # A process with the weaker old parameters doesn't replace the new hash.
         assert await passwords.verify(verification.rehashed, "correct horse") == Verification(ok=True)
     risen.close()
 
@@ -128,7 +128,7 @@ async def test_callers_that_go_away_leave_no_room_for_more(monkeypatch: pytest.M
 
 
 async def test_one_group_that_asks_often_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another's password is next but one, though the room was full when it came."""
+    """Somebody else's password is the second to be checked, though the room was full when it came."""
     go_on, order = threading.Event(), list[str]()
 
     def hash_(_: PasswordHasher, password: str) -> str:
@@ -188,7 +188,7 @@ asyncio.run(main())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs limits of memory as Linux has them")
 def test_without_memory_or_threads_nothing_is_said_about_the_password() -> None:
-    """In a process of its own, with real limits; with memory again, all is as before."""
+    """Run in a separate process with real limits; once there is memory again, hashing works as before."""
     command = [sys.executable, "-c", SHORT_OF_MEMORY]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     answers = [line for line in ended.stdout.splitlines() if "Verification" in line or "PasswordsBusy" in line]
@@ -237,7 +237,7 @@ def test_a_short_password_may_be_tried_but_not_chosen() -> None:
 
 
 def test_a_megabyte_is_refused_before_it_is_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Only for the one call: pytest itself normalises what it prints.
+    # Patched for this call only, because pytest itself normalises text that it prints.
     with monkeypatch.context() as patched:
         patched.setattr(unicodedata, "normalize", lambda *_: pytest.fail("it was normalised"))
         refused = normalised_password("é" * 1_000_000)

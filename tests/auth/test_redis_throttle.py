@@ -1,4 +1,4 @@
-"""The shared throttle on a real server. Its clock can't be moved, so the tests move what is kept the other way."""
+"""The shared throttle on a real server, whose clock can't be moved: the tests move the stored times instead."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,37 +7,40 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.auth.test_accounts import AccountsShop as AccountShop
+from tests.auth.test_accounts import AccountsShop
 from tests.moving_clock import MovingClock
 from tests.servers.valkey import MakeValkey, ValkeyProcess, own_valkey, valkey, valkey_of_session
+from typing_extensions import override
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.passwords import Passwords
 from flashreserve.auth.redis_throttle import KEY_PREFIX, TIMEOUT_S, RedisThrottle, open_redis_throttle
-from flashreserve.auth.throttle import Bucket, MemoryThrottle, Rate
+from flashreserve.auth.throttle import Bucket, MemoryThrottle, Rate, Throttle
 
 __all__ = ["own_valkey", "valkey", "valkey_of_session"]
 
-# An hour a try: what real time passes during a test doesn't count.
+# A try takes an hour to come back, so the time that a test takes has no effect.
 HOUR_MS = 3_600_000
 THREE = Rate(burst=3, every_ms=HOUR_MS)
 ACCOUNT = Bucket("login account ann@example.com", THREE)
 ADDRESS = Bucket("login address 192.0.2.1", Rate(burst=5, every_ms=HOUR_MS))
 
 
-class NeverAsked:
-    """A fallback for tests in which Redis is there."""
+class UnusedThrottle(Throttle):
+    """A fallback for tests in which Redis answers: it must not be used."""
 
+    @override
     async def take(self, buckets: object) -> TooManyTries | None:
         raise AssertionError(f"the fallback was asked for {buckets}")
 
+    @override
     async def give_back(self, buckets: object) -> None:
         raise AssertionError(f"the fallback was given {buckets}")
 
 
-class Shared:
-    """Throttles of several processes on one server."""
+class SharedThrottles:
+    """One server, and the throttles of several processes on it."""
 
     def __init__(self, server: ValkeyProcess) -> None:
         self.server = server
@@ -46,16 +49,16 @@ class Shared:
     def open(self, clock: MovingClock | None = None, fallback: MemoryThrottle | None = None) -> RedisThrottle:
         made = open_redis_throttle(
             self.server.url,
-            fallback or NeverAsked(),
+            fallback or UnusedThrottle(),
             clock or MovingClock(),
-            # Where nothing else may answer, a machine that is busy elsewhere gets all the time it needs.
+            # If the fallback must not be used, Redis gets enough time to answer on a busy machine.
             timeout_s=TIMEOUT_S if fallback else 30,
         )
         self._opened.append(made)
         return made
 
     def pass_time(self, passed_ms: int) -> None:
-        """Make everything that is kept as old as if so much time had passed (back, if negative)."""
+        """Change the stored times as if so much time had passed; a negative time undoes that."""
         with self.server.client() as client:
             for key in client.keys(KEY_PREFIX + "*"):
                 full_at, left_ms = int(client.get(key)), client.pttl(key)
@@ -69,16 +72,16 @@ class Shared:
 
 
 @pytest.fixture
-async def shared(valkey: ValkeyProcess) -> AsyncIterator[Shared]:
-    made = Shared(valkey)
+async def shared(valkey: ValkeyProcess) -> AsyncIterator[SharedThrottles]:
+    made = SharedThrottles(valkey)
     yield made
     await made.close()
 
 
 async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(
-    shared: Shared, clock: MovingClock, keys: KeyRing, passwords: Passwords
+    shared: SharedThrottles, clock: MovingClock, keys: KeyRing, passwords: Passwords
 ) -> None:
-    shop = AccountShop(clock, keys, passwords)
+    shop = AccountsShop(clock, keys, passwords)
     shop.throttle = cast("Any", shared.open())
     shop.accounts = shop.service(passwords)
     await shop.registered()
@@ -96,23 +99,23 @@ async def taken(throttle: RedisThrottle, *buckets: Bucket) -> int:
 
 
 def almost(refused: TooManyTries | None, seconds: int) -> bool:
-    """Whether the wait is this long, or the little shorter that the test itself has taken."""
+    """Whether the wait is this long, minus at most a minute that the test itself has taken."""
     return refused is not None and seconds - 60 <= refused.retry_after_s <= seconds
 
 
-async def test_processes_share_one_burst(shared: Shared) -> None:
+async def test_processes_share_one_burst(shared: SharedThrottles) -> None:
     one, other = shared.open(), shared.open()
     assert [await throttle.take([ACCOUNT]) for throttle in (one, other, one)] == [None] * 3
     assert almost(await other.take([ACCOUNT]), 3600)
 
 
-async def test_of_500_parallel_tries_of_two_processes_the_burst_passes(shared: Shared) -> None:
+async def test_of_500_parallel_tries_of_two_processes_the_burst_passes(shared: SharedThrottles) -> None:
     throttles = [shared.open(), shared.open()]
     answers = await asyncio.gather(*(throttles[number % 2].take([ACCOUNT]) for number in range(500)))
     assert answers.count(None) == 3
 
 
-async def test_one_empty_bucket_refuses_and_the_others_stay_as_they_are(shared: Shared) -> None:
+async def test_one_empty_bucket_refuses_and_the_others_stay_as_they_are(shared: SharedThrottles) -> None:
     throttle = shared.open()
     await taken(throttle, ACCOUNT)
     for _ in range(20):
@@ -120,7 +123,7 @@ async def test_one_empty_bucket_refuses_and_the_others_stay_as_they_are(shared: 
     assert await taken(throttle, ADDRESS) == 5
 
 
-async def test_a_try_comes_back_when_it_was_said(shared: Shared) -> None:
+async def test_a_try_comes_back_when_it_was_said(shared: SharedThrottles) -> None:
     throttle = shared.open()
     await taken(throttle, ACCOUNT)
     shared.pass_time(HOUR_MS - 60_000)
@@ -130,7 +133,7 @@ async def test_a_try_comes_back_when_it_was_said(shared: Shared) -> None:
     assert almost(await throttle.take([ACCOUNT]), 3600)
 
 
-async def test_refused_tries_don_t_put_off_the_next_one(shared: Shared) -> None:
+async def test_refused_tries_don_t_put_off_the_next_one(shared: SharedThrottles) -> None:
     throttle = shared.open()
     await taken(throttle, ACCOUNT)
     for _ in range(6):
@@ -139,7 +142,7 @@ async def test_refused_tries_don_t_put_off_the_next_one(shared: Shared) -> None:
     assert await throttle.take([ACCOUNT]) is None
 
 
-async def test_a_try_given_back_by_another_process_can_be_had_again(shared: Shared) -> None:
+async def test_a_try_given_back_by_another_process_can_be_had_again(shared: SharedThrottles) -> None:
     one, other = shared.open(), shared.open()
     for _ in range(20):
         assert await one.take([ACCOUNT, ADDRESS]) is None
@@ -147,14 +150,14 @@ async def test_a_try_given_back_by_another_process_can_be_had_again(shared: Shar
     assert await taken(one, ACCOUNT) == 3
 
 
-async def test_giving_back_never_makes_more_than_a_burst(shared: Shared) -> None:
+async def test_giving_back_never_makes_more_than_a_burst(shared: SharedThrottles) -> None:
     throttle = shared.open()
     for _ in range(10):
         await throttle.give_back([ACCOUNT])
     assert await taken(throttle, ACCOUNT) == 3
 
 
-async def test_a_full_bucket_leaves_nothing_behind_and_no_other_stays_for_ever(shared: Shared) -> None:
+async def test_a_full_bucket_leaves_nothing_behind_and_no_other_stays_for_ever(shared: SharedThrottles) -> None:
     throttle = shared.open()
     await throttle.take([ACCOUNT, ADDRESS])
     with shared.server.client() as client:
@@ -165,14 +168,14 @@ async def test_a_full_bucket_leaves_nothing_behind_and_no_other_stays_for_ever(s
         assert client.keys("*") == []
 
 
-async def test_no_email_and_no_address_stands_in_redis(shared: Shared) -> None:
+async def test_no_email_and_no_address_stands_in_redis(shared: SharedThrottles) -> None:
     await shared.open().take([ACCOUNT, ADDRESS])
     with shared.server.client() as client:
         assert not [key for key in client.keys("*") if "ann" in key or "192" in key]
 
 
 async def test_a_server_clock_that_was_set_back_locks_nobody_out_for_longer_than_an_empty_bucket(
-    shared: Shared,
+    shared: SharedThrottles,
 ) -> None:
     throttle = shared.open()
     await throttle.take([ACCOUNT])
@@ -180,13 +183,13 @@ async def test_a_server_clock_that_was_set_back_locks_nobody_out_for_longer_than
     assert almost(await throttle.take([ACCOUNT]), 3600)
 
 
-async def test_no_buckets_ask_nobody(shared: Shared) -> None:
+async def test_no_buckets_ask_nobody(shared: SharedThrottles) -> None:
     throttle = shared.open()
     assert await throttle.take([]) is None
     await throttle.give_back([])
 
 
-async def test_scripts_are_sent_again_after_the_server_forgot_them(shared: Shared) -> None:
+async def test_scripts_are_sent_again_after_the_server_forgot_them(shared: SharedThrottles) -> None:
     throttle = shared.open()
     assert await throttle.take([ACCOUNT]) is None
     with shared.server.client() as client:
@@ -207,12 +210,12 @@ STEPS: st.SearchStrategy[list[Step]] = st.lists(
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_it_answers_as_the_throttle_in_memory_does(valkey: ValkeyProcess, steps: list[Step]) -> None:
     valkey.flush()
-    shared, clock = Shared(valkey), MovingClock()
+    shared, clock = SharedThrottles(valkey), MovingClock()
     throttle, memory = shared.open(), MemoryThrottle(clock)
     choices = ([ACCOUNT], [ADDRESS], [ACCOUNT, ADDRESS], [ADDRESS, ACCOUNT])
     for what, number in steps:
         if what == "pass":
-            # Half past the moments at which tries come back, so that the time that the test takes doesn't matter.
+            # In the middle between two returns of tries, so that the time that the test takes has no effect.
             passed_ms = number * HOUR_MS // 2 + 60_000
             clock.advance(passed_ms / 1000)
             shared.pass_time(passed_ms)
@@ -229,7 +232,7 @@ async def test_it_answers_as_the_throttle_in_memory_does(valkey: ValkeyProcess, 
 
 async def test_while_redis_is_away_this_process_counts(own_valkey: MakeValkey) -> None:
     server, clock = own_valkey(), MovingClock()
-    shared = Shared(server)
+    shared = SharedThrottles(server)
     throttle = shared.open(clock, MemoryThrottle(clock))
     assert await throttle.take([ACCOUNT]) is None
     server.kill()
@@ -245,7 +248,7 @@ async def test_while_redis_is_away_this_process_counts(own_valkey: MakeValkey) -
 
 async def test_a_frozen_redis_holds_up_one_login_and_not_for_long(own_valkey: MakeValkey) -> None:
     server, clock = own_valkey(), MovingClock()
-    shared = Shared(server)
+    shared = SharedThrottles(server)
     throttle = shared.open(clock, MemoryThrottle(clock))
     assert await throttle.take([ACCOUNT]) is None
     server.freeze()
@@ -263,7 +266,7 @@ async def test_a_frozen_redis_holds_up_one_login_and_not_for_long(own_valkey: Ma
 
 async def test_a_redis_that_is_full_is_as_good_as_away(own_valkey: MakeValkey) -> None:
     server, clock = own_valkey(), MovingClock()
-    shared = Shared(server)
+    shared = SharedThrottles(server)
     with server.client() as client:
         client.config_set("maxmemory", "1")
     throttle = shared.open(clock, MemoryThrottle(clock))
@@ -275,7 +278,7 @@ async def test_an_outage_is_logged_once_a_minute_and_its_end_once(
     own_valkey: MakeValkey, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server, clock = own_valkey(), MovingClock()
-    shared = Shared(server)
+    shared = SharedThrottles(server)
     throttle = shared.open(clock, MemoryThrottle(clock))
     server.kill()
     for _ in range(90):
@@ -292,4 +295,4 @@ async def test_an_outage_is_logged_once_a_minute_and_its_end_once(
 
 def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="scheme"):
-        open_redis_throttle("localhost:6379", NeverAsked(), MovingClock())
+        open_redis_throttle("localhost:6379", UnusedThrottle(), MovingClock())

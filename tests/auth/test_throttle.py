@@ -19,7 +19,7 @@ def throttle(clock: MovingClock) -> MemoryThrottle:
 
 
 async def taken(throttle: MemoryThrottle, *buckets: Bucket) -> int:
-    """How many tries the buckets still had; afterwards they have none."""
+    """Take all tries that the buckets have; their number."""
     count = 0
     while await throttle.take(buckets) is None:
         count += 1
@@ -123,5 +123,5 @@ async def test_in_no_stretch_of_time_do_more_pass_than_burst_and_rate_allow(rate
             assert 1 <= refused.retry_after_s <= rate.every_ms / 1000 + 1
     for first in range(len(passed)):
         for last in range(first, len(passed)):
-            # One more for the millisecond that a clock of floats may be off by.
+            # One millisecond more, for the rounding of a clock of floats.
             assert last - first + 1 <= rate.burst + (passed[last] - passed[first] + 1) // rate.every_ms

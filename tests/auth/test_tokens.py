@@ -146,7 +146,7 @@ def test_a_new_key_first_behind_then_in_front_never_refuses_a_token(keys: KeyRin
     following = "next:the-secret-that-comes-after-the-new-one"
     before = f"new:{NEW_SECRET}"
     steps = [before, f"{before},{following}", f"{following},{before}"]
-    # While a step is taken, processes of the step before run beside those of the new one.
+    # During each step of a rotation, processes with the keys of the previous step still run.
     for rings in pairwise(steps):
         processes = [Tokens(KeyRing.parse(ring), ttl_s=3600) for ring in rings]
         for signs in processes:

@@ -1,4 +1,4 @@
-"""Who waits is served in turn and keeps a place, whatever networks somebody else asks from."""
+"""Clients that wait are served in turn and keep their places, whatever networks others send requests from."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The clustered engine as real processes on servers of the test's own."""
+"""The clustered engine: real processes, on database and queue servers that the test starts."""
 
 import asyncio
 import os
@@ -15,15 +15,15 @@ from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
 
 RECOVERED_S = 60.0
-"""A movement is finished 45 s after a crash at the latest; a test gives it some more."""
+"""Recovery finishes a movement at most 45 s after a crash; tests wait somewhat longer."""
 
 
 TAKING: Final = "bzpopmin"
-"""The command in which a worker of BullMQ waits for the next job."""
+"""The Redis command in which a BullMQ worker waits for the next job."""
 
 
 class FaultCluster:
-    """API processes and workers, the database and the queue, each of which may be harmed."""
+    """API processes, workers, a database and a queue, which a test may kill or freeze."""
 
     def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
         self.settings = settings
@@ -42,7 +42,7 @@ class FaultCluster:
         return [*self.apis, *self.workers]
 
     async def recovered(self) -> None:
-        """Return once no stock movement is open any more."""
+        """Return once no stock movement is open."""
         end = time.monotonic() + RECOVERED_S
         while left := await asyncio.to_thread(self._open_movements):
             assert time.monotonic() < end, f"{left} movements are still open"
@@ -53,13 +53,13 @@ class FaultCluster:
             return client[self._name].products.count_documents({"intents.f": {"$exists": True}})
 
     def audit(self) -> dict[str, Any]:
-        """What `flashreserve audit` says; it must be clean."""
+        """The findings of `flashreserve audit`, which must be clean."""
         return audit(self.settings)
 
 
 @asynccontextmanager
 async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[FaultCluster]:
-    """A cluster that is ready; it ends with the context."""
+    """A cluster that is ready, and runs as long as the context."""
     name = f"faults{os.getpid()}"
     database = await asyncio.to_thread(start_server, name)
     if database is None:
@@ -84,7 +84,7 @@ async def cluster(directory: Path, *, apis: int, workers: int) -> AsyncIterator[
 async def start_all(
     apis: Sequence[ServerProcess], workers: Sequence[FlashReserve], queue: ValkeyProcess, stack: AsyncExitStack
 ) -> None:
-    """Start processes that end with the stack, all at once, and return when every one is at work."""
+    """Start processes together, which end with the stack; return when all of them are ready."""
     for process in (*apis, *workers):
         await FlashReserve.start(process)
         stack.push_async_exit(process)
@@ -94,9 +94,9 @@ async def start_all(
 
 
 async def _wait_for_workers(workers: Sequence[FlashReserve], queue: ValkeyProcess) -> None:
-    """Return once each worker waits for wake-ups: it has opened the database by then."""
+    """Return once each worker waits for jobs; it has opened the database by then."""
     with queue.client() as client:
         async with asyncio.timeout(READY_S):
             while sum(each["cmd"] == TAKING for each in client.client_list()) < len(workers):
-                assert all(each.runs for each in workers), "a worker ended before it was at work"
+                assert all(each.runs for each in workers), "a worker ended before it was ready"
                 await asyncio.sleep(0.02)

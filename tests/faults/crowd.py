@@ -1,4 +1,4 @@
-"""Customers who reserve, confirm and cancel as fast as they can, and remember every promise made to them."""
+"""Customers who reserve, confirm and cancel as fast as they can, and record every reservation acknowledged to them."""
 
 import asyncio
 import itertools
@@ -17,10 +17,10 @@ Promise = dict[str, Any]
 
 
 class FaultCrowd:
-    """`size` customers on some products at some servers. A request that gets no answer is repeated with its key.
+    """`size` customers of some products at some servers.
 
-    `promised` maps each key that was granted to the reservation as last acknowledged. `open` holds the keys whose
-    requests were never answered.
+    `promised` maps each granted key to the reservation as last acknowledged. `unanswered` holds the keys of requests
+    that got no definite answer.
     """
 
     def __init__(self, urls: list[str], products: list[str], *, size: int, secret_keys: str, seed: int) -> None:
@@ -33,7 +33,7 @@ class FaultCrowd:
         self.users = [SystemIds().new() for _ in range(size)]
         self.promised: dict[str, Promise] = {}
         self.owners: dict[str, str] = {}
-        self.open: dict[str, tuple[str, str]] = {}
+        self.unanswered: dict[str, tuple[str, str]] = {}
         self.strange: list[str] = []
         self.refused_503 = 0
 
@@ -43,22 +43,22 @@ class FaultCrowd:
         return {"Authorization": f"Bearer {issued.token}"}
 
     async def rush(self, seconds: float) -> None:
-        """Everybody at once, until the time is over."""
+        """Let all customers shop, for this long."""
         until = asyncio.get_running_loop().time() + seconds
         timeout = aiohttp.ClientTimeout(total=10)
         async with aiohttp.ClientSession(timeout=timeout) as http:
             await asyncio.gather(*(self._shop(http, user, until) for user in self.users))
 
-    async def settle_open(self, url: str) -> None:
-        """Repeat each unanswered request with its key: it must come to one definite answer."""
+    async def retry_unanswered(self, url: str) -> None:
+        """Retry each unanswered request with its key: each must get a definite answer."""
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
-            for key, (user, product) in list(self.open.items()):
+            for key, (user, product) in list(self.unanswered.items()):
                 status, body = await self._reserve(http, url, user, product, key)
                 assert status in {201, 409}, body
-                del self.open[key]
+                del self.unanswered[key]
 
     async def check_promises(self, url: str) -> None:
-        """Every acknowledged reservation is there, with the status that was acknowledged or a later one."""
+        """Check that every acknowledged reservation exists, with the acknowledged status or a later one."""
         left = iter(list(self.promised.items()))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
 
@@ -84,7 +84,7 @@ class FaultCrowd:
             url = self._random.choice(self.urls)
             key = f"key-{next(self._keys)}"
             product = self._random.choice(self.products)
-            self.open[key] = (user, product)
+            self.unanswered[key] = (user, product)
             try:
                 status, body = await self._reserve(http, url, user, product, key)
                 if status not in {201, 409, 503}:
@@ -93,11 +93,11 @@ class FaultCrowd:
                     self.refused_503 += 1
                     await asyncio.sleep(0.02)
                 else:
-                    self.open.pop(key)
+                    self.unanswered.pop(key)
                 if status == 201:
-                    await self._settle(http, url, user, key)
+                    await self._follow_up(http, url, user, key)
             except (aiohttp.ClientError, TimeoutError):
-                # The server was killed under this request, or isn't there yet again.
+                # The server was killed during this request, or has not started again yet.
                 await asyncio.sleep(0.02)
 
     async def _reserve(
@@ -117,7 +117,7 @@ class FaultCrowd:
             self.promised[key] = body
             self.owners[key] = user
 
-    async def _settle(self, http: aiohttp.ClientSession, url: str, user: str, key: str) -> None:
+    async def _follow_up(self, http: aiohttp.ClientSession, url: str, user: str, key: str) -> None:
         choice = self._random.random()
         if choice < 0.5:
             return
@@ -131,6 +131,6 @@ class FaultCrowd:
                 self.strange.append(f"{answer.status} {body}")
 
     def _may_be_over(self, key: str) -> bool:
-        """Whether the hold's time is over, by a clock that may be a second off."""
+        """Whether the hold's time may be over, if clocks differ by a second."""
         ends = datetime.fromisoformat(self.promised[key]["expiresAt"])
         return ends <= datetime.now(UTC) + timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""Real server processes on a data directory of the test's own, started, killed and asked."""
+"""Real `flashreserve` processes, which tests start, kill and freeze."""
 
 import asyncio
 import json
@@ -11,32 +11,32 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from typing_extensions import override
 
 from flashreserve.rehearsal.servers.ports import free_port
 
 READY_S = 240.0
-"""How long a start may take on a machine that is busy with other things."""
+"""How long a start may take on a busy machine."""
 
 SECRET_KEYS = "faults:fault-tests-sign-with-these-very-letters"
-
 
 Environment = dict[str, str]
 
 
 def environment(**settings: str) -> Environment:
-    """The machine's environment with the test's own settings only. Few customers do much here, so without quotas."""
+    """The machine's environment with only the test's settings. Quotas are off: few customers send all the load."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
     unhindered = {"FLASHRESERVE_OPEN_HOLDS_MAX": "0", "FLASHRESERVE_HOLDS_PER_HOUR_MAX": "0"}
     return own | unhindered | {"FLASHRESERVE_SECRET_KEYS": SECRET_KEYS, "FLASHRESERVE_LOG_LEVEL": "error"} | settings
 
 
 def embedded(data: Path) -> Environment:
-    """The embedded engine in a data directory."""
+    """The environment of the embedded engine in a data directory."""
     return environment(FLASHRESERVE_DATA_DIR=str(data))
 
 
 def command(settings: Environment, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `flashreserve` to its end; the exit code is the caller's to judge."""
+    """Run a `flashreserve` command to its end. The caller checks the exit code."""
     return subprocess.run(
         [sys.executable, "-m", "flashreserve", *arguments],
         env=settings,
@@ -49,7 +49,7 @@ def command(settings: Environment, *arguments: str, stdin: str | None = None) ->
 
 
 def audit(settings: Environment) -> dict[str, Any]:
-    """What the audit says; it must be clean."""
+    """The findings of `flashreserve audit`, which must be clean."""
     done = command(settings, "audit", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     said: dict[str, Any] = json.loads(done.stdout)
@@ -58,14 +58,14 @@ def audit(settings: Environment) -> dict[str, Any]:
 
 
 class FlashReserve:
-    """A `flashreserve` that runs until it is ended. It may be killed, frozen, and started again."""
+    """A `flashreserve` process. It can be killed, frozen, and started again."""
 
     def __init__(self, settings: Environment, *arguments: str) -> None:
         self._settings = settings
         self._arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.pids: list[int] = []
-        """Of all its lives."""
+        """The process ids of all its starts."""
 
     async def start(self) -> None:
         """Start, and return at once."""
@@ -80,12 +80,12 @@ class FlashReserve:
 
     @property
     def pid(self) -> int | None:
-        """Its process id; None where it doesn't run."""
+        """Its process id; None if it doesn't run."""
         return self._process.pid if self._process is not None and self.runs else None
 
     @property
     def exit_code(self) -> int | None:
-        """Of its last life; None while it runs."""
+        """The exit code of its last run; None while it runs."""
         return None if self._process is None else self._process.poll()
 
     def kill(self) -> None:
@@ -95,12 +95,12 @@ class FlashReserve:
             self._process.wait()
 
     def freeze(self) -> None:
-        """SIGSTOP: it sleeps in the middle of whatever it does."""
+        """Stop it with SIGSTOP, in the middle of its work."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT: it goes on as if nothing had been."""
+        """Let it go on, with SIGCONT."""
         if self.runs:
             assert self._process is not None
             self._process.send_signal(signal.SIGCONT)
@@ -122,13 +122,14 @@ class FlashReserve:
 
 
 class ServerProcess(FlashReserve):
-    """`flashreserve serve` on one port of its own."""
+    """`flashreserve serve` on a free port."""
 
     def __init__(self, settings: Environment, *arguments: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(settings, "serve", "--port", str(self.port), *arguments)
 
+    @override
     async def start(self) -> None:
         """Start, and return when it is ready."""
         await super().start()

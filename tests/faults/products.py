@@ -1,4 +1,4 @@
-"""Products for a crowd, made as an admin makes them."""
+"""Products, made over HTTP by an admin."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def a_product(units: int, **rules: Any) -> dict[str, Any]:
 
 
 async def make_products(settings: Environment, url: str, *products: dict[str, Any]) -> list[str]:
-    """Products made by an admin over HTTP; their ids."""
+    """Make products over HTTP, as a new admin; their ids."""
     made = command(settings, "admin", "create", "admin@example.com", "--password-stdin", stdin=PASSWORD + "\n")
     assert made.returncode == 0, made.stderr
     ids = []

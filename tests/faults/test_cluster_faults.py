@@ -1,6 +1,6 @@
-"""The clustered engine under real load while its processes, its queue and its database are killed and frozen.
+"""The clustered engine under load while its processes, its queue and its database are killed or frozen.
 
-`FAULT_SECONDS` says how long processes are harmed (16 by default; `make faults FOR=180` is the full size).
+`FAULT_SECONDS` is how long faults go on (by default 16; `make faults FOR=180` is the full size).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ SLEEP_S_MAX = 40.0
 AWAY = (503, "the database is away")
 AWAY_S = 20.0
 RETURN_S = 2.5
-"""When stock is back at the latest, after the last hold's time is over."""
+"""The latest return of stock, after the last hold's time is over."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 3 * int(SECONDS))]
 
@@ -33,19 +33,19 @@ async def test_killed_and_sleeping_processes_lose_no_acknowledged_reservation(tm
         rush = asyncio.create_task(crowd.rush(SECONDS + HARM_EVERY_S))
         killed, slept = await harm(shop, random.Random(7))
         await rush
-        await shop.recovered()  # Until then, it may not be known what became of a key's first request.
-        await crowd.settle_open(shop.urls[0])
+        await shop.recovered()  # Before that, the outcome of a key's first request may still be unknown.
+        await crowd.retry_unanswered(shop.urls[0])
         await shop.recovered()
         assert crowd.strange == []
         await crowd.check_promises(shop.urls[1])
         said = shop.audit()
-        # Nothing was taken that nobody was told of: every request was answered in the end.
+        # Every request was answered in the end, so every reservation was acknowledged.
         assert said["reservations"] == len(crowd.promised)
         print(f"{killed} killed, {slept} put to sleep; {len(crowd.promised)} reservations, none missing")
 
 
 async def harm(shop: FaultCluster, chance: random.Random) -> tuple[int, int]:
-    """Every two seconds, kill a random process and start it again, or put it to sleep for a while; how many of each."""
+    """Every two seconds, kill a random process and start it again, or freeze it for a while; the counts of both."""
     sleeping: dict[FlashReserve, asyncio.Task[None]] = {}
     killed = slept = 0
     end = asyncio.get_running_loop().time() + SECONDS
@@ -91,7 +91,7 @@ async def test_holds_lapse_in_time_though_redis_forgets_everything_and_dies(tmp_
 
 
 async def hold_one(http: aiohttp.ClientSession, crowd: FaultCrowd, user: str) -> str:
-    """A hold; when it ends."""
+    """Take a hold; when it ends."""
     url, product = crowd.urls[len(user) % 2], crowd.products[0]
     async with http.post(f"{url}/reservations/{product}", headers=crowd.headers(user)) as answer:
         body = await answer.json()
@@ -105,9 +105,9 @@ async def available(http: aiohttp.ClientSession, url: str, product: str) -> int:
 
 
 async def seconds_until_back(http: aiohttp.ClientSession, url: str, product: str, units: int, lapsed: float) -> float:
-    """How long after the instant `lapsed` all units were on sale again."""
+    """Seconds from the instant `lapsed` until all units were on sale again."""
     async with asyncio.timeout(60):
-        while await available(http, url, product) < units:  # noqa: ASYNC110 - nothing tells; that is what is measured
+        while await available(http, url, product) < units:  # noqa: ASYNC110 - there is no event; this is measured
             await asyncio.sleep(0.02)
     return datetime.now().astimezone().timestamp() - lapsed
 
@@ -118,10 +118,10 @@ async def test_a_killed_database_costs_503s_and_nothing_else(tmp_path: Path) -> 
         rush = asyncio.create_task(crowd.rush(12))
         await asyncio.sleep(3)
         before = len(crowd.promised)
-        assert before > 0, "the load had not begun"
+        assert before > 0, "the load has not begun"
         await asyncio.to_thread(shop.database.kill)
         await until_away(shop.urls[0])
-        # Found out once, it is called so for as long as it is away.
+        # Once noticed, the outage is reported until its end.
         assert [await readiness(shop.urls[0]) for _ in range(3)] == [AWAY] * 3
         away = len(crowd.promised)
         await asyncio.to_thread(shop.database.resume)
@@ -129,9 +129,9 @@ async def test_a_killed_database_costs_503s_and_nothing_else(tmp_path: Path) -> 
         for api in shop.apis:
             await api.wait_until_ready()
         await crowd.rush(2)
-        assert len(crowd.promised) > away, "it didn't come back by itself"
-        await shop.recovered()  # Until then, it may not be known what became of a key's first request.
-        await crowd.settle_open(shop.urls[0])
+        assert len(crowd.promised) > away, "the shop didn't recover by itself"
+        await shop.recovered()  # Before that, the outcome of a key's first request may still be unknown.
+        await crowd.retry_unanswered(shop.urls[0])
         await shop.recovered()
         assert crowd.strange == []
         assert crowd.refused_503 > 0
@@ -140,9 +140,9 @@ async def test_a_killed_database_costs_503s_and_nothing_else(tmp_path: Path) -> 
 
 
 async def until_away(url: str) -> None:
-    """The first questions after the kill may still wait for an answer on an open connection."""
+    """Wait until the outage is noticed: the first requests after the kill may wait on an open connection."""
     async with asyncio.timeout(AWAY_S):
-        while await readiness(url) != AWAY:  # noqa: ASYNC110 - another process finds out
+        while await readiness(url) != AWAY:  # noqa: ASYNC110 - happens in another process
             await asyncio.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""A database that is away, or hangs: requests end in time, processes come back by themselves, and end when asked to."""
+"""A database outage or hang: requests end in time, processes recover by themselves, and end on SIGTERM."""
 
 import asyncio
 import os
@@ -24,9 +24,9 @@ READS = 500
 AT_ONCE = 100
 SPREAD_S = 2.5
 BACK_S = 2.0
-"""How long after the database's return a process answers again."""
+"""The longest time from the database's return until a process answers again."""
 SLACK_S = 3.0
-"""What a busy machine may take longer."""
+"""Additional time for a busy machine."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -55,7 +55,7 @@ async def test_with_a_database_that_hangs_every_request_is_answered_in_time_and_
             assert await seconds_until_it_answers(shop.urls[0], product) < BACK_S + SLACK_S
         print(answers)
         for request, (status, took_s) in answers.items():
-            assert status == 503 or request.endswith("/stock"), request  # stock is known for a quarter of a second
+            assert status == 503 or request.endswith("/stock"), request  # stock is cached for a quarter of a second
             assert took_s < CALL_S + SLACK_S, request
         with hanging(shop.database):
             ended_s = [await seconds_until_ended(process) for process in shop.processes]
@@ -64,7 +64,7 @@ async def test_with_a_database_that_hangs_every_request_is_answered_in_time_and_
 
 
 async def cancel_reads(url: str, product: str, chance: random.Random) -> None:
-    """`/readyz` gives its read up after 2 s, about when the driver does; others leave before they are answered."""
+    """Cancel reads: `/readyz` gives up after 2 s, about when the driver does; other clients leave without an answer."""
     paths = ["/readyz"] * (READS - READS // 5) + [f"/products/{product}"] * (READS // 5)
     chance.shuffle(paths)
     async with aiohttp.ClientSession() as http:
@@ -86,7 +86,7 @@ async def cancel_reads(url: str, product: str, chance: random.Random) -> None:
 
 
 async def seconds_until_it_answers(url: str, product: str) -> float:
-    """How long until a read and the readiness are answered well."""
+    """Seconds until a read and `/readyz` are answered with 200."""
     began = time.monotonic()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as http:
         for path in (f"/products/{product}", "/readyz"):
@@ -99,7 +99,7 @@ async def seconds_until_it_answers(url: str, product: str) -> float:
 
 
 async def seconds_until_ended(process: FlashReserve) -> float:
-    """How long the process takes to end once it is asked to."""
+    """Seconds that the process takes to end after SIGTERM."""
     assert process.pid is not None
     began = time.monotonic()
     os.kill(process.pid, signal.SIGTERM)
@@ -110,7 +110,7 @@ async def seconds_until_ended(process: FlashReserve) -> float:
 
 @contextmanager
 def hanging(database: MongoServer) -> Iterator[Callable[[], None]]:
-    """The database's processes are stopped, until the context ends or what it hands out is called."""
+    """Freeze the database's processes, until the context ends or the yielded function is called."""
     pids = database.pids()
 
     def send(number: signal.Signals) -> None:
@@ -129,7 +129,7 @@ def hanging(database: MongoServer) -> Iterator[Callable[[], None]]:
 
 
 async def reserve(shop: FaultCluster, crowd: FaultCrowd, product: str) -> str:
-    """The id of a reservation of the crowd's only customer."""
+    """Reserve for the crowd's only customer; the reservation's id."""
     url, headers = f"{shop.urls[0]}/reservations/{product}", crowd.headers(crowd.users[0])
     async with aiohttp.ClientSession() as http, http.post(url, headers=headers) as answer:
         assert answer.status == 201
@@ -139,7 +139,7 @@ async def reserve(shop: FaultCluster, crowd: FaultCrowd, product: str) -> str:
 async def ask_everything(
     shop: FaultCluster, crowd: FaultCrowd, product: str, reservation: str
 ) -> dict[str, tuple[int, float]]:
-    """Every kind of request that needs the database, all at once; each one's status and how long it took."""
+    """Send each kind of request that needs the database, all at once; their statuses, and seconds."""
     credentials = {"email": "ann@example.com", "password": "correct horse battery"}
     requests: list[tuple[str, str, dict[str, str] | None]] = [
         ("GET", "/readyz", None),

@@ -1,8 +1,8 @@
-"""The clustered engine under load while its database is lost and comes back again and again, as in elections.
+"""The clustered engine under load while its database is lost and comes back repeatedly, as in elections.
 
-A test server is one node, so an election is played: the database is killed and resumed, or hangs for a while. Whoever
-writes meanwhile gets no reply, and what was acknowledged is there afterwards. `FAULT_SECONDS` says for how long (16 by
-default; `make faults FOR=600` are ten minutes).
+The test's database server is one node, so elections are imitated: it is killed and started again, or hangs for a while.
+Writes meanwhile get no reply, and acknowledged ones must be there afterwards. `FAULT_SECONDS` is for how long (by
+default 16; `make faults FOR=600` takes ten minutes).
 """
 
 import asyncio
@@ -23,7 +23,7 @@ AWAY_S_MAX = 4.0
 HANGS_S_MAX = 8.0
 PAUSE_S_MAX = 10.0
 KILLED_OF_TEN = 3
-"""So many in ten turns also kill a process, which is started again."""
+"""In so many of ten turns, a process is killed as well, and started again."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 4 * int(SECONDS))]
 
@@ -38,19 +38,19 @@ async def test_elections_lose_no_acknowledged_reservation_and_hang_no_process(tm
         for api in shop.apis:
             await api.wait_until_ready()
         await shop.recovered()
-        await crowd.settle_open(shop.urls[0])
+        await crowd.retry_unanswered(shop.urls[0])
         await shop.recovered()
         assert crowd.strange == []
         await crowd.check_promises(shop.urls[1])
         said = await asyncio.to_thread(shop.audit)
-        assert said["reservations"] == len(crowd.promised), "something was taken that nobody was told of"
+        assert said["reservations"] == len(crowd.promised), "a reservation was never acknowledged"
         ended_s = [await seconds_until_ended(process) for process in shop.processes]
         print(f"{turns}; {len(crowd.promised)} reservations, {crowd.refused_503} refused for a while; ended {ended_s}")
         assert max(ended_s) < STOP_GRACE_S
 
 
 async def elect(shop: FaultCluster, chance: random.Random) -> dict[str, int]:
-    """Lose the database, let it come back, and give it a moment, again and again; how often what happened."""
+    """Lose the database and bring it back, repeatedly; the counts of all faults."""
     turns = {"process started again": 0, "database killed": 0, "database hung": 0, "process killed": 0}
     end = asyncio.get_running_loop().time() + SECONDS
     while asyncio.get_running_loop().time() < end:
@@ -73,7 +73,7 @@ async def elect(shop: FaultCluster, chance: random.Random) -> dict[str, int]:
 
 
 async def start_again(shop: FaultCluster, turns: dict[str, int]) -> None:
-    """Start what doesn't run, as a supervisor does: a start without a database fails."""
+    """Start the processes that don't run, as a supervisor does: a start without a database fails."""
     for process in shop.processes:
         if not process.runs:
             assert process.exit_code != EXIT_STUCK, "a watchdog had to end it"

@@ -1,6 +1,6 @@
-"""The embedded engine under real load and `kill -9`, with real processes on one file.
+"""The embedded engine under load and `kill -9`, with real processes on one file.
 
-`FAULT_ROUNDS` says how often the server is killed (3 by default; `make faults ROUNDS=20` is the full size).
+`FAULT_ROUNDS` is how often the server is killed (by default 3; `make faults ROUNDS=20` is the full size).
 """
 
 import asyncio
@@ -34,11 +34,11 @@ async def test_kill_9_under_load_loses_no_acknowledged_reservation(tmp_path: Pat
             audit(embedded(tmp_path))
             await server.start()
             await rush
-            await crowd.settle_open(server.url)
+            await crowd.retry_unanswered(server.url)
             assert crowd.strange == []
         await crowd.check_promises(server.url)
     said = audit(embedded(tmp_path))
-    # Nothing was taken that nobody was told of: every request was answered in the end.
+    # Every request was answered in the end, so every reservation was acknowledged.
     assert said["reservations"] == len(crowd.promised)
 
 
@@ -50,7 +50,7 @@ async def test_two_processes_on_one_file_keep_limits_and_keys_together(tmp_path:
         )
         crowd = FaultCrowd([one.url, other.url], products, size=32, secret_keys=SECRET_KEYS, seed=2)
         await crowd.rush(4)
-        await crowd.settle_open(one.url)
+        await crowd.retry_unanswered(one.url)
         assert crowd.strange == []
         await crowd.check_promises(other.url)
         await same_key_at_both(crowd, [one.url, other.url], products[0])
@@ -59,7 +59,7 @@ async def test_two_processes_on_one_file_keep_limits_and_keys_together(tmp_path:
 
 
 async def same_key_at_both(crowd: FaultCrowd, urls: list[str], product: str) -> None:
-    """Forty requests with one key, at both processes at once: one reservation."""
+    """Send forty requests with one key to both processes at once: there must be one reservation."""
     headers = crowd.headers("0199c0de-0000-7000-8003-00000000a001") | {"Idempotency-Key": "one"}
     async with aiohttp.ClientSession() as http:
 
@@ -73,7 +73,7 @@ async def same_key_at_both(crowd: FaultCrowd, urls: list[str], product: str) -> 
 
 
 async def limit_at_both(crowd: FaultCrowd, urls: list[str], product: str) -> None:
-    """Forty singles of one customer, at both processes at once: as many as the limit allows."""
+    """Reserve forty single units for one customer at both processes at once: as many succeed as the limit allows."""
     headers = crowd.headers("0199c0de-0000-7000-8003-00000000a002")
     async with aiohttp.ClientSession() as http:
 

@@ -7,7 +7,7 @@ import pytest
 from flashreserve.clock import SystemClock
 from flashreserve.rehearsal.crowd import crowd, ticks
 from flashreserve.rehearsal.customer import Ledger
-from flashreserve.rehearsal.messages import Order, Tick
+from flashreserve.rehearsal.messages import CrowdOrder, Tick
 from flashreserve.rehearsal.plan import Crowd
 from flashreserve.rehearsal.run import Progress, Rehearsal, Send, rehearse
 from flashreserve.rehearsal.server import ServerUnderTest
@@ -16,8 +16,8 @@ from flashreserve.rehearsal.verdict import Verdict
 Perform = Callable[..., Awaitable[Verdict]]
 
 
-async def send_from_here(order: Order) -> AsyncGenerator[Tick, None]:
-    """The crowd in this process: the same requests over the same HTTP, without the second that a process takes."""
+async def send_from_here(order: CrowdOrder) -> AsyncGenerator[Tick, None]:
+    """Play the order in this process: the same requests over HTTP, without the second that starting a process takes."""
     ledger = Ledger()
     playing = asyncio.create_task(crowd(order, ledger, SystemClock()))
     while not playing.done():
@@ -29,7 +29,7 @@ async def send_from_here(order: Order) -> AsyncGenerator[Tick, None]:
 
 @pytest.fixture
 def perform() -> Perform:
-    """Rehearses 60 customers on 20 units within 0.3 s, unless told otherwise."""
+    """Rehearses 60 customers on 20 units within 0.3 s, by default."""
 
     async def performed(
         server: ServerUnderTest,
@@ -43,7 +43,7 @@ def perform() -> Perform:
     ) -> Verdict:
         scene = Crowd(**{"seed": 7, "customers": 60, "seconds": 0.3, "think_s": 0.2, **crowd_of})
         rehearsal = Rehearsal(
-            crowd=scene, units=units, wait_expiry=wait_expiry, timeout_s=timeout_s, tries_max=3, settle_s=0.3
+            crowd=scene, units=units, wait_expiry=wait_expiry, timeout_s=timeout_s, tries_max=3, still_s=0.3
         )
         return await rehearse(rehearsal, server, run_id="test", clock=SystemClock(), show=show, send=send)
 

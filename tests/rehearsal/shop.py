@@ -1,4 +1,4 @@
-"""A small honest shop, and shops with one fault each, for the rehearsal to be rehearsed on."""
+"""Shops for testing the rehearsal: a small correct one, and shops with one fault each."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ ADMIN = "the-admin"
 
 
 class ShopFault(StrEnum):
-    """What is wrong with a shop."""
+    """The one fault of a shop."""
 
     NONE = auto()
     OVERSELLS = auto()
@@ -82,7 +82,7 @@ class ShopProduct:
 
 @dataclass
 class PretendedShop:
-    """Keeps everything in memory; each request is one step, so nothing can come between."""
+    """Keeps everything in memory. Each request is one step of the event loop, so requests don't interfere."""
 
     fault: ShopFault = ShopFault.NONE
     products: dict[str, ShopProduct] = field(default_factory=dict)
@@ -257,7 +257,7 @@ def instant(seconds: float) -> str:
 async def open_shop(
     shop: PretendedShop, *, doors: int = 1, audit: Callable[[], Awaitable[AuditReport]] | None = None
 ) -> AsyncIterator[ServerUnderTest]:
-    """The shop on free ports of this machine."""
+    """Serve the shop on free ports of this machine, as long as the context."""
     runner = web.AppRunner(shop.app(), handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
     try:
@@ -271,5 +271,5 @@ async def open_shop(
 
 
 def mint(count: int) -> list[str]:
-    # An unsigned stand-in: the shop takes the whole token for the user's id.
+    # Unsigned: this shop takes the whole token as the user's id.
     return [f"user-{number}" for number in range(count)]

@@ -1,4 +1,4 @@
-"""Rehearsals of whole sales, over HTTP, in an honest shop and in shops with one fault each."""
+"""Rehearsals of whole sales over HTTP, in a correct shop and in shops with one fault each."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ import pytest
 from tests.rehearsal.conftest import Perform
 from tests.rehearsal.shop import PretendedShop, ShopFault, mint, open_shop
 
-from flashreserve.rehearsal.messages import Order, Tick
+from flashreserve.rehearsal.messages import CrowdOrder, Tick
 from flashreserve.rehearsal.plan import Crowd, Press, Shape, Shares, plan
 from flashreserve.rehearsal.run import Progress
 from flashreserve.rehearsal.server import AuditReport, RehearsalError, listed_tokens
@@ -48,7 +48,7 @@ async def test_nothing_stays_on_sale_after_the_verdict(perform: Perform) -> None
 async def test_nothing_stays_on_sale_if_the_rehearsal_fails(perform: Perform) -> None:
     shop = PretendedShop()
 
-    async def no_crowd(_: Order) -> AsyncGenerator[Tick, None]:
+    async def no_crowd(_: CrowdOrder) -> AsyncGenerator[Tick, None]:
         for tick in list[Tick]():
             yield tick
         assert all(product.on_sale() for product in shop.products.values())
@@ -165,7 +165,7 @@ async def test_busy_without_saying_when_to_come_back_turns_errors_red(perform: P
     assert (verdict.errors, verdict.answers["503"], verdict.passed) == (60, 60, False)
 
 
-async def test_a_connection_lost_after_the_grant_is_settled_by_the_key(perform: Perform) -> None:
+async def test_a_connection_lost_after_the_grant_is_resolved_by_the_key(perform: Perform) -> None:
     async with open_shop(PretendedShop(fault=ShopFault.DROPS_THE_FIRST)) as server:
         verdict = await perform(server, units=60, shares=BUYERS)
     assert verdict.passed, verdict.findings
@@ -231,7 +231,7 @@ async def test_the_crowd_ends_when_nobody_listens_to_it_any_more() -> None:
     scripts = tuple(plan(scene, run_id="test"))
     shop = PretendedShop()
     async with open_shop(shop) as server:
-        order = Order(
+        order = CrowdOrder(
             urls=server.urls,
             product_ids=("none",),
             tokens=tuple(mint(60)),

@@ -1,4 +1,4 @@
-"""`flashreserve rehearse` as a command: against shops that run already, and with a fresh one of its own."""
+"""`flashreserve rehearse` as a command: against running shops, and with a fresh one."""
 
 import asyncio
 import json

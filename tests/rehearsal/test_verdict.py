@@ -1,19 +1,19 @@
-"""Each count of the verdict, on evidence made by hand: it stays 0 where it must, and it can turn red."""
+"""Each count of the verdict, on evidence made by hand: it stays 0 for a correct shop, and counts each fault."""
 
 from typing import Any
 
 import pytest
 
 from flashreserve.core.model import Status
-from flashreserve.rehearsal.messages import Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import Action, ExchangeOutcome, ShopExchange
 from flashreserve.rehearsal.server import subject_of
 from flashreserve.rehearsal.tally import Tally, percentile
-from flashreserve.rehearsal.verdict import Evidence, Judgement, ShopBooks, VerdictEntry, judge
+from flashreserve.rehearsal.verdict import BookedReservation, Evidence, Judgement, ProductBooks, judge
 
 
 def exchange(action: Action, customer: int, **other: Any) -> ShopExchange:
     done_ms = other.pop("done_ms", 10)
-    facts = {"product": 0, "key": f"k{customer}", "due_ms": 0, "sent_ms": done_ms - 10, "outcome": Outcome.DONE}
+    facts = {"product": 0, "key": f"k{customer}", "due_ms": 0, "sent_ms": done_ms - 10, "outcome": ExchangeOutcome.DONE}
     return ShopExchange(
         **{"action": action, "customer": customer, "done_ms": done_ms, "tries": ("201",), **facts, **other}
     )
@@ -39,10 +39,10 @@ def judged(
     owners: dict[str, str] | None = None,
     read_ms: float = 500,
 ) -> Judgement:
-    """The verdict on one product; without `available` its books add up."""
-    found = tuple(VerdictEntry(id_, (owners or {}).get(id_, id_), status, 1) for id_, status in entries.items())
+    """The judgement on one product; by default, its books add up."""
+    found = tuple(BookedReservation(id_, (owners or {}).get(id_, id_), status, 1) for id_, status in entries.items())
     live = sum(status in {Status.PENDING, Status.CONFIRMED} for status in entries.values())
-    books = ShopBooks("p", units, max(0, units - live) if available is None else available, found, read_ms)
+    books = ProductBooks("p", units, max(0, units - live) if available is None else available, found, read_ms)
     subjects = tuple(f"user{n}" for n in range(10))
     return judge(Evidence(units=(units,), exchanges=exchanges, subjects=subjects, books=(books,)))
 
@@ -88,8 +88,8 @@ def test_a_unit_that_was_bought_stays_bought() -> None:
 
 
 def test_a_hold_counts_from_the_first_try_of_its_key() -> None:
-    # The first try was lost at 0 s and may have made the hold then; its end is not known better than that.
-    lost = exchange(Action.RESERVE, 0, outcome=Outcome.UNANSWERED, tries=("timed out",))
+    # The first try was lost at 0 s and may have made the hold then, so the hold may end 1 s later.
+    lost = exchange(Action.RESERVE, 0, outcome=ExchangeOutcome.UNANSWERED, tries=("timed out",))
     late_answer = granted(0, "a", done_ms=900)
     entries = {"a": Status.EXPIRED, "b": Status.PENDING}
     evidence = [lost, late_answer, granted(1, "b", done_ms=1_000)]
@@ -146,34 +146,34 @@ def test_a_customer_who_comes_again_by_another_key_is_no_double_grant() -> None:
 @pytest.mark.parametrize(
     ("tries", "outcome", "errors"),
     [
-        (("503 and Retry-After", "409"), Outcome.REFUSED, 0),
-        (("429", "409"), Outcome.REFUSED, 0),
-        (("timed out", "connection lost", "409"), Outcome.REFUSED, 0),
-        (("503", "409"), Outcome.REFUSED, 1),
-        (("500",), Outcome.FAILED, 1),
-        (("502 and Retry-After",), Outcome.FAILED, 1),
-        (("unreadable answer",), Outcome.FAILED, 1),
-        (("timed out", "timed out"), Outcome.UNANSWERED, 1),
-        (("503 and Retry-After", "503 and Retry-After"), Outcome.UNANSWERED, 1),
+        (("503 and Retry-After", "409"), ExchangeOutcome.REFUSED, 0),
+        (("429", "409"), ExchangeOutcome.REFUSED, 0),
+        (("timed out", "connection lost", "409"), ExchangeOutcome.REFUSED, 0),
+        (("503", "409"), ExchangeOutcome.REFUSED, 1),
+        (("500",), ExchangeOutcome.FAILED, 1),
+        (("502 and Retry-After",), ExchangeOutcome.FAILED, 1),
+        (("unreadable answer",), ExchangeOutcome.FAILED, 1),
+        (("timed out", "timed out"), ExchangeOutcome.UNANSWERED, 1),
+        (("503 and Retry-After", "503 and Retry-After"), ExchangeOutcome.UNANSWERED, 1),
     ],
 )
-def test_what_is_an_error(tries: tuple[str, ...], outcome: Outcome, errors: int) -> None:
+def test_what_is_an_error(tries: tuple[str, ...], outcome: ExchangeOutcome, errors: int) -> None:
     other = exchange(Action.RESERVE, 1, tries=tries, outcome=outcome)
     assert judged(granted(0, "a"), other, entries={"a": Status.PENDING}).errors == errors
 
 
 def test_a_customer_who_is_never_answered_counts_once() -> None:
-    lost = [exchange(Action.RESERVE, 1, tries=("timed out",), outcome=Outcome.UNANSWERED)] * 2
+    lost = [exchange(Action.RESERVE, 1, tries=("timed out",), outcome=ExchangeOutcome.UNANSWERED)] * 2
     assert judged(granted(0, "a"), *lost, entries={"a": Status.PENDING}).errors == 1
 
 
 def test_refusals_that_break_a_promise_are_unexpected() -> None:
-    refused = {"outcome": Outcome.REFUSED, "tries": ("410",)}
+    refused = {"outcome": ExchangeOutcome.REFUSED, "tries": ("410",)}
     judgement = judged(
         granted(0, "a"),
         exchange(Action.CONFIRM, 0, reservation_id="a", done_ms=900, **refused),
         exchange(Action.RESERVE, 0, done_ms=950, **refused),
-        exchange(Action.RESERVE, 1, outcome=Outcome.UNEXPECTED, tries=("422",), code="key-reused"),
+        exchange(Action.RESERVE, 1, outcome=ExchangeOutcome.UNEXPECTED, tries=("422",), code="key-reused"),
         entries={"a": Status.PENDING},
     )
     assert judgement.unexpected == {
@@ -184,7 +184,9 @@ def test_refusals_that_break_a_promise_are_unexpected() -> None:
 
 
 def test_a_confirmation_refused_after_the_hold_was_over_is_expected() -> None:
-    late = exchange(Action.CONFIRM, 0, reservation_id="a", done_ms=1_001, outcome=Outcome.REFUSED, tries=("410",))
+    late = exchange(
+        Action.CONFIRM, 0, reservation_id="a", done_ms=1_001, outcome=ExchangeOutcome.REFUSED, tries=("410",)
+    )
     judgement = judged(granted(0, "a"), late, entries={"a": Status.EXPIRED}, read_ms=2_000)
     assert counts(judgement) == (0, 0, 0, 0)
     assert judgement.unexpected == {}

@@ -3,6 +3,7 @@ import io
 import msgspec
 import pytest
 from rich.console import Console, RenderableType
+from typing_extensions import override
 
 from flashreserve.clock import SystemClock
 from flashreserve.rehearsal.run import Progress
@@ -100,6 +101,7 @@ def test_without_a_terminal_there_are_lines_now_and_then() -> None:
     class Standing(SystemClock):
         at = 0.0
 
+        @override
         def monotonic(self) -> float:
             return self.at
 
@@ -121,6 +123,5 @@ def test_on_a_terminal_the_panel_shows_all_figures() -> None:
     file = io.StringIO()
     with LiveView(Console(file=file, width=100, force_terminal=True, no_color=True)) as view:
         view.show(PROGRESS)
-        view.refresh()
     for figure in ("4,000 of 5,000", "6,001", "1,002", "703", "3,104", "17", "5", "3 ms / 42 ms"):
         assert figure in file.getvalue()

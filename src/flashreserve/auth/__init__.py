@@ -1,1 +1,1 @@
-"""Who is asking: passwords, signed tokens, and how many tries anybody has. Knows nothing of HTTP."""
+"""Authentication: passwords, signed tokens, and limits on tries. Knows nothing of HTTP."""

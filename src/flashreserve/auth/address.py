@@ -1,7 +1,7 @@
-"""Which address a request came from, behind proxies or not, and which addresses count as one.
+"""The address that a request came from, behind proxies or not, and the groups of addresses that count as one.
 
-Anybody can write anything into X-Forwarded-For, so it is believed only as far as proxies that the operator named have
-written it: each appends the address that it saw, and the list is read from its end.
+Any client can send any X-Forwarded-For, so only the entries that trusted proxies wrote are believed. Each proxy appends
+the address that it saw, so the list is read from its end.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final, Self
 
 HOPS_MAX: Final = 16
-"""Entries of X-Forwarded-For that are looked at."""
+"""Entries of X-Forwarded-For that are read."""
 
 UNIX: Final = "unix"
-"""Stands in the list of proxies for one that connects through a Unix socket, where there is no address."""
+"""In the list of proxies, the name of one that connects through a Unix socket and so has no address."""
 
 _IPV6_PREFIXES: Final = (64, 56, 48)
-"""Customers' shares of IPv6: whoever has one address of a /64 has all of them. Many lines have a /56, sites a /48."""
+"""Usual sizes of one customer's IPv6 network: a /64 at least, often a /56, for sites a /48."""
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
@@ -26,34 +26,34 @@ Address = IPv4Address | IPv6Address
 
 
 class TrustedProxies:
-    """The networks whose X-Forwarded-For is believed. None by default: then the peer is the client."""
+    """The networks whose X-Forwarded-For is believed. Empty by default: then the peer is the client."""
 
     def __init__(self, networks: Sequence[str] = ()) -> None:
-        """Takes networks or single addresses (`10.0.0.0/8`, `::1`) and the word `unix`.
+        """Take networks or single addresses (`10.0.0.0/8`, `::1`) and the word `unix`.
 
         Raises:
-            ValueError: naming the entry that is none of these.
+            ValueError: an entry is invalid; the text names it.
         """
         self._unix = UNIX in networks
         self._networks = [_network(text) for text in networks if text != UNIX]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads a list separated by commas; an empty text trusts nobody.
+        """Read a list separated by commas; an empty text trusts nobody.
 
         Raises:
-            ValueError: naming the entry that is no network.
+            ValueError: an entry is invalid; the text names it.
         """
         return cls([entry.strip() for entry in text.split(",")] if text.strip() else [])
 
     def client_address(self, peer: str | None, forwarded_for: str) -> str | None:
-        """The address nearest to us that isn't a trusted proxy's; None when there is none.
+        """The nearest address that isn't a trusted proxy's; None if there is none.
+
+        If the list ends, or an entry isn't an address, the last proxy found counts as the client.
 
         Args:
-            peer: the connection's other end; None or empty for a Unix socket.
+            peer: the other end of the connection; None or empty for a Unix socket.
             forwarded_for: X-Forwarded-For, several of them joined by commas; may be empty.
-
-        Where the list ends, or an entry isn't an address, the proxy that we got to is taken for the client.
         """
         if not peer:
             return self._walk(None, forwarded_for) if self._unix else None
@@ -70,7 +70,7 @@ class TrustedProxies:
         return address is not None and self._trusts(address)
 
     def connected_as(self, peer: str | None) -> str | None:
-        """The name under which a peer's connections are counted; None for a proxy's, which are many people's."""
+        """The name under which a peer's connections are counted; None for a proxy, which many people share."""
         return None if not peer or self.trusts(peer) else throttled_as(peer)
 
     def _walk(self, nearest: Address | None, forwarded_for: str) -> str | None:
@@ -89,10 +89,10 @@ class TrustedProxies:
 
 
 def address_groups(address: str | None) -> tuple[str, ...]:
-    """The names under which tries from `address` are counted, the narrowest first; none without an address.
+    """The names under which tries from `address` are counted, the narrowest first; empty without an address.
 
-    IPv6 counts by its /64, /56 and /48, wherever it may have been cut from. IPv6 that carries IPv4 (mapped, 6to4,
-    Teredo, NAT64) counts as the IPv4 address: one of those has 2 to the power of 80 IPv6 addresses by 6to4 alone.
+    IPv6 counts by its /64, /56 and /48. IPv6 that carries IPv4 (mapped, 6to4, Teredo, NAT64) counts as the IPv4
+    address, because the owner of one IPv4 address has 2^80 IPv6 addresses by 6to4 alone.
     """
     if address is None:
         return ()
@@ -112,7 +112,7 @@ def throttled_as(address: str | None) -> str | None:
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that an IPv6 address was made from, if it was."""
+    """The IPv4 address inside an IPv6 address, if there is one."""
     if address.teredo is not None:
         return address.teredo[1]
     if address in _NAT64:
@@ -129,10 +129,10 @@ def _network(text: str) -> IPv4Network | IPv6Network:
 
 
 def _unmapped(network: IPv6Network) -> IPv4Network | IPv6Network:
-    """The network as peers are read: IPv4 inside IPv6 as IPv4. `::/0` is all of IPv6, and no IPv4.
+    """The network in the form of peers' addresses: IPv4 inside IPv6 as IPv4. `::/0` is all of IPv6, and no IPv4.
 
     Raises:
-        ValueError: it holds the mapped addresses and others.
+        ValueError: it holds mapped addresses as well as others.
     """
     if network.subnet_of(_MAPPED):
         return IPv4Network((int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen))
@@ -142,8 +142,8 @@ def _unmapped(network: IPv6Network) -> IPv4Network | IPv6Network:
 
 
 def _read(text: str) -> Address | None:
-    """The address, one spelling for each: no zone, and IPv4 inside IPv6 as IPv4. None for anything else."""
-    # A zone (fe80::1%eth0) is free text; it means nothing beyond the machine that wrote it.
+    """The address in its one form: no zone, and IPv4 inside IPv6 as IPv4. None if the text isn't an address."""
+    # A zone (fe80::1%eth0) is free text, and has a meaning only on the machine that wrote it.
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:
@@ -152,7 +152,7 @@ def _read(text: str) -> Address | None:
 
 
 def _without_port(text: str) -> str:
-    """`192.0.2.1:443` and `[2001:db8::1]:443`, as some proxies write them, without their ports."""
+    """The address without a port, which some proxies append: `192.0.2.1:443`, `[2001:db8::1]:443`."""
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0] if text.count(":") == 1 else text

@@ -1,8 +1,8 @@
-"""Device tokens: how a browser that its owner has signed in from is told from a stranger's.
+"""Device tokens: they mark browsers in which an account's owner has signed in before.
 
-A successful login leaves one in a cookie. It opens nothing; it only says that tries for this one account from this
-browser are counted apart, so that a stranger who guesses at the account cannot lock its owner out.
-After the OWASP article "Slow Down Online Guessing Attacks with Device Cookies".
+A successful login sets one as a cookie. It grants no access. Tries for this account from this browser are counted
+separately, so a stranger who guesses passwords can't lock the owner out.
+Source: OWASP, "Slow Down Online Guessing Attacks with Device Cookies".
 """
 
 import re
@@ -15,16 +15,16 @@ from flashreserve.auth.tokens import ISSUER, LEEWAY_MS
 from flashreserve.decode_errors import DECODE_ERRORS
 
 DEVICE_AUDIENCE: Final = "flashreserve-device"
-"""Not the access tokens' audience: neither kind passes for the other."""
+"""Differs from the access tokens' audience, so neither kind is accepted as the other."""
 
 DEVICE_TTL_S: Final = 180 * 24 * 3600
-"""Half a year; every login starts it anew."""
+"""Half a year; every login renews it."""
 
 _DEVICE_ID = re.compile(r"[0-9a-f-]{36}")
 
 
 class Device(msgspec.Struct, frozen=True, gc=False):
-    """A browser that has signed in to the account before; `id` is the same through all renewals."""
+    """A browser that has signed in to the account before. Renewals keep its `id`."""
 
     account_id: str
     id: str
@@ -56,15 +56,15 @@ class DeviceTokens:
         self._decoder = msgspec.json.Decoder(_DeviceClaims)
 
     def issue(self, device: Device, now_ms: int) -> DeviceIssued:
-        """A token that says that `device` has signed in."""
+        """A token for a device that has signed in."""
         exp = now_ms // 1000 + self._ttl_s
         claims = _DeviceClaims(iss=ISSUER, aud=DEVICE_AUDIENCE, sub=device.account_id, jti=device.id, exp=exp)
         return DeviceIssued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
 
     def read(self, token: str, now_ms: int) -> Device | None:
-        """The device, or None when the token isn't a valid one. It counts for `Device.account_id` only.
+        """The device, or None if the token is invalid. It counts for `Device.account_id` only.
 
-        No reason is given: whoever carries a bad one is a stranger like any other.
+        No reason is given: a browser with an invalid token is treated like one without.
         """
         payload = self._keys.open(token)
         if isinstance(payload, TokenRefused):

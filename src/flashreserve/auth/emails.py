@@ -1,4 +1,4 @@
-"""Email addresses as accounts know them: one spelling for each."""
+"""Email addresses of accounts, in one normal form."""
 
 import re
 from typing import Final
@@ -14,11 +14,11 @@ _EMAIL = re.compile(rf"{_LOCAL}@(?:localhost|(?:{_LABEL}\.)+{_LABEL})")
 
 
 def normalised_email(text: str) -> str | InvalidField:
-    """The address without spaces around it and in lower case, which is what accounts are found by.
+    """The address in lower case, without spaces around it. Accounts are found by this form.
 
-    The form is the one of HTML's email fields, with a domain that has a dot, or `localhost`. ASCII only: two letters
-    of other scripts that become one when lower-cased would let one customer pass for another. An international domain
-    is written in its xn-- form.
+    It must be valid in an HTML email field, and have a domain with a dot, or `localhost`. Only ASCII is allowed: in
+    other scripts, different letters may become one in lower case, and so one customer could pass for another. An
+    international domain is written in its xn-- form.
     """
     if len(text) > EMAIL_LENGTH_MAX:
         return InvalidField("email", f"must have at most {EMAIL_LENGTH_MAX} characters")

@@ -1,8 +1,8 @@
-"""The secrets that sign tokens, and the one way in which tokens are signed: JWS (RFC 7515) with HS256.
+"""The keys that sign tokens. All tokens are JWS (RFC 7515) with HS256.
 
-A key has an id (`kid`) that every token names in its header. The first key signs, all of them are accepted. To replace
-a key, add the new one behind on all processes, then move it to the front on all; remove the old one once the last token
-that it signed has expired. With several processes, a new key in front at once would sign tokens that others refuse.
+A key has an id (`kid`), which every token names in its header. The first key signs; all keys are accepted. To replace a
+key, append the new one on all processes, then move it to the front on all, and remove the old one once the last token
+that it signed has expired. If the new key were in front at once, it would sign tokens that other processes refuse.
 """
 
 import re
@@ -13,26 +13,26 @@ from typing import Final, Self
 import jwt
 import msgspec
 
-from flashreserve.auth.guessable import is_repetitive
+from flashreserve.auth.secret_strength import is_repetitive
 
 SECRET_BYTES_MIN: Final = 32
-"""HS256 is as strong as its 256-bit digest only with a key that is no shorter (RFC 7518, section 3.2)."""
+"""HS256 needs a key at least as long as its 256-bit digest (RFC 7518, section 3.2)."""
 
 KEYS_MAX: Final = 16
 
 TOKEN_LENGTH_MAX: Final = 4096
-"""Characters of a token. Longer ones are refused unread; ours have about 350."""
+"""Characters of a token. Longer ones are refused unread. Our own have about 350."""
 
 _ALGORITHM: Final = "HS256"
 _TYPE: Final = "jwt"
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# Every token has exactly one spelling: no padding, and no stray bits in the signature's last character (43 characters
-# carry two bits more than a digest has). Otherwise one token could fill a cache under many names.
+# Every token has exactly one valid form: no padding, and no unused bits set in the signature's last character (43
+# characters carry two bits more than a digest has). Otherwise one token could take many places in a cache.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 
 
 class Refusal(StrEnum):
-    """Why a token isn't accepted. For logs and metrics; who sent it learns only that it isn't."""
+    """Why a token is refused. For logs and metrics only: its sender is not told the reason."""
 
     TOO_LONG = "too-long"
     MALFORMED = "malformed"
@@ -49,13 +49,13 @@ class Refusal(StrEnum):
 
 
 class TokenRefused(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """The token says nothing about who is asking."""
+    """The token is invalid, for this reason."""
 
     reason: Refusal
 
 
 class KeyRing:
-    """The keys by their ids, the signing one first."""
+    """The keys by their ids. The first one signs."""
 
     def __init__(self, secrets: Mapping[str, bytes]) -> None:
         if not secrets:
@@ -67,20 +67,20 @@ class KeyRing:
         _check_secrets_differ(secrets)
         self._secrets = dict(secrets)
         self._signing_kid = next(iter(self._secrets))
-        self._nobodys_secret = bytes(SECRET_BYTES_MIN)
+        self._dummy_secret = bytes(SECRET_BYTES_MIN)
         self._jws = jwt.PyJWS(algorithms=[_ALGORITHM])
-        # The headers that we write, as they stand in a token. Recognising one saves reading it, and with that half of
-        # the time that a customer's first request spends on its token.
+        # The encoded headers of our own tokens. Recognising one saves decoding it, which would take half of the time
+        # of a token's first check.
         self._secrets_by_header = {self._sign(b"", kid).partition(".")[0]: self._secrets[kid] for kid in self._secrets}
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads `kid:secret,kid:secret,…`; the first one signs.
+        """Read `kid:secret,kid:secret,…`; the first one signs.
 
-        A secret is taken as it stands (UTF-8, no comma; colons are fine); spaces around an entry are dropped.
+        A secret is UTF-8 text without commas; it may have colons. Spaces around an entry are dropped.
 
         Raises:
-            ValueError: saying which key breaks which rule, without repeating any secret.
+            ValueError: the text says which key breaks which rule, and shows no secret.
         """
         entries = [entry.strip() for entry in text.split(",")] if text.strip() else []
         secrets: dict[str, bytes] = {}
@@ -95,18 +95,18 @@ class KeyRing:
 
     @property
     def kids(self) -> tuple[str, ...]:
-        """The ids, the signing key's first."""
+        """The keys' ids, the signing key's first."""
         return tuple(self._secrets)
 
     def __repr__(self) -> str:
         return f"KeyRing(kids={self.kids!r})"
 
     def sign(self, payload: bytes) -> str:
-        """A token around `payload`, signed by the first key."""
+        """A token with this payload, signed by the first key."""
         return self._sign(payload, self._signing_kid)
 
     def open(self, token: str) -> bytes | TokenRefused:
-        """The payload of a token that one of the keys has signed."""
+        """The payload of a token, if one of the keys has signed it."""
         if len(token) > TOKEN_LENGTH_MAX:
             return TokenRefused(Refusal.TOO_LONG)
         if _TOKEN.fullmatch(token) is None:
@@ -117,7 +117,7 @@ class KeyRing:
                 try:
                     return bytes(self._jws.decode(token, secret, algorithms=[_ALGORITHM]))
                 except jwt.InvalidSignatureError:
-                    # Read the header after all, as for a key id that isn't ours: the time taken tells no key ids.
+                    # Decode the header as for an unknown key id, so that the time taken reveals no key ids.
                     self._secret_of(token)
                     return TokenRefused(Refusal.WRONG_SIGNATURE)
             return self._open_by_header(token)
@@ -125,7 +125,7 @@ class KeyRing:
             return TokenRefused(Refusal.MALFORMED)
 
     def _open_by_header(self, token: str) -> bytes | TokenRefused:
-        """As `open`, for a header that we didn't write."""
+        """The same as `open`, for a header in another form than ours."""
         secret = self._secret_of(token)
         if isinstance(secret, Refusal):
             return TokenRefused(secret)
@@ -133,7 +133,7 @@ class KeyRing:
             payload = bytes(self._jws.decode(token, secret, algorithms=[_ALGORITHM]))
         except jwt.InvalidSignatureError:
             payload = None
-        if secret is self._nobodys_secret:
+        if secret is self._dummy_secret:
             return TokenRefused(Refusal.UNKNOWN_KEY)
         return TokenRefused(Refusal.WRONG_SIGNATURE) if payload is None else payload
 
@@ -142,20 +142,20 @@ class KeyRing:
 
     def _secret_of(self, token: str) -> bytes | Refusal:
         header = self._jws.get_unverified_header(token)
-        # The algorithm is ours to choose, never the token's; it is looked at only to refuse by a clear reason.
+        # The algorithm is fixed; the token's own is read only to give a clear reason.
         if header.get("alg") != _ALGORITHM:
             return Refusal.WRONG_ALGORITHM
-        # Left out is fine (RFC 7519, 5.1: optional). Another type is a token made for another purpose (RFC 8725, 3.11).
+        # The type is optional (RFC 7519, 5.1). Another type is a token for another purpose (RFC 8725, 3.11).
         kind = header.get("typ", _TYPE)
         if not (isinstance(kind, str) and kind.lower() == _TYPE):
             return Refusal.WRONG_TYPE
-        # For an unknown key the signature is computed as well, or the time taken would tell which ids are known.
-        return self._secrets.get(str(header.get("kid", "")), self._nobodys_secret)
+        # The signature is checked for an unknown key as well, so that the time taken reveals no key ids.
+        return self._secrets.get(str(header.get("kid", "")), self._dummy_secret)
 
 
 def _check_key(kid: str, secret: bytes) -> None:
     if _KID.fullmatch(kid) is None:
-        # Whoever swaps the two parts has put the secret where the id belongs, so it isn't printed either.
+        # The id isn't printed: if the two parts are swapped, it is the secret.
         raise ValueError("a key's id must be 1 to 64 letters, digits, dots, dashes or underscores")
     if len(secret) < SECRET_BYTES_MIN:
         raise ValueError(f"the secret of key {kid!r} has {len(secret)} bytes, at least {SECRET_BYTES_MIN} are needed")
@@ -167,7 +167,7 @@ def _check_key(kid: str, secret: bytes) -> None:
 
 
 def _check_secrets_differ(secrets: Mapping[str, bytes]) -> None:
-    """Two ids for one secret: whoever rotates so has replaced nothing."""
+    """Refuse two ids for one secret: such a rotation replaces nothing."""
     kids: dict[bytes, str] = {}
     for kid, secret in secrets.items():
         if secret in kids:

@@ -1,4 +1,4 @@
-"""The metrics token, and the brake on guessing it."""
+"""The metrics token, and the limit on guessing it."""
 
 import hmac
 from typing import Final
@@ -8,24 +8,24 @@ from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.throttle import Rate, Throttle, by_address
 
 RATE: Final = Rate(burst=10, every_ms=6_000)
-"""Wrong tokens from one address."""
+"""The rate of wrong tokens from one address."""
 
 
 class MetricsToken:
-    """One token that opens docs and metrics; an empty one opens nothing.
+    """One token that gives access to docs and metrics; an empty one gives access to nobody.
 
-    Wrong tries are counted by address. Once an address has none left, it is refused whatever it sends: were the right
-    token let through, the others' refusals would only be slower guesses.
+    Wrong tries are counted by address. An address without tries left is refused even with the right token: otherwise
+    it could go on guessing.
     """
 
     def __init__(self, token: str, throttle: Throttle, *, rate: Rate = RATE) -> None:
-        """`throttle` is this one's own: guesses cost nothing, and would push out what others count by."""
+        """`throttle` must not be shared: guesses here are cheap, and would evict the buckets of others."""
         self._token = token.encode()
         self._throttle = throttle
         self._rate = rate
 
     async def admits(self, sent: str, address: str | None) -> bool | TooManyTries:
-        """Whether `sent` is the token; or when the address may try again."""
+        """Whether `sent` is the token, or when the address may try again."""
         if not self._token or not sent:
             return False
         buckets = by_address("metrics", address_groups(address), self._rate)

@@ -1,6 +1,6 @@
-"""What a request about an account came to: values, not exceptions.
+"""The outcomes of requests about accounts: values, not exceptions.
 
-Their printed form shows neither tokens nor password hashes: a log line with an outcome in it gives nothing away.
+Their printed form shows neither tokens nor password hashes, so they may appear in logs.
 """
 
 import msgspec
@@ -9,7 +9,7 @@ from flashreserve.core.model import Account
 
 
 class Registered(msgspec.Struct, frozen=True, tag=True):
-    """The account exists now, and it is durable."""
+    """The account was created, and is durable."""
 
     account: Account
 
@@ -18,11 +18,11 @@ class Registered(msgspec.Struct, frozen=True, tag=True):
 
 
 class EmailTaken(msgspec.Struct, frozen=True, tag=True):
-    """Another account has this email. Saying so tells a stranger that it exists; registration can't avoid that."""
+    """Another account has this email. Registration can't avoid telling a stranger that it exists."""
 
 
 class InvalidField(msgspec.Struct, frozen=True, tag=True):
-    """`field` (`email` or `password`) breaks a rule; `message` says which, and never repeats the value."""
+    """`field` (`email` or `password`) breaks a rule. `message` says which one, and never repeats the value."""
 
     field: str
     message: str
@@ -31,8 +31,8 @@ class InvalidField(msgspec.Struct, frozen=True, tag=True):
 class LoggedIn(msgspec.Struct, frozen=True, tag=True):
     """The password was right.
 
-    `token` is good until `expires_at` (UTC milliseconds). `device_token` is for the HTTP-only cookie that tells this
-    browser from a stranger's at the next login; it is good until `device_expires_at` and opens nothing.
+    `token` is valid until `expires_at` (UTC milliseconds). `device_token` is for the HTTP-only cookie by which the next
+    login recognises this browser; it is valid until `device_expires_at` and grants no access.
     """
 
     token: str
@@ -46,17 +46,17 @@ class LoggedIn(msgspec.Struct, frozen=True, tag=True):
 
 
 class WrongCredentials(msgspec.Struct, frozen=True, tag=True):
-    """Unknown email or wrong password; which of them, nobody is told."""
+    """The email is unknown or the password wrong; nobody is told which."""
 
 
 class TooManyTries(msgspec.Struct, frozen=True, tag=True):
-    """Nothing was looked at. The next try is welcome after `retry_after_s` whole seconds, at least 1."""
+    """The try was not checked. The next one is allowed after `retry_after_s` whole seconds, at least 1."""
 
     retry_after_s: int
 
 
 class Busy(msgspec.Struct, frozen=True, tag=True):
-    """Passwords can't be hashed now (too many wait, or memory or threads are short): nothing was changed."""
+    """No password can be hashed now (too many wait, or memory or threads are short). Nothing was changed."""
 
     retry_after_s: int = 1
 
@@ -66,7 +66,7 @@ class AccountNotFound(msgspec.Struct, frozen=True, tag=True):
 
 
 class Promoted(msgspec.Struct, frozen=True, tag=True):
-    """The account is an admin's, now or since an earlier call. `account` is as it is now."""
+    """The account is an admin's, by this call or an earlier one. `account` is its present state."""
 
     account: Account
 
@@ -74,7 +74,7 @@ class Promoted(msgspec.Struct, frozen=True, tag=True):
         return f"Promoted(account id={self.account.id!r})"
 
 
-Creating = Registered | EmailTaken | InvalidField | Busy
-Registering = Creating | TooManyTries
-LoggingIn = LoggedIn | WrongCredentials | InvalidField | TooManyTries | Busy
-Promoting = Promoted | AccountNotFound | InvalidField
+CreationOutcome = Registered | EmailTaken | InvalidField | Busy
+RegistrationOutcome = CreationOutcome | TooManyTries
+LoginOutcome = LoggedIn | WrongCredentials | InvalidField | TooManyTries | Busy
+PromotionOutcome = Promoted | AccountNotFound | InvalidField

@@ -1,8 +1,8 @@
-"""Passwords: their rules, and argon2id (RFC 9106) in a bounded pool of threads.
+"""Passwords: their rules, and hashing by argon2id (RFC 9106) in a bounded pool of threads.
 
-A hash takes tens of milliseconds of one core and megabytes of memory, on purpose. Without bounds, a few hundred logins
-a second would take the machine away from the sale: past `waiting_max` the answer is `PasswordsBusy`, at once. Places
-and turns are shared by groups of addresses (see `WaitingRoom`).
+A hash takes tens of milliseconds of one core and megabytes of memory, on purpose. A few hundred logins a second would
+leave no processor time for the sale. So at most `waiting_max` wait, and further ones get `PasswordsBusy` at once.
+Groups of addresses share places and turns (see `WaitingRoom`).
 """
 
 import asyncio
@@ -28,10 +28,10 @@ PASSWORD_LENGTH_MAX: Final = 128
 """Characters, after normalisation."""
 
 _RAW_LENGTH_MAX: Final = 4 * PASSWORD_LENGTH_MAX
-"""Characters before normalisation, which may join up to four (base and accents) into one."""
+"""Characters before normalisation, which joins up to four (base and accents) into one."""
 
 THREADS_MAX: Final = 8
-"""Hashes at once in one process, which bounds their memory: by the default `Argon2Cost`, 152 MiB."""
+"""Hashes at once in one process. This bounds their memory, by the default `Argon2Cost` to 152 MiB."""
 
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Argon2Cost(msgspec.Struct, frozen=True):
-    """What one hash costs. The default is the least that OWASP's password storage cheat sheet recommends."""
+    """The cost of one hash. The default is the least that OWASP's password storage cheat sheet recommends."""
 
     memory_kib: int = 19 * 1024
     passes: int = 2
@@ -50,21 +50,21 @@ class Argon2Cost(msgspec.Struct, frozen=True):
 
 
 class Verification(msgspec.Struct, frozen=True):
-    """Whether the password is right and, if its hash is weaker than hashes are made now, a new one to store."""
+    """Whether the password is right and, if its stored hash is weaker than new ones are, a new hash to store."""
 
     ok: bool
     rehashed: str | None = None
 
 
 class PasswordsBusy(msgspec.Struct, frozen=True, tag=True):
-    """This password wasn't looked at: too many wait already, or the machine has no memory or no thread for it."""
+    """The password was not checked: too many wait already, or the machine has no memory or no thread for it."""
 
 
 def normalised_password(text: str) -> str | InvalidField:
-    """The password as it is hashed: NFC, as RFC 8265 has it for passwords.
+    """The form of the password that is hashed: NFC, as RFC 8265 requires for passwords.
 
-    An accented letter is one character on some keyboards and two on others, and must be the same password. Nothing
-    else is changed: case, spaces and every script count.
+    An accented letter is one character on some keyboards and two on others; both must be the same password. Nothing
+    else is changed: case and spaces count, and all scripts are allowed.
     """
     if len(text) > _RAW_LENGTH_MAX:
         return _invalid_length()
@@ -77,9 +77,9 @@ def normalised_password(text: str) -> str | InvalidField:
 
 
 def new_password(text: str) -> str | InvalidField:
-    """The same for a password that is being chosen: it must also be long enough, and without control characters.
+    """The same form of a new password, which must also be long enough and have no control characters.
 
-    RFC 8265 excludes those from passwords (4.2): few forms and keyboards let anybody type them again.
+    RFC 8265 excludes control characters (4.2): most forms and keyboards can't enter them.
     """
     password = normalised_password(text)
     if isinstance(password, InvalidField):
@@ -97,10 +97,10 @@ def _invalid_length() -> InvalidField:
 
 
 class Passwords:
-    """Hashes and verifies, `threads` at a time; `waiting_max` more may wait.
+    """Hashes and verifies passwords, `threads` at a time; `waiting_max` more may wait.
 
-    `threads` should be fewer than the processors that may be used (see `hashing_threads`). Passwords come in as
-    `normalised_password` gives them. All calls come from one event loop.
+    `threads` should be fewer than the processors that may be used (see `hashing_threads`). Passwords must be in the
+    form of `normalised_password`. All calls must come from one event loop.
     """
 
     def __init__(self, *, threads: int, waiting_max: int, cost: Argon2Cost) -> None:
@@ -113,7 +113,7 @@ class Passwords:
             hash_len=_HASH_BYTES,
             salt_len=_SALT_BYTES,
         )
-        self._nobodys_hash = _nobodys_hash(cost)
+        self._dummy_hash = _dummy_hash(cost)
         self._threads = threads
         self._pool = self._new_pool()
         self._closed = False
@@ -121,23 +121,23 @@ class Passwords:
         self._waiting: WaitingRoom[_Job] = WaitingRoom(waiting_max)
 
     async def hash(self, password: str, groups: Sequence[str] = ("",)) -> str | PasswordsBusy:
-        """The argon2id string to store for `password`. `groups` are who asks (see `WaitingRoom`)."""
+        """The argon2id string to store for `password`. `groups` are the client's (see `WaitingRoom`)."""
         _check_bound(password)
         return await self._run(lambda: self._hash(password), groups)
 
     async def verify(
         self, stored_hash: str | None, password: str, groups: Sequence[str] = ("",)
     ) -> Verification | PasswordsBusy:
-        """Whether `password` belongs to `stored_hash`. `groups` are who asks.
+        """Whether `password` belongs to `stored_hash`. `groups` are the client's.
 
-        None stands for an account that doesn't exist: the same work is done and the answer is no, so that the time
-        taken doesn't tell which accounts there are.
+        None stands for an account that doesn't exist: the result is no, after the same work, so that the time taken
+        doesn't tell which accounts exist.
         """
         _check_bound(password)
         return await self._run(lambda: self._verify(stored_hash, password), groups)
 
     def close(self) -> None:
-        """Takes no more work and drops what hasn't begun."""
+        """Accept no more work, and drop jobs that have not begun."""
         self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         for job in self._waiting.clear():
@@ -154,10 +154,10 @@ class Passwords:
 
     def _verify(self, stored_hash: str | None, password: str) -> Verification | PasswordsBusy:
         try:
-            self._hasher.verify(stored_hash or self._nobodys_hash, password)
+            self._hasher.verify(stored_hash or self._dummy_hash, password)
         except VerifyMismatchError:
             return Verification(ok=False)
-        except (VerificationError, InvalidHashError) as error:  # All but the shortages: the stored hash is damaged.
+        except (VerificationError, InvalidHashError) as error:  # Except for shortages, the stored hash is damaged.
             return _unhashed(error) if str(error) in _SHORTAGES else Verification(ok=False)
         except MemoryError as error:
             return _unhashed(error)
@@ -167,9 +167,9 @@ class Passwords:
         return Verification(ok=True, rehashed=rehashed if isinstance(rehashed, str) else None)
 
     def _is_weak(self, stored_hash: str) -> bool:
-        # Only a rise counts: while processes with old and new parameters run side by side, a mere difference would
-        # have them replace each other's hashes at every login.
-        stored, now = extract_parameters(stored_hash), extract_parameters(self._nobodys_hash)
+        # Only a rise counts. If any difference did, processes with old and new parameters side by side would replace
+        # each other's hashes at every login.
+        stored, now = extract_parameters(stored_hash), extract_parameters(self._dummy_hash)
         return (stored.type, stored.version) != (now.type, now.version) or any(
             have < want
             for have, want in (
@@ -188,8 +188,8 @@ class Passwords:
             removed = self._waiting.add(groups, job)
             if removed is not None:
                 removed.complete(PasswordsBusy())
-        # A caller that goes away doesn't cancel its job: the job's place stays taken until its thread has really
-        # come to it, or callers who come and go could make the queue as long as they like.
+        # A cancelled caller doesn't cancel its job: the job keeps its place until a thread takes it. Otherwise callers
+        # who come and go could give the threads more jobs than `waiting_max` allows.
         outcome: Result | PasswordsBusy = await asyncio.shield(job.outcome)
         return outcome
 
@@ -199,7 +199,7 @@ class Passwords:
         except RuntimeError as error:  # No thread can be started, or the pool is closed.
             job.complete(_unhashed(error))
             if self._working == 0 and not self._closed:
-                # The pool keeps what it had no thread for; nobody waits for that any more.
+                # The pool has kept the job that it had no thread for; nobody waits for that any more.
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = self._new_pool()
             return
@@ -220,7 +220,7 @@ class Passwords:
 
 
 class _Job:
-    """Work for a thread, and the future of who waits for it."""
+    """Work for a thread, and the future that its caller awaits."""
 
     __slots__ = ("outcome", "work")
 
@@ -238,21 +238,21 @@ class _Job:
 
 
 def _unhashed(error: Exception) -> PasswordsBusy:
-    """The machine had no memory or no thread: that says nothing about the password."""
+    """The result if the machine had no memory or no thread: it says nothing about the password."""
     _log.warning("passwords can't be hashed", error=str(error) or type(error).__name__)
     return PasswordsBusy()
 
 
 def hashing_threads(processors: int, *, processes: int = 1) -> int:
-    """Threads that may hash at once in one of so many processes, which share the processors.
+    """The number of hashing threads for each of `processes` that share the processors: 1 to `THREADS_MAX`.
 
-    They leave a processor to the process's event loop and writer. There are 1 to `THREADS_MAX`.
+    One processor is left to the process's event loop and writer.
     """
     return max(1, min(processors // processes - 1, THREADS_MAX))
 
 
 _SHORTAGES: Final = frozenset(map(error_to_str, (-22, -33)))
-"""What argon2 says when it has no memory (ARGON2_MEMORY_ALLOCATION_ERROR) or no thread (ARGON2_THREAD_FAIL)."""
+"""Argon2's messages for no memory (ARGON2_MEMORY_ALLOCATION_ERROR) and no thread (ARGON2_THREAD_FAIL)."""
 
 
 def _check_bound(password: str) -> None:
@@ -260,8 +260,8 @@ def _check_bound(password: str) -> None:
         raise ValueError(f"a password of {len(password)} characters came past normalised_password")
 
 
-def _nobodys_hash(cost: Argon2Cost) -> str:
-    """Costs as much to verify as any other hash, and no password is known to have it: its digest is all zeros."""
+def _dummy_hash(cost: Argon2Cost) -> str:
+    """A hash that takes as long to verify as any other. No password is known to have it: its digest is all zeros."""
     salt = b64encode(bytes(_SALT_BYTES)).rstrip(b"=").decode()
     digest = b64encode(bytes(_HASH_BYTES)).rstrip(b"=").decode()
     return f"$argon2id$v=19$m={cost.memory_kib},t={cost.passes},p={cost.lanes}${salt}${digest}"

@@ -1,7 +1,7 @@
-"""Counting tries for all processes together, in Redis or Valkey.
+"""A throttle in Redis or Valkey, which counts tries for all processes together.
 
-The same buckets as `MemoryThrottle`'s, by the same algorithm, each under a key that goes away when the bucket is full.
-The server's own clock counts, because the clocks of several machines differ.
+It has the same buckets and algorithm as `MemoryThrottle`. Each bucket is a key that expires when the bucket is full.
+Times are those of the server's clock, because clocks of several machines differ.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 from redis.commands.core import AsyncScript
+from typing_extensions import override
 
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.throttle import Bucket, Throttle
@@ -20,18 +21,18 @@ from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 KEY_PREFIX: Final = "flashreserve:tries:"
 TIMEOUT_S: Final = 0.2
-"""How long a login waits for Redis before it is counted in this process instead."""
+"""How long a login waits for Redis; after that, this process counts it."""
 
 AWAY_S: Final = 1.0
-"""For so long after a failure, Redis isn't asked: or every login during an outage would wait."""
+"""How long Redis isn't asked after a failure. Otherwise every login during an outage would wait."""
 
 CONNECTIONS_MAX: Final = 8
 
 _CLOSE_TIMEOUT_S: Final = 1.0
 
-# Both scripts: KEYS are the buckets, ARGV the burst and the milliseconds a try of each in turn. What is kept is the
-# moment (the server's milliseconds) at which a bucket will be full. A moment further off than an empty bucket's comes
-# from a clock that has been set back since.
+# In both scripts, KEYS are the buckets, and ARGV has two numbers for each: its burst, and milliseconds per try. The
+# stored value is the moment (the server's milliseconds) at which the bucket will be full. A moment later than an empty
+# bucket's is possible only if the clock was set back since; it counts as an empty bucket's.
 _NOW: Final = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -77,15 +78,15 @@ return 0
 )
 
 
-class RedisThrottle:
-    """See `Throttle`. What Redis doesn't answer in time, `fallback` counts.
+class RedisThrottle(Throttle):
+    """Counts in Redis or, if that doesn't answer in time, by `fallback`.
 
-    Each process then allows the whole rate. A call whose answer was lost may have been counted in both: that only
-    makes it stricter.
+    With the fallback, each process allows the whole rate. A call whose answer was lost may count in both, which only
+    makes the limit stricter.
     """
 
     def __init__(self, redis: Redis, fallback: Throttle, clock: Clock, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Takes over `redis`; `close` closes it."""
+        """Take over `redis`; `close` closes it."""
         self._redis = redis
         self._fallback = fallback
         self._clock = clock
@@ -96,8 +97,8 @@ class RedisThrottle:
         self._take = redis.register_script(_TAKE)
         self._give_back = redis.register_script(_GIVE_BACK)
 
+    @override
     async def take(self, buckets: Sequence[Bucket]) -> TooManyTries | None:
-        """See `Throttle`."""
         if not buckets:
             return None
         wait_ms = await self._ask(self._take, buckets)
@@ -105,20 +106,20 @@ class RedisThrottle:
             return await self._fallback.take(buckets)
         return TooManyTries(retry_after_s=math.ceil(wait_ms / 1000)) if wait_ms > 0 else None
 
+    @override
     async def give_back(self, buckets: Sequence[Bucket]) -> None:
-        """See `Throttle`."""
         if buckets and await self._ask(self._give_back, buckets) is None:
             await self._fallback.give_back(buckets)
 
     async def close(self) -> None:
-        """Let go of Redis."""
+        """Close the connections to Redis."""
         try:
             await self._calls.run("closing", self._redis.aclose(), limit_s=_CLOSE_TIMEOUT_S)
         except REDIS_ERRORS as error:
             self._presence.missed(error)
 
     async def _ask(self, script: AsyncScript, buckets: Sequence[Bucket]) -> int | None:
-        """What the script returns; None when Redis is away."""
+        """The result of the script; None if Redis is away."""
         if self._clock.monotonic() < self._away_until:
             return None
         rates = [number for bucket in buckets for number in (bucket.rate.burst, bucket.rate.every_ms)]
@@ -139,12 +140,12 @@ def open_redis_throttle(
     """A throttle on this server, which may be away.
 
     Raises:
-        ValueError: the URL can't be meant.
+        ValueError: the URL is invalid.
     """
     redis = connect(redis_url, timeout_s=timeout_s, connections_max=CONNECTIONS_MAX)
     return RedisThrottle(redis, fallback, clock, timeout_s=timeout_s)
 
 
 def _key(bucket: Bucket) -> str:
-    """Emails and addresses stay out of Redis, and a name of any length takes the same room."""
+    """A hash of the bucket's key: Redis holds no emails or addresses, and every key has the same length."""
     return KEY_PREFIX + hashlib.blake2b(bucket.key.encode(), digest_size=16).hexdigest()

@@ -1,10 +1,10 @@
-"""How many tries anybody has, and how soon they come back.
+"""Rate limits on tries, by buckets.
 
-A bucket holds `burst` tries and gets one back every `every_ms`; an empty one refuses. Buckets are kept as the generic
-cell rate algorithm does it (ITU-T I.371): one number each, the moment at which the bucket will be full again.
+A bucket holds `burst` tries and gets one back every `every_ms`; an empty bucket refuses. Buckets follow the generic
+cell rate algorithm (ITU-T I.371): each is one number, the moment at which the bucket will be full again.
 
-A try is counted before the password is looked at, and given back when it turns out right: were it counted afterwards,
-a thousand parallel guesses would all pass before the first one failed.
+A try is taken before the password is checked, and given back if it is right. If it were taken afterwards, a thousand
+parallel guesses would all pass before the first one failed.
 """
 
 import math
@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.clock import Clock
 
 ENTRIES_MAX: Final = 65_536
-"""Buckets that a process remembers, about 30 MB of them at worst."""
+"""Buckets that a process keeps: about 30 MB at worst."""
 
 
 class Rate(msgspec.Struct, frozen=True, gc=False):
@@ -28,25 +29,25 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
     every_ms: int
 
     def times(self, factor: int) -> "Rate":
-        """So many times as much, at once and later."""
+        """The rate multiplied by `factor`: its burst, and its tries per time."""
         return Rate(self.burst * factor, max(1, self.every_ms // factor))
 
 
 class Bucket(msgspec.Struct, frozen=True, gc=False):
-    """Whose tries are counted: all that are made under `key` draw on the same `rate`."""
+    """A limit on tries: all tries under the same `key` share the `rate`."""
 
     key: str
     rate: Rate
 
 
 _ADDRESS_FACTORS: Final = (1, 4, 16)
-"""How much wider the allowances of wider address groups are: many customers may share a /48."""
+"""Factors of the rate for wider address groups: many customers may share a /48."""
 
 
 def by_address(what: str, groups: Sequence[str], rate: Rate) -> Sequence[Bucket]:
-    """The buckets of an address, which count `what`; `groups` are the address's, the narrowest first.
+    """The buckets of an address for tries of the kind `what`; `groups` are the address's, the narrowest first.
 
-    None without an address: one for all who have none would let any of them lock out all the others.
+    Empty without an address: in a shared bucket, one client without an address could lock out all others.
     """
     return [
         Bucket(f"{what} address {group}", rate.times(factor))
@@ -55,14 +56,15 @@ def by_address(what: str, groups: Sequence[str], rate: Rate) -> Sequence[Bucket]
 
 
 class TryRates(msgspec.Struct, frozen=True):
-    """How often what may be tried.
+    """The rates of all kinds of tries.
 
-    Tries at an account are counted by the address group that they come from: some 1,450 guesses a day from one, and
-    nobody there keeps the owner out elsewhere. `login_account_everywhere` bounds what many addresses guess together,
-    some 8,600 a day. A device that its owner has signed in from has its own rate. An address may stand for everybody
-    behind it (a school, a mobile carrier), so its rates are wider.
+    Tries at an account are counted by address group: about 1,450 guesses a day from each, and they don't lock out the
+    owner elsewhere. `login_account_everywhere` limits the guesses from all addresses together to about 8,600 a day. A
+    device in which the owner has signed in has its own rate. Many people may share an address (a school, a mobile
+    carrier), so the rates of addresses are wider.
 
-    Right passwords give those tries back, but not the rates `…_work`: hashing costs the same whether right or wrong.
+    A right password gives its tries back, except those of the rates `…_work`: hashing costs the same for right and
+    wrong passwords.
     """
 
     login_account: Rate = Rate(burst=10, every_ms=60_000)
@@ -75,25 +77,25 @@ class TryRates(msgspec.Struct, frozen=True):
 
 
 class Throttle(Protocol):
-    """Counts tries. One that processes share can stand in for `MemoryThrottle`."""
+    """Counts tries in buckets."""
 
     async def take(self, buckets: Sequence[Bucket]) -> TooManyTries | None:
-        """Takes one try out of every bucket, or, when any of them is empty, out of none and says when to come back.
+        """Take one try out of every bucket. If any of them is empty, take none, and say when to try again.
 
-        Atomic: of n parallel calls, no more succeed than there are tries.
+        Atomic: of parallel calls, no more succeed than there are tries.
         """
         ...
 
     async def give_back(self, buckets: Sequence[Bucket]) -> None:
-        """Puts back what a `take` of the same buckets took. Never fills a bucket above its burst."""
+        """Put back the tries that a `take` of the same buckets took. A bucket never holds more than its burst."""
         ...
 
 
-class MemoryThrottle:
-    """This process's own counting, which a restart forgets; with several processes each allows the whole rate.
+class MemoryThrottle(Throttle):
+    """Counts in memory. A restart forgets all; with several processes, each allows the whole rate.
 
-    At most `entries_max` buckets are remembered, and the one untouched for longest is forgotten first. To push a
-    bucket out, somebody would have to fail a tenth as many tries elsewhere, each at the price of a password hash.
+    At most `entries_max` buckets are kept, and the least recently used is evicted first. To evict a bucket, somebody
+    must fail a tenth as many tries elsewhere, each at the price of a password hash.
     """
 
     def __init__(self, clock: Clock, *, entries_max: int = ENTRIES_MAX) -> None:
@@ -101,11 +103,11 @@ class MemoryThrottle:
             raise ValueError(f"room for at least 1 bucket is needed, not {entries_max}")
         self._clock = clock
         self._entries_max = entries_max
-        # For each key, the moment (monotonic milliseconds) at which its bucket will be full. Longest untouched first.
+        # For each key, the moment (monotonic milliseconds) at which its bucket will be full; least recently used first.
         self._full_at: OrderedDict[str, int] = OrderedDict()
 
+    @override
     async def take(self, buckets: Sequence[Bucket]) -> TooManyTries | None:
-        """See `Throttle`."""
         now = self._now_ms()
         wait_ms = max((self._wait_ms(bucket, now) for bucket in buckets), default=0)
         if wait_ms > 0:
@@ -117,8 +119,8 @@ class MemoryThrottle:
             self._full_at.popitem(last=False)
         return None
 
+    @override
     async def give_back(self, buckets: Sequence[Bucket]) -> None:
-        """See `Throttle`."""
         now = self._now_ms()
         for bucket in buckets:
             full_at = self._full_at.get(bucket.key)
@@ -133,10 +135,10 @@ class MemoryThrottle:
         return int(self._clock.monotonic() * 1000)
 
     def _wait_ms(self, bucket: Bucket, now: int) -> int:
-        """Milliseconds until the bucket has a whole try; 0 or less when it has one."""
+        """Milliseconds until the bucket has a whole try; 0 or less if it has one."""
         full_at = self._full_at.get(bucket.key)
         if full_at is None:
             return 0
-        # A bucket that is being tried in vain is the last one to forget.
+        # A bucket that still gets tries must not be evicted.
         self._full_at.move_to_end(bucket.key)
         return full_at - now - (bucket.rate.burst - 1) * bucket.rate.every_ms

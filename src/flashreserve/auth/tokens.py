@@ -1,7 +1,7 @@
-"""Access tokens: who somebody is, signed, for about an hour.
+"""Access tokens: signed statements of a user's id and role, valid for about an hour.
 
 They are JWTs (RFC 7519) whose `iss`, `aud`, `sub`, `role`, `iat` and `exp` are all required and all checked; `nbf` is
-checked where it is there. A token that claims to live longer than tokens do here wasn't made by a sign-in.
+checked if present. A token that claims to live longer than `ttl_s` is refused: no sign-in here has made it.
 """
 
 import re
@@ -17,18 +17,18 @@ from flashreserve.decode_errors import DECODE_ERRORS
 ISSUER: Final = "flashreserve"
 ACCESS_AUDIENCE: Final = "flashreserve-api"
 LEEWAY_MS: Final = 30_000
-"""How far ahead of our time `iat` and `nbf` may be: machines' clocks differ, and clocks are set back."""
+"""How far `iat` and `nbf` may be in the future: machines' clocks differ, and clocks are set back."""
 
 CACHED_MAX: Final = 100_000
-"""Verified tokens that a process remembers."""
+"""Verified tokens that a process caches."""
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):
-    """Who a token speaks for, until `expires_at` (UTC milliseconds; at that instant it no longer does).
+    """The user of a token, before `expires_at` (UTC milliseconds).
 
-    `role` is as of the login: what only admins may do is decided by the account's role in the database.
+    `role` is the role at login. Permissions of admins are decided by the account's role in the database.
     """
 
     user_id: str
@@ -37,14 +37,14 @@ class Identity(msgspec.Struct, frozen=True, gc=False):
 
 
 class Issued(msgspec.Struct, frozen=True, gc=False):
-    """A fresh token and its end in UTC milliseconds."""
+    """A new token, and its expiry in UTC milliseconds."""
 
     token: str
     expires_at: int
 
 
 class _TokenClaims(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The payload, with the types that RFC 7519 gives it; `iat`, `exp` and `nbf` are whole seconds."""
+    """The payload, with the types of RFC 7519; `iat`, `exp` and `nbf` are whole seconds."""
 
     iss: str
     aud: str
@@ -56,7 +56,7 @@ class _TokenClaims(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Tokens:
-    """Issues and verifies access tokens of at most `ttl_s`. `now_ms` is passed to each call; no other clock counts."""
+    """Issues and verifies access tokens that live for at most `ttl_s`. Each call takes the time as `now_ms`."""
 
     def __init__(
         self, keys: KeyRing, *, ttl_s: int, audience: str = ACCESS_AUDIENCE, cached_max: int = CACHED_MAX
@@ -72,16 +72,16 @@ class Tokens:
         self._verified: OrderedDict[str, Identity] = OrderedDict()
 
     def issue(self, user_id: str, role: Role, now_ms: int) -> Issued:
-        """A token for the account `user_id`, good for `ttl_s` from the whole second that `now_ms` is in."""
+        """A token for the account `user_id`, valid for `ttl_s` from the whole second that `now_ms` is in."""
         iat = now_ms // 1000
         exp = iat + self._ttl_s
         claims = _TokenClaims(iss=ISSUER, aud=self._audience, sub=user_id, role=role, iat=iat, exp=exp)
         return Issued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
 
     def verify(self, token: str, now_ms: int) -> Identity | TokenRefused:
-        """Who the token speaks for, or why it speaks for nobody.
+        """The user of the token, or the reason for refusing it.
 
-        Every request comes through here, so a token that was verified before costs one look into the cache.
+        Every request is verified here, so verified tokens are cached.
         """
         known = self._verified.get(token)
         if known is None:

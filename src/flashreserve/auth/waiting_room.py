@@ -1,10 +1,10 @@
-"""Jobs that wait for a thread, with a fair share of places and turns for everybody.
+"""A fair queue of jobs that wait for a thread, by groups of clients.
 
-The threads take one job of each group in turn, so a group with many jobs delays another's by one. When all places are
-taken, the group with the most gives its newest up: nobody keeps others out by asking often.
+The threads take one job of each group in turn, so a group with many jobs delays another group's job by one. If all
+places are taken, the group with the most jobs loses its newest: nobody keeps others out by sending many requests.
 
-Groups lie within each other, as networks do: whoever has a whole network is one party, in however many of its parts
-they ask. Places and turns are shared among the widest groups first, then within each of them.
+Groups are nested, as networks are, so the owner of a large network counts as one group, however many addresses are
+used. Places and turns are shared among the widest groups first, then within each of them.
 """
 
 from collections import OrderedDict, deque
@@ -16,16 +16,16 @@ Job = TypeVar("Job")
 
 
 class WaitingRoom(Generic[Job]):
-    """At most `places` jobs, first come, first served within their narrowest group, and groups in turn."""
+    """At most `places` jobs. Groups take turns; within the narrowest group, the order is first in, first out."""
 
     def __init__(self, places: int) -> None:
         self._places = places
-        self._all: _Party[Job] = _Party()
+        self._all: _ClientGroup[Job] = _ClientGroup()
 
     def add(self, groups: Sequence[str], job: Job) -> Job | None:
-        """Let the job wait. Returns the one that has no place any more, which may be this one.
+        """Add a job. Returns the job that loses its place, if any, which may be this one.
 
-        `groups` are those that the job belongs to, the widest first.
+        `groups` are the job's, the widest first.
         """
         removed: Job | None = None
         if self._all.size >= self._places:
@@ -36,20 +36,20 @@ class WaitingRoom(Generic[Job]):
         return removed
 
     def next(self) -> Job | None:
-        """The job whose turn it is; it waits no longer."""
+        """Remove and return the job whose turn it is; None if no job waits."""
         return self._all.next() if self._all.size else None
 
     def clear(self) -> list[Job]:
-        """All jobs that wait; none of them does afterwards."""
+        """Remove and return all jobs."""
         return [self._all.next() for _ in range(self._all.size)]
 
 
-class _Party(Generic[Job]):
-    """A group: the jobs of its narrower groups, the one whose turn it is standing first, or its own."""
+class _ClientGroup(Generic[Job]):
+    """A group. It holds narrower groups, the one whose turn it is first, or jobs."""
 
     def __init__(self) -> None:
         self.size = 0
-        self._parts: OrderedDict[str, _Party[Job]] = OrderedDict()
+        self._parts: OrderedDict[str, _ClientGroup[Job]] = OrderedDict()
         self._own: deque[Job] = deque()
 
     def add(self, groups: Sequence[str], job: Job) -> None:
@@ -57,10 +57,10 @@ class _Party(Generic[Job]):
         if not groups:
             self._own.append(job)
             return
-        self._parts.setdefault(groups[0], _Party()).add(groups[1:], job)
+        self._parts.setdefault(groups[0], _ClientGroup()).add(groups[1:], job)
 
     def next(self) -> Job:
-        """The job whose turn it is."""
+        """Remove and return the job whose turn it is."""
         self.size -= 1
         if self._own:
             return self._own.popleft()
@@ -71,7 +71,10 @@ class _Party(Generic[Job]):
         return job
 
     def give_way(self, groups: Sequence[str]) -> Job | None:
-        """The newest job of the part that has most, if whoever asks has fewer even with one more; else None."""
+        """Make room for a job of `groups`: remove and return the newest job of the largest part.
+
+        None if the part that the job belongs to would not be smaller than that, even with the job.
+        """
         if not groups or not self._parts:
             return None
         own = self._parts.get(groups[0])
@@ -84,7 +87,7 @@ class _Party(Generic[Job]):
         return removed
 
     def give_up(self) -> Job:
-        """The newest job of the part that has most, and within that of the part that has most, and so on."""
+        """Remove and return the newest job of the largest part's largest part, and so on."""
         self.size -= 1
         if self._own:
             return self._own.pop()

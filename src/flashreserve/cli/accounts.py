@@ -11,11 +11,11 @@ from flashreserve.auth.emails import normalised_email
 from flashreserve.auth.outcomes import (
     AccountNotFound,
     Busy,
-    Creating,
+    CreationOutcome,
     EmailTaken,
     InvalidField,
     Promoted,
-    Promoting,
+    PromotionOutcome,
     Registered,
 )
 from flashreserve.auth.passwords import new_password
@@ -94,7 +94,7 @@ async def _promote(settings: Settings, email: str) -> Account:
         return _account(await core.accounts.promote(email))
 
 
-def _account(outcome: Creating | Promoting) -> Account:
+def _account(outcome: CreationOutcome | PromotionOutcome) -> Account:
     match outcome:
         case Registered(account) | Promoted(account):
             return account

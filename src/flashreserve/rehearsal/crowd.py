@@ -1,7 +1,7 @@
-"""The crowd: a process of its own that sends every customer's requests at their times.
+"""The crowd: a separate process that sends every customer's requests at their times.
 
-It reads one `Order` from standard input and writes `Tick`s to standard output, a line each. It is open-loop: no
-customer waits for another, and a slow shop is met by as many requests as a quick one.
+It reads one `CrowdOrder` from standard input and writes `Tick`s to standard output, one per line. The load is
+open-loop: no customer waits for another, so a slow shop gets as many requests as a fast one.
 """
 
 import asyncio
@@ -16,21 +16,21 @@ import uvloop
 
 from flashreserve.clock import Clock, SystemClock
 from flashreserve.rehearsal.client import Client
-from flashreserve.rehearsal.customer import Customer, Ledger, ShopClient
-from flashreserve.rehearsal.messages import Order, ShopExchange, Tick
+from flashreserve.rehearsal.customer import Customer, Ledger, ShopApi
+from flashreserve.rehearsal.messages import CrowdOrder, ShopExchange, Tick
 
 CONNECTIONS_MAX: Final = 8_192
-"""Open connections; past it requests wait for one, and the wait counts as latency."""
+"""Open connections. Further requests wait for one, and the wait counts as latency."""
 _TICK_S: Final = 0.2
 _TICK_EXCHANGES: Final = 2_000
 _FILES_SPARE: Final = 100
 
 
-async def crowd(order: Order, ledger: Ledger, clock: Clock) -> None:
-    """Play all scripts of the order to their end; what happens is written into the ledger."""
+async def crowd(order: CrowdOrder, ledger: Ledger, clock: Clock) -> None:
+    """Play all scripts of the order to their end, and record what happens in the ledger."""
     connections_max = max(1, raise_open_files() // len(order.urls))
     clients = [Client(url, connections_max=connections_max) for url in order.urls]
-    shop = ShopClient(clients, order.product_ids, timeout_s=order.timeout_s, tries_max=order.tries_max)
+    shop = ShopApi(clients, order.product_ids, timeout_s=order.timeout_s, tries_max=order.tries_max)
     opening = clock.monotonic()
     async with asyncio.TaskGroup() as customers:
         for script, token in zip(order.scripts, order.tokens, strict=True):
@@ -45,7 +45,7 @@ async def crowd(order: Order, ledger: Ledger, clock: Clock) -> None:
 
 
 def raise_open_files() -> int:
-    """Let this process open as many files as the system allows it; the connections that leaves room for."""
+    """Raise this process's limit of open files as far as allowed; how many connections that leaves room for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + _FILES_SPARE
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -55,7 +55,7 @@ def raise_open_files() -> int:
 
 
 async def report(ledger: Ledger, pipe: asyncio.StreamWriter, over: asyncio.Event) -> None:
-    """Write what is new in the ledger to the pipe, several times a second, until all is over and written."""
+    """Write new entries of the ledger to the pipe, several times a second, until all of them are written."""
     last = False
     while not last:
         with contextlib.suppress(TimeoutError):
@@ -67,7 +67,7 @@ async def report(ledger: Ledger, pipe: asyncio.StreamWriter, over: asyncio.Event
 
 
 def ticks(ledger: Ledger, *, over: bool) -> Iterator[Tick]:
-    """What is new in the ledger, in lines of bounded length; the last one of all says that it is over."""
+    """The new entries of the ledger, in ticks of bounded length. With `over`, the last tick says so."""
     new = ledger.take()
     for start in range(0, max(1, len(new)), _TICK_EXCHANGES):
         yield _tick(ledger, new[start : start + _TICK_EXCHANGES], over=over and start + _TICK_EXCHANGES >= len(new))
@@ -84,12 +84,12 @@ def _tick(ledger: Ledger, exchanges: list[ShopExchange], *, over: bool) -> Tick:
     )
 
 
-async def _main(order: Order, clock: Clock) -> None:
+async def _main(order: CrowdOrder, clock: Clock) -> None:
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
     pipe = asyncio.StreamWriter(transport, protocol, None, loop)
     ledger, over = Ledger(), asyncio.Event()
-    # Where the reader of the pipe is gone, `report` fails and takes the customers with it.
+    # If nobody reads the pipe any more, `report` fails, and the group cancels the customers.
     async with asyncio.TaskGroup() as group:
         group.create_task(report(ledger, pipe, over))
         await crowd(order, ledger, clock)
@@ -98,4 +98,4 @@ async def _main(order: Order, clock: Clock) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=Order), SystemClock()))
+    uvloop.run(_main(msgspec.json.decode(sys.stdin.buffer.read(), type=CrowdOrder), SystemClock()))

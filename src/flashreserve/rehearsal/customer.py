@@ -1,18 +1,18 @@
-"""One customer: presses the button, repeats by the same key until there is an answer, then does as planned."""
+"""One customer: reserves, retries with the same key until there is an answer, then confirms, cancels or walks away."""
 
 import asyncio
 import math
 import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, assert_never
 
 import msgspec
 
 from flashreserve.clock import Clock
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
-from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import DROPPED, LATER, TIMED_OUT, UNREADABLE, Action, ExchangeOutcome, ShopExchange
 from flashreserve.rehearsal.plan import Decision, Press, Script
 
 RETRY_AFTER_S_MAX: Final = 30.0
@@ -21,14 +21,14 @@ _BACKOFF_S_MAX: Final = 4.0
 _SERVER_ERROR: Final = 500
 _LATER: Final = frozenset({429, 503})
 _EXPECTED: Final = {
-    Action.RESERVE: {201: Outcome.DONE, 409: Outcome.REFUSED},
-    Action.CONFIRM: {200: Outcome.DONE, 410: Outcome.REFUSED},
-    Action.CANCEL: {200: Outcome.DONE},
+    Action.RESERVE: {201: ExchangeOutcome.DONE, 409: ExchangeOutcome.REFUSED},
+    Action.CONFIRM: {200: ExchangeOutcome.DONE, 410: ExchangeOutcome.REFUSED},
+    Action.CANCEL: {200: ExchangeOutcome.DONE},
 }
 
 
-class Hold(msgspec.Struct, frozen=True, rename="camel"):
-    """What a customer reads of the reservation in a 201."""
+class GrantedHold(msgspec.Struct, frozen=True, rename="camel"):
+    """The fields of a 201's reservation that a customer needs."""
 
     id: str
     created_at: datetime
@@ -39,16 +39,16 @@ class Hold(msgspec.Struct, frozen=True, rename="camel"):
         return round((self.expires_at - self.created_at).total_seconds() * 1_000)
 
 
-class _Problem(msgspec.Struct, frozen=True):
+class _ProblemJson(msgspec.Struct, frozen=True):
     code: str = ""
 
 
-_HOLDS: Final = msgspec.json.Decoder(Hold)
-_PROBLEMS: Final = msgspec.json.Decoder(_Problem)
+_HOLDS: Final = msgspec.json.Decoder(GrantedHold)
+_PROBLEMS: Final = msgspec.json.Decoder(_ProblemJson)
 
 
 class Ledger:
-    """What the crowd saw. Bounded by the plan: each script leaves at most three exchanges."""
+    """The exchanges of all customers. The plan bounds them: each script leaves at most three."""
 
     def __init__(self) -> None:
         self.arrived = 0
@@ -58,18 +58,18 @@ class Ledger:
         self._new: list[ShopExchange] = []
 
     def write(self, exchange: ShopExchange) -> None:
-        """Add what a question came to."""
+        """Add an exchange."""
         self._new.append(exchange)
         self.lag_ms_max = max(self.lag_ms_max, exchange.sent_ms - exchange.due_ms)
 
     def take(self) -> list[ShopExchange]:
-        """All that was written since the last take."""
+        """The exchanges added since the last call."""
         new, self._new = self._new, []
         return new
 
 
-class ShopClient:
-    """The shop's addresses and products. Customers go round robin over the addresses, and on with each try."""
+class ShopApi:
+    """The shop's API at all its addresses. Customers use them round robin, and the next one with each try."""
 
     def __init__(
         self, clients: Sequence[Client], product_ids: Sequence[str], *, timeout_s: float, tries_max: int
@@ -80,37 +80,38 @@ class ShopClient:
         self._timeout_s = timeout_s
 
     async def ask(self, action: Action, product: int, reservation_id: str, headers: str, *, turn: int) -> Response:
-        """One request; `turn` chooses the address. Raises as `Client.ask` does."""
+        """Send one request; `turn` chooses the address. Raises the same errors as `Client.ask`."""
         client = self._clients[turn % len(self._clients)]
-        if action is Action.RESERVE:
-            request = client.request("POST", self._reserve[product], headers)
-        elif action is Action.CONFIRM:
-            request = client.request("POST", f"/reservations/confirm/{reservation_id}", headers)
-        else:
-            request = client.request("DELETE", f"/reservations/{reservation_id}", headers)
+        match action:
+            case Action.RESERVE:
+                request = client.request("POST", self._reserve[product], headers)
+            case Action.CONFIRM:
+                request = client.request("POST", f"/reservations/confirm/{reservation_id}", headers)
+            case Action.CANCEL:
+                request = client.request("DELETE", f"/reservations/{reservation_id}", headers)
+            case _:
+                assert_never(action)
         return await client.ask(request, self._timeout_s)
 
 
-class ShopAnswer(NamedTuple):
-    """What one try came to: its word (see `ShopExchange.tries`), and all that an answer brought.
+class TryResult(NamedTuple):
+    """The result of one try: its word (see `ShopExchange.tries`), and what the answer said.
 
-    `wait_s` is the time after which to try again; None where the answer is definite.
+    `wait_s` is the pause before the next try; None if the answer is definite.
     """
 
     word: str
-    outcome: Outcome = Outcome.UNANSWERED
+    outcome: ExchangeOutcome = ExchangeOutcome.UNANSWERED
     wait_s: float | None = None
     code: str = ""
-    hold: Hold | None = None
+    hold: GrantedHold | None = None
     replayed: bool = False
 
 
 class Customer:
-    """Plays one script. `seed` only spreads the pauses before further tries."""
+    """Plays one script. `seed` only randomises the pauses between tries."""
 
-    def __init__(
-        self, script: Script, token: str, shop: ShopClient, ledger: Ledger, clock: Clock, *, seed: int
-    ) -> None:
+    def __init__(self, script: Script, token: str, shop: ShopApi, ledger: Ledger, clock: Clock, *, seed: int) -> None:
         self._script = script
         self._shop = shop
         self._ledger = ledger
@@ -120,29 +121,33 @@ class Customer:
         self._keyed = f"{self._signed}Idempotency-Key: {script.key}\r\n"
 
     async def visit(self, due_s: float) -> None:
-        """Everything this customer does, from the first press at `due_s` of the clock to the last answer."""
+        """Play the script, from the first request at `due_s` (of the monotonic clock) to the last answer."""
         granted = next((id_ for id_ in await self._press(due_s * 1_000) if id_), "")
-        if not granted or self._script.decision is Decision.WALK_AWAY:
+        action = _following(self._script.decision)
+        if not granted or action is None:
             return
         await asyncio.sleep(self._script.think_ms / 1_000)
-        action = Action.CONFIRM if self._script.decision is Decision.CONFIRM else Action.CANCEL
         await self._ask(action, self._now_ms(), granted)
 
     async def _press(self, due_ms: float) -> Sequence[str]:
-        """Ask for a hold, once or twice; the ids that were granted ("" for none), which should all be one."""
-        if self._script.press is Press.DOUBLE_CLICK:
-            return await asyncio.gather(*(self._ask(Action.RESERVE, due_ms, turn=turn) for turn in (0, 1)))
-        first = await self._ask(Action.RESERVE, due_ms)
-        if self._script.press is Press.ONCE:
-            return (first,)
-        await asyncio.sleep(self._script.repeat_ms / 1_000)
-        return first, await self._ask(Action.RESERVE, self._now_ms(), turn=1)
+        """Ask for a hold, once or twice; the ids of the holds granted ("" for none), which should be the same."""
+        match self._script.press:
+            case Press.ONCE:
+                return (await self._ask(Action.RESERVE, due_ms),)
+            case Press.RETRY:
+                first = await self._ask(Action.RESERVE, due_ms)
+                await asyncio.sleep(self._script.repeat_ms / 1_000)
+                return first, await self._ask(Action.RESERVE, self._now_ms(), turn=1)
+            case Press.DOUBLE_CLICK:
+                return await asyncio.gather(*(self._ask(Action.RESERVE, due_ms, turn=turn) for turn in (0, 1)))
+            case _:
+                assert_never(self._script.press)
 
     async def _ask(self, action: Action, due_ms: float, reservation_id: str = "", *, turn: int = 0) -> str:
-        """One question with its tries, written into the ledger; the id of the reservation it is now about, or ""."""
+        """Make one request, with retries, and record it; the id of the reservation that it is about, or ""."""
         sent_ms = self._now_ms()
         tries: list[str] = []
-        answer = ShopAnswer("")
+        answer = TryResult("")
         while len(tries) < self._shop.tries_max:
             answer = await self._try(action, reservation_id, turn=self._script.customer + turn + len(tries))
             tries.append(answer.word)
@@ -170,7 +175,7 @@ class Customer:
         )
         return id_
 
-    async def _try(self, action: Action, reservation_id: str, *, turn: int) -> ShopAnswer:
+    async def _try(self, action: Action, reservation_id: str, *, turn: int) -> TryResult:
         headers = self._keyed if action is Action.RESERVE else self._signed
         self._ledger.requests += 1
         self._ledger.in_flight += 1
@@ -179,14 +184,14 @@ class Customer:
                 action, await self._shop.ask(action, self._script.product, reservation_id, headers, turn=turn)
             )
         except TimeoutError:
-            return ShopAnswer(TIMED_OUT, wait_s=0.0)
+            return TryResult(TIMED_OUT, wait_s=0.0)
         except ConnectionLostError:
-            return ShopAnswer(DROPPED, wait_s=0.0)
+            return TryResult(DROPPED, wait_s=0.0)
         finally:
             self._ledger.in_flight -= 1
 
     def _spread(self, asked_s: float, tries: int) -> float:
-        """The pause before the next try: what the shop asked for or a growing one, and a little of one's own."""
+        """The pause before the next try: Retry-After or an exponential backoff, whichever is longer, with jitter."""
         rng = random.Random(f"{self._seed} {self._script.key} {tries}")
         backoff_s = min(_BACKOFF_S_MAX, math.ldexp(_BACKOFF_S, tries - 1))
         return max(asked_s, backoff_s) + rng.uniform(0, backoff_s)
@@ -195,33 +200,46 @@ class Customer:
         return self._clock.monotonic() * 1_000
 
 
-def read_answer(action: Action, response: Response) -> ShopAnswer:
-    """What an HTTP answer means to a customer.
+def _following(decision: Decision) -> Action | None:
+    """The request that follows a grant."""
+    match decision:
+        case Decision.CONFIRM:
+            return Action.CONFIRM
+        case Decision.CANCEL:
+            return Action.CANCEL
+        case Decision.WALK_AWAY:
+            return None
+        case _:
+            assert_never(decision)
 
-    503 and 429 are no answers yet: the customer comes back by the same key, after Retry-After where it is given.
-    Any other 5xx, and an answer that cannot be read, is a failure of the shop.
+
+def read_answer(action: Action, response: Response) -> TryResult:
+    """The meaning of an HTTP answer to a customer.
+
+    After 503 and 429 the customer retries with the same key, after Retry-After if there is one. Any other 5xx, and an
+    answer that can't be decoded, is a failure of the shop.
     """
     status, headers, body = response
     if status in _LATER:
         asked_s = _retry_after_s(headers)
         word = str(status) if asked_s is None else f"{status}{LATER}"
-        return ShopAnswer(word, wait_s=asked_s or 0.0, code=_code(body))
+        return TryResult(word, wait_s=asked_s or 0.0, code=_code(body))
     if status >= _SERVER_ERROR:
-        return ShopAnswer(str(status), Outcome.FAILED, code=_code(body))
-    outcome = _EXPECTED[action].get(status, Outcome.UNEXPECTED)
-    if outcome is not Outcome.DONE:
-        return ShopAnswer(str(status), outcome, code=_code(body))
+        return TryResult(str(status), ExchangeOutcome.FAILED, code=_code(body))
+    outcome = _EXPECTED[action].get(status, ExchangeOutcome.UNEXPECTED)
+    if outcome is not ExchangeOutcome.DONE:
+        return TryResult(str(status), outcome, code=_code(body))
     if action is not Action.RESERVE:
-        return ShopAnswer(str(status), outcome)
+        return TryResult(str(status), outcome)
     try:
         hold = _HOLDS.decode(body)
     except DECODE_ERRORS:
-        return ShopAnswer(UNREADABLE, Outcome.FAILED)
-    return ShopAnswer(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
+        return TryResult(UNREADABLE, ExchangeOutcome.FAILED)
+    return TryResult(str(status), outcome, hold=hold, replayed=headers.get("idempotent-replayed") == "true")
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds of Retry-After, at most `RETRY_AFTER_S_MAX`; None where the header is not there or not in seconds."""
+    """Seconds of Retry-After, at most `RETRY_AFTER_S_MAX`; None if it is missing or not in seconds."""
     asked = headers.get("retry-after", "")
     return min(float(asked), RETRY_AFTER_S_MAX) if asked.isascii() and asked.isdigit() else None
 

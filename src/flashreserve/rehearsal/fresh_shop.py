@@ -1,4 +1,4 @@
-"""A fresh shop for one rehearsal: the product's own commands, on free ports and an empty database."""
+"""A fresh shop for one rehearsal: FlashReserve's own commands, on free ports and an empty database."""
 
 import asyncio
 import contextlib
@@ -37,18 +37,18 @@ _AUDIT_VERDICTS: Final[Mapping[int, bool | None]] = {0: True, 1: False, 3: None}
 
 @contextlib.asynccontextmanager
 async def embedded(data_dir: Path, ids: Ids, clock: Clock) -> AsyncIterator[ServerUnderTest]:
-    """Start a shop on the embedded engine, with an admin; end it in the end.
+    """A shop on the embedded engine, with an admin; it runs as long as the context.
 
     Args:
-        data_dir: an empty directory, by its absolute path; database and server log are left in it.
+        data_dir: the absolute path of an empty directory; the database and the server's log stay in it.
         ids: for the users of the minted tokens.
         clock: for their times.
 
     Raises:
-        RehearsalError: a command failed, or the server did not get ready; the text has the end of its log.
+        RehearsalError: a command failed, or the server did not get ready; the text has the end of the server's log.
     """
     engine = {"FLASHRESERVE_STORE": f"sqlite:///{data_dir / 'flashreserve.db'}"}
-    async with _open(_ShopCommands(data_dir, engine), [("serve",)], ids, clock) as shop:
+    async with _open(_CommandRunner(data_dir, engine), [("serve",)], ids, clock) as shop:
         yield shop
 
 
@@ -56,28 +56,28 @@ async def embedded(data_dir: Path, ids: Ids, clock: Clock) -> AsyncIterator[Serv
 async def clustered(
     data_dir: Path, ids: Ids, clock: Clock, *, apis: int, workers: int
 ) -> AsyncIterator[ServerUnderTest]:
-    """Start a shop on the clustered engine, its servers included; end and remove them in the end.
+    """A shop on the clustered engine, with database and queue servers; all of it runs as long as the context.
 
     Args:
-        data_dir: an empty directory, by its absolute path; the log is left in it.
-        ids: for the users of the minted tokens, and the server's name.
-        clock: for their times.
-        apis: how many API processes serve it.
-        workers: how many workers release what lapses.
+        data_dir: the absolute path of an empty directory; the log stays in it.
+        ids: for the users of the minted tokens, and the database server's name.
+        clock: for the tokens' times.
+        apis: number of API processes.
+        workers: number of workers, which release lapsed holds.
 
     Raises:
-        RehearsalError: no database or queue server can be started here, or as `embedded`.
+        RehearsalError: no database or queue server can be started here, or one of the reasons of `embedded`.
     """
     with contextlib.ExitStack() as stack:
         store, redis_url = await asyncio.to_thread(_start_servers, data_dir, f"rehearsal-{ids.new()}", stack)
         engine = {"FLASHRESERVE_STORE": f"{store}rehearsal", "FLASHRESERVE_REDIS_URL": redis_url}
         parts = [("serve", "--role", "api")] * apis + [("worker",)] * workers
-        async with _open(_ShopCommands(data_dir, engine), parts, ids, clock) as shop:
+        async with _open(_CommandRunner(data_dir, engine), parts, ids, clock) as shop:
             yield shop
 
 
 def _start_servers(data_dir: Path, name: str, stack: contextlib.ExitStack) -> tuple[str, str]:
-    """The URLs of a database server and a queue server that end with the stack."""
+    """The URLs of a database server and of a queue server, which the stack stops."""
     queue = ValkeyProcess(data_dir)
     try:
         queue.start()
@@ -96,9 +96,9 @@ def _start_servers(data_dir: Path, name: str, stack: contextlib.ExitStack) -> tu
 
 @contextlib.asynccontextmanager
 async def _open(
-    commands: "_ShopCommands", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
+    commands: "_CommandRunner", parts: Sequence[tuple[str, ...]], ids: Ids, clock: Clock
 ) -> AsyncIterator[ServerUnderTest]:
-    """The shop of these commands, each in a process of its own, with an admin."""
+    """The shop that consists of these processes, with an admin."""
     async with commands.running(parts) as (urls, processes):
         for url in urls:
             await _ready(url, processes, commands, clock)
@@ -121,8 +121,8 @@ async def _end_all(processes: Sequence[asyncio.subprocess.Process]) -> None:
     await asyncio.gather(*(end(process, grace_s=_STOP_S) for process in processes))
 
 
-class _ShopCommands:
-    """Runs `flashreserve …` on the one database, whatever is set in the environment or a `.env` nearby."""
+class _CommandRunner:
+    """Runs `flashreserve` commands on one database. Settings of the environment and of a `.env` have no effect."""
 
     def __init__(self, data_dir: Path, engine: Mapping[str, str]) -> None:
         self._data_dir = data_dir
@@ -140,7 +140,7 @@ class _ShopCommands:
     async def running(
         self, parts: Sequence[tuple[str, ...]]
     ) -> AsyncIterator[tuple[tuple[str, ...], Sequence[asyncio.subprocess.Process]]]:
-        """The parts as processes, their output in the log file; the URLs of those that serve, and the processes."""
+        """Start the parts as processes, with their output in the log file; the servers' URLs, and the processes."""
         urls: list[str] = []
         processes: list[asyncio.subprocess.Process] = []
         try:
@@ -159,13 +159,13 @@ class _ShopCommands:
             await _end_all(processes)
 
     async def run(self, *command: str, stdin: str = "") -> None:
-        """A command that has to succeed."""
+        """Run a command that must succeed."""
         code, _, said = await self._finish(*command, stdin=stdin)
         if code:
             raise RehearsalError(f"flashreserve {' '.join(command)} ended with {code}: {said}")
 
     async def audit(self) -> AuditReport:
-        """`flashreserve audit --json`."""
+        """Run `flashreserve audit --json`."""
         code, out, said = await self._finish("audit", "--json")
         try:
             return AuditReport(clean=_AUDIT_VERDICTS[code], report=msgspec.json.decode(out))
@@ -195,14 +195,14 @@ class _ShopCommands:
             *command,
             cwd=self._data_dir,
             env=self._environment,
-            # A Ctrl-C at the terminal is for the rehearsal, which then ends its server in order.
+            # Ctrl-C at the terminal must reach the rehearsal only, which then ends its server in order.
             start_new_session=True,
             **streams,  # type: ignore[arg-type]
         )
 
 
 async def _ready(
-    url: str, processes: Sequence[asyncio.subprocess.Process], commands: _ShopCommands, clock: Clock
+    url: str, processes: Sequence[asyncio.subprocess.Process], commands: _CommandRunner, clock: Clock
 ) -> None:
     deadline = clock.monotonic() + _READY_S
     while all(process.returncode is None for process in processes) and clock.monotonic() < deadline:
@@ -214,7 +214,7 @@ async def _ready(
     raise RehearsalError(f"the server {state}. Its log ends with:\n{commands.log_tail()}")
 
 
-class _LoggedIn(msgspec.Struct):
+class _LoginJson(msgspec.Struct):
     token: str
 
 
@@ -222,11 +222,11 @@ async def _login(url: str, password: str) -> str:
     body = await _asks(url, "POST", "/auth/login", msgspec.json.encode({"email": _ADMIN, "password": password}))
     if body is None:
         raise RehearsalError("the server did not let its new admin sign in")
-    return msgspec.json.decode(body, type=_LoggedIn).token
+    return msgspec.json.decode(body, type=_LoginJson).token
 
 
 async def _asks(url: str, method: str, path: str, body: bytes = b"") -> bytes | None:
-    """The body of a 200; None for anything else."""
+    """The body of a 200; None for any other answer."""
     client = Client(url, connections_max=1)
     try:
         headers = "Content-Type: application/json\r\n" if body else ""

@@ -1,6 +1,6 @@
-"""What goes over the pipe between the rehearsal and its crowd: one order in, lines of JSON out.
+"""The messages between the rehearsal and its crowd: one order in, lines of JSON out.
 
-Also the words for what a request came to. The crowd writes down what happened; `verdict` judges.
+The crowd only records what happened; `verdict` judges it.
 """
 
 from enum import StrEnum
@@ -11,19 +11,19 @@ from flashreserve.rehearsal.plan import Script
 
 
 class Action(StrEnum):
-    """What a customer asked the shop for."""
+    """A kind of request of a customer."""
 
     RESERVE = "reserve"
     CONFIRM = "confirm"
     CANCEL = "cancel"
 
 
-class Outcome(StrEnum):
-    """What a question came to, after all its tries.
+class ExchangeOutcome(StrEnum):
+    """How a request ended, after all its tries.
 
     `DONE` is 201 for a reserve and 200 for the others. `REFUSED` is a refusal that a customer must expect: sold out,
-    or a hold that is over. `FAILED` is a 5xx, or an answer that cannot be read. `UNEXPECTED` is any other definite
-    answer. `UNANSWERED` means that the tries ran out.
+    or a hold that is over. `FAILED` is a 5xx, or an answer that can't be decoded. `UNEXPECTED` is any other definite
+    answer. `UNANSWERED` means that no try was answered definitely.
     """
 
     DONE = "done"
@@ -37,16 +37,16 @@ TIMED_OUT = "timed out"
 DROPPED = "connection lost"
 UNREADABLE = "unreadable answer"
 LATER = " and Retry-After"
-"""Follows the status in a try's word when the answer said when to come back."""
+"""Follows the status in a try's word if the answer had Retry-After."""
 
 
 class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One question of a customer, with every try until it was answered.
+    """One request of a customer, with every try until it was answered.
 
     Times are milliseconds of the machine's monotonic clock: `due_ms` when it was to be sent, `sent_ms` when its first
-    try was, `done_ms` when the definite answer was there or the last try had failed. `tries` has a word for each try:
-    the status ("201", "503 and Retry-After"), or what happened instead of one. `code` is the problem's code.
-    `held_ms` is how long the granted hold lasts.
+    try was sent, `done_ms` when the definite answer had come or the last try had failed. `tries` has a word for each
+    try: the status ("201", "503 and Retry-After"), or `TIMED_OUT`, `DROPPED` or `UNREADABLE`. `code` is the problem's
+    code. `held_ms` is how long the granted hold lasts.
     """
 
     action: Action
@@ -56,7 +56,7 @@ class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     due_ms: float
     sent_ms: float
     done_ms: float
-    outcome: Outcome
+    outcome: ExchangeOutcome
     tries: tuple[str, ...]
     code: str = ""
     reservation_id: str = ""
@@ -64,8 +64,8 @@ class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):
     replayed: bool = False
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """All that the crowd needs to know. `tokens` and `scripts` are in step: script n goes with token n."""
+class CrowdOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The crowd's input. Script n is played with token n."""
 
     urls: tuple[str, ...]
     product_ids: tuple[str, ...]
@@ -77,10 +77,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
-    """One line from the crowd, several a second: what happened since the last one.
+    """One line from the crowd, several a second: the exchanges since the last one.
 
-    `lag_ms_max` is how late, at worst, the crowd itself was in sending a first try; a high figure means that the
-    machine could not keep up with the crowd, and that latencies include that.
+    `lag_ms_max` is how late, at worst, the crowd itself sent a first try. A high figure means that the machine is too
+    slow for the crowd; latencies include this delay.
     """
 
     exchanges: tuple[ShopExchange, ...]

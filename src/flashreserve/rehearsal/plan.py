@@ -1,6 +1,6 @@
-"""Who comes when, and what they will do: a pure function of the seed.
+"""The crowd's plan: who comes when, and what they do. A pure function of the seed.
 
-The spike is that of a real on-sale: everybody waits for the same second, so the rate of arrivals climbs to its peak
+The spike is that of a real sale: everybody waits for the same second, so the rate of arrivals rises to its peak
 within the first thirteenth of the window (a second, by default) and then decays, with stragglers until the end.
 """
 
@@ -15,11 +15,11 @@ CUSTOMERS_MAX = 200_000
 PRODUCTS_MAX = 100
 
 _RISE = 1 / 13
-"""Longest delay by slow fingers, pages and clocks, as a share of the window: how steep the spike climbs."""
+"""Longest delay by slow fingers, pages and clocks, as a share of the window: how steep the spike rises."""
 _DECAY = 1 / 4
 """Mean of the exponential decay after the opening, as a share of the window."""
 _THINK_HOLD_SHARE = 0.4
-"""Longest pause before a decision, as a share of the hold: whoever wants to buy is in time."""
+"""Longest pause before a decision, as a share of the hold: all who want to buy are in time."""
 _REPEAT_MS = (150, 1_200)
 _LATE_SURPLUS = 1.25
 """Latecomers for each unit that came back: a few more than can be served."""
@@ -34,7 +34,7 @@ class Shape(StrEnum):
 
 
 class Press(StrEnum):
-    """How a customer presses the button, always under one key."""
+    """How a customer presses the button, always with one key."""
 
     ONCE = "once"
     RETRY = "retry"
@@ -50,7 +50,7 @@ class Decision(StrEnum):
 
 
 class Shares(msgspec.Struct, frozen=True, kw_only=True):
-    """Parts of the crowd, each from 0 to 1. Who neither confirms nor walks away cancels."""
+    """Parts of the crowd, each from 0 to 1. Customers who neither confirm nor walk away cancel."""
 
     confirm: float = 0.7
     walk_away: float = 0.2
@@ -59,7 +59,7 @@ class Shares(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """What the plan is made from.
+    """The parameters of a plan.
 
     `seconds` is the window of arrivals, `hold_s` how long the products' holds last, `think_s` the longest pause
     between a grant and the decision.
@@ -76,7 +76,7 @@ class Crowd(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Script(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What one customer will do.
+    """The actions of one customer.
 
     `at_ms` counts from the opening. `repeat_ms` is the pause before a retry, `think_ms` the pause between the grant
     and the decision. `product` is an index into the rehearsal's products.
@@ -96,11 +96,11 @@ def plan(crowd: Crowd, *, run_id: str) -> list[Script]:
     """Every customer's script, in order of arrival.
 
     Args:
-        crowd: what kind of crowd comes.
-        run_id: makes this run's idempotency keys unlike those of any other run.
+        crowd: its parameters.
+        run_id: unique to this run; part of its idempotency keys.
 
     Raises:
-        ValueError: a number is out of bounds; the text names it.
+        ValueError: a parameter is out of bounds; the text names it.
     """
     check(crowd)
     rng = random.Random(crowd.seed)
@@ -109,16 +109,16 @@ def plan(crowd: Crowd, *, run_id: str) -> list[Script]:
 
 
 def plan_late(crowd: Crowd, *, customers: Sequence[int], returned: Sequence[int], run_id: str) -> list[Script]:
-    """The second wave: customers who come back for units that came back, a few more than there are.
+    """The second wave: customers who come for the units that are back on sale, a few more than there are units.
 
     Args:
         crowd: the crowd of the first wave.
-        customers: who may come, first come first.
+        customers: who may come, in this order.
         returned: units back on sale, for each product.
         run_id: as in `plan`.
 
     Returns:
-        Scripts that all confirm, at an even pace; empty when nothing came back.
+        Scripts that all confirm, at an even rate; empty if no units came back.
     """
     rng = random.Random(crowd.seed + 1)
     wanted = [product for product, units in enumerate(returned) for _ in range(math.ceil(units * _LATE_SURPLUS))]
@@ -134,10 +134,10 @@ def plan_late(crowd: Crowd, *, customers: Sequence[int], returned: Sequence[int]
 
 
 def check(crowd: Crowd) -> None:
-    """Refuse a crowd that cannot be.
+    """Refuse invalid parameters.
 
     Raises:
-        ValueError: the text names what is wrong and what was expected.
+        ValueError: the text names the parameter and what was expected.
     """
     if not 1 <= crowd.customers <= CUSTOMERS_MAX:
         raise ValueError(f"customers: expected 1 to {CUSTOMERS_MAX:,}, got {crowd.customers:,}")
@@ -150,13 +150,13 @@ def check(crowd: Crowd) -> None:
 
 
 def _check_shares(names: str, first: float, second: float) -> None:
-    # Asked this way round, a share that is not a number is refused as well.
+    # In this form the condition is false for NaN as well.
     if not (first >= 0 and second >= 0 and first + second <= 1 + 1e-9):
         raise ValueError(f"{names}: expected each at least 0 and at most 1 together, got {first} + {second}")
 
 
 def _script(rng: random.Random, crowd: Crowd, customer: int, run_id: str) -> Script:
-    # Every script draws the same number of times, so that one changed share moves nobody's arrival.
+    # Every script draws the same count of random numbers, so that a changed share changes no arrival.
     at_ms = _arrival_ms(crowd.shape, crowd.seconds * 1_000, rng.random(), rng.random())
     product = int(rng.random() * crowd.products)
     press = _pick_press(rng.random(), crowd.shares)

@@ -1,4 +1,4 @@
-"""Ending a child process, and reading what it has to say."""
+"""Child processes: signals, their end, and the end of their output."""
 
 import asyncio
 import contextlib
@@ -9,8 +9,7 @@ import signal
 def send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     """Send a signal to a child that has not ended.
 
-    Not by `Process.send_signal`, which may reap the child under the hands of the event loop's own watcher; its exit
-    status would then be lost.
+    `Process.send_signal` may reap the child before the event loop's watcher does, which loses its exit status.
     """
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
@@ -18,7 +17,7 @@ def send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
 
 
 async def end(process: asyncio.subprocess.Process, *, grace_s: float) -> bool:
-    """End a child politely, and by force once the grace is over; whether it went by itself."""
+    """End a child by SIGTERM, and after `grace_s` by SIGKILL; whether SIGTERM was enough."""
     if grace_s > 0:
         send(process, signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
@@ -30,7 +29,7 @@ async def end(process: asyncio.subprocess.Process, *, grace_s: float) -> bool:
 
 
 async def last_words(stream: asyncio.StreamReader, bytes_max: int) -> str:
-    """The end of what a child says, read until it says no more."""
+    """The end of a child's output, which is read until it is closed."""
     words = b""
     while more := await stream.read(bytes_max):
         words = (words + more)[-bytes_max:]

@@ -1,4 +1,4 @@
-"""One rehearsal, from putting the products on sale to the verdict."""
+"""A run of a rehearsal, from putting the products on sale to the verdict."""
 
 import asyncio
 import contextlib
@@ -12,35 +12,35 @@ import msgspec
 from flashreserve.clock import Clock
 from flashreserve.core.limits import HOLD_S_MAX, STOCK_MAX
 from flashreserve.core.model import Status
+from flashreserve.rehearsal.admin_client import AdminClient
 from flashreserve.rehearsal.client import Client
-from flashreserve.rehearsal.messages import Action, Order, Outcome, ShopExchange, Tick
-from flashreserve.rehearsal.office import Office
+from flashreserve.rehearsal.messages import Action, CrowdOrder, ExchangeOutcome, ShopExchange, Tick
 from flashreserve.rehearsal.plan import Crowd, Script, check, plan, plan_late
 from flashreserve.rehearsal.server import AuditReport, RehearsalError, ServerUnderTest, subject_of
 from flashreserve.rehearsal.tally import Latency, Tally
-from flashreserve.rehearsal.verdict import Evidence, ShopBooks, Verdict, judge
+from flashreserve.rehearsal.verdict import Evidence, ProductBooks, Verdict, judge
 from flashreserve.rehearsal.waves import wave
 
-Send = Callable[[Order], AsyncGenerator[Tick, None]]
+Send = Callable[[CrowdOrder], AsyncGenerator[Tick, None]]
 
 _WATCH_S: Final = 0.25
 _WATCHED_AT_ONCE: Final = 8
-_OFFICE_CONNECTIONS: Final = 4
+_ADMIN_CONNECTIONS: Final = 4
 _END_S: Final = 20.0
-"""How long ending the sales may take."""
+"""The longest time for ending the sales."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What is to be rehearsed.
+    """The parameters of a rehearsal.
 
     Attributes:
         crowd: who comes, and how long the products' holds last.
         units: in stock, all products together.
         timeout_s: how long a customer waits for the answer to one try.
-        tries_max: how often a customer asks at most, for one answer.
-        wait_expiry: stay until all holds have lapsed, and sell what came back to a second wave.
-        settle_s: how long the books may be uneven, without a change, before that is called a leak.
+        tries_max: the most tries for one request.
+        wait_expiry: stay until all holds have lapsed, and sell the returned units to a second wave.
+        still_s: books that don't add up count as a leak once they have not changed for so long.
     """
 
     crowd: Crowd
@@ -48,13 +48,13 @@ class Rehearsal:
     timeout_s: float = 10.0
     tries_max: int = 8
     wait_expiry: bool = False
-    settle_s: float = 10.0
+    still_s: float = 10.0
 
     def check(self) -> None:
-        """Refuse what cannot be rehearsed.
+        """Refuse invalid parameters.
 
         Raises:
-            ValueError: the text names what is wrong and what was expected.
+            ValueError: the text names the parameter and what was expected.
         """
         check(self.crowd)
         if not self.crowd.products <= self.units <= STOCK_MAX:
@@ -65,13 +65,13 @@ class Rehearsal:
             raise ValueError(f"timeout: expected more than 0 seconds, got {self.timeout_s}")
 
     def units_each(self) -> tuple[int, ...]:
-        """Units of each product, as even as can be."""
+        """Units of each product; they differ by one at most."""
         each, left = divmod(self.units, self.crowd.products)
         return tuple(each + (product < left) for product in range(self.crowd.products))
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How a rehearsal stands. `available` is None until it was read for the first time."""
+    """The state of a rehearsal. `available` is None until the stock was read for the first time."""
 
     phase: str
     customers: int
@@ -96,26 +96,26 @@ async def rehearse(
     show: Callable[[Progress], None],
     send: Send = wave,
 ) -> Verdict:
-    """Send the crowd, and judge what came of it.
+    """Send the crowd, and judge the shop.
 
     Args:
-        rehearsal: what is to be rehearsed.
+        rehearsal: its parameters.
         server: the shop under test.
-        run_id: a text unlike that of any other run; names the products and makes the idempotency keys.
+        run_id: unique to this run; part of the products' names and of the idempotency keys.
         clock: the machine's.
-        show: called several times a second with how things stand.
-        send: lets a crowd carry out an order; in a process of its own, unless told otherwise.
+        show: called several times a second.
+        send: plays an order; by default in a separate process.
 
     Raises:
-        ValueError: the rehearsal makes no sense.
-        RehearsalError: it could not take place, or not to its end.
+        ValueError: a parameter is invalid.
+        RehearsalError: the rehearsal could not take place, or broke off.
     """
     rehearsal.check()
     tokens = server.mint(rehearsal.crowd.customers)
-    client = Client(server.urls[0], connections_max=_OFFICE_CONNECTIONS)
+    client = Client(server.urls[0], connections_max=_ADMIN_CONNECTIONS)
     try:
-        office = Office(client, server.admin_token, clock)
-        stage = _Stage(rehearsal, server.urls, tokens, office, run_id, clock, show, send)
+        admin = AdminClient(client, server.admin_token, clock)
+        stage = _RehearsalRun(rehearsal, server.urls, tokens, admin, run_id, clock, show, send)
         async with stage.sale():
             async with stage.watched():
                 await stage.first_wave()
@@ -127,15 +127,15 @@ async def rehearse(
     return stage.verdict(books, await server.audit() if server.audit else None)
 
 
-class _Stage:
-    """Where the rehearsal plays: what was planned, and what has been seen so far."""
+class _RehearsalRun:
+    """One run: its parameters, and what the crowd has seen so far."""
 
     def __init__(
         self,
         rehearsal: Rehearsal,
         urls: tuple[str, ...],
         tokens: Sequence[str],
-        office: Office,
+        admin: AdminClient,
         run_id: str,
         clock: Clock,
         show: Callable[[Progress], None],
@@ -144,7 +144,7 @@ class _Stage:
         self._rehearsal = rehearsal
         self._urls = urls
         self._tokens = tokens
-        self._office = office
+        self._admin = admin
         self._run_id = run_id
         self._clock = clock
         self._show = show
@@ -164,15 +164,15 @@ class _Stage:
 
     @contextlib.asynccontextmanager
     async def sale(self) -> AsyncIterator[None]:
-        """Put the products on sale, and end their sale on the way out, however that is: the shop may be a live one."""
+        """Put the products on sale. Their sale ends with the context, even by an error: the shop may be a live one."""
         product_ids: list[str] = []
         try:
             for number, units in enumerate(self._units, 1):
                 name = f"Rehearsal {self._run_id} #{number}"
                 hold_s = self._rehearsal.crowd.hold_s
-                product_ids.append(await self._office.create(name, units=units, hold_s=hold_s))
+                product_ids.append(await self._admin.create(name, units=units, hold_s=hold_s))
             for product_id in product_ids:
-                await self._office.put_on_sale(product_id)
+                await self._admin.put_on_sale(product_id)
             self._product_ids = tuple(product_ids)
             yield
         except RehearsalError as error:
@@ -184,8 +184,8 @@ class _Stage:
         await self._end_sales(product_ids)
 
     async def _end_sales(self, product_ids: Sequence[str], after: str = "") -> None:
-        """End what is on sale, all within a bounded time."""
-        ending = [asyncio.create_task(self._office.end_sale(product_id)) for product_id in product_ids]
+        """End the sales, all within a bounded time."""
+        ending = [asyncio.create_task(self._admin.end_sale(product_id)) for product_id in product_ids]
         if not ending:
             return
         _, late = await asyncio.wait(ending, timeout=_END_S)
@@ -199,7 +199,7 @@ class _Stage:
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Meanwhile, read the stock and show how things stand."""
+        """As long as the context, read the stock and show the progress."""
         watches = [asyncio.create_task(self._watch_stock()), asyncio.create_task(self._draw())]
         try:
             yield
@@ -213,28 +213,28 @@ class _Stage:
         await self._play(plan(self._rehearsal.crowd, run_id=self._run_id))
 
     async def second_wave(self) -> None:
-        """Wait until the holds of those who walked away have lapsed, and sell what came back."""
+        """Wait until the holds of those who walked away have lapsed, and sell the returned units."""
         self._phase = "waiting for holds to lapse"
         lapse_s = self._last_lapse_s()
         await asyncio.sleep(max(0.0, lapse_s - self._clock.monotonic()))
         self._returned_s = await self._back_on_sale(lapse_s)
         self._phase = "selling what came back"
-        returned = [await self._office.available([id_]) for id_ in self._product_ids]
+        returned = [await self._admin.available([id_]) for id_ in self._product_ids]
         late = plan_late(self._rehearsal.crowd, customers=self._empty_handed(), returned=returned, run_id=self._run_id)
         self._late = len(late)
         if late:
             await self._play(late)
 
-    async def final_books(self) -> tuple[ShopBooks, ...]:
+    async def final_books(self) -> tuple[ProductBooks, ...]:
         self._phase = "reading the books"
         self._show(self._progress())
-        books = await self._office.still_books(self._product_ids, self._units, self._rehearsal.settle_s)
+        books = await self._admin.still_books(self._product_ids, self._units, self._rehearsal.still_s)
         self._available = sum(product.available for product in books)
         self._phase = "over"
         self._show(self._progress())
         return books
 
-    def verdict(self, books: tuple[ShopBooks, ...], audit: AuditReport | None) -> Verdict:
+    def verdict(self, books: tuple[ProductBooks, ...], audit: AuditReport | None) -> Verdict:
         tally, crowd = self._tally, self._rehearsal.crowd
         evidence = Evidence(
             units=self._units,
@@ -279,7 +279,7 @@ class _Stage:
         )
 
     async def _play(self, scripts: Sequence[Script]) -> None:
-        order = Order(
+        order = CrowdOrder(
             urls=self._urls,
             product_ids=self._product_ids,
             tokens=tuple(self._tokens[script.customer] for script in scripts),
@@ -305,9 +305,9 @@ class _Stage:
     async def _watch_stock(self) -> None:
         pause_s = _WATCH_S * max(1.0, len(self._product_ids) / _WATCHED_AT_ONCE)
         while True:
-            # A shop that does not answer for a while is no reason to stop looking.
+            # The shop may be away for a while: go on reading.
             with contextlib.suppress(RehearsalError):
-                self._available = await self._office.available(self._product_ids)
+                self._available = await self._admin.available(self._product_ids)
             await asyncio.sleep(pause_s)
 
     async def _draw(self) -> None:
@@ -333,23 +333,23 @@ class _Stage:
         )
 
     def _last_lapse_s(self) -> float:
-        """When the last hold that was neither bought nor given back is over for sure, on the clock."""
+        """When the last hold that was neither confirmed nor cancelled is surely over, by the monotonic clock."""
         ended = self._tally.confirmed | self._tally.cancelled
         lapses = (x.done_ms + x.held_ms for x in self._exchanges if x.held_ms and x.reservation_id not in ended)
         return max(lapses, default=0.0) / 1_000
 
     async def _back_on_sale(self, lapse_s: float) -> float | None:
-        """Seconds from the last lapse until all that nobody bought is on sale; None if it is not in time."""
+        """Seconds from the last lapse until all units that nobody bought are on sale; None after `still_s`."""
         expected = self._rehearsal.units - len(self._tally.confirmed)
-        while (waited_s := self._clock.monotonic() - lapse_s) < self._rehearsal.settle_s:
-            if await self._office.available(self._product_ids) >= expected:
+        while (waited_s := self._clock.monotonic() - lapse_s) < self._rehearsal.still_s:
+            if await self._admin.available(self._product_ids) >= expected:
                 return max(0.0, waited_s)
             await asyncio.sleep(_WATCH_S)
         return None
 
     def _empty_handed(self) -> list[int]:
-        """Customers of the first wave who got nothing, in order of arrival; all of them if everybody was served."""
+        """Customers of the first wave who got nothing, in order of arrival; all customers if everybody was served."""
         asked = [x for x in self._exchanges if x.action is Action.RESERVE]
-        served = {x.customer for x in asked if x.outcome is Outcome.DONE}
+        served = {x.customer for x in asked if x.outcome is ExchangeOutcome.DONE}
         arrivals = dict.fromkeys(x.customer for x in sorted(asked, key=lambda x: x.due_ms))
         return [customer for customer in arrivals if customer not in served] or list(arrivals)

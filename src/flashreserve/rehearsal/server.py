@@ -1,4 +1,4 @@
-"""What a rehearsal needs of the shop under test, wherever it runs."""
+"""The shop under test, as a rehearsal needs it."""
 
 import base64
 import binascii
@@ -11,15 +11,15 @@ from flashreserve.decode_errors import DECODE_ERRORS
 
 
 class RehearsalError(Exception):
-    """The rehearsal could not take place; the text tells its operator why and what to do."""
+    """The rehearsal could not take place; the text tells the operator why, and what to do."""
 
 
 class RehearsalInputError(RehearsalError):
-    """The tokens or keys that were given are invalid; nothing was begun."""
+    """The given tokens or keys are invalid; nothing was begun."""
 
 
 class AuditReport(msgspec.Struct, frozen=True):
-    """What the shop's own audit said. `clean` is None where no still picture could be had."""
+    """The result of the shop's own audit. `clean` is None if its books could not be read at one instant."""
 
     clean: bool | None
     report: object = None
@@ -27,13 +27,13 @@ class AuditReport(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerUnderTest:
-    """A shop that answers, and the means to act in it.
+    """A shop that is ready, and the credentials for it.
 
     Attributes:
-        urls: where customers go, round robin; the first is also used as admin.
+        urls: its addresses, which customers use round robin; the admin uses the first one.
         admin_token: signed token of an account that may create products.
-        mint: makes signed customers' tokens, each of another user. May refuse by `RehearsalError`.
-        audit: ends the shop and audits its data; None where that is out of reach.
+        mint: makes signed tokens, each for another customer. May raise `RehearsalError`.
+        audit: ends the shop and audits its data; None if that isn't possible from here.
     """
 
     urls: tuple[str, ...]
@@ -43,7 +43,7 @@ class ServerUnderTest:
 
 
 def listed_tokens(tokens: Sequence[str]) -> Callable[[int], Sequence[str]]:
-    """A `mint` that hands out the tokens of a list."""
+    """A `ServerUnderTest.mint` that returns the tokens of a list."""
 
     def hand_out(count: int) -> Sequence[str]:
         if len(tokens) < count:
@@ -58,7 +58,7 @@ class _SessionClaims(msgspec.Struct):
 
 
 def subject_of(token: str) -> str | None:
-    """The user id that a token carries, unverified; None if it isn't a JSON Web Token."""
+    """The user id in a token, unverified; None if it isn't a JSON Web Token."""
     try:
         claims = token.split(".")[1]
         return msgspec.json.decode(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)), type=_SessionClaims).sub

@@ -1,18 +1,19 @@
-"""The running figures of a rehearsal, counted from what the crowd saw."""
+"""The running figures of a rehearsal, counted from the crowd's exchanges."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 import msgspec
 
-from flashreserve.rehearsal.messages import LATER, UNREADABLE, Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import LATER, UNREADABLE, Action, ExchangeOutcome, ShopExchange
 
 _ALLOWED_5XX = f"503{LATER}"
 
 
 class Latency(msgspec.Struct, frozen=True):
-    """Milliseconds from the moment a request was due until its definite answer; zeros where there was none."""
+    """Milliseconds from when a request was due until its definite answer; zeros if there was no request."""
 
     p50: float
     p99: float
@@ -20,11 +21,11 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Tally:
-    """Counts exchanges as they come in. Latencies are those of reserve requests, given-up ones included."""
+    """Counts exchanges as they come in. Latencies are those of reserve requests, unanswered ones included."""
 
     def __init__(self) -> None:
         self.answers: Counter[str] = Counter()
-        """How many tries came to each word, see `ShopExchange.tries`."""
+        """Tries by their words (see `ShopExchange.tries`)."""
         self.granted: set[str] = set()
         self.confirmed: set[str] = set()
         self.cancelled: set[str] = set()
@@ -37,27 +38,27 @@ class Tally:
         self._per_second: Counter[int] = Counter()
 
     def add(self, exchanges: Iterable[ShopExchange]) -> None:
-        """Count some more."""
+        """Count these as well."""
         for exchange in exchanges:
             self._count(exchange)
 
     @property
     def errors(self) -> int:
-        """Failed tries (5xx but 503 with Retry-After, unreadable answers) and customers who were never answered."""
+        """Failed tries (5xx except 503 with Retry-After, unreadable answers) plus customers who were never answered."""
         return self.failures + len(self.unanswered)
 
     @property
     def requests(self) -> int:
-        """Tries of all kinds."""
+        """All tries."""
         return self.answers.total()
 
     @property
     def per_second_max(self) -> int:
-        """Tries in the busiest second, by when they were over."""
+        """Tries in the busiest second; a try counts in the second in which its exchange ended."""
         return max(self._per_second.values(), default=0)
 
     def latency(self) -> Latency:
-        """Of all reserve requests so far."""
+        """The latency of all reserve requests so far."""
         self._latencies.sort()
         return Latency(
             p50=percentile(self._latencies, 0.50),
@@ -69,21 +70,23 @@ class Tally:
         self.answers.update(exchange.tries)
         self._per_second[int(exchange.done_ms // 1_000)] += len(exchange.tries)
         self.failures += sum(map(is_failure, exchange.tries))
-        if exchange.outcome is Outcome.UNANSWERED:
+        if exchange.outcome is ExchangeOutcome.UNANSWERED:
             self.unanswered.add(exchange.customer)
-        done, refused = exchange.outcome is Outcome.DONE, exchange.outcome is Outcome.REFUSED
-        if exchange.action is Action.RESERVE:
-            self._latencies.append(exchange.done_ms - exchange.due_ms)
-            self.refused += refused
-            self.replayed += exchange.replayed
-            if done:
-                self.granted.add(exchange.reservation_id)
-        elif exchange.action is Action.CONFIRM:
-            self.too_late += refused
-            if done:
-                self.confirmed.add(exchange.reservation_id)
-        elif done:
-            self.cancelled.add(exchange.reservation_id)
+        refused = exchange.outcome is ExchangeOutcome.REFUSED
+        done = {exchange.reservation_id} if exchange.outcome is ExchangeOutcome.DONE else set()
+        match exchange.action:
+            case Action.RESERVE:
+                self._latencies.append(exchange.done_ms - exchange.due_ms)
+                self.refused += refused
+                self.replayed += exchange.replayed
+                self.granted |= done
+            case Action.CONFIRM:
+                self.too_late += refused
+                self.confirmed |= done
+            case Action.CANCEL:
+                self.cancelled |= done
+            case _:
+                assert_never(exchange.action)
 
 
 def is_failure(word: str) -> bool:
@@ -92,5 +95,5 @@ def is_failure(word: str) -> bool:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the ordered values does not exceed (nearest rank); 0 for none."""
+    """The smallest value that at least this share of the ordered values doesn't exceed (nearest rank); 0 for none."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0

@@ -1,4 +1,4 @@
-"""Customers' tokens made without accounts: whoever holds the shop's signing key may rehearse with it."""
+"""Customers' tokens signed with the shop's own key, without accounts."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -9,13 +9,13 @@ from flashreserve.clock import Clock, Ids
 from flashreserve.core.model import Role
 
 TOKEN_S: Final = 24 * 3600
-"""How long a token of a fresh shop is good for: longer than any rehearsal."""
+"""Lifetime of a fresh shop's tokens: longer than any rehearsal."""
 
 
 def minter(keys: KeyRing, ids: Ids, clock: Clock, *, ttl_s: int) -> Callable[[int], Sequence[str]]:
-    """A `ServerUnderTest.mint` that signs as the shop does, each token for a user who has never been.
+    """A `ServerUnderTest.mint` that signs as the shop does, each token for a new user id.
 
-    `ttl_s` is the shop's own lifetime of tokens: it refuses those that claim to live longer.
+    `ttl_s` is the lifetime of the shop's own tokens: it refuses tokens that claim to live longer.
     """
     tokens = Tokens(keys, ttl_s=ttl_s)
 

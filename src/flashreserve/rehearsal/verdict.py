@@ -1,9 +1,9 @@
-"""The verdict: what the crowd saw against what the shop says afterwards. Pure, and independent of the shop's own audit.
+"""The verdict: compares the crowd's exchanges with the shop's books. Pure, and independent of the shop's own audit.
 
-What was promised to a customer is reconstructed from the crowd's side alone. A hold is *surely live* from the moment
-its 201 was read until the hold's length after its key was first sent (it cannot have begun before that), or until its
-cancellation was sent; for good when its confirmation was answered. More of these at one time than there are units is
-overselling, whatever the shop's books say later, and no difference between the clocks can excuse it.
+Promises to customers are reconstructed from the crowd's side alone. A hold is *surely live* from the moment its 201
+was read. That ends when the hold's length has passed since its key was first sent (the hold can't have begun earlier),
+or when its cancellation was sent; it never ends if its confirmation was answered. More holds surely live at one time
+than there are units is overselling, whatever the shop's books say, and however much clocks differ.
 """
 
 import math
@@ -14,15 +14,15 @@ from typing import Final
 import msgspec
 
 from flashreserve.core.model import LIVE, Status
-from flashreserve.rehearsal.messages import Action, Outcome, ShopExchange
+from flashreserve.rehearsal.messages import Action, ExchangeOutcome, ShopExchange
 from flashreserve.rehearsal.server import AuditReport
 from flashreserve.rehearsal.tally import Latency, Tally
 
 FINDINGS_MAX: Final = 20
 
 
-class VerdictEntry(msgspec.Struct, frozen=True, gc=False):
-    """One reservation in the shop's books; `quantity` is that of the product at hand."""
+class BookedReservation(msgspec.Struct, frozen=True, gc=False):
+    """One reservation in a product's books; `quantity` is in units of that product."""
 
     id: str
     user_id: str
@@ -30,36 +30,36 @@ class VerdictEntry(msgspec.Struct, frozen=True, gc=False):
     quantity: int
 
 
-class ShopBooks(msgspec.Struct, frozen=True):
-    """What the shop says about one product. `read_ms`: when, on the machine's monotonic clock, reading began."""
+class ProductBooks(msgspec.Struct, frozen=True):
+    """The shop's stock and reservations of one product. `read_ms` is when reading began, by the monotonic clock."""
 
     product_id: str
     stocked: int
     available: int
-    entries: tuple[VerdictEntry, ...]
+    entries: tuple[BookedReservation, ...]
     read_ms: float
 
     @property
     def live(self) -> int:
-        """Units held or bought."""
+        """Units of PENDING and CONFIRMED reservations."""
         return sum(entry.quantity for entry in self.entries if entry.status in LIVE)
 
     def gap(self, units: int) -> int:
-        """Units that are neither available nor live, or both, or not in stock; those oversold are counted elsewhere."""
+        """Units that are neither available nor live, or both, or not in stock. Oversold ones are counted elsewhere."""
         return max(abs(units - self.available - min(self.live, units)), abs(units - self.stocked))
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is judged. `units` and `books` are by product, `subjects` the customers' user ids, None if unknown."""
+    """The input of `judge`. `units` and `books` are by product; `subjects` are customers' user ids, None if unknown."""
 
     units: tuple[int, ...]
     exchanges: tuple[ShopExchange, ...]
     subjects: tuple[str | None, ...]
-    books: tuple[ShopBooks, ...]
+    books: tuple[ProductBooks, ...]
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """The counts that must be 0, and sentences about what was found."""
+    """The counts that must be 0, and a sentence for each finding."""
 
     oversold: int
     leaked: int
@@ -70,7 +70,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(evidence: Evidence) -> Judgement:
-    """Hold what the crowd saw against the shop's books."""
+    """Compare the crowd's exchanges with the shop's books."""
     holds = _holds(evidence.exchanges)
     tally = Tally()
     tally.add(evidence.exchanges)
@@ -110,7 +110,7 @@ def judge(evidence: Evidence) -> Judgement:
     )
 
 
-class _Hold(msgspec.Struct, frozen=True, kw_only=True):
+class _PromisedHold(msgspec.Struct, frozen=True, kw_only=True):
     """An acknowledged reservation, and when it is surely live."""
 
     id: str
@@ -124,9 +124,9 @@ class _Hold(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: bool
 
 
-def most_at_once(holds: Iterable[_Hold]) -> int:
+def most_at_once(holds: Iterable[_PromisedHold]) -> int:
     """The most holds that were surely live at one time."""
-    # At one and the same time, ends go before beginnings.
+    # At the same instant, ends sort before beginnings.
     moments = sorted(moment for hold in holds for moment in ((hold.from_ms, 1), (hold.until_ms, -1)) if _lasts(hold))
     live = most = 0
     for _, change in moments:
@@ -135,11 +135,11 @@ def most_at_once(holds: Iterable[_Hold]) -> int:
     return most
 
 
-def _lasts(hold: _Hold) -> bool:
+def _lasts(hold: _PromisedHold) -> bool:
     return hold.from_ms < hold.until_ms
 
 
-def _holds(exchanges: Sequence[ShopExchange]) -> list[_Hold]:
+def _holds(exchanges: Sequence[ShopExchange]) -> list[_PromisedHold]:
     first_sent: dict[str, float] = {}
     granted: dict[str, list[ShopExchange]] = defaultdict(list)
     followed: dict[str, list[ShopExchange]] = defaultdict(list)
@@ -148,16 +148,18 @@ def _holds(exchanges: Sequence[ShopExchange]) -> list[_Hold]:
             followed[exchange.reservation_id].append(exchange)
             continue
         first_sent[exchange.key] = min(exchange.sent_ms, first_sent.get(exchange.key, math.inf))
-        if exchange.outcome is Outcome.DONE:
+        if exchange.outcome is ExchangeOutcome.DONE:
             granted[exchange.reservation_id].append(exchange)
     return [_hold(id_, seen, followed[id_], first_sent[seen[0].key]) for id_, seen in granted.items()]
 
 
-def _hold(id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExchange], first_sent_ms: float) -> _Hold:
-    confirmed = any(x.action is Action.CONFIRM and x.outcome is Outcome.DONE for x in followed)
+def _hold(
+    id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExchange], first_sent_ms: float
+) -> _PromisedHold:
+    confirmed = any(x.action is Action.CONFIRM and x.outcome is ExchangeOutcome.DONE for x in followed)
     cancels = [x for x in followed if x.action is Action.CANCEL]
     until_ms = math.inf if confirmed else first_sent_ms + granted[0].held_ms
-    return _Hold(
+    return _PromisedHold(
         id=id_,
         key=granted[0].key,
         product=granted[0].product,
@@ -166,12 +168,12 @@ def _hold(id_: str, granted: Sequence[ShopExchange], followed: Sequence[ShopExch
         until_ms=min([until_ms, *(cancel.sent_ms for cancel in cancels)]),
         confirmed=confirmed,
         cancel_sent=bool(cancels),
-        cancelled=any(cancel.outcome is Outcome.DONE for cancel in cancels),
+        cancelled=any(cancel.outcome is ExchangeOutcome.DONE for cancel in cancels),
     )
 
 
-def _broken_promises(holds: Iterable[_Hold], books: ShopBooks) -> Iterator[str]:
-    """A sentence for each acknowledged reservation that the shop doesn't know, or knows otherwise."""
+def _broken_promises(holds: Iterable[_PromisedHold], books: ProductBooks) -> Iterator[str]:
+    """A sentence for each acknowledged reservation that the books lack, or contradict."""
     entries = {entry.id: entry for entry in books.entries}
     for hold in holds:
         entry = entries.get(hold.id)
@@ -181,7 +183,7 @@ def _broken_promises(holds: Iterable[_Hold], books: ShopBooks) -> Iterator[str]:
             yield f"reservation {hold.id} of customer {hold.customer} is {entry.status} in the books, but {reason}"
 
 
-def _contradiction(hold: _Hold, status: Status, read_ms: float) -> str:
+def _contradiction(hold: _PromisedHold, status: Status, read_ms: float) -> str:
     if hold.confirmed:
         return "" if status is Status.CONFIRMED else "its confirmation was acknowledged"
     if hold.cancelled:
@@ -194,13 +196,13 @@ def _contradiction(hold: _Hold, status: Status, read_ms: float) -> str:
 
 
 def _double_grants(evidence: Evidence) -> Iterator[tuple[int, str]]:
-    """Grants beyond one a key, each with a sentence: as the customers saw it, or as the books show it."""
+    """For each user, the grants beyond one per key, by the exchanges or by the books, with a sentence."""
     by_key: dict[str, set[str]] = defaultdict(set)
     keys: dict[str, set[str]] = defaultdict(set)
     for exchange in evidence.exchanges:
         if exchange.action is Action.RESERVE:
             keys[_subject(evidence, exchange.customer)].add(exchange.key)
-            if exchange.outcome is Outcome.DONE:
+            if exchange.outcome is ExchangeOutcome.DONE:
                 by_key[exchange.key].add(exchange.reservation_id)
     booked = _booked(evidence.books)
     for subject, used in keys.items():
@@ -210,7 +212,7 @@ def _double_grants(evidence: Evidence) -> Iterator[tuple[int, str]]:
             yield extra, f"user {subject} used {len(used)} key(s) and was granted {len(used) + extra} reservations"
 
 
-def _booked(books: Iterable[ShopBooks]) -> Mapping[str, int]:
+def _booked(books: Iterable[ProductBooks]) -> Mapping[str, int]:
     return Counter(entry.user_id for product in books for entry in product.entries)
 
 
@@ -218,33 +220,33 @@ def _subject(evidence: Evidence, customer: int) -> str:
     return evidence.subjects[customer] or f"#{customer}"
 
 
-def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_Hold]) -> Mapping[str, int]:
-    """Answers below 500 that a customer could not have expected, counted by what they were."""
+def _unexpected(exchanges: Sequence[ShopExchange], holds: Sequence[_PromisedHold]) -> Mapping[str, int]:
+    """Answers below 500 that no customer could expect, counted by kind."""
     by_id = {hold.id: hold for hold in holds}
     granted_ms: dict[str, float] = {}
     for hold in holds:
         granted_ms[hold.key] = min(hold.from_ms, granted_ms.get(hold.key, math.inf))
     counts: Counter[str] = Counter()
     for exchange in exchanges:
-        if exchange.outcome is Outcome.UNEXPECTED:
+        if exchange.outcome is ExchangeOutcome.UNEXPECTED:
             counts[f"{exchange.action} {exchange.tries[-1]} {exchange.code}".rstrip()] += 1
-        elif exchange.outcome is Outcome.REFUSED and exchange.action is Action.CONFIRM:
+        elif exchange.outcome is ExchangeOutcome.REFUSED and exchange.action is Action.CONFIRM:
             counts["confirm refused before the hold was over"] += (
                 exchange.done_ms < by_id[exchange.reservation_id].until_ms
             )
-        elif exchange.outcome is Outcome.REFUSED and exchange.sent_ms > granted_ms.get(exchange.key, math.inf):
+        elif exchange.outcome is ExchangeOutcome.REFUSED and exchange.sent_ms > granted_ms.get(exchange.key, math.inf):
             counts["the same key refused after it was granted"] += 1
     return +counts
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a rehearsal came to.
+    """The result of a rehearsal.
 
-    `unexpected` counts answers below 500 that no customer could expect, `answers` all tries by what they came to.
-    `granted` are distinct reservations, `too_late` confirmations of a hold that was over, `lapsed` reservations that
-    the books show as expired, `resold` grants beyond the stock: units that must have been sold again.
+    `unexpected` counts answers below 500 that no customer could expect; `answers` counts all tries by their words.
+    `granted` counts distinct reservations, `too_late` confirmations of a hold that was over, `lapsed` reservations
+    that the books show as expired, `resold` grants beyond the stock: units that must have been sold again.
     `returned_seconds` is how long after its end the last lapsed hold's unit was back on sale, if that was waited for.
-    `crowd_lag_ms_max` is how late the crowd itself was at worst; latencies include it.
+    `crowd_lag_ms_max` is how late the crowd itself sent a request, at worst; latencies include it.
     """
 
     passed: bool

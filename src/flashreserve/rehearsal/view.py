@@ -1,4 +1,4 @@
-"""What the operator sees: the sale as it runs, then the verdict, in a shop owner's words."""
+"""The operator's view: the sale as it runs, then the verdict, in a shop owner's words."""
 
 from collections.abc import Iterator
 from typing import Final, Self
@@ -32,16 +32,12 @@ class LiveView:
         self._live.stop()
 
     def show(self, progress: Progress) -> None:
-        """Draw how things stand, at the next refresh."""
+        """Draw the progress at the next refresh."""
         self._live.update(panel(progress))
-
-    def refresh(self) -> None:
-        """Draw now."""
-        self._live.refresh()
 
 
 class PlainView:
-    """Prints a line now and then, where there is no terminal. Use as a context."""
+    """Prints a line now and then, if there is no terminal. Use as a context."""
 
     def __init__(self, console: Console, clock: Clock) -> None:
         self._console = console
@@ -56,7 +52,7 @@ class PlainView:
         pass
 
     def show(self, progress: Progress) -> None:
-        """Print how things stand, if the last time is a while ago or another phase has begun."""
+        """Print the progress, at most every `_LINE_EVERY_S` and when a phase begins."""
         now = self._clock.monotonic()
         if now >= self._next_s or progress.phase != self._phase:
             self._next_s, self._phase = now + _LINE_EVERY_S, progress.phase
@@ -64,7 +60,7 @@ class PlainView:
 
 
 def panel(progress: Progress) -> RenderableType:
-    """The live panel: how far the crowd is, and the sale's figures."""
+    """The live panel: the progress of the crowd, and the sale's figures."""
     bar = ProgressBar(total=max(1, progress.customers), completed=progress.arrived)
     figures = Table.grid(padding=(0, 3))
     for _ in range(4):
@@ -90,7 +86,7 @@ def line(progress: Progress) -> str:
 
 
 def verdict_table(verdict: Verdict) -> RenderableType:
-    """The verdict for reading."""
+    """The verdict as a table for people."""
     counts = Table.grid(padding=(0, 2))
     counts.add_column(justify="right")
     counts.add_column(style="bold")
@@ -101,8 +97,8 @@ def verdict_table(verdict: Verdict) -> RenderableType:
     story = Table.grid(padding=(0, 2))
     story.add_column(style="bold")
     story.add_column()
-    for what, told in _story(verdict):
-        story.add_row(what, told)
+    for name, text in _story(verdict):
+        story.add_row(name, text)
     findings = [Text(f"! {finding}", style="red") for finding in verdict.findings]
     mark = (
         Text("PASSED: this sale can open.", style="bold green")
@@ -115,7 +111,7 @@ def verdict_table(verdict: Verdict) -> RenderableType:
 
 def _counts(verdict: Verdict) -> Iterator[tuple[int, str, str]]:
     yield verdict.oversold, "oversold", "units promised to more customers than there were units"
-    yield verdict.leaked, "leaked", "units lost: neither for sale nor anybody's, or promises the shop forgot"
+    yield verdict.leaked, "leaked", "units lost: neither on sale nor held or bought; and promises the shop forgot"
     yield verdict.double_grants, "double grants", "customers who pressed twice and were given two"
     yield verdict.errors, "errors", "failures of the shop, and customers who were never answered"
 
@@ -153,7 +149,11 @@ def _story(verdict: Verdict) -> Iterator[tuple[str, str]]:
     if verdict.unexpected:
         yield "unexpected", ", ".join(f"{count:,} x {what}" for what, count in verdict.unexpected.items())
     if verdict.audit is not None:
-        said = {True: "its books are exact", False: "its books do NOT add up", None: "no still picture could be had"}
+        said = {
+            True: "its books are exact",
+            False: "its books do NOT add up",
+            None: "undecided: its books could not be read at one instant",
+        }
         yield "shop's audit", said[verdict.audit.clean]
     yield "again", f"--seed {verdict.seed} sends the same crowd"
 

@@ -1,4 +1,4 @@
-"""A wave of customers: starts the crowd's process, and hands on what it reports."""
+"""Waves of customers: the crowd's process, and its ticks."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from flashreserve.rehearsal.messages import Order, Tick
+from flashreserve.rehearsal.messages import CrowdOrder, Tick
 from flashreserve.rehearsal.processes import end, last_words
 from flashreserve.rehearsal.server import RehearsalError
 
@@ -16,8 +16,8 @@ _LINE_BYTES_MAX: Final = 16 * 1024 * 1024
 _COMPLAINT_BYTES_MAX: Final = 8_192
 
 
-async def wave(order: Order) -> AsyncGenerator[Tick, None]:
-    """Let the crowd carry out the order; its ticks until all is over.
+async def wave(order: CrowdOrder) -> AsyncGenerator[Tick, None]:
+    """Start a crowd that plays the order; yields its ticks until it is over.
 
     Raises:
         RehearsalError: the crowd's process ended early.
@@ -30,7 +30,7 @@ async def wave(order: Order) -> AsyncGenerator[Tick, None]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=_LINE_BYTES_MAX,
-        # A Ctrl-C at the terminal is for the rehearsal, which then ends its crowd.
+        # Ctrl-C at the terminal must reach the rehearsal only, which then ends its crowd.
         start_new_session=True,
     )
     assert process.stderr is not None  # noqa: S101 - asked for above
@@ -44,15 +44,15 @@ async def wave(order: Order) -> AsyncGenerator[Tick, None]:
         if await process.wait() or not over:
             raise RehearsalError(f"the crowd broke off: {await complaint or 'it said nothing'}")
     finally:
-        # Where it still runs, nobody is interested in it any more.
+        # If it still runs, nobody reads its ticks any more.
         if process.returncode is None:
             await end(process, grace_s=0)
         await complaint
 
 
-async def _hand_over(process: asyncio.subprocess.Process, order: Order) -> None:
+async def _hand_over(process: asyncio.subprocess.Process, order: CrowdOrder) -> None:
     assert process.stdin is not None  # noqa: S101 - asked for above
-    # Where the process is gone already, its end is noticed when its ticks are read.
+    # If the process has ended already, reading its ticks will tell.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(msgspec.json.encode(order))
         await process.stdin.drain()

@@ -11,15 +11,15 @@ from flashreserve.auth.emails import normalised_email
 from flashreserve.auth.outcomes import (
     AccountNotFound,
     Busy,
-    Creating,
+    CreationOutcome,
     EmailTaken,
     InvalidField,
     LoggedIn,
-    LoggingIn,
+    LoginOutcome,
     Promoted,
-    Promoting,
+    PromotionOutcome,
     Registered,
-    Registering,
+    RegistrationOutcome,
     WrongCredentials,
 )
 from flashreserve.auth.passwords import Passwords, PasswordsBusy, Verification, new_password, normalised_password
@@ -57,7 +57,7 @@ class AccountService:
         self._ids = ids
         self._shop_names = shop_names
 
-    async def register(self, email: str, password: str, address: str | None) -> Registering:
+    async def register(self, email: str, password: str, address: str | None) -> RegistrationOutcome:
         """A new customer's account. Two at once for one email: the store lets one of them win.
 
         `address` is the client's, None when there is none. Every registration counts against it, successful or not:
@@ -76,7 +76,7 @@ class AccountService:
             await self._throttle.give_back(buckets)
         return outcome
 
-    async def login(self, email: str, password: str, address: str | None, device_tokens: Sequence[str]) -> LoggingIn:
+    async def login(self, email: str, password: str, address: str | None, device_tokens: Sequence[str]) -> LoginOutcome:
         """A token for whoever knows the password.
 
         An unknown email gets the same answer, after the same work and under the same throttling, as a wrong password.
@@ -112,14 +112,14 @@ class AccountService:
         account = await self._store.account_by_id(user_id)
         return account is not None and account.role is Role.ADMIN
 
-    async def create_admin(self, email: str, password: str) -> Creating:
+    async def create_admin(self, email: str, password: str) -> CreationOutcome:
         """A new admin's account, for the command line: nothing is throttled."""
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
         return await self._create(*valid, Role.ADMIN, (_NOWHERE,))
 
-    async def promote(self, email: str) -> Promoting:
+    async def promote(self, email: str) -> PromotionOutcome:
         """Makes an existing account an admin's. The caller has made sure that whoever asks may."""
         known_email = normalised_email(email)
         if isinstance(known_email, InvalidField):
@@ -138,7 +138,7 @@ class AccountService:
             return chosen
         return refusal_of_weak(chosen, known_email, self._shop_names) or (known_email, chosen)
 
-    async def _create(self, email: str, password: str, role: Role, parties: Sequence[str]) -> Creating:
+    async def _create(self, email: str, password: str, role: Role, parties: Sequence[str]) -> CreationOutcome:
         password_hash = await self._passwords.hash(password, parties)
         if isinstance(password_hash, PasswordsBusy):
             return Busy()
@@ -157,7 +157,7 @@ class AccountService:
         verification: Verification | PasswordsBusy,
         device: Device | None,
         allowance: "_Allowance",
-    ) -> LoggingIn:
+    ) -> LoginOutcome:
         """The try is counted already; it is given back when the password was right, or wasn't looked at."""
         if isinstance(verification, PasswordsBusy):
             await self._throttle.give_back(allowance.all)

@@ -1,1 +1,1 @@
-"""Database and queue servers of one's own, for rehearsals and tests: free ports, own data, gone afterwards."""
+"""Database and queue servers for rehearsals and tests, on free ports, with data that is removed afterwards."""

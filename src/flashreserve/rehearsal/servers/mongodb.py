@@ -1,6 +1,6 @@
-"""A MongoDB server of one's own: a `mongod` on PATH, or what `make servers` installed beside this checkout.
+"""MongoDB servers for rehearsals and tests: a `mongod` on PATH, or the server that `make servers` installs.
 
-What `make servers` installs is a gateway over PostgreSQL that speaks MongoDB's protocol, for machines without mongod.
+The latter is for machines without mongod: a gateway over PostgreSQL that speaks MongoDB's protocol.
 """
 
 import os
@@ -12,10 +12,12 @@ import time
 from pathlib import Path
 from typing import Final, Protocol
 
+from typing_extensions import override
+
 from flashreserve.rehearsal.servers.ports import free_port
 
 TOOL: Final = Path(__file__).parents[4] / "tools" / "mongodb_server.sh"
-"""There only in a checkout."""
+"""Exists only in a checkout."""
 
 START_S: Final = 120
 _POLL_S: Final = 0.05
@@ -25,14 +27,14 @@ class MongoServer(Protocol):
     """A server that can be killed and started again on its data."""
 
     url: str
-    """Without a database; ends with a slash."""
+    """Names no database; ends with a slash."""
 
     def kill(self) -> None:
-        """End it at once, as kill -9 does."""
+        """End it at once, as `kill -9` does."""
         ...
 
     def resume(self) -> None:
-        """Start it again on the data that it had."""
+        """Start it again on its data."""
         ...
 
     def stop(self) -> None:
@@ -40,12 +42,12 @@ class MongoServer(Protocol):
         ...
 
     def pids(self) -> list[int]:
-        """Its processes that write to the disk; none while it doesn't run."""
+        """Its processes that write to the disk; empty while it doesn't run."""
         ...
 
 
 def start_mongodb(name: str) -> MongoServer | None:
-    """A fresh server; None where none can be started. `name` is unlike that of any other that runs."""
+    """A fresh server; None if none can be started. `name` must differ from those of other running servers."""
     if shutil.which("mongod") is not None:
         return Mongod()
     return InstalledServer(name) if is_installed() else None
@@ -57,7 +59,7 @@ def is_installed() -> bool:
 
 
 def ask_tool(command: str, name: str = "default") -> str:
-    """What the installed server's tool prints.
+    """Run a command of the installed server's tool; its output.
 
     Raises:
         subprocess.CalledProcessError: it failed.
@@ -67,31 +69,31 @@ def ask_tool(command: str, name: str = "default") -> str:
     return done.stdout.strip()
 
 
-class InstalledServer:
-    """What `make servers` installed."""
+class InstalledServer(MongoServer):
+    """The server that `make servers` installs."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self.url = ask_tool("start", name)
 
+    @override
     def kill(self) -> None:
-        """See `MongoServer`."""
         ask_tool("kill", self._name)
 
+    @override
     def resume(self) -> None:
-        """See `MongoServer`."""
         ask_tool("resume", self._name)
 
+    @override
     def stop(self) -> None:
-        """See `MongoServer`."""
         ask_tool("stop", self._name)
 
+    @override
     def pids(self) -> list[int]:
-        """See `MongoServer`."""
         return [int(pid) for pid in ask_tool("pids", self._name).split()]
 
 
-class Mongod:
+class Mongod(MongoServer):
     """A standalone `mongod`."""
 
     def __init__(self) -> None:
@@ -102,29 +104,29 @@ class Mongod:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         address = ["--bind_ip", "127.0.0.1", "--port", str(self._port)]
-        process = subprocess.Popen(  # noqa: S603 - nothing of it comes from outside
+        process = subprocess.Popen(  # noqa: S603 - no argument comes from outside
             ["mongod", *address, "--dbpath", self._directory, "--quiet"],  # noqa: S607 - the one on PATH
             stdout=subprocess.DEVNULL,
         )
         _wait_until_it_listens(self._port)
         return process
 
+    @override
     def kill(self) -> None:
-        """See `MongoServer`."""
         self._process.kill()
         self._process.wait(timeout=START_S)
 
+    @override
     def resume(self) -> None:
-        """See `MongoServer`."""
         self._process = self._start()
 
+    @override
     def stop(self) -> None:
-        """See `MongoServer`."""
         self.kill()
         shutil.rmtree(self._directory)
 
+    @override
     def pids(self) -> list[int]:
-        """See `MongoServer`."""
         return [self._process.pid] if self._process.poll() is None else []
 
 

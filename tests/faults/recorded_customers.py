@@ -1,4 +1,4 @@
-"""Customers over HTTP whose every question and answer goes down in a history for the auditor."""
+"""Customers over HTTP. Their requests and answers are recorded in a history for the auditor."""
 
 import asyncio
 import itertools
@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import aiohttp
 from tests.proof.records import Answered, Asked, Held, Kind, Lost, Record
@@ -27,8 +27,8 @@ _DONE: Final[dict[str, str]] = {
 }
 
 
-class Customers:
-    """`size` customers at some addresses. What they were granted, they confirm, extend, cancel and read."""
+class RecordedCustomers:
+    """`size` customers at some addresses. They reserve, and confirm, extend, cancel and read their reservations."""
 
     def __init__(
         self, urls: Sequence[str], products: Sequence[str], *, size: int, secret_keys: str, chance: random.Random
@@ -44,7 +44,7 @@ class Customers:
         self.epoch_ms = SystemClock().now_ms()
         self._began_s = time.monotonic()
         self.vanish = _VANISH
-        """How many of them don't wait for their answer."""
+        """Share of requests whose customer doesn't wait for the answer."""
         self.history: list[Record] = []
 
     def now(self) -> float:
@@ -52,12 +52,12 @@ class Customers:
         return (time.monotonic() - self._began_s) * 1_000
 
     async def shop(self, until: asyncio.Event) -> None:
-        """All of them, until it is over."""
+        """Let all customers shop until the event is set."""
         async with self.session() as http:
             await asyncio.gather(*(self._one(http, user, until) for user in self._users))
 
     def session(self) -> aiohttp.ClientSession:
-        """What they ask through."""
+        """A session for their requests."""
         return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE_S), middlewares=[_sent_once])
 
     async def _one(self, http: aiohttp.ClientSession, user: str, until: asyncio.Event) -> None:
@@ -82,7 +82,7 @@ class Customers:
                     break
 
     async def ask(self, http: aiohttp.ClientSession, asked: Asked) -> bool:
-        """Ask somewhere, and write it down; whether there was a definite answer."""
+        """Send a request to a random address, and record it; whether there was a definite answer."""
         number, place = next(self._numbers), self._chance.randrange(len(self._urls))
         asked = asked._replace(at=self.now(), number=number, process=f"api {place}")
         self.history.append(asked)
@@ -110,14 +110,14 @@ class Customers:
 
 
 async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Let a request be sent once only, since each sending is a record of its own.
+    """Let a request be sent only once, because each sending must have its own record.
 
-    aiohttp sends a DELETE again by itself when its connection breaks: the answer to the second is about the second.
+    aiohttp retries a DELETE by itself if the connection breaks, and then returns the answer to the second one.
     """
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientError(str(error)) from error  # of a kind that isn't tried again
+        raise aiohttp.ClientError(str(error)) from error  # of a class that aiohttp doesn't retry
 
 
 def _request(asked: Asked) -> tuple[str, str, Any]:
@@ -133,11 +133,15 @@ def _request(asked: Asked) -> tuple[str, str, Any]:
             return "DELETE", f"/reservations/{asked.of}", None
         case "read":
             return "GET", f"/reservations/{asked.of}", None
-        case _:
+        case "stock":
             return "GET", f"/products/{asked.of}/stock", None
+        case "list" | "restock" | "edit" | "audit":
+            raise ValueError(f"these customers send no request of the kind {asked.kind}")
+        case _:
+            assert_never(asked.kind)
 
 
-def _understood(asked: Asked, status: int, replayed: bool, told: Any) -> Answered:  # noqa: FBT001 - a fact like others
+def _understood(asked: Asked, status: int, replayed: bool, told: Any) -> Answered:  # noqa: FBT001 - one of the answer's facts
     if status == 201:
         return Answered(0, 0, "replayed" if replayed else "reserved", _held(told, asked.key))
     if status != 200:
@@ -145,12 +149,12 @@ def _understood(asked: Asked, status: int, replayed: bool, told: Any) -> Answere
         return Answered(0, 0, "already-cancelled" if code == "cancelled" else code)
     if asked.kind == "stock":
         return Answered(0, 0, "stock", units=told["available"])
-    # How often a hold was extended isn't shown.
+    # The API doesn't show how often a hold was extended.
     return Answered(0, 0, _DONE[asked.kind], _held(told, None) if asked.kind != "extend" else None)
 
 
 def _held(told: Any, key: str | None) -> Held:
-    """The reservation as shown; what the API doesn't show is filled in at the end, from what is left."""
+    """The reservation as the API shows it; `completed` adds what the API doesn't show."""
     created, expires = _ms(told["createdAt"]), _ms(told["expiresAt"])
     return Held(
         id=told["id"],
@@ -172,7 +176,7 @@ def _ms(instant: str | None) -> int | None:
 
 
 def completed(history: Sequence[Record], left: Sequence[Held]) -> list[Record]:
-    """The history with what the API doesn't show: when a hold that had expired was over."""
+    """The history with facts that the API doesn't show: when expired holds were over, from the reservations `left`."""
     final = {held.id: held for held in left}
     asked = {record.number: record for record in history if isinstance(record, Asked)}
     whole: list[Record] = []

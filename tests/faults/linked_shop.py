@@ -1,4 +1,4 @@
-"""Shops of real processes, each of whose connections goes over a link of its own."""
+"""Shops of real processes in which each connection goes through its own link."""
 
 import asyncio
 import os
@@ -16,11 +16,12 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from tests.contract.requests import everything
 from tests.faults.cluster import start_all
+from tests.faults.link import TcpLink
+from tests.faults.machine_clock import MachineClock, clear_shared_memory
 from tests.faults.processes import Environment, FlashReserve, ServerProcess, environment
-from tests.hostile.link import TcpLink
-from tests.hostile.machine_clock import MachineClock, clear_shared_memory
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 from tests.servers.valkey import ValkeyProcess
+from typing_extensions import override
 
 from flashreserve.bootstrap import open_store_to_read
 from flashreserve.core.model import Product, Reservation, Status
@@ -31,21 +32,21 @@ _SWEPT_MS: Final = 2_500
 _ANSWERS_MS: Final = 5_000
 
 
-class HostileShop(ABC):
-    """Processes, and the links from customers to them and from them to what they need."""
+class LinkedShop(ABC):
+    """Processes, and the links between customers, processes and servers."""
 
     def __init__(self, settings: Environment) -> None:
         self.settings = settings
-        """For commands, past all links."""
+        """The environment of commands, which use no links."""
         self.apis: list[ServerProcess] = []
         self.workers: list[FlashReserve] = []
         self.links: dict[str, TcpLink] = {}
         self.clocks: list[MachineClock] = []
-        """Of each process's machine, where they may be set wrong."""
+        """The clocks of the processes' machines, if they can be set wrong."""
 
     @property
     def urls(self) -> list[str]:
-        """Where customers go, over their links."""
+        """The addresses for customers, through their links."""
         return [f"http://127.0.0.1:{self.links[f'customers to api {n}'].port}" for n in range(len(self.apis))]
 
     @property
@@ -57,11 +58,11 @@ class HostileShop(ABC):
         """The processes that write to the disk."""
 
     async def make_room(self) -> None:
-        """Start again what died because its disk was full."""
+        """Start processes again that ended because their disk was full."""
         return
 
     async def kept(self) -> tuple[list[Product], list[Reservation]]:
-        """Its products and reservations at one moment: while movements go on and holds lapse, they are read again."""
+        """The products and reservations at one instant: they are read until nothing changes any more."""
         async with asyncio.timeout(RECOVERED_S):
             kept = await self.read()
             while await self.unfinished() or kept != (again := await self.read()):
@@ -69,7 +70,7 @@ class HostileShop(ABC):
         return kept
 
     async def read(self) -> tuple[list[Product], list[Reservation]]:
-        """Its products, then its reservations, past all links."""
+        """The products, then the reservations, read without links."""
         own = {name: value for name, value in self.settings.items() if name.startswith("FLASHRESERVE_")}
         store = await open_store_to_read(read_settings(own))
         try:
@@ -78,14 +79,14 @@ class HostileShop(ABC):
             await store.close()
 
     async def revived(self) -> bool:
-        """Start whatever ended because it found no database when it started; whether all run and are ready."""
+        """Start processes again that ended because they found no database at their start; whether all are ready."""
         ended = [process for process in self.processes if not process.runs]
         for process in ended:
             await FlashReserve.start(process)
         return not ended and all([await api.is_ready() for api in self.apis])
 
     async def at_rest(self) -> None:
-        """Return once no movement is open and no lapsed hold is left."""
+        """Return once no movement is open, no lapsed hold is left, and all processes are ready."""
         end = time.monotonic() + RECOVERED_S
         while (left := await self.unfinished()) or not await self.revived():
             assert time.monotonic() < end, f"{left} movements and lapsed holds are left"
@@ -93,17 +94,17 @@ class HostileShop(ABC):
 
     @abstractmethod
     async def unfinished(self) -> int:
-        """How many movements are open and holds lapsed."""
+        """The number of open movements and lapsed holds."""
 
     async def link(self, label: str, port: int, chance: random.Random, stack: AsyncExitStack) -> int:
-        """The port of a new link to this one."""
+        """Make a link to a port; the link's port."""
         self.links[label] = link = TcpLink(port, chance)
         await link.open()
         stack.push_async_callback(link.close)
         return link.port
 
 
-class ClusteredShop(HostileShop):
+class ClusteredShop(LinkedShop):
     """API processes and workers over a database and a queue."""
 
     def __init__(self, settings: Environment, database: MongoServer, queue: ValkeyProcess, name: str) -> None:
@@ -112,12 +113,12 @@ class ClusteredShop(HostileShop):
         self.queue = queue
         self.name = name
 
+    @override
     def disk_pids(self) -> list[int]:
-        """See `HostileShop`: the database's."""
         return self.database.pids()
 
+    @override
     async def make_room(self) -> None:
-        """See `HostileShop`."""
         await asyncio.to_thread(self._make_room)
 
     def _make_room(self) -> None:
@@ -128,8 +129,8 @@ class ClusteredShop(HostileShop):
             self.database.kill()
             self.database.resume()
 
+    @override
     async def unfinished(self) -> int:
-        """See `HostileShop`."""
         return await asyncio.to_thread(self._unfinished)
 
     def _unfinished(self) -> int:
@@ -140,15 +141,15 @@ class ClusteredShop(HostileShop):
             return open_ + database.reservations.count_documents({"status": "PENDING", "expires_at": {"$lte": now}})
 
 
-class EmbeddedShop(HostileShop):
+class EmbeddedShop(LinkedShop):
     """Processes that serve and sweep one SQLite file."""
 
+    @override
     def disk_pids(self) -> list[int]:
-        """See `HostileShop`: they write by themselves."""
         return [pid for process in self.processes if (pid := process.pid) is not None]
 
+    @override
     async def unfinished(self) -> int:
-        """See `HostileShop`."""
         now = int(time.time() * 1000) - _SWEPT_MS
         _, reservations = await self.read()
         return sum(each.status is Status.PENDING and each.expires_at <= now for each in reservations)
@@ -158,8 +159,8 @@ class EmbeddedShop(HostileShop):
 async def clustered_shop(
     directory: Path, chance: random.Random, *, apis: int, workers: int, faketime: Path | None = None
 ) -> AsyncIterator[ClusteredShop]:
-    """A shop that is ready, in calm weather; with `faketime`, each process's clock may be set wrong."""
-    name = f"hostile{os.getpid()}"
+    """A shop that is ready, in calm weather. With `faketime`, each process's clock can be set wrong."""
+    name = f"linked{os.getpid()}"
     database = await asyncio.to_thread(start_server, name)
     if database is None:
         pytest.skip(MISSING)
@@ -193,7 +194,7 @@ async def clustered_shop(
 
 @asynccontextmanager
 async def embedded_shop(directory: Path, chance: random.Random, *, apis: int) -> AsyncIterator[EmbeddedShop]:
-    """A shop on one file that is ready, in calm weather."""
+    """A shop on one SQLite file that is ready, in calm weather."""
     async with AsyncExitStack() as stack:
         shop = EmbeddedShop(environment(FLASHRESERVE_DATA_DIR=str(directory)))
         for number in range(apis):

@@ -1,4 +1,4 @@
-"""The clock of a machine, set wrong while its process runs: libfaketime tells the process another time of day."""
+"""A machine's clock that is set wrong while a process runs: libfaketime gives the process another time of day."""
 
 import subprocess
 import sys
@@ -11,15 +11,14 @@ import pytest
 
 _LIBRARIES: Final = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib*/faketime/libfaketime.so.1")
 
-
 FOLLOWED_S: Final = 2.0
-"""How soon a process knows that its clock was set: libfaketime looks once in a second of its own time."""
+"""How long until a process sees that its clock was set: libfaketime reads its file once per second of its own time."""
 
-_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where libfaketime keeps what the children of a process share
+_SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - libfaketime shares its state here
 
 
 def require_libfaketime(directory: Path) -> Path:
-    """The library; the test is skipped where it isn't installed, or has no effect."""
+    """The path of libfaketime. Skips the test if it isn't installed, or has no effect."""
     for pattern in _LIBRARIES:
         for library in Path("/").glob(pattern.removeprefix("/")):
             clock = MachineClock(library, directory / "clock")
@@ -32,14 +31,14 @@ def require_libfaketime(directory: Path) -> Path:
 
 
 def clear_shared_memory(pids: Iterable[int]) -> None:
-    """Remove what libfaketime left of these processes: those that were killed couldn't."""
+    """Remove libfaketime's shared memory of these processes: killed ones could not do so."""
     for pid in pids:
         for name in (f"faketime_shm_{pid}", f"sem.faketime_sem_{pid}"):
             (_SHARED_MEMORY / name).unlink(missing_ok=True)
 
 
 class MachineClock:
-    """A clock ahead of the true time by what it was last set to. The monotonic one stays right."""
+    """A clock that is ahead of the true time by a set number of seconds. The monotonic clock stays right."""
 
     def __init__(self, library: Path, told_in: Path) -> None:
         self._told_in = told_in
@@ -53,7 +52,7 @@ class MachineClock:
         self.set(0.0)
 
     def set(self, ahead_s: float) -> None:
-        """Set it; heard within `FOLLOWED_S`."""
+        """Set the clock; the process sees it within `FOLLOWED_S`."""
         fresh = self._told_in.with_suffix(".new")
         fresh.write_text(f"{ahead_s:+.3f}\n")
         fresh.replace(self._told_in)

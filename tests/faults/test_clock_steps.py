@@ -1,4 +1,4 @@
-"""Machines whose clock steps by an hour, for a moment and for good, under servers that sell."""
+"""Clock steps of an hour, for a moment and for good, on machines whose servers sell."""
 
 import asyncio
 import itertools
@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from tests.faults.linked_shop import clustered_shop
+from tests.faults.machine_clock import MachineClock, clear_shared_memory, require_libfaketime
 from tests.faults.processes import SECRET_KEYS, Environment, ServerProcess, audit, embedded
 from tests.faults.products import make_products
-from tests.hostile.machine_clock import MachineClock, clear_shared_memory, require_libfaketime
-from tests.hostile.shop import clustered_shop
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
@@ -28,14 +28,14 @@ HALF_AN_HOUR_S: Final = 1_800.0
 MOMENT_S: Final = 1.5
 SHORT_S: Final = 3
 SLACK_S: Final = 0.3
-"""By how much a server's clock may be away from the test's."""
+"""The most by which a server's clock may differ from the test's."""
 
 PATIENCE_S: Final = 60.0
-"""How long a test waits for what must happen: these machines may be busy."""
+"""How long a test waits for an expected change: the machine may be busy."""
 
 ATTEMPTS: Final = 10
 STOCK: Final = 1_000_000
-"""More than is ever sold: a fast machine sells a thousand units in the moment that a clock is wrong."""
+"""More than is ever sold: a fast machine sells a thousand units while a clock is wrong for a moment."""
 
 TOKEN_S: Final = 18_000
 TOKEN_S_DEFAULT: Final = 3_600
@@ -46,7 +46,7 @@ Check = dict[str, Any]
 
 
 class SteppedServer:
-    """A server on a machine of its own clock."""
+    """A server on a machine with its own clock."""
 
     def __init__(
         self, process: ServerProcess, clock: MachineClock, http: aiohttp.ClientSession, token_s: int = TOKEN_S
@@ -58,14 +58,14 @@ class SteppedServer:
         self._tokens = Tokens(KeyRing.parse(SECRET_KEYS), ttl_s=token_s)
 
     async def ask(self, method: str, path: str, user: str) -> tuple[int, Any]:
-        # Good by a clock that is an hour off, too, where tokens last that long.
+        # If tokens live long enough, this one is also valid by a clock that is an hour off.
         token = self._tokens.issue(user, Role.CUSTOMER, int((time.time() - self._token_s / 2) * 1000)).token
         headers = {"Authorization": f"Bearer {token}"}
         async with self._http.request(method, self.process.url + path, headers=headers) as answer:
             return answer.status, await answer.json()
 
     async def refusal(self, product: str) -> int:
-        """The status."""
+        """The status of an attempt to reserve."""
         return (await self.ask("POST", f"/reservations/{product}", SystemIds().new()))[0]
 
     async def hold(self, product: str) -> "TimedHold":
@@ -79,19 +79,19 @@ class SteppedServer:
             return int((await answer.json())["available"])
 
     async def check(self) -> tuple[int, Check]:
-        """The status of `/readyz`, and what it says of the clock."""
+        """The status of `/readyz`, and its check of the clock."""
         async with self._http.get(self.process.url + "/readyz?verbose") as answer:
             body = await answer.json()
             return answer.status, next(check for check in body["checks"] if check["name"] == "clock")
 
     async def until(self, *, ok: bool) -> None:
-        """Wait for the clock's check to be so."""
+        """Wait until the check of the clock has this result."""
         async with asyncio.timeout(PATIENCE_S):
-            while (await self.check())[1]["ok"] is not ok:  # noqa: ASYNC110 - another process finds out
+            while (await self.check())[1]["ok"] is not ok:  # noqa: ASYNC110 - happens in another process
                 await asyncio.sleep(0.05)
 
     async def count(self, name: str) -> float:
-        """A figure of `/metrics`."""
+        """A value of `/metrics`."""
         async with self._http.get(self.process.url + "/metrics") as answer:
             lines = (await answer.text()).splitlines()
         return float(next(line.split()[-1] for line in lines if line.startswith(f"{name} ")))
@@ -103,7 +103,7 @@ class SteppedServer:
 
 
 class TimedHold:
-    """A hold, and when it was asked for and told of, by the true time."""
+    """A hold, and when it was requested and granted, by the true time."""
 
     def __init__(self, user: str, told: Any, sent_s: float) -> None:
         self.user = user
@@ -113,7 +113,7 @@ class TimedHold:
         self._sent_s, self._told_s = sent_s, time.time()
 
     def is_short_and_stamped(self, ahead_s: float) -> None:
-        """It lasts three seconds from when it was asked for, by a clock so far ahead."""
+        """Check that it lasts three seconds from its request, by a clock that is so far ahead."""
         assert round(self.expires_s - self._created_s, 3) == SHORT_S
         assert self._sent_s - SLACK_S <= self._created_s - ahead_s <= self._told_s + SLACK_S
 
@@ -126,7 +126,7 @@ class TimedHold:
         return (await server.ask("POST", f"/reservations/confirm/{self.id}", self.user))[0]
 
     async def ends_in_time(self, server: SteppedServer, ahead_s: float = 0.0) -> None:
-        """It is PENDING until its three seconds are over, and EXPIRED from then on."""
+        """Check that it is PENDING until its three seconds are over, and EXPIRED from then on."""
         self.is_short_and_stamped(ahead_s)
         end_s = self.expires_s - ahead_s
         status = ""
@@ -142,7 +142,7 @@ class TimedHold:
 
 @asynccontextmanager
 async def servers(directory: Path, settings: Sequence[Environment]) -> AsyncIterator[list[SteppedServer]]:
-    """Servers that are ready, each on a machine with a clock of its own."""
+    """Servers that are ready, each on a machine with its own clock."""
     library = require_libfaketime(directory)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -159,7 +159,7 @@ async def servers(directory: Path, settings: Sequence[Environment]) -> AsyncIter
 async def on_one_file(
     directory: Path, count: int = 2
 ) -> AsyncIterator[tuple[SteppedServer, SteppedServer, "SteppedGoods"]]:
-    """The first and the last of so many servers on one SQLite file, and what they sell."""
+    """The first and the last of `count` servers on one SQLite file, and their products."""
     settings = embedded(directory / "data") | {"FLASHRESERVE_TOKEN_SECONDS": str(TOKEN_S)}
     async with servers(directory, [settings] * count) as running:
         yield running[0], running[-1], await goods(settings, running[0])
@@ -167,7 +167,7 @@ async def on_one_file(
 
 
 class SteppedGoods:
-    """Products: one held for three seconds, one for an hour and a half, one on sale later, one since a while ago."""
+    """Products: one held for three seconds, one for ten minutes, one on sale later, one on sale for a while."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         self.short, self.long, self.later, self.already = ids
@@ -189,7 +189,7 @@ async def goods(settings: Environment, server: SteppedServer) -> SteppedGoods:
 
 
 async def sells_by_the_true_time(server: SteppedServer, sold: SteppedGoods) -> TimedHold:
-    """What is on sale is sold, and nothing else; a short hold."""
+    """Check that products on sale are sold, and others are not; returns a short hold."""
     assert await server.refusal(sold.later) == 403
     await server.hold(sold.already)
     held = await server.hold(sold.short)
@@ -200,10 +200,10 @@ async def sells_by_the_true_time(server: SteppedServer, sold: SteppedGoods) -> T
 async def for_a_moment(
     stepping: Sequence[SteppedServer], selling: Sequence[SteppedServer], sold: SteppedGoods, by_s: float
 ) -> list[TimedHold]:
-    """Set the clocks wrong for a moment, and sell all the while; the short holds.
+    """Set the clocks wrong for a moment, and sell meanwhile; the short holds.
 
     Raises:
-        _VoidError: no process noticed, or the moment lasted so long that the step may have been adopted.
+        _VoidError: a process didn't notice, or the moment lasted so long that the step may have been adopted.
     """
     over, held = asyncio.Event(), []
 
@@ -223,7 +223,7 @@ async def for_a_moment(
     await asyncio.sleep(MOMENT_S)
     for server in stepping:
         server.clock.set(0.0)
-    # What is set is heard up to a second later, the first step as well as the second.
+    # A process sees each of the two steps up to a second later.
     lasted_s = time.monotonic() - began_s + 1.0
     await asyncio.sleep(MOMENT_S)
     over.set()
@@ -236,7 +236,7 @@ async def for_a_moment(
 
 
 class _VoidError(Exception):
-    """The machine was too busy: this attempt says nothing."""
+    """The machine was too busy, so this attempt is void."""
 
 
 @pytest.mark.parametrize(("by_s", "count"), [(HOUR_S, 1), (HOUR_S, 2), (-HOUR_S, 2)])
@@ -272,7 +272,7 @@ async def test_a_step_ahead_for_good_is_adopted_by_all_processes_on_a_file(tmp_p
             assert (await server.check())[0] == 200
             await server.hold(sold.later)
             await (await server.hold(sold.short)).ends_in_time(other, HOUR_S)
-        # Its ten minutes ended fifty minutes ago, by the time that counts now.
+        # By the adopted time, its ten minutes ended fifty minutes ago.
         assert await kept.confirm_at(one) == 410
 
 
@@ -298,7 +298,7 @@ async def test_one_process_of_two_whose_clock_stays_wrong_goes_by_the_other_s_an
         kept = await other.hold(sold.long)
         one.clock.set(by_s)
         async with asyncio.timeout(PATIENCE_S):
-            while (await one.check())[0] != 503:  # noqa: ASYNC110 - another process finds out
+            while (await one.check())[0] != 503:  # noqa: ASYNC110 - happens in another process
                 await asyncio.sleep(0.05)
         assert "other processes on this database see another time" in (await one.check())[1]["detail"]
         await (await sells_by_the_true_time(one, sold)).ends_in_time(other)
@@ -336,7 +336,7 @@ async def test_machines_of_a_cluster_whose_clock_is_wrong_go_by_the_database_s(t
         sold = await goods(shop.settings, right)
         kept = await right.hold(sold.long)
         before = await right.available(sold.short)
-        for clock in (shop.clocks[0], shop.clocks[2]):  # The worker's, which sweeps for all, is wrong as well.
+        for clock in (shop.clocks[0], shop.clocks[2]):  # The worker, which sweeps for all, has a wrong clock as well.
             clock.set(by_s)
         await wrong.until(ok=False)
         for server in (wrong, right):

@@ -1,9 +1,9 @@
-"""What the customers write down is what was sent."""
+"""Recorded customers record each request that is sent."""
 
 import asyncio
 import random
 
-from tests.hostile.customers import Customers
+from tests.faults.recorded_customers import RecordedCustomers
 from tests.proof.records import Asked, Lost
 
 STOCK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{"available": 1}'
@@ -25,7 +25,7 @@ async def test_a_cancellation_whose_connection_breaks_was_asked_once() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        customers = Customers([url], ["cup"], size=1, secret_keys=KEYS, chance=random.Random(1))
+        customers = RecordedCustomers([url], ["cup"], size=1, secret_keys=KEYS, chance=random.Random(1))
         customers.vanish = 0.0
         async with customers.session() as http:
             for kind in ("stock", "cancel"):

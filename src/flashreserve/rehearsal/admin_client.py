@@ -1,4 +1,4 @@
-"""The shop seen as its admin: puts the products on sale, watches the stock, reads the books afterwards."""
+"""The shop's API for an admin: puts products on sale, reads their stock, and reads the books afterwards."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,52 +15,52 @@ from flashreserve.core.model import Status
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.rehearsal.client import Client, ConnectionLostError, Response
 from flashreserve.rehearsal.server import RehearsalError
-from flashreserve.rehearsal.verdict import ShopBooks, VerdictEntry
+from flashreserve.rehearsal.verdict import BookedReservation, ProductBooks
 
 _TRIES_MAX: Final = 6
 _PAUSE_S: Final = 0.5
 _TIMEOUT_S: Final = 10.0
 _STILL_POLL_S: Final = 0.25
 _STILL_TIMES_MAX: Final = 12
-"""How many times `settle_s` the books may go on changing, as when others buy as well."""
+"""How many times `still_s` the books may go on changing, as when others buy as well."""
 _SALE_MS_MAX: Final = 24 * 3600 * 1_000
 _OVER: Final = "2000-01-01T00:00:00Z"
 _PAGES_MAX: Final = 100_000
 _UNAVAILABLE: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 
 
-class _Product(msgspec.Struct, rename="camel"):
+class _ProductJson(msgspec.Struct, rename="camel"):
     id: str
     stock_quantity: int
     available: int
 
 
-class _Stock(msgspec.Struct):
+class _StockJson(msgspec.Struct):
     available: int
 
 
-class _ExportLine(msgspec.Struct, rename="camel"):
+class _LineJson(msgspec.Struct, rename="camel"):
     product_id: str
     quantity: int
 
 
-class _Reservation(msgspec.Struct, rename="camel"):
+class _ReservationJson(msgspec.Struct, rename="camel"):
     id: str
     user_id: str
     status: Status
-    lines: list[_ExportLine]
+    lines: list[_LineJson]
 
 
-class _Page(msgspec.Struct, rename="camel"):
-    items: list[_Reservation]
+class _PageJson(msgspec.Struct, rename="camel"):
+    items: list[_ReservationJson]
     next_cursor: str | None = None
 
 
 _Body = TypeVar("_Body")
 
 
-class Office:
-    """Asks the shop as admin. Comes back a bounded number of times when the shop is unavailable."""
+class AdminClient:
+    """Makes requests as an admin. Retries a bounded number of times if the shop is unavailable."""
 
     def __init__(self, client: Client, token: str, clock: Clock) -> None:
         self._client = client
@@ -68,28 +68,28 @@ class Office:
         self._clock = clock
 
     async def create(self, name: str, *, units: int, hold_s: int) -> str:
-        """Create a product whose sale is over; its id. If the answer is lost, nothing is on sale that nobody ends."""
+        """Create a product whose sale is over; its id. If the answer is lost, the unknown product is not on sale."""
         body = {"name": name, "price": "999.00", "currency": "USD", "stockQuantity": units, "holdSeconds": hold_s}
-        return (await self._ask("POST", "/products", _Product, {**body, "saleEndsAt": _OVER})).id
+        return (await self._ask("POST", "/products", _ProductJson, {**body, "saleEndsAt": _OVER})).id
 
     async def put_on_sale(self, product_id: str) -> None:
-        """Begin a product's sale. If nobody ends it, as when this process is killed, it is over in a day."""
+        """Begin a product's sale. It ends after a day, in case this process is killed."""
         ends_at = format_instant(self._clock.now_ms() + _SALE_MS_MAX)
-        await self._ask("PATCH", f"/products/{product_id}", _Product, {"saleEndsAt": ends_at})
+        await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleEndsAt": ends_at})
 
     async def end_sale(self, product_id: str) -> None:
-        """End a product's sale now, whatever time the shop's clock has."""
-        await self._ask("PATCH", f"/products/{product_id}", _Product, {"saleEndsAt": _OVER})
+        """End a product's sale now, by any clock of the shop's."""
+        await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleEndsAt": _OVER})
 
     async def available(self, product_ids: Sequence[str]) -> int:
         """Units on sale now, all products together."""
-        stocks = await asyncio.gather(*(self._ask("GET", f"/products/{id_}/stock", _Stock) for id_ in product_ids))
+        stocks = await asyncio.gather(*(self._ask("GET", f"/products/{id_}/stock", _StockJson) for id_ in product_ids))
         return sum(stock.available for stock in stocks)
 
-    async def books(self, product_id: str) -> ShopBooks:
-        """Stock and all reservations of one product. Not one instant's picture while the shop is busy."""
+    async def books(self, product_id: str) -> ProductBooks:
+        """Stock and all reservations of one product. They are not of one instant if the shop is busy."""
         read_ms = self._clock.monotonic() * 1_000
-        entries: dict[str, VerdictEntry] = {}
+        entries: dict[str, BookedReservation] = {}
         cursor: str | None = ""
         for _ in range(_PAGES_MAX):
             page = await self._page(product_id, cursor or "")
@@ -97,33 +97,33 @@ class Office:
             cursor = page.next_cursor
             if not cursor:
                 break
-        product = await self._ask("GET", f"/products/{product_id}", _Product)
-        return ShopBooks(product_id, product.stock_quantity, product.available, tuple(entries.values()), read_ms)
+        product = await self._ask("GET", f"/products/{product_id}", _ProductJson)
+        return ProductBooks(product_id, product.stock_quantity, product.available, tuple(entries.values()), read_ms)
 
     async def still_books(
-        self, product_ids: Sequence[str], units: Sequence[int], settle_s: float
-    ) -> tuple[ShopBooks, ...]:
-        """The books once they add up, or once they have not and have not changed either for `settle_s`.
+        self, product_ids: Sequence[str], units: Sequence[int], still_s: float
+    ) -> tuple[ProductBooks, ...]:
+        """The books as soon as they add up, or once they have neither added up nor changed for `still_s`.
 
-        A hold that lapses between two reads, or that is over and not yet swept, makes the books look uneven for a
-        moment; a unit that has leaked makes them uneven for good.
+        A hold that lapses between two reads, or that is over and not yet swept, makes the books differ for a moment;
+        a leaked unit makes them differ for good.
         """
-        last: tuple[ShopBooks, ...] = ()
-        deadline = end = self._clock.monotonic() + settle_s * _STILL_TIMES_MAX
+        last: tuple[ProductBooks, ...] = ()
+        deadline = end = self._clock.monotonic() + still_s * _STILL_TIMES_MAX
         while True:
             books = tuple([await self.books(id_) for id_ in product_ids])
             if all(product.gap(stocked) == 0 for product, stocked in zip(books, units, strict=True)):
                 return books
             now = self._clock.monotonic()
             if now < end and not _same(books, last):
-                last, deadline = books, min(end, now + settle_s)
+                last, deadline = books, min(end, now + still_s)
             elif now >= deadline:
                 return books
             await asyncio.sleep(_STILL_POLL_S)
 
-    async def _page(self, product_id: str, cursor: str) -> _Page:
+    async def _page(self, product_id: str, cursor: str) -> _PageJson:
         query = urlencode({"limit": PAGE_MAX} | ({"cursor": cursor} if cursor else {}))
-        return await self._ask("GET", f"/products/{product_id}/reservations?{query}", _Page)
+        return await self._ask("GET", f"/products/{product_id}/reservations?{query}", _PageJson)
 
     async def _ask(self, method: str, path: str, kind: type[_Body], body: object = None) -> _Body:
         typed = "" if body is None else "Content-Type: application/json\r\n"
@@ -161,12 +161,12 @@ def _said(response: Response) -> str:
     return f"{response.status} {response.body[:300].decode(errors='replace')}"
 
 
-def _entry(reservation: _Reservation, product_id: str) -> VerdictEntry:
+def _entry(reservation: _ReservationJson, product_id: str) -> BookedReservation:
     quantity = sum(line.quantity for line in reservation.lines if line.product_id == product_id)
-    return VerdictEntry(reservation.id, reservation.user_id, reservation.status, quantity)
+    return BookedReservation(reservation.id, reservation.user_id, reservation.status, quantity)
 
 
-def _same(books: Sequence[ShopBooks], last: Sequence[ShopBooks]) -> bool:
+def _same(books: Sequence[ProductBooks], last: Sequence[ProductBooks]) -> bool:
     return [msgspec.structs.replace(b, read_ms=0) for b in books] == [
         msgspec.structs.replace(b, read_ms=0) for b in last
     ]

@@ -1,4 +1,4 @@
-"""A TCP link between two processes whose weather can be made bad."""
+"""A TCP proxy between two processes that imitates a bad network."""
 
 import asyncio
 import random
@@ -14,11 +14,11 @@ _DROPS_MAX = 400
 
 
 class TcpLink:
-    """Listens on a port of its own and hands on to another.
+    """Listens on a port of its own and forwards to another.
 
-    slow: each piece comes a while later. trickle: in small drops. deaf: answers are held back, and at the end of the
-    weather they come late or the connection is cut. mute: the same for what is asked. cut after send: what is asked
-    arrives, the answer never does. cut: every connection at once.
+    Weathers: "slow" delays each piece. "trickle" sends small pieces. "deaf" holds answers back; when the weather
+    changes, they arrive late or the connection is cut. "mute" does the same to requests. "cut after send" delivers the
+    request, and never the answer. "cut" closes all connections at once.
     """
 
     def __init__(self, port: int, chance: random.Random) -> None:
@@ -32,12 +32,12 @@ class TcpLink:
         self._serving: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Stop listening, and close all connections."""
         if self._server is not None:
             self._server.close()
         left = list(self._writers)
@@ -47,7 +47,7 @@ class TcpLink:
         await asyncio.gather(*self._serving, *(writer.wait_closed() for writer in left), return_exceptions=True)
 
     def change(self, weather: Weather) -> None:
-        """The weather from now on."""
+        """Set the weather."""
         self._weather = weather
         self._changed.set()
         self._changed = asyncio.Event()
@@ -90,7 +90,7 @@ class TcpLink:
             writer.transport.abort()
 
     async def _hand_on(self, piece: bytes, sink: asyncio.StreamWriter, *, asks: bool) -> bool:
-        """Hand the piece on as the weather allows; whether the connection lives."""
+        """Forward the piece as the weather allows; whether the connection stays open."""
         weather = self._weather
         if weather == ("mute" if asks else "deaf"):
             await self._changed.wait()

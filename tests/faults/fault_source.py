@@ -1,18 +1,18 @@
-"""What goes wrong in a shop of real processes, drawn by chance."""
+"""Random faults for a shop of real processes."""
 
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
+from tests.faults.disk import DiskFault, spoil
+from tests.faults.link import BAD, Weather
+from tests.faults.linked_shop import ClusteredShop, LinkedShop
+from tests.faults.machine_clock import FOLLOWED_S, MachineClock
 from tests.faults.processes import FlashReserve
-from tests.hostile.disk import DiskFault, spoil
-from tests.hostile.link import BAD, Weather
-from tests.hostile.machine_clock import FOLLOWED_S, MachineClock
-from tests.hostile.shop import ClusteredShop, HostileShop
 
 Weights = dict[str, float]
-"""How often each fault is drawn; `weather` is of one link."""
+"""The relative frequency of each fault; `weather` is the weather of one link."""
 
 NETWORK: Final[Weights] = {"weather": 80, "kill": 8, "freeze": 8}
 SERVERS: Final[Weights] = {"queue killed": 3, "database killed": 1}
@@ -20,28 +20,28 @@ DISKS: Final[Weights] = {"slow disk": 12, "full disk": 12}
 CLOCKS: Final[Weights] = {"clock": 40}
 
 WRONG_S: Final = 60.0
-"""How far a clock is set wrong at most, forwards or back."""
+"""The most that a clock is set wrong, ahead or back."""
 
 _SERVER_BACK_S: Final = 5.0
 
 
-class HostileFault(NamedTuple):
-    """Something that goes wrong for a while. `work` makes it so, and well again."""
+class DrawnFault(NamedTuple):
+    """A fault that lasts for a while. `work` makes it happen, and then repairs it."""
 
     kind: str
     for_s: float
     work: Callable[[], Coroutine[Any, Any, None]]
 
 
-class Faults:
-    """Draws what goes wrong next."""
+class FaultSource:
+    """Draws random faults."""
 
-    def __init__(self, shop: HostileShop, weights: Weights, chance: random.Random) -> None:
+    def __init__(self, shop: LinkedShop, weights: Weights, chance: random.Random) -> None:
         self._shop = shop
         self._weights = weights
         self._chance = chance
         self._busy: set[str] = set()
-        self._draws: dict[str, Callable[[], HostileFault]] = {
+        self._draws: dict[str, Callable[[], DrawnFault]] = {
             "weather": self._weather,
             "kill": self._kill,
             "freeze": self._freeze,
@@ -50,37 +50,37 @@ class Faults:
             "clock": self._wrong_clock,
         }
         if isinstance(shop, ClusteredShop):
-            queue_killed = HostileFault("queue killed", 2.0, lambda: _kill_queue(shop))
-            database_killed = HostileFault("database killed", _SERVER_BACK_S, lambda: _kill_database(shop))
+            queue_killed = DrawnFault("queue killed", 2.0, lambda: _kill_queue(shop))
+            database_killed = DrawnFault("database killed", _SERVER_BACK_S, lambda: _kill_database(shop))
             self._draws["queue killed"] = lambda: self._alone("queue", queue_killed)
             self._draws["database killed"] = lambda: self._alone("disk", database_killed)
 
-    def draw(self) -> HostileFault:
-        """The next one."""
+    def draw(self) -> DrawnFault:
+        """The next fault."""
         (kind,) = self._chance.choices(list(self._weights), list(self._weights.values()))
         return self._draws[kind]()
 
-    def _weather(self) -> HostileFault:
+    def _weather(self) -> DrawnFault:
         label, weather = self._chance.choice(list(self._shop.links)), self._chance.choice(BAD)
         for_s = self._chance.uniform(0.2, 3)
-        return HostileFault(weather, for_s, lambda: _blow(self._shop, label, weather, for_s))
+        return DrawnFault(weather, for_s, lambda: _blow(self._shop, label, weather, for_s))
 
-    def _kill(self) -> HostileFault:
+    def _kill(self) -> DrawnFault:
         victim = self._chance.choice(self._shop.processes)
-        return HostileFault("kill", 2.0, lambda: _kill(victim))
+        return DrawnFault("kill", 2.0, lambda: _kill(victim))
 
-    def _freeze(self) -> HostileFault:
+    def _freeze(self) -> DrawnFault:
         victim, for_s = self._chance.choice(self._shop.processes), self._chance.uniform(0.5, 6)
-        return HostileFault("freeze", for_s, lambda: _freeze(victim, for_s))
+        return DrawnFault("freeze", for_s, lambda: _freeze(victim, for_s))
 
-    def _wrong_clock(self) -> HostileFault:
+    def _wrong_clock(self) -> DrawnFault:
         clock, wrong_s = self._chance.choice(self._shop.clocks), self._chance.uniform(-WRONG_S, WRONG_S)
         for_s = self._chance.uniform(FOLLOWED_S, 15)
-        return HostileFault("clock", for_s, lambda: _set_wrong(clock, wrong_s, for_s))
+        return DrawnFault("clock", for_s, lambda: _set_wrong(clock, wrong_s, for_s))
 
-    def _bad_disk(self, fault: DiskFault) -> HostileFault:
+    def _bad_disk(self, fault: DiskFault) -> DrawnFault:
         for_s = self._chance.uniform(0.5, 4)
-        return self._alone("disk", HostileFault(fault, for_s + _SERVER_BACK_S, lambda: self._spoil_disk(fault, for_s)))
+        return self._alone("disk", DrawnFault(fault, for_s + _SERVER_BACK_S, lambda: self._spoil_disk(fault, for_s)))
 
     async def _spoil_disk(self, fault: DiskFault, for_s: float) -> None:
         if pids := await asyncio.to_thread(self._shop.disk_pids):
@@ -88,8 +88,8 @@ class Faults:
         if fault == "full disk":
             await self._shop.make_room()
 
-    def _alone(self, what: str, fault: HostileFault) -> HostileFault:
-        """The fault, or bad weather where another one of this server is under way."""
+    def _alone(self, what: str, fault: DrawnFault) -> DrawnFault:
+        """The fault, or bad weather if another fault of the same server goes on."""
         if what in self._busy:
             return self._weather()
         self._busy.add(what)
@@ -103,7 +103,7 @@ class Faults:
         return fault._replace(work=work)
 
 
-async def _blow(shop: HostileShop, label: str, weather: Weather, for_s: float) -> None:
+async def _blow(shop: LinkedShop, label: str, weather: Weather, for_s: float) -> None:
     shop.links[label].change(weather)
     await asyncio.sleep(for_s)
     shop.links[label].change("calm")

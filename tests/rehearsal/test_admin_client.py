@@ -1,10 +1,11 @@
-"""The admin of a rehearsal, at addresses that answer, but not as a shop does."""
+"""The admin of a rehearsal, at addresses that answer otherwise than a shop does."""
 
 import pytest
+from typing_extensions import override
 
 from flashreserve.clock import SystemClock
+from flashreserve.rehearsal.admin_client import AdminClient
 from flashreserve.rehearsal.client import Client, Response
-from flashreserve.rehearsal.office import Office
 from flashreserve.rehearsal.server import RehearsalError
 
 
@@ -13,16 +14,17 @@ class Stranger(Client):
         super().__init__("http://127.0.0.1:1", connections_max=1)
         self._body = body
 
+    @override
     async def ask(self, request: bytes, timeout_s: float) -> Response:
         return Response(200, {}, self._body)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"id": 1}', b"{}", b'{"id":"\xff"}', b'{"x":' + b"[" * 9_999])
 async def test_an_answer_that_is_no_shops_is_told_in_a_sentence(body: bytes) -> None:
-    office = Office(Stranger(body), "token", SystemClock())
+    admin = AdminClient(Stranger(body), "token", SystemClock())
 
     with pytest.raises(RehearsalError) as told:
-        await office.put_on_sale("x")
+        await admin.put_on_sale("x")
 
     expected, _, said = str(told.value).partition(" It answered 200 ")
     assert expected == "PATCH /products/x: expected the JSON that FlashReserve answers with."

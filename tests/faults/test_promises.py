@@ -1,7 +1,7 @@
-"""Real processes in a hostile network, judged by the auditor that judges the simulation.
+"""Real processes under faults of network, disks, clocks and servers, judged by the simulation's auditor.
 
-`FAULT_SECONDS` says how long things go wrong in each test (10 by default; `make faults FOR=100` makes more than a
-thousand faults in all).
+`FAULT_SECONDS` is how long faults go on in each test (by default 10; `make faults FOR=100` makes more than a thousand
+faults in all).
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.disk import require_strace
+from tests.faults.fault_source import CLOCKS, DISKS, NETWORK, SERVERS, FaultSource
+from tests.faults.linked_shop import LinkedShop, clustered_shop, embedded_shop
+from tests.faults.machine_clock import require_libfaketime
 from tests.faults.processes import SECRET_KEYS, audit
 from tests.faults.products import make_products
-from tests.hostile.customers import Customers, completed
-from tests.hostile.disk import require_strace
-from tests.hostile.faults import CLOCKS, DISKS, NETWORK, SERVERS, Faults
-from tests.hostile.machine_clock import require_libfaketime
-from tests.hostile.shop import HostileShop, clustered_shop, embedded_shop
+from tests.faults.recorded_customers import RecordedCustomers, completed
 from tests.proof import auditor
 from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Left, Terms, Trouble
 from tests.simulation.histories import held
@@ -28,14 +28,14 @@ SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
 SEED = int(os.environ.get("FAULT_SEED", "1"))
 FAULT_EVERY_S = 0.3
 OFFSET_MS_MAX = 150.0
-"""By how much a process may misjudge the database's clock over a bad link."""
+"""The most by which a process may misjudge the database's clock through a bad link."""
 
 HEALED_S = 90.0
 CALM_S = 1.5
 ANSWERED_MS = 5_250.0
 
 WITHIN_S = 0.85
-"""How far clocks are wrong where processes are ready all the same."""
+"""The most by which a clock may be wrong while its process is still ready."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 2 * int(SECONDS))]
 
@@ -49,7 +49,7 @@ PRODUCTS: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def no_process_breaks(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever is wrong around a process, it goes on, or says why it can't start: none ends by a fault of its own."""
+    """Check that no process ends by an unhandled error, whatever faults happen around it."""
     yield
     assert "a fault of FlashReserve" not in capfd.readouterr().err
 
@@ -58,7 +58,7 @@ def no_process_breaks(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 async def test_no_promise_is_broken_however_bad_the_weather(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     async with clustered_shop(tmp_path, chance, apis=3, workers=2) as shop:
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | SERVERS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS, chance), chance)
 
 
 @pytest.mark.mongodb
@@ -68,30 +68,30 @@ async def test_no_promise_is_broken_on_bad_disks_by_clocks_that_differ_a_little(
     async with clustered_shop(tmp_path, chance, apis=3, workers=2, faketime=require_libfaketime(tmp_path)) as shop:
         for clock in shop.clocks:
             clock.set(chance.uniform(-WITHIN_S, WITHIN_S))
-        for process in shop.processes:  # Each looks at the database's clock when it starts.
+        for process in shop.processes:  # Each compares its clock with the database's when it starts.
             process.kill()
             await process.start()
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | SERVERS | DISKS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS | DISKS, chance), chance)
 
 
 @pytest.mark.mongodb
 async def test_no_promise_is_broken_whatever_time_the_machines_think_it_is(tmp_path: Path) -> None:
     chance = random.Random(SEED + 2)
     async with clustered_shop(tmp_path, chance, apis=3, workers=2, faketime=require_libfaketime(tmp_path)) as shop:
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | SERVERS | CLOCKS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | SERVERS | CLOCKS, chance), chance)
 
 
 async def test_the_embedded_engine_breaks_no_promise_either(tmp_path: Path) -> None:
     require_strace()
     chance = random.Random(SEED + 3)
     async with embedded_shop(tmp_path, chance, apis=2) as shop:
-        await no_promise_is_broken(shop, Faults(shop, NETWORK | DISKS, chance), chance)
+        await no_promise_is_broken(shop, FaultSource(shop, NETWORK | DISKS, chance), chance)
 
 
-async def no_promise_is_broken(shop: HostileShop, faults: Faults, chance: random.Random) -> None:
-    """Let customers shop while things go wrong, and look at all that they were told."""
+async def no_promise_is_broken(shop: LinkedShop, faults: FaultSource, chance: random.Random) -> None:
+    """Let customers shop during faults, then heal the shop, and audit the history."""
     ids = await make_products(shop.settings, shop.apis[0].url, *PRODUCTS)
-    customers = Customers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance)
+    customers = RecordedCustomers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance)
     over = asyncio.Event()
     shopping = asyncio.create_task(customers.shop(over))
     counts = await bad_times(faults, customers, chance)
@@ -111,8 +111,8 @@ async def no_promise_is_broken(shop: HostileShop, faults: Faults, chance: random
     assert violations == [], f"seed {SEED}: {violations}"
 
 
-async def bad_times(faults: Faults, customers: Customers, chance: random.Random) -> Counter[str]:
-    """Something bad every third of a second; how often what."""
+async def bad_times(faults: FaultSource, customers: RecordedCustomers, chance: random.Random) -> Counter[str]:
+    """Make a fault every third of a second; the counts of all faults."""
     counts: Counter[str] = Counter()
     end = customers.now() + SECONDS * 1_000
     async with asyncio.TaskGroup() as under_way:
@@ -125,18 +125,18 @@ async def bad_times(faults: Faults, customers: Customers, chance: random.Random)
     return counts
 
 
-async def heal(shop: HostileShop) -> None:
+async def heal(shop: LinkedShop) -> None:
     for link in shop.links.values():
         link.change("calm")
     for process in shop.processes:
         process.thaw()
     async with asyncio.timeout(HEALED_S):
-        while not await shop.revived():  # noqa: ASYNC110 - what is waited for happens in other processes
+        while not await shop.revived():  # noqa: ASYNC110 - happens in other processes
             await asyncio.sleep(0.2)
 
 
-async def all_are_answered_in_time(customers: Customers) -> None:
-    """With nothing wrong any more, nobody is kept waiting, turned away or left without an answer."""
+async def all_are_answered_in_time(customers: RecordedCustomers) -> None:
+    """Check that after the faults every request is answered definitely, and in time."""
     before, customers.vanish = len(customers.history), 0.0
     over = asyncio.Event()
     asyncio.get_running_loop().call_later(CALM_S, over.set)
@@ -148,7 +148,7 @@ async def all_are_answered_in_time(customers: Customers) -> None:
     assert max(answer.at - asked[answer.number] for answer in answers) < ANSWERED_MS
 
 
-async def what_is_left(shop: HostileShop, now: float) -> Ended:
+async def what_is_left(shop: LinkedShop, now: float) -> Ended:
     books = await asyncio.to_thread(audit, shop.settings)
     products, reservations = await shop.kept()
     left = tuple(Left(each.id, each.stocked, each.available, 0) for each in products)

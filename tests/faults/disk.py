@@ -1,4 +1,4 @@
-"""A disk that is slow or full, under processes that run: strace holds their system calls up, or lets them fail."""
+"""Slow or full disks for running processes: strace delays their system calls, or lets them fail."""
 
 import asyncio
 import os
@@ -21,18 +21,18 @@ _END_S: Final = 5.0
 
 
 def require_strace() -> None:
-    """Skip the test where system calls can't be held up."""
+    """Skip the test if strace is missing or can't attach to processes."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is missing, which makes disks slow and full: install the package strace")
+        pytest.skip("strace is missing, which imitates slow and full disks: install the package strace")
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.5)"]) as other:
         words = ["strace", "-qq", "-e", "trace=none", f"--attach={other.pid}"]
         tried = subprocess.run(words, capture_output=True, text=True, check=False)
     if "Operation not permitted" in tried.stderr:
-        pytest.skip(f"strace may not look at other processes here: {tried.stderr.strip()}")
+        pytest.skip(f"strace may not attach to processes here: {tried.stderr.strip()}")
 
 
 async def spoil(pids: Sequence[int], fault: DiskFault, for_s: float) -> None:
-    """Make the disk bad for these processes, and those that they start meanwhile. They may die of it."""
+    """Let the disk fail for these processes, and those that they start meanwhile. They may end by it."""
     calls, injection = _INJECTIONS[fault]
     options = ["-f", "-qq", "-o", os.devnull, "-e", f"trace={calls}", "-e", f"inject={calls}:{injection}"]
     strace = await asyncio.create_subprocess_exec(
@@ -43,13 +43,13 @@ async def spoil(pids: Sequence[int], fault: DiskFault, for_s: float) -> None:
     except TimeoutError:
         await _end(strace)
     else:
-        # It ends by itself once all have died, and where it may attach to none.
+        # strace ends by itself if all processes have ended, or if it can attach to none.
         refused = said.decode().count("Operation not permitted")
         assert refused < len(pids), said.decode()
 
 
 async def _end(strace: asyncio.subprocess.Process) -> None:
-    strace.terminate()  # It lets go of everything first.
+    strace.terminate()  # It detaches from all processes first.
     try:
         await asyncio.wait_for(strace.wait(), _END_S)
     except TimeoutError:
