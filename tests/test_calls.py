@@ -85,7 +85,7 @@ async def test_a_call_is_stuck_once_it_outlived_so_many_beats(monkeypatch: pytes
     assert STUCK_BEATS > calls.PATIENT_S
     caller = asyncio.create_task(here.run("reading products", driver.call()))
     await until(lambda: bool(here._running))
-    assert [here.beat() for _ in range(3)] == ["", "", "the database: reading products, 1 calls under way"]
+    assert [here.beat() for _ in range(3)] == ["", "", "the database: reading products, 1 calls in flight"]
     driver.go_on.set()
     await caller
     assert here.beat() == ""

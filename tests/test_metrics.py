@@ -65,7 +65,7 @@ def test_a_gauge_is_read_when_it_is_asked_for() -> None:
 
 def test_two_metrics_cannot_have_one_name() -> None:
     metrics = counting()
-    with pytest.raises(ValueError, match="there is a metric 'sold' already"):
+    with pytest.raises(ValueError, match="there is already a metric 'sold'"):
         metrics.gauge("sold", "Again", lambda: 0, of_all="max")
 
 
