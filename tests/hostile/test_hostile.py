@@ -21,7 +21,7 @@ from tests.hostile.faults import CLOCKS, DISKS, NETWORK, SERVERS, Faults
 from tests.hostile.machine_clock import require_libfaketime
 from tests.hostile.shop import HostileShop, clustered_shop, embedded_shop
 from tests.proof import auditor
-from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Left, Terms, Trouble
+from tests.proof.records import Answered, Asked, Ended, FinalProduct, Goods, Healed, Terms, Trouble
 from tests.simulation.histories import held
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
@@ -151,7 +151,7 @@ async def all_are_answered_in_time(customers: Customers) -> None:
 async def what_is_left(shop: HostileShop, now: float) -> Ended:
     books = await asyncio.to_thread(audit, shop.settings)
     products, reservations = await shop.kept()
-    left = tuple(Left(each.id, each.stocked, each.available, 0) for each in products)
+    left = tuple(FinalProduct(each.id, each.stocked, each.available, 0) for each in products)
     return Ended(now, left, tuple(map(held, reservations)), books_balance=books["clean"])
 
 

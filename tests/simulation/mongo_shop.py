@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.proof.records import Goods, Held, Left
+from tests.proof.records import FinalProduct, Goods, Held
 from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
 from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.network import Link, Network, SimulatedDatabase
@@ -111,9 +111,9 @@ class MongoShop(SimulatedShop):
         return self._network.quiet_at
 
     @override
-    def left(self) -> tuple[Left, ...]:
+    def products(self) -> tuple[FinalProduct, ...]:
         return tuple(
-            Left(each["_id"], each["stocked"], each["available"], len(each["intents"]))
+            FinalProduct(each["_id"], each["stocked"], each["available"], len(each["intents"]))
             for each in self._server.documents("products")
         )
 

@@ -126,7 +126,7 @@ class _Play:
         balanced = self.shop.balance()
         self._check_balance()
         self.history.append(
-            Ended(world.now * 1_000, self.shop.left(), self.shop.reservations(), books_balance=balanced is None)
+            Ended(world.now * 1_000, self.shop.products(), self.shop.reservations(), books_balance=balanced is None)
         )
         violations = audit(self.history, self._terms())
         violations += [Violation("loop", complaint) for complaint in world.complaints]
@@ -161,7 +161,7 @@ class _Play:
         return (
             self.crowd.waiting == 0
             and self.crowd.asked >= len(self.script.operations)
-            and not any(product.moving for product in self.shop.left())
+            and not any(product.moving for product in self.shop.products())
             and not any(each.status == "PENDING" for each in self.shop.reservations())
         )
 

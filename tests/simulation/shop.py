@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tests.proof.records import Held, Left
+from tests.proof.records import FinalProduct, Held
 from tests.simulation.faults import SimulatedFault
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
 
@@ -28,7 +28,7 @@ class SimulatedShop(Protocol):
         """When the last message that is in flight will have arrived (seconds)."""
         ...
 
-    def left(self) -> tuple[Left, ...]:
+    def products(self) -> tuple[FinalProduct, ...]:
         """The products as they are now."""
         ...
 

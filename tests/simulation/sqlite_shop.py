@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import apsw
-from tests.proof.records import Goods, Held, Left
+from tests.proof.records import FinalProduct, Goods, Held
 from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, SimulatedFault
 from tests.simulation.histories import held
 from tests.simulation.mongo_shop import SLOWNESS, product_of
@@ -244,9 +244,9 @@ class SqliteShop(SimulatedShop):
         return 0.0  # Nothing is ever late.
 
     @override
-    def left(self) -> tuple[Left, ...]:
+    def products(self) -> tuple[FinalProduct, ...]:
         found = self._outside.execute("SELECT id, stocked, available FROM products ORDER BY id")
-        return tuple(Left(id_, stocked, available, 0) for id_, stocked, available in found)
+        return tuple(FinalProduct(id_, stocked, available, 0) for id_, stocked, available in found)
 
     @override
     def reservations(self) -> tuple[Held, ...]:
