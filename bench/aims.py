@@ -1,8 +1,8 @@
-"""What was aimed at, beside what came of it."""
+"""The aims, and how the figures compare with them."""
 
 from typing import Final, Literal, NamedTuple
 
-from bench.figures import Figures, Measured, Spread
+from bench.figures import CaseFigures, Figures, Spread
 
 from bench import figures
 
@@ -10,7 +10,7 @@ Sense = Literal["at least", "below", "reported"]
 
 
 class Aim(NamedTuple):
-    """One line of the table: a case's requests a second as a share of the reference's, or its p99 if there is none."""
+    """A line of the table: a case's requests per second as a ratio to the reference's; without one, the case's p99."""
 
     what: str
     section: str
@@ -21,7 +21,7 @@ class Aim(NamedTuple):
 
 
 class AimVerdict(NamedTuple):
-    """An aim as it is shown. `met` is None where nothing was aimed at, or measured."""
+    """An aim as it is shown. `met` is None if nothing was aimed at, or nothing was measured."""
 
     what: str
     aim: str
@@ -71,12 +71,12 @@ def _verdict(aim: Aim, found: Figures) -> AimVerdict:
     return AimVerdict(what, words[aim.sense], shown, _met(spread.median, aim) and not late)
 
 
-def _figure(measured: Measured, reference: Measured | None) -> Spread:
+def _figure(measured: CaseFigures, reference: CaseFigures | None) -> Spread:
     return figures.p99_ms(measured) if reference is None else figures.ratio(measured, reference)
 
 
 def _shown(spread: Spread, aim: Aim) -> str:
-    places = 2 if aim.reference and spread.median < 10 else 1  # noqa: PLR2004 - three digits say enough
+    places = 2 if aim.reference and spread.median < 10 else 1  # noqa: PLR2004 - three digits are enough
     unit = "" if aim.reference else " ms"
     median, low, high = (f"{value:.{places}f}" for value in spread)
     return f"{median}{unit} ({low} to {high})"

@@ -1,4 +1,4 @@
-"""The databases behind what is measured: each started once, when first asked for, and stopped in the end."""
+"""The database servers of a run: each is started once, on first use, and stopped at the end."""
 
 import asyncio
 import os
@@ -22,11 +22,11 @@ _OURS: Final = "bench-"
 
 
 class MissingError(Exception):
-    """Something that isn't on this machine; the text says what, and how to get it."""
+    """A program isn't installed on this machine. The text says which, and how to get it."""
 
 
 class Servers:
-    """The servers of one run. `versions` has those that were started."""
+    """The servers of one run. `versions` lists those that were started."""
 
     def __init__(self) -> None:
         self.versions: dict[str, str] = {}
@@ -108,7 +108,7 @@ class Servers:
 
 
 class _Valkey(ValkeyProcess):
-    """The tests' server, with numbered databases: nothing durable, which favours whoever stands on it alone."""
+    """The tests' server, with numbered databases. It is not durable, which favours a shop that uses only it."""
 
     def url_of(self, database: int) -> str:
         return re.sub(r"/\d+$", f"/{database}", self.url)

@@ -1,4 +1,4 @@
-"""The ceiling: a bare ASGI callable that answers from memory, on the same server program and event loop.
+"""The reference: a bare ASGI callable that answers from memory, on the same server program and event loop.
 
 The arguments are the port and the number of processes.
 """
@@ -20,7 +20,7 @@ _REST = {"type": "http.response.body", "body": _BODY}
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Read the body, answer 201."""
+    """Read the body and answer 201."""
     if scope["type"] != "http":
         return
     while (await receive()).get("more_body"):

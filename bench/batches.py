@@ -1,7 +1,7 @@
-"""What it is worth that many reservations go in one flush: both stores through the combiner, without HTTP.
+"""The section `batches`: the gain of large flushes, on both stores, through the combiner and without HTTP.
 
-At the end as many callers as may wait in one process want the same product of the clustered engine, and its document is
-looked at meanwhile: it lists what open flushes reserve.
+At the end, as many callers as may wait in one process reserve the same product of the clustered engine. Meanwhile the
+size of its document is measured, since the document lists the intents of open flushes.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import bson
 import uvloop
 from bench.backends import MissingError, Servers
-from bench.figures import Measured, Section
+from bench.figures import CaseFigures, Section
 from bench.load import Result, timed
 from bench.sections import BenchPlan, begin
 
@@ -36,8 +36,8 @@ WAITING: Final = limits.QUEUE_MAX
 _LOOK_EVERY_S: Final = 0.02
 
 
-class BatchLoop(NamedTuple):
-    """Callers that each reserve again and again, for so long; at most `flush_max` of them in one flush."""
+class ClosedLoop(NamedTuple):
+    """Callers that reserve again as soon as they are answered, for `seconds`; at most `flush_max` in one flush."""
 
     callers: int
     seconds: float
@@ -46,7 +46,7 @@ class BatchLoop(NamedTuple):
 
 
 def measure_batches(plan: BenchPlan, servers: Servers) -> Section:
-    """Reservations a second by the size of a flush, and the largest document that the hot product came to."""
+    """Reservations per second by the size of a flush, and the largest size of the hot product's document."""
     section = begin(plan)
     directory = plan.directory / "batches"
     directory.mkdir()
@@ -63,24 +63,26 @@ def measure_batches(plan: BenchPlan, servers: Servers) -> Section:
 async def _measure(plan: BenchPlan, environments: dict[str, dict[str, str]], section: Section) -> None:
     async with open_stores(environments) as stores:
         granted = dict.fromkeys(stores, 0)
-        section.cases = {f"{name}, {size}": Measured(name, CALLERS, rounds=[]) for size in BATCHES for name in stores}
+        section.cases = {
+            f"{name}, {size}": CaseFigures(name, CALLERS, rounds=[]) for size in BATCHES for name in stores
+        }
         for _ in range(plan.rounds):
             for size in BATCHES:
                 for name, store in stores.items():
                     hot = await new_products(store, 1)
-                    result = await closed_loop(store, hot, BatchLoop(CALLERS, plan.seconds, size))
+                    result = await closed_loop(store, hot, ClosedLoop(CALLERS, plan.seconds, size))
                     section.cases[f"{name}, {size}"].rounds.append(result)
                     granted[name] += result.answers - result.refused
         if "MongoDB" in stores:
             url = environments["MongoDB"]["FLASHRESERVE_STORE"]
-            granted["MongoDB"] += await _look_at_document(stores["MongoDB"], url, plan.seconds, section)
+            granted["MongoDB"] += await _measure_document(stores["MongoDB"], url, plan.seconds, section)
         for name, store in stores.items():
             await audit_into(section, name, store, granted[name])
 
 
 @asynccontextmanager
 async def open_stores(environments: Mapping[str, Mapping[str, str]]) -> AsyncIterator[dict[str, Store]]:
-    """A store by each environment, made there, by the environment's name."""
+    """A new store for each environment, by the environment's name."""
     async with AsyncExitStack() as stack:
         stores: dict[str, Store] = {}
         for name, env in environments.items():
@@ -90,7 +92,7 @@ async def open_stores(environments: Mapping[str, Mapping[str, str]]) -> AsyncIte
 
 
 async def new_products(store: Store, count: int, hold_s: int = shops.HOLD_S) -> list[str]:
-    """The ids of new products with more stock than is ever asked for."""
+    """The ids of new products with more stock than a run can reserve."""
     ids, now = SystemIds(), SystemClock().now_ms()
     products = [
         Product(ids.new(), f"product {n}", 100, "USD", shops.STOCK, shops.STOCK, None, None, None, hold_s, 0, now, now)
@@ -100,8 +102,8 @@ async def new_products(store: Store, count: int, hold_s: int = shops.HOLD_S) -> 
     return [product.id for product in products]
 
 
-async def closed_loop(store: Store, product_ids: Sequence[str], loop: BatchLoop) -> Result:
-    """Let the callers reserve one unit each, of the products in turn, one after the other."""
+async def closed_loop(store: Store, product_ids: Sequence[str], loop: ClosedLoop) -> Result:
+    """Let each caller reserve one unit at a time, of the products in turn."""
     ids, clock = SystemIds(), SystemClock()
     combiner = Combiner(store, clock, lambda _products, _at: None, flush_max=loop.flush_max)
     turn = itertools.cycle(product_ids)
@@ -125,8 +127,8 @@ async def closed_loop(store: Store, product_ids: Sequence[str], loop: BatchLoop)
     return timed(took_s, seconds, len(took_s), refused)
 
 
-async def _look_at_document(store: Store, url: str, seconds: float, section: Section) -> int:
-    """Note the sizes of the hot product's document under the longest queue; how many reservations that took."""
+async def _measure_document(store: Store, url: str, seconds: float, section: Section) -> int:
+    """Record the sizes of the hot product's document under the longest queue; the number of reservations made."""
     (hot,) = await new_products(store, 1)
     database = PymongoDatabase(url)
     sizes: list[int] = []
@@ -138,7 +140,7 @@ async def _look_at_document(store: Store, url: str, seconds: float, section: Sec
 
     at_rest = await _size(database, hot)
     looking = asyncio.create_task(look())
-    result = await closed_loop(store, [hot], BatchLoop(WAITING, seconds))
+    result = await closed_loop(store, [hot], ClosedLoop(WAITING, seconds))
     looking.cancel()
     with suppress(asyncio.CancelledError):
         await looking
@@ -154,7 +156,7 @@ async def _size(database: PymongoDatabase, product_id: str) -> int:
 
 
 async def audit_into(section: Section, name: str, store: Store, granted: int) -> None:
-    """Note how the audit of the store ends. If its books don't balance, or lack what was granted, it has no figures."""
+    """Record the audit of the store. If its books don't balance, or lack granted reservations, its figures are void."""
     audit = await store.audit()
     differ = len(audit.differences)
     section.audits[name] = f"{audit.reservations:,} reservations, {differ} differ; {granted:,} granted"

@@ -1,8 +1,7 @@
-"""A hundred thousand holds fall due at once: how long until all are sellable again, and what reservations feel of it.
+"""Measure 100,000 holds that lapse at once: the time until all units are available again, and the effect on requests.
 
-The holds are made through the product's own store, with a hold time that ends together. A server (and on the clustered
-engine a worker) then starts on the database; meanwhile a few connections go on reserving another product. The run ends
-with an audit.
+The holds are made through our own store, all with the same end. A server (and on the clustered engine, workers) then
+starts on the database, and a few connections reserve another product meanwhile. The run ends with an audit.
 """
 
 import argparse
@@ -46,13 +45,16 @@ _MEANWHILE_S: Final = 5
 
 
 def main() -> None:
-    """Prepare, wait for the moment, measure, audit."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--engine", choices=["embedded", "clustered"], default="embedded")
-    parser.add_argument("--holds", type=int, default=100_000)
-    parser.add_argument("--hold-seconds", type=int, default=HOLD_S, help="preparing must not take longer")
-    parser.add_argument("--connections", type=int, default=16)
-    parser.add_argument("--workers", type=int, default=1, help="of the clustered engine")
+    """Prepare the holds, wait until they lapse, measure and audit."""
+    parser = argparse.ArgumentParser(prog="python -m bench.expiry", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--engine", choices=["embedded", "clustered"], default="embedded", help="default: embedded")
+    parser.add_argument("--holds", type=int, default=100_000, help="number of holds (default: 100000)")
+    parser.add_argument(
+        "--hold-seconds", type=int, default=HOLD_S, help="duration of the holds; preparing them must not take longer"
+    )
+    parser.add_argument("--connections", type=int, default=16, help="connections that reserve meanwhile (default: 16)")
+    parser.add_argument("--workers", type=int, default=1, help="worker processes of the clustered engine (default: 1)")
     asked = parser.parse_args()
     log_to_stderr()
     with tempfile.TemporaryDirectory() as name, Servers() as servers:
@@ -69,7 +71,7 @@ def main() -> None:
 
 
 async def make_holds(env: Mapping[str, str], count: int, hold_s: int) -> tuple[str, int]:
-    """`count` holds of one unit each that all fall due at one moment (UTC ms), on a sold-out product."""
+    """Make `count` holds of one unit on one product, all with one end; the product's id, and the end (UTC ms)."""
     store = await open_store(read_settings(env), create=True)
     ids = SystemIds()
     now = SystemClock().now_ms()
@@ -83,9 +85,9 @@ async def make_holds(env: Mapping[str, str], count: int, hold_s: int) -> tuple[s
 
 
 def measure(base: str, env: Mapping[str, str], product: str, due_ms: int, holds: int, connections: int) -> None:
-    """Load the server before the holds fall due and after, and watch the stock come back."""
+    """Load the server before and after the holds lapse, and measure the time until the stock is back."""
     if time.time() * 1000 > due_ms:
-        raise SystemExit("the machine was too slow to prepare: the holds are due already; try a longer --hold-seconds")
+        raise SystemExit("the holds lapsed before they were all prepared: use a longer --hold-seconds")
     admin = post(base + "/auth/login", {"email": ADMIN, "password": PASSWORD})["token"]
     other = post(base + "/products", {"name": "other", "price": 1, "stockQuantity": 10**9}, admin)["id"]
     token = flashreserve(env, "token", "--role", "customer", "--count", "1").strip()
@@ -94,13 +96,13 @@ def measure(base: str, env: Mapping[str, str], product: str, due_ms: int, holds:
     time.sleep(max(0.0, due_ms / 1000 - time.time()))
     busy, released_s = load_and_watch(load, f"{base}/products/{product}/stock", holds, due_ms)
     print(f"{sys.platform}, {connections} connections reserving meanwhile")
-    print(f"{holds} holds due at once: all sellable again {released_s:.2f} s after they fell due")
+    print(f"{holds} holds lapsed at once: all units available again after {released_s:.2f} s")
     print(f"reservations before:    {quiet.per_second:8.0f}/s, p50 {quiet.p50_ms:.1f} ms, p99 {quiet.p99_ms:.1f} ms")
     print(f"reservations meanwhile: {busy.per_second:8.0f}/s, p50 {busy.p50_ms:.1f} ms, p99 {busy.p99_ms:.1f} ms")
 
 
 def load_and_watch(load: Load, stock_url: str, holds: int, due_ms: int) -> tuple[Result, float]:
-    """The load's result, and how many seconds after `due_ms` all units were available."""
+    """The load's result, and the seconds from `due_ms` until all units were available."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         loading = pool.submit(run, load)
         while available(stock_url) < holds:
@@ -110,7 +112,7 @@ def load_and_watch(load: Load, stock_url: str, holds: int, due_ms: int) -> tuple
 
 
 def available(url: str) -> int:
-    """The units that can be reserved now."""
+    """The units that are available now."""
     with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
         return int(json.load(answer)["available"])
 

@@ -1,4 +1,4 @@
-"""Puts any number of reservations into a SQLite database of the shop, the way the shop itself would have left them."""
+"""Fills a SQLite database with any number of reservations, in the form in which the service would have left them."""
 
 import time
 from pathlib import Path
@@ -11,14 +11,14 @@ from flashreserve.stores.sqlite.schema import COUNTS_UNTIL
 _CHUNK: Final = 500_000
 _HOLD_MS: Final = 6 * 3600 * 1000
 _SPAN_MS: Final = 30 * 24 * 3600 * 1000
-"""The reservations came over so long a time, up to now."""
+"""The reservations are spread over this time, up to now."""
 
 _SHELF: Final = """
     CREATE TEMP TABLE shelf AS
     SELECT row_number() OVER (ORDER BY id) - 1 AS place, id FROM products WHERE available >= ?"""
 
-# Ids ascend with time as version 7 does; customers, one in scatter, come in no order, and half buy the hot product.
-# Seven in ten have bought, one in a thousand holds, the others let their hold go.
+# Ids ascend with time, as UUIDv7 does. Customers come in random order, and half of them reserve the hot product. Seven
+# in ten reservations are confirmed, one in a thousand is held, the others have expired.
 _ROWS: Final = f"""
     WITH RECURSIVE numbers(i) AS (SELECT :first UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < :end),
     came AS (
@@ -29,7 +29,7 @@ _ROWS: Final = f"""
     )
     SELECT printf('%08x-%04x-7000-8000-%012x', at >> 16, at & 65535, i) AS id,
         printf('%08x-0000-7000-8000-%012x', scatter, scatter) AS user_id, status, shelf.id AS product_id, at, i
-    FROM came JOIN temp.shelf USING (place)"""  # noqa: S608 - a number of our own
+    FROM came JOIN temp.shelf USING (place)"""  # noqa: S608 - the number is our own
 _RESERVATIONS: Final = f"""
     INSERT INTO reservations
     SELECT id, user_id, status, json_array(json_array(product_id, 1, 999, 'USD')), at,
@@ -47,15 +47,15 @@ _STOCK: Final = """
 
 
 def fill(path: Path, rows: int) -> int:
-    """Add so many reservations of one unit, each with an idempotency key, to the products that have enough.
+    """Add `rows` reservations of one unit, each with an idempotency key, to the products with enough stock.
 
-    Nobody may have the database open. Ten million take some minutes, and 5 GB.
+    No process may have the database open. Ten million take some minutes, and 5 GB.
 
     Returns:
         `rows`.
     """
     connection = apsw.Connection(str(path))
-    connection.pragma("journal_mode", "OFF")  # The server brings its log back when it opens the file.
+    connection.pragma("journal_mode", "OFF")  # The server switches the log on again when it opens the file.
     connection.pragma("synchronous", "OFF")
     connection.execute(_SHELF, (rows,))
     connection.execute("CREATE UNIQUE INDEX temp.shelf_place ON shelf (place)")

@@ -1,11 +1,11 @@
--- What wrk sends. The argument is a Lua file that returns
+-- The requests that wrk sends. The argument is a Lua file that returns
 --   requests  whole requests up to the last header's CR LF, sent in turn
 --   tail      the empty line and the body, the same for all
---   keys      nil, or what each request's own Idempotency-Key begins with
---   rate      nil to send as fast as answers come, or requests a second on a fixed schedule
+--   keys      nil, or the beginning of each request's own Idempotency-Key
+--   rate      nil to send as fast as answers come, or requests per second on a fixed schedule
 --
--- With a rate, each connection that is free takes the next moment of the schedule, so a slow answer delays nothing
--- but itself as long as connections are left. A request that found none in time is counted as late.
+-- With a rate, each free connection takes the next time of the schedule. So a slow answer delays no other request as
+-- long as connections are free. A request that finds no free connection in time is counted as late.
 
 late, scheduled = 0, 0
 

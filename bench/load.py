@@ -1,6 +1,6 @@
-"""One load for all: wrk where it is installed, else a loop of our own (slower, so its ratios are kinder).
+"""The load generator: wrk if it is installed, else a loop of our own (slower, so its ratios are better).
 
-Both send as fast as answers come, or at a fixed rate whatever the answers do, which is how a crowd comes.
+Both send as fast as answers come, or at a fixed rate that doesn't depend on the answers, as a crowd does.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ _OK_END: Final = 300
 
 
 class Load(NamedTuple):
-    """What to send: requests for `paths` in turn, by the owners of `tokens` in turn.
+    """The requests to send: for `paths` in turn, with `tokens` in turn.
 
     Attributes:
         base: `http://host:port`.
-        method: POST sends `BODY`, GET nothing.
+        method: POST sends `BODY`, GET no body.
         keys: each request has an idempotency key of its own.
-        rate: requests a second on a fixed schedule; None for as many as are answered.
+        rate: requests per second on a fixed schedule; None for as many as are answered.
     """
 
     base: str
@@ -47,13 +47,13 @@ class Load(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of it. Latencies in milliseconds from sending to the whole answer.
+    """The result of a load. Latencies are in milliseconds, from sending to the end of the answer.
 
     Attributes:
-        answers: all that came in time.
-        refused: those other than 2xx.
+        answers: answers that came in time.
+        refused: answers other than 2xx, included in `answers`.
         errors: connections that failed, and requests that were not answered in time.
-        late_share: of the requests sent at a fixed rate, those sent more than 5 ms after their moment.
+        late_share: at a fixed rate, the share of requests sent more than 5 ms after their scheduled time.
     """
 
     per_second: float
@@ -66,7 +66,7 @@ class Result(NamedTuple):
 
 
 def timed(took_s: list[float], seconds: float, answers: int, refused: int) -> Result:
-    """What came of calls within this process that took so long each, in `seconds` altogether."""
+    """The result of calls within this process that took `took_s` each, `seconds` altogether."""
     ordered = sorted(took_s)
     half_ms, most_ms = (ordered[len(ordered) * part // 100] * 1000 for part in (50, 99))
     return Result((answers - refused) / seconds, half_ms, most_ms, answers, refused, errors=0)
@@ -81,12 +81,12 @@ def generator() -> str:
 
 
 def run(load: Load) -> Result:
-    """Send the load and measure."""
+    """Send the load and measure the answers."""
     return _run_wrk(load) if shutil.which("wrk") else asyncio.run(_run_loop(load))
 
 
 def _heads(load: Load) -> list[str]:
-    """Each different request, up to its last header's CR LF."""
+    """The different requests, each up to the CR LF of its last header."""
     host = urlsplit(load.base).netloc
     length = f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n" if load.method == "POST" else ""
     turns = zip(itertools.cycle(load.paths), itertools.cycle(load.tokens), strict=False)
@@ -111,13 +111,13 @@ def _run_wrk(load: Load) -> Result:
         shape = ["-t1", f"-c{load.connections}", f"-d{max(1, round(load.seconds))}s", f"--timeout={_TIMEOUT_S:.0f}s"]
         command = ["wrk", *shape, "--latency", "-s", script, load.base, "--", plan.name]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:  # Nobody listens there any more.
+    if done.returncode:  # The server no longer listens.
         return Result(0.0, 0.0, 0.0, answers=0, refused=0, errors=load.connections)
     return _read_wrk(done.stdout)
 
 
 def _plan(load: Load) -> str:
-    """The argument of load.lua. A JSON string of these characters is a Lua string as well."""
+    """The argument of load.lua. Strings of these characters are written alike in JSON and Lua."""
     fields = ["requests = {" + ",\n".join(map(json.dumps, _heads(load))) + "}", f"tail = {json.dumps(_tail(load))}"]
     if load.keys:
         fields.append(f"keys = {json.dumps(secrets.token_hex(6) + '-')}")
@@ -153,11 +153,11 @@ def _latency(text: str) -> float:
     return float(number) * _UNITS_MS[unit]
 
 
-# -------------------------------------------------------------------------------------------------------- our own loop
+# ------------------------------------------------------------------------------------------------ the bench's own loop
 
 
 class _Tally:
-    """What the tasks of one run have seen."""
+    """The counts of one run, over all its tasks."""
 
     def __init__(self) -> None:
         self.latencies_ms: list[float] = []
@@ -177,7 +177,7 @@ class _Tally:
         self.refused += response.status >= _OK_END
 
     def result(self, seconds: float) -> Result:
-        """The figures of a run that took so long."""
+        """The result of a run that took `seconds`."""
         ordered = sorted(self.latencies_ms) or [0.0]
         count = len(self.latencies_ms)
         return Result(
@@ -205,7 +205,7 @@ async def _run_loop(load: Load) -> Result:
 
 
 def whole_requests(load: Load) -> Iterator[bytes]:
-    """The requests, one after the other, without end."""
+    """The requests, one after the other, endlessly."""
     run_key, tail = secrets.token_hex(6), _tail(load)
     for number, head in enumerate(itertools.cycle(_heads(load))):
         key = f"Idempotency-Key: {run_key}-{number}\r\n" if load.keys else ""

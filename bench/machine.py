@@ -1,4 +1,4 @@
-"""On what the figures were taken."""
+"""The conditions of the figures: the machine, its disk and the versions."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ _BLOCK: Final = b"x" * 4096
 
 
 def conditions(directory: Path) -> dict[str, str]:
-    """What bears on the figures, by name; `directory` is where the databases are made."""
+    """The conditions that affect the figures, by name. `directory` is where the databases are made."""
     return {
         "machine": f"{os.cpu_count()} cores ({_processor()}), {_memory_gib():.0f} GiB, {platform.system()}",
         "shared": "load generator, servers and databases on the same cores",

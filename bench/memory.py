@@ -1,7 +1,7 @@
-"""How much memory requests take that wait for the database.
+"""The section `memory`: how much memory the server needs for requests that wait for the database.
 
-Connections are opened, the database's write lock is taken, each connection sends a reservation, the lock is let go,
-and all are answered. The kernel says how much the server held at most meanwhile.
+Connections are opened, the database's write lock is taken, each connection sends a reservation, the lock is released,
+and all are answered. The kernel reports the peak of the server's memory meanwhile.
 """
 
 import asyncio
@@ -20,20 +20,20 @@ from bench import shops
 
 WAITING: Final = 2_000
 _LOCKED_S: Final = 1.5
-_SETTLE_S: Final = 0.3
+_PAUSE_S: Final = 0.3
 _GRANTED: Final = b"HTTP/1.1 201"
 
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def measure_memory(plan: BenchPlan, _servers: Servers) -> Section:
-    """KiB of the server process per thousand open connections, and per thousand requests that wait on them."""
+    """Measure the KiB of the server process for 1,000 open connections, and for 1,000 waiting requests."""
     section = begin(plan._replace(seconds=_LOCKED_S, rounds=1))
     directory = plan.directory / "memory"
     directory.mkdir()
     with shops.embedded(directory) as shop:
         database = directory / "flashreserve.db"
-        asyncio.run(_wait_together(shop, database, WAITING // 10))  # What is made once is made before.
+        asyncio.run(_wait_together(shop, database, WAITING // 10))  # Allocates all that is allocated once.
         idle, connected, waiting = asyncio.run(_wait_together(shop, database, WAITING))
         books = shop.audit() if shop.audit else None
     section.kib = {
@@ -43,18 +43,18 @@ def measure_memory(plan: BenchPlan, _servers: Servers) -> Section:
     }
     section.conditions["requests waiting at once"] = f"{WAITING:,}"
     if books is not None:
-        section.audits["SQLite"] = books.told
+        section.audits["SQLite"] = books.summary
         if not books.clean:
             section.kib.clear()
     return section
 
 
 async def _wait_together(shop: shops.BenchShop, database: Path, count: int) -> tuple[float, float, float]:
-    """KiB that the server holds before, with `count` connections open, and at most while a request waits on each."""
+    """The server's KiB before, with `count` connections open, and at the peak while a request waits on each."""
     target = urlsplit(shop.base)
     idle = _kib(shop.pid, "VmRSS")
     connections = [await asyncio.open_connection(target.hostname, target.port) for _ in range(count)]
-    await asyncio.sleep(_SETTLE_S)
+    await asyncio.sleep(_PAUSE_S)
     connected = _kib(shop.pid, "VmRSS")
     _forget_peak(shop.pid)
     requests = whole_requests(Load(shop.base, shop.posts[:1], shop.tokens, count, 0))

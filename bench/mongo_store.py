@@ -1,7 +1,7 @@
-"""The MongoDB store through the combiner, without HTTP: reservations a second, or how fast due holds are released.
+"""Measure the MongoDB store through the combiner, without HTTP: reservations per second, or releases of lapsed holds.
 
-It starts a test server of its own (see tests/servers/mongodb.py), or uses FLASHRESERVE_TEST_MONGODB_URL, on a database
-of its own. A figure from a run that doesn't audit clean is not a figure.
+It starts a test server of its own (see tests/servers/mongodb.py), or uses the one at FLASHRESERVE_TEST_MONGODB_URL, and
+works on a new database. The figures count only if the audit at the end is clean.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import uuid
 from typing import NamedTuple
 
 import uvloop
-from bench.batches import BatchLoop, closed_loop, new_products
+from bench.batches import ClosedLoop, closed_loop, new_products
 from bench.shops import STOCK, log_to_stderr
 from pymongo import AsyncMongoClient
 from tests.servers.mongodb import require_mongodb
@@ -26,8 +26,8 @@ from flashreserve.stores.mongo import MongoStore, open_mongo
 _SWEEP_HOLD_S = 1
 
 
-class StoreRequest(NamedTuple):
-    """What to do: so many callers, each reserving one product of so many after the other."""
+class StoreLoad(NamedTuple):
+    """The work: `callers` that each reserve one of `products` products at a time, or `holds` to release."""
 
     callers: int
     products: int
@@ -37,23 +37,24 @@ class StoreRequest(NamedTuple):
 
 
 def main() -> None:
-    """Measure, print, audit."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--callers", type=int, default=256)
-    parser.add_argument("--products", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=5)
-    parser.add_argument("--rounds", type=int, default=3)
+    """Measure, audit and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench.mongo_store", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--callers", type=int, default=256, help="callers that reserve at once (default: 256)")
+    parser.add_argument("--products", type=int, default=1, help="products that they reserve in turn (default: 1)")
+    parser.add_argument("--seconds", type=float, default=5, help="duration of a round (default: 5)")
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
     parser.add_argument("--keys", action="store_true", help="send an idempotency key with each reservation")
-    parser.add_argument("--holds", type=int, default=0, help="instead: release so many holds that are all due")
+    parser.add_argument("--holds", type=int, default=0, help="release this many lapsed holds instead")
     asked = parser.parse_args()
     log_to_stderr()
     url = f"{require_mongodb()}bench-{uuid.uuid4().hex}"
-    work = StoreRequest(asked.callers, asked.products, asked.seconds, asked.keys, asked.holds)
+    work = StoreLoad(asked.callers, asked.products, asked.seconds, asked.keys, asked.holds)
     uvloop.run(measure(url, work, asked.rounds))  # as the service does
 
 
-async def measure(url: str, asked: StoreRequest, rounds: int) -> None:
-    """The rounds, each on new products."""
+async def measure(url: str, asked: StoreLoad, rounds: int) -> None:
+    """Measure the rounds, each on new products."""
     store = await open_mongo(url, SystemIds(), create=True)
     try:
         figures = [await (release if asked.holds else load)(store, asked) for _ in range(rounds)]
@@ -67,11 +68,11 @@ async def measure(url: str, asked: StoreRequest, rounds: int) -> None:
     print(f"audit: {audit.reservations} reservations, complete: {audit.complete}, differences: {audit.differences}")
 
 
-async def load(store: MongoStore, asked: StoreRequest) -> float:
-    """Reservations a second of a closed loop of callers."""
+async def load(store: MongoStore, asked: StoreLoad) -> float:
+    """Reservations per second of a closed loop of callers."""
     product_ids = await new_products(store, asked.products)
     used = time.process_time()
-    result = await closed_loop(store, product_ids, BatchLoop(asked.callers, asked.seconds, keys=asked.keys))
+    result = await closed_loop(store, product_ids, ClosedLoop(asked.callers, asked.seconds, keys=asked.keys))
     used = time.process_time() - used
     print(
         f"{result.per_second:8.0f}/s, p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms, "
@@ -80,8 +81,8 @@ async def load(store: MongoStore, asked: StoreRequest) -> float:
     return result.per_second
 
 
-async def release(store: MongoStore, asked: StoreRequest) -> float:
-    """Seconds until all of the holds, due at once, were released in steps as the worker's sweep takes them."""
+async def release(store: MongoStore, asked: StoreLoad) -> float:
+    """Seconds until a sweep, in the steps of the worker's, has released all holds, which lapse at once."""
     ids, now = SystemIds(), SystemClock().now_ms()
     products = await new_products(store, asked.products, _SWEEP_HOLD_S)
     turn = itertools.cycle(products)

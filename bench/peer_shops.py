@@ -1,4 +1,4 @@
-"""The peers as shops: what they need is installed when first asked for, beside them and from their own pins."""
+"""The peers as shops. Their dependencies are installed beside them on first use, from their own pins."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from typing import Final
 
 import jwt
 from bench.backends import MissingError, Servers
-from bench.shops import HOLD_S, STOCK, TOKENS, BenchBooks, BenchShop, ShopError, free_port, process
+from bench.shops import HOLD_S, STOCK, TOKENS, BenchShop, ShopAudit, ShopError, free_port, process
 
 PEERS: Final = Path(__file__).with_name("peers")
 _NODE_MAJOR_MIN: Final = 20
@@ -79,11 +79,11 @@ def _peer(
     port = free_port()
     base = f"http://127.0.0.1:{port}"
 
-    def audit() -> BenchBooks:
+    def audit() -> ShopAudit:
         books = json.loads(_ask(program, env, "audit"))
         told(books)
         sums = f"{books['stock']:,} in stock and {books['units']:,} reserved of {books['initial']:,}"
-        return BenchBooks(clean=books["clean"], reservations=books["reservations"], told=sums)
+        return ShopAudit(clean=books["clean"], reservations=books["reservations"], summary=sums)
 
     with ExitStack() as stack:
         if worker:
@@ -145,10 +145,10 @@ def _installed_python() -> str:
 
 @contextmanager
 def _once(stamp: Path, pins: Path) -> Iterator[bool]:
-    """Whether to install: the stamp is older than the pins, or not there. It is set when that has succeeded."""
+    """Whether to install: there is no stamp, or it is older than the pins. It is set after an installation."""
     wanted = not stamp.exists() or stamp.stat().st_mtime < pins.stat().st_mtime
     if wanted:
-        print(f"installing what {pins.parent.name} needs …", file=sys.stderr)
+        print(f"installing the dependencies of {pins.parent.name} …", file=sys.stderr)
     yield wanted
     if wanted:
         stamp.touch()

@@ -1,6 +1,6 @@
-"""What quotas cost: flushes of 128 reserves, without HTTP, with no quotas and with those that are set by default.
+"""The section `quotas`: the cost of quotas. It flushes 128 reserves at a time, without quotas and with the defaults.
 
-Counting is cheapest for customers who hold nothing yet, so customers with a hold of the hour are a case of their own.
+Counting is cheapest for customers who hold nothing yet, so customers with a hold in this hour are a case of their own.
 """
 
 import time
@@ -10,7 +10,7 @@ from typing import Final
 import uvloop
 from bench.backends import MissingError, Servers
 from bench.batches import audit_into, new_products, open_stores
-from bench.figures import Measured, Section
+from bench.figures import CaseFigures, Section
 from bench.load import Result, timed
 from bench.sections import BenchPlan, begin
 
@@ -22,16 +22,16 @@ from flashreserve.core.outcomes import Reserved
 from flashreserve.stores.port import Store
 
 CUSTOMERS: Final = 128
-"""In one flush, each with one reserve."""
+"""Customers of one flush, each with one reserve."""
 
 WITH_A_HOLD: Final = "with a hold before"
 
 CASES: Final = {"no quotas": "without", "new customers": "counting", WITH_A_HOLD: "counting"}
-"""Each with which of `_SETTINGS` it has."""
+"""The cases, each with the name of its `_SETTINGS`."""
 
 _GROUPS: Final = 16
 _HOLDS_MAX: Final = limits.OPEN_HOLDS_DEFAULT - 1
-"""Further holds of a customer who has one, before a quota refuses."""
+"""Further holds that a customer with one hold may have before a quota refuses."""
 
 _SETTINGS: Final[dict[str, dict[str, str]]] = {
     "without": {},
@@ -44,7 +44,7 @@ _SETTINGS: Final[dict[str, dict[str, str]]] = {
 
 
 def measure_quotas(plan: BenchPlan, servers: Servers) -> Section:
-    """Reservations a second of each engine by `CASES`."""
+    """Reservations per second of each engine, by `CASES`."""
     section = begin(plan)
     environments: dict[str, dict[str, str]] = {}
     for name, settings in _SETTINGS.items():
@@ -65,7 +65,7 @@ async def _measure(plan: BenchPlan, environments: Mapping[str, Mapping[str, str]
         for engine in ("SQLite", "MongoDB"):
             for case, name in CASES.items():
                 if f"{engine} {name}" in stores:
-                    section.cases[f"{engine}, {case}"] = Measured(f"{engine} {name}", 1, rounds=[])
+                    section.cases[f"{engine}, {case}"] = CaseFigures(f"{engine} {name}", 1, rounds=[])
         granted = dict.fromkeys(stores, 0)
         for _ in range(plan.rounds):
             for case, measured in section.cases.items():
@@ -78,7 +78,7 @@ async def _measure(plan: BenchPlan, environments: Mapping[str, Mapping[str, str]
 
 
 async def _round(store: Store, seconds: float, *, hold_before: bool) -> tuple[Result, int]:
-    """Flushes of one product, one after the other, until the time or the customers are used up; the holds before."""
+    """Flush reserves of one product until the time or the customers are used up; the result, and the earlier holds."""
     ids, clock = SystemIds(), SystemClock()
     (hot,) = await new_products(store, 1)
     before = 0

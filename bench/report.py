@@ -1,4 +1,4 @@
-"""The figures for people: tables for the terminal and the docs, and plots."""
+"""The report of the figures: tables for the terminal and the docs, and plots."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Final
 
 from bench.aims import AimVerdict, verdicts
 from bench.batches import BATCHES
-from bench.figures import Figures, Measured, Section, Spread, p50_ms, p99_ms, per_second, why_missing
+from bench.figures import CaseFigures, Figures, Section, Spread, p50_ms, p99_ms, per_second, why_missing
 from bench.sections import CONNECTIONS, PRODUCTS, SHARES
 
 from bench import svg
@@ -15,7 +15,7 @@ ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "performance.md"
 PLOTS: Final = ROOT / "docs" / "plots"
 FIGURES: Final = PLOTS / "figures.json"
-"""What the page and the plots are made from."""
+"""The figures from which the page and the plots are made."""
 
 BEGIN: Final = "<!-- figures: written by `make bench`, as is all up to the end mark -->"
 END: Final = "<!-- figures: end -->"
@@ -24,24 +24,24 @@ TITLES: Final = {
     "hot": "One hot product, 64 connections, embedded engine",
     "mongodb": "One hot product, clustered engine, and Express + Mongoose + BullMQ on the same servers",
     "peers": "One hot product, 64 connections: FlashReserve on SQLite and the Python peers",
-    "products": "How many products the load spreads over, 64 connections",
-    "connections": "How many connections the load comes over, one hot product",
-    "processes": "How many processes serve, at 64 and 256 connections",
-    "latency": "A fixed rate, as shares of what the server takes at most",
+    "products": "One product or many, 64 connections",
+    "connections": "One connection or many, one hot product",
+    "processes": "One serving process or two, 64 and 256 connections",
+    "latency": "Latency at a fixed rate, as a share of the server's maximum",
     "growth": "An empty database and a filled one, embedded engine, 64 connections",
-    "batches": "How many reservations go in one flush: 512 callers, one hot product, without HTTP",
-    "quotas": "What quotas cost: flushes of 128 reserves of 128 customers, without HTTP",
+    "batches": "Small and large flushes: 512 callers, one hot product, without HTTP",
+    "quotas": "The cost of quotas: flushes of 128 reserves of 128 customers, without HTTP",
     "memory": "Memory of the embedded engine's process",
 }
 _MARKS: Final[Mapping[bool | None, str]] = {True: "met", False: "missed", None: ""}
 _ENGINES: Final = ("bare", "SQLite", "MongoDB")
 
 
-# ------------------------------------------------------------------------------------------------------ in the terminal
+# --------------------------------------------------------------------------------------------------------- the terminal
 
 
 def terminal(found: Figures) -> str:
-    """Every section's cases, then the aims."""
+    """The cases of every section, then the aims."""
     parts = [_plain_section(name, found[name]) for name in TITLES if name in found]
     return "\n\n".join([*parts, _plain_aims(verdicts(found))])
 
@@ -73,11 +73,11 @@ def _plain_aims(rows: Sequence[AimVerdict]) -> str:
     return "\n".join(lines)
 
 
-# ---------------------------------------------------------------------------------------------------------- in the docs
+# ------------------------------------------------------------------------------------------------------------- the docs
 
 
 def write(found: Figures, page: Path = PAGE, plots: Path = PLOTS) -> None:
-    """Put the tables between the page's two marks, and the plots beside it.
+    """Write the tables between the page's two marks, and the plots beside it.
 
     Raises:
         SystemExit: the page lacks a mark.
@@ -95,12 +95,12 @@ def write(found: Figures, page: Path = PAGE, plots: Path = PLOTS) -> None:
 
 
 def markdown(found: Figures, drawn: Sequence[str]) -> str:
-    """The aims, then each section with its plot, then on what it was measured."""
+    """The aims, then each section with its plot, then the conditions."""
     parts = ["### Aims and figures", _markdown_aims(verdicts(found))]
     for name, title in TITLES.items():
         if name in found:
             parts += [f"### {title}", *_markdown_section(name, found[name], plotted=name in drawn)]
-    return "\n\n".join([*parts, "### On what", *_markdown_conditions(found)])
+    return "\n\n".join([*parts, "### Conditions", *_markdown_conditions(found)])
 
 
 def _markdown_aims(rows: Sequence[AimVerdict]) -> str:
@@ -124,7 +124,7 @@ def _markdown_section(name: str, section: Section, *, plotted: bool) -> Iterator
         yield "\n".join(["| | KiB |", "|---|---|", *(f"| {of} | {kib:,.1f} |" for of, kib in section.kib.items())])
 
 
-def _markdown_case(case: str, measured: Measured) -> str:
+def _markdown_case(case: str, measured: CaseFigures) -> str:
     fault = measured.fault()
     if fault:
         return f"| {case} | void: {fault} | | |"
@@ -135,7 +135,7 @@ def _markdown_case(case: str, measured: Measured) -> str:
 
 
 def _markdown_conditions(found: Figures) -> Iterator[str]:
-    """What held for all sections once, then what was each one's own."""
+    """The conditions that all sections share, then those of each section."""
     sittings = {name: found[name] for name in TITLES if name in found}
     conditions: dict[str, list[str]] = {}
     for section in sittings.values():
@@ -143,7 +143,7 @@ def _markdown_conditions(found: Figures) -> Iterator[str]:
             conditions.setdefault(name, []).append(value)
     fixed = {name: values[0] for name, values in conditions.items() if len(set(values)) == 1}
     yield "\n".join(f"- {name}: {value}" for name, value in fixed.items())
-    rows = ["| section | when | rounds of seconds | the rest | audits |", "|---|---|---|---|---|"]
+    rows = ["| section | when | rounds of seconds | other conditions | audits |", "|---|---|---|---|---|"]
     for name, section in sittings.items():
         own = "; ".join(f"{of}: {value}" for of, value in section.conditions.items() if of not in fixed)
         audits = "; ".join(f"{shop}: {told}" for shop, told in section.audits.items())
@@ -155,7 +155,7 @@ def _markdown_conditions(found: Figures) -> Iterator[str]:
 
 
 def _plots(found: Figures) -> Iterator[tuple[str, str]]:
-    """The name and the drawing of each plot that there are figures for."""
+    """The name and the drawing of each plot with figures."""
     for name in ("hot", "mongodb", "peers", "processes", "growth"):
         rows = {
             case: per_second(measured)
@@ -173,7 +173,7 @@ def _plots(found: Figures) -> Iterator[tuple[str, str]]:
             for shop in _ENGINES[1:]
         }
         steps = [f"{share:.0%}" for share in SHARES]
-        yield "latency", svg.lines(f"{TITLES['latency']}: p99 in ms", steps, series, "share of the most that it takes")
+        yield "latency", svg.lines(f"{TITLES['latency']}: p99 in ms", steps, series, "share of the server's maximum")
 
 
 def _curve(found: Figures, name: str, shops: Sequence[str], steps: Sequence[int]) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
-"""`make bench`: everything in one go, with the same load generator, in turn and repeatedly.
+"""Measure FlashReserve, the bare server and the peers, on this machine and with one load generator.
 
-The figures of a server count only if its audit at the end is clean and it has every reservation that it granted.
+The cases of a section take turns, round by round, so that a slow minute affects all of them. At the end every shop is
+audited: its figures count only if the audit is clean and every granted reservation exists.
 """
 
 import argparse
@@ -26,18 +27,18 @@ OTHERS: Final[dict[str, Callable[[BenchPlan, Servers], Section]]] = {
     "quotas": measure_quotas,
     "memory": measure_memory,
 }
-"""Sections that are more than loads on shops."""
+"""Sections that are measured without a load on a shop's HTTP, or in another way."""
 
 NAMES: Final = (*SECTIONS, *OTHERS)
 SIZES: Final = {"small": (2.0, 3, 200_000), "full": (10.0, 5, 10_000_000)}
-"""Seconds a round, rounds, and reservations in the filled database."""
+"""Seconds per round, rounds per case, and reservations in the filled database."""
 
 
 def main() -> None:
-    """Measure what was asked for, print the tables, and keep and write them if told to."""
+    """Measure the chosen sections, print the tables, and save the figures if asked to."""
     asked = _parser().parse_args()
     shops.log_to_stderr()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # Servers are stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # The exit stops the servers.
     seconds, rounds, rows = SIZES[asked.size]
     seconds, rounds, rows = asked.seconds or seconds, asked.rounds or rounds, asked.rows or rows
     found = load_figures(report.FIGURES) if asked.write or asked.render else {}
@@ -54,15 +55,21 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", choices=list(SIZES), default="small", help="how long and how much; the next three")
-    parser.add_argument("--seconds", type=_positive, help="of each round (2; full 10)")
-    parser.add_argument("--rounds", type=_count, help="of each case (3; full 5)")
-    parser.add_argument("--rows", type=_count, help="reservations in the filled database (200000; full 10000000)")
-    parser.add_argument("--only", nargs="+", choices=NAMES, metavar="NAME", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--data-dir", type=Path, help="where databases are made (default: a temporary directory)")
-    parser.add_argument("--write", action="store_true", help="keep the figures, and put them into docs/performance.md")
-    parser.add_argument("--render", action="store_true", help="only write docs/performance.md from the kept figures")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=NAMES, metavar="SECTION", help=f"sections to measure, of: {', '.join(NAMES)}"
+    )
+    parser.add_argument("--size", choices=list(SIZES), default="small", help="defaults of the next three options")
+    parser.add_argument("--seconds", type=_positive, help="duration of a round (small: 2; full: 10)")
+    parser.add_argument("--rounds", type=_count, help="rounds of each case (small: 3; full: 5)")
+    parser.add_argument(
+        "--rows", type=_count, help="reservations in the filled database (small: 200,000; full: 10,000,000)"
+    )
+    parser.add_argument("--data-dir", type=Path, help="directory for the databases (default: a temporary one)")
+    parser.add_argument("--write", action="store_true", help="save the figures and write them to docs/performance.md")
+    parser.add_argument("--render", action="store_true", help="measure nothing; write docs/performance.md again")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
 

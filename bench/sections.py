@@ -1,4 +1,4 @@
-"""What is measured beside what. The cases of a section take turns, so that a slow minute is everybody's."""
+"""The sections and their cases. The cases of a section take turns, so that a slow minute affects all of them."""
 
 import datetime as dt
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from bench.backends import MissingError, Servers
-from bench.figures import Measured, Section, per_second
+from bench.figures import CaseFigures, Section, per_second
 from bench.fill import fill
 from bench.load import Load, Result, run
 from bench.shops import BenchShop, ShopError
@@ -22,7 +22,7 @@ CONNECTIONS: Final = (1, 16, 64, 256, 1024)
 PRODUCTS: Final = (1, 10, 1000)
 SHARES: Final = (0.3, 0.5, 0.7, 0.9)
 RATE_CONNECTIONS: Final = 512
-"""So many that one is free whenever the schedule wants a request sent."""
+"""Enough that one is free whenever the schedule has a request to send."""
 
 _WARM_UP_S: Final = 1.0
 
@@ -31,7 +31,7 @@ class Case(NamedTuple):
     """A load on a shop.
 
     Attributes:
-        share, of: of the requests a second that the case `of` came to, this share, at a fixed rate.
+        share, of: a fixed rate, as this share of the requests per second of the case `of`.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 class BenchPlan(NamedTuple):
-    """How long to measure, how often, where, and how much is in the database before for `growth`."""
+    """Seconds per round, rounds per case, the directory of the databases, and the rows of the filled one."""
 
     seconds: float
     rounds: int
@@ -109,7 +109,7 @@ SECTIONS: Final[dict[str, tuple[Case, ...]]] = {
 
 
 def begin(plan: BenchPlan) -> Section:
-    """A section that begins now, of nothing yet."""
+    """An empty section that begins now."""
     begun = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return Section(begun, plan.seconds, plan.rounds, machine.conditions(plan.directory))
 
@@ -123,7 +123,7 @@ def measure(name: str, plan: BenchPlan, servers: Servers) -> Section:
         present = [case for case in cases if case.shop in opened]
         granted = {shop: _warm_up(opened[shop]) for shop in opened}
         section.cases = {
-            case.name: Measured(case.shop, case.connections, refusing=case.asks == "sold out", rounds=[])
+            case.name: CaseFigures(case.shop, case.connections, refusing=case.asks == "sold out", rounds=[])
             for case in present
         }
         for number in range(plan.rounds):
@@ -143,7 +143,7 @@ def measure(name: str, plan: BenchPlan, servers: Servers) -> Section:
 def _open_all(
     cases: tuple[Case, ...], plan: BenchPlan, servers: Servers, stack: ExitStack, section: Section
 ) -> dict[str, BenchShop]:
-    """The shops that can be had; for the others, why not."""
+    """Start the shops; for those that can't be started, the section's `missing` says why."""
     opened: dict[str, BenchShop] = {}
     faults: dict[str, str] = {}
     for case in cases:
@@ -160,7 +160,7 @@ def _open_all(
 
 
 def _openers(plan: BenchPlan, servers: Servers) -> dict[str, Callable[[], AbstractContextManager[BenchShop]]]:
-    """How each shop is started, by its name."""
+    """The function that starts each shop, by the shop's name."""
 
     def directory() -> Path:
         count = sum(1 for _ in plan.directory.iterdir())
@@ -198,7 +198,7 @@ def _load(case: Case, shop: BenchShop, seconds: float, section: Section) -> Load
 
 
 def _warm_up(shop: BenchShop) -> int:
-    """The reservations that the shop granted meanwhile."""
+    """Warm the shop up; the number of reservations that it granted."""
     return run(Load(shop.base, shop.posts, shop.tokens, 64, _WARM_UP_S)).answers
 
 
@@ -207,7 +207,7 @@ def _granted(case: Case, result: Result) -> int:
 
 
 def _audit(name: str, shop: BenchShop, granted: int, section: Section) -> None:
-    """Void the shop's figures if it sold or lost what it should not have, or has fewer reservations than it granted."""
+    """Void the shop's figures if its audit isn't clean, or if it has fewer reservations than it granted."""
     if shop.audit is None:
         return
     try:
@@ -216,8 +216,8 @@ def _audit(name: str, shop: BenchShop, granted: int, section: Section) -> None:
         void = f"there is no audit: {error}"
     else:
         made = books.reservations - shop.reservations_before
-        section.audits[name] = f"{books.told}; {granted:,} granted"
-        void = "" if books.clean else f"the audit is not clean: {books.told}"
+        section.audits[name] = f"{books.summary}; {granted:,} granted"
+        void = "" if books.clean else f"the audit is not clean: {books.summary}"
         if made < granted:
             void = f"{granted:,} reservations were granted, and {made:,} are there"
     if void:

@@ -1,4 +1,4 @@
-"""What is measured: each a server with products to reserve, and an audit of what came of it."""
+"""The shops that are measured: each is a server with products to reserve, and an audit."""
 
 import csv
 import json
@@ -23,12 +23,12 @@ FLASHRESERVE: Final = (sys.executable, "-m", "flashreserve")
 PASSWORD: Final = "bench-bench-bench"  # noqa: S105 - guards a database that lives for this run
 ADMIN: Final = "bench@example.com"
 HOLD_S: Final = 6 * 3600
-"""Longer than any run: what is measured is the rush, in which nothing falls due."""
+"""Longer than any run: no hold lapses while it is measured."""
 
 STOCK: Final = 10**9
 MANY: Final = 1_000
 TOKENS: Final = 1_000
-"""Customers, each with a token of their own, who take turns."""
+"""Customers, each with their own token, who take turns."""
 
 _LAST: Final = "last"
 _PAGE: Final = 200
@@ -40,24 +40,24 @@ class ShopError(Exception):
     """A shop could not be started; the text says why."""
 
 
-class BenchBooks(NamedTuple):
-    """What an audit found: whether nothing was oversold or leaked, and how many reservations there are."""
+class ShopAudit(NamedTuple):
+    """The result of an audit: whether nothing was oversold or leaked, and the number of reservations."""
 
     clean: bool
     reservations: int
-    told: str
+    summary: str
 
 
 class BenchShop(NamedTuple):
-    """A server that is running.
+    """A shop whose server is running.
 
     Attributes:
-        posts: the paths to reserve by, one for each product; the first is the hot one's.
-        sold_out: the path of a product that has nothing left.
+        posts: the paths to reserve by, one for each product; the first is the hot product's.
+        sold_out: the path to reserve a product that is sold out.
         stock: the path of the hot product's stock.
-        audit: None where there is nothing to audit.
-        reservations_before: that were there before the load.
-        pid: of the serving process, or of the one that started the others.
+        audit: None if there is nothing to audit.
+        reservations_before: the number of reservations before the load.
+        pid: the serving process, or the parent of the serving processes.
     """
 
     base: str
@@ -65,7 +65,7 @@ class BenchShop(NamedTuple):
     posts: tuple[str, ...]
     sold_out: str = ""
     stock: str = "/"
-    audit: Callable[[], BenchBooks] | None = None
+    audit: Callable[[], ShopAudit] | None = None
     reservations_before: int = 0
     pid: int = 0
 
@@ -79,7 +79,7 @@ def log_to_stderr() -> None:
 
 
 def environment(directory: Path, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The machine's environment, with the settings of this run only. A few customers hold it all: without quotas."""
+    """The machine's environment plus this run's settings, without quotas: a few customers make all reservations."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
     base = {"FLASHRESERVE_DATA_DIR": str(directory), "FLASHRESERVE_LOG_LEVEL": "error"}
     unhindered = {"FLASHRESERVE_OPEN_HOLDS_MAX": "0", "FLASHRESERVE_HOLDS_PER_HOUR_MAX": "0"}
@@ -87,7 +87,7 @@ def environment(directory: Path, settings: Mapping[str, str] | None = None) -> d
 
 
 def flashreserve(env: Mapping[str, str], *arguments: str, stdin: str | None = None) -> str:
-    """What a command prints that ran on the bench's own data."""
+    """Run a command on the bench's own data; its output."""
     done = subprocess.run(
         [*FLASHRESERVE, *arguments], env=env, input=stdin, capture_output=True, text=True, check=False
     )
@@ -98,7 +98,7 @@ def flashreserve(env: Mapping[str, str], *arguments: str, stdin: str | None = No
 
 @contextmanager
 def process(command: Sequence[str], ready_url: str | None, env: Mapping[str, str] | None = None) -> Iterator[int]:
-    """A program, and its process id, for as long as the context lasts; with a URL, from when that answers."""
+    """Run a program within the context; yields its process id, once `ready_url` answers if there is one."""
     server = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     try:
         if ready_url is not None:
@@ -114,7 +114,7 @@ def process(command: Sequence[str], ready_url: str | None, env: Mapping[str, str
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Return when the server answers."""
+    """Wait until the server answers."""
     end_s = time.monotonic() + _READY_S
     while time.monotonic() < end_s:
         try:
@@ -129,14 +129,14 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def post(url: str, body: dict[str, object], token: str | None = None) -> dict[str, str]:
-    """The decoded answer to a POST."""
+    """Send a POST; the decoded answer."""
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - our own server
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
@@ -149,7 +149,7 @@ def post(url: str, body: dict[str, object], token: str | None = None) -> dict[st
 
 @contextmanager
 def bare(processes: int = 1) -> Iterator[BenchShop]:
-    """The ceiling: a bare ASGI callable that answers from memory."""
+    """The reference: a bare ASGI callable that answers from memory."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(Path(__file__).with_name("bare.py")), str(port), str(processes)]
@@ -164,10 +164,10 @@ def embedded(
     """FlashReserve on a SQLite file.
 
     Args:
-        directory: an empty one, where the database is made.
-        lane: whether the express lane stands before the framework.
-        processes: that serve.
-        fill: puts reservations into the database before the server starts, and says how many.
+        directory: an empty directory for the database.
+        lane: `on` or `off`: the express lane in front of the framework.
+        processes: the number of serving processes.
+        fill: adds reservations to the database before the server starts, and returns their number.
     """
     env = environment(directory, {"FLASHRESERVE_EXPRESS_LANE": lane})
     _make_admin_and_products(env, directory)
@@ -178,7 +178,7 @@ def embedded(
 
 @contextmanager
 def clustered(directory: Path, servers: Servers, *, processes: int = 1) -> Iterator[BenchShop]:
-    """FlashReserve on MongoDB and Redis: API and worker are processes of their own.
+    """FlashReserve on MongoDB and Redis, with separate API and worker processes.
 
     Raises:
         MissingError: a server is missing.
@@ -207,14 +207,14 @@ def clustered_environment(directory: Path, servers: Servers) -> dict[str, str]:
 
 
 def make_admin(env: Mapping[str, str]) -> None:
-    """An account that may make products."""
+    """Make an account that may make products."""
     said = flashreserve(env, "admin", "create", ADMIN, "--password-stdin", stdin=PASSWORD + "\n")
     if ADMIN not in said:
         raise ShopError(f"no admin was made: {said}")
 
 
 def _make_admin_and_products(env: Mapping[str, str], directory: Path) -> None:
-    """Many products that last, and one with a single unit."""
+    """Make many products that never sell out, and one with a single unit."""
     make_admin(env)
     path = directory / "products.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -227,7 +227,7 @@ def _make_admin_and_products(env: Mapping[str, str], directory: Path) -> None:
 
 @contextmanager
 def serving(env: Mapping[str, str], *arguments: str) -> Iterator[tuple[str, int]]:
-    """The URL and the process id of a server that runs as long as the context."""
+    """Run a server within the context; yields its URL and process id."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     with process([*FLASHRESERVE, *arguments, "--port", str(port)], base + "/readyz", env) as pid:
@@ -235,7 +235,7 @@ def serving(env: Mapping[str, str], *arguments: str) -> Iterator[tuple[str, int]
 
 
 def _open(base: str, env: Mapping[str, str]) -> BenchShop:
-    """The shop, once the last unit of the product that has one is taken."""
+    """The shop, after the single unit of one product has been reserved."""
     tokens = tuple(flashreserve(env, "token", "--role", "customer", "--count", str(TOKENS)).split())
     ids = dict(_products(base))
     last = ids.pop(_LAST)
@@ -264,7 +264,9 @@ def _products(base: str) -> Iterator[tuple[str, str]]:
             return
 
 
-def _audit(env: Mapping[str, str]) -> BenchBooks:
+def _audit(env: Mapping[str, str]) -> ShopAudit:
     found = json.loads(flashreserve(env, "audit", "--json"))
-    told = f"{found['products']:,} products, {found['reservations']:,} reservations, {len(found['differences'])} differ"
-    return BenchBooks(clean=found["clean"], reservations=found["reservations"], told=told)
+    summary = (
+        f"{found['products']:,} products, {found['reservations']:,} reservations, {len(found['differences'])} differ"
+    )
+    return ShopAudit(clean=found["clean"], reservations=found["reservations"], summary=summary)

@@ -1,4 +1,4 @@
-"""Two kinds of plot as SVG, enough for this bench: bars beside each other, and lines over steps."""
+"""The two kinds of plots of the bench as SVG: bars, and lines over steps."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ _STEPS: Final = 4
 
 
 def bars(title: str, rows: Mapping[str, Spread]) -> str:
-    """A bar for each row's median, as long as it is large, with a whisker from the lowest to the highest."""
+    """A bar for each row's median, with a whisker from the lowest to the highest value."""
     most = max((spread.high for spread in rows.values()), default=1.0)
     scale = (_WIDTH - _LEFT - _RIGHT) / most
     parts = []
@@ -36,7 +36,7 @@ def bars(title: str, rows: Mapping[str, Spread]) -> str:
 
 
 def lines(title: str, steps: Sequence[str], series: Mapping[str, Sequence[Spread | None]], unit: str) -> str:
-    """A line for each series over evenly spaced steps; None is a gap. The shade reaches from lowest to highest."""
+    """A line for each series over evenly spaced steps; None is a gap. The shade shows the lowest to the highest."""
     known = [spread.high for values in series.values() for spread in values if spread is not None]
     most = _round_up(max(known, default=1.0))
     bottom, left, right = _HEIGHT - 40, 70, _WIDTH - 150
@@ -73,13 +73,13 @@ def _points(places: Sequence[tuple[float, float]]) -> str:
 
 
 def _round_up(value: float) -> float:
-    """The next number whose quarters are short to write."""
+    """The next greater number whose quarters are round."""
     power = 10.0 ** math.floor(math.log10(value)) if value > 0 else 1.0
     return next((step * power for step in (1, 2, 4, 6, 8) if value <= step * power), 10 * power)
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits say enough
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits are enough
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = "#222") -> str:

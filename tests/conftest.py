@@ -1,4 +1,4 @@
-"""What holds for every test: where FLASHRESERVE_REQUIRE_ALL=1 is set, as in `.ci/run`, a skipped test has failed."""
+"""For every test: with FLASHRESERVE_REQUIRE_ALL=1, as in `.ci/run`, a skipped test is a failed one."""
 
 import os
 import signal
@@ -6,8 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
-# Under nohup SIGHUP is ignored, and in a shell's background SIGINT, also by the processes that tests start; several
-# tests send them.
+# Several tests send these signals. SIGHUP is ignored under nohup, and SIGINT in a shell's background; the processes
+# that tests start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,4 +1,4 @@
-"""The log of the process of all tests, which commands that run inside it set up as if it were their own."""
+"""Commands that run inside the process of the tests set up its log; this restores it after each test."""
 
 import logging
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import structlog
 
 @pytest.fixture(autouse=True)
 def log_as_it_was() -> Iterator[None]:
-    """Commands set up the log of their process, which here is that of all tests."""
+    """Restore the log that a command has set up."""
     root = logging.getLogger()
     levels = {name: logging.getLogger(name).level for name in ("", "flashreserve", "uvicorn", "uvicorn.error")}
     handlers, raising = list(root.handlers), logging.raiseExceptions

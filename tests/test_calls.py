@@ -1,4 +1,4 @@
-"""Calls to a driver end by themselves: whoever waits may go away, and nobody cancels them."""
+"""Calls to a driver end by themselves: the caller may be cancelled, and the call never is."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from flashreserve.calls import STUCK_BEATS, CallError, Calls, patience
 
 
 class Driver:
-    """A driver whose calls last until they are let go, and that notes how each ended."""
+    """A driver whose calls last until a test releases them. It records how each ended."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -30,7 +30,7 @@ class Driver:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the loop itself is what is waited for
+        while not condition():  # noqa: ASYNC110 - it waits for the loop itself
             await asyncio.sleep(0)
 
 
@@ -66,7 +66,7 @@ async def test_a_call_over_its_time_limit_is_given_up_and_not_cancelled() -> Non
     assert driver.ended == ["done"]
 
 
-async def test_with_too_many_given_up_no_more_are_made() -> None:
+async def test_with_too_many_calls_given_up_no_more_are_made() -> None:
     driver, here = Driver(), Calls("the database", abandoned_max=2)
     for _ in range(2):
         with pytest.raises(CallError):
@@ -79,13 +79,13 @@ async def test_with_too_many_given_up_no_more_are_made() -> None:
     assert await here.run("reading", driver.call()) == "answer"
 
 
-async def test_a_call_is_stuck_once_it_outlived_so_many_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_is_stuck_once_it_has_run_for_its_limit_of_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calls, "STUCK_BEATS", 3)
     driver, here = Driver(), Calls("the database")
     assert STUCK_BEATS > calls.PATIENT_S
     caller = asyncio.create_task(here.run("reading products", driver.call()))
     await until(lambda: bool(here._running))
-    assert [here.beat() for _ in range(3)] == ["", "", "the database: reading products, 1 calls under way"]
+    assert [here.beat() for _ in range(3)] == ["", "", "the database: reading products, 1 calls in flight"]
     driver.go_on.set()
     await caller
     assert here.beat() == ""

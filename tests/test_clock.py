@@ -1,4 +1,4 @@
-"""The clock that a process goes by: it follows the database's or the machine's, and adopts a step that lasts."""
+"""A process's clock: it follows the database's clock or the machine's, and adopts a step that lasts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from structlog.testing import capture_logs
 from tests.moving_clock import START_MS, MovingClock
+from typing_extensions import override
 
 from flashreserve.bootstrap import services
 from flashreserve.bootstrap.services import Seams, open_books
@@ -16,6 +17,8 @@ from flashreserve.clock import (
     SLEW,
     STEP_MS,
     UNSEEN_MS_MAX,
+    Clock,
+    Siblings,
     Sighting,
     SteadyClock,
 )
@@ -32,30 +35,33 @@ async def none() -> None:
     """A database without a clock of its own."""
 
 
-class Others:
-    """The other processes, as a test has them."""
+class ScriptedSiblings(Siblings):
+    """Other processes whose sightings the test sets."""
 
     def __init__(self) -> None:
         self.sightings: list[Sighting] = []
         self.told: list[Sighting] = []
 
+    @override
     async def others(self) -> Sequence[Sighting]:
         return self.sightings
 
+    @override
     async def tell(self, sighting: Sighting) -> None:
         self.told.append(sighting)
 
+    @override
     async def close(self) -> None:
         pass
 
 
 def true_ms(machine: MovingClock) -> int:
-    """The time that it would be if nobody had set the clock."""
+    """The true time: that of a clock that nobody has set."""
     return START_MS + machine.elapsed_ms()
 
 
 async def pass_by(machine: MovingClock, clock: SteadyClock, seconds: float, ask: Ask = none) -> list[int]:
-    """Let time go by with a comparison every second; how far the clock was from the true time after each."""
+    """Let time pass with a comparison every second; how far the clock was from the true time after each."""
     apart = []
     for _ in range(round(seconds / COMPARE_EVERY_S)):
         machine.advance(COMPARE_EVERY_S)
@@ -64,7 +70,7 @@ async def pass_by(machine: MovingClock, clock: SteadyClock, seconds: float, ask:
     return apart
 
 
-async def a_clock(machine: MovingClock, others: Others | None = None, ask: Ask = none) -> SteadyClock:
+async def a_clock(machine: MovingClock, others: ScriptedSiblings | None = None, ask: Ask = none) -> SteadyClock:
     clock = SteadyClock(machine, others)
     assert await clock.compare(ask)
     return clock
@@ -89,7 +95,7 @@ async def test_a_step_that_lasts_is_adopted_as_a_whole_after_five_seconds(by_s: 
     machine = MovingClock()
     clock = await a_clock(machine)
     machine.set_ahead(by_s)
-    # First seen after a second, so it has lasted at the sixth look.
+    # First seen after one second, so it has lasted at the sixth comparison.
     assert await pass_by(machine, clock, 8) == [0] * 5 + [round(by_s * 1000)] * 3
     assert clock.now_ms() == machine.now_ms()
 
@@ -126,14 +132,14 @@ async def test_a_step_that_was_not_looked_at_in_between_counts_as_begun_anew() -
     clock = await a_clock(machine)
     machine.set_ahead(HOUR_S)
     await pass_by(machine, clock, 1)
-    machine.advance(60)  # The process sleeps: the clock may have been right all the while.
+    machine.advance(60)  # The process is suspended: the clock may have been right meanwhile.
     assert UNSEEN_MS_MAX < 60_000
     assert await pass_by(machine, clock, 5) == [0] * 5
     assert await pass_by(machine, clock, 1) == [3_600_000]
 
 
 async def test_a_resumed_machine_goes_on_at_the_time_it_is_by_then() -> None:
-    """The elapsed time counts what the machine was suspended for, so nothing has to be adopted."""
+    """The elapsed time includes the time in which the machine was suspended, so there is no step to adopt."""
     machine = MovingClock()
     clock = await a_clock(machine)
     machine.advance(HOUR_S)
@@ -210,13 +216,13 @@ async def test_an_adopted_step_back_is_the_only_time_that_goes_back() -> None:
 
 
 def at(machine: MovingClock, machine_s: float = 0.0, steady_s: float = 0.0) -> Sighting:
-    """What another process tells, whose clocks are so far from the true time."""
+    """The sighting of another process whose clocks are this far from the true time."""
     offset_ms = true_ms(machine) - machine.elapsed_ms()
     return Sighting(offset_ms + round(machine_s * 1000), offset_ms + round(steady_s * 1000))
 
 
 async def test_a_step_that_another_process_does_not_see_is_not_adopted() -> None:
-    machine, others = MovingClock(), Others()
+    machine, others = MovingClock(), ScriptedSiblings()
     others.sightings = [at(machine)]
     clock = await a_clock(machine, others)
     machine.set_ahead(HOUR_S)
@@ -233,14 +239,14 @@ async def test_a_step_that_another_process_does_not_see_is_not_adopted() -> None
 @pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
 async def test_processes_that_see_the_same_step_adopt_it_at_one_instant(by_s: float) -> None:
     machine = MovingClock()
-    others = [Others(), Others(), Others()]
+    others = [ScriptedSiblings(), ScriptedSiblings(), ScriptedSiblings()]
     clocks = [await a_clock(machine, each) for each in others]
     machine.set_ahead(by_s)
     changed = []
     for passed_ms in range(10_000):
         machine.advance(0.001)
         for place, clock in enumerate(clocks):
-            if passed_ms % 1000 == 300 * place:  # They look one after the other.
+            if passed_ms % 1000 == 300 * place:  # They compare one after the other.
                 await clock.compare(none)
                 await clock.tell_siblings()
                 for each in others:
@@ -254,7 +260,7 @@ async def test_processes_that_see_the_same_step_adopt_it_at_one_instant(by_s: fl
 
 
 async def test_a_process_that_looks_late_adopts_at_once_what_the_others_have_adopted() -> None:
-    machine, others = MovingClock(), Others()
+    machine, others = MovingClock(), ScriptedSiblings()
     others.sightings = [at(machine)]
     clock = await a_clock(machine, others)
     machine.set_ahead(HOUR_S)
@@ -264,7 +270,7 @@ async def test_a_process_that_looks_late_adopts_at_once_what_the_others_have_ado
 
 
 async def test_a_process_that_begins_beside_others_goes_by_their_time() -> None:
-    machine, others = MovingClock(), Others()
+    machine, others = MovingClock(), ScriptedSiblings()
     others.sightings = [at(machine)]
     machine.set_ahead(HOUR_S)
     clock = await a_clock(machine, others)
@@ -275,7 +281,7 @@ async def test_a_process_that_begins_beside_others_goes_by_their_time() -> None:
 
 
 async def test_the_others_are_told_what_the_machine_says_and_what_the_process_goes_by() -> None:
-    machine, others = MovingClock(), Others()
+    machine, others = MovingClock(), ScriptedSiblings()
     clock = await a_clock(machine, others)
     machine.set_ahead(HOUR_S)
     await clock.tell_siblings()
@@ -285,20 +291,23 @@ async def test_the_others_are_told_what_the_machine_says_and_what_the_process_go
 # The database's clock
 
 
-class MachineTime:
-    """A machine, and a database `ahead_ms` ahead of it; each answer takes the next of `took_ms`, half each way."""
+class MachineBesideDatabase(Clock):
+    """A machine, and a database `ahead_ms` ahead of it. Each answer takes the next of `took_ms`, half each way."""
 
     def __init__(self, ahead_ms: int, *took_ms: float) -> None:
         self.passed_ms = 0.0
         self.ahead_ms = ahead_ms
         self._took_ms = list(took_ms)
 
+    @override
     def now_ms(self) -> int:
         return START_MS + int(self.passed_ms)
 
+    @override
     def monotonic(self) -> float:
         return self.passed_ms / 1000
 
+    @override
     def elapsed_ms(self) -> int:
         return int(self.passed_ms)
 
@@ -312,7 +321,7 @@ class MachineTime:
 
 @pytest.mark.parametrize("ahead_ms", [0, 3_000, -70_000])
 async def test_the_database_s_time_is_told(ahead_ms: int) -> None:
-    machine = MachineTime(ahead_ms, 4, 4, 4)
+    machine = MachineBesideDatabase(ahead_ms, 4, 4, 4)
     clock = SteadyClock(machine)
     assert await clock.compare(machine.database_now_ms)
     assert clock.machine_ahead_ms == -ahead_ms
@@ -320,9 +329,10 @@ async def test_the_database_s_time_is_told(ahead_ms: int) -> None:
 
 
 async def test_the_fastest_answer_is_believed() -> None:
-    class Uneven(MachineTime):
-        """Slow answers are slow on the way back only, which is what makes them mislead."""
+    class UnevenDatabase(MachineBesideDatabase):
+        """Slow answers are slow on the way back only: that makes them wrong."""
 
+        @override
         async def database_now_ms(self) -> int:
             took_ms = self._took_ms.pop(0)
             self.passed_ms += 1
@@ -330,14 +340,14 @@ async def test_the_fastest_answer_is_believed() -> None:
             self.passed_ms += took_ms - 1
             return told
 
-    machine = Uneven(500, 201, 2, 101)
+    machine = UnevenDatabase(500, 201, 2, 101)
     clock = SteadyClock(machine)
     await clock.compare(machine.database_now_ms)
     assert clock.machine_ahead_ms == -500
 
 
 async def test_answers_that_take_too_long_say_nothing() -> None:
-    machine = MachineTime(5_000, *[COMPARING_MS_MAX] * 3)
+    machine = MachineBesideDatabase(5_000, *[COMPARING_MS_MAX] * 3)
     clock = SteadyClock(machine)
     assert not await clock.compare(machine.database_now_ms)
     assert clock.machine_ahead_ms == 0
@@ -347,7 +357,7 @@ async def test_a_database_that_is_away_leaves_the_clock_as_it_was() -> None:
     async def away() -> int:
         raise StoreUnavailableError("away")
 
-    machine = MachineTime(700, 2, 2, 2)
+    machine = MachineBesideDatabase(700, 2, 2, 2)
     clock = SteadyClock(machine)
     await clock.compare(machine.database_now_ms)
     with pytest.raises(StoreUnavailableError):
@@ -383,11 +393,11 @@ async def test_a_step_of_the_database_s_clock_is_adopted_only_if_it_lasts(lasts_
 
 
 class FarStore(MemoryStore):
-    """A store over a bad link: so many answers take too long before one is quick; its clock is 70 s ahead."""
+    """A store over a bad link: the first `slow_answers` answers take too long. Its clock is 70 s ahead."""
 
     def __init__(self, slow_answers: int) -> None:
         super().__init__()
-        self.machine = MachineTime(70_000, *[COMPARING_MS_MAX] * slow_answers, *[2.0] * 3)
+        self.machine = MachineBesideDatabase(70_000, *[COMPARING_MS_MAX] * slow_answers, *[2.0] * 3)
 
     async def database_now_ms(self) -> int:
         return await self.machine.database_now_ms()

@@ -1,4 +1,4 @@
-"""A command that is told to end while its store closes ends once the store is closed."""
+"""A command that is cancelled while its store closes ends after the store is closed."""
 
 import asyncio
 import os
@@ -28,4 +28,4 @@ async def test_a_store_is_closed_though_its_user_is_cancelled_meanwhile(tmp_path
     with suppress(asyncio.CancelledError):
         await using
 
-    assert os.listdir(tmp_path) == ["shop.db"]  # noqa: PTH208 - nothing that blocks the loop matters here
+    assert os.listdir(tmp_path) == ["shop.db"]  # noqa: PTH208 - nothing else runs on the loop

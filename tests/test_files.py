@@ -1,4 +1,4 @@
-"""A secret's file is its owner's alone."""
+"""Only its owner may read or write the file of a secret."""
 
 import os
 from pathlib import Path

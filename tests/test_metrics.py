@@ -1,3 +1,5 @@
+"""Counters, histograms and gauges, and their sum over the processes of a machine."""
+
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ class SetClock:
 
 
 def counting() -> Metrics:
-    """The metrics of a process as every process has them."""
+    """A process's metrics, the same in every process."""
     metrics = Metrics()
     metrics.counter("sold", "Units sold", ("product",))
     metrics.histogram("took_seconds", "How long it took", ("route",), bounds=(0.1, 1.0))
@@ -65,7 +67,7 @@ def test_a_gauge_is_read_when_it_is_asked_for() -> None:
 
 def test_two_metrics_cannot_have_one_name() -> None:
     metrics = counting()
-    with pytest.raises(ValueError, match="there is a metric 'sold' already"):
+    with pytest.raises(ValueError, match="there is already a metric 'sold'"):
         metrics.gauge("sold", "Again", lambda: 0, of_all="max")
 
 
@@ -147,7 +149,7 @@ def test_files_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     assert shown(render(view.total()))['sold_total{product="a"}'] == 1
 
 
-def test_what_another_version_counts_otherwise_is_not_added() -> None:
+def test_a_metric_that_another_version_defines_otherwise_is_not_added() -> None:
     new, old = counting(), Metrics()
     sell(new, "a", 1)
     old.counter("sold", "Units sold", ("shop", "product")).cell("s", "a").count += 5

@@ -18,7 +18,7 @@ Machine = Callable[..., None]
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    """Sets how many processors the machine has, how many this process is bound to, and its cgroup's `cpu.max`."""
+    """Sets the machine's number of processors, the number this process is bound to, and its cgroup's `cpu.max`."""
 
     def be(*, cores: int | None = 64, bound_to: int | None = 64, quota: str | None = None) -> None:
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
@@ -66,12 +66,12 @@ async def test_processes_of_one_start_hash_on_the_processors_that_they_may_use(
 ) -> None:
     made = []
 
-    class Recorded(Passwords):
+    class RecordedPasswords(Passwords):
         def __init__(self, *, threads: int, **others: object) -> None:
             made.append(threads)
             super().__init__(threads=threads, **others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(services, "Passwords", Recorded)
+    monkeypatch.setattr(services, "Passwords", RecordedPasswords)
     machine(cores=64, bound_to=16, quota="1200000 100000\n")
     settings = Settings(data_dir=tmp_path)
     async with prepare(settings) as database:

@@ -1,4 +1,4 @@
-"""Secrets in whatever is shown: recognised by their place, their looks, and where they are settings by their value."""
+"""Secrets in everything that is shown: recognised by place, by form, and, for settings, by value."""
 
 import time
 from collections.abc import Iterator
@@ -83,7 +83,7 @@ PLACES = st.sampled_from(
 @given(place=PLACES, before=SPELLINGS, after=SPELLINGS)
 @example(place="mongodb://h/db?authMechanismProperties={}", before="@", after="")
 def test_no_spelling_of_a_secret_in_a_url_is_shown(place: str, before: str, after: str) -> None:
-    # Special characters of a password should be escaped, and often aren't.
+    # The special characters of a password should be escaped, but often aren't.
     if "?" in place:
         before, after = before.replace("&", "").replace(";", ""), after.replace("&", "").replace(";", "")
     url = place.format(before + SECRET + after)

@@ -113,7 +113,7 @@ _REDIS_NAMES = sorted(
 
 @pytest.mark.parametrize("place", ["redis://h/0", "rediss://h/0", "unix:///run/redis.sock"])
 async def test_redis_py_can_use_every_url_that_is_accepted(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)  # which takes its time
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)  # loading takes long
     accepted = set()
     for name, value in itertools.product(_REDIS_NAMES, _REDIS_VALUES):
         url = f"{place}?{name}={value}"
@@ -124,7 +124,7 @@ async def test_redis_py_can_use_every_url_that_is_accepted(place: str, monkeypat
         accepted.add(name)
         connection = connect(url, timeout_s=1, connections_max=2).connection_pool.make_connection()  # type: ignore[no-untyped-call]
         if isinstance(connection, SSLConnection):
-            with suppress(OSError):  # a file that isn't there, or not PEM: told as such when it is connected
+            with suppress(OSError):  # a missing file, or one that isn't PEM, is reported on connecting
                 connection.ssl_context.get()
 
     assert {"db", "username", "password", "client_name", "protocol", "socket_timeout"} <= accepted

@@ -1,4 +1,4 @@
-"""What the processes on one database file tell each other of the time."""
+"""The files by which processes on one database file compare their clocks."""
 
 import asyncio
 import os
@@ -52,7 +52,7 @@ async def test_each_is_told_what_the_others_see_until_they_end(tmp_path: Path, m
     assert not (tmp_path / "clocks").exists()
 
 
-async def test_one_that_has_told_nothing_for_ten_seconds_counts_for_nothing(
+async def test_a_process_that_has_written_nothing_for_ten_seconds_is_ignored(
     tmp_path: Path, machine: MovingClock
 ) -> None:
     one, other = process(tmp_path, "one", machine), process(tmp_path, "other", machine)
@@ -83,7 +83,7 @@ def test_another_process_counts_until_it_is_killed_and_its_file_is_cleared_away(
     assert list(directory.iterdir()) == []
 
 
-async def test_a_file_that_is_no_record_is_passed_over(tmp_path: Path, machine: MovingClock) -> None:
+async def test_a_file_that_is_no_record_is_ignored(tmp_path: Path, machine: MovingClock) -> None:
     one, other = process(tmp_path, "one", machine), process(tmp_path, "other", machine)
     await one.tell(SEEN)
     path = tmp_path / "clocks" / "one.clock"
@@ -94,7 +94,7 @@ async def test_a_file_that_is_no_record_is_passed_over(tmp_path: Path, machine: 
     await one.close()
 
 
-async def test_where_nothing_can_be_told_it_is_said_once_and_the_process_goes_on(
+async def test_a_file_that_cannot_be_written_is_logged_once_and_the_process_goes_on(
     tmp_path: Path, machine: MovingClock
 ) -> None:
     (tmp_path / "clocks").write_text("in the way")

@@ -1,4 +1,4 @@
-"""A process that is stuck is ended, by name of what was stuck; one that only sleeps, or works, is left alone."""
+"""The watchdog ends a process that is stuck and logs what was stuck. It leaves alone a process that sleeps or works."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ PATIENCE_S = 60.0
 
 
 class WatchedExit:
-    """Takes the place of the process's end."""
+    """Records exit codes in place of ending the process."""
 
     def __init__(self) -> None:
         self.codes: list[int] = []
@@ -43,7 +43,7 @@ def block_the_loop(ended: WatchedExit) -> None:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 - a thread comes to it
+        while not condition():  # noqa: ASYNC110 - a thread makes it true
             await asyncio.sleep(0.01)
 
 
@@ -100,7 +100,7 @@ def test_a_loop_that_never_ends_its_tasks_is_ended_too() -> None:
         return task
 
     with watchdog(ended, grace_s=0.2) as dog:
-        asyncio.run(main(dog))  # hangs in the loop's own end until the watchdog's
+        asyncio.run(main(dog))  # hangs while the loop closes, until the watchdog ends it
     assert ended.codes == [EXIT_STUCK]
 
 
@@ -124,7 +124,7 @@ async def test_a_store_that_takes_long_to_open_is_not_a_stuck_loop() -> None:
     ended = WatchedExit()
     with watchdog(ended, loop_stuck_s=0.02) as dog:
         dog.attach(asyncio.Event())
-        time.sleep(0.3)  # noqa: ASYNC251 - as a migration on the loop
+        time.sleep(0.3)  # noqa: ASYNC251 - as a migration on the loop does
         await asyncio.sleep(0)
     assert ended.codes == []
 

@@ -12,14 +12,14 @@ def main() -> None:
         interrupts.watch()
         interrupts.hold()
         _run()
-    except KeyboardInterrupt:  # After the command's end; until then, `failures.ended` says how it ends.
+    except KeyboardInterrupt:  # The command has ended; before that, `failures.ended` handles it.
         sys.exit(interrupts.exit_code)
     finally:
         interrupts.ignore_for_good()
 
 
 def _run() -> None:
-    # All imported while signals are held; the command line, which takes half a second, once the streams are ready.
+    # Imports happen while signals are held. The command line takes half a second to import: the streams come first.
     from flashreserve.cli.streams import prepare_streams  # noqa: PLC0415
     from flashreserve.files import OWNER_ALONE_MASK  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """Calls to a driver: each has a time limit, and none is ever cancelled.
 
 A cancellation inside a driver can break it for good. With Python 3.11, one that meets PyMongo's own timeout leaves the
-driver's lock locked, and every later call waits for ever. So each call runs as a task of its own. Whoever waits for it
+driver's lock locked, and every later call waits for ever. So each call runs as a task of its own. The waiting caller
 may be cancelled, or give up at the time limit; the call then ends by the driver's own timeouts.
 """
 
@@ -20,10 +20,10 @@ PATIENT_S: Final = 30.0
 """Time limit of a call of background work, where nobody waits for an answer."""
 
 ABANDONED_MAX: Final = 512
-"""Calls that were given up and still run. While there are so many, new calls are refused."""
+"""Limit on calls that were given up and still run. At the limit, new calls are refused."""
 
 STUCK_BEATS: Final = 60
-"""A call that outlives so many beats is stuck: every driver's own timeouts end a call long before."""
+"""A call that runs for this many beats is stuck: a driver's own timeouts end a call long before."""
 
 _limit_s: ContextVar[float] = ContextVar("call_limit_s", default=CALL_S)
 
@@ -39,7 +39,7 @@ def patience(limit_s: float) -> Iterator[None]:
 
 
 class CallError(Exception):
-    """The call came to nothing that is known: it is too slow, or wasn't made. `sent` tells which."""
+    """The call has no known result. `sent`: it was too slow; otherwise it was never made."""
 
     def __init__(self, text: str, *, sent: bool) -> None:
         super().__init__(text)
@@ -66,8 +66,8 @@ class Calls:
         """The call's result, or what it raises.
 
         Raises:
-            CallError: it has no result after `limit_s` seconds (`patience` where that is None) and was given up; or
-                too many others were given up, and it wasn't made.
+            CallError: the call took longer than `limit_s` seconds (None: the limit that `patience` sets) and was given
+                up; or it was never made, because too many others were given up and still run.
         """
         if len(self._abandoned) >= self._abandoned_max:
             if isinstance(call, Coroutine):
@@ -87,23 +87,26 @@ class Calls:
         return task.result()
 
     async def finish(self, within_s: float) -> None:
-        """Wait for the calls that run, at most so many seconds."""
+        """Wait for the running calls, at most `within_s` seconds."""
         if self._running:
             await asyncio.wait(set(self._running), timeout=within_s)
 
     def beat(self) -> str:
-        """Count a beat of the process's watchdog, about one a second; what is stuck, in words, or an empty text.
+        """Count a beat of the process's watchdog, about one a second.
 
-        Beats are counted instead of seconds: a process that was stopped for an hour has had none.
+        Beats are counted instead of seconds: a process that was suspended for an hour has had none.
+
+        Returns:
+            A description of the call that is stuck, or an empty text.
         """
         self._beats += 1
         oldest = next(iter(self._running.values()), None)
         if oldest is None or self._beats - oldest[1] < STUCK_BEATS:
             return ""
-        return f"{self._name}: {oldest[0]}, {len(self._running)} calls under way"
+        return f"{self._name}: {oldest[0]}, {len(self._running)} calls in flight"
 
     def _ended(self, task: "asyncio.Future[Any]") -> None:
         del self._running[task]
         self._abandoned.discard(task)
         if not task.cancelled():
-            task.exception()  # Marks it as seen: whoever waited may have gone at this very moment.
+            task.exception()  # Marks the exception as retrieved: the waiting caller may have been cancelled just now.

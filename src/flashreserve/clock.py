@@ -1,9 +1,9 @@
-"""Time and new ids, as seams: bootstrap passes the real ones in, tests and the simulation pass theirs.
+"""Clocks and new ids. Bootstrap passes the real ones in; tests and the simulation pass in their own.
 
-A process goes by a `SteadyClock`. It advances by the time that has elapsed, and follows a reference: the database's
-clock, or, where that has none of its own, the machine's. Small differences are slewed. A step of the reference is
-adopted only once it has lasted, so that a clock that is set wrong for a moment opens no sale early and locks no stock.
-The argument is in docs/adr/0014.
+Each process uses a `SteadyClock`. It advances by elapsed time and follows a reference: the database's clock, or the
+machine's if the database has none. Small differences are slewed: the clock runs a little faster or slower. A step (the
+reference jumps) is adopted only once it has lasted, so that a clock that is set wrong for a moment opens no sale early
+and locks no stock. docs/adr/0014 gives the reasons.
 """
 
 import time
@@ -13,86 +13,88 @@ from typing import Final, NamedTuple, Protocol
 
 import structlog
 import uuid_utils
+from typing_extensions import override
 
 from flashreserve.metrics import Cell
 
 COMPARISONS: Final = 3
-"""How often a database is asked for its time in one comparison."""
+"""How many times one comparison asks the database for its time."""
 
 COMPARING_MS_MAX: Final = 250.0
-"""An answer that took longer than this says too little about what time it is."""
+"""Slower answers are ignored: they are too inexact."""
 
 STEP_MS: Final = 1_000
-"""A greater difference is a step, and adopted as a whole. A smaller one is slewed."""
+"""A greater difference is a step, and is adopted as a whole. A smaller one is slewed."""
 
 LASTING_MS: Final = 5_000
 """How long a step has to last before it is adopted."""
 
 TOGETHER_MS: Final = 2_000
-"""How long beforehand a process announces to its siblings that it adopts a step, so that all do at one instant."""
+"""How long before it adopts a step a process announces it to its siblings, so that all adopt it at one instant."""
 
 UNSEEN_MS_MAX: Final = 3_000
-"""A reference that wasn't looked at for longer may have been right in between: a step counts as begun anew."""
+"""After a longer pause between comparisons, a step counts as new: the reference may have been right meanwhile."""
 
 SLEW: Final = 1 / 20
-"""How much faster or slower than true a slewed clock runs."""
+"""How much faster or slower a slewed clock runs, as a part of the true speed."""
 
 _NEVER_MS: Final = 2**63
 
 _SLEWED_OVER_MS: Final = 2_000
-"""The longest that one comparison slews the clock: the next one comes before that."""
+"""The longest time that one comparison slews the clock: the next comparison comes sooner."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Clock(Protocol):
-    """Three clocks: one that says when, and two that say how long."""
+    """Three clocks: one gives the time of day, two measure durations."""
 
     def now_ms(self) -> int:
-        """The time of day, UTC milliseconds since 1970. A machine's may jump when it is set."""
+        """The time of day, UTC milliseconds since 1970. A machine's clock jumps when somebody sets it."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since some fixed moment; never goes back."""
+        """Seconds since a fixed moment; never goes back."""
         ...
 
     def elapsed_ms(self) -> int:
-        """Milliseconds since some fixed moment; never goes back, and goes on while the machine is suspended."""
+        """Milliseconds since a fixed moment; never goes back, and goes on while the machine is suspended."""
         ...
 
 
 class Ids(Protocol):
-    """Makes ids that nobody else makes."""
+    """Makes unique ids."""
 
     def new(self) -> str:
-        """A new UUIDv7 in its text form of 36 characters; later ones sort after earlier ones of this maker."""
+        """A new UUIDv7 as a text of 36 characters. Each sorts after the earlier ones of this maker."""
         ...
 
 
-# Linux's monotonic clock stands still while the machine is suspended. Elsewhere CLOCK_MONOTONIC goes on.
+# On Linux, CLOCK_MONOTONIC stops while the machine is suspended. Elsewhere it goes on.
 _ELAPSING: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class SystemClock:
+class SystemClock(Clock):
     """The machine's clocks."""
 
+    @override
     def now_ms(self) -> int:
-        """See `Clock`."""
         return time.time_ns() // 1_000_000
 
-    # See `Clock`. The function itself, because every request asks several times.
+    # The function itself, without a call around it: every request asks several times.
     monotonic = staticmethod(time.monotonic)
 
+    @override
     def elapsed_ms(self) -> int:
-        """See `Clock`."""
         return time.clock_gettime_ns(_ELAPSING) // 1_000_000
 
 
 class Sighting(NamedTuple):
-    """What a process knows of the time, as differences from the elapsed milliseconds that its machine shares.
+    """A process's view of the time. All processes of a machine share its elapsed milliseconds.
 
-    `machine_ms` is the machine's time of day as the process sees it, `steady_ms` the time that it goes by.
-    `adopting_at_ms` is when, in elapsed milliseconds, it adopts the machine's; 0 where it doesn't.
+    `machine_ms` is the machine's time of day as the process sees it, `steady_ms` the time of its `SteadyClock`; both
+    are given as the difference from the elapsed milliseconds. `adopting_at_ms` is when, in elapsed milliseconds, the
+    process adopts the machine's time; 0 if it doesn't.
     """
 
     machine_ms: int
@@ -104,45 +106,47 @@ class Siblings(Protocol):
     """The other processes on the same machine that use the same database."""
 
     async def others(self) -> Sequence[Sighting]:
-        """What those that live have told."""
+        """The last sighting of each process that is alive."""
         ...
 
     async def tell(self, sighting: Sighting) -> None:
-        """Let the others know. Nothing is raised where they can't be told."""
+        """Tell the others. Nothing is raised if that fails."""
         ...
 
     async def close(self) -> None:
-        """Take back what was told."""
+        """Withdraw this process's sighting."""
         ...
 
 
-class NoSiblings:
-    """For a database that has a clock of its own, and for a process alone."""
+class NoSiblings(Siblings):
+    """For a database with a clock of its own, and for a single process."""
 
+    @override
     async def others(self) -> Sequence[Sighting]:
-        """See `Siblings`."""
         return ()
 
+    @override
     async def tell(self, sighting: Sighting) -> None:
-        """See `Siblings`."""
+        pass
 
+    @override
     async def close(self) -> None:
-        """See `Siblings`."""
+        pass
 
 
 class Reading(NamedTuple):
-    """A reference's time of day less the elapsed milliseconds, right to within `error_ms`."""
+    """A reference's time of day minus the elapsed milliseconds, exact to within `error_ms`."""
 
     offset_ms: int
     error_ms: float
 
 
 class Step(NamedTuple):
-    """A step of the reference that hasn't been adopted.
+    """A step of the reference that hasn't been adopted yet.
 
-    It put the reference `by_ms` ahead of the time that the process goes by. `since_ms` and `seen_ms` are when it was
-    first and last seen, `adopting_at_ms` when it is adopted, if it is known; all in elapsed milliseconds.
-    `contradicted`: it has lasted, but a sibling sees another time.
+    The reference is `by_ms` ahead of the `SteadyClock`. `since_ms` and `seen_ms` are when the step was first and last
+    seen, `adopting_at_ms` when it is adopted (0 if that isn't known); all in elapsed milliseconds. `contradicted`: the
+    step has lasted, but a sibling sees another time.
     """
 
     by_ms: int
@@ -154,10 +158,11 @@ class Step(NamedTuple):
 
 
 class _TimeLine(NamedTuple):
-    """The time of day as a function of the elapsed milliseconds. Replaced as a whole: other threads read it.
+    """The time of day as a function of the elapsed milliseconds. Replaced as a whole, because other threads read it.
 
-    It is `offset_ms` ahead of them, plus what was slewed since `since_ms`, for at most `span_ms`. From `plain_until_ms`
-    on that is to be reckoned with, and from `next_at_ms` on the offset is `next_ms`.
+    The time is `offset_ms` ahead of the elapsed milliseconds. Slewing adds `slope` for each millisecond since
+    `since_ms`, for at most `span_ms`. From `next_at_ms` on, the offset is `next_ms` instead. Before `plain_until_ms`
+    neither applies, and adding `offset_ms` is enough.
     """
 
     offset_ms: int
@@ -175,11 +180,14 @@ class _TimeLine(NamedTuple):
         return elapsed_ms + self.offset_ms + int(min(elapsed_ms - self.since_ms, self.span_ms) * self.slope)
 
 
-class SteadyClock:
-    """The time that a process goes by; see the module. Until the first comparison it is the machine's.
+class SteadyClock(Clock):
+    """The clock of a process; see the module. Until the first comparison it shows the machine's time.
 
-    It never goes back, but where a step back of the reference is adopted.
+    It never goes back, except when it adopts a step back of the reference.
     """
+
+    monotonic: Callable[[], float]
+    elapsed_ms: Callable[[], int]
 
     def __init__(self, machine: Clock, siblings: Siblings | None = None) -> None:
         self._machine = machine
@@ -189,36 +197,36 @@ class SteadyClock:
         self._line = _TimeLine(machine.now_ms() - machine.elapsed_ms())
         self._begun = False
         self.step: Step | None = None
-        """The step that the reference has made, and that may yet be taken back."""
+        """The step of the reference that hasn't been adopted; None if there is none."""
         self.of_database = False
-        """Whether the reference is the database's clock; the machine's otherwise."""
+        """Whether the reference is the database's clock; otherwise it is the machine's."""
         self._machine_wrong = False
         self._steps, self._adopted = Cell(), Cell()
 
+    @override
     def now_ms(self) -> int:
-        """See `Clock`."""
         line = self._line
         elapsed_ms = self.elapsed_ms()
         return elapsed_ms + line.offset_ms if elapsed_ms < line.plain_until_ms else line.at(elapsed_ms)
 
     @property
     def machine_ahead_ms(self) -> int:
-        """By how much the machine's clock is ahead of this one just now."""
+        """How far the machine's clock is ahead of this one."""
         return self._machine.now_ms() - self.now_ms()
 
     def count_in(self, steps: Cell, adopted: Cell) -> None:
-        """Count the steps that were seen, and those that were adopted, in these cells from now on."""
+        """From now on, count the steps that are seen and adopted in these cells."""
         self._machine_wrong = False
         self._steps, self._adopted = steps, adopted
 
     async def compare(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> bool:
-        """Look at the reference, and follow it. The first comparison adopts what it finds.
+        """Compare with the reference and follow it. The first comparison adopts the time that it finds.
 
-        A process that begins beside others goes by their time, not by a machine's clock that may be wrong just now.
-        Whatever asking the database raises is raised.
+        A process that starts beside others takes their time: the machine's clock may be wrong just now. Errors of
+        `database_now_ms` are passed on.
 
         Returns:
-            Whether the reference could be read: answers that take too long say too little.
+            Whether the reference could be read. It couldn't if every answer took too long.
         """
         asked = await self._read_database(database_now_ms)
         if asked is None and self.of_database:
@@ -237,7 +245,7 @@ class SteadyClock:
         return True
 
     async def tell_siblings(self) -> None:
-        """Let the other processes know what time it is, by the machine and by this clock."""
+        """Tell the other processes the time of the machine and of this clock."""
         elapsed_ms = self.elapsed_ms()
         adopting_at_ms = self.step.adopting_at_ms if self.step is not None else 0
         machine_ms, steady_ms = self._machine.now_ms() - elapsed_ms, self.now_ms() - elapsed_ms
@@ -248,7 +256,7 @@ class SteadyClock:
         await self._siblings.close()
 
     def follow(self, reading: Reading, others: Sequence[Sighting] = ()) -> None:
-        """Slew to the reference, or note a step of it; adopt one that has lasted and that all siblings see."""
+        """Slew to the reference, or note its step. A step that has lasted, and that all siblings see, is adopted."""
         elapsed_ms = self.elapsed_ms()
         offset_ms = self.now_ms() - elapsed_ms
         apart_ms = reading.offset_ms - offset_ms
@@ -267,7 +275,7 @@ class SteadyClock:
             self._end_step(elapsed_ms)
 
     def _judged(self, step: Step, elapsed_ms: int, others: Sequence[Sighting]) -> Step:
-        """The step, with when it is adopted, if it is: a step is the machine's only where all its processes see it."""
+        """The step, with the time of its adoption, if it has one: all processes of the machine have to see the step."""
         announced = [other.adopting_at_ms for other in others if other.adopting_at_ms]
         if elapsed_ms - step.since_ms < LASTING_MS and not announced:
             return step
@@ -281,7 +289,7 @@ class SteadyClock:
         return step._replace(contradicted=False, adopting_at_ms=min([own, *announced]))
 
     def _look_at_machine(self) -> None:
-        """Note when the machine's clock steps. A process that goes by the database's doesn't follow it."""
+        """Log and count steps of the machine's clock. A process that follows the database's clock ignores them."""
         ahead_ms = self.machine_ahead_ms
         wrong = abs(ahead_ms) > STEP_MS
         if wrong and not self._machine_wrong:
@@ -292,7 +300,7 @@ class SteadyClock:
         self._machine_wrong = wrong
 
     def _step_seen(self, elapsed_ms: int, apart_ms: int, reading: Reading) -> Step:
-        """The step as it is now: the one that was seen before, or a new one."""
+        """The current step: the one that was seen before, or a new one."""
         step = self.step
         if step is None:
             self._steps.count += 1
@@ -315,7 +323,7 @@ class SteadyClock:
         self.step = None
 
     def _slew(self, elapsed_ms: int, offset_ms: int, apart_ms: int, error_ms: float) -> None:
-        """Run faster or slower until the difference is within the reading's error, or the next comparison comes."""
+        """Run faster or slower until the difference is within the reading's error, or until the next comparison."""
         wrong_ms = abs(apart_ms) - error_ms
         if wrong_ms <= 0:
             self._line = _TimeLine(offset_ms)
@@ -327,13 +335,13 @@ class SteadyClock:
         before_ms = self._machine.elapsed_ms()
         told_ms = self._machine.now_ms()
         took_ms = self._machine.elapsed_ms() - before_ms
-        # A process that slept between the two has read nothing. One more millisecond, since both are cut off.
+        # A process that slept between the two has read nothing. Both clocks are rounded down: hence the 2.
         return None if took_ms > COMPARING_MS_MAX else Reading(told_ms - before_ms, took_ms + 2)
 
     async def _read_database(self, database_now_ms: Callable[[], Awaitable[int | None]]) -> Reading | None:
-        """Ask the database some times, and believe the answer that came fastest (Cristian's algorithm, 1989).
+        """Ask the database several times and use the fastest answer (Cristian's algorithm, 1989).
 
-        None if even that one took as long as `COMPARING_MS_MAX`, or the database has no clock of its own.
+        None if the fastest took `COMPARING_MS_MAX` or longer, or if the database has no clock of its own.
         """
         best_ms, best = COMPARING_MS_MAX, None
         for _ in range(COMPARISONS):
@@ -349,9 +357,9 @@ class SteadyClock:
         return best
 
 
-class SystemIds:
+class SystemIds(Ids):
     """UUIDv7 (RFC 9562) from the machine's clock and entropy."""
 
+    @override
     def new(self) -> str:
-        """See `Ids`."""
         return str(uuid_utils.uuid7())

@@ -1,9 +1,9 @@
-"""Many waiting commands become one flush.
+"""The combiner writes many waiting commands as one flush.
 
-While one flush is in the database, arriving commands queue; when it returns, all that wait go as the next one. There
-is no timer: alone, a command waits for nobody; under load, batches grow by themselves. A store that writes on a thread
-of its own is handed the next flush ahead: it takes what waits by then, and need not wait until the event loop, busy
-with answers, gets round to it.
+While one flush is in the database, arriving commands queue; when it returns, all waiting commands form the next flush.
+There is no timer: a single command is sent at once, and batches grow by themselves under load. A store that writes on
+a thread of its own gets the next flush ahead of time: it takes the waiting commands when it is ready, and doesn't wait
+for the event loop, which is busy with answers.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ from flashreserve.metrics import Cell
 from flashreserve.stores.port import Flushed, ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError, Taken
 
 DEADLINE_S: Final = 5.0
-"""How long a command waits for its outcome, at most."""
+"""The longest time that a command waits for its outcome."""
 
 _WATCH_EVERY_S: Final = 0.1
 
 _log = structlog.get_logger(__name__)
 
 Tell = Callable[[Outcome], None]
-"""Is called once with a command's outcome, on the event loop. Whatever it raises is logged and touches nobody else."""
+"""Is called once with a command's outcome, on the event loop. An error in it is logged and affects no other command."""
 
 
 class _Waiting:
-    """A command, who is told its outcome, and until when (monotonic seconds) somebody waits for it."""
+    """A command, the function that takes its outcome, and the deadline of the caller (monotonic seconds)."""
 
     __slots__ = ("command", "deadline", "done", "tell")
 
@@ -44,7 +44,7 @@ class _Waiting:
         self.tell = tell
         self.deadline = deadline
         self.done = False
-        """Told, or gone."""
+        """The caller was told the outcome, or is gone."""
 
     def answer(self, outcome: Outcome) -> None:
         """Tell the caller, unless it is gone or was told before."""
@@ -69,12 +69,12 @@ class _Batch:
 
 
 class Combiner:
-    """Feeds one store. At most `queue_max` commands wait, each for at most `deadline_s` seconds.
+    """Sends commands to one store. At most `queue_max` commands wait, each for at most `deadline_s` seconds.
 
-    A command past its deadline is answered: `Unavailable` if it still waits (then it is never sent),
-    `OutcomeUnknown` if its flush is in the database. `learn` is told the products of each flush and the moment
-    (monotonic seconds) at which it was sent; `expect`, if given, when the holds will lapse that a flush granted or
-    extended (UTC milliseconds).
+    A command past its deadline is answered by `Unavailable` if it still waits (then it is never sent), and by
+    `OutcomeUnknown` if its flush is in the database. `learn` gets the products of each flush and the time (monotonic
+    seconds) at which it was sent. `expect`, if given, gets the times (UTC milliseconds) at which the holds lapse that
+    a flush granted or extended.
     """
 
     def __init__(
@@ -97,11 +97,11 @@ class Combiner:
         self._deadline_s = deadline_s
         self._queue: deque[_Waiting] = deque()
         self._taking = threading.Lock()
-        """Held by whoever takes commands out of the queue, since the store may do so on a thread of its own."""
+        """Guards the queue: the store may take commands out of it on a thread of its own."""
         self._at_once_max = 1 + store.flushes_ahead
         self._running: dict[_Batch, asyncio.Task[None]] = {}
         self._orphans: list[_Waiting] = []
-        """Sent, but nobody will come to tell their outcomes."""
+        """Commands that were sent, but whose flush broke: only their deadline answers them."""
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self._flushes, self._commands = Cell(), Cell()
@@ -112,9 +112,9 @@ class Combiner:
         return len(self._queue)
 
     async def submit(self, command: Command) -> Outcome:
-        """The command's outcome, durable when it is told. A caller that goes away changes nothing for the others."""
+        """The command's outcome, durable when it is told. A caller that disconnects changes nothing for the others."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        waiting = self._enter(command, partial(_settle, future))
+        waiting = self._enter(command, partial(_set_result, future))
         if isinstance(waiting, Unavailable):
             return waiting
         try:
@@ -123,26 +123,26 @@ class Combiner:
             waiting.done = True
 
     def submit_soon(self, command: Command, tell: Tell) -> None:
-        """The same for whoever would rather be told than wait: it spares the crowd a task and a future each."""
+        """As `submit`, but `tell` is called with the outcome. This saves a task and a future for each command."""
         waiting = self._enter(command, tell)
         if isinstance(waiting, Unavailable):
             tell(waiting)
 
     def count_in(self, flushes: Cell, commands: Cell) -> None:
-        """Count the flushes that were written, and the commands in them, in these cells from now on."""
+        """From now on, count the flushes that are written, and the commands in them, in these cells."""
         self._flushes, self._commands = flushes, commands
 
     def now(self) -> int:
-        """The time of day, UTC milliseconds, as of which a command would be decided just now."""
+        """The time of day (UTC milliseconds) by which a command would be decided now."""
         return self._clock.now_ms()
 
     async def close(self) -> None:
-        """Take no more commands, and answer those that were taken. A flush that lasts too long is left to the store."""
+        """Take no more commands, and answer those that were taken. A flush that takes too long is left to the store."""
         self._closed = True
         end_s = self._clock.monotonic() + 2 * _WATCH_EVERY_S + self._deadline_s
         while self._running and (left_s := end_s - self._clock.monotonic()) > 0:
             await asyncio.wait(self._running.values(), timeout=left_s)
-        await asyncio.sleep(0)  # The last flush's outcomes are told in the loop's next turn.
+        await asyncio.sleep(0)  # The last flush's outcomes are told in the next turn of the event loop.
         if self._watch is not None:
             self._watch.cancel()
 
@@ -161,17 +161,17 @@ class Combiner:
         return waiting
 
     async def _run(self, batch: _Batch) -> None:
-        """Flush as long as anything waits. `batch` is filled anew each time, for those who watch."""
+        """Flush as long as commands wait. `batch` is refilled each time; the deadline watch looks into it."""
         try:
             while self._queue:
                 await self._flush_next(batch)
                 batch.waiting, batch.taken = [], False
         finally:
-            self._orphans += batch.waiting  # Something broke here: the deadline is theirs all the same.
+            self._orphans += batch.waiting  # Not empty only after a defect: their deadline still holds.
             del self._running[batch]
 
     async def _flush_next(self, batch: _Batch) -> None:
-        """Let the store take what waits when it is about to write."""
+        """Let the store take the waiting commands when it is about to write."""
         try:
             flushed = await self._store.flush_late(partial(self._take, batch))
         except Exception as error:  # noqa: BLE001 - the port says what each means; see `_failed`
@@ -180,13 +180,13 @@ class Combiner:
                 self._take(batch)
             if sent or isinstance(error, StoreUnavailableError):
                 await self._failed(batch.waiting, error)
-            elif batch.waiting:  # Nothing was sent, and what would come of it isn't known.
+            elif batch.waiting:  # Nothing was sent, and the error is of none of these commands: they are sent now.
                 await self._flush(batch.waiting)
         else:
             self._told(batch.waiting, flushed, batch.sent_at)
 
     def _take(self, batch: _Batch) -> Taken:
-        """Take what waits, leaving out those that nobody waits for any more: they were never sent."""
+        """Take the waiting commands, except those whose caller is gone or was told: these are never sent."""
         taken: list[_Waiting] = []
         with self._taking:
             while self._queue and len(taken) < self._flush_max:
@@ -211,14 +211,14 @@ class Combiner:
             self._told(batch, flushed, sent_at)
 
     async def _failed(self, batch: list[_Waiting], error: Exception) -> None:
-        """Where a batch can't be written as a whole, halve it: a poison command fails alone."""
+        """Answer a batch that couldn't be written, or halve it and send the halves: a poison command fails alone."""
         if isinstance(error, StoreUnavailableError):
             _log.warning("store unavailable", error=str(error), commands=len(batch))
             _answer_all(batch, Unavailable("the database is away"))
         elif isinstance(error, StoreOutcomeUnknownError):
             _log.error("outcome of a flush unknown", error=str(error), commands=len(batch))
             _answer_all(batch, OutcomeUnknown())
-        elif len(batch) == 1:  # Whatever it was, nothing was written: that is the contract.
+        elif len(batch) == 1:  # Nothing was written: the port says so of every other error.
             _log.error("command failed", command=type(batch[0].command).__name__, exc_info=error)
             batch[0].answer(Failed(type(error).__name__))
         elif batch:
@@ -231,18 +231,18 @@ class Combiner:
             return
         self._flushes.count += 1
         self._commands.count += len(batch)
-        # Told in the loop's next turn, when the next flush is on its way: the database works while answers are written.
+        # Told in the next turn of the event loop, after the next flush is sent: both then run at the same time.
         asyncio.get_running_loop().call_soon(_tell_all, batch, flushed.outcomes)
         self._learn(flushed.products, sent_at)
         if self._expect is not None:
             self._expect(_lapses(flushed.outcomes))
 
     def _enforce_deadlines(self) -> None:
-        """Answer whoever has waited too long; look again as long as anybody waits."""
+        """Answer commands past their deadline. Runs again as long as any command waits."""
         self._watch = None
         now = self._clock.monotonic()
         late: list[_Waiting] = []
-        with self._taking:  # Taken out, so that nobody sends them any more.
+        with self._taking:  # Out of the queue, they are never sent.
             while self._queue and (self._queue[0].done or self._queue[0].deadline <= now):
                 late.append(self._queue.popleft())
             in_flight = [waiting for batch in self._running for waiting in batch.waiting] + self._orphans
@@ -254,13 +254,13 @@ class Combiner:
 
 
 def _lapses(outcomes: Iterable[Outcome]) -> Iterator[int]:
-    """When the holds lapse that were granted or extended."""
+    """When the holds lapse that the outcomes granted or extended."""
     return (
         outcome.reservation.expires_at for outcome in outcomes if type(outcome) is Reserved or type(outcome) is Extended
     )
 
 
-def _settle(future: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
+def _set_result(future: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
     if not future.done():
         future.set_result(outcome)
 

@@ -1,4 +1,4 @@
-"""Files that are only ours: links that somebody else put in their place aren't followed, and modes keep others out."""
+"""Private files: links that another user put in their place aren't followed, and modes keep other users out."""
 
 import os
 import stat
@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 OWNER_READS_AND_WRITES: Final = 0o600
 OWNER_ALONE_MASK: Final = 0o077
-"""The umask of every command: nobody else reads a database, its log, figures or an export."""
+"""The umask of every command: no other user can read a database, its log, metrics or an export."""
 
 _OTHERS_BITS: Final = stat.S_IRWXG | stat.S_IRWXO
 _WRITE_BITS: Final = stat.S_IWGRP | stat.S_IWOTH
@@ -16,35 +16,35 @@ _ROOT: Final = 0
 
 
 def is_ours(path: Path) -> bool:
-    """Whether what has this name, be it a link, belongs to us or to root."""
+    """Whether the file, or the link itself, belongs to our user or to root."""
     return path.lstat().st_uid in {os.geteuid(), _ROOT}
 
 
 def is_file_or_pipe(path: Path) -> bool:
-    """Whether a secret may be read there: the name is of a file, of a named pipe, or of a link to one."""
+    """Whether a secret may be read from this path: a file, a named pipe, or a link to one."""
     return path.is_file() or path.is_fifo()
 
 
 def exposure_of(path: Path) -> str:
-    """Why a secret in this file isn't one, in words; empty where its owner alone may read and write it.
+    """Why others could read or write a secret in this file, in words; empty if only its owner can.
 
-    The owner has to be root or the user that runs this, since an owner may always change the mode.
+    The owner has to be root or our user, since an owner can always change the mode.
 
     Raises:
-        OSError: the file isn't there, or can't be looked at.
+        OSError: the file doesn't exist, or can't be examined.
     """
     return _open_to(path, path.stat().st_mode & _OTHERS_BITS) or _foreign_owner(path)
 
 
 def exposure_of_database(path: Path) -> str:
-    """Why a database isn't its owner's alone, in words; empty where it is, or where there is none.
+    """Why others could read or write a database, in words; empty if they can't, or if there is no database.
 
-    Looked at are the modes of the folder, which lets others in or doesn't, of the file, and of those that SQLite puts
-    beside it, which get the file's. Who the owner is doesn't matter: an operator may look at the shop of the user that
-    runs the server. A group that this process is in may read and write: volumes are shared so.
+    This examines the modes of the folder, which may keep others out, of the file, and of the files that SQLite puts
+    beside it with the same mode. The owner doesn't matter: an operator may examine the shop of the user that runs the
+    server. A group of this process may read and write, since volumes are shared that way.
 
     Raises:
-        OSError: a file can't be looked at.
+        OSError: a file can't be examined.
     """
     folder = path.parent
     if not folder.is_dir() or not (let_in := _others_bits(folder)):
@@ -53,14 +53,14 @@ def exposure_of_database(path: Path) -> str:
         return _open_to(folder, let_in, close_by=0o700)
     for ending in ("", "-wal", "-shm"):
         part = path.with_name(path.name + ending)
-        with suppress(FileNotFoundError):  # not there yet, or taken away by the last process that had it open
+        with suppress(FileNotFoundError):  # not made yet, or removed by the last process that closed it
             if exposure := _open_to(part, _others_bits(part)):
                 return exposure
     return ""
 
 
 def _open_to(path: Path, bits: int, *, close_by: int = OWNER_READS_AND_WRITES) -> str:
-    """What others may do by these bits of the mode, in words, and the mode that keeps them out; empty without any."""
+    """What these bits of the mode allow others, and the mode that keeps them out, in words; empty if there are none."""
     if not bits:
         return ""
     verb = "written" if bits & _WRITE_BITS else "read"
@@ -68,9 +68,9 @@ def _open_to(path: Path, bits: int, *, close_by: int = OWNER_READS_AND_WRITES) -
 
 
 def _others_bits(path: Path) -> int:
-    """What its mode allows to others than its owner and the groups of this process.
+    """The bits of the mode that let in others than the owner and the groups of this process.
 
-    Whom another owner shares it with by group is theirs to say, when root looks.
+    When root examines another user's file, the group doesn't count: that user decides with whom to share it.
     """
     found = path.stat()
     of_own_group = found.st_gid in {os.getegid(), *os.getgroups()} or os.geteuid() == _ROOT != found.st_uid
@@ -78,7 +78,7 @@ def _others_bits(path: Path) -> int:
 
 
 def _foreign_owner(path: Path) -> str:
-    """Whose a file is that isn't ours, or a link to it, in words; an owner may always change the mode."""
+    """The foreign owner of a file, or of a link to it, in words; empty if it is ours. An owner can change the mode."""
     for found in (path.stat(), path.lstat()):
         if found.st_uid not in {_ROOT, os.geteuid()}:
             return f"{path} belongs to another user ({found.st_uid}): give it to the one that runs this"
@@ -86,10 +86,10 @@ def _foreign_owner(path: Path) -> str:
 
 
 def write_anew(path: Path, content: bytes) -> None:
-    """Write a file that is made for this; what had its name before is removed.
+    """Write a new file. A file or link that had its name before is removed.
 
     Raises:
-        OSError: it can't be made, or somebody was quicker to take the name.
+        OSError: it can't be made, or another process took the name meanwhile.
     """
     path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -98,7 +98,7 @@ def write_anew(path: Path, content: bytes) -> None:
 
 
 def read_regular(path: Path, *, bytes_max: int) -> bytes | None:
-    """The content of a file; None for a link, a pipe or a device, for a file that is too large, or without a file."""
+    """The content of a file; None for a link, a pipe, a device, a file over `bytes_max`, or if there is no file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -114,13 +114,13 @@ def read_regular(path: Path, *, bytes_max: int) -> bytes | None:
 
 
 def is_machines_own(path: Path) -> bool:
-    """Whether the name is one of those that the system gives to devices and open files, such as /dev/stdout."""
+    """Whether the path is a name that the system gives to a device or an open file, such as /dev/stdout."""
     directory = path.parent.resolve()
     return directory == Path("/dev") or (directory.parts[:2] == ("/", "proc") and directory.name == "fd")
 
 
 def open_stream(path: Path) -> BinaryIO:
-    """Open a device or a pipe for writing; not a link to one, which may have been put there since it was looked at.
+    """Open a device or a pipe for writing. A link is refused: another user may have put it there since the check.
 
     Raises:
         OSError: it can't be opened.

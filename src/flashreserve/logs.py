@@ -1,7 +1,7 @@
-"""The log: one format for everything that this process says, ours and the libraries'.
+"""The log: one format for our own messages and those of libraries.
 
-On a terminal a line is for people; anywhere else it is one JSON object. Secrets are redacted wherever they stand,
-and what clients send can't draw on the operator's terminal.
+On a terminal, a line is for people to read; elsewhere it is one JSON object. Secrets are redacted everywhere, and text
+from clients can't move the cursor of the operator's terminal.
 """
 
 import json
@@ -21,7 +21,7 @@ VALUE_LENGTH_MAX: Final = 2_000
 """Characters of one value; the rest is cut off."""
 
 TRACEBACK_LENGTH_MAX: Final = 20_000
-"""Characters of one traceback; its end says the most, so the beginning is cut off."""
+"""Characters of one traceback. Its end says the most, so the beginning is cut off."""
 
 _MARGIN: Final = 4
 _TRACEBACKS: Final = frozenset({"exception", "stack"})
@@ -30,9 +30,9 @@ _SHOWN_AS_IT_IS: Final = (bool, int, float, type(None))
 
 
 def configure(level: Level, stream: TextIO, *, colors: bool) -> None:
-    """Send the log to `stream` from now on, instead of wherever it went before.
+    """Send the log to `stream` from now on, and no longer to where it went before.
 
-    Libraries say less than we do: their warnings, and what they call information only at level debug.
+    Libraries log only warnings and errors; at level debug, also what they log at level info.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
@@ -53,18 +53,18 @@ def configure(level: Level, stream: TextIO, *, colors: bool) -> None:
 
 
 class _LogOutput(logging.StreamHandler[TextIO]):
-    """The one handler that we add, told from others' by its class."""
+    """The one handler that we add. Its class tells it from other handlers."""
 
     def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
         super().__init__(stream)
         self.setFormatter(formatter)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Drop the line: where nobody reads the log any more, the service goes on."""
+        """Drop the line: the service goes on when nobody reads the log any more."""
 
 
 def _hand_up(logger: logging.Logger) -> None:
-    """Let a library that brings handlers of its own use ours."""
+    """Let a library that has handlers of its own use ours."""
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
     logger.propagate = True
@@ -78,7 +78,7 @@ def _formatter(*, for_people: bool, colors: bool) -> logging.Formatter:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people, key="time"),
-        # Never with local variables, which is where the secrets are.
+        # Never with local variables: they hold secrets.
         structlog.processors.format_exc_info,
         pick,
         conceal,
@@ -91,7 +91,7 @@ def _formatter(*, for_people: bool, colors: bool) -> logging.Formatter:
 
 
 def conceal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Redact secrets, by the name of their field and in every text; cut values that are too long."""
+    """Redact secrets, by the name of a field and in every text, and cut long values."""
     for name, value in event.items():
         if isinstance(value, _SHOWN_AS_IT_IS):
             continue
@@ -101,7 +101,7 @@ def conceal(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
             event[name] = redact(str(value)[-_MARGIN * TRACEBACK_LENGTH_MAX :])[-TRACEBACK_LENGTH_MAX:]
         else:
             text = value if isinstance(value, str) else repr(value)
-            # Redacted before it is cut, so that no half of a secret stays; text far beyond the cut isn't looked at.
+            # Redacted before it is cut, so that no half of a secret stays. Text far beyond the cut isn't examined.
             event[name] = redact(text[: _MARGIN * VALUE_LENGTH_MAX])[:VALUE_LENGTH_MAX]
     return event
 
@@ -114,13 +114,13 @@ def _for_terminal(_logger: WrappedLogger, _method: str, event: EventDict) -> Eve
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """The text with escapes in place of everything that would move a terminal's cursor; `keep` stays."""
+    """The text with escapes in place of characters that move a terminal's cursor; those in `keep` stay."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _to_json(event: MutableMapping[str, Any], **_: Any) -> str:
-    # ASCII only: it survives whatever encoding the stream has.
+    # ASCII only: it is right in every encoding that the stream may have.
     first = {name: event.pop(name, None) for name in ("time", "level", "event")}
     return json.dumps({**first, **event})

@@ -1,9 +1,9 @@
-"""Counters that cost next to nothing to count, and the sum over a machine's processes that Prometheus reads.
+"""Cheap counters, and their sum over all processes of a machine, which Prometheus reads.
 
-A count is one addition to a plain number, without locks: everything that counts runs on the event loop. Where a
-machine runs several processes, each writes what it has counted into a file of its own in a shared directory once a
-second, and whichever process is asked for the metrics adds the others' files to its own numbers. A process that takes
-a dead one's place goes on from its file, so that no count ever goes back.
+A count is one addition to a plain number, without locks: all code that counts runs on the event loop. If a machine runs
+several processes, each writes its counts to a file of its own in a shared directory once a second. The process that is
+asked for the metrics adds the others' files to its own numbers. A process that replaces a dead one goes on from its
+file, so that no count ever goes back.
 """
 
 from bisect import bisect_left
@@ -18,6 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
+from typing_extensions import override
 
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.files import read_regular, write_anew
@@ -25,19 +26,19 @@ from flashreserve.files import read_regular, write_anew
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 LATENCY_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 CELLS_MAX: Final = 2_000
-"""Combinations of label values that one metric keeps apart; what comes later is counted as `other`."""
+"""Combinations of label values that one metric keeps apart; later ones are counted as `other`."""
 
 FILES_MAX: Final = 256
-"""Processes that are summed on one machine."""
+"""Processes of one machine that are added up."""
 
 METRICS_SUFFIXES: Final = frozenset({".metrics", ".new"})
-"""Of the files that processes share, and of those that they are about to."""
+"""Suffixes of the files that processes share, and of those being written."""
 
 FILE_BYTES_MAX: Final = 16 * 1024**2
-"""Bytes of one process's file; all cells of all metrics come to a tenth of it."""
+"""Bytes of one process's file; all cells of all metrics need a tenth of it."""
 
 FRESH_MS: Final = 10_000
-"""A gauge of a process that hasn't written for this long says nothing about now; its counters stay."""
+"""A process that hasn't written for this long may be dead: its gauges are left out, and its counters stay."""
 
 Kind = Literal["counter", "gauge_sum", "gauge_max", "histogram"]
 
@@ -52,7 +53,7 @@ class Cell:
 
 
 class Counter:
-    """A number that only grows, one for each combination of label values."""
+    """Numbers that only grow, one for each combination of label values."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
         self.name = name
@@ -61,7 +62,7 @@ class Counter:
         self._cells: dict[tuple[str, ...], Cell] = {}
 
     def cell(self, *values: str) -> Cell:
-        """The number for these label values. Callers on a hot path keep it."""
+        """The cell for these label values. Callers on a hot path keep it."""
         cell = self._cells.get(values)
         if cell is None:
             values = _within_bounds(values, self.labels, len(self._cells))
@@ -69,7 +70,7 @@ class Counter:
         return cell
 
     def family(self) -> "Family":
-        """The numbers as they stand."""
+        """The current numbers."""
         samples = {values: [cell.count] for values, cell in self._cells.items()}
         return Family(self.name, self.documentation, "counter", self.labels, samples)
 
@@ -114,7 +115,7 @@ class Histogram:
         return cell
 
     def family(self) -> "Family":
-        """The distributions as they stand."""
+        """The current distributions."""
         samples = {values: [*cell.buckets, cell.total] for values, cell in self._cells.items()}
         return Family(self.name, self.documentation, "histogram", self.labels, samples, self.bounds)
 
@@ -127,7 +128,7 @@ class Histogram:
 
 
 class Gauge:
-    """A number that is asked for when it is needed."""
+    """A number that is read when it is needed."""
 
     def __init__(self, name: str, documentation: str, kind: Kind, read: Callable[[], float]) -> None:
         self.name = name
@@ -136,18 +137,18 @@ class Gauge:
         self._read = read
 
     def family(self) -> "Family":
-        """The number as it stands."""
+        """The current number."""
         return Family(self.name, self.documentation, self._kind, (), {(): [self._read()]})
 
     def restore(self, family: "Family") -> None:
-        """Do nothing: a gauge is about now."""
+        """Do nothing: a gauge shows the present."""
 
 
 class Family(msgspec.Struct, frozen=True, array_like=True):
-    """What one metric has counted in one process or in several.
+    """The counts of one metric, in one process or in several.
 
-    `samples` holds, for each combination of label values, one number, or of a histogram the count of each bucket
-    (not cumulated, the last one without bound) and the sum.
+    `samples` holds one number for each combination of label values; for a histogram, the count of each bucket (not
+    cumulated, the last one without a bound) and the sum of all values.
     """
 
     name: str
@@ -158,7 +159,7 @@ class Family(msgspec.Struct, frozen=True, array_like=True):
     bounds: tuple[float, ...] = ()
 
     def fits(self, other: "Family") -> bool:
-        """Whether both count the same thing; after an update of the service they may not."""
+        """Whether both count the same thing. After an update of the service they may differ."""
         return (self.name, self.kind, self.labels, self.bounds) == (other.name, other.kind, other.labels, other.bounds)
 
 
@@ -184,15 +185,15 @@ class Metrics:
     def gauge(
         self, name: str, documentation: str, read: Callable[[], float], *, of_all: Literal["sum", "max"]
     ) -> Gauge:
-        """A new gauge that `read` is called for; `of_all` says what several processes' values come to."""
+        """A new gauge, read by calling `read`. `of_all`: how the values of several processes are combined."""
         return self._keep(Gauge(name, documentation, "gauge_sum" if of_all == "sum" else "gauge_max", read))
 
     def families(self) -> list[Family]:
-        """What was counted up to now."""
+        """The current counts of every metric."""
         return [metric.family() for metric in self._metrics.values()]
 
     def restore(self, families: Iterable[Family]) -> None:
-        """Go on from what an earlier process had counted; what this one doesn't count is left out."""
+        """Go on from the counts of an earlier process. Metrics that this one doesn't have are left out."""
         for family in families:
             metric = self._metrics.get(family.name)
             if metric is not None and metric.family().fits(family):
@@ -200,24 +201,23 @@ class Metrics:
 
     def _keep(self, metric: _M) -> _M:
         if metric.name in self._metrics:
-            raise ValueError(f"there is a metric {metric.name!r} already")
+            raise ValueError(f"there is already a metric {metric.name!r}")
         self._metrics[metric.name] = metric
         return metric
 
 
 class Written(msgspec.Struct, frozen=True, array_like=True):
-    """A process's file: what it had counted at `at_ms`."""
+    """A process's file: its counts at `at_ms`."""
 
     at_ms: int
     families: list[Family]
 
 
 class SharedMetrics:
-    """One process's view of what all processes of the machine have counted.
+    """One process's view of the counts of all processes of the machine.
 
-    `place` is the process's own name in `directory`: the processes that run at one time each have another, and one
-    that is started in another's stead takes over its place and its counts. Whoever starts the processes empties the
-    directory first.
+    `place` is the process's own name in `directory`, and no other running process has it. A process that replaces
+    another one takes over its place and its counts. The parent process empties the directory before it starts them.
     """
 
     def __init__(self, metrics: Metrics, directory: Path, place: str, now_ms: Callable[[], int]) -> None:
@@ -233,17 +233,17 @@ class SharedMetrics:
             self._metrics.restore(before.families)
 
     def snapshot(self) -> bytes:
-        """What `write` writes."""
+        """The content of the file, for `write`."""
         return _to_file.encode(Written(self._now_ms(), self._metrics.families()))
 
     def write(self, snapshot: bytes) -> None:
-        """Put the snapshot where the other processes find it. Touches the disk: called on a thread."""
+        """Write the snapshot to the file that the other processes read. Uses the disk: called on a thread."""
         fresh = self._file.with_suffix(".new")
         write_anew(fresh, snapshot)
         fresh.replace(self._file)
 
     def total(self) -> list[Family]:
-        """This process's counts as they stand, and the others' as they last wrote them. Touches the disk."""
+        """The current counts of this process plus those that the others wrote last. Uses the disk."""
         return add_up([self._metrics.families(), *self._others()])
 
     def _others(self) -> Iterator[list[Family]]:
@@ -256,7 +256,7 @@ class SharedMetrics:
 
 
 def add_up(processes: Iterable[Sequence[Family]]) -> list[Family]:
-    """Sum what several processes counted. Where two count different things under one name, the first one's stands."""
+    """Add up the counts of several processes. If two count different things under one name, the first one counts."""
     total: dict[str, Family] = {}
     for family in (family for families in processes for family in families):
         before = total.get(family.name)
@@ -268,7 +268,7 @@ def add_up(processes: Iterable[Sequence[Family]]) -> list[Family]:
 
 
 def render(families: Iterable[Family]) -> bytes:
-    """Prometheus' text format, to be sent with `CONTENT_TYPE`."""
+    """The metrics in Prometheus' text format; send it with `CONTENT_TYPE`."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families(families))
     return generate_latest(registry)
@@ -286,11 +286,12 @@ def _sum(one: Family, other: Family) -> Family:
 
 
 class _Families(Collector):
-    """Hands the families to prometheus_client."""
+    """Passes the families to prometheus_client."""
 
     def __init__(self, families: Iterable[Family]) -> None:
         self._families = families
 
+    @override
     def collect(self) -> Iterable[Metric]:
         return map(_prometheus, self._families)
 
@@ -324,7 +325,7 @@ def _within_bounds(values: tuple[str, ...], labels: tuple[str, ...], cells: int)
 
 
 def _read(path: Path) -> Written | None:
-    """A process's file, or nothing where there is none or an update of the service has changed its form."""
+    """A process's file; None if there is none, or if an update of the service has changed its format."""
     content = read_regular(path, bytes_max=FILE_BYTES_MAX)
     try:
         return None if content is None else _from_file.decode(content)

@@ -1,7 +1,7 @@
-"""Secrets are redacted here, for everything that is shown: the log, the banner, `doctor` and error messages.
+"""Redaction of secrets in everything that is shown: the log, the banner, `doctor` and error messages.
 
-A secret is recognised in three ways: by its value, where it is one of this process's own settings; by its place, in a
-URL or after `password=`; and by its looks, as a signed token or a password's hash.
+A secret is recognised in three ways: by its value, if it is one of this process's own settings; by its place, in a URL
+or after `password=`; and by its form, as a signed token or a password's hash.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 HIDDEN: Final = "[secret]"
 
 _VALUE_LENGTH_MIN: Final = 6
-"""Shorter values are words, and would be redacted everywhere; their places in URLs hide them all the same."""
+"""Shorter values are like words: they would be redacted everywhere. In URLs, their place still hides them."""
 
 _SHOWN_OPTIONS: Final = frozenset(
     {
@@ -42,9 +42,9 @@ _SHOWN_OPTIONS: Final = frozenset(
         "w",
     }
 )
-"""Options in a URL's query whose values are no secrets. All others are hidden: a new secret option is one as well."""
+"""Options in a URL's query whose values are no secrets. All others are hidden, new secret options included."""
 
-# Every alternative begins with a fixed word and is bounded where it may fail: clients choose what is logged.
+# Every alternative begins with a fixed word, and is bounded where it may fail: text from clients is logged.
 _TEXT: Final = re.compile(
     r"(?P<url>://\S+)"
     r"|(?P<name>(?:password|passwd|passphrase|secret|token|credential)[\w.-]{0,40}=)[^\s&;,]+"
@@ -55,18 +55,18 @@ _TEXT: Final = re.compile(
 
 
 _MARKS: Final = ("://", "=", "eyJ", "$argon2")
-"""One of them is in all that the pattern finds; most texts have none, and spare the search."""
+"""Everything that the pattern finds has one of these. Most texts have none and need no search."""
 
 
 class _Values:
-    """The secrets of this process's settings, by which they are recognised in libraries' messages."""
+    """The secrets of this process's settings, to recognise them in libraries' messages."""
 
     pattern: re.Pattern[str] | None = None
 
 
 def remember(values: Iterable[str]) -> None:
-    """Redact these values from now on, instead of those remembered before."""
-    # The longest first: a secret that is part of another one would leave the rest of it.
+    """Redact these values from now on, in place of those remembered before."""
+    # The longest first: a shorter secret inside a longer one would leave the rest visible.
     known = sorted({each for each in values if len(each) >= _VALUE_LENGTH_MIN}, key=len, reverse=True)
     _Values.pattern = re.compile("|".join(map(re.escape, known))) if known else None
 
@@ -81,10 +81,10 @@ def redact(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """The URL of a database or a queue as it may be shown: without user, password and unknown options.
+    """The URL of a database or a queue without user, password and unknown options.
 
-    Credentials reach up to the last @, since a password in which special characters aren't escaped may hold any of
-    them. Where an option seems to stand before that @, it may be a part of the option's value: then all is hidden.
+    Credentials reach up to the last @, since a password with unescaped special characters may contain any of them. If
+    an option seems to stand before that @, the @ may be a part of the option's value: then everything is hidden.
     """
     scheme, colon, rest = url.partition("://")
     credentials, at, place = rest.rpartition("@")
@@ -96,7 +96,7 @@ def redact_url(url: str) -> str:
 
 
 def url_secrets(url: str) -> list[str]:
-    """The password and the hidden options' values of a URL, as they stand in it and as they are meant."""
+    """The password and the hidden options' values of a URL, both as written and with escapes decoded."""
     rest = url.partition("://")[2]
     credentials, _, place = rest.rpartition("@")
     found = [credentials.partition(":")[2]]

@@ -1,8 +1,8 @@
-"""What the processes on one database file tell each other of the time: see `flashreserve.clock.Siblings`.
+"""Files by which the processes on one database file compare their clocks; see `flashreserve.clock.Siblings`.
 
-Each keeps a small file of its own, locked as long as the process lives, in a directory beside the database. It holds
-the time as the process sees it, and when that was. The elapsed time that both are told by is one for all processes of
-a machine, so a process whose clock has stepped alone finds out.
+Each process keeps a small file of its own in a directory beside the database, locked as long as the process lives. It
+holds the time as the process sees it, and when that was. Both are measured by the elapsed time, which all processes of
+a machine share, so a process whose clock alone has stepped finds out.
 """
 
 import asyncio
@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from typing_extensions import override
 
-from flashreserve.clock import Sighting
+from flashreserve.clock import Siblings, Sighting
 
 FRESH_MS: Final = 10_000
-"""A process that hasn't told anything for this long sleeps, and counts for nothing."""
+"""A process that hasn't written for this long is suspended, and is ignored."""
 
 SIBLINGS_MAX: Final = 256
-"""Processes that are listened to."""
+"""Processes whose files are read, at most."""
 
 _OWNER_ALONE: Final = 0o700
 _RECORD: Final = struct.Struct("<qqqqI")
@@ -32,8 +33,8 @@ _RECORD: Final = struct.Struct("<qqqqI")
 _log = structlog.get_logger(__name__)
 
 
-class SiblingFiles:
-    """See `flashreserve.clock.Siblings`. `name` is the process's own in `directory`, which is made when needed."""
+class SiblingFiles(Siblings):
+    """The siblings, by their files in `directory`, which is made when needed. `name` is the process's own name."""
 
     def __init__(self, directory: Path, name: str, elapsed_ms: Callable[[], int]) -> None:
         self._directory = directory
@@ -42,16 +43,16 @@ class SiblingFiles:
         self._descriptor: int | None = None
         self._failed = False
 
+    @override
     async def others(self) -> Sequence[Sighting]:
-        """See `Siblings`."""
         return await asyncio.to_thread(lambda: list(self._others()))
 
+    @override
     async def tell(self, sighting: Sighting) -> None:
-        """See `Siblings`."""
         await asyncio.to_thread(self._tell, sighting)
 
+    @override
     async def close(self) -> None:
-        """See `Siblings`."""
         await asyncio.to_thread(self._close)
 
     def _others(self) -> Iterator[Sighting]:
@@ -73,7 +74,7 @@ class SiblingFiles:
             self._failed = True
 
     def _open(self) -> int:
-        """A file of our own, locked before it has its name: an unlocked one is taken for a dead process's."""
+        """The process's own file, locked before it gets its name: an unlocked file is taken for a dead process's."""
         self._directory.mkdir(mode=_OWNER_ALONE, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -92,7 +93,7 @@ class SiblingFiles:
 
 
 def _read(path: Path) -> tuple[int, Sighting] | None:
-    """When a living process told what; a dead one's file is removed."""
+    """The time and the sighting in a living process's file; None for a dead one's file, which is removed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""What this process knows of stock, with its age: enough to refuse a crowd and to answer polls without the database."""
+"""A process's cache of stock, with its age. It refuses a crowd and answers polls without asking the database."""
 
 import asyncio
 from collections import OrderedDict
@@ -18,14 +18,14 @@ from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
 
 REFRESH_EVERY_S: Final = 0.1
 STALE_AFTER_S: Final = 0.25
-"""An entry whose query was sent longer ago than this refuses nobody."""
+"""An entry is stale, and refuses nobody, once its query was sent longer ago than this."""
 _FORGET_AFTER_S: Final = 60.0
 
 _log = structlog.get_logger(__name__)
 
 
 class Sight(msgspec.Struct, frozen=True):
-    """A product as it was some moment after `asked_at` (monotonic seconds), which was `as_of` by the clock (ms)."""
+    """A product as it was at a moment after `asked_at` (monotonic seconds). `as_of` is its time in UTC milliseconds."""
 
     product: Product
     asked_at: float
@@ -33,7 +33,7 @@ class Sight(msgspec.Struct, frozen=True):
 
 
 class StockView:
-    """The products in use, at most `watched_max`; those not asked for in a minute are forgotten."""
+    """A cache of the products in use, at most `watched_max`. Products unused for a minute are dropped."""
 
     def __init__(self, store: CatalogueStore, clock: Clock, *, watched_max: int = limits.WATCHED_MAX) -> None:
         self._store = store
@@ -43,10 +43,10 @@ class StockView:
         self._used: dict[str, float] = {}
 
     def refuse(self, lines: Sequence[Wanted], key: str | None, now: int) -> NotOnSale | SoldOut | None:
-        """The refusal that the rules would surely come to, or None where only the database can tell.
+        """The refusal that the rules are certain to give, or None if only the database can tell.
 
-        Requests with an idempotency key are never refused here: the key may have been granted before. Neither are
-        those of which any product isn't freshly known.
+        Requests with an idempotency key are never refused here: the key may have been granted before. Nor are requests
+        with a product whose entry is missing or stale.
         """
         if key is not None:
             return None
@@ -61,10 +61,10 @@ class StockView:
         return refuse_products(products, lines, now)
 
     async def look(self, product_id: str) -> Sight | None:
-        """The product, at most 250 ms old; None if there is none.
+        """The product, at most 250 ms old; None if it doesn't exist.
 
         Raises:
-            StoreUnavailableError: it isn't freshly known, and the database is away.
+            StoreUnavailableError: the entry is missing or stale, and the database is away.
         """
         sight = self.seen(product_id)
         if sight is None:
@@ -79,7 +79,7 @@ class StockView:
         return sight
 
     def seen(self, product_id: str) -> Sight | None:
-        """The product, at most 250 ms old, without asking the database; None if it isn't freshly known."""
+        """The product, at most 250 ms old, without a query; None if the entry is missing or stale."""
         sight = self._sights.get(product_id)
         now = self._clock.monotonic()
         if sight is None or sight.asked_at < now - STALE_AFTER_S:
@@ -88,14 +88,14 @@ class StockView:
         return sight
 
     def learn(self, products: Sequence[Product], asked_at: float) -> None:
-        """Take in what a flush, sent at `asked_at`, left behind."""
+        """Take in the products as a flush, sent at `asked_at`, left them."""
         as_of = self._clock.now_ms()
         for product in products:
             self._enter(product, asked_at, as_of)
             self._used.setdefault(product.id, asked_at)
 
     async def refresh(self) -> int:
-        """Ask for all watched products in one query; how many there were."""
+        """Refresh all watched products by one query; how many it found."""
         asked_at = self._clock.monotonic()
         as_of = self._clock.now_ms()
         self._forget(asked_at - _FORGET_AFTER_S)
@@ -107,7 +107,7 @@ class StockView:
         return len(products)
 
     async def keep_fresh(self) -> None:
-        """Refresh every 100 ms until cancelled. While the database is away, entries grow stale and refuse nobody."""
+        """Refresh every 100 ms until cancelled. In an outage of the database, entries grow stale and refuse nobody."""
         while True:
             try:
                 await self.refresh()
@@ -116,7 +116,7 @@ class StockView:
             await asyncio.sleep(REFRESH_EVERY_S)
 
     def _enter(self, product: Product, asked_at: float, as_of: int) -> None:
-        """Take the sight in unless a newer question was answered before this one."""
+        """Take the product in, unless the entry is from a newer query."""
         known = self._sights.get(product.id)
         if known is not None and known.asked_at > asked_at:
             return

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from bench.aims import AIMS, verdicts
-from bench.figures import Measured, Section, load_figures, ratio, save_figures, spread_of, why_missing
+from bench.figures import CaseFigures, Section, load_figures, ratio, save_figures, spread_of, why_missing
 from bench.load import Result
 from bench.report import BEGIN, END, terminal, write
 from bench.run import NAMES
@@ -13,18 +13,18 @@ def result(per_second: float, *, refused: int = 0, late_share: float = 0.0) -> R
     return Result(per_second, 1.0, 2.0, answers=10_000, refused=refused, errors=0, late_share=late_share)
 
 
-def sitting(**cases: Measured) -> Section:
+def sitting(**cases: CaseFigures) -> Section:
     named = {name.replace("_", " "): measured for name, measured in cases.items()}
     return Section("2026-11-24T00:00:00+00:00", 2, 3, {"machine": "2 cores"}, named)
 
 
-def steady(per_second: float, *, void: str = "") -> Measured:
-    return Measured("SQLite", 64, rounds=[result(per_second)] * 3, void=void)
+def steady(per_second: float, *, void: str = "") -> CaseFigures:
+    return CaseFigures("SQLite", 64, rounds=[result(per_second)] * 3, void=void)
 
 
 def test_a_ratio_is_the_median_of_the_rounds_and_shows_the_lowest_and_the_highest() -> None:
-    fast = Measured("SQLite", 64, rounds=[result(900), result(400), result(800)])
-    slow = Measured("bare", 64, rounds=[result(1000), result(1000), result(1000)])
+    fast = CaseFigures("SQLite", 64, rounds=[result(900), result(400), result(800)])
+    slow = CaseFigures("bare", 64, rounds=[result(1000), result(1000), result(1000)])
 
     assert ratio(fast, slow) == spread_of([0.9, 0.4, 0.8]) == (0.8, 0.4, 0.9)
 
@@ -33,18 +33,18 @@ def test_a_ratio_is_the_median_of_the_rounds_and_shows_the_lowest_and_the_highes
     ("measured", "why"),
     [
         (steady(1, void="the audit is not clean"), "the audit is not clean"),
-        (Measured("SQLite", 64, rounds=[result(1, refused=11)]), "11 of 10,000"),
-        (Measured("SQLite", 64, refusing=True, rounds=[result(1, refused=9_000)]), "1,000 of 10,000"),
-        (Measured("SQLite", 64, rounds=[]), "nothing"),
+        (CaseFigures("SQLite", 64, rounds=[result(1, refused=11)]), "11 of 10,000"),
+        (CaseFigures("SQLite", 64, refusing=True, rounds=[result(1, refused=9_000)]), "1,000 of 10,000"),
+        (CaseFigures("SQLite", 64, rounds=[]), "nothing"),
     ],
 )
-def test_what_does_not_audit_clean_or_is_not_the_expected_answer_is_no_figure(measured: Measured, why: str) -> None:
+def test_what_does_not_audit_clean_or_is_not_the_expected_answer_is_no_figure(measured: CaseFigures, why: str) -> None:
     assert why in measured.fault()
     assert why_missing({"hot": sitting(SQLite=measured)}, "hot", "SQLite").startswith("void: ")
 
 
 def test_refusals_are_the_right_answer_where_nothing_is_left() -> None:
-    assert Measured("SQLite", 64, refusing=True, rounds=[result(1, refused=10_000)]).fault() == ""
+    assert CaseFigures("SQLite", 64, refusing=True, rounds=[result(1, refused=10_000)]).fault() == ""
 
 
 def test_every_aim_is_about_a_case_that_is_measured() -> None:
@@ -69,7 +69,7 @@ def test_the_aims_table_says_met_missed_and_not_measured() -> None:
 @pytest.mark.parametrize(("late_share", "met"), [(0.005, True), (0.02, False)])
 def test_a_rate_that_the_server_does_not_bear_is_a_missed_aim(late_share: float, met: bool) -> None:  # noqa: FBT001
     found = {"latency": sitting()}
-    found["latency"].cases["SQLite at 70%"] = Measured("SQLite", 512, rounds=[result(1, late_share=late_share)])
+    found["latency"].cases["SQLite at 70%"] = CaseFigures("SQLite", 512, rounds=[result(1, late_share=late_share)])
 
     [verdict] = [each for each in verdicts(found) if each.what == "p99 at 70 % of the maximum load, SQLite"]
 

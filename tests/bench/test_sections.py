@@ -1,34 +1,34 @@
 from collections.abc import Callable
 
 import pytest
-from bench.figures import Measured, Section
+from bench.figures import CaseFigures, Section
 from bench.load import Result
-from bench.shops import BenchBooks, BenchShop, ShopError
+from bench.shops import BenchShop, ShopAudit, ShopError
 
 from bench import sections
 
 
-def no_audit() -> BenchBooks:
+def no_audit() -> ShopAudit:
     raise ShopError("the database is gone")
 
 
 @pytest.mark.parametrize(
     ("audit", "why"),
     [
-        (lambda: BenchBooks(clean=True, reservations=1_010, told=""), ""),
-        (lambda: BenchBooks(clean=False, reservations=1_010, told="1 differs"), "not clean"),
+        (lambda: ShopAudit(clean=True, reservations=1_010, summary=""), ""),
+        (lambda: ShopAudit(clean=False, reservations=1_010, summary="1 differs"), "not clean"),
         (
-            lambda: BenchBooks(clean=True, reservations=1_009, told=""),
+            lambda: ShopAudit(clean=True, reservations=1_009, summary=""),
             "1,000 reservations were granted, and 999 are there",
         ),
         (no_audit, "the database is gone"),
     ],
 )
 def test_only_the_figures_of_a_shop_that_audits_clean_and_has_what_it_granted_count(
-    audit: Callable[[], BenchBooks], why: str
+    audit: Callable[[], ShopAudit], why: str
 ) -> None:
     rounds = [Result(1_000, 1, 2, answers=1_000, refused=0, errors=0)]
-    cases = {"SQLite": Measured("SQLite", 64, rounds=rounds), "bare": Measured("bare", 64, rounds=rounds)}
+    cases = {"SQLite": CaseFigures("SQLite", 64, rounds=rounds), "bare": CaseFigures("bare", 64, rounds=rounds)}
     section = Section("2026-11-24T00:00:00+00:00", 1, 1, {}, cases)
     shop = BenchShop("http://127.0.0.1", (), (), audit=audit, reservations_before=10)
 

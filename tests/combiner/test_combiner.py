@@ -1,3 +1,5 @@
+"""The combiner: many waiting commands become one flush."""
+
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -15,7 +17,7 @@ from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUna
 
 
 class GatedStore(MemoryStore):
-    """The memory store behind a gate, so that a test decides how long a flush is in the database."""
+    """A memory store behind a gate: a test decides how long a flush is in the database."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +58,7 @@ def _learn_nothing(_products: Sequence[Product], _sent_at: float) -> None:
 
 
 async def submitted(combiner: Combiner, *commands: Command) -> list[asyncio.Task[Outcome]]:
-    """The commands, all waiting in the combiner or on their way to the store."""
+    """Submit the commands; all of them now wait in the combiner or are in flight."""
     tasks = [asyncio.create_task(combiner.submit(command)) for command in commands]
     await turns(3)
     return tasks
@@ -78,12 +80,12 @@ async def test_commands_that_arrive_during_a_flush_go_as_one(store: GatedStore, 
     assert all(isinstance(outcome, Reserved) for outcome in outcomes)
 
 
-async def test_a_command_alone_waits_for_nobody(store: GatedStore, clock: MovingClock) -> None:
+async def test_a_single_command_is_sent_at_once(store: GatedStore, clock: MovingClock) -> None:
     assert isinstance(await combiner(store, clock).submit(reserve(1)), Reserved)
     assert store.sizes == [1]
 
 
-async def test_a_flush_takes_no_more_than_it_may(store: GatedStore, clock: MovingClock) -> None:
+async def test_a_flush_takes_no_more_than_its_limit(store: GatedStore, clock: MovingClock) -> None:
     at_work = combiner(store, clock, flush_max=4)
     outcomes = await asyncio.gather(*await submitted(at_work, *(reserve(number) for number in range(1, 11))))
     assert store.sizes == [4, 4, 2]
@@ -119,7 +121,7 @@ async def test_a_caller_that_goes_away_changes_nothing_for_the_others(store: Gat
     await turns(2)
     store.open.set()
     assert isinstance(await stays, Reserved)
-    # What was in the database already is done; what still waited is never sent.
+    # The command that was in the database is done; the one that still waited is never sent.
     assert store.sizes == [1, 1]
     assert (await store.product(CUP)).available == 8  # type: ignore[union-attr]
 
@@ -204,7 +206,7 @@ async def test_the_view_learns_what_each_flush_left(store: GatedStore, clock: Mo
     assert learned == [(6, sent_at)]
 
 
-async def test_who_would_rather_be_told_is_told_the_same(store: GatedStore, clock: MovingClock) -> None:
+async def test_a_callback_is_told_the_same_as_a_waiting_caller(store: GatedStore, clock: MovingClock) -> None:
     at_work = combiner(store, clock, queue_max=2)
     store.open.clear()
     told: list[Outcome] = []
@@ -220,7 +222,7 @@ async def test_who_would_rather_be_told_is_told_the_same(store: GatedStore, cloc
     assert isinstance(told[-1], Unavailable)
 
 
-async def test_one_that_cannot_be_told_keeps_nobody_from_being_told(store: GatedStore, clock: MovingClock) -> None:
+async def test_a_callback_that_raises_keeps_no_other_from_being_told(store: GatedStore, clock: MovingClock) -> None:
     at_work = combiner(store, clock)
 
     def deaf(outcome: Outcome) -> None:
@@ -243,7 +245,7 @@ async def test_the_next_flush_is_on_its_way_before_outcomes_are_told(store: Gate
 
 
 class AheadStore(GatedStore):
-    """Writes one flush after the other, and may be handed the next one while it writes."""
+    """Writes one flush after the other, and takes the next one while it writes."""
 
     flushes_ahead = 1
 
@@ -268,7 +270,7 @@ async def ahead() -> AheadStore:
     return made
 
 
-async def test_a_flush_handed_over_ahead_takes_all_that_waits_when_its_turn_comes(
+async def test_a_flush_handed_over_ahead_takes_all_waiting_commands_when_its_turn_comes(
     ahead: AheadStore, clock: MovingClock
 ) -> None:
     at_work = combiner(ahead, clock)
@@ -286,7 +288,7 @@ async def test_a_flush_handed_over_ahead_takes_all_that_waits_when_its_turn_come
     assert sum(ahead.sizes) == 4
 
 
-async def test_what_is_past_its_deadline_is_not_taken_by_a_flush_handed_over_ahead(
+async def test_a_flush_handed_over_ahead_takes_no_command_past_its_deadline(
     ahead: AheadStore, clock: MovingClock
 ) -> None:
     at_work = combiner(ahead, clock)
@@ -301,7 +303,7 @@ async def test_what_is_past_its_deadline_is_not_taken_by_a_flush_handed_over_ahe
     assert await ahead.reservation(reserve(2).reservation_id) is None
 
 
-async def test_a_store_that_fails_before_it_takes_anything_fails_what_waits(
+async def test_a_store_that_fails_before_it_takes_anything_fails_the_waiting_commands(
     ahead: AheadStore, clock: MovingClock
 ) -> None:
     at_work = combiner(ahead, clock)
@@ -311,9 +313,7 @@ async def test_a_store_that_fails_before_it_takes_anything_fails_what_waits(
     assert ahead.sizes == []
 
 
-async def test_whoever_waits_for_a_flush_that_nobody_watches_any_more_is_told_at_the_deadline(
-    store: GatedStore, clock: MovingClock
-) -> None:
+async def test_the_caller_of_a_flush_that_broke_is_told_at_the_deadline(store: GatedStore, clock: MovingClock) -> None:
     at_work = combiner(store, clock)
     store.open.clear()
     (sent,) = await submitted(at_work, reserve(1))
@@ -331,7 +331,7 @@ async def test_a_flush_that_took_nothing_fails_nobody(ahead: AheadStore, clock: 
     ahead.open.clear()
     (first,) = await submitted(at_work, reserve(1))
     (second,) = await submitted(at_work, reserve(2))
-    second.cancel()  # What was handed over ahead for it will find nothing to take.
+    second.cancel()  # The flush handed over ahead for it will find no command.
     ahead.fault = lambda commands: None if commands else StoreOutcomeUnknownError("commit")
     ahead.open.set()
     assert isinstance(await first, Reserved)

@@ -21,7 +21,7 @@ from tests.faults.processes import SECRET_KEYS, audit
 from tests.faults.products import make_products
 from tests.faults.recorded_customers import RecordedCustomers, completed
 from tests.proof import auditor
-from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Left, Terms, Trouble
+from tests.proof.records import Answered, Asked, Ended, FinalProduct, Goods, Healed, Terms, Trouble
 from tests.simulation.histories import held
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "10"))
@@ -151,7 +151,7 @@ async def all_are_answered_in_time(customers: RecordedCustomers) -> None:
 async def what_is_left(shop: LinkedShop, now: float) -> Ended:
     books = await asyncio.to_thread(audit, shop.settings)
     products, reservations = await shop.kept()
-    left = tuple(Left(each.id, each.stocked, each.available, 0) for each in products)
+    left = tuple(FinalProduct(each.id, each.stocked, each.available, 0) for each in products)
     return Ended(now, left, tuple(map(held, reservations)), books_balance=books["clean"])
 
 

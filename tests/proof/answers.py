@@ -1,4 +1,4 @@
-"""Rules of single answers: each must have been possible while its request was on its way."""
+"""Rules of single answers: each must have been possible at some time during its request."""
 
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -21,11 +21,11 @@ _OF_KIND = {
     "edit": {"edited", "rules-fixed"},
     "audit": {"balanced", "moving"},
 }
-"""What may ever be answered, beside that it isn't available or not known."""
+"""The answers that each kind may get, apart from `unavailable` and `outcome-unknown`."""
 
 
 def check(facts: HistoryFacts) -> Iterator[Violation]:
-    """All of them."""
+    """Check all rules of answers."""
     for request in facts.requests:
         if request.unsure or request.code == "unavailable":
             continue
@@ -55,7 +55,7 @@ def _replayed(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
 
 
 def _on_sale(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
-    """Within the sale to reserve, out of it to be refused, at some moment of the request at least."""
+    """A grant needs the sale to be on, a `not-on-sale` needs it to be off, at some moment of the request."""
     if facts.terms.stock_only:
         return
     since, until = request.asked.at - facts.slack_ms, request.end + facts.slack_ms
@@ -71,7 +71,7 @@ def _on_sale(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
 
 
 def _not_found(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
-    """What one was told to have is found; what another has isn't."""
+    """A reservation that its customer was told of is found; another customer's isn't."""
     asked = request.asked
     if facts.terms.stale_reads and asked.kind == "read":
         return
@@ -139,7 +139,7 @@ def _listed(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
 
 
 def _shown(facts: HistoryFacts, request: Request, shown: Held) -> Iterator[Violation]:
-    """A reservation is shown as it ended, or as it was before; lapsed is shown as EXPIRED before it is released."""
+    """A reservation is shown in its final state or an earlier one; a lapsed one as EXPIRED even before its release."""
     left = facts.final.get(shown.id)
     if left is None or (left.user, left.lines, left.created_at) != (shown.user, shown.lines, shown.created_at):
         yield Violation("durable", f"shown {shown}, is {left}: {request.text()}")
@@ -165,7 +165,7 @@ def _shown(facts: HistoryFacts, request: Request, shown: Held) -> Iterator[Viola
 
 
 def _edited(facts: HistoryFacts, request: Request) -> Iterator[Violation]:
-    """A limit doesn't appear, shrink or go once somebody has reserved; checked where it was edited only once."""
+    """A limit isn't set, lowered or removed once somebody has reserved. Checked only if it was edited once."""
     product = request.asked.of
     limits = [
         other
@@ -197,4 +197,4 @@ _RULES: Final[dict[str, Callable[[HistoryFacts, Request], Iterator[Violation]]]]
     "listed": _listed,
     "edited": _edited,
 }
-"""By answer, what has to be true of it."""
+"""By answer, the rule that it has to keep."""

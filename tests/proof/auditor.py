@@ -1,7 +1,7 @@
-"""Judges a history: whether any shop that keeps its promises could have answered so.
+"""The auditor judges a history: whether a shop that keeps its promises could have answered so.
 
-It knows nothing of how the shop works. From what was asked and answered, and from what was left at the end, it works
-out what surely was so and what may have been, and calls a violation what can't have been.
+It knows nothing of how the shop works. From the requests, the answers and the final state, it derives what must have
+been true and what may have been true. Anything that can't have been true is a violation.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ __all__ = ["Violation", "audit"]
 
 
 def audit(history: Sequence[Record], terms: Terms) -> list[Violation]:
-    """Everything in the history that no shop which keeps its promises would do."""
+    """The violations in the history: anything that a shop which keeps its promises can't do."""
     facts = HistoryFacts(history, terms)
     return [*_safety(facts), *liveness.check(facts)]
 

@@ -1,4 +1,4 @@
-"""A history, sorted by what the rules ask about."""
+"""The facts of a history, arranged for the rules."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,21 +9,21 @@ from tests.proof.records import Answered, Asked, Ended, Goods, Healed, Held, Los
 EVER: Final = float("inf")
 GRANTS: Final = frozenset({"reserved", "replayed"})
 UNSURE: Final = frozenset({"", "outcome-unknown"})
-"""Answers that leave open whether anything was done; the empty one stands for none at all."""
+"""Answers that leave open whether anything was done. The empty one stands for no answer."""
 
 _TRUNCATED_MS: Final = 1.5
-"""Stamps are whole milliseconds."""
+"""The error of a stamp, which is in whole milliseconds."""
 
 
 class Violation(NamedTuple):
-    """A broken promise: which rule, and what happened."""
+    """A broken rule, and how it was broken."""
 
     rule: str
     what: str
 
 
 class Request(NamedTuple):
-    """A request with its answer. `end` is when the customer knew it, or was lost; for ever, where neither came."""
+    """A request with its answer. `end` is when the customer got it or gave up; `EVER` if neither happened."""
 
     asked: Asked
     end: float
@@ -31,16 +31,16 @@ class Request(NamedTuple):
 
     @property
     def code(self) -> str:
-        """What the answer was; empty where there was none."""
+        """The code of the answer; empty if there was none."""
         return self.answer.answer if self.answer is not None else ""
 
     @property
     def unsure(self) -> bool:
-        """Whether it may have been carried out without the customer's knowing."""
+        """Whether the request may have been carried out unknown to the customer."""
         return self.code in UNSURE
 
     def text(self) -> str:
-        """For a violation's explanation."""
+        """The request in words, for a violation."""
         asked = self.asked
         what = asked.of or " ".join(f"{quantity} {product}" for product, quantity in asked.lines)
         key = f" key {asked.key}" if asked.key else ""
@@ -48,7 +48,7 @@ class Request(NamedTuple):
 
 
 class HistoryFacts:
-    """What is known of a whole history."""
+    """A whole history: its requests, faults and final state."""
 
     def __init__(self, history: Sequence[Record], terms: Terms) -> None:
         self.terms = terms
@@ -78,9 +78,9 @@ class HistoryFacts:
             if request.asked.of:
                 self.about[request.asked.of].append(request)
         self.told_at: dict[str, float] = {}
-        """By reservation, when its grant was first told."""
+        """By reservation, when a customer was first told of its grant."""
         self.grants: dict[str, Request] = {}
-        """By reservation, the request that was first told of its grant."""
+        """By reservation, the request that was first answered with its grant."""
         self._note_grants()
 
     def _note_grants(self) -> None:
@@ -92,18 +92,18 @@ class HistoryFacts:
                     self.grants[id_] = request
 
     def true_ms(self, stamp: int) -> float:
-        """A stamp as time since the beginning; true within `slack_ms`."""
+        """A stamp as time since the beginning, exact to within `slack_ms`."""
         return float(stamp - self.terms.epoch_ms)
 
     def troubled(self, since: float, until: float) -> bool:
-        """Whether anything that went wrong may still be felt in this time."""
-        return any(trouble.at <= until and since <= self._felt_until(trouble) for trouble in self.troubles)
+        """Whether a fault, or its effects, may overlap this time."""
+        return any(trouble.at <= until and since <= self._effects_end(trouble) for trouble in self.troubles)
 
-    def _felt_until(self, trouble: Trouble) -> float:
+    def _effects_end(self, trouble: Trouble) -> float:
         return trouble.until if trouble.passing else trouble.until + self.terms.recovery_ms
 
     def over_at(self, request: Request) -> float:
-        """When nothing was under way any more for the request but what had been sent: answered, or its process dead."""
+        """When the request was answered or its process died. After that, only messages already sent can arrive."""
         if request.answer is not None:
             return request.end
         asked = request.asked
@@ -119,7 +119,7 @@ class HistoryFacts:
         return [request for request in self.about[id_] if request.asked.kind == kind]
 
     def possible_rule(self, product: str, rule: str) -> set[int | None]:
-        """Every value that a rule of the product may ever have had."""
+        """All values that a rule of the product may have had."""
         goods = self.goods[product]
         first: int | None = getattr(goods, rule)
         edits = [

@@ -1,4 +1,4 @@
-"""Rules of single reservations: durable, asked for, one a key, one end, and never against their time."""
+"""Rules of single reservations: durable, asked for, one per key, one end, and stamps that fit their time."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,11 @@ _ENDS = {
     "expired": "EXPIRED",
     "already-cancelled": "CANCELLED",
 }
-"""Which status an answer promises for good."""
+"""The final status that an answer promises."""
 
 
 def check(facts: HistoryFacts) -> Iterator[Violation]:
-    """All of them."""
+    """Check all rules of reservations."""
     yield from _durable(facts)
     yield from _asked_for(facts)
     yield from _one_a_key(facts)
@@ -26,7 +26,7 @@ def check(facts: HistoryFacts) -> Iterator[Violation]:
 
 
 def _durable(facts: HistoryFacts) -> Iterator[Violation]:
-    """What was acknowledged is there at the end, as it was granted, and each grant was told to one request."""
+    """A granted reservation exists at the end, as it was granted, and each grant was told to one request."""
     granted_to: dict[str, int] = {}
     for request in facts.by_kind["reserve"]:
         if request.code not in GRANTS or request.answer is None:
@@ -74,7 +74,7 @@ def _summed(lines: Sequence[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
 
 
 def _asked_for(facts: HistoryFacts) -> Iterator[Violation]:
-    """Each reservation that nobody was told of belongs to a request that never learnt its outcome, one to one."""
+    """Each reservation that nobody was told of belongs to a request without a known outcome, one to one."""
     untold = [held for id_, held in facts.final.items() if id_ not in facts.told_at]
     unsure = [request for request in facts.by_kind["reserve"] if request.unsure]
     fits = [[place for place, request in enumerate(unsure) if _may_be_of(facts, held, request)] for held in untold]
@@ -89,13 +89,13 @@ def _may_be_of(facts: HistoryFacts, held: Held, request: Request) -> bool:
     if (held.user, held.lines, held.key) != (asked.user, _summed(asked.lines), asked.key):
         return False
     created = facts.true_ms(held.created_at)
-    # One who hung up, or whose process died, may have been served later.
+    # A request without an answer may have been served later.
     latest = request.end + facts.slack_ms if request.answer is not None else float("inf")
     return asked.at - facts.slack_ms <= created <= latest
 
 
 def _assign(place: int, fits: list[list[int]], taken_by: dict[int, int], tried: set[int]) -> bool:
-    """Find a request for the reservation, moving others to their next best ones."""
+    """Assign a request to the reservation; others are moved to another request if need be (Kuhn's matching)."""
     for request in fits[place]:
         if request in tried:
             continue
@@ -107,7 +107,7 @@ def _assign(place: int, fits: list[list[int]], taken_by: dict[int, int], tried: 
 
 
 def _one_a_key(facts: HistoryFacts) -> Iterator[Violation]:
-    """One key, one reservation; all who repeat the request are told of the same one."""
+    """A key has one reservation, and every repeated request is told of that one."""
     bound: dict[tuple[str, str], Held] = {}
     for held in facts.final.values():
         if held.key is None:
@@ -123,9 +123,9 @@ def _one_a_key(facts: HistoryFacts) -> Iterator[Violation]:
 
 
 def _refusal_stands(request: Request, bound: Held | None, facts: HistoryFacts) -> Iterator[Violation]:
-    """Who is refused under a key isn't served afterwards by what an earlier request with it had sent.
+    """After a refusal under a key, no message of an earlier request with the key is carried out.
 
-    A request for quite other products under the same key is a mistake of the caller's, and refused for its own reasons.
+    A request for entirely different products under the same key is the caller's mistake, and is left out.
     """
     if bound is None or request.unsure or request.code in {"unavailable", "key-reused", *GRANTS}:
         return
@@ -153,7 +153,7 @@ def _key_obeyed(request: Request, bound: Held | None, facts: HistoryFacts) -> It
 
 
 def _one_end(facts: HistoryFacts) -> Iterator[Violation]:
-    """Whoever was told how a reservation ended was told the truth, and the same as everybody else."""
+    """Every customer who was told of a reservation's end was told the same, and the truth."""
     for request in facts.requests:
         if request.answer is None:
             continue
@@ -180,7 +180,7 @@ def _end_as_told(request: Request, told: Held, left: Held) -> Iterator[Violation
 
 
 def _stamps(facts: HistoryFacts, held: Held) -> Iterator[Violation]:
-    """A status and its stamps agree, by the shop's own clocks, and somebody asked for it."""
+    """The stamps of a reservation fit its status, by the shop's own clocks, and somebody asked for its end."""
     match held.status:
         case "CONFIRMED":
             right = held.confirmed_at is not None and held.confirmed_at < held.expires_at and held.released_at is None
@@ -202,7 +202,7 @@ def _stamps(facts: HistoryFacts, held: Held) -> Iterator[Violation]:
 
 
 def _stamped_in_time(facts: HistoryFacts, held: Held, kind: str, stamp: int | None) -> bool:
-    """Whether somebody asked for it then, other than those who were told that nothing was done."""
+    """Whether somebody asked for it then. Customers who were told that nothing was done don't count."""
     if stamp is None:
         return False
     slack = facts.slack_ms
@@ -216,7 +216,7 @@ def _stamped_in_time(facts: HistoryFacts, held: Held, kind: str, stamp: int | No
 
 
 def _extensions(facts: HistoryFacts, held: Held) -> Iterator[Violation]:
-    """As many extensions as were asked for and allowed; each told once (or to requests at once), and later."""
+    """Extensions were asked for and allowed, each ends later, and each was told once, or to overlapping requests."""
     first = held.created_at + held.hold_ms
     asked = [
         request
@@ -247,9 +247,9 @@ def _extensions(facts: HistoryFacts, held: Held) -> Iterator[Violation]:
 
 
 def _at_once(one: Request, other: Request) -> bool:
-    """Whether requests overlapped, so that both may have been told of one extension.
+    """Whether the requests overlapped, so that both may have been told of one extension.
 
-    Both ask for the next extension in the same millisecond, so they want the same hold. One of them gets it; the
-    other, whose own reply was lost, looks again, finds the hold as it wanted it and takes that for its own doing.
+    Both ask for the next extension in the same millisecond, so both would leave the same hold. One of them does. The
+    other, whose own reply was lost, reads the hold, finds it as it wanted it, and takes that for its own write.
     """
     return one.asked.at <= other.end and other.asked.at <= one.end

@@ -1,15 +1,15 @@
-"""Rules of time: every answer within its bound; and once all has healed, everything comes to its end."""
+"""Rules of liveness: every answer comes within its bound, and after the healing all comes to rest."""
 
 from collections.abc import Iterator
 
 from tests.proof.facts import EVER, HistoryFacts, Violation
 
-_AT_ONCE = {"reserve", "confirm", "extend", "cancel", "restock", "edit"}
-"""Kinds of requests that wait in a queue with a deadline."""
+_QUEUED = {"reserve", "confirm", "extend", "cancel", "restock", "edit"}
+"""The kinds of requests that wait in a queue with a deadline."""
 
 
 def check(facts: HistoryFacts) -> Iterator[Violation]:
-    """All of them."""
+    """Check all rules of liveness."""
     yield from _answers(facts)
     yield from _rest(facts)
     yield from _promptness(facts)
@@ -21,7 +21,7 @@ def _answers(facts: HistoryFacts) -> Iterator[Violation]:
         if request.end == EVER:
             if facts.ended is not None:
                 yield Violation("answered", f"never: {request.text()}")
-        elif asked.kind in _AT_ONCE and request.end - asked.at > facts.terms.answer_ms:
+        elif asked.kind in _QUEUED and request.end - asked.at > facts.terms.answer_ms:
             slept = any(
                 trouble.process == asked.process
                 and trouble.kind.startswith("freeze")
@@ -34,7 +34,7 @@ def _answers(facts: HistoryFacts) -> Iterator[Violation]:
 
 
 def _rest(facts: HistoryFacts) -> Iterator[Violation]:
-    """At the end no movement is left in the middle, and no hold has outlived its time."""
+    """At the end no movement is unfinished, and no hold has outlived its time."""
     if facts.ended is None:
         return
     for left in facts.ended.products:
@@ -47,7 +47,7 @@ def _rest(facts: HistoryFacts) -> Iterator[Violation]:
 
 
 def _promptness(facts: HistoryFacts) -> Iterator[Violation]:
-    """A hold is released soon after its time: within the sweep's bound, or recovery's where something went wrong."""
+    """A lapsed hold is released soon: within the sweep's bound, or within recovery's after a fault."""
     if facts.terms.stock_only or facts.ended is None:
         return
     for held in facts.final.values():

@@ -1,7 +1,7 @@
-"""Rules of quotas: nobody has more than the shop allows one customer, and nobody is refused who has less.
+"""Rules of quotas: no customer has more than the quota, and no customer with less is refused.
 
-What surely was open at an instant, and what may have been, are judged as in `stock`. Hours are told by the stamps of
-the shop's own clocks, by which it counts them itself.
+The holds that must have been open at an instant, and those that may have been, are found as in `stock`. Hours follow
+the stamps of the shop's own clocks, as they do in the shop.
 """
 
 from collections import defaultdict
@@ -16,14 +16,14 @@ _ENDS: Final = frozenset({"confirmed", "already-confirmed", "released", "already
 
 
 class _QuotaSpan(NamedTuple):
-    """Open from `since` to `until`."""
+    """A hold that is open from `since` to `until`."""
 
     since: float
     until: float
 
 
 def check(facts: HistoryFacts) -> Iterator[Violation]:
-    """All of them."""
+    """Check all rules of quotas."""
     if facts.ended is None:
         return
     of_user: dict[str, list[Held]] = defaultdict(list)
@@ -40,7 +40,7 @@ def check(facts: HistoryFacts) -> Iterator[Violation]:
         yield from _refused(facts, request, of_user[request.asked.user])
 
 
-# What was granted
+# Grants
 
 
 def _open(facts: HistoryFacts, user: str, own: list[Held]) -> Iterator[Violation]:
@@ -53,7 +53,7 @@ def _open(facts: HistoryFacts, user: str, own: list[Held]) -> Iterator[Violation
 
 
 def _surely_open(facts: HistoryFacts, held: Held) -> _QuotaSpan:
-    """From when it was told until anybody may have ended it, or the first clock may have found it lapsed."""
+    """From the answer until somebody may have ended the hold, or the first clock may have found it lapsed."""
     ends = [
         request.asked.at
         for request in facts.about[held.id]
@@ -65,7 +65,7 @@ def _surely_open(facts: HistoryFacts, held: Held) -> _QuotaSpan:
 
 
 def _first_end(held: Held) -> int:
-    """When it was over, had it never been extended: the extension may have come late."""
+    """The end of the hold without extensions, which may have come late."""
     return min(held.expires_at, held.created_at + held.hold_ms)
 
 
@@ -79,7 +79,7 @@ def _hourly(facts: HistoryFacts, user: str, own: list[Held]) -> Iterator[Violati
 
 
 def _lapses(facts: HistoryFacts, own: list[Held]) -> Iterator[Violation]:
-    """Nobody is granted a hold after so many of the hour had lapsed by the same clock, and none was bought."""
+    """No hold is granted after the quota of lapses in its hour, by the same clock, if none was bought."""
     for held in own:
         grant = facts.grants.get(held.id)
         if grant is None or grant.code != "reserved":
@@ -95,7 +95,7 @@ def _lapses(facts: HistoryFacts, own: list[Held]) -> Iterator[Violation]:
             yield Violation("quota", f"{held} was granted after {lapsed} had lapsed: {grant.text()}")
 
 
-# What was refused
+# Refusals
 
 
 def _refused(facts: HistoryFacts, request: Request, own: list[Held]) -> Iterator[Violation]:
@@ -103,7 +103,7 @@ def _refused(facts: HistoryFacts, request: Request, own: list[Held]) -> Iterator
     match request.code:
         case "open-holds-reached":
             spans = [_may_be_open(facts, held) for held in own]
-            # In trouble a flush may judge holds as of when it began, and find those granted since.
+            # After a fault, a long flush may count holds by the time of its beginning, and holds granted since.
             if facts.troubled(asked.at, request.end):
                 most = sum(span.since <= request.end and asked.at < span.until for span in spans)
             else:
@@ -130,13 +130,13 @@ def _refused(facts: HistoryFacts, request: Request, own: list[Held]) -> Iterator
 
 
 def _may_be_open(facts: HistoryFacts, held: Held) -> _QuotaSpan:
-    """When the hold may have counted as open."""
+    """The time in which the hold may have counted as open."""
     grant = facts.grants.get(held.id)
     since = facts.true_ms(held.created_at) - facts.slack_ms
     if grant is not None and grant.code == "reserved":
         since = max(since, grant.asked.at)
     lapsed = facts.true_ms(held.expires_at) + facts.slack_ms
-    # Whoever was told of its end was told after it, whatever went wrong. Only an election may forget it for a moment.
+    # An answer about its end comes after the end, whatever the faults. Only an election may forget it for a moment.
     if not facts.terms.stale_reads:
         lapsed = min([lapsed, *(each.end for each in facts.about[held.id] if each.code in _ENDS)])
     ended = held.confirmed_at if held.confirmed_at is not None else held.released_at

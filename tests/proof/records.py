@@ -1,19 +1,19 @@
-"""What a history is made of: what was asked and answered, what went wrong meanwhile, and what was left at the end.
+"""The records of a history: requests and answers, faults, and the shop's final state.
 
-Plain values only, so that a history can come from a simulation as well as from real processes over HTTP. Instants are
-true time, milliseconds since the beginning of the history, as the one who writes it down sees them; what a shop itself
-stamps (`created_at` and the like) is in milliseconds since 1970, by whichever of its clocks.
+They hold plain values only, so that a history can come from a simulation or from real processes over HTTP. Instants are
+true time, in milliseconds since the beginning of the history, as its recorder sees them. The shop's own stamps (such as
+`created_at`) are in milliseconds since 1970, by one of the shop's clocks.
 """
 
 from typing import Literal, NamedTuple
 
 Kind = Literal["reserve", "confirm", "extend", "cancel", "read", "list", "stock", "restock", "edit", "audit"]
 Lines = tuple[tuple[str, int], ...]
-"""Products, each once and in order, with how many units."""
+"""Products with their units, each product once and in order."""
 
 
 class Held(NamedTuple):
-    """A reservation as somebody was shown it."""
+    """A reservation as the shop showed it to somebody."""
 
     id: str
     user: str
@@ -29,7 +29,7 @@ class Held(NamedTuple):
 
 
 class Goods(NamedTuple):
-    """A product and its rules, as it stood before the first request."""
+    """A product and its rules, before the first request."""
 
     id: str
     units: int
@@ -41,7 +41,7 @@ class Goods(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request, when it left its customer. `number` is its own; `of` is what it is about."""
+    """A request, at the time when its customer sent it. `of` is the id of the reservation or product it is about."""
 
     at: float
     number: int
@@ -53,11 +53,11 @@ class Asked(NamedTuple):
     of: str = ""
     change: int = 0
     rules: tuple[tuple[str, int | None], ...] = ()
-    """What an edit sets, of: limit, hold_ms, extensions_max, sale_starts_at, sale_ends_at."""
+    """The rules that an edit sets: limit, hold_ms, extensions_max, sale_starts_at, sale_ends_at."""
 
 
 class Answered(NamedTuple):
-    """The answer to a request, when its customer had it. `answer` is its code, as in the API's problems."""
+    """The answer to a request, at the time when its customer got it. `answer` is its code, as in the API's problems."""
 
     at: float
     number: int
@@ -65,23 +65,23 @@ class Answered(NamedTuple):
     held: Held | None = None
     several: tuple[Held, ...] = ()
     units: int | None = None
-    """Of a poll or a restock: what is available."""
+    """The available units, in the answer to a poll or a restock."""
     stocked: int | None = None
     instant: int | None = None
-    """Of `expired`: when the hold was over."""
+    """The end of the hold, in an answer `expired`."""
 
 
 class Lost(NamedTuple):
-    """The customer of a request never hears of it: the process died, or the customer went away."""
+    """A request that gets no answer: the process died, or the customer hung up."""
 
     at: float
     number: int
 
 
 class Trouble(NamedTuple):
-    """Something went wrong, and lasted until `until`. `kind` is for counting.
+    """A fault that lasted until `until`. Its `kind` is for counting.
 
-    What it left may be felt for longer, until it was recovered from; unless it is `passing`.
+    Its effects may last longer, until a recovery; not if it is `passing`.
     """
 
     at: float
@@ -92,13 +92,13 @@ class Trouble(NamedTuple):
 
 
 class Healed(NamedTuple):
-    """From now on nothing goes wrong any more, and every message is delivered."""
+    """The end of all faults: from now on every message is delivered."""
 
     at: float
 
 
-class Left(NamedTuple):
-    """A product at the end: its stock, and the movements on it that aren't finished."""
+class FinalProduct(NamedTuple):
+    """A product at the end: its stock, and the number of its unfinished movements."""
 
     id: str
     stocked: int
@@ -107,10 +107,10 @@ class Left(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """Everything that the shop has at the end, read when all is quiet."""
+    """The shop's final state, read when all is at rest."""
 
     at: float
-    products: tuple[Left, ...]
+    products: tuple[FinalProduct, ...]
     reservations: tuple[Held, ...]
     books_balance: bool
 
@@ -119,11 +119,11 @@ Record = Asked | Answered | Lost | Trouble | Healed | Ended
 
 
 class Terms(NamedTuple):
-    """What a history is to be judged by.
+    """The terms by which a history is judged.
 
-    `epoch_ms` is the beginning of the history in milliseconds since 1970, `skew_ms` how far any clock was from true
-    time. Where that is more than readiness allows, only the rules of stock hold (`stock_only`). With `stale_reads`,
-    what is only looked at may be older than what was answered before, as it may be after an election.
+    `epoch_ms` is the beginning of the history in milliseconds since 1970. `skew_ms` is the greatest difference of any
+    clock from true time; if it is more than readiness allows, only the rules of stock hold (`stock_only`). With
+    `stale_reads`, reads may show an older state than earlier answers did, as they may after an election.
     """
 
     goods: tuple[Goods, ...]
@@ -138,4 +138,4 @@ class Terms(NamedTuple):
     open_holds_max: int = 0
     holds_per_hour_max: int = 0
     lapses_per_hour_max: int = 0
-    """Of one customer; 0 is none. The last counts only where there is one for holds in an hour."""
+    """The quotas of one customer; 0 is none. The last needs one for holds in an hour."""

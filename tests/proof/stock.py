@@ -1,6 +1,7 @@
 """Rules of stock: nothing oversold, nothing leaked, no refusal without reason, no limit exceeded.
 
-For each product there is what surely was held at an instant, and what may have been. The truth lies between them.
+For each product and instant, there are units that must have been held and units that may have been held. The true
+number lies between the two.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,14 +9,14 @@ from itertools import product as combinations
 from typing import NamedTuple
 
 from tests.proof.facts import EVER, HistoryFacts, Request, Violation
-from tests.proof.records import Held, Left
+from tests.proof.records import FinalProduct, Held
 
 _LIVE = frozenset({"PENDING", "CONFIRMED"})
 _REFUSED_BY_RULES = frozenset({"stock-taken", "key-reused", "unavailable", "not-found", "invalid"})
 
 
 class _StockSpan(NamedTuple):
-    """So many units from `since` to `until`."""
+    """A number of units from `since` to `until`."""
 
     since: float
     until: float
@@ -23,7 +24,7 @@ class _StockSpan(NamedTuple):
 
 
 def check(facts: HistoryFacts) -> Iterator[Violation]:
-    """All of them."""
+    """Check all rules of stock."""
     if facts.ended is None:
         return
     surely = {id_: _surely_held(facts, held) for id_, held in facts.final.items()}
@@ -47,8 +48,8 @@ def _sum_at(spans: Iterable[_StockSpan], instant: float) -> int:
 # At the end
 
 
-def _books(facts: HistoryFacts, left: Left) -> Iterator[Violation]:
-    """available = stocked - held - bought, and `stocked` is what was put in."""
+def _books(facts: HistoryFacts, left: FinalProduct) -> Iterator[Violation]:
+    """available = stocked - held - bought, and `stocked` is the sum of all that was put in."""
     if facts.ended is not None and not facts.ended.books_balance:
         yield Violation("books", f"the shop's own books don't balance: {left}")
     live = sum(_units(held, left.id) for held in facts.final.values() if held.status in _LIVE)
@@ -62,9 +63,9 @@ def _books(facts: HistoryFacts, left: Left) -> Iterator[Violation]:
 
 
 def _changes(facts: HistoryFacts, product: str) -> dict[str, list[int]]:
-    """By key, the changes of which one was made; 0 where perhaps none was.
+    """By key, the possible changes, of which one was made; 0 if perhaps none was.
 
-    What a request may still have been sending when a later one with its key was refused can't have been made.
+    An unanswered change can't have been made if its request was over before a later one with the key was refused.
     """
     changes: dict[str, list[int]] = {}
     by_key: dict[str, list[Request]] = {}
@@ -83,7 +84,7 @@ def _changes(facts: HistoryFacts, product: str) -> dict[str, list[int]]:
 
 
 def _surely_held(facts: HistoryFacts, held: Held) -> _StockSpan | None:
-    """When the reservation surely had its units."""
+    """The time in which the reservation must have had its units."""
     since = facts.told_at.get(held.id, EVER)
     slack = facts.slack_ms
     if held.confirmed_at is not None:
@@ -121,7 +122,7 @@ def _spans_of(
 
 
 def _stocked_most(facts: HistoryFacts, product: str, instant: float) -> int:
-    """The most that may have been put in by then; what was surely taken out before is gone."""
+    """The most units that may have been put in by then, minus those certainly taken out before."""
     total = facts.goods[product].units
     for key, changes in _changes(facts, product).items():
         asked = [each for each in facts.by_kind["restock"] if (each.asked.of, each.asked.key) == (product, key)]
@@ -160,7 +161,7 @@ def _limits(facts: HistoryFacts, product: str, surely: dict[str, _StockSpan | No
 
 
 def _refusals(facts: HistoryFacts, product: str) -> Iterator[Violation]:
-    """Nobody within the limit is told to have reached it."""
+    """No customer within the limit is told to have reached it."""
     values = [value for value in facts.possible_rule(product, "limit") if value is not None]
     for request in facts.by_kind["reserve"]:
         if request.code != "limit-reached" or len(request.asked.lines) != 1:
@@ -173,7 +174,7 @@ def _refusals(facts: HistoryFacts, product: str) -> Iterator[Violation]:
             for held in facts.final.values()
             if held.user == request.asked.user and _units(held, product)
         ]
-        # In trouble a flush may last so long that it judges holds as of when it began, and finds those granted since.
+        # After a fault, a long flush may count holds by the time of its beginning, and holds granted since.
         troubled = facts.troubled(request.asked.at, request.end)
         most = (_sum_within if troubled else _most_within)(spans, request.asked.at, request.end)
         if not values or most + quantity <= min(values):
@@ -181,7 +182,7 @@ def _refusals(facts: HistoryFacts, product: str) -> Iterator[Violation]:
 
 
 def _may_block(facts: HistoryFacts, held: Held) -> _StockSpan:
-    """When the reservation may have counted towards its customer's limit: a lapsed one no longer does."""
+    """The time in which the reservation may have counted towards its customer's limit; a lapsed one doesn't."""
     grant = facts.grants.get(held.id)
     since = facts.true_ms(held.created_at) - facts.slack_ms
     if grant is not None and grant.code == "reserved":
@@ -196,7 +197,7 @@ def _may_block(facts: HistoryFacts, held: Held) -> _StockSpan:
 
 
 def _sum_within(spans: Sequence[_StockSpan], since: float, until: float) -> int:
-    """All that there was at some instant or another."""
+    """The units of all spans that overlap the time."""
     return sum(span.units for span in spans if span.since <= until and since < span.until)
 
 
@@ -205,11 +206,11 @@ def _most_within(spans: Sequence[_StockSpan], since: float, until: float) -> int
     return max(_sum_at(spans, instant) for instant in instants)
 
 
-# What was refused as sold out, and what was shown
+# Refusals as sold out, and polls
 
 
 def _may_hold(facts: HistoryFacts, product: str) -> list[_StockSpan]:
-    """When each request may have had units of the product, if only in passing."""
+    """The times in which each request may have had units of the product, if only for a moment."""
     spans = []
     released = _released_at(facts)
     for request in facts.by_kind["reserve"]:
@@ -227,7 +228,7 @@ def _may_hold(facts: HistoryFacts, product: str) -> list[_StockSpan]:
 
 
 def _released_at(facts: HistoryFacts) -> dict[str, float]:
-    """By reservation, when its units were surely back, as long as nothing went wrong."""
+    """By reservation, when its units must be back, unless there was a fault."""
     found = {}
     for held in facts.final.values():
         if held.released_at is not None:
@@ -236,14 +237,14 @@ def _released_at(facts: HistoryFacts) -> dict[str, float]:
 
 
 def _sold_out(facts: HistoryFacts) -> Iterator[Violation]:
-    """Nobody is told that stock is gone which surely was there all the time of the request."""
+    """No request is refused as sold out if there certainly was enough stock during all of it."""
     if facts.terms.stock_only:
         return
     spans = {product: _may_hold(facts, product) for product in facts.goods}
     for request in facts.by_kind["reserve"]:
         if request.code != "sold-out":
             continue
-        # A request without a key may be refused by what a process saw a moment before.
+        # A request without a key may be refused by the stock view, which is a moment old.
         since = request.asked.at - (facts.terms.view_ms if request.asked.key is None else 0)
         if facts.troubled(since, request.end):
             continue
@@ -261,19 +262,19 @@ def _sold_out(facts: HistoryFacts) -> Iterator[Violation]:
 
 
 def _without(spans: Sequence[_StockSpan], request: Request) -> list[_StockSpan]:
-    """All but the request's own units, which it doesn't stand in the way of itself with."""
+    """The spans without the request's own, which can't be the reason of its refusal."""
     return [span for span in spans if span.since != request.asked.at]
 
 
 def _least_within(facts: HistoryFacts, product: str, spans: Sequence[_StockSpan], since: float, until: float) -> int:
-    """The least that may have been available at some instant."""
+    """The least units that may have been available at some instant."""
     instants = [since, *(span.since for span in spans if since <= span.since <= until)]
     instants += [each.asked.at for each in facts.by_kind["restock"] if since <= each.asked.at <= until]
     return min(_stocked_least(facts, product, instant) - _sum_at(spans, instant) for instant in instants)
 
 
 def _polls(facts: HistoryFacts, product: str, surely: dict[str, _StockSpan | None]) -> Iterator[Violation]:
-    """What is shown as available was so at some moment of the poll, or just before."""
+    """The stock in a poll was available at some moment of the poll, or just before."""
     held = _spans_of(facts, product, surely)
     perhaps: list[_StockSpan] | None = None
     for request in facts.by_kind["stock"]:

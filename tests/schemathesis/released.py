@@ -1,7 +1,7 @@
-"""A check for Schemathesis to take the place of its own for what was deleted, where that can't hold.
+"""A check for Schemathesis in place of its own `use_after_free`, which can't hold for reservations.
 
-DELETE gives units back; the reservation stays, for its owner to see what became of it. So what must not happen after a
-DELETE isn't that it can be read, but that it reads as held or bought.
+DELETE gives the units back, but the reservation stays so that its owner can see its state. After a DELETE it may still
+be read; it must not read as held or bought.
 """
 
 from typing import Any
@@ -23,4 +23,4 @@ def released_stays_released(_ctx: CheckContext, response: Response, case: Case[A
     if response.request.method == "DELETE":
         _released.add(reservation["id"])
     if reservation["id"] in _released:
-        assert reservation["status"] in RELEASED, "what was given back reads as held or bought"
+        assert reservation["status"] in RELEASED, "a released reservation reads as held or bought"

@@ -1,5 +1,6 @@
-"""A shop for Schemathesis to go through: products and reservations in all states, under the ids that
-`schemathesis.toml` and the document's examples name.
+"""A shop for Schemathesis to test: products and reservations in all states.
+
+Their ids are those of `schemathesis.toml` and of the examples in the OpenAPI document.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ UNHINDERED: Final = TryRates(
     login_address=_UNHINDERED,
     register_address=_UNHINDERED,
 )
-"""Schemathesis tries more passwords in a minute than any customer, and 429 would hide what else it finds."""
+"""Schemathesis tries more passwords in a minute than any customer, and 429 would hide other findings."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SceneTokens:
 
 
 async def prepare(shop: HttpShop) -> SceneTokens:
-    """Put everything in its place; the tokens are those of an admin and two customers."""
+    """Fill the shop; the tokens of an admin and two customers."""
     now = shop.clock.now_ms()
     await shop.store.add_products(_products(now))
     await _admit(shop, now)
@@ -101,7 +102,7 @@ def _product(
 
 
 async def _admit(shop: HttpShop, now: int) -> None:
-    """The customer whom the examples sign in as is one more, registered like everybody."""
+    """Add the accounts, and register the customer of the document's examples."""
     await shop.core.accounts.register(EMAIL, PASSWORD, None)
     for id_, email, role in (
         (USER_ID, "customer@example.com", Role.CUSTOMER),
@@ -112,7 +113,7 @@ async def _admit(shop: HttpShop, now: int) -> None:
 
 
 async def _reserve(shop: HttpShop, now: int) -> None:
-    """One customer's reservations in every state, and one of another's."""
+    """Make one customer's reservations in every state, and one of another customer."""
     lines = (Wanted(ON_SALE, 1),)
     held = [Reserve(id_, USER_ID, lines) for id_ in (HELD, CONFIRMED, CANCELLED)]
     await shop.store.flush([Reserve(EXPIRED, USER_ID, lines)], now - DAY_MS)

@@ -1,3 +1,5 @@
+"""Schemathesis tests the running API against its OpenAPI document."""
+
 import asyncio
 import json
 import os
@@ -25,7 +27,7 @@ REFUSALS = {"400", "410", "422"}
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[HttpShop]:
-    """Rule 1 must hold for what Schemathesis leaves behind: the books are audited when the shop closes."""
+    """The running shop. It is audited when it closes: rule 1 must hold after all that Schemathesis did."""
     async with open_shop(tmp_path, SystemClock(), sweeps=True, seams={"try_rates": scene.UNHINDERED}) as running:
         yield running
 
@@ -36,7 +38,7 @@ async def tokens(shop: HttpShop) -> SceneTokens:
 
 
 @pytest.mark.parametrize("who", ["admin", "customer"])
-async def test_nothing_is_answered_otherwise_than_documented(
+async def test_requests_of_the_document_are_answered_as_documented(
     who: str, shop: HttpShop, tokens: SceneTokens, tmp_path: Path
 ) -> None:
     said = await go_through(shop, tokens, who, tmp_path, "--phases", "examples,coverage")
@@ -47,7 +49,7 @@ async def test_nothing_is_answered_otherwise_than_documented(
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["admin", "customer"])
-async def test_nothing_is_answered_otherwise_than_documented_whatever_is_asked(
+async def test_random_requests_are_answered_as_documented(
     who: str, shop: HttpShop, tokens: SceneTokens, tmp_path: Path
 ) -> None:
     said = await go_through(shop, tokens, who, tmp_path, "--max-examples", "50")
@@ -57,7 +59,7 @@ async def test_nothing_is_answered_otherwise_than_documented_whatever_is_asked(
 
 
 async def go_through(shop: HttpShop, tokens: SceneTokens, who: str, tmp_path: Path, *options: str) -> str:
-    """Let Schemathesis go through the API as `who`; what it said, which must be that it found nothing."""
+    """Let Schemathesis test the API as `who`; its report. The test fails if it found anything."""
     users = {"caller": getattr(tokens, who), "another": tokens.another}
     (tmp_path / "accounts.json").write_text(json.dumps({"auth": [_user(*user) for user in users.items()]}))
     process = await asyncio.create_subprocess_exec(
@@ -65,7 +67,7 @@ async def go_through(shop: HttpShop, tokens: SceneTokens, who: str, tmp_path: Pa
         f"--config-file={CONFIG}",
         "run",
         f"{shop.url}/openapi.json",
-        # The document's own address stays out unless it is named.
+        # Schemathesis leaves out the document's own address unless it is named.
         "--include-path-regex=.",
         "--generation-database=none",
         "--no-color",
@@ -95,7 +97,7 @@ def config() -> dict[str, Any]:
     return tomllib.loads(CONFIG.read_text())
 
 
-def test_no_check_is_left_out_but_the_one_that_ours_takes_the_place_of(config: dict[str, Any]) -> None:
+def test_only_the_check_that_ours_replaces_is_left_out(config: dict[str, Any]) -> None:
     switches = {path: value for path, value in _leaves(config) if path[-1] == "enabled"}
 
     assert switches == {
@@ -104,7 +106,7 @@ def test_no_check_is_left_out_but_the_one_that_ours_takes_the_place_of(config: d
     }
 
 
-def test_only_refusals_of_the_unforeseeable_are_taken_for_answers_too(config: dict[str, Any]) -> None:
+def test_only_refusals_that_a_schema_cannot_foresee_are_accepted_as_well(config: dict[str, Any]) -> None:
     expected = [value for path, value in _leaves(config) if path[-1] == "expected-statuses"]
 
     assert expected
@@ -113,7 +115,7 @@ def test_only_refusals_of_the_unforeseeable_are_taken_for_answers_too(config: di
         assert REFUSALS.issuperset(statuses[len(ANSWERS_BY_DEFAULT) :])
 
 
-def test_a_reason_is_given_for_each_of_them(config: dict[str, Any]) -> None:
+def test_a_reason_is_given_for_each_accepted_refusal(config: dict[str, Any]) -> None:
     for section in CONFIG.read_text().split("[[operations]]")[1:]:
         listed = re.search(r"^checks\.positive_data_acceptance\.expected-statuses = (.*)$", section, re.MULTILINE)
         reasons = set(re.findall(r"^# (\d{3}): ", section, re.MULTILINE))
@@ -121,7 +123,7 @@ def test_a_reason_is_given_for_each_of_them(config: dict[str, Any]) -> None:
         assert reasons == set(json.loads(listed[1]) if listed else []) - set(ANSWERS_BY_DEFAULT), section
 
 
-def test_what_the_configuration_names_is_there(config: dict[str, Any]) -> None:
+def test_all_that_the_configuration_names_exists(config: dict[str, Any]) -> None:
     named = [name for section in config["operations"] for name in _names(section["include-operation-id"])]
 
     assert config["dictionaries"]["products"]["values"] == scene.PRODUCT_IDS

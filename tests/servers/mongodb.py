@@ -1,10 +1,10 @@
-"""A MongoDB server for tests: the first that is there.
+"""A MongoDB server for tests: the first that is available.
 
-1. `FLASHRESERVE_TEST_MONGODB_URL`, a server that somebody else runs. Tests use databases of their own on it.
+1. The server at `FLASHRESERVE_TEST_MONGODB_URL`, which somebody else runs. Tests use databases of their own on it.
 2. A `mongod` on PATH.
-3. What `make servers` installed: a gateway over PostgreSQL that speaks MongoDB's protocol.
+3. The server that `make servers` installed: a gateway over PostgreSQL that speaks MongoDB's protocol.
 
-One server runs for the whole session and is stopped when it ends. Tests that kill their server start one of their own.
+One server runs for the whole session and is stopped when it ends. A test that kills its server starts one of its own.
 """
 
 import atexit
@@ -26,7 +26,7 @@ _OURS: Final = "tests-"
 
 
 def require_mongodb() -> str:
-    """The URL of the session's server; the test is skipped where none can be had."""
+    """The URL of the session's server. Without a server, the test is skipped."""
     url = _session_url()
     if url is None:
         pytest.skip(MISSING)
@@ -47,7 +47,7 @@ def _session_url() -> str | None:
 
 
 def start_server(purpose: str) -> MongoServer | None:
-    """A fresh server of one's own; None where none can be started."""
+    """A fresh server for one test; None if none can be started."""
     if is_installed():
         _stop_orphans()
     return start_mongodb(f"{_OURS}{os.getpid()}-{purpose}")

@@ -1,4 +1,4 @@
-"""HAProxy, by the configuration that we ship, and nginx, before servers on this machine."""
+"""HAProxy, with the configuration that we ship, and nginx, in front of servers on this machine."""
 
 import re
 import shutil
@@ -17,12 +17,12 @@ from flashreserve.rehearsal.servers.ports import free_port
 START_S: Final = 30.0
 HAPROXY_CONFIG: Final = Path(__file__).parents[2] / "deploy" / "haproxy" / "haproxy.cfg"
 _NGINX_CONFIG: Final = Path(__file__).with_name("nginx.conf")
-# Debian puts them where only root's PATH leads.
+# Debian installs them in directories that only root's PATH has.
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def find(program: str) -> str | None:
-    """The program's path, if it is on this machine."""
+    """The program's path; None if it isn't installed."""
     return shutil.which(program) or shutil.which(program, path=_PATH)
 
 
@@ -35,7 +35,7 @@ def require(program: str) -> str:
 
 
 def haproxy_config(upstreams: Sequence[int], port: int, health_port: int) -> str:
-    """Our configuration with other addresses: those of this machine in place of Compose's."""
+    """Our configuration with addresses on this machine in place of Compose's."""
     servers = "\n    ".join(f"server api{n} 127.0.0.1:{upstream}" for n, upstream in enumerate(upstreams))
     text = HAPROXY_CONFIG.read_text()
     for pattern, replacement in (
@@ -58,9 +58,9 @@ def haproxy(
     certificate: Path | None = None,
     changes: Mapping[str, str] | None = None,
 ) -> Iterator[int]:
-    """HAProxy before servers on these ports; the port that it listens on, over TLS with a `certificate` and its key.
+    """HAProxy in front of servers on these ports; yields its own port. With a `certificate` (and its key), it uses TLS.
 
-    It may open `files_max` files. `changes` are words of the configuration, each there once, and what replaces them.
+    It may open `files_max` files. `changes` replaces words of the configuration, each of which occurs once.
     """
     program, port = require("haproxy"), free_port()
     file = directory / "haproxy.cfg"
@@ -78,7 +78,7 @@ def haproxy(
 
 @contextmanager
 def nginx(directory: Path, upstream: int) -> Iterator[Mapping[str, int]]:
-    """Nginx before a server; its ports by how it takes requests: `buffered` as it does by default, `unbuffered`."""
+    """Nginx in front of a server; its ports by how they take requests: `buffered`, the default, and `unbuffered`."""
     program = require("nginx")
     ports = {"buffered": free_port(), "unbuffered": free_port()}
     text = _NGINX_CONFIG.read_text().replace("%UPSTREAM%", f"127.0.0.1:{upstream}")

@@ -1,4 +1,4 @@
-"""A Valkey server of the tests' own: its own port, its own data, no root. May be killed, frozen and started again."""
+"""Valkey servers for tests, with a port and data of their own. They need no root, and may be killed and restarted."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,14 +23,14 @@ def valkey_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valk
 
 @pytest.fixture
 def valkey(valkey_of_session: ValkeyProcess) -> ValkeyProcess:
-    """The session's server, emptied. Not to be killed or frozen: see `own_valkey`."""
+    """The session's server, emptied. A test that kills or freezes a server uses `own_valkey`."""
     valkey_of_session.flush()
     return valkey_of_session
 
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[MakeValkey]:
-    """Makes servers for this test alone, with the options of `ValkeyProcess`, and starts them."""
+    """Makes and starts servers for this test alone, with the options of `ValkeyProcess`."""
     _require_valkey()
     servers: list[ValkeyProcess] = []
 

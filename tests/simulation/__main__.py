@@ -1,9 +1,9 @@
-"""Plays one seed again, or many seeds.
+"""Plays one seed, or many seeds.
 
 python -m tests.simulation --seed 7 --store mongo             one seed, with its history
-python -m tests.simulation --seed 7 --store mongo --shrink    the shortest that still fails
+python -m tests.simulation --seed 7 --store mongo --shrink    the shortest script that still fails
 python -m tests.simulation --seeds 0-2000 --jobs 2            many seeds of both stores
-python -m tests.simulation --seeds 0-100000 --state FILE      the same, to be gone on with after a stop
+python -m tests.simulation --seeds 0-100000 --state FILE      the same, resumable after a stop
 """
 
 import argparse
@@ -14,16 +14,16 @@ from typing import cast, get_args
 from tests.simulation.narration import replay_command, tell
 from tests.simulation.play import play, quietly
 from tests.simulation.script import StoreName, draw
-from tests.simulation.seeds import State, digest_of_sources, go_on, load_state, summary
+from tests.simulation.seeds import State, digest_of_sources, load_state, resume, summary
 from tests.simulation.shrinker import shrink
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 1 where a rule was broken."""
+    """Run the command; 1 if a rule was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--seeds", default="0-1000", help="from-to, without the last")
+    parser.add_argument("--seeds", default="0-1000", help="from-to, the last one left out")
     parser.add_argument("--store", choices=[*get_args(StoreName), "both"], default="both")
     parser.add_argument("--shrink", action="store_true")
     parser.add_argument("--jobs", type=int, default=1)
@@ -50,7 +50,7 @@ def _play_one(seed: int, store: StoreName, *, shorter: bool) -> int:
 
 def _play_many(store: StoreName, first: int, end: int, jobs: int, path: Path | None, *, stop: bool) -> int:
     state = load_state(path, digest_of_sources()) if path is not None else State()
-    for part in go_on(state, store, first, end, jobs=jobs, stop=stop):
+    for part in resume(state, store, first, end, jobs=jobs, stop=stop):
         for violation in part.violations:
             _say(f"VIOLATION of {violation['rule']}: {violation['what']}")
             _say(f"again: {replay_command(violation['seed'], store)}")

@@ -1,4 +1,4 @@
-"""A real database, to compare the simulated one with."""
+"""A real database, to compare with the simulated one."""
 
 from tests.mongo.databases import database, url
 

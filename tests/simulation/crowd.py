@@ -1,6 +1,6 @@
-"""The customers: they ask, wait, ask again, hang up, and remember what they were told. A history takes it all down."""
+"""The customers: they send requests, wait, retry, hang up, and remember their answers. A history records it all."""
 
-import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+import asyncio  # noqa: TC003 - annotations with its types are evaluated at run time, too
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ _UNSURE: Final = {"unavailable", "outcome-unknown"}
 
 
 class SimulatedCrowd:
-    """Plays the operations of a script."""
+    """Sends the operations of a script."""
 
     def __init__(self, world: World, processes: Sequence[SimulatedProcess], history: list[Record]) -> None:
         self._world = world
@@ -36,16 +36,16 @@ class SimulatedCrowd:
 
     @property
     def waiting(self) -> int:
-        """How many requests are unanswered."""
+        """The number of unanswered requests."""
         return len(self._open)
 
     @property
     def asked(self) -> int:
-        """How many requests there were."""
+        """The number of requests so far."""
         return self._asked
 
     def ask(self, operation: ScriptedOperation) -> None:
-        """Send the request to its process; where that one is down, to the next one that is up."""
+        """Send the request to its process, or to another one if that process is down."""
         up = [process for process in self._apis if process.up]
         if not up:
             self._world.after(0.1, self.ask, operation)
@@ -57,7 +57,7 @@ class SimulatedCrowd:
         self._history.append(asked)
         self._open[number] = (process, operation)
         task: list[asyncio.Task[None]] = []
-        # A process that sleeps starts on it when it wakes up.
+        # A frozen process takes the request when it wakes up.
         process.loop.call_soon(lambda: task.append(process.loop.create_task(self._serve(number, process, asked))))
         if operation.gone_after is not None:
             self._world.after(operation.gone_after, self._hang_up, number, process, task)
@@ -74,7 +74,7 @@ class SimulatedCrowd:
                 known = strangers[0] if strangers else ["nobody's"]
             if known:
                 of = known[-1 - operation.target % len(known)]
-            else:  # Who has nothing yet comes to buy.
+            else:  # A customer without a reservation makes one instead.
                 kind, lines, key = "reserve", (("product-0", 1),), None
         return Asked(at, number, process.name, kind, operation.user, lines, key, of, operation.change, operation.rules)
 
@@ -83,7 +83,7 @@ class SimulatedCrowd:
             answer = await _CALLS[asked.kind](process, asked)
         except StoreUnavailableError:
             answer = Answered(0, 0, "unavailable")
-        except Exception as error:  # noqa: BLE001 - that is for the auditor to say
+        except Exception as error:  # noqa: BLE001 - the auditor judges it
             answer = Answered(0, 0, f"failed: {error!r}")
         if number not in self._open:
             return
@@ -110,7 +110,7 @@ class SimulatedCrowd:
                 self._ask_again(operation)
 
     def _ask_again(self, operation: ScriptedOperation) -> None:
-        """The same once more, somewhere else."""
+        """Retry the request, perhaps at another process."""
         if operation.retries == 0:
             return
         again = operation._replace(
@@ -124,7 +124,7 @@ _WORDS: Final = re.compile("(?<!^)(?=[A-Z])")
 
 
 def _code(outcome: told.Outcome) -> str:
-    """The outcome's name as histories have it: `already-confirmed`."""
+    """The outcome's name in a history, such as `already-confirmed`."""
     return _WORDS.sub("-", type(outcome).__name__).lower()
 
 
@@ -171,7 +171,7 @@ def _answered(outcome: told.Outcome) -> Answered:
 
 
 async def _reserve(process: SimulatedProcess, asked: Asked) -> Answered:
-    """Every other one as the express lane does: it would rather be told than wait."""
+    """Reserve; every other request by `reserve_soon`, as the express lane does."""
     lines = [Wanted(product, quantity) for product, quantity in asked.lines]
     if len(lines) > 1 or asked.number % 2:
         return _answered(await process.reservations.reserve(asked.user, lines, asked.key))

@@ -1,9 +1,9 @@
-"""What can go wrong, by name.
+"""The faults, by name.
 
-At its time: a process dies (`crash`), ends in order (`stop`) or sleeps (`freeze`); its link is cut (`cut`); the
-network or the disk is slow (`slow`); the database dies (`server-crash`); a clock jumps, for a moment or for good
-(`clock`); messages of all processes meet with trouble for a while (`storm`); the database elects a new primary, whose
-reads show less than was acknowledged, for a while (`election`). Other faults wait for a message, or for work on the
+Some happen at a given time: a process dies (`crash`), shuts down in order (`stop`) or sleeps (`freeze`); its link is
+cut (`cut`); the network or the disk is slow (`slow`); the database dies (`server-crash`); a clock jumps, for a moment
+or for good (`clock`); messages of all processes are disturbed for a while (`storm`); the database elects a new primary,
+whose reads show less than was acknowledged, for a while (`election`). Others wait for a message, or for work on the
 disk.
 """
 
@@ -26,14 +26,15 @@ AT_A_WRITE: Final = (
     "stranded",
     "crash-late",
 )
-"""Happen at a write that a process sends after their time.
+"""Faults at the first write that a process sends after the fault's time.
 
-The process dies or sleeps before the message leaves, after it was carried out, or when a part of it was. Or the message
-was surely not sent, is lost, is carried out but not answered, is given up and carried out later, or in part; or a
-command on many documents misses one; or it just takes long. Or the reply is lost, and the driver sends the write again
-by itself, if it is set to: then the second copy's reply is told, and the first copy arrives later.
-`stranded`: the reply is lost and the database dies; the message arrives when it is back.
-`crash-late`: the process dies, and what it sent arrives later.
+The process dies or sleeps before the message leaves (`-before`), after it was carried out (`-after`), or when a part
+was (`crash-part`); or it dies, and the message arrives later (`crash-late`). The message was certainly not sent
+(`refused`), is lost (`lost`), is carried out but not answered (`unanswered`), or is given up and carried out later
+(`late`) or in part (`part`). A command on many documents misses one (`missed`). A message just takes long (`delayed`).
+With `sent-again`, the reply is lost and the driver sends the write again by itself, if it is set to: the caller gets
+the second copy's reply, and the first copy arrives later. With `stranded`, the reply is lost and the database dies; the
+message arrives when the database is back.
 """
 
 AT_A_COMMIT: Final = (
@@ -47,19 +48,19 @@ AT_A_COMMIT: Final = (
     "disk-fails-after",
     "delayed",
 )
-"""SQLite's, at a transaction that begins after their time.
+"""Faults of SQLite, at the first transaction that begins after the fault's time.
 
-The process dies or sleeps before or after the commit; another process writes for too long; there is no room; the disk
-fails when nothing, or all, has reached it; or it just takes long.
+The process dies or sleeps before or after the commit; another process writes for too long (`busy`); the disk is full
+(`full`); the disk fails when nothing (`-before`) or everything (`-after`) has reached it; or the work just takes long.
 """
 
 AT_A_READ: Final = ("read-fails", "read-delayed")
 
 
 class SimulatedFault(NamedTuple):
-    """Something that goes wrong at `at` seconds, or at the write (or read) that comes `skip` after that.
+    """A fault at `at` seconds, or, if it waits for a message, at the first one after that, `skip` others left out.
 
-    `seconds` is how long it lasts: the sleep, the cut, the delay.
+    `seconds` is the duration of the sleep, the cut or the delay.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""What histories for the auditor are made of, out of our own words: the auditor itself knows none of them."""
+"""Translation of the service's types into records for the auditor, which knows nothing of the service."""
 
 from tests.proof.records import Held
 
@@ -6,7 +6,7 @@ from flashreserve.core.model import Reservation
 
 
 def held(reservation: Reservation) -> Held:
-    """The reservation as it goes down in a history."""
+    """The reservation as a record of a history."""
     return Held(
         id=reservation.id,
         user=reservation.user_id,

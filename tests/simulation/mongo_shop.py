@@ -1,15 +1,17 @@
-"""The shop's database as a simulated MongoDB server, and what of it can be seen from outside."""
+"""The shop's database as a simulated MongoDB server."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.proof.records import Goods, Held, Left
+from tests.proof.records import FinalProduct, Goods, Held
 from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
 from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.network import Link, Network, SimulatedDatabase
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
 from tests.simulation.script import EPOCH_MS, Options
+from tests.simulation.shop import SimulatedShop
 from tests.simulation.world import World
+from typing_extensions import override
 
 from flashreserve.core import limits
 from flashreserve.core.model import Product
@@ -24,7 +26,7 @@ _RELEASE_INTENTS_MAX: Final = release_movement.RELEASE_INTENTS_MAX
 
 
 def product_of(goods: Goods) -> Product:
-    """The product in the shop's own words."""
+    """The record as a product of the service."""
     return Product(
         id=goods.id,
         name=goods.id,
@@ -42,7 +44,7 @@ def product_of(goods: Goods) -> Product:
     )
 
 
-class MongoShop:
+class MongoShop(SimulatedShop):
     """One server for all processes."""
 
     def __init__(
@@ -53,7 +55,7 @@ class MongoShop:
         note: Callable[[str, str, float], None],
         server: SimulatedMongoServer | None = None,
     ) -> None:
-        # The real ones are for hundreds of customers at once.
+        # The real limits are for hundreds of customers at once.
         chunks.PART_MIN = options.part_min  # type: ignore[misc]
         limits.SWEEP_MAX = options.sweep_max  # type: ignore[misc]
         release_movement.RELEASE_INTENTS_MAX = options.release_intents_max  # type: ignore[misc]
@@ -65,8 +67,9 @@ class MongoShop:
         for part in self._server.insert_parts("products", [product_document(product_of(each)) for each in goods]):
             part()
 
+    @override
     def connect(self, process: SimulatedProcess, ids: SimulatedIds) -> Store:
-        """A process's own connection; what was armed for its last life stays so."""
+        # Faults that were armed before the process restarted stay armed.
         link = Link(process)
         before = self._links.get(process.name)
         if before is not None:
@@ -75,8 +78,8 @@ class MongoShop:
         self._links[process.name] = link
         return MongoStore(SimulatedDatabase(self._network, self._server, link), ids, self._quotas)
 
+    @override
     def meet(self, process: SimulatedProcess, fault: SimulatedFault) -> bool:
-        """Let the fault happen, or arm it; whether it is one of this shop's, and has happened."""
         if fault.kind in AT_A_WRITE or fault.kind in AT_A_READ:
             self._links[process.name].armed.append(fault)
             return False
@@ -96,31 +99,31 @@ class MongoShop:
                 raise NotImplementedError(fault.kind)
         return True
 
+    @override
     def heal(self) -> None:
-        """Nothing goes wrong from now on; what is late still arrives."""
         self._network.heal()
         for link in self._links.values():
             link.armed.clear()
             link.cut_until = 0.0
 
+    @override
     def quiet_at(self) -> float:
-        """When the last message that is known of will have arrived."""
         return self._network.quiet_at
 
-    def left(self) -> tuple[Left, ...]:
-        """The products as they are."""
+    @override
+    def products(self) -> tuple[FinalProduct, ...]:
         return tuple(
-            Left(each["_id"], each["stocked"], each["available"], len(each["intents"]))
+            FinalProduct(each["_id"], each["stocked"], each["available"], len(each["intents"]))
             for each in self._server.documents("products")
         )
 
+    @override
     def reservations(self) -> tuple[Held, ...]:
-        """The reservations as they are."""
         found = self._server.documents("reservations")
         return tuple(_held(document) for document in found if document["status"] != "VOID")
 
+    @override
     def balance(self) -> str | None:
-        """What is wrong with the books at this very instant, movements in the middle included."""
         reservations = {each["_id"]: each for each in self._server.documents("reservations")}
         for product in self._server.documents("products"):
             wrong = _wrong_with(product, reservations)
@@ -128,14 +131,15 @@ class MongoShop:
                 return wrong
         return None
 
+    @override
     def discard(self) -> None:
-        """Leave no trace."""
         chunks.PART_MIN = _PART_MIN  # type: ignore[misc]
         limits.SWEEP_MAX = _SWEEP_MAX  # type: ignore[misc]
         release_movement.RELEASE_INTENTS_MAX = _RELEASE_INTENTS_MAX  # type: ignore[misc]
 
 
 def _wrong_with(product: dict[str, Any], reservations: dict[str, dict[str, Any]]) -> str | None:
+    """Why the product breaks rule 1, unfinished movements included; None if it doesn't."""
     id_ = product["_id"]
     live = moving = 0
     released_by = {intent["f"] for intent in product["intents"] if intent["kind"] == "release"}

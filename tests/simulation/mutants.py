@@ -1,4 +1,4 @@
-"""Would it notice? Plausible mistakes in the real code, each of which the simulation has to catch within its budget.
+"""Mutants: plausible mistakes in the real code. The simulation has to catch each of them within its budget.
 
 python -m tests.simulation.mutants                        all of them, with the seed that caught each
 python -m tests.simulation.mutants --only NAME --only …   some of them
@@ -23,7 +23,7 @@ from tests.simulation.script import StoreName
 import flashreserve
 
 BUDGET: Final = 3_000
-"""Within so many seeds, from 0 on, a mistake has to be caught."""
+"""The number of seeds, from 0 on, within which a mutant has to be caught."""
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path(flashreserve.__file__).parent
@@ -307,7 +307,7 @@ ONLY_OF_MODEL: Final = (
         _PRODUCT_WRITES,
     ),
 )
-"""On MongoDB, found by the checker in `tests/modelcheck`, and by no seed of 3,000: too much has to coincide."""
+"""On MongoDB: found by the checker in `tests/modelcheck`, but by none of 3,000 seeds, as too much has to coincide."""
 
 OF_ALL: Final = (
     Mutant(
@@ -426,7 +426,7 @@ _NOTICED_RULES_OF_SQLITE: Final = {
 }
 """On MongoDB, guards and the unique index of claims keep these out: the database decides."""
 OF_RULES: Final = tuple(mutant for mutant in RULES if mutant.name in _NOTICED_RULES)
-"""Of the mistakes that the contract suite catches."""
+"""Mutants of the contract suite that the simulation catches on MongoDB, too."""
 
 MUTANTS: Final[tuple[tuple[StoreName, Mutant], ...]] = (
     *(("mongo", mutant) for mutant in OF_MONGO),
@@ -438,7 +438,7 @@ MUTANTS: Final[tuple[tuple[StoreName, Mutant], ...]] = (
 
 
 class Catch(NamedTuple):
-    """What became of a mutant: the seed that caught it and the rule that was broken; None where none did."""
+    """The seed that caught a mutant and the rule that it broke; None if no seed did."""
 
     mutant: Mutant
     store: StoreName
@@ -447,10 +447,10 @@ class Catch(NamedTuple):
 
 
 def catch(mutant: Mutant, store: StoreName, budget: int = BUDGET) -> Catch:
-    """Play seeds on a copy of the package with this mistake, until one breaks a rule."""
+    """Play seeds on a copy of the package with the mutant in it, until one breaks a rule."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / PACKAGE.name
-        shutil.copytree(PACKAGE, copy)  # with what is compiled already
+        shutil.copytree(PACKAGE, copy)  # including the compiled files
         mutant.apply(copy)
         environment = os.environ | {"PYTHONPATH": directory, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "tests.simulation", "--seeds", f"0-{budget}", "--store", store, "--stop"]
@@ -463,7 +463,7 @@ def catch(mutant: Mutant, store: StoreName, budget: int = BUDGET) -> Catch:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 1 where a mistake wasn't caught."""
+    """Run the command; 1 if a mutant wasn't caught."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--only", action="append", default=[])
@@ -478,7 +478,7 @@ def main(arguments: list[str]) -> int:
             escaped += caught.seed is None
             by = f"seed {caught.seed:>5} ({caught.rule})" if caught.seed is not None else "NOT CAUGHT"
             _say(f"{caught.store:7} {by:28} {caught.mutant.name}")
-    _say(f"{len(chosen) - escaped} of {len(chosen)} mistakes caught within {given.budget} seeds")
+    _say(f"{len(chosen) - escaped} of {len(chosen)} mutants caught within {given.budget} seeds")
     return 1 if escaped else 0
 
 

@@ -1,20 +1,20 @@
-"""What a run says: a failing seed's options and history, and the one command that plays it again."""
+"""The text about a play: its options and history, and the command that replays it."""
 
 from collections.abc import Iterator
 
 from tests.proof.records import Answered, Asked, Ended, Healed, Held, Lost, Record, Trouble
-from tests.simulation.play import Played
+from tests.simulation.play import PlayedScript
 
 LINES_MAX = 80
 
 
 def replay_command(seed: int, store: str) -> str:
-    """Plays exactly this again."""
+    """The command that plays exactly this seed again."""
     return f"python -m tests.simulation --seed {seed} --store {store}"
 
 
-def tell(played: Played) -> str:
-    """Everything about one seed's play, in a page or two."""
+def tell(played: PlayedScript) -> str:
+    """A play in a page or two."""
     script = played.script
     summary = (
         f"seed {script.options.seed} on {script.options.store}: history {played.hash}, {played.operations} operations,"

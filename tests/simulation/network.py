@@ -1,6 +1,6 @@
-"""Messages between processes and the simulated server: what delays, loses, cuts up and reorders them."""
+"""The network between processes and the simulated server: it delays, loses, splits and reorders messages."""
 
-import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+import asyncio  # noqa: TC003 - annotations with its types are evaluated at run time, too
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -10,39 +10,49 @@ from tests.simulation.mongo.server import Part, SimulatedMongoServer, aggregated
 from tests.simulation.mongo.updater import UpdateRefusedError
 from tests.simulation.script import EPOCH_MS
 from tests.simulation.world import ProcessLoop, World
+from typing_extensions import override
 
-from flashreserve.stores.mongo.database import DRIVER_RETRIES_WRITES, Collection, Fields, Index, Order, Query, Update
+from flashreserve.stores.mongo.database import (
+    DRIVER_RETRIES_WRITES,
+    Collection,
+    Database,
+    Fields,
+    Index,
+    Order,
+    Query,
+    Update,
+)
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 SOCKET_S: Final = 10.0
-"""How long a process waits for a reply, and"""
+"""The longest time that a process waits for a reply."""
 SERVER_WAIT_S: Final = 2.0
-"""for a server that is away, before anything is sent."""
+"""The longest time that a process waits for a server that is away, before it sends anything."""
 _BEHIND_S: Final = 0.3
-"""How far a new primary may be behind at most."""
+"""The most that a new primary is behind the old one."""
 
 
 class Weather(Protocol):
-    """How messages travel: drawn by the seed."""
+    """The conditions of the network, drawn by the seed."""
 
     @property
     def latency_s(self) -> float:
-        """About how long a message takes."""
+        """The typical time that a message takes."""
         ...
 
     @property
     def scattered(self) -> float:
-        """How many writes of several documents are carried out at several instants."""
+        """The share of writes of several documents that are carried out at several instants."""
         ...
 
     @property
     def torn(self) -> float:
-        """How many reads of several documents are."""
+        """The share of reads of several documents that are carried out at several instants."""
         ...
 
     @property
     def storm_rate(self) -> float:
-        """How many messages meet with trouble in a storm."""
+        """The share of messages that a storm disturbs."""
         ...
 
 
@@ -53,16 +63,16 @@ class Host(Protocol):
     loop: ProcessLoop
 
     def crash(self) -> None:
-        """Die."""
+        """Die at once."""
         ...
 
     def freeze(self, seconds: float) -> None:
-        """Sleep for so long."""
+        """Sleep for `seconds`."""
         ...
 
 
 class _Call:
-    """A message on its way, and who waits for the reply."""
+    """A message in flight, and the future of its reply."""
 
     __slots__ = ("begin", "current", "future", "link", "may_miss", "over", "void", "whole", "write")
 
@@ -84,9 +94,9 @@ class _Call:
         self.current = current
         self.future: asyncio.Future[Any] = link.loop.create_future()
         self.over = False
-        """Whether the caller has its answer, or has given up."""
+        """The caller has its answer, or has given up."""
         self.void = False
-        """Whether the message is lost: nothing more of it is carried out."""
+        """The message is lost: nothing more of it is carried out."""
 
 
 class Link:
@@ -115,15 +125,15 @@ class Network:
         self._slowness = 1.0
         self._storm_until = 0.0
         self._elected_until = 0.0
-        """Until then a new primary knows of no majority: it shows what it knew, and acknowledges nothing."""
+        """Until then a new primary hasn't reached a majority: it shows older data, and acknowledges nothing."""
         self._healed = False
         self.quiet_at = 0.0
-        """When the last message that is known of will have arrived."""
+        """When the last message that is in flight will have arrived."""
 
-    # What happens to everybody
+    # Faults of the whole network
 
     def crash_server(self, seconds: float) -> None:
-        """The server dies, and is back later with everything that it has answered."""
+        """Let the server die. It is back after `seconds`, with all writes that it has acknowledged."""
         now = self._world.now
         self._down_until = max(self._down_until, now + seconds)
         for call in list(self._open):
@@ -131,15 +141,15 @@ class Network:
             self._fail_later(call, self._latency(), unknown=call.write)
 
     def slow_down(self, seconds: float, factor: float) -> None:
-        """Everything takes longer for a while."""
+        """Slow down all messages for `seconds`."""
         self._slow_until, self._slowness = self._world.now + seconds, factor
 
     def storm(self, seconds: float) -> None:
-        """Many messages meet with trouble for a while."""
+        """Disturb many messages for `seconds`."""
         self._storm_until = self._world.now + seconds
 
     def elect(self, seconds: float) -> None:
-        """A new primary in a moment; for `seconds` its reads show only what has reached it by now."""
+        """Elect a new primary in a moment. For `seconds`, its reads show only the data of now."""
         view = self._server.snapshot()
 
         def begin() -> None:
@@ -155,14 +165,14 @@ class Network:
         self._world.after(min(seconds, _BEHIND_S), begin)
 
     def heal(self) -> None:
-        """Nothing goes wrong from now on."""
+        """End all faults."""
         self._healed = True
         now = self._world.now
         self._server.show(None)
         self._elected_until = min(self._elected_until, now)
         self._down_until, self._slow_until, self._storm_until = min(self._down_until, now), now, now
 
-    # The way of a message
+    # A message from departure to reply
 
     def send(
         self,
@@ -174,11 +184,11 @@ class Network:
         may_miss: bool = False,
         current: bool = False,
     ) -> "asyncio.Future[Any]":
-        """Send a message; the future has the results of its parts, or one of the port's errors.
+        """Send a message; the future gets the results of its parts, or one of the port's errors.
 
-        `begin` tells the parts on arrival; `whole`, if there is one, does all of them at one instant for less. What
-        `may_miss` a document that is on the move answers then as if all were well. A `current` read waits for the
-        majority.
+        On arrival, `begin` returns the parts. `whole`, if given, carries out all of them at one instant, and is faster.
+        A command that `may_miss` a document while it is moved answers as if nothing were wrong. A `current` read waits
+        for the majority.
         """
         call = _Call(link, begin, whole, write=write, may_miss=may_miss, current=current)
         self._open[call] = None
@@ -212,7 +222,7 @@ class Network:
             self._world.after(self._latency(), self._arrive, call)
 
     def _depart_into_the_cut(self, call: _Call) -> None:
-        """Nothing comes back; what was sent may still arrive when the cut is over."""
+        """Send a message into a cut link: no reply comes back, but a write may still arrive after the cut."""
         random = self._world.random
         self._fail_later(call, random.uniform(0.05, 3.0), unknown=call.write)
         if call.write and random.random() < 0.5:
@@ -223,20 +233,20 @@ class Network:
         self._world.after(seconds, self._arrive, call)
 
     def _is_lost(self, call: _Call) -> bool:
-        """Whether the message comes to nothing on arrival: the server is away, or has died since it was sent."""
+        """Whether the message is lost on arrival: the server is away, or has died since it was sent."""
         if not call.void and self._world.now < self._down_until:
             self._fail_later(call, self._latency(), unknown=call.write)
             return True
         return call.void
 
     def _awaits_majority(self, call: _Call, arrive: Callable[..., None], *more: float) -> bool:
-        """Whether the message waits, to arrive again, until the primary knows of a majority: a current read does."""
+        """Whether the message has to wait and arrive again: a current read does until the primary has a majority."""
         if not call.current:
             return False
         if self._world.now < self._elected_until:
             self._world.after(self._elected_until - self._world.now, arrive, call, *more)
             return True
-        self._server.show(None)  # A majority has confirmed the primary, so nobody reads what is older any more.
+        self._server.show(None)  # A majority has confirmed the primary: from now on, nobody reads older data.
         return False
 
     def _arrive(self, call: _Call) -> None:
@@ -255,7 +265,7 @@ class Network:
         self._carry_out_next(call, parts, [], random.sample(range(len(parts)), len(parts)) if call.write else None)
 
     def _carry_out_next(self, call: _Call, parts: list[Part], results: list[Any], order: list[int] | None) -> None:
-        """Carry out the parts at one instant each, writes in any order."""
+        """Carry out the parts at different instants, writes in any order."""
         if call.void:
             return
         if not results:
@@ -359,7 +369,7 @@ class Network:
         self._arrive_late(call, seconds)
 
     def _meet_part(self, call: _Call, seconds: float) -> None:
-        """Some parts are carried out, the others later or never. One that has a single part is late."""
+        """Carry out some parts now, the others later or never. A message with a single part is late or lost."""
         self._fail_later(call, self._give_up_s(), unknown=True)
         self._world.after(self._latency(), self._arrive_in_part, call, seconds)
 
@@ -378,9 +388,9 @@ class Network:
             self._world.after(seconds, lambda: [part() for part in rest])
 
     def _meet_sent_again(self, call: _Call, seconds: float) -> None:
-        """The reply is lost. A driver that retries sends the write again, which the server knows for the same write.
+        """Lose the reply. A driver that retries sends the write again, and the server recognises it as the same write.
 
-        So what the second copy did is not done again; what it refused, the first copy may still do.
+        So parts that the second copy carried out aren't repeated; parts that it refused, the first copy may still do.
         """
         if DRIVER_RETRIES_WRITES and not call.may_miss:
             self._world.after(self._latency(), self._arrive_again, call, seconds)
@@ -460,14 +470,15 @@ def _succeed(future: "asyncio.Future[Any]", results: list[Any]) -> None:
     future.set_result(results)
 
 
-class SimulatedDatabase:
-    """See `flashreserve.stores.mongo.database.Database`: the eight operations, as messages over a link."""
+class SimulatedDatabase(Database):
+    """A database whose operations are messages over a link."""
 
     def __init__(self, network: Network, server: SimulatedMongoServer, link: Link) -> None:
         self._network = network
         self._server = server
         self._link = link
 
+    @override
     async def find(
         self,
         collection: Collection,
@@ -491,6 +502,7 @@ class SimulatedDatabase:
             return list(documents)
         return arrange([each for half in found for each in half], fields, order, most)
 
+    @override
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         server = self._server
         found = await self._network.send(
@@ -504,11 +516,13 @@ class SimulatedDatabase:
             return list(documents)
         return aggregated([each for half in found for each in half], pipeline)
 
+    @override
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
         server, entered = self._server, list(documents)
         refused = await self._network.send(self._link, lambda: server.insert_parts(collection, entered), write=True)
         return [place for place, is_duplicate in enumerate(refused) if is_duplicate]
 
+    @override
     async def find_one_and_update(
         self, collection: Collection, query: Query, update: Update, *, fields: Fields | None = None
     ) -> Document | None:
@@ -521,6 +535,7 @@ class SimulatedDatabase:
         document: Document | None = found
         return document
 
+    @override
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
         server = self._server
 
@@ -529,6 +544,7 @@ class SimulatedDatabase:
 
         await self._network.send(self._link, begin, write=True, may_miss=True)
 
+    @override
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         server, entered = self._server, sorted(updates, key=lambda each: str(each[0].get("_id")))
         await self._network.send(
@@ -537,25 +553,29 @@ class SimulatedDatabase:
             write=True,
         )
 
+    @override
     async def ensure_indexes(self, indexes: Sequence[Index], *, create: bool) -> None:
         del create
         self._server.make_indexes(indexes)
 
+    @override
     async def now_ms(self) -> int:
         (now,) = await self._network.send(
             self._link, lambda: [lambda: EPOCH_MS + int(self._link.loop.time() * 1_000)], write=False
         )
         return int(now)
 
+    @override
     def beat(self) -> str:
         return ""
 
+    @override
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is nothing to close."""
 
 
 def _refusable(part: Part) -> Part:
-    """The part; where the server refuses it, the driver's error means what all of its kind mean."""
+    """The part, with a refusal by the server as the error of the port that the driver's errors become."""
 
     def carry_out() -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Playing a script: safety while things go wrong, then healing, then whether everything comes to its end."""
+"""The play of a script: a safety phase under faults, then healing, then a liveness phase until all is at rest."""
 
 import gc
 import hashlib
@@ -7,74 +7,37 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import structlog
 from msgspec import structs
 from tests.proof.auditor import Violation, audit
-from tests.proof.records import Ended, Healed, Held, Left, Record, Terms, Trouble
+from tests.proof.records import Ended, Healed, Record, Terms, Trouble
 from tests.simulation.crowd import SimulatedCrowd
 from tests.simulation.faults import SimulatedFault
 from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.mongo_shop import MongoShop
-from tests.simulation.processes import Board, SimulatedIds, SimulatedProcess
+from tests.simulation.processes import Board, SimulatedProcess
 from tests.simulation.script import EPOCH_MS, SeedScript
+from tests.simulation.shop import SimulatedShop
 from tests.simulation.sqlite_shop import SqliteShop
 from tests.simulation.world import World
 
-from flashreserve.stores.port import Store
-
 LOOK_EVERY_S: Final = 0.5
 LIVENESS_S: Final = 60.0
-"""After everything has healed, and every hold is over, how long until all must be at rest."""
+"""The longest time from the healing, and the end of the last hold, until all must be at rest."""
 
 RECOVERY_S: Final = 45.0
 RECOVERIES_IN_A_ROW: Final = 8
-"""Where a product takes one release at a time, what was left in the middle is recovered one after the other."""
+"""If a product takes one release at a time, unfinished releases are recovered one after the other."""
 
 SWEEP_MS: Final = 2_500.0
 LATENCIES_OF_SWEEP: Final = 100
 EAGER_MS: Final = 7_500.0
 
 
-class SimulatedShop(Protocol):
-    """The database of all processes."""
-
-    def connect(self, process: SimulatedProcess, ids: SimulatedIds) -> Store:
-        """The store as a new process has it."""
-        ...
-
-    def meet(self, process: SimulatedProcess, fault: SimulatedFault) -> bool:
-        """Let a fault happen, or arm it; whether it has happened."""
-        ...
-
-    def heal(self) -> None:
-        """Nothing goes wrong from now on; what is late still arrives."""
-        ...
-
-    def quiet_at(self) -> float:
-        """When the last message that is known of will have arrived."""
-        ...
-
-    def left(self) -> tuple[Left, ...]:
-        """The products as they are."""
-        ...
-
-    def reservations(self) -> tuple[Held, ...]:
-        """The reservations as they are."""
-        ...
-
-    def balance(self) -> str | None:
-        """What is wrong with the books at this instant."""
-        ...
-
-    def discard(self) -> None:
-        """Let go of everything."""
-        ...
-
-
-class Played(NamedTuple):
-    """What came of a script."""
+class PlayedScript(NamedTuple):
+    """The result of a play."""
 
     script: SeedScript
     history: list[Record]
@@ -85,7 +48,7 @@ class Played(NamedTuple):
 
     @property
     def hash(self) -> str:
-        """The same for the same history."""
+        """A digest of the history: equal for equal histories."""
         return hashlib.sha256(repr(self.history).encode()).hexdigest()[:16]
 
 
@@ -98,11 +61,7 @@ class _Play:
         self.faults: Counter[str] = Counter()
         self.quiet_at = 0.0
         self.out_of_balance: list[str] = []
-        self.shop: SimulatedShop = (
-            MongoShop(self.world, options, script.goods, self.note, server)
-            if options.store == "mongo"
-            else SqliteShop(self.world, options, script.goods, self.note)
-        )
+        self.shop = self._open_shop(server)
         board: Board = {}
         self.processes = [
             SimulatedProcess(self.world, number, options, self.shop.connect, board)
@@ -112,12 +71,18 @@ class _Play:
             process.on_takeover = partial(self._note_takeover, process.name)
         self.crowd = SimulatedCrowd(self.world, self.processes, self.history)
 
+    def _open_shop(self, server: SimulatedMongoServer | None) -> SimulatedShop:
+        options, goods = self.script.options, self.script.goods
+        if options.store == "mongo":
+            return MongoShop(self.world, options, goods, self.note, server)
+        return SqliteShop(self.world, options, goods, self.note)
+
     def _note_takeover(self, process: str, began: float) -> None:
-        """Until it was through, units were on their way back that nobody held: that is no fault, but may be felt."""
+        """Record a takeover: until it ended, units were neither held nor available. It is no fault, but shows."""
         self.history.append(Trouble(began * 1_000, self.world.now * 1_000, "takeover", process, passing=True))
 
     def note(self, kind: str, process: str, seconds: float) -> None:
-        """A fault has happened."""
+        """Record a fault that has happened."""
         now = self.world.now
         self.faults[kind] += 1
         self.quiet_at = max(self.quiet_at, now + seconds)
@@ -142,8 +107,8 @@ class _Play:
                 if self.shop.meet(process, fault):
                     self.note(fault.kind, process.name, fault.seconds)
 
-    def play(self) -> Played:
-        """Both phases, and the auditor's verdict."""
+    def play(self) -> PlayedScript:
+        """Play both phases and let the auditor judge the history."""
         world, options = self.world, self.script.options
         for operation in self.script.operations:
             world.at(operation.at, self.crowd.ask, operation)
@@ -161,15 +126,15 @@ class _Play:
         balanced = self.shop.balance()
         self._check_balance()
         self.history.append(
-            Ended(world.now * 1_000, self.shop.left(), self.shop.reservations(), books_balance=balanced is None)
+            Ended(world.now * 1_000, self.shop.products(), self.shop.reservations(), books_balance=balanced is None)
         )
         violations = audit(self.history, self._terms())
         violations += [Violation("loop", complaint) for complaint in world.complaints]
         violations += [Violation("books", wrong) for wrong in self.out_of_balance[:1]]
-        return Played(self.script, self.history, violations, self.crowd.asked, world.now, self.faults)
+        return PlayedScript(self.script, self.history, violations, self.crowd.asked, world.now, self.faults)
 
     def _run_watched(self, until: float) -> None:
-        """Run, and look at the books now and then."""
+        """Run, and check the balance of the books from time to time."""
         world = self.world
         while world.now < until:
             world.run(min(until, world.now + LOOK_EVERY_S * world.random.random() + 0.001))
@@ -187,7 +152,7 @@ class _Play:
 
     def _run_until_at_rest(self) -> None:
         world = self.world
-        # A clock that was set back has to get there again first.
+        # A clock that was set back first has to reach the end of the holds again.
         deadline = world.now + LIVENESS_S + self._recovery_s() + 2 * self.script.options.skew_ms / 1_000
         while world.now < deadline and not self._at_rest():
             world.run(world.now + LOOK_EVERY_S)
@@ -196,7 +161,7 @@ class _Play:
         return (
             self.crowd.waiting == 0
             and self.crowd.asked >= len(self.script.operations)
-            and not any(product.moving for product in self.shop.left())
+            and not any(product.moving for product in self.shop.products())
             and not any(each.status == "PENDING" for each in self.shop.reservations())
         )
 
@@ -205,13 +170,12 @@ class _Play:
 
     def _terms(self) -> Terms:
         options = self.script.options
-        # A sweep takes a while over a network as slow as some; who recovers what isn't abandoned makes it begin
-        # anew.
+        # A sweep takes long over a slow network, and starts again after an eager recovery.
         sweep_ms = SWEEP_MS + options.latency_s * 1_000 * LATENCIES_OF_SWEEP
         if options.eager_recovery_s is not None:
             sweep_ms += EAGER_MS
         if options.release_intents_max == 1:
-            sweep_ms = self._recovery_s() * 1_000  # Even a sweep that meets another may leave a basket to recovery.
+            sweep_ms = self._recovery_s() * 1_000  # Two sweeps that meet may leave a basket to recovery.
         return Terms(
             self.script.goods,
             EPOCH_MS,
@@ -229,18 +193,18 @@ class _Play:
         self.shop.discard()
 
 
-def play(script: SeedScript, server: SimulatedMongoServer | None = None) -> Played:
-    """Play the script from beginning to end; on `server`, if a test looks over its shoulder."""
-    played = _Play(script, server)
+def play(script: SeedScript, server: SimulatedMongoServer | None = None) -> PlayedScript:
+    """Play the script from beginning to end. A test passes in a `server` to examine it afterwards."""
+    running = _Play(script, server)
     try:
-        return played.play()
+        return running.play()
     finally:
-        played.discard()
+        running.discard()
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without the service's log, and without the garbage collector, whose moments no seed decides."""
+    """Switch off the service's log, and the garbage collector, whose times no seed decides."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     gc.disable()

@@ -1,4 +1,4 @@
-"""Simulated processes: the real services, combiner, stock view, store and jobs, on loops and clocks of their own."""
+"""Simulated processes: the real services, combiner, stock view, store and jobs, each with its own loop and clock."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
@@ -7,9 +7,10 @@ from typing import Any, Final
 
 from tests.simulation.script import EPOCH_MS, Options
 from tests.simulation.world import ProcessLoop, World
+from typing_extensions import override
 
 from flashreserve.bootstrap.work import COMPARE_EVERY_S
-from flashreserve.clock import LASTING_MS, Sighting, SteadyClock
+from flashreserve.clock import LASTING_MS, Clock, Ids, Siblings, Sighting, SteadyClock
 from flashreserve.combiner import Combiner
 from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
 from flashreserve.jobs.sweep import recover_once, sweep_once
@@ -21,11 +22,11 @@ from flashreserve.stores.port import Store, StoreUnavailableError
 
 RESTART_S: Final = 0.2
 APART_S: Final = 6.0
-"""From the end of a moment's jump to the next one of the same clock: two in a row would be one that lasts."""
+"""Pause between two short jumps of one clock: without it, two in a row would be one jump that lasts."""
 
 
-class SimulatedClock:
-    """Virtual time, and a time of day that is off by so much, and for a moment by more."""
+class SimulatedClock(Clock):
+    """Virtual time. The time of day is off by `offset_ms`, and by more during a short jump."""
 
     def __init__(self, world: World, offset_ms: int) -> None:
         self._world = world
@@ -33,17 +34,20 @@ class SimulatedClock:
         self._jump_ms = 0
         self._next_jump_s = 0.0
 
+    @override
     def now_ms(self) -> int:
         return EPOCH_MS + self.elapsed_ms() + self.offset_ms + self._jump_ms
 
+    @override
     def monotonic(self) -> float:
         return self._world.now
 
+    @override
     def elapsed_ms(self) -> int:
         return int(self._world.now * 1_000)
 
     def jump(self, by_ms: int, seconds: float) -> None:
-        """Be off by so much more: for good, or for a moment that is too short for it to be adopted."""
+        """Be off by `by_ms` more: for good, or for a time that is too short for the step to be adopted."""
         if seconds * 1_000 >= LASTING_MS:
             self.offset_ms += by_ms
         elif self._world.now >= self._next_jump_s:
@@ -52,41 +56,45 @@ class SimulatedClock:
             self._world.after(seconds, self.be_right)
 
     def be_right(self) -> None:
-        """The moment is over."""
+        """End a short jump."""
         self._jump_ms = 0
 
 
 Board = dict[str, tuple[float, Sighting]]
-"""What the processes on one file have told, by process, and when."""
+"""By process on one database file: when it last told its sighting, and the sighting."""
 
 
-class SimulatedSiblings:
-    """See `flashreserve.clock.Siblings`."""
+class SimulatedSiblings(Siblings):
+    """Siblings that share a board in place of files."""
 
     def __init__(self, world: World, board: Board, name: str) -> None:
         self._world = world
         self._board = board
         self._name = name
 
+    @override
     async def others(self) -> Sequence[Sighting]:
         since = self._world.now - FRESH_MS / 1_000
         return [sighting for name, (at, sighting) in self._board.items() if name != self._name and at >= since]
 
+    @override
     async def tell(self, sighting: Sighting) -> None:
         self._board[self._name] = self._world.now, sighting
 
+    @override
     async def close(self) -> None:
         self._board.pop(self._name, None)
 
 
-class SimulatedIds:
-    """Ids that nobody else makes, and that grow."""
+class SimulatedIds(Ids):
+    """Unique ids, in ascending order."""
 
     def __init__(self, world: World, maker: str) -> None:
         self._world = world
         self._maker = maker
         self._made = 0
 
+    @override
     def new(self) -> str:
         self._made += 1
         return f"{int(self._world.now * 1_000):08d}-{self._maker}-{self._made:04d}"
@@ -96,7 +104,7 @@ Connect = Callable[["SimulatedProcess", SimulatedIds], Store]
 
 
 class SimulatedProcess:
-    """One process, through all of its lives."""
+    """One process, through all its restarts."""
 
     def __init__(self, world: World, number: int, options: Options, connect: Connect, board: Board) -> None:
         self.world = world
@@ -108,7 +116,7 @@ class SimulatedProcess:
         self.lives = 0
         self.on_end: Callable[[SimulatedProcess], None] = lambda _process: None
         self.on_takeover: Callable[[float], None] = lambda _began: None
-        """Told when a movement was recovered that may have been under way, and since when it was looked for."""
+        """Called with the start time of an eager recovery that finished movements which may have been in progress."""
         self._options = options
         self._connect = connect
         self._loops: list[ProcessLoop] = []
@@ -117,19 +125,19 @@ class SimulatedProcess:
 
     @property
     def up(self) -> bool:
-        """Whether it takes requests, if perhaps only once it wakes up."""
+        """Whether it takes requests. A frozen process is up too: it answers when it wakes up."""
         return not self.loop.dead and self._open
 
     def start(self) -> None:
-        """Begin a new life, with nothing kept from the last one."""
+        """Start, with nothing kept from before the last end."""
         self.lives += 1
         self._open = False
-        self.loop = ProcessLoop(self.world)  # type: ignore[abstract]  # what of asyncio nothing here asks for
+        self.loop = ProcessLoop(self.world)  # type: ignore[abstract]  # methods of asyncio that nothing here uses
         self._loops.append(self.loop)
         ids = SimulatedIds(self.world, f"{self.number}.{self.lives}")
         store = self._connect(self, ids)
         self.store = store
-        # It may begin by a machine's clock that is wrong just then: that isn't told from one that is right.
+        # A starting process can't tell a wrong clock from a right one: so a short jump ends here.
         self.machine.be_right()
         self.clock = SteadyClock(
             self.machine, SimulatedSiblings(self.world, self._board, self.name) if self._options.siblings else None
@@ -149,8 +157,8 @@ class SimulatedProcess:
         self._begin(self._keep_time())
 
     async def _keep_time(self) -> None:
-        """Go by the database's clock, or the machine's where that is asked for, from before the first request on."""
-        while not await self._began():  # noqa: ASYNC110 - what is waited for may be in another process
+        """Follow the database's clock, or the machine's if the options say so, from before the first request on."""
+        while not await self._began():  # noqa: ASYNC110 - it may wait for another process
             await asyncio.sleep(0.01)
         self._open_up()
         await repeat("clock", self._compare, every_s=COMPARE_EVERY_S, jitter=self.world.random.random)
@@ -190,7 +198,7 @@ class SimulatedProcess:
         return await recover_once(self.store, self.combiner.now())
 
     async def _recover_eagerly(self) -> int:
-        """Recover what may be in the middle of it: when a movement counts as abandoned is a matter of economy."""
+        """Recover movements that may still be in progress: the 30 s before a recovery only save work."""
         if self._healed():
             return 0
         began, done = self.world.now, 1
@@ -209,10 +217,10 @@ class SimulatedProcess:
         self._jobs.append(job)
         return job
 
-    # What happens to it
+    # Faults
 
     def crash(self, seconds: float = RESTART_S) -> None:
-        """Die, and be away for so long."""
+        """Die, and restart after `seconds`."""
         if self.loop.dead:
             return
         self.loop.kill()
@@ -221,14 +229,14 @@ class SimulatedProcess:
         self.world.after(seconds, self.start)
 
     def freeze(self, seconds: float) -> None:
-        """Sleep for so long, in the middle of whatever it does."""
+        """Sleep for `seconds`, in the middle of any work."""
         if self.loop.dead or self.loop.frozen:
             return
         self.loop.freeze()
         self.world.after(seconds, self.loop.thaw)
 
     def stop(self, seconds: float) -> None:
-        """End in order: answer what was taken, close, and be started again later."""
+        """Shut down in order: answer the taken commands, close, and restart after `seconds`."""
         if self.up and not self.loop.frozen:
             self._open = False
             self.loop.create_task(self._close(seconds))
@@ -247,11 +255,11 @@ class SimulatedProcess:
             self.crash(max(seconds, 0.001))
 
     def heal(self) -> None:
-        """Leave out what only costs time once nothing goes wrong any more."""
+        """Stop the refreshing of the stock view: after healing it only costs time."""
         if self._refreshing is not None:
             self.loop.call_soon(self._refreshing.cancel)
 
     def discard(self) -> None:
-        """Let go of everything. The world is over."""
+        """Drop everything: the play is over."""
         for loop in self._loops:
             loop.discard()

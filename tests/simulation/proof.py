@@ -1,9 +1,9 @@
-"""The proof, small or full: seeds on both stores without a violation, and mistakes that would have been noticed.
+"""The proof: plays seeds on both stores, which must break no rule, and mutants, which must be caught.
 
-python -m tests.simulation.proof               thousands of seeds, five mistakes: some minutes
-python -m tests.simulation.proof --size full   200,000 seeds, all mistakes: hours; stop it any time, and go on with it
+python -m tests.simulation.proof               3,000 seeds and five mutants: some minutes
+python -m tests.simulation.proof --size full   200,000 seeds and all mutants: hours; it can be stopped and resumed
 
-A full run keeps what it has done in `.proof/state.json`, and begins anew when the code has changed.
+A full run saves its progress in `.proof/state.json`, and starts again when the code has changed.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from typing import Final, NamedTuple, get_args
 from tests.simulation.mutants import BUDGET, MUTANTS, catch
 from tests.simulation.narration import replay_command
 from tests.simulation.script import StoreName
-from tests.simulation.seeds import State, digest_of_sources, go_on, load_state, summary
+from tests.simulation.seeds import State, digest_of_sources, load_state, resume, summary
 
 STATE: Final = Path(".proof") / "state.json"
 
 
 class Size(NamedTuple):
-    """Seeds of each store, and how many mistakes."""
+    """The number of seeds of each store, and of mutants."""
 
     seeds: int
     mutants: int
@@ -31,7 +31,7 @@ SIZES: Final = {"small": Size(1_500, 5), "full": Size(100_000, len(MUTANTS))}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; 1 where a promise was broken, or a mistake not noticed."""
+    """Run the command; 1 if a rule was broken, or a mutant wasn't caught."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.proof", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--size", choices=list(SIZES), default="small")
@@ -44,12 +44,12 @@ def main(arguments: list[str]) -> int:
     state = load_state(path, sources) if path is not None else State(sources=sources)
     _say(f"{given.size} proof of the sources {sources}")
     violations = sum(_play(state, store, size.seeds, given.jobs, path) for store in get_args(StoreName))
-    escaped = _make_mistakes(state, size.mutants, path)
+    escaped = _play_mutants(state, size.mutants, path)
     return 1 if violations or escaped else 0
 
 
 def _play(state: State, store: StoreName, seeds: int, jobs: int, path: Path | None) -> int:
-    for part in go_on(state, store, 0, seeds, jobs=jobs, stop=False):
+    for part in resume(state, store, 0, seeds, jobs=jobs, stop=False):
         for violation in part.violations:
             _say(f"VIOLATION of {violation['rule']}: {violation['what']}")
             _say(f"again: {replay_command(violation['seed'], store)}")
@@ -60,8 +60,8 @@ def _play(state: State, store: StoreName, seeds: int, jobs: int, path: Path | No
     return len(totals.violations)
 
 
-def _make_mistakes(state: State, mutants: int, path: Path | None) -> int:
-    """How many were not caught."""
+def _play_mutants(state: State, mutants: int, path: Path | None) -> int:
+    """Play the mutants; the number that weren't caught."""
     chosen = MUTANTS[:mutants]
     for store, mutant in chosen:
         if mutant.name not in state.caught:
@@ -73,7 +73,7 @@ def _make_mistakes(state: State, mutants: int, path: Path | None) -> int:
         seed, rule = state.caught.get(mutant.name, (None, "NOT CAUGHT"))
         _say(f"{store:7} {f'seed {seed} ({rule})' if seed is not None else rule:28} {mutant.name}")
     missed = sum(mutant.name not in state.caught for _, mutant in chosen)
-    _say(f"{len(chosen) - missed} of {len(chosen)} mistakes caught, each within {BUDGET} seeds")
+    _say(f"{len(chosen) - missed} of {len(chosen)} mutants caught, each within {BUDGET} seeds")
     return missed
 
 

@@ -1,6 +1,6 @@
-"""What one seed plays: the shop, the crowd's requests, and what goes wrong. Drawn as a whole before anything runs.
+"""The script of a seed: the shop, the crowd's requests and the faults.
 
-So a shrinker can leave out any request or fault and play the rest.
+All of it is drawn before anything runs. So the shrinker can leave out any request or fault and play the rest.
 """
 
 from random import Random
@@ -19,16 +19,16 @@ ADMIN: Final = "admin"
 OPERATIONS: Final = 50
 FAULTS_MIN: Final = 3
 COMPARED_MS: Final = 130
-"""How far a clock may be from the database's once it has been compared with it: half of the slowest comparison."""
+"""The most that a clock differs from the database's after a comparison: half of the slowest comparison."""
 JUMP_MS: Final = 60_000
-"""How far a clock jumps at most."""
+"""The most that a clock jumps."""
 
 
 class ScriptedOperation(NamedTuple):
-    """A request to one process. `target` picks, of the reservations that the customer knows of, the one it is about.
+    """A request to one process. `target` picks one of the reservations that the customer knows of.
 
-    A customer who isn't told the outcome asks again, at most `retries` times; one who is `gone_after` so many seconds
-    hangs up. With `stray`, the reservation is another customer's.
+    A customer who isn't told the outcome retries at most `retries` times. With `gone_after`, the customer hangs up
+    after that many seconds. With `stray`, the reservation is another customer's.
     """
 
     number: int
@@ -48,7 +48,7 @@ class ScriptedOperation(NamedTuple):
 
 
 class Options(NamedTuple):
-    """How the world is: what a failing seed prints."""
+    """The conditions of a play; a failing seed prints them."""
 
     seed: int
     store: StoreName
@@ -63,32 +63,32 @@ class Options(NamedTuple):
     eager_recovery_s: float | None
     shared_clock: bool
     siblings: bool
-    """Whether processes on one file tell each other what time it is."""
+    """Whether processes on one file compare their clocks."""
     offsets_ms: tuple[int, ...]
     skew_ms: int
     stock_only: bool
     elections: bool
     flush_max: int
     part_min: int
-    """From how many documents on a write goes in two parts side by side."""
+    """A write of at least this many documents is sent in two parts side by side."""
     sweep_max: int
-    """How many holds a sweep releases at a time."""
+    """Holds that a sweep releases at a time."""
     release_intents_max: int
-    """How many intents may be open on a product before nothing more of it is released."""
+    """While a product has this many open intents, nothing more of it is released."""
     queue_max: int
     healed_at: float
     quotas: Quotas = NO_QUOTAS
 
 
 class SeedScript(NamedTuple):
-    """Everything that a seed decides, but for the network's small delays."""
+    """Everything that a seed decides, except the network's small delays."""
 
     options: Options
     goods: tuple[Goods, ...]
     operations: tuple[ScriptedOperation, ...]
     faults: tuple[SimulatedFault, ...]
     faults_min: int = FAULTS_MIN
-    """Where fewer have happened by the time that all heals, processes crash instead."""
+    """If fewer faults have happened before the healing, processes crash to make up the number."""
 
 
 def draw(seed: int, store: StoreName) -> SeedScript:
@@ -100,22 +100,22 @@ def draw(seed: int, store: StoreName) -> SeedScript:
     workers = random.choice((1, 1, 2))
     faults = _draw_faults(random, apis + workers, bursts[-1], store)
     if store == "mongo":
-        faults = _with_those_of_replica_sets(faults, seed, apis + workers, bursts[-1])
+        faults = _with_replica_set_faults(faults, seed, apis + workers, bursts[-1])
     kinds = {3: _RESTOCKING, 5: _EXTENDING}.get(seed % 7, _KINDS)
     operations = _draw_operations(random, apis, goods, bursts, kinds)
     options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
     options = options._replace(elections=any(fault.kind == "election" for fault in faults))
-    # A jump that is over in a moment touches nobody, and a machine's none of those who go by the database's clock.
+    # A short jump affects nobody, and a machine's jump affects no process that follows the database's clock.
     jumps = sum(fault.kind == "clock" and fault.seconds * 1_000 >= LASTING_MS for fault in faults)
     if jumps and not options.shared_clock:
         options = options._replace(stock_only=True, skew_ms=options.skew_ms + jumps * JUMP_MS)
     return SeedScript(options, goods, operations, faults)
 
 
-def _with_those_of_replica_sets(
+def _with_replica_set_faults(
     faults: tuple[SimulatedFault, ...], seed: int, processes: int, last: float
 ) -> tuple[SimulatedFault, ...]:
-    """The faults and, in some seeds, those that only a replica set has; by draws of their own, as below."""
+    """The faults plus, in some seeds, those that only a replica set has. These have draws of their own, as below."""
     random = Random(f"replica set {seed}")
     more = []
     if random.random() < 0.5:
@@ -145,7 +145,7 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
     shared_clock = store == "mongo" and random.random() < 0.25
     skew_ms = random.choice((0, 0, 0, 40, 500, 500, 40_000))
     offsets = tuple(random.randint(-skew_ms, skew_ms) for _ in range(apis + workers))
-    if shared_clock:  # Then machines may be as wrong as they like.
+    if shared_clock:  # Then the machines' clocks don't matter.
         skew_ms = COMPARED_MS
         offsets = tuple(random.choice((-1, 1)) * random.randint(1_500, 40_000) for _ in offsets)
     return Options(
@@ -161,23 +161,23 @@ def _draw_options(random: Random, seed: int, store: StoreName, apis: int, worker
         refreshing=random.random() < 0.2,
         eager_recovery_s=random.choice((None, None, 0.1, 0.3, 1.0)),
         shared_clock=shared_clock,
-        siblings=store == "sqlite" and bool(seed // 2 % 2),  # by no draw, as below
+        siblings=store == "sqlite" and bool(seed // 2 % 2),  # not drawn, as below
         offsets_ms=offsets,
         skew_ms=skew_ms,
         stock_only=skew_ms > 1_000,
         elections=False,
         flush_max=random.choice((1, 3, 512, 512)),
         part_min=random.choice((1, 64)),
-        sweep_max=(3, 1_000)[seed % 2],  # by no draw, so that every seed stays the story that it was
-        release_intents_max=1_000 if seed % 20 else 1,  # by no draw, as above
+        sweep_max=(3, 1_000)[seed % 2],  # not drawn, so that older seeds keep their scripts
+        release_intents_max=1_000 if seed % 20 else 1,  # not drawn, as above
         queue_max=3 if random.random() < 0.05 else 10_000,
         healed_at=healed_at,
-        quotas=(NO_QUOTAS, NO_QUOTAS, _draw_quotas(seed))[seed % 3],  # by no draw, as above
+        quotas=(NO_QUOTAS, NO_QUOTAS, _draw_quotas(seed))[seed % 3],  # not drawn, as above
     )
 
 
 def _draw_quotas(seed: int) -> Quotas:
-    """Quotas so small that some customer or other reaches them; all within one hour."""
+    """Quotas so small that some customers reach them. The whole play lies within one hour."""
     random = Random(f"quotas {seed}")
     return Quotas(
         open_holds_max=random.choice((0, 1, 2, 3)),
@@ -205,7 +205,7 @@ def _draw_goods(random: Random) -> tuple[Goods, ...]:
 
 
 def _draw_bursts(random: Random, goods: tuple[Goods, ...]) -> list[float]:
-    """When customers come: all at once, and again about when the holds of those before are over."""
+    """When customers come: all at once, and again at about the time when earlier holds lapse."""
     bursts = [random.uniform(0.0, 0.3)]
     for _ in range(random.choice((1, 2, 4, 7))):
         pause = random.choice((0.004, 0.05, 0.3, 1.0, random.choice(goods).hold_ms / 1_000))
@@ -228,10 +228,10 @@ _KINDS: Final[dict[Kind, int]] = {
 
 
 _RESTOCKING: Final[dict[Kind, int]] = {**_KINDS, "restock": 40}
-"""In some shops stock is put in and taken out all the time."""
+"""For shops with many restocks."""
 
 _EXTENDING: Final[dict[Kind, int]] = {**_KINDS, "extend": 40}
-"""In others customers ask for more time, some of them when the hold is just about to lapse."""
+"""For shops with many extensions, some of them just before the hold lapses."""
 
 
 def _draw_operations(
@@ -255,7 +255,7 @@ def _draw_operations(
 def _complete(
     random: Random, operation: ScriptedOperation, goods: tuple[Goods, ...], baskets: float
 ) -> ScriptedOperation:
-    """The operation with what its kind needs."""
+    """The operation with the fields that its kind needs."""
     retries = random.choice((0, 0, 1, 2))
     gone_after = random.uniform(0, 0.02) if random.random() < 0.03 else None
     match operation.kind:
@@ -299,7 +299,7 @@ def _draw_rule(random: Random) -> tuple[str, int | None]:
 
 
 _IN_FLIGHT_S: Final = {"stranded": (2.1, 2.5), "crash-late": (0.05, 0.3, 2.0, 6.0)}
-"""Faults after which a write is still on its way when somebody asks again, and for how long (seconds)."""
+"""Faults after which a write is still in flight when somebody retries, and for how long (seconds)."""
 
 _OF_MONGO: Final = {
     "crash": 3,
@@ -335,7 +335,7 @@ _OF_SQLITE: Final = {
 
 
 _DURATIONS_S: Final = (*(0.003, 0.05, 0.3, 2.0, 6.0) * 4, 35.0)
-"""The last is longer than it takes until a movement counts as abandoned."""
+"""The last is longer than the 30 s after which a movement counts as abandoned."""
 _WEATHER_S: Final = (0.5, 3.0, 8.0)
 
 

@@ -1,4 +1,4 @@
-"""Playing many seeds, in several processes, and adding up what came of them. A run can be stopped and gone on with."""
+"""Runs of many seeds, in several processes, and their totals. A run can be stopped and resumed."""
 
 import gc
 import hashlib
@@ -32,14 +32,14 @@ PLAYED: Final = (
     "siblings.py",
     "stock_view.py",
 )
-"""What of the package a seed runs. The rest (HTTP, accounts, settings, commands) can't change what becomes of it."""
+"""The parts of the package that a seed runs. The rest (HTTP, accounts, settings, commands) can't change its result."""
 
 CHUNK: Final = 50
 VIOLATIONS_MAX: Final = 100
 
 
 class Totals(msgspec.Struct):
-    """What so many seeds came to. `full` ones had all the operations and faults that a seed should have."""
+    """The results of many seeds. `full` counts those with all the operations and faults that a seed should have."""
 
     seeds: int = 0
     full: int = 0
@@ -50,7 +50,7 @@ class Totals(msgspec.Struct):
     violations: list[dict[str, Any]] = []
 
     def add(self, other: "Totals") -> None:
-        """Take in another part's."""
+        """Add the totals of another part."""
         self.seeds += other.seeds
         self.full += other.full
         self.operations += other.operations
@@ -61,9 +61,9 @@ class Totals(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """How far a run is: by store, the first seed that hasn't been played yet, and the totals of those before.
+    """The progress of a run: by store, the first seed that hasn't been played yet, and the totals of those before.
 
-    `sources` says of which code that is true; `caught` are the mistakes that were caught, with the seed and the rule.
+    `sources` is the digest of the played code. `caught` holds, by mutant, the seed that caught it and the broken rule.
     """
 
     sources: str = ""
@@ -72,7 +72,7 @@ class State(msgspec.Struct):
     caught: dict[str, tuple[int, str]] = {}
 
     def save(self, path: Path) -> None:
-        """Write it down, whole or not at all."""
+        """Write the state to the file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(".new")
         fresh.write_text(json.dumps(msgspec.to_builtins(self), indent=1), encoding="utf-8")
@@ -80,7 +80,7 @@ class State(msgspec.Struct):
 
 
 def load_state(path: Path, sources: str) -> State:
-    """The state in the file; a new one, where there is none, or one of other sources."""
+    """The state in the file; a new one if there is none, or if the code has changed."""
     if path.exists():
         state = msgspec.json.decode(path.read_bytes(), type=State)
         if state.sources == sources:
@@ -89,7 +89,7 @@ def load_state(path: Path, sources: str) -> State:
 
 
 def digest_of_sources() -> str:
-    """Tells what is played of the service, the simulation and the auditor from any other version of them."""
+    """A digest of the service's played parts, the simulation and the auditor."""
     parts = [_PACKAGE / part for part in PLAYED] + [_TESTS / "simulation", _TESTS / "proof"]
     played = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*.py"))]
     digest = hashlib.sha256()
@@ -99,7 +99,7 @@ def digest_of_sources() -> str:
 
 
 Part = tuple[StoreName, int, int, bool]
-"""A store, seeds from, to (without it), and whether to stop at the first violation."""
+"""A store, the first seed, the end (left out), and whether to stop at the first violation."""
 
 
 def play_part(part: Part) -> Totals:
@@ -132,7 +132,7 @@ def play_part(part: Part) -> Totals:
 
 
 def play_seeds(store: StoreName, first: int, end: int, *, jobs: int = 1, stop: bool = False) -> Iterator[Totals]:
-    """The totals of each part, in order. With `stop`, nothing is begun after a part with a violation."""
+    """The totals of each part, in order. With `stop`, a part with a violation is the last."""
     parts: list[Part] = [(store, start, min(start + CHUNK, end), stop) for start in range(first, end, CHUNK)]
     if jobs == 1:
         for part in parts:
@@ -149,8 +149,8 @@ def play_seeds(store: StoreName, first: int, end: int, *, jobs: int = 1, stop: b
                 return
 
 
-def go_on(state: State, store: StoreName, first: int, end: int, *, jobs: int, stop: bool) -> Iterator[Totals]:
-    """Play the seeds that the state doesn't have yet, and take them in; the totals of each part as it comes."""
+def resume(state: State, store: StoreName, first: int, end: int, *, jobs: int, stop: bool) -> Iterator[Totals]:
+    """Play the seeds that the state doesn't have yet, and add them to it; yields the totals of each part."""
     start = max(first, state.next_seed.get(store, first))
     totals = state.totals.setdefault(store, Totals())
     for part in play_seeds(store, start, end, jobs=jobs, stop=stop):

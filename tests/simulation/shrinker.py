@@ -1,9 +1,9 @@
-"""Making a failing script short: leave out requests and faults as long as it still breaks the same rule."""
+"""The shrinker makes a failing script short: it leaves out requests and faults while the same rule is broken."""
 
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
-from tests.simulation.play import Played, play
+from tests.simulation.play import PlayedScript, play
 from tests.simulation.script import SeedScript
 
 T = TypeVar("T")
@@ -11,7 +11,7 @@ T = TypeVar("T")
 PLAYS_MAX: Final = 2_000
 
 
-class _Shrinking:
+class _Shrinker:
     def __init__(self, rules: set[str]) -> None:
         self._rules = rules
         self.plays = 0
@@ -23,7 +23,7 @@ class _Shrinking:
         return any(violation.rule in self._rules for violation in play(script).violations)
 
     def without_most(self, script: SeedScript, field: str) -> SeedScript:
-        """Leave out as much of the field as can be: half of it, a quarter, and in the end one by one."""
+        """Leave out as much of the field as possible: a half, a quarter, and in the end single entries."""
         size = max(len(getattr(script, field)) // 2, 1)
         while True:
             start = 0
@@ -43,8 +43,8 @@ def _without(things: Sequence[T], start: int, size: int) -> tuple[T, ...]:
     return (*things[:start], *things[start + size :])
 
 
-def shrink(script: SeedScript) -> Played:
-    """A play of what is left of the script when nothing more can be left out.
+def shrink(script: SeedScript) -> PlayedScript:
+    """The play of the shortest script that still fails.
 
     Raises:
         ValueError: the script breaks no rule.
@@ -52,12 +52,12 @@ def shrink(script: SeedScript) -> Played:
     violations = play(script).violations
     if not violations:
         raise ValueError("nothing to shrink: no rule is broken")
-    shrinking = _Shrinking({violation.rule for violation in violations})
+    shrinker = _Shrinker({violation.rule for violation in violations})
     bare = script._replace(faults_min=0)
-    script = bare if shrinking.fails(bare) else script
+    script = bare if shrinker.fails(bare) else script
     before = None
     while before != script:
         before = script
-        script = shrinking.without_most(script, "operations")
-        script = shrinking.without_most(script, "faults")
+        script = shrinker.without_most(script, "operations")
+        script = shrinker.without_most(script, "faults")
     return play(script)

@@ -1,6 +1,6 @@
-"""The shop's database as a real SQLite file, shared by all processes, with a disk that fails where the seed says so."""
+"""The shop's database as a real SQLite file that all processes share. Its disk fails when the seed says so."""
 
-import asyncio  # noqa: TC003 - the names of its types are looked at while running, too
+import asyncio  # noqa: TC003 - annotations with its types are evaluated at run time, too
 import shutil
 import tempfile
 from collections import deque
@@ -11,13 +11,15 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import apsw
-from tests.proof.records import Goods, Held, Left
+from tests.proof.records import FinalProduct, Goods, Held
 from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, SimulatedFault
 from tests.simulation.histories import held
 from tests.simulation.mongo_shop import SLOWNESS, product_of
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
 from tests.simulation.script import Options
+from tests.simulation.shop import SimulatedShop
 from tests.simulation.world import World
+from typing_extensions import override
 
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
@@ -25,25 +27,25 @@ from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.schema import migrate
 from flashreserve.stores.sqlite.store import SqliteStore
-from flashreserve.stores.sqlite.writer import Work
+from flashreserve.stores.sqlite.writer import Work, Writer
 
 T = TypeVar("T")
 
 _PREPARING: Final = 0.2
-"""How often, after a write."""
+"""Share of writes after which the customer index is prepared."""
 
 _DEADLY: Final = frozenset({"crash-before", "crash-after"})
-"""Told when the process dies, which is later than when the work begins: what it was asked meanwhile died with it."""
+"""Recorded when the process dies, not when the work begins: requests that came in between die with it."""
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of its own is made there
 
 
 class _ProcessDiesError(BaseException):
-    """Ends whatever the process is in the middle of: nothing may catch it."""
+    """Ends the process in the middle of its work: nothing may catch it."""
 
 
 class _FailingConnection:
-    """The connection, but for one fault in its transaction."""
+    """A connection with one fault in its transaction."""
 
     def __init__(self, connection: apsw.Connection, fault: str) -> None:
         self._connection = connection
@@ -85,8 +87,8 @@ class _FailingConnection:
         return self._connection.__exit__(kind, error, trace)
 
 
-class SimulatedWriter:
-    """See `flashreserve.stores.sqlite.writer.Writer`: one piece of work at a time, each carried out at one instant."""
+class SimulatedWriter(Writer):
+    """A connection that carries out one piece of work at a time, each at one instant."""
 
     def __init__(
         self, shop: "SqliteShop", process: SimulatedProcess, connection: apsw.Connection, *, writes: bool
@@ -98,6 +100,7 @@ class SimulatedWriter:
         self._waiting: deque[tuple[Work[Any], asyncio.Future[Any]]] = deque()
         self._busy = False
 
+    @override
     async def run(self, work: Work[T]) -> T:
         future: asyncio.Future[T] = self._process.loop.create_future()
         self._waiting.append((work, future))
@@ -129,17 +132,18 @@ class SimulatedWriter:
             self._connection.close(force=True)
             self._process.crash()
             return
-        except Exception as error:  # noqa: BLE001 - whoever asked gets it, whatever it is
+        except Exception as error:  # noqa: BLE001 - the caller gets it
             tell = partial(_fail, future, error)
         if fault is not None and kind == "freeze-after":
             self._process.freeze(fault.seconds)
         loop.call_later(self._shop.latency_s(), tell)
         if self._writes:
-            self._shop.look_after(self._process)
+            self._shop.maintain(self._process)
         self._begin_next()
 
+    @override
     async def close(self) -> None:
-        """The shop closes what it opened."""
+        """Do nothing: the shop closes the connections that it opened."""
 
 
 def _succeed(future: "asyncio.Future[T]", result: T) -> None:
@@ -152,7 +156,7 @@ def _fail(future: "asyncio.Future[T]", error: Exception) -> None:
         future.set_exception(error)
 
 
-class SqliteShop:
+class SqliteShop(SimulatedShop):
     """One file for all processes; each has a writing and a reading connection to it."""
 
     def __init__(
@@ -165,7 +169,7 @@ class SqliteShop:
         self._path = self._directory / "shop.db"
         self._connections: list[apsw.Connection] = []
         self._of: dict[str, list[apsw.Connection]] = {}
-        self._filings: dict[str, CustomerIndexer] = {}
+        self._indexers: dict[str, CustomerIndexer] = {}
         self._armed: dict[str, list[SimulatedFault]] = {}
         self._slow_until = 0.0
         self._healed = False
@@ -181,18 +185,19 @@ class SqliteShop:
         self._connections.append(connection)
         return connection
 
-    def look_after(self, process: SimulatedProcess) -> None:
-        """What a process does beside its writer: pile up what is to be filed by customer."""
+    def maintain(self, process: SimulatedProcess) -> None:
+        """Do the process's background work, at times: prepare the next batch of the customer index."""
         if self._world.random.random() < _PREPARING:
-            self._filings[process.name].prepare(self._outside)
+            self._indexers[process.name].prepare(self._outside)
 
+    @override
     def connect(self, process: SimulatedProcess, ids: SimulatedIds) -> Store:
-        """A process's own connections; those of its last life end with it, and what they hadn't committed."""
         del ids
+        # The connections from before a restart are closed, and uncommitted work is lost.
         for connection in self._of.get(process.name, ()):
             connection.close(force=True)
         writer, reader = self._of[process.name] = [self._open("write"), self._open("read")]
-        indexer = self._filings[process.name] = CustomerIndexer(at_least=1, step=3)
+        indexer = self._indexers[process.name] = CustomerIndexer(at_least=1, step=3)
         return SqliteStore(
             SimulatedWriter(self, process, writer, writes=True),
             SimulatedWriter(self, process, reader, writes=False),
@@ -201,13 +206,13 @@ class SqliteShop:
         )
 
     def latency_s(self) -> float:
-        """How long half a piece of work takes."""
+        """The time from a call to its work, or from the work to its result."""
         random = self._world.random
         seconds = self._options.latency_s * (0.5 + random.random())
         return seconds * SLOWNESS if self._world.now < self._slow_until else seconds
 
     def fault_of(self, process: SimulatedProcess, *, writes: bool) -> SimulatedFault | None:
-        """The fault that this piece of work meets with."""
+        """The fault that happens to this piece of work."""
         armed = self._armed.get(process.name, [])
         kinds = AT_A_COMMIT if writes else AT_A_READ
         for place, fault in enumerate(armed):
@@ -221,42 +226,42 @@ class SqliteShop:
                 return fault
         return None
 
+    @override
     def meet(self, process: SimulatedProcess, fault: SimulatedFault) -> bool:
-        """Let the fault happen, or arm it; whether it has happened."""
         if fault.kind == "slow":
             self._slow_until = fault.at + fault.seconds
             return True
         self._armed.setdefault(process.name, []).append(fault)
         return False
 
+    @override
     def heal(self) -> None:
-        """Nothing goes wrong from now on."""
         self._armed.clear()
         self._slow_until = 0.0
 
+    @override
     def quiet_at(self) -> float:
-        """Nothing is ever late."""
-        return 0.0
+        return 0.0  # Nothing is ever late.
 
-    def left(self) -> tuple[Left, ...]:
-        """The products as they are."""
+    @override
+    def products(self) -> tuple[FinalProduct, ...]:
         found = self._outside.execute("SELECT id, stocked, available FROM products ORDER BY id")
-        return tuple(Left(id_, stocked, available, 0) for id_, stocked, available in found)
+        return tuple(FinalProduct(id_, stocked, available, 0) for id_, stocked, available in found)
 
+    @override
     def reservations(self) -> tuple[Held, ...]:
-        """The reservations as they are."""
         found = self._outside.execute(rows.SELECT_RESERVATION_PAGE, ("", -1))
         return tuple(held(rows.reservation_from_row(row)) for row in found)
 
+    @override
     def balance(self) -> str | None:
-        """What is wrong with the books at this very instant."""
         for id_, stocked, available, live, _ in self._outside.execute(rows.SELECT_BOOKS):
             if available < 0 or available != stocked - live:
                 return f"{id_}: available {available}, stocked {stocked}, live {live}"
         return None
 
+    @override
     def discard(self) -> None:
-        """Close and remove everything."""
         for connection in self._connections:
             connection.close(force=True)
         shutil.rmtree(self._directory)

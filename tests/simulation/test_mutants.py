@@ -1,4 +1,4 @@
-"""The mistakes that prove the simulation's worth can all be made in today's code. `make proof` has them caught."""
+"""Each mutant of the simulation fits the present code. `make proof` checks that they are caught."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.simulation.script import StoreName
 
 
 @pytest.mark.parametrize(("store", "mutant"), MUTANTS, ids=lambda value: getattr(value, "name", value))
-def test_the_mistake_can_be_made(tmp_path: Path, store: StoreName, mutant: Mutant) -> None:
+def test_the_mutant_fits_the_code(tmp_path: Path, store: StoreName, mutant: Mutant) -> None:
     copy = tmp_path / PACKAGE.name
     target = copy / mutant.file
     target.parent.mkdir(parents=True)
@@ -18,18 +18,18 @@ def test_the_mistake_can_be_made(tmp_path: Path, store: StoreName, mutant: Mutan
     mutant.apply(copy)
 
 
-def test_there_are_enough_mistakes() -> None:
+def test_there_are_enough_mutants() -> None:
     names = [mutant.name for _, mutant in MUTANTS]
     assert len(names) == len(set(names)) >= 30
 
 
-def test_a_mistake_is_caught() -> None:
+def test_a_mutant_is_caught() -> None:
     store, mutant = MUTANTS[2]
     caught = catch(mutant, store, budget=60)
     assert caught.seed is not None
     assert caught.rule
 
 
-def test_the_code_as_it_is_is_not_caught() -> None:
-    as_it_is = Mutant("none", "return expires_at <= now", "return expires_at <= now", "core/holds.py")
-    assert catch(as_it_is, "mongo", budget=30).seed is None
+def test_the_unchanged_code_is_not_caught() -> None:
+    unchanged = Mutant("none", "return expires_at <= now", "return expires_at <= now", "core/holds.py")
+    assert catch(unchanged, "mongo", budget=30).seed is None

@@ -1,4 +1,4 @@
-"""What seeds have found, told again on purpose: the same kind of story, however the scripts of seeds change."""
+"""Failures that seeds have found, as scripts of their own: seeds change with the simulation, and these stay."""
 
 from tests.proof.records import Goods
 from tests.simulation.faults import SimulatedFault
@@ -10,7 +10,7 @@ WORLDS = 40
 
 
 def test_a_restock_that_was_refused_is_not_carried_out_later() -> None:
-    """Its first sending is late; meanwhile the unit is held, so it is refused; then stock comes back."""
+    """The first copy of the restock is late. The second is refused, since the unit is held; then stock comes back."""
     operations = (
         ScriptedOperation(0, 0.0, 0, "restock", ADMIN, product="cup", change=-1, key="out"),
         ScriptedOperation(1, 0.0, 1, "reserve", "ann", lines=(("cup", 1),)),
@@ -24,7 +24,7 @@ def test_a_restock_that_was_refused_is_not_carried_out_later() -> None:
 
 
 def test_a_slow_reply_spares_no_current_read_the_end_of_an_election() -> None:
-    """The new primary doesn't know the hold yet. That there is none to cancel may be said on current reads only."""
+    """The new primary doesn't know the hold yet. Only a current read may be the reason to answer that there is none."""
     operations = (
         ScriptedOperation(0, 0.35, 0, "reserve", "ann", lines=(("cup", 1),)),
         ScriptedOperation(1, 0.6, 1, "cancel", "ann"),
@@ -44,7 +44,7 @@ def test_a_slow_reply_spares_no_current_read_the_end_of_an_election() -> None:
 def a_script(
     world: int, goods: Goods, operations: tuple[ScriptedOperation, ...], faults: tuple[SimulatedFault, ...]
 ) -> SeedScript:
-    """The story in an otherwise quiet world; `world` decides how long its messages take."""
+    """A script without other faults; `world` is the seed of its messages' delays."""
     options = draw(0, "mongo").options._replace(
         seed=world,
         apis=3,

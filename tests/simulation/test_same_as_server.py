@@ -1,7 +1,7 @@
 """The simulated database answers as a real one does.
 
-Whatever the store asks the simulated server for while seeds are played is asked of a real server as well, in the same
-order, and has to come to the same. `SIMULATION_CALLS` says how many calls (600 by default; 100,000 is the full size).
+The calls of the store to the simulated server, while seeds are played, are sent to a real server in the same order, and
+the results have to be equal. `SIMULATION_CALLS` is the number of calls (600 by default; 100,000 is the full size).
 """
 
 import os
@@ -13,6 +13,7 @@ from tests.simulation.mongo.matcher import Document
 from tests.simulation.mongo.server import Part, SimulatedMongoServer, sort_key
 from tests.simulation.play import play, quietly
 from tests.simulation.script import SeedScript, draw
+from typing_extensions import override
 
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Collection, Fields, Order, Query, Update
@@ -23,16 +24,17 @@ pytestmark = [pytest.mark.mongodb, pytest.mark.timeout(3_600)]
 CALLS: Final = int(os.environ.get("SIMULATION_CALLS", "600"))
 COLLECTIONS: Final[tuple[Collection, ...]] = ("products", "reservations")
 TEARING: Final = {"part", "crash-part", "missed", "storm"}
-"""What carries out a part of a call: a real server can't be asked for that."""
+"""Faults that carry out a part of a call: a real server can't do that on request."""
 
 
 class RecordingServer(SimulatedMongoServer):
-    """Writes down each call, and what it came to."""
+    """Records each call and its result."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[tuple[str, tuple[Any, ...], Any]] = []
 
+    @override
     def find(
         self, collection: str, query: Query, fields: Fields | None, order: Order | None, most: int
     ) -> list[Document]:
@@ -40,14 +42,17 @@ class RecordingServer(SimulatedMongoServer):
         self.calls.append(("find", (collection, query, fields, order, most), found))
         return found
 
+    @override
     def aggregate(self, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
         found = super().aggregate(collection, pipeline)
         self.calls.append(("aggregate", (collection, pipeline), found))
         return found
 
+    @override
     def insert_parts(self, collection: str, documents: Sequence[Document]) -> list[Part]:
         return self._at_once("insert_many", (collection, documents), super().insert_parts(collection, documents))
 
+    @override
     def find_one_and_update(
         self, collection: str, query: Query, update: Update, fields: Fields | None
     ) -> Document | None:
@@ -55,30 +60,32 @@ class RecordingServer(SimulatedMongoServer):
         self.calls.append(("find_one_and_update", (collection, query, update, fields), found))
         return found
 
+    @override
     def update_many_parts(self, collection: str, query: Query, update: Update) -> list[Part]:
         parts = super().update_many_parts(collection, query, update)
         return self._at_once("update_many", (collection, query, update), parts)
 
+    @override
     def bulk_parts(self, collection: str, updates: Sequence[tuple[Query, Update]]) -> list[Part]:
         return self._at_once("bulk_update", (collection, updates), super().bulk_parts(collection, updates))
 
     def _at_once(self, name: str, arguments: tuple[Any, ...], parts: list[Part]) -> list[Part]:
-        """All parts now: each is a call of its own here, and only the whole is one to the real server."""
+        """Carry out all parts now: they are several calls here, but one call to the real server."""
         calls = len(self.calls)
         results = [part() for part in parts]
         del self.calls[calls:]
-        # What a write of many documents came to can only be seen by what it left.
+        # The result of a write of many documents shows only in the documents that it left.
         self.calls.append((name, arguments, results if name == "insert_many" else self.documents(arguments[0])))
         return [lambda result=result: result for result in results]  # type: ignore[misc]
 
     def look(self) -> None:
-        """Have everything compared."""
+        """Record all documents, to be compared."""
         for collection in COLLECTIONS:
             self.calls.append(("everything", (collection,), self.documents(collection)))
 
 
 def whole(script: SeedScript) -> SeedScript:
-    """The script without what carries out calls in parts."""
+    """The script without the faults and options that carry out calls in parts."""
     options = script.options._replace(scattered=0.0, torn=0.0)
     return script._replace(options=options, faults=tuple(fault for fault in script.faults if fault.kind not in TEARING))
 
@@ -108,7 +115,7 @@ async def _start_empty(database: PymongoDatabase) -> None:
 
 
 def _comparable(name: str, arguments: tuple[Any, ...], result: Any) -> Any:
-    """The result; where its order means nothing, in one that does."""
+    """The result, sorted if its order is undefined."""
     if name in {"insert_many", "find_one_and_update"}:
         return result
     by_id = sorted(result, key=lambda document: str(document["_id"]))
@@ -117,11 +124,11 @@ def _comparable(name: str, arguments: tuple[Any, ...], result: Any) -> Any:
     *_, order, most = arguments
     if order:
         return [[sort_key(field, document) for field, _ in order] for document in result], by_id
-    return len(result) if most else by_id  # Any so many of those that match.
+    return len(result) if most else by_id  # Any of the matching documents will do.
 
 
 async def _ask(database: PymongoDatabase, name: str, arguments: tuple[Any, ...]) -> Any:
-    """The same call to the real server."""
+    """Send the same call to the real server."""
     collection = arguments[0]
     match name:
         case "find":

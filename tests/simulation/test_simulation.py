@@ -1,4 +1,4 @@
-"""The simulation itself: some seeds of each store, the same again by the same seed, and short where it fails."""
+"""The simulation: seeds of each store break no rule, replay the same history, and are made short if they fail."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from tests.simulation.mongo import updater
 from tests.simulation.narration import replay_command, tell
 from tests.simulation.play import play, quietly
 from tests.simulation.script import OPERATIONS, StoreName, draw
-from tests.simulation.seeds import CHUNK, PLAYED, Totals, go_on, load_state, play_seeds
+from tests.simulation.seeds import CHUNK, PLAYED, Totals, load_state, play_seeds, resume
 from tests.simulation.shrinker import shrink
 
 import flashreserve
@@ -86,7 +86,7 @@ NOT_PLAYED: Final = (
     "settings.py",
     "suggestions.py",
 )
-"""What the simulation imports and doesn't run."""
+"""Modules that the simulation imports but doesn't run."""
 
 
 def test_the_digest_is_of_all_that_is_played() -> None:
@@ -123,7 +123,7 @@ def test_seeds_differ_in_what_goes_wrong() -> None:
 
 @pytest.fixture
 def unguarded_settlement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mistake in the store: units are given back for a movement that is over."""
+    """A mistake in the store: units are returned for a movement that is already settled."""
 
     def closing(settlement: intents.Settlement) -> tuple[dict[str, object], dict[str, object]]:
         mine = {"f": settlement.movement.f, "owner": settlement.movement.owner}
@@ -151,16 +151,16 @@ def test_a_seed_that_breaks_no_rule_cannot_be_made_shorter() -> None:
         shrink(draw(0, "sqlite"))
 
 
-def test_a_run_adds_up_and_is_gone_on_with(tmp_path: Path) -> None:
+def test_a_run_adds_up_and_can_be_resumed(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     whole = Totals()
     for part in play_seeds("sqlite", 0, 6):
         whole.add(part)
     state = load_state(path, "today's")
-    assert sum(part.seeds for part in go_on(state, "sqlite", 0, 3, jobs=1, stop=False)) == 3
+    assert sum(part.seeds for part in resume(state, "sqlite", 0, 3, jobs=1, stop=False)) == 3
     state.save(path)
     again = load_state(path, "today's")
-    assert sum(part.seeds for part in go_on(again, "sqlite", 0, 6, jobs=1, stop=False)) == 3
+    assert sum(part.seeds for part in resume(again, "sqlite", 0, 6, jobs=1, stop=False)) == 3
     assert again.totals["sqlite"] == whole
     assert load_state(path, "tomorrow's").totals == {}
     assert whole.seeds == whole.full == 6

@@ -1,7 +1,7 @@
-"""Virtual time: what happens next, in every process, in an order that one seed decides.
+"""Virtual time: a seed decides what happens next, in every process.
 
-Each simulated process has an event loop of its own. All loops share one agenda; time stands still while anything is
-ready to run, and then jumps to the next entry. There are no threads, no sockets and no real waiting.
+Each simulated process has an event loop of its own. All loops share one agenda. Time stands still while
+anything is ready to run, and then jumps to the next entry. There are no threads, no sockets and no real waiting.
 """
 
 import asyncio
@@ -14,14 +14,16 @@ from contextvars import Context
 from random import Random
 from typing import Any, Final, NoReturn, TypeVar
 
+from typing_extensions import override
+
 T = TypeVar("T")
 
 _STEPS_AT_ONCE_MAX: Final = 200_000
-"""Callbacks of one process at one instant: past that it goes round in circles."""
+"""Limit on callbacks of one process at one instant. Beyond it, the process is in an endless loop."""
 
 
 class World:
-    """The agenda, and the time (seconds since the beginning)."""
+    """The agenda, and the time in seconds since the beginning."""
 
     def __init__(self, seed: int, *, ties_at_random: bool = False) -> None:
         self.now = 0.0
@@ -34,21 +36,21 @@ class World:
         self._running: ProcessLoop | None = None
 
     def at(self, when: float, call: Callable[..., object], *args: Any) -> None:
-        """Put a call on the agenda."""
+        """Put a call on the agenda, at `when` seconds."""
         self._entries += 1
         tie = self.random.random() if self._ties_at_random else 0.0
         heapq.heappush(self._agenda, (max(self.now, when), tie, self._entries, call, args))
 
     def after(self, seconds: float, call: Callable[..., object], *args: Any) -> None:
-        """Put a call on the agenda, so many seconds from now."""
+        """Put a call on the agenda, `seconds` from now."""
         self.at(self.now + seconds, call, *args)
 
     def wake(self, loop: "ProcessLoop") -> None:
-        """The loop has something to do at this instant."""
+        """Let the loop run at this instant."""
         self._awake.append(loop)
 
     def run(self, until: float) -> None:
-        """Let happen what is on the agenda up to `until`."""
+        """Run the agenda up to `until`."""
         agenda, awake = self._agenda, self._awake
         outside = events._get_running_loop()
         try:
@@ -56,7 +58,7 @@ class World:
                 while awake:
                     loop = awake.popleft()
                     if loop is not self._running:
-                        # Asks the system for the process's id each time: only where the loop changes.
+                        # Only when the loop changes: each call asks the system for the process's id.
                         self._running = loop
                         events._set_running_loop(loop)
                     loop.drain()
@@ -70,12 +72,12 @@ class World:
         self.now = max(self.now, until)
 
     def complain(self, complaint: str) -> None:
-        """Note what must not happen, whatever the operations were."""
+        """Record something that must never happen in a play."""
         self.complaints.append(complaint)
 
 
 class _Entry:
-    """What a loop has to run: does as `asyncio.TimerHandle` does, for less."""
+    """A callback of a loop: a cheap `asyncio.TimerHandle`."""
 
     __slots__ = ("_when", "args", "callback", "context", "is_cancelled")
 
@@ -99,9 +101,9 @@ class _Entry:
 
 
 class ProcessLoop(asyncio.AbstractEventLoop):
-    """The event loop of one process. First come, first served, as asyncio's own.
+    """The event loop of one process. It runs callbacks in the order of their arrival, as asyncio's own does.
 
-    A frozen one collects what arrives until it thaws; a dead one never runs anything again.
+    A frozen loop collects callbacks until it thaws; a dead one never runs anything again.
     """
 
     def __init__(self, world: World) -> None:
@@ -113,9 +115,11 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._queued = False
         self._tasks: list[asyncio.Task[Any]] = []
 
+    @override
     def time(self) -> float:
         return self.world.now
 
+    @override
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Entry:
@@ -123,6 +127,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._append(entry)
         return entry
 
+    @override
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Entry:
@@ -130,14 +135,17 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self.world.at(when, self._append, timer)
         return timer
 
+    @override
     def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> _Entry:
         return self.call_at(self.world.now + delay, callback, *args, context=context)
 
+    @override
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
 
+    @override
     def create_task(
         self,
         coro: Coroutine[Any, Any, T],  # type: ignore[override]
@@ -149,19 +157,24 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._tasks.append(task)
         return task
 
+    @override
     def get_debug(self) -> bool:
         return False
 
+    @override
     def is_running(self) -> bool:
         return not self.dead
 
+    @override
     def is_closed(self) -> bool:
         return self.dead
 
+    @override
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if not self.dead:
             self.world.complain(f"{context.get('message')}: {context.get('exception')!r}")
 
+    @override
     def default_exception_handler(self, context: dict[str, Any]) -> NoReturn:
         raise AssertionError(context)
 
@@ -174,7 +187,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
             self.world.wake(self)
 
     def drain(self) -> None:
-        """Run what is ready, and what becomes ready by it."""
+        """Run the callbacks that are ready, and those that they make ready."""
         self._queued = False
         ready = self._ready
         steps = 0
@@ -188,7 +201,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
                 self.call_exception_handler({"message": "in a callback", "exception": error})
             steps += 1
             if steps > _STEPS_AT_ONCE_MAX:
-                self.world.complain("a process goes round in circles")
+                self.world.complain("a process is in an endless loop")
                 self.kill()
 
     def freeze(self) -> None:
@@ -196,7 +209,7 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         self._frozen = True
 
     def thaw(self) -> None:
-        """Run again; what was due meanwhile is due now."""
+        """Run again. Callbacks that were due meanwhile are due now."""
         self._frozen = False
         if self._ready and not self._queued and not self.dead:
             self._queued = True
@@ -207,17 +220,17 @@ class ProcessLoop(asyncio.AbstractEventLoop):
         return self._frozen
 
     def kill(self) -> None:
-        """End, as SIGKILL does: nothing more is run, not even what cleans up."""
+        """End, as SIGKILL does: nothing more is run, clean-up included."""
         self.dead = True
         self._ready.clear()
 
     def discard(self) -> None:
-        """Let go of what the process was in the middle of. The world is over by then."""
+        """Drop the unfinished tasks: the play is over."""
         self.dead = True
         for task in self._tasks:
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with suppress(RuntimeError):  # It wanted to wait for something on its way out.
+                with suppress(RuntimeError):  # It awaited something while it closed.
                     task.get_coro().close()
         self._tasks.clear()
         self._ready.clear()

@@ -13,7 +13,7 @@ from flashreserve.stores.port import StoreUnavailableError
 
 
 class CountingStore(MemoryStore):
-    """The memory store, which counts the questions and can be away."""
+    """A memory store that counts its queries and can be away."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ async def test_a_product_never_looked_at_refuses_nobody(view: StockView) -> None
     assert refuse(view, reserve(1), START_MS) is None
 
 
-async def test_what_is_known_to_be_sold_out_is_refused_without_the_database(
+async def test_a_product_known_to_be_sold_out_is_refused_without_the_database(
     view: StockView, store: CountingStore
 ) -> None:
     await view.look(CUP)
@@ -70,7 +70,7 @@ async def test_a_command_with_a_key_is_never_refused_by_the_view(view: StockView
     assert refuse(view, reserve(1, key="k"), START_MS) is None
 
 
-async def test_an_entry_asked_for_over_250_ms_ago_refuses_nobody(view: StockView, clock: MovingClock) -> None:
+async def test_an_entry_of_a_query_sent_over_250_ms_ago_refuses_nobody(view: StockView, clock: MovingClock) -> None:
     await view.look(CUP)
     clock.advance(0.250)
     assert refuse(view, reserve(1), START_MS) is not None
@@ -92,7 +92,7 @@ async def test_off_sale_comes_before_sold_out(view: StockView, store: CountingSt
     assert isinstance(refuse(view, reserve(1, of=PEN), START_MS + 1), SoldOut)
 
 
-async def test_all_watched_products_are_refreshed_by_one_question(view: StockView, store: CountingStore) -> None:
+async def test_all_watched_products_are_refreshed_by_one_query(view: StockView, store: CountingStore) -> None:
     await view.look(CUP)
     await view.look(HAT)
     store.asked.clear()
@@ -132,7 +132,7 @@ async def test_a_product_that_does_not_exist_is_not_watched(view: StockView) -> 
     assert await view.refresh() == 0
 
 
-async def test_with_the_database_away_looking_fails_and_what_is_known_grows_stale(
+async def test_with_the_database_away_looking_fails_and_entries_grow_stale(
     view: StockView, store: CountingStore, clock: MovingClock
 ) -> None:
     await view.look(CUP)

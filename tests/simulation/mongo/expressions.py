@@ -1,4 +1,4 @@
-"""What an aggregation expression comes to, for one document: the operators that the store uses, and some neighbours."""
+"""The values of aggregation expressions for one document: the store's operators, and some related ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -6,13 +6,13 @@ from typing import Any, Final
 from tests.simulation.mongo.matcher import Document
 
 MISSING: Final = object()
-"""What a path leads to where nothing stands. A field set to it isn't set."""
+"""The value at a path where there is none. A field set to it isn't set."""
 
 Names = Mapping[str, Any]
 
 
 def evaluate(expression: Any, document: Document, names: Names) -> Any:
-    """The expression's value; `names` are the variables in force, such as `$$this`."""
+    """The expression's value; `names` holds the variables in scope, such as `$$this`."""
     if isinstance(expression, str):
         return _reference(expression, document, names) if expression.startswith("$") else expression
     if isinstance(expression, list | tuple):

@@ -1,7 +1,6 @@
-"""Whether a document matches a query, as MongoDB decides it: the operators that the store uses, and no others.
+"""The matcher decides whether a document matches a query, as MongoDB does. It knows the store's operators only.
 
-What isn't known here raises NotImplementedError: a query that the simulation would read in another way than a real
-server must not pass unnoticed.
+Anything else raises NotImplementedError, so that the simulation never reads a query in another way than a real server.
 """
 
 import re
@@ -16,7 +15,7 @@ def matches(document: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
     """Whether the document meets every condition of the query."""
     for path, condition in query.items():
         value = document.get(path)
-        if isinstance(value, _PLAIN) and not isinstance(condition, dict):  # By far the most frequent.
+        if isinstance(value, _PLAIN) and not isinstance(condition, dict):  # By far the most frequent case.
             if value != condition:
                 return False
         elif path[0] == "$":
@@ -28,7 +27,7 @@ def matches(document: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
 
 
 def values_at(document: Any, path: str) -> list[Any]:
-    """What stands at the path: nothing, one value, or several where the path leads through a list."""
+    """The values at the path: none, one, or several if the path leads through a list."""
     if "." not in path:
         return [document[path]] if path in document else []
     return _walk(document, path.split("."))
@@ -49,7 +48,7 @@ def _walk(value: Any, steps: Sequence[str]) -> list[Any]:
 
 
 def is_operators(condition: Any) -> bool:
-    """Whether the condition is made of operators, rather than a value to be equal to."""
+    """Whether the condition consists of operators; otherwise it is a value to compare with."""
     return isinstance(condition, dict) and bool(condition) and next(iter(condition))[0] == "$"
 
 
@@ -75,7 +74,7 @@ def element_meets(element: Any, condition: Any) -> bool:
 
 
 def _with_elements(found: list[Any]) -> list[Any]:
-    """The values, and the elements of those that are lists: an operator looks at all of them."""
+    """The values, plus the elements of those that are lists: an operator tests all of them."""
     for value in found:
         if isinstance(value, list):
             return [*found, *(element for each in found if isinstance(each, list) for element in each)]

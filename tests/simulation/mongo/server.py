@@ -1,10 +1,10 @@
-"""A MongoDB server in memory, for just the operations that the store asks for.
+"""A MongoDB server in memory, with only the operations that the store uses.
 
-It keeps what the store may count on and no more: each change of one document is atomic, unique indexes hold, a command
-on several documents is carried out document by document. So such a command comes here in parts, which the network may
-carry out at different instants, or not all of them.
+It guarantees what the store may rely on and no more: a change of one document is atomic, unique indexes hold, and a
+command on several documents is carried out document by document. So such a command has parts, which the network may
+carry out at different instants, or in part.
 
-Documents are never changed in place: a changed one takes the old one's place. So they are handed out as they are.
+Documents are never changed in place: a new document replaces the old one. So they are returned without a copy.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,11 +20,11 @@ from flashreserve.stores.mongo.database import Fields, Index, Order, Query, Upda
 
 
 class DuplicateKeyError(Exception):
-    """A unique index has the key already."""
+    """A unique index already has the key."""
 
 
 class _Unique:
-    """A unique index: which document has each key."""
+    """A unique index: the id of the document by key."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
@@ -48,7 +48,7 @@ class _Unique:
 
 
 def _indexed(document: Document, path: str) -> list[Any]:
-    """What an index has for the path: each element of a list; of nothing, and of an empty list, one empty entry."""
+    """The index entries for the path: each element of a list; one empty entry for no value or an empty list."""
     found: list[Any] = []
     for value in values_at(document, path) or [None]:
         found += (value or [None]) if isinstance(value, list) else [value]
@@ -82,7 +82,7 @@ class _Collection:
         self.documents[id_] = after
 
     def candidates(self, query: Query) -> Iterable[Document]:
-        """See the function."""
+        """The documents that may match; see the function of this name."""
         return candidates(self.documents, query)
 
 
@@ -101,28 +101,28 @@ Part = Callable[[], Any]
 
 
 class SimulatedMongoServer:
-    """The collections, and what can be asked of them. Each method is carried out at one instant."""
+    """The collections and their operations. Each method is carried out at one instant."""
 
     def __init__(self) -> None:
         self.writes = 0
-        """How many documents were written, ever."""
+        """The number of documents written so far."""
         self._collections: dict[str, _Collection] = {}
         self._view: dict[str, dict[str, Document]] | None = None
-        """What reads see, where that isn't what is."""
+        """The older state that reads see; None if they see the present one."""
 
     def snapshot(self) -> dict[str, dict[str, Document]]:
-        """Everything as it is now, by collection."""
+        """The present documents, by collection."""
         return {name: dict(of.documents) for name, of in self._collections.items()}
 
     def show(self, view: dict[str, dict[str, Document]] | None) -> None:
-        """Let reads see an older state, or again what is."""
+        """Let reads see an older state, or (None) the present one."""
         self._view = view
 
     def _readable(self, collection: str) -> Mapping[str, Document]:
         return self._of(collection).documents if self._view is None else self._view.get(collection, {})
 
     def documents(self, collection: str) -> list[Document]:
-        """Everything, for who looks on from outside."""
+        """All documents, for an observer."""
         return list(self._of(collection).documents.values())
 
     def _of(self, collection: str) -> _Collection:
@@ -132,7 +132,7 @@ class SimulatedMongoServer:
         return found
 
     def make_indexes(self, indexes: Sequence[Index]) -> None:
-        """Make the unique ones; the others only make things faster."""
+        """Make the unique indexes; the others affect only speed."""
         for index in indexes:
             of = self._of(index.collection)
             if index.unique and all(each.index.name != index.name for each in of.unique):
@@ -144,7 +144,7 @@ class SimulatedMongoServer:
     def find(
         self, collection: str, query: Query, fields: Fields | None, order: Order | None, most: int
     ) -> list[Document]:
-        """Those that match, read at one instant."""
+        """The matching documents, read at one instant."""
         found = [each for each in candidates(self._readable(collection), query) if matches(each, query)]
         return arrange(found, fields, order, most)
 
@@ -160,7 +160,7 @@ class SimulatedMongoServer:
         return [partial(half, first=True), partial(half, first=False)]
 
     def insert_parts(self, collection: str, documents: Sequence[Document]) -> list[Part]:
-        """Each inserts one document; True, and nothing written, if it is a duplicate."""
+        """Parts that insert one document each. The result is True, and nothing is written, if it is a duplicate."""
         return [lambda document=document: self._insert(collection, document) for document in documents]  # type: ignore[misc]
 
     def _insert(self, collection: str, document: Document) -> bool:
@@ -174,10 +174,10 @@ class SimulatedMongoServer:
     def find_one_and_update(
         self, collection: str, query: Query, update: Update, fields: Fields | None
     ) -> Document | None:
-        """Change the first that matches.
+        """Change the first matching document.
 
         Raises:
-            UpdateRefusedError: there can be no such update.
+            UpdateRefusedError: the server can't carry out the update.
         """
         of = self._of(collection)
         for document in of.candidates(query):
@@ -196,7 +196,7 @@ class SimulatedMongoServer:
         return after
 
     def update_many_parts(self, collection: str, query: Query, update: Update) -> list[Part]:
-        """Each changes one of those that match now, if it still does by then."""
+        """Parts that change one document each, of those that match now and still match by then."""
         ids = [each["_id"] for each in self._of(collection).candidates(query) if matches(each, query)]
         return [
             lambda id_=id_: self.find_one_and_update(collection, {**query, "_id": id_}, update, None)  # type: ignore[misc]
@@ -204,19 +204,19 @@ class SimulatedMongoServer:
         ]
 
     def bulk_parts(self, collection: str, updates: Sequence[tuple[Query, Update]]) -> list[Part]:
-        """Each carries out one of the updates."""
+        """Parts that carry out one of the updates each."""
         return [
             lambda query=query, update=update: self.find_one_and_update(collection, query, update, None)  # type: ignore[misc]
             for query, update in updates
         ]
 
     def aggregate(self, collection: str, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
-        """What the pipeline comes to, read at one instant."""
+        """The result of the pipeline, read at one instant."""
         return aggregated(list(self._readable(collection).values()), pipeline)
 
 
 def arrange(found: list[Document], fields: Fields | None, order: Order | None, most: int) -> list[Document]:
-    """Order, cut and project what was found."""
+    """Order, cut and project the documents."""
     for field, direction in reversed(order or ()):
         found = sorted(found, key=partial(sort_key, field), reverse=direction < 0)
     if most:
@@ -225,7 +225,7 @@ def arrange(found: list[Document], fields: Fields | None, order: Order | None, m
 
 
 def aggregated(rows: list[Document], pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
-    """What the pipeline makes of these documents."""
+    """The result of the pipeline on these documents."""
     for stage in pipeline:
         ((name, operand),) = stage.items()
         step = _STAGES.get(name)
@@ -236,7 +236,7 @@ def aggregated(rows: list[Document], pipeline: Sequence[Mapping[str, Any]]) -> l
 
 
 def sort_key(path: str, document: Document) -> tuple[int, Any]:
-    """What a document is ordered by: nothing before numbers, numbers before strings; of several the smallest counts."""
+    """The sort key of a document: no value before numbers, numbers before strings; the smallest of several values."""
     found: list[Any] = []
     for value in values_at(document, path):
         found += value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""What an update makes of a document. The old document is never changed: whoever has read it keeps what was read."""
+"""The updater applies an update to a document. The old document never changes: readers keep what they read."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -9,11 +9,11 @@ from tests.simulation.mongo.matcher import Document, element_meets
 
 
 class UpdateRefusedError(Exception):
-    """The server can't carry out such an update."""
+    """The server can't carry out the update."""
 
 
 def updated(document: Document, query: Mapping[str, Any], update: Any) -> Document:
-    """The document after the update; `query` is what found it, for the place that `$` stands for."""
+    """The document after the update. `query` is the query that found it; it decides the place of `$`."""
     if not isinstance(update, Mapping):
         return _through_pipeline(document, update)
     after = dict(document)
@@ -47,7 +47,7 @@ def _position(document: Document, query: Mapping[str, Any], path: str) -> str:
 
 
 def _change_at(container: Any, steps: Sequence[str], change: Callable[[Any, Any], Any], operand: Any) -> None:
-    """Change what stands at the path within `container`, which is a copy; copy what lies on the way."""
+    """Change the value at the path within `container`, which is a copy, and copy the containers on the way."""
     step: Any = steps[0]
     if isinstance(container, list):
         step = int(step)
