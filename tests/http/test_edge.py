@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 from litestar import Litestar, Request, get, post
-from tests.http.sockets import RawClient, RawReply, Served, answer, echo, head, lifespan, read, serving
+from tests.server.sockets import RawClient, RawReply, Served, answer, echo, head, lifespan, read, serving
 
 from flashreserve.auth.address import TrustedProxies
-from flashreserve.http.edge import LOG_LINES_MAX, App, Receive, Scope, Send, exchange_of
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.edge import LOG_LINES_MAX, exchange_of
 from flashreserve.http.site import Cookies, Hosts, Site, cookie_values
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.limits import HttpLimits
 
 SECURITY = {
     "x-content-type-options": "nosniff",

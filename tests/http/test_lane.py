@@ -18,7 +18,7 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.bootstrap import Seams, open_core, open_edge
 from flashreserve.core.model import Role
 from flashreserve.http.edge import Edge
-from flashreserve.http.limits import HttpLimits
+from flashreserve.server.limits import HttpLimits
 from flashreserve.settings import Settings
 from flashreserve.stores.memory import MemoryStore
 

@@ -10,59 +10,28 @@ as a reservation does. What is refused, added, counted and logged is the same, b
 
 import asyncio
 import contextlib
-import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Protocol, cast, runtime_checkable
 
 from structlog.typing import FilteringBoundLogger
 
+from flashreserve.http.added_headers import USUAL_HEADERS, over_tls, with_added_headers, with_added_lines
 from flashreserve.http.answers import Answer
-from flashreserve.http.limits import HttpLimits
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.http.refusals import server_refusals
+from flashreserve.http.request_ids import RequestIds
 from flashreserve.http.site import Site
 from flashreserve.metrics import CELLS_MAX, Cell, Distribution, Metrics
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Header: TypeAlias = tuple[bytes, bytes]
+from flashreserve.server.application import Application
+from flashreserve.server.asgi import TIMED_OUT, App, Header, Message, Receive, Scope, Send
+from flashreserve.server.express import WholeRequest
+from flashreserve.server.limits import HttpLimits
 
 UNKNOWN_ROUTE: Final = "other"
 DISCONNECTED: Final = 499
 """The status under which a request is counted whose client went away before it was answered."""
 
-TIMED_OUT: Final = "flashreserve.timed_out"
-"""The key in an `http.disconnect` message by which the server says that the body came too slowly."""
-
-SECURITY_HEADERS: Final[tuple[Header, ...]] = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
-NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 CLOSE: Final[Header] = (b"connection", b"close")
-CONTENT_POLICY: Final[Header] = (
-    b"content-security-policy",
-    # Neither directive after the first falls back to it.
-    b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-)
-DOCS_POLICY: Final[Header] = (
-    b"content-security-policy",
-    # Swagger UI draws its icons from data: addresses and sets some styles in the markup.
-    (
-        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        b"connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-)
-STRICT_TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=31536000")
-
-_DRESS: Final = b"".join(b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, NO_STORE, CONTENT_POLICY))
-_CACHED_DRESS: Final = b"".join(b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, CONTENT_POLICY))
-_STRICT_LINE: Final = b"%b: %b\r\n" % STRICT_TRANSPORT
-"""What the edge adds to answers, as it is written: to answers that say nothing of caching, to others, and over TLS."""
-
-DOCS_PREFIX: Final = "/api-docs"
 
 SLOW_S: Final = 1.0
 """A request that takes this long is logged whatever the level of detail."""
@@ -75,45 +44,11 @@ _COUNTED_METHODS: Final = _SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _ONCE_ONLY: Final = frozenset(
     {b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"origin", b"sec-fetch-site"}
 )
-_SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 _NO_HOST: Final = "the header host is missing; HTTP/1.1 requires it"
 _NOT_SERVED: Final = "the header host names none of the hosts served here; expected one of FLASHRESERVE_HOSTS"
 _SERVER_ERROR: Final = 500
 _UNAVAILABLE: Final = 503
 _NOT_MODIFIED: Final = 304
-
-
-class App(Protocol):
-    """An ASGI application."""
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]:
-        """Serve one request or the lifespan."""
-        ...
-
-
-class WholeRequest(Protocol):
-    """A request that has come completely, body included, as the server holds it. Names are those of ASGI's scope."""
-
-    method: str
-    http_version: str
-    path: str
-    query_string: bytes
-    headers: list[Header]
-    body: bytes
-
-    @property
-    def scheme(self) -> str:
-        """`http` or `https`."""
-        ...
-
-    @property
-    def client(self) -> tuple[str, int] | None:
-        """Who sent it: address and port."""
-        ...
-
-    def answer(self, status: int, lines: bytes, body: bytes, *, close: bool) -> None:
-        """Write the answer: `lines` are its headers, each with its end of line. With `close`, it is the last one."""
-        ...
 
 
 @runtime_checkable
@@ -131,19 +66,6 @@ class ExpressApp(Protocol):
     def take(self, passage: "Passage", /) -> bool:
         """Answer the request, now or later, by `passage.answer`; or return False and leave it alone."""
         ...
-
-
-class RequestIds:
-    """Makes request ids that are unique for a process of its own `prefix`, at the cost of counting."""
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix.encode("ascii")
-        self._made = 0
-
-    def new(self) -> bytes:
-        """The next id: ASCII letters, digits and a hyphen."""
-        self._made += 1
-        return b"%b-%x" % (self._prefix, self._made)
 
 
 class Exchange:
@@ -232,15 +154,8 @@ class Exchange:
         edge = self._edge
         self.status = message["status"]
         self.took_s = edge.monotonic() - self.started_at
-        own = message.get("headers", ())
-        names = dict(own)
-        headers = [*own, (b"x-request-id", self.id), *SECURITY_HEADERS]
-        if b"cache-control" not in names:
-            headers.append(NO_STORE)
-        if b"content-security-policy" not in names:
-            headers.append(DOCS_POLICY if self.scope["path"].startswith(DOCS_PREFIX) else CONTENT_POLICY)
-        if edge.strict_transport and _over_tls(self.scope.get("scheme", "http"), self.headers):
-            headers.append(STRICT_TRANSPORT)
+        strict = edge.strict_transport and over_tls(self.scope.get("scheme", "http"), self.headers)
+        headers = with_added_headers(message.get("headers", ()), self.id, self.scope["path"], strict=strict)
         # A new message: the application may send one and the same for many requests.
         return {**message, "headers": headers}
 
@@ -266,7 +181,7 @@ class Passage:
         """Whether the edge lets the request through; then `headers` are filled in. If not, ASGI's way will say why."""
         request = self.request
         self.headers = dict(request.headers)
-        self.id = self._edge.id_for(self.headers)
+        self.id = self._edge.ids.of(self.headers)
         refusal = self._edge.refusal(
             self.headers, request.headers, request.method, request.http_version, request.client
         )
@@ -331,7 +246,7 @@ class Edge:
     ) -> None:
         self._app = app
         self._express = app if isinstance(app, ExpressApp) else None
-        self._ids = request_ids
+        self.ids = request_ids
         self.limits = limits
         self._site = site
         self._serves_all_hosts = site.hosts.all_names
@@ -377,10 +292,10 @@ class Edge:
             scope.pop("exchange", None)
             self._finished(exchange)
 
-    @property
-    def has_lane(self) -> bool:
-        """Whether there is an express lane to which requests can be offered."""
-        return self._express is not None
+    def application(self) -> Application:
+        """This layer and what is behind it, as the server takes it."""
+        refuse = server_refusals(self.ids, self._count_refused)
+        return Application(self, refuse, None if self._express is None else self, USUAL_HEADERS)
 
     def may_take(self, request: WholeRequest) -> bool:
         """Whether the request, whose body may still be on its way, is one for the express lane by its line."""
@@ -399,7 +314,7 @@ class Edge:
             if self._express.take(passage):
                 return passage
         except Exception as error:  # noqa: BLE001 as in `__call__`
-            passage.id = passage.id or self._ids.new()
+            passage.id = passage.id or self.ids.new()
             passage.broken(error)
             return passage
         self.in_flight -= 1
@@ -417,7 +332,7 @@ class Edge:
         """From now on say that the server is not ready; requests are still answered."""
         self.draining = True
 
-    def count_refused(self, status: int) -> None:
+    def _count_refused(self, status: int) -> None:
         """Count what the server refused before there was a request that the edge could see."""
         self._requests.cell("other", UNKNOWN_ROUTE, str(status)).count += 1
 
@@ -425,7 +340,7 @@ class Edge:
     def _admit(self, exchange: Exchange) -> Awaitable[None]:
         """Hand the request to the application, or refuse it."""
         scope = exchange.scope
-        exchange.id = self.id_for(exchange.headers)
+        exchange.id = self.ids.of(exchange.headers)
         refusal = self.refusal(
             exchange.headers, scope["headers"], scope["method"], scope["http_version"], scope.get("client")
         )
@@ -436,11 +351,6 @@ class Edge:
             # Every GET can be asked as HEAD; the server leaves out the body by its own scope.
             scope = {**scope, "method": "GET"}
         return self._app(scope, exchange.receive, exchange.send)
-
-    def id_for(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """The request's own id, if it is a sane one, or a new one."""
-        own_id = headers.get(b"x-request-id")
-        return own_id if own_id is not None and _SANE_ID(own_id) else self._ids.new()
 
     def refusal(
         self,
@@ -505,11 +415,8 @@ class Edge:
             own += f"{name}: {value}\r\n"
         if answer.status != _NOT_MODIFIED:
             own += f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\n"
-        dress = _CACHED_DRESS if "cache-control: " in own else _DRESS
-        lines = b"%bx-request-id: %b\r\n%b" % (own.encode("latin-1"), passage.id, dress)
-        if self.strict_transport and _over_tls(passage.request.scheme, passage.headers):
-            lines += _STRICT_LINE
-        return lines
+        strict = self.strict_transport and over_tls(passage.request.scheme, passage.headers)
+        return with_added_lines(own, passage.id, strict=strict)
 
     def _finished(self, exchange: Exchange) -> None:
         took_s = exchange.took_s
@@ -577,18 +484,6 @@ def _merge_repeated(merged: dict[bytes, bytes], headers: list[Header]) -> str | 
 
 def _too_large(limits: HttpLimits) -> str:
     return f"the body may have at most {limits.body_bytes_max} bytes"
-
-
-def _over_tls(scheme: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the client's own connection is encrypted, as the proxies say where there are some.
-
-    Several proxies write a list, whose first entry is the client's. Anybody may write it: a lie comes back to the liar
-    only, whose browser obeys HSTS over TLS alone (RFC 6797, 8.1).
-    """
-    proto = headers.get(b"x-forwarded-proto")
-    if proto is None:
-        return scheme == "https"
-    return proto == b"https" or proto.partition(b",")[0].strip().lower() == b"https"
 
 
 def _answered_fields(way: Exchange | Passage, status: int, took_s: float) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.answers import RefusalError
-from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
+from flashreserve.http.edge import Passage
 from flashreserve.http.services import Services
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.express import WholeRequest
 
 _UUID: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 # A crowd asks for few products.

@@ -23,45 +23,25 @@ import termios
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
+from typing_extensions import override
 
-from flashreserve.auth.address import throttled_as
-from flashreserve.http.edge import (
-    CONTENT_POLICY,
-    NO_STORE,
-    SECURITY_HEADERS,
-    TIMED_OUT,
-    App,
-    Edge,
-    Header,
-    Message,
-    Passage,
-    RequestIds,
-    Scope,
-)
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
-from flashreserve.http.room import Room, Unsent
+from flashreserve.server.application import Application
+from flashreserve.server.asgi import TIMED_OUT, App, Header, Message, Scope
+from flashreserve.server.express import PromisedAnswer
+from flashreserve.server.flow import HIGH_WATER_BYTES, Flow
+from flashreserve.server.lifespan import ASGI_VERSION
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.refusals import STATUS_LINES, RefusalCode, encode_refusal
+from flashreserve.server.room import Room, Unsent
 
 NEVER: Final = float("inf")
 NO_LENGTH: Final = float("inf")
-RETRY_AFTER_S: Final = 1
 
 _log: Final = logging.getLogger("flashreserve.http")
-_STATUS_LINES: Final = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
-}
-_REFUSAL_HEADERS: Final = b"".join(
-    b"%b: %b\r\n" % header for header in (*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE, (b"connection", b"close"))
-)
 _VERSIONS: Final = frozenset({"1.1", "1.0"})
 _INSTANCE_MAX: Final = 200
 _SHORT_BODY: Final = 256
@@ -72,45 +52,21 @@ _BODILESS: Final = frozenset({204, 304})
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 """What no header may hold, as it would end it or break it; tabs are allowed."""
 
-_NAME: Final = re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
+# Applications use few names.
+_NAME: Final = lru_cache(maxsize=1024)(re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch)
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
-_READY: Final = {
-    header: b"%b: %b\r\n" % header
-    for header in (*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE, (b"content-type", b"application/json"))
-}
-"""Headers of nearly every answer, as they are written."""
-
-_FAMILIAR: Final = frozenset(
-    {
-        b"cache-control",
-        b"content-type",
-        b"etag",
-        b"idempotent-replayed",
-        b"location",
-        b"retry-after",
-        b"set-cookie",
-        b"vary",
-        b"x-request-id",
-    }
-)
-"""Names that are spared the check of their letters."""
 
 
-class ListenerState(ServerState):
+class ListenerState:
     """What all connections of a process share."""
 
-    connections: set["Connection"]  # type: ignore[assignment]  # uvicorn lists its own protocols only
-
     def __init__(
-        self,
-        limits: HttpLimits,
-        request_ids: RequestIds,
-        count_refused: Callable[[int], None],
-        express: Edge | None = None,
-        address_of: Callable[[str | None], str | None] = throttled_as,
+        self, application: Application, limits: HttpLimits, address_of: Callable[[str | None], str | None]
     ) -> None:
-        super().__init__()
         loop = asyncio.get_running_loop()
+        self.connections: set[Connection] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+        """Those that answer clients who are gone."""
         self.room = Room(
             self.connections,  # type: ignore[arg-type]  # a set takes what its guests are
             most=limits.connections_max,
@@ -119,11 +75,11 @@ class ListenerState(ServerState):
             now=loop.time,
         )
         self.unsent = Unsent(limits.unsent_bytes_max, loop.time)
-        self.express = express
-        """Where requests are offered to the express lane, if there is one."""
+        self.application = application
+        self.express = application.express
+        self.usual_lines = {header: b"%b: %b\r\n" % header for header in application.usual_headers}
+        """Headers of nearly every answer, as they are written."""
         self.limits = limits
-        self.request_ids = request_ids
-        self.count_refused = count_refused
         self.draining = False
         self.date_line = b""
         """The Date header, made anew each second."""
@@ -131,30 +87,16 @@ class ListenerState(ServerState):
         """What is over at once."""
         self.done.set_result(None)
 
-    def refusal(self, code: Code, detail: str, instance: str) -> bytes:
-        """A whole answer that says no and closes the connection."""
-        kind = KINDS[code]
-        self.count_refused(kind.status)
-        body = encode(code, detail, instance)
-        return b"".join(
-            (
-                _STATUS_LINES[kind.status],
-                self.date_line,
-                b"content-type: %b\r\ncontent-length: %d\r\n" % (CONTENT_TYPE.encode(), len(body)),
-                b"x-request-id: %b\r\n" % self.request_ids.new(),
-                b"retry-after: %d\r\n" % RETRY_AFTER_S if code == "unavailable" else b"",
-                _REFUSAL_HEADERS,
-                b"\r\n",
-                body,
-            )
-        )
+    def refusal(self, code: RefusalCode, instance: str, detail: str = "") -> bytes:
+        """A whole answer that refuses and closes the connection; without a detail, in the code's own words."""
+        return encode_refusal(self.application.refuse(code, detail, instance), self.date_line)
 
 
 class Cycle:
     """One request on a connection and the way of its answer: what ASGI's receive and send stand for."""
 
     # What most requests never change stands on the class: that spares its assignment for each of them.
-    passage: Passage | None = None
+    passage: PromisedAnswer | None = None
     task: asyncio.Task[None] | None = None
     started = False
     begun = False
@@ -187,7 +129,7 @@ class Cycle:
     @property
     def scheme(self) -> str:
         """See `WholeRequest`."""
-        return self._connection.scheme or "http"
+        return self._connection.scheme
 
     @property
     def client(self) -> tuple[str, int] | None:
@@ -199,13 +141,13 @@ class Cycle:
         connection = self._connection
         return {
             "type": "http",
-            "asgi": {"version": connection.asgi_version, "spec_version": "2.3"},
+            "asgi": {"version": ASGI_VERSION, "spec_version": "2.3"},
             "http_version": self.http_version,
             "server": connection.server,
             "client": connection.client,
             "scheme": self.scheme,
             "method": self.method,
-            "root_path": connection.root_path,
+            "root_path": "",
             "path": self.path,
             "raw_path": self.raw_path,
             "query_string": self.query_string,
@@ -219,7 +161,7 @@ class Cycle:
         if self.disconnected:
             return
         connection = self._connection
-        head = _STATUS_LINES[status] + connection.state.date_line + lines
+        head = STATUS_LINES[status] + connection.state.date_line + lines
         if close or not self.keep_alive or (connection.state.draining and connection.is_last(self)):
             self.keep_alive = False
             head += b"connection: close\r\n"
@@ -293,7 +235,7 @@ class Cycle:
 
     def _encode_head(self, status: int, headers: Iterable[Header]) -> bytes:
         lines, closes = self._encode_headers(headers)
-        parts = [_STATUS_LINES[status], self._connection.state.date_line, lines]
+        parts = [STATUS_LINES[status], self._connection.state.date_line, lines]
         if closes or not self._stays_open():
             self.keep_alive = False
             parts.append(b"connection: close\r\n")
@@ -309,9 +251,10 @@ class Cycle:
         """The application's headers but those that are the server's business, and whether they ask to close."""
         self._length_left = NO_LENGTH
         closes = False
+        usual = self._connection.state.usual_lines
         parts = []
         for header in headers:
-            line = _READY.get(header)
+            line = usual.get(header)
             if line is None:
                 name, value = header
                 if name == b"content-length" and self._length_left == NO_LENGTH:
@@ -319,7 +262,7 @@ class Cycle:
                 elif name in _FRAMING:
                     closes = closes or (name == b"connection" and b"close" in value.lower())
                     continue
-                elif name not in _FAMILIAR and not _NAME(name):
+                elif not _NAME(name):
                     raise RuntimeError(f"the header name {name!r} is not lower-case ASCII")
                 line = b"%b: %b\r\n" % (name, value)
             parts.append(line)
@@ -369,26 +312,34 @@ class Cycle:
             self._connection.on_answered(self)
 
 
-class Connection(HttpToolsProtocol):
-    """The protocol of one connection. Of uvicorn's it keeps the state, the parser's first callbacks and flow control.
+class Connection(asyncio.Protocol):
+    """The protocol of one connection.
 
     A request is `latest` when it is the last one whose head was read, `active` when it is being answered, and in
     `queue` when it was sent ahead. `deadline` is when `overdue` is called, in the loop's time.
     """
 
-    def __init__(
-        self, config: Config, state: ListenerState, app_state: dict[str, Any], loop: asyncio.AbstractEventLoop
-    ) -> None:
-        super().__init__(config, state, app_state, loop)
+    transport: asyncio.Transport
+    flow: Flow
+    server: tuple[str, int] | None = None
+    client: tuple[str, int] | None = None
+    scheme = "http"
+
+    def __init__(self, state: ListenerState, app_state: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.app = state.application.asgi
         self.state = state
+        self.app_state = app_state
+        self.loop = loop
+        self.parser = _parser(self)
         self.url = b""
+        self.headers: list[Header] = []
         self.latest: Cycle | None = None
         self.active: Cycle | None = None
         self.queue: deque[Cycle] = deque()
         self.deadline = NEVER
         self.write_deadline = NEVER
         self._refusal: bytes | None = None
-        self._fault: tuple[Code, str] | None = None
+        self._fault: tuple[RefusalCode, str] | None = None
         self._body_head: bytes | None = None
         self._deaf = False
         self._dropped = 0
@@ -408,9 +359,15 @@ class Connection(HttpToolsProtocol):
 
     # From the transport.
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or turn the client away where there are too many."""
-        super().connection_made(transport)
+        self.transport = cast("asyncio.Transport", transport)
+        self.flow = Flow(self.transport)
+        endpoint = transport.get_extra_info("socket")
+        self.server = _address(endpoint.getsockname)
+        self.client = _address(endpoint.getpeername)
+        self.state.connections.add(self)
         limits = self.state.limits
         admitted, self.address = self.state.room.enter(self, self.client[0] if self.client else None)
         if admitted:
@@ -418,9 +375,10 @@ class Connection(HttpToolsProtocol):
         elif len(self.state.connections) <= limits.sockets_max:
             self._refuse("unavailable", "the server has as many connections open as it can serve")
         else:
-            transport.abort()
+            self.transport.abort()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 why it was lost changes nothing
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
         """Tell those that still answer that nobody listens."""
         self._leave()
         self._deaf = True
@@ -431,8 +389,10 @@ class Connection(HttpToolsProtocol):
                 self._keep_task(cycle)
         self.latest = self.active = None
         self.flow.resume_writing()
-        self.parser = None  # type: ignore[assignment]
+        # Each holds the other; left so, both would be garbage that only the collector finds.
+        del self.parser
 
+    @override
     def data_received(self, data: bytes) -> None:
         """Read what came; what comes after the last answer is dropped."""
         if self._deaf:
@@ -456,7 +416,8 @@ class Connection(HttpToolsProtocol):
             elif not self._head_begun:
                 self._count_empty_lines()
 
-    def eof_received(self) -> bool:  # type: ignore[override]
+    @override
+    def eof_received(self) -> bool:
         """Whether to stay open for writing: a client may close its side and still wait for its answers."""
         if (self.active is None and not self.queue) or self.latest is None or self.latest.more_body:
             return False
@@ -464,23 +425,29 @@ class Connection(HttpToolsProtocol):
         self.latest.keep_alive = False
         return True
 
+    @override
     def pause_writing(self) -> None:
         """Give a client that takes little or nothing some time, not all of it."""
-        super().pause_writing()
+        self.flow.pause_writing()
         self.write_deadline = self.loop.time() + self.state.limits.write_timeout_s
         self._untaken = self.untaken()
         # Not within the write that has filled the buffer: it may be this very connection that is closed.
         self.loop.call_soon(self._count_unsent)
 
+    @override
     def resume_writing(self) -> None:
         """The client takes what it gets: answer what it has asked meanwhile."""
-        super().resume_writing()
+        self.flow.resume_writing()
         self.write_deadline = NEVER
         self.state.unsent.discard(self)
         if self.active is None and self.queue and not self._deaf:
             self._go_on()
 
     # From the parser.
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request's target."""
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header; or a trailer, which is dropped."""
@@ -531,7 +498,7 @@ class Connection(HttpToolsProtocol):
         if cycle is None or cycle.response_complete:
             return
         cycle.body = cycle.body + body if cycle.body else body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
+        if len(cycle.body) > HIGH_WATER_BYTES:
             self.flow.pause_reading()
         cycle.wake()
 
@@ -573,7 +540,7 @@ class Connection(HttpToolsProtocol):
             return
         self._go_on()
 
-    def on_unanswered(self, cycle: Cycle, code: Code) -> None:
+    def on_unanswered(self, cycle: Cycle, code: RefusalCode) -> None:
         """The application is done with a request and hasn't answered it, or only in part."""
         if cycle.response_complete or cycle.disconnected or self.transport.is_closing():
             return
@@ -583,7 +550,7 @@ class Connection(HttpToolsProtocol):
         if cycle.on_the_wire:
             self._close()
         else:
-            self._refusal = self._refusal or self.state.refusal(code, KINDS[code].meaning, cycle.path)
+            self._refusal = self._refusal or self.state.refusal(code, cycle.path)
             self._write_refusal()
 
     # From the server.
@@ -747,7 +714,7 @@ class Connection(HttpToolsProtocol):
         length = headers.get(b"content-length")
         return length is not None and int(length) <= _SHORT_BODY and b"expect" not in headers
 
-    def _head_fault(self, version: str) -> tuple[Code, str] | None:
+    def _head_fault(self, version: str) -> tuple[RefusalCode, str] | None:
         """Why the head that was just read can't be served, if so."""
         limits = self.state.limits
         # An upper bound that costs nothing; the sum is made only where it matters.
@@ -773,19 +740,18 @@ class Connection(HttpToolsProtocol):
         The parser takes what follows for that protocol. A new one is told of the body that is still to come by a head
         made for it, whose callbacks are left out.
         """
-        self.parser = httptools.HttpRequestParser(self if self._body_head is None else _SecondReading(self))
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.parser = _parser(self if self._body_head is None else _SecondReading(self))
         if self._body_head is not None:
             head, self._body_head = self._body_head, None
             self.parser.feed_data(head)
         self.data_received(rest)
 
-    def _refuse(self, code: Code, detail: str) -> None:
+    def _refuse(self, code: RefusalCode, detail: str) -> None:
         """Answer what can't be served, after the requests before it, and end."""
         self._deaf = True
         self.deadline = NEVER
         instance = self.url.partition(b"?")[0].decode("ascii", "replace")
-        self._refusal = self.state.refusal(code, detail, instance[:_INSTANCE_MAX] or "/")
+        self._refusal = self.state.refusal(code, instance[:_INSTANCE_MAX] or "/", detail)
         if self.latest is not None and self.latest.more_body:
             self._abandon(self.latest)
         if self.active is None and not self.queue:
@@ -874,6 +840,22 @@ class _SecondReading:
 
 class _FaultError(Exception):
     """Stops the parser."""
+
+
+def _parser(callbacks: object) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(callbacks)
+    # Requests sent ahead of an answer are read even after one that asks to close: it is the answer that closes.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
+def _address(of: Callable[[], Any]) -> tuple[str, int] | None:
+    """Host and port of one end of a TCP connection."""
+    try:
+        host, port, *_ = of()
+    except OSError:  # the client is gone already
+        return None
+    return str(host), int(port)
 
 
 def _queued_bytes(transport: asyncio.Transport, which: int) -> int:

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.http.sockets import Served, echo, head, serving
+from tests.server.sockets import Served, echo, head, serving
 
 from flashreserve.http.answers import Answer
-from flashreserve.http.connection import Cycle
-from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.edge import Passage
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.connection import Cycle
+from flashreserve.server.express import WholeRequest
+from flashreserve.server.limits import HttpLimits
 
 BRIEF = ("Content-Type: application/json", "Content-Length: 4")
 

@@ -6,14 +6,14 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.http.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, serving
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from tests.server.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, serving
 
 from flashreserve.auth.address import TrustedProxies
-from flashreserve.http.edge import Receive, Scope, Send
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.room import LOOK_AGAIN_S, Room, Unsent
-from flashreserve.http.server import SYSTEM_UNSENT_BYTES
+from flashreserve.server.asgi import Receive, Scope, Send
+from flashreserve.server.flow import HIGH_WATER_BYTES
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.room import LOOK_AGAIN_S, Room, Unsent
+from flashreserve.server.sockets import SYSTEM_UNSENT_BYTES
 
 OTHER = "127.0.0.2"
 
@@ -238,7 +238,7 @@ async def test_readers_that_take_nothing_cannot_fill_the_memory(monkeypatch: pyt
         made.append(scope["path"])
         await answer(send, page)
 
-    monkeypatch.setattr("flashreserve.http.connection.Unsent", WatchedRoom)
+    monkeypatch.setattr("flashreserve.server.connection.Unsent", WatchedRoom)
     WatchedRoom.seen.clear()
     limits = HttpLimits(unsent_bytes_max=4_000_000)
     async with serving(list_of_much, limits=limits) as served:
@@ -281,7 +281,7 @@ async def test_the_system_keeps_little_for_a_reader_that_takes_nothing() -> None
             while before < sent:
                 before = sent
                 await asyncio.sleep(0.2)
-            assert sent < 2 * SYSTEM_UNSENT_BYTES + HIGH_WATER_LIMIT
+            assert sent < 2 * SYSTEM_UNSENT_BYTES + HIGH_WATER_BYTES
 
 
 async def test_a_slow_reader_that_takes_enough_is_served_and_one_that_takes_less_is_dropped() -> None:
