@@ -64,7 +64,6 @@ LIBRARIES: Final = (
     "pyjwt",
     "pymongo",
     "redis",
-    "uvicorn",
     "uvloop",
 )
 _TRIAL_BYTES: Final = 64 * 1024
