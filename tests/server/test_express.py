@@ -10,7 +10,7 @@ from tests.server.sockets import Served, echo, head, serving
 from flashreserve.http.answers import Answer
 from flashreserve.http.edge import Passage
 from flashreserve.server.asgi import App, Receive, Scope, Send
-from flashreserve.server.connection import Cycle
+from flashreserve.server.exchange import Exchange
 from flashreserve.server.express import WholeRequest
 from flashreserve.server.limits import HttpLimits
 
@@ -132,13 +132,25 @@ async def test_the_lane_closes_where_the_client_wants_it_closed() -> None:
         assert await client.ended() == b""
 
 
+async def test_nothing_is_served_after_the_request_that_ends_the_connection() -> None:
+    async with desk() as (served, at):
+        client = await served.connect()
+        await client.send(head("GET", "/now", "Connection: close"), head("POST", "/lane", *BRIEF), b"body")
+        assert (await client.reply()).closes
+        assert await client.ended() == b""
+        assert at.taken == []
+        rubbish = await (await served.connect()).send(head("GET", "/now", "Connection: close"), b"rubbish")
+        assert (await rubbish.reply()).closes
+        assert await rubbish.ended() == b""
+
+
 async def test_a_client_that_goes_away_is_counted_and_breaks_nothing() -> None:
     async with desk() as (served, at):
         client = await (await served.connect()).send(head("POST", "/lane", *BRIEF), b"body")
         await at.has_taken(1)
         client.abort()
         gone = at.taken[0].request
-        assert isinstance(gone, Cycle)
+        assert isinstance(gone, Exchange)
         await until(lambda: not gone.keep_alive)
         await at.answers(1)
         assert counted(served, "/lane", 201) == 1

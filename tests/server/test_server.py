@@ -17,9 +17,9 @@ from flashreserve.http.refusals import server_refusals
 from flashreserve.http.request_ids import RequestIds
 from flashreserve.server.application import Application
 from flashreserve.server.asgi import Receive, Scope, Send
-from flashreserve.server.connection import ListenerState
 from flashreserve.server.limits import HttpLimits
 from flashreserve.server.process import Server
+from flashreserve.server.shared import SharedState
 from flashreserve.server.signals import stop_with_parent
 from flashreserve.server.sockets import FILES_BESIDE_CONNECTIONS, ServerError, allow_open_files, bind
 
@@ -591,10 +591,10 @@ async def test_a_request_on_its_way_when_the_server_stops_is_answered_and_closed
 
 async def test_who_waits_to_be_accepted_when_the_server_stops_is_answered() -> None:
     application = Application(echo, server_refusals(RequestIds("server"), lambda _: None))
-    state = ListenerState(application, HttpLimits(), lambda peer: peer)
+    shared = SharedState(application, HttpLimits(), lambda peer: peer)
     listener = bind(HOST, 0, backlog=50)
     address = listener.getsockname()
-    server = Server(listener, state, lambda: 0.0)
+    server = Server(listener, shared, lambda: 0.0)
     await server.start()
     # Without a turn of the loop in between, nobody can have accepted them when the server begins to stop.
     clients = [socket.create_connection(address) for _ in range(20)]

@@ -13,10 +13,11 @@ from typing import Final
 import msgspec
 
 from flashreserve.server.application import Application
-from flashreserve.server.connection import Connection, ListenerState
+from flashreserve.server.connection import Connection
 from flashreserve.server.interpreter import tuned_interpreter
 from flashreserve.server.lifespan import Lifespan
 from flashreserve.server.limits import HttpLimits
+from flashreserve.server.shared import SharedState
 from flashreserve.server.sockets import ServerError
 
 _CANCEL_TIMEOUT_S: Final = 1.0
@@ -60,8 +61,8 @@ async def serve(
     Raises:
         ServerError: The application's lifespan didn't start.
     """
-    state = ListenerState(application, limits, address_of)
-    server = Server(listener, state, wall_clock_s)
+    shared = SharedState(application, limits, address_of)
+    server = Server(listener, shared, wall_clock_s)
     await server.start()
     with tuned_interpreter():
         hooks.ready()
@@ -73,11 +74,11 @@ async def serve(
 class Server:
     """One process's listening socket and the connections made on it."""
 
-    def __init__(self, listener: socket.socket, state: ListenerState, wall_clock_s: Callable[[], float]) -> None:
-        self._state = state
+    def __init__(self, listener: socket.socket, shared: SharedState, wall_clock_s: Callable[[], float]) -> None:
+        self._shared = shared
         self._listener = listener
         self._wall_clock_s = wall_clock_s
-        self._lifespan = Lifespan(state.application.asgi)
+        self._lifespan = Lifespan(shared.application.asgi)
         self._accepting: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -89,7 +90,7 @@ class Server:
         self._set_date()
         # A copy, because what waits in the socket's queue is fetched after the loop has closed its own.
         self._accepting = await loop.create_server(
-            self._connection, sock=self._listener.dup(), backlog=self._state.limits.backlog
+            self._connection, sock=self._listener.dup(), backlog=self._shared.limits.backlog
         )
 
     async def tick_until(self, stop: asyncio.Event) -> None:
@@ -104,22 +105,22 @@ class Server:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         await self._accept_last()
-        self._state.draining = True
+        self._shared.draining = True
         # Those just accepted become connections in the loop's next turns.
         await asyncio.sleep(_SETTLE_S)
         await self._tick_while(
-            lambda: bool(self._state.connections) and not hurry.is_set(), loop.time() + min(idle_grace_s, timeout_s)
+            lambda: bool(self._shared.connections) and not hurry.is_set(), loop.time() + min(idle_grace_s, timeout_s)
         )
-        for connection in tuple(self._state.connections):
+        for connection in tuple(self._shared.connections):
             connection.close_if_idle()
         await self._tick_while(
-            lambda: bool(self._state.connections or self._state.tasks) and not hurry.is_set(), deadline
+            lambda: bool(self._shared.connections or self._shared.tasks) and not hurry.is_set(), deadline
         )
         await self._cancel_rest()
         await self._lifespan.end()
 
     def _connection(self) -> Connection:
-        return Connection(self._state, self._lifespan.state, asyncio.get_running_loop())
+        return Connection(self._shared, self._lifespan.state, asyncio.get_running_loop())
 
     async def _accept_last(self) -> None:
         """Stop accepting, but take those in that have connected already."""
@@ -132,17 +133,17 @@ class Server:
         self._listener.close()
 
     async def _cancel_rest(self) -> None:
-        unfinished = (connection.unfinished() for connection in self._state.connections)
-        for connection in tuple(self._state.connections):
+        unfinished = (connection.unfinished() for connection in self._shared.connections)
+        for connection in tuple(self._shared.connections):
             connection.give_up()
-        tasks = self._state.tasks.union(task for task in unfinished if task is not None)
+        tasks = self._shared.tasks.union(task for task in unfinished if task is not None)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT_S)
         # One turn of the loop for what was written just now.
         await asyncio.sleep(0)
-        for connection in tuple(self._state.connections):
+        for connection in tuple(self._shared.connections):
             connection.abort()
 
     async def _tick_while(self, condition: Callable[[], bool], deadline: float) -> None:
@@ -154,14 +155,14 @@ class Server:
     def _tick(self) -> None:
         self._set_date()
         now = asyncio.get_running_loop().time()
-        self._state.unsent.look(self._state.connections)
-        late = [c for c in self._state.connections if c.deadline <= now or c.write_deadline <= now]
+        self._shared.unsent.look(self._shared.connections)
+        late = [c for c in self._shared.connections if c.deadline <= now or c.flow.deadline <= now]
         for connection in late:
             connection.overdue(now)
 
     def _tick_s(self) -> float:
-        limits = self._state.limits
+        limits = self._shared.limits
         return min(1.0, limits.head_timeout_s / 2, limits.body_timeout_s / 2, limits.idle_timeout_s / 2)
 
     def _set_date(self) -> None:
-        self._state.date_line = f"date: {formatdate(self._wall_clock_s(), usegmt=True)}\r\n".encode("ascii")
+        self._shared.date_line = f"date: {formatdate(self._wall_clock_s(), usegmt=True)}\r\n".encode("ascii")
