@@ -6,7 +6,7 @@ from itertools import cycle, islice
 import pytest
 from tests.server.sockets import RawClient, RawReply, answer, echo, head, lifespan, read, serving
 
-from flashreserve.http.edge import exchange_of
+from flashreserve.http.edge import context_of
 from flashreserve.server.asgi import Receive, Scope, Send
 from flashreserve.server.limits import HttpLimits
 
@@ -57,7 +57,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
         await lifespan(receive, send)
         return
     await read(receive)
-    await answer(send, repr((scope["headers"], exchange_of(scope).headers)).encode())
+    await answer(send, repr((scope["headers"], context_of(scope).headers)).encode())
 
 
 async def reply_to_pieces(client: RawClient, sent: bytes, size: int) -> RawReply:

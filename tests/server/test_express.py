@@ -8,10 +8,9 @@ import pytest
 from tests.server.sockets import Served, echo, head, serving
 
 from flashreserve.http.answers import Answer
-from flashreserve.http.edge import Passage
+from flashreserve.http.lane_context import LaneContext
 from flashreserve.server.asgi import App, Receive, Scope, Send
 from flashreserve.server.exchange import Exchange
-from flashreserve.server.express import WholeRequest
 from flashreserve.server.limits import HttpLimits
 
 BRIEF = ("Content-Type: application/json", "Content-Length: 4")
@@ -22,33 +21,33 @@ class Desk:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.taken: list[Passage] = []
+        self.taken: list[LaneContext] = []
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._app(scope, receive, send)
 
-    def may_take(self, request: WholeRequest) -> bool:
-        return request.path == "/lane"
+    def may_take(self, exchange: Exchange) -> bool:
+        return exchange.path == "/lane"
 
-    def take(self, passage: Passage) -> bool:
-        request = passage.request
-        if request.path == "/broken":
+    def take(self, context: LaneContext) -> bool:
+        path = context.exchange.path
+        if path == "/broken":
             raise ZeroDivisionError
-        if request.path == "/now":
-            passage.admitted()
-            passage.answer(Answer(200, b"now"))
+        if path == "/now":
+            context.admitted()
+            context.answer(Answer(200, b"now"))
             return True
-        if request.path != "/lane" or not passage.admitted():
+        if path != "/lane" or not context.admitted():
             return False
-        passage.route = "/lane"
-        self.taken.append(passage)
+        context.route = "/lane"
+        self.taken.append(context)
         return True
 
     async def answers(self, count: int) -> None:
         """Wait until so many were taken, and answer them with what they brought."""
         await self.has_taken(count)
-        for passage in self.taken:
-            passage.answer(Answer(201, b"lane " + passage.request.body, headers=(("location", "/x"),)))
+        for context in self.taken:
+            context.answer(Answer(201, b"lane " + context.exchange.body, headers=(("location", "/x"),)))
 
     async def has_taken(self, count: int) -> None:
         await until(lambda: len(self.taken) >= count)
@@ -149,8 +148,7 @@ async def test_a_client_that_goes_away_is_counted_and_breaks_nothing() -> None:
         client = await (await served.connect()).send(head("POST", "/lane", *BRIEF), b"body")
         await at.has_taken(1)
         client.abort()
-        gone = at.taken[0].request
-        assert isinstance(gone, Exchange)
+        gone = at.taken[0].exchange
         await until(lambda: not gone.keep_alive)
         await at.answers(1)
         assert counted(served, "/lane", 201) == 1

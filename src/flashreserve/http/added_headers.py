@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from flashreserve.http.answers import Answer
 from flashreserve.server.asgi import Header
 
 SECURITY_HEADERS: Final[tuple[Header, ...]] = (
@@ -23,6 +24,8 @@ USUAL_HEADERS: Final[tuple[Header, ...]] = (
     (b"content-type", b"application/json"),
 )
 """Of nearly every answer."""
+
+_NOT_MODIFIED: Final = 304
 
 DOCS_PREFIX: Final = "/api-docs"
 _DOCS_POLICY: Final[Header] = (
@@ -59,8 +62,13 @@ def with_added_headers(own: Sequence[Header], request_id: bytes, path: str, *, s
     return headers
 
 
-def with_added_lines(own: str, request_id: bytes, *, strict: bool) -> bytes:
-    """The same for an answer of the express lane, whose headers are lines and have no content policy."""
+def answer_lines(answer: Answer, request_id: bytes, *, strict: bool) -> bytes:
+    """The same for an answer of the express lane, as it is written. It has no content policy of its own."""
+    own = ""
+    for name, value in answer.headers:
+        own += f"{name}: {value}\r\n"
+    if answer.status != _NOT_MODIFIED:
+        own += f"content-type: {answer.content_type}\r\ncontent-length: {len(answer.body)}\r\n"
     added = _LINES_WITH_OWN_CACHING if "cache-control: " in own else _LINES
     written = b"%bx-request-id: %b\r\n%b" % (own.encode("latin-1"), request_id, added)
     return written + _STRICT_LINE if strict else written

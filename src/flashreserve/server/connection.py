@@ -172,7 +172,8 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         exchange.body = exchange.body + body if exchange.body else body
         if len(exchange.body) > HIGH_WATER_BYTES:
             self.flow.pause_reading()
-        exchange.wake()
+        if exchange.answer_state not in NOT_BEGUN:
+            exchange.wake()
 
     def trailers_read(self, keep_alive: bool) -> None:  # noqa: FBT001 the reader's only word about them
         """Trailers ended the latest request's body."""

@@ -2,16 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from flashreserve.server.answer_head import NO_LENGTH, encode_headers
 from flashreserve.server.asgi import TIMED_OUT, App, Header, Message, Scope
-from flashreserve.server.express import PromisedAnswer
 from flashreserve.server.flow import Flow
 from flashreserve.server.lifespan import ASGI_VERSION
+from flashreserve.server.limits import HttpLimits
 from flashreserve.server.refusals import STATUS_LINES, RefusalCode
-from flashreserve.server.shared import SharedState
 from flashreserve.server.states import (
     ANSWERED,
     BROKEN,
@@ -38,15 +37,46 @@ _BODILESS: Final = frozenset({204, 304})
 _log: Final = logging.getLogger("flashreserve.server")
 
 
+class PromisedAnswer(Protocol):
+    """The answer to a request that the express lane has taken."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it was given."""
+        ...
+
+    def give_up(self) -> None:
+        """Give it at once, whatever became of the request: the server waits no longer."""
+        ...
+
+
+class SharedByAnswers(Protocol):
+    """State that the answers of all connections share, see `SharedState`."""
+
+    limits: HttpLimits
+    draining: bool
+    date_line: bytes
+    done: asyncio.Future[None]
+
+    @property
+    def usual_lines(self) -> Mapping[Header, bytes]:
+        """Headers of nearly every answer, as they are written."""
+        ...
+
+
 class Channel(Protocol):
     """A connection, as its exchanges see it."""
 
     transport: asyncio.Transport
     flow: Flow
-    shared: SharedState
     client: tuple[str, int] | None
     server: tuple[str, int] | None
     app_state: dict[str, Any]
+
+    @property
+    def shared(self) -> SharedByAnswers:
+        """The same for all connections."""
+        ...
 
     def is_last(self, exchange: "Exchange", /) -> bool:
         """Whether the server stops, and this is the last request that it took from this connection."""
@@ -65,6 +95,7 @@ class Exchange(ExchangeMachines):
     """One request and its answer. Names are those of ASGI's scope; `receive` and `send` are ASGI's.
 
     Attributes:
+        client: Who sent it: address and port.
         body: Of the request's body, what came and wasn't taken yet.
         keep_alive: Whether the connection goes on after the answer.
         late: Whether the body wasn't sent in time.
@@ -92,13 +123,9 @@ class Exchange(ExchangeMachines):
         self.http_version = http_version
         self.path, self.raw_path, self.query_string = split_target(url)
         self.headers = headers
+        self.client = channel.client
         self.keep_alive = keep_alive
         self._bodiless = method == "HEAD"
-
-    @property
-    def client(self) -> tuple[str, int] | None:
-        """Who sent it: address and port."""
-        return self._channel.client
 
     # For the express lane.
 
@@ -130,7 +157,7 @@ class Exchange(ExchangeMachines):
             "asgi": {"version": ASGI_VERSION, "spec_version": _SPEC_VERSION},
             "http_version": self.http_version,
             "server": channel.server,
-            "client": channel.client,
+            "client": self.client,
             "scheme": self.scheme,
             "method": self.method,
             "root_path": "",

@@ -65,7 +65,7 @@ class SharedState:
         """Whether the server stops."""
         self.date_line = b""
         """The Date header, made anew each second."""
-        self.done = loop.create_future()
+        self.done: asyncio.Future[None] = loop.create_future()
         """A future that is over."""
         self.done.set_result(None)
 
