@@ -11,7 +11,7 @@ import structlog
 def log_as_it_was() -> Iterator[None]:
     """Restore the log that a command has set up."""
     root = logging.getLogger()
-    levels = {name: logging.getLogger(name).level for name in ("", "flashreserve", "uvicorn", "uvicorn.error")}
+    levels = {name: logging.getLogger(name).level for name in ("", "flashreserve")}
     handlers, raising = list(root.handlers), logging.raiseExceptions
     yield
     for handler in [each for each in root.handlers if each not in handlers]:

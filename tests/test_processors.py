@@ -9,8 +9,8 @@ import pytest
 from flashreserve import processors
 from flashreserve.auth.passwords import Passwords
 from flashreserve.bootstrap import ProcessPlace, Watchdog, open_service, prepare, services
-from flashreserve.http.limits import HttpLimits
 from flashreserve.processors import usable_processors
+from flashreserve.server.limits import HttpLimits
 from flashreserve.settings import Settings
 
 Machine = Callable[..., None]

@@ -47,8 +47,6 @@ def configure(level: Level, stream: TextIO, *, colors: bool) -> None:
     root.addHandler(_LogOutput(stream, _formatter(for_people=stream.isatty(), colors=colors)))
     root.setLevel(logging.INFO if level == "debug" else max(number, logging.WARNING))
     logging.getLogger("flashreserve").setLevel(number)
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
-        _hand_up(logging.getLogger(name))
     logging.captureWarnings(capture=True)
 
 
@@ -61,13 +59,6 @@ class _LogOutput(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """Drop the line: the service goes on when nobody reads the log any more."""
-
-
-def _hand_up(logger: logging.Logger) -> None:
-    """Let a library that has handlers of its own use ours."""
-    logger.handlers.clear()
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
 
 
 def _formatter(*, for_people: bool, colors: bool) -> logging.Formatter:

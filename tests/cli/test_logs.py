@@ -53,7 +53,7 @@ def test_a_line_is_one_json_object_with_time_level_and_event_first(stream: io.St
 
 
 def test_libraries_lines_have_the_same_form(stream: io.StringIO) -> None:
-    logging.getLogger("uvicorn.error").warning("it took %d s", 3)
+    logging.getLogger("pymongo.client").warning("it took %d s", 3)
     logging.getLogger("asyncio").error("Task exception was never retrieved")
     logging.getLogger("flashreserve.http").info("ours, by the standard library")
     with warnings.catch_warnings():
@@ -61,7 +61,7 @@ def test_libraries_lines_have_the_same_form(stream: io.StringIO) -> None:
         warnings.warn("old", UserWarning, stacklevel=1)
 
     assert [(line["level"], line["event"], line["logger"]) for line in lines(stream)[:3]] == [
-        ("warning", "it took 3 s", "uvicorn.error"),
+        ("warning", "it took 3 s", "pymongo.client"),
         ("error", "Task exception was never retrieved", "asyncio"),
         ("info", "ours, by the standard library", "flashreserve.http"),
     ]
@@ -70,17 +70,17 @@ def test_libraries_lines_have_the_same_form(stream: io.StringIO) -> None:
 
 def test_what_lies_below_the_level_is_left_out(stream: io.StringIO) -> None:
     ours().debug("detail")
-    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("pymongo.client").info("Started server process")
     assert stream.getvalue() == ""
 
     logs.configure("debug", stream, colors=False)
     ours().debug("detail")
-    logging.getLogger("uvicorn.error").info("Started server process")
+    logging.getLogger("pymongo.client").info("Started server process")
     assert [line["event"] for line in lines(stream)] == ["detail", "Started server process"]
 
     logs.configure("error", stream, colors=False)
     ours().warning("odd")
-    logging.getLogger("uvicorn.error").warning("odd")
+    logging.getLogger("pymongo.client").warning("odd")
     assert len(lines(stream)) == 2
 
 
@@ -90,18 +90,6 @@ def test_configuring_again_does_not_say_everything_twice(stream: io.StringIO) ->
     ours().info("once")
 
     assert (stream.getvalue(), len(lines(again))) == ("", 1)
-
-
-def test_handlers_that_a_library_brings_are_not_used(stream: io.StringIO) -> None:
-    own = io.StringIO()
-    uvicorn = logging.getLogger("uvicorn")
-    uvicorn.addHandler(logging.StreamHandler(own))
-    uvicorn.propagate = False
-
-    logs.configure("info", stream, colors=False)
-    logging.getLogger("uvicorn.error").warning("odd")
-
-    assert (own.getvalue(), len(lines(stream))) == ("", 1)
 
 
 @pytest.mark.parametrize("name", ["password", "new_password", "token", "secret_keys", "Authorization", "cookie"])
@@ -125,7 +113,7 @@ def test_a_secret_is_redacted_by_its_name(stream: io.StringIO, name: str) -> Non
 def test_a_secret_is_redacted_by_its_looks(stream: io.StringIO, value: object) -> None:
     ours().info("odd", value=value)
     ours().info(str(value))
-    logging.getLogger("uvicorn.error").warning("got %s", value)
+    logging.getLogger("pymongo.client").warning("got %s", value)
 
     assert "[secret]" in stream.getvalue()
     assert "c2lnbmF0" not in stream.getvalue()
@@ -182,7 +170,7 @@ def test_what_clients_send_cannot_move_the_operators_cursor() -> None:
     logs.configure("info", terminal, colors=False)
 
     ours().warning("request", path="/\x1b[2J\r\nfake line\x9b31m\u202e")
-    logging.getLogger("uvicorn.error").warning("bad\x1b[2J request")
+    logging.getLogger("pymongo.client").warning("bad\x1b[2J request")
 
     assert not [c for c in terminal.getvalue() if not c.isprintable() and c != "\n"]
     assert len(terminal.getvalue().splitlines()) == 2

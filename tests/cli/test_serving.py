@@ -22,7 +22,7 @@ from tests.cli.conftest import KEYS, PASSWORD, CommandShop, Running
 from flashreserve.bootstrap import ProcessPlace
 from flashreserve.cli import serve
 from flashreserve.cli.banner import Serving, banner
-from flashreserve.http.workers import WorkerPlace
+from flashreserve.server.workers import WorkerPlace
 from flashreserve.settings import Settings
 
 Serve = Callable[..., Running]

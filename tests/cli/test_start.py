@@ -6,7 +6,7 @@ import sys
 import pytest
 from tests.cli.conftest import CommandShop
 
-HEAVY = {"bullmq", "litestar", "pymongo", "redis", "uvicorn", "uvloop"}
+HEAVY = {"bullmq", "litestar", "pymongo", "redis", "uvloop"}
 
 
 @pytest.mark.parametrize("line", ["--version", "--help", "audit", "products list", "sweep", "token"])

@@ -19,7 +19,7 @@ from flashreserve.core.commands import Wanted
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Reserved
 from flashreserve.http.edge import Edge
-from flashreserve.http.limits import HttpLimits
+from flashreserve.server.limits import HttpLimits
 
 pytestmark = pytest.mark.mongodb
 

@@ -14,8 +14,9 @@ import aiohttp
 import apsw
 import uuid_utils
 from multidict import CIMultiDictProxy
-from tests.http.sockets import RawClient
+from tests.server.sockets import RawClient
 
+from flashreserve.auth.address import throttled_as
 from flashreserve.auth.passwords import Argon2Cost
 from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
 from flashreserve.clock import Clock
@@ -24,10 +25,11 @@ from flashreserve.core.instants import format_instant, instant_of
 from flashreserve.core.model import Account, Role
 from flashreserve.core.outcomes import Reserved
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
-from flashreserve.http.edge import Edge, RequestIds
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import Hooks, bind, serve
+from flashreserve.http.edge import Edge
 from flashreserve.jobs.sweep import sweep_once
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.process import Hooks, serve
+from flashreserve.server.sockets import bind
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept, Take
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite
@@ -394,12 +396,12 @@ async def _served(edge: Edge, limits: HttpLimits) -> AsyncIterator[str]:
     ready, stop = asyncio.Event(), asyncio.Event()
     serving = asyncio.create_task(
         serve(
-            edge,
+            edge.application(),
             listener=listener,
             limits=limits,
-            request_ids=RequestIds("test"),
+            address_of=throttled_as,
             wall_clock_s=time.time,
-            hooks=Hooks(ready=ready.set, draining=edge.drain, count_refused=edge.count_refused),
+            hooks=Hooks(ready=ready.set, draining=edge.drain),
             stop=stop,
             shutdown_timeout_s=_STOP_TIMEOUT_S,
             idle_grace_s=0.0,

@@ -15,8 +15,8 @@ from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
 from flashreserve.core.model import Role
 from flashreserve.http.assets import ASSETS
-from flashreserve.http.limits import HttpLimits
 from flashreserve.http.operations import OPERATIONS, Operation
+from flashreserve.server.limits import HttpLimits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

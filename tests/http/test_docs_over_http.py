@@ -8,6 +8,7 @@ from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 from flashreserve.http.assets import ASSETS
 from flashreserve.http.operations import OPERATIONS, PRODUCT_ID, Operation
+from flashreserve.server.limits import HttpLimits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -121,7 +122,7 @@ async def test_refusals_that_do_not_depend_on_what_is_asked_for_are_documented(
     shop: HttpShop, operation: Operation
 ) -> None:
     admin, customer = await shop.hire(), shop.customer()
-    limits = shop.edge.limits
+    limits = HttpLimits()
     asked = operation.method.upper(), _filled(operation.path)
     too_long = f"{asked[1]}?{'x' * limits.url_bytes_max}"
     cookie = {"Cookie": f"token={customer.token}", "Origin": "https://elsewhere.example"}

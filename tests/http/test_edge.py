@@ -8,12 +8,14 @@ from typing import Any, cast
 
 import pytest
 from litestar import Litestar, Request, get, post
-from tests.http.sockets import RawClient, RawReply, Served, answer, echo, head, lifespan, read, serving
+from tests.server.sockets import RawClient, RawReply, Served, answer, echo, head, lifespan, read, serving
 
 from flashreserve.auth.address import TrustedProxies
-from flashreserve.http.edge import LOG_LINES_MAX, App, Receive, Scope, Send, exchange_of
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.edge import context_of
+from flashreserve.http.request_log import LOG_LINES_MAX
 from flashreserve.http.site import Cookies, Hosts, Site, cookie_values
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.limits import HttpLimits
 
 SECURITY = {
     "x-content-type-options": "nosniff",
@@ -25,12 +27,12 @@ SECURITY = {
 
 
 async def product(scope: Scope, receive: Receive, send: Send) -> None:
-    exchange_of(scope).route = "/products/{id}"
+    context_of(scope).route = "/products/{id}"
     await answer(send, scope["method"].encode())
 
 
 async def show_headers(scope: Scope, receive: Receive, send: Send) -> None:
-    shown = {name.decode(): value.decode() for name, value in exchange_of(scope).headers.items()}
+    shown = {name.decode(): value.decode() for name, value in context_of(scope).headers.items()}
     await answer(send, json.dumps(shown).encode())
 
 
@@ -611,8 +613,8 @@ async def test_requests_leave_nothing_for_the_garbage_collector() -> None:
 
 @get("/hello")
 async def hello(request: Request[Any, Any, Any]) -> dict[str, str]:
-    exchange_of(request.scope).route = "/hello"
-    return {"id": exchange_of(request.scope).request_id}
+    context_of(request.scope).route = "/hello"
+    return {"id": context_of(request.scope).request_id}
 
 
 @post("/length", status_code=200)

@@ -18,7 +18,8 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.bootstrap import Seams, open_core, open_edge
 from flashreserve.core.model import Role
 from flashreserve.http.edge import Edge
-from flashreserve.http.limits import HttpLimits
+from flashreserve.server.exchange import Exchange
+from flashreserve.server.limits import HttpLimits
 from flashreserve.settings import Settings
 from flashreserve.stores.memory import MemoryStore
 
@@ -84,18 +85,18 @@ class Told(NamedTuple):
     body: bytes
 
 
-class Whole:
+class WholeExchange(Exchange):
     """The request as the server offers it to the express lane, once it has come completely."""
+
+    client = ("192.0.2.1", 4711)
 
     def __init__(self, request: Ask) -> None:
         scope = request.scope()
-        self.method: str = scope["method"]
-        self.http_version: str = scope["http_version"]
-        self.path: str = scope["path"]
-        self.query_string: bytes = scope["query_string"]
-        self.headers: list[tuple[bytes, bytes]] = scope["headers"]
-        self.scheme = "http"
-        self.client = ("192.0.2.1", 4711)
+        self.method = scope["method"]
+        self.http_version = scope["http_version"]
+        self.path = scope["path"]
+        self.query_string = scope["query_string"]
+        self.headers = scope["headers"]
         self.body = request.body
         self.told: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
 
@@ -107,7 +108,7 @@ class Whole:
 
 async def ask(edge: Edge, request: Ask) -> Told:
     """The answer by the express lane, or where that takes no such request, by ASGI."""
-    whole = Whole(request)
+    whole = WholeExchange(request)
     if edge.take(whole) is not None:
         return await whole.told
     return await ask_slowly(edge, request)
@@ -303,7 +304,7 @@ async def test_the_lane_serves_what_it_is_for(request_: Ask, *, served: bool) ->
     async with shop(lane=True) as edge:
         if request_.method == "GET":  # The lane answers polls of what the process knows already.
             await ask_slowly(edge, request_)
-        whole = Whole(request_)
+        whole = WholeExchange(request_)
         assert (edge.take(whole) is not None) is served
         if served:
             await whole.told
@@ -312,4 +313,4 @@ async def test_the_lane_serves_what_it_is_for(request_: Ask, *, served: bool) ->
 
 async def test_without_the_lane_nothing_is_taken() -> None:
     async with shop(lane=False) as edge:
-        assert edge.take(Whole(Ask("POST", f"/reservations/{ON_SALE}", headers=(GOOD,)))) is None
+        assert edge.take(WholeExchange(Ask("POST", f"/reservations/{ON_SALE}", headers=(GOOD,)))) is None

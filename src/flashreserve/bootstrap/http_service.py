@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import msgspec
 import structlog
@@ -23,14 +23,18 @@ from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
-from flashreserve.http.edge import App, Edge, RequestIds
+from flashreserve.http.edge import Edge
 from flashreserve.http.lane import Lane
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.request_ids import RequestIds
 from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
+from flashreserve.server.limits import HttpLimits
 from flashreserve.settings import Settings
+
+if TYPE_CHECKING:
+    from flashreserve.server.asgi import App
 
 _METRICS_TRIERS_MAX: Final = 4_096
 """Addresses whose wrong metrics tokens are counted."""

@@ -30,9 +30,9 @@ from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
 from flashreserve.files import exposure_of, exposure_of_database, is_file_or_pipe
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import files_needed, within_files
 from flashreserve.redis_server import check_redis
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.sockets import files_needed, within_files
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import StoreUnavailableError
 
@@ -64,7 +64,6 @@ LIBRARIES: Final = (
     "pyjwt",
     "pymongo",
     "redis",
-    "uvicorn",
     "uvloop",
 )
 _TRIAL_BYTES: Final = 64 * 1024

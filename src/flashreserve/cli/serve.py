@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import resource
-import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -31,12 +30,13 @@ from flashreserve.cli.failures import Exit, FailedError, sentence
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.clock import SystemClock
-from flashreserve.http.edge import RequestIds
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import Hooks, ServerError, allow_open_files, bind, stop_on_signals, stop_with_parent
-from flashreserve.http.server import serve as serve_http
-from flashreserve.http.workers import WorkerPlace, run_workers
 from flashreserve.metrics import METRICS_SUFFIXES
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.process import Hooks
+from flashreserve.server.process import serve as serve_http
+from flashreserve.server.signals import stop_on_signals, stop_with_parent
+from flashreserve.server.sockets import ServerError, allow_open_files, bind
+from flashreserve.server.workers import WorkerPlace, run_workers
 from flashreserve.settings import Settings, SettingsError, read_host
 
 Role = Literal["all", "api", "worker"]
@@ -231,15 +231,14 @@ async def _serve_by_one(
                 _log.info("stopping", answering=edge.in_flight)
 
             await serve_http(
-                edge,
+                edge.application(),
                 listener=listener,
                 limits=limits,
-                request_ids=RequestIds(secrets.token_hex(4)),
+                address_of=trusted_proxies(settings).connected_as,
                 wall_clock_s=lambda: clock.now_ms() / 1000,
-                hooks=Hooks(ready=ready, draining=draining, count_refused=edge.count_refused),
+                hooks=Hooks(ready=ready, draining=draining),
                 stop=stop,
                 hurry=hurry,
-                address_of=trusted_proxies(settings).connected_as,
                 shutdown_timeout_s=DRAIN_S,
             )
 

@@ -9,7 +9,7 @@ from litestar.exceptions import HTTPException
 
 from flashreserve.http import problems
 from flashreserve.http.answers import RefusalError, refusal
-from flashreserve.http.edge import exchange_of
+from flashreserve.http.edge import context_of
 from flashreserve.http.problems import Code
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.auth import AuthRoutes
@@ -72,13 +72,13 @@ def _framework_error(request: HttpRequest, error: HTTPException) -> Response[byt
 
 
 def _store_unavailable(request: HttpRequest, error: StoreUnavailableError) -> Response[bytes]:
-    _log.warning("store unavailable", error=str(error), request_id=exchange_of(request.scope).request_id)
+    _log.warning("store unavailable", error=str(error), request_id=context_of(request.scope).request_id)
     detail = "the database is away; nothing was changed"
     return reply(refusal("unavailable", detail, request.scope["path"], (), (("retry-after", "1"),)), request)
 
 
 def _store_outcome_unknown(request: HttpRequest, error: StoreOutcomeUnknownError) -> Response[bytes]:
-    _log.error("outcome unknown", error=str(error), request_id=exchange_of(request.scope).request_id)
+    _log.error("outcome unknown", error=str(error), request_id=context_of(request.scope).request_id)
     detail = problems.KINDS["outcome-unknown"].meaning
     return reply(refusal("outcome-unknown", detail, request.scope["path"], (), (("retry-after", "1"),)), request)
 

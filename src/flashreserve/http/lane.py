@@ -13,8 +13,10 @@ from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http import answers, reader, requests, wire
 from flashreserve.http.answers import RefusalError
-from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
+from flashreserve.http.lane_context import LaneContext
 from flashreserve.http.services import Services
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.exchange import Exchange
 
 _UUID: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 # A crowd asks for few products.
@@ -36,53 +38,53 @@ class Lane:
         """Hand the request on."""
         return self._app(scope, receive, send)
 
-    def may_take(self, request: WholeRequest) -> bool:
+    def may_take(self, exchange: Exchange) -> bool:
         """Whether the request's line is that of a reservation; polls have no body to wait for."""
-        return request.method == "POST" and not request.query_string and _RESERVE(request.path) is not None
+        return exchange.method == "POST" and not exchange.query_string and _RESERVE(exchange.path) is not None
 
-    def take(self, passage: Passage) -> bool:
+    def take(self, context: LaneContext) -> bool:
         """Serve the request, or leave it alone."""
-        request = passage.request
-        if request.query_string:
+        exchange = context.exchange
+        if exchange.query_string:
             return False
-        if request.method == "POST" and (found := _RESERVE(request.path)):
-            return passage.admitted() and self._reserve(passage, found[1])
-        if request.method == "GET" and not request.body and (found := _STOCK(request.path)):
-            return passage.admitted() and self._stock(passage, found[1])
+        if exchange.method == "POST" and (found := _RESERVE(exchange.path)):
+            return context.admitted() and self._reserve(context, found[1])
+        if exchange.method == "GET" and not exchange.body and (found := _STOCK(exchange.path)):
+            return context.admitted() and self._stock(context, found[1])
         return False
 
-    def _reserve(self, passage: Passage, product_id: str) -> bool:
-        headers = passage.headers
+    def _reserve(self, context: LaneContext, product_id: str) -> bool:
+        headers = context.headers
         try:
             identity = requests.customer_by(headers, self._services)
             key = requests.key_by(headers)
         except RefusalError:
             return False
         quantity = 1
-        if body := passage.request.body:
+        if body := context.exchange.body:
             if headers.get(b"content-type") != b"application/json":
                 return False
             asked = _read_quantity(body)
             if not isinstance(asked, wire.QuantityBody):
                 return False
             quantity = asked.quantity
-        passage.route = _RESERVE_ROUTE
+        context.route = _RESERVE_ROUTE
         wanted = Wanted(product_id, quantity)
-        self._services.reservations.reserve_soon(identity.user_id, wanted, key, partial(_tell, passage))
+        self._services.reservations.reserve_soon(identity.user_id, wanted, key, partial(_tell, context))
         return True
 
-    def _stock(self, passage: Passage, product_id: str) -> bool:
+    def _stock(self, context: LaneContext, product_id: str) -> bool:
         sight = self._services.catalogue.stock_seen(product_id)
         if sight is None:
             return False
-        passage.route = _STOCK_ROUTE
-        known = requests.knows_by(passage.headers, answers.stock_tag(sight))
-        passage.answer(answers.from_sight(sight, known=known))
+        context.route = _STOCK_ROUTE
+        known = requests.knows_by(context.headers, answers.stock_tag(sight))
+        context.answer(answers.from_sight(sight, known=known))
         return True
 
 
-def _tell(passage: Passage, outcome: Outcome) -> None:
+def _tell(context: LaneContext, outcome: Outcome) -> None:
     try:
-        passage.answer(answers.from_outcome(outcome, passage.request.path))
+        context.answer(answers.from_outcome(outcome, context.exchange.path))
     except Exception as error:  # noqa: BLE001 nobody above could answer for it
-        passage.broken(error)
+        context.broken(error)

@@ -15,7 +15,7 @@ from flashreserve.core import limits
 from flashreserve.core.model import Role
 from flashreserve.http import reader, wire
 from flashreserve.http.answers import CHALLENGE, RefusalError
-from flashreserve.http.edge import exchange_of
+from flashreserve.http.edge import context_of
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
@@ -55,7 +55,7 @@ class Scoped(Protocol):
 
 def header(request: Scoped, name: bytes) -> str | None:
     """A request header by its lower-case name."""
-    return _text(exchange_of(request.scope).headers, name)
+    return _text(context_of(request.scope).headers, name)
 
 
 def _text(headers: Headers, name: bytes) -> str | None:
@@ -65,7 +65,7 @@ def _text(headers: Headers, name: bytes) -> str | None:
 
 def device_tokens(request: Scoped, services: Services) -> Sequence[str]:
     """The device cookies of the request; a Cookie header that can't be read holds none."""
-    return cookie_values(exchange_of(request.scope).headers.get(b"cookie"), services.cookies.device)
+    return cookie_values(context_of(request.scope).headers.get(b"cookie"), services.cookies.device)
 
 
 _REFUSED: Final = re.compile(r";q=0(\.0*)?$")
@@ -74,7 +74,7 @@ _REFUSED: Final = re.compile(r";q=0(\.0*)?$")
 
 def knows(request: Scoped, tag: str) -> bool:
     """Whether If-None-Match names the tag; tags compare weakly (RFC 9110, 13.1.2)."""
-    return knows_by(exchange_of(request.scope).headers, tag)
+    return knows_by(context_of(request.scope).headers, tag)
 
 
 def knows_by(headers: Headers, tag: str) -> bool:
@@ -88,14 +88,14 @@ def knows_by(headers: Headers, tag: str) -> bool:
 
 def wants_html(request: Scoped) -> bool:
     """Whether the Accept header names HTML, as browsers' do; `*/*` does not."""
-    accepted = _text(exchange_of(request.scope).headers, b"accept") or ""
+    accepted = _text(context_of(request.scope).headers, b"accept") or ""
     ranges = [each.replace(" ", "").lower() for each in accepted.split(",")]
     return any(each.partition(";")[0] == "text/html" and not _REFUSED.search(each) for each in ranges)
 
 
 def signed_in(request: Scoped, services: Services) -> Identity:
     """Whoever sent the request, by bearer token or, without one, by cookie."""
-    return _signed_in(exchange_of(request.scope).headers, services)
+    return _signed_in(context_of(request.scope).headers, services)
 
 
 def _signed_in(headers: Headers, services: Services) -> Identity:
@@ -141,7 +141,7 @@ def _verified(token: str, services: Services) -> Identity:
 
 def customer(request: Scoped, services: Services) -> Identity:
     """The customer who sent the request."""
-    return customer_by(exchange_of(request.scope).headers, services)
+    return customer_by(context_of(request.scope).headers, services)
 
 
 def customer_by(headers: Headers, services: Services) -> Identity:
@@ -164,7 +164,7 @@ async def operator(request: HttpRequest, services: Services) -> None:
     """In production, docs and metrics are for admins and whoever has the metrics token; elsewhere for all."""
     if not services.production:
         return
-    sent = bearer_token(exchange_of(request.scope).headers.get(b"authorization", b"")) or ""
+    sent = bearer_token(context_of(request.scope).headers.get(b"authorization", b"")) or ""
     # Somebody who is signed in guesses at nothing.
     if not isinstance(services.tokens.verify(sent, services.clock.now_ms()), Identity):
         admitted = await services.metrics_token.admits(sent, client_address(request, services))
@@ -226,7 +226,7 @@ def path_id(text: str, field: str) -> str:
 
 def idempotency_key(request: Scoped) -> str | None:
     """The Idempotency-Key header: 1 to 255 visible ASCII characters."""
-    return key_by(exchange_of(request.scope).headers)
+    return key_by(context_of(request.scope).headers)
 
 
 def key_by(headers: Headers) -> str | None:

@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from flashreserve.http import answers, requests, wire
 from flashreserve.http.answers import RefusalError
-from flashreserve.http.edge import exchange_of
+from flashreserve.http.edge import context_of
 from flashreserve.http.problems import KINDS, Code
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.routes.replies import ServicesHere, reply
@@ -37,7 +37,7 @@ class OpsRoutes(Controller):
     async def metrics(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Figures for Prometheus."""
         await requests.operator(request, services)
-        exchange_of(request.scope).route = request.scope["path_template"]
+        context_of(request.scope).route = request.scope["path_template"]
         return Response(services.metrics(), media_type="text/plain; version=0.0.4")
 
     @get("/problems/{code:str}")

@@ -9,7 +9,7 @@ from litestar.response import Stream
 from flashreserve.core.commands import Restock
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.http import answers, reader, requests, wire
-from flashreserve.http.edge import exchange_of
+from flashreserve.http.edge import context_of
 from flashreserve.http.requests import HttpRequest, bad_request
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
 from flashreserve.service.export import reservations_csv
@@ -99,6 +99,6 @@ class ProductRoutes(Controller):
     async def export(self, request: HttpRequest, services: ServicesHere) -> Stream:
         """All reservations, a line each of their lines."""
         await requests.admin(request, services)
-        exchange_of(request.scope).route = request.scope["path_template"]
+        context_of(request.scope).route = request.scope["path_template"]
         disposition = {"content-disposition": 'attachment; filename="reservations.csv"'}
         return Stream(reservations_csv(services.reservations), media_type="text/csv", headers=disposition)

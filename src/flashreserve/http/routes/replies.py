@@ -6,7 +6,7 @@ from litestar.params import SkipValidation
 
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http.answers import Answer, from_outcome
-from flashreserve.http.edge import exchange_of
+from flashreserve.http.edge import context_of
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.services import Services
 
@@ -17,7 +17,7 @@ def reply(answer: Answer, request: HttpRequest) -> Response[bytes]:
     """The answer, and the route's template for the metrics."""
     named = request.scope.get("path_template")  # No route, no template.
     if named:
-        exchange_of(request.scope).route = named
+        context_of(request.scope).route = named
     return Response(
         answer.body,
         status_code=answer.status,

@@ -4,10 +4,11 @@ import asyncio
 from itertools import cycle, islice
 
 import pytest
-from tests.http.sockets import RawClient, RawReply, answer, echo, head, lifespan, read, serving
+from tests.server.sockets import RawClient, RawReply, answer, echo, head, lifespan, read, serving
 
-from flashreserve.http.edge import Exchange, Receive, Scope, Send
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.edge import context_of
+from flashreserve.server.asgi import Receive, Scope, Send
+from flashreserve.server.limits import HttpLimits
 
 CHUNKED = "Transfer-Encoding: chunked"
 UPGRADE = ("Connection: Upgrade", "Upgrade: h2c")
@@ -56,8 +57,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
         await lifespan(receive, send)
         return
     await read(receive)
-    exchange: Exchange = scope["exchange"]
-    await answer(send, repr((scope["headers"], exchange.headers)).encode())
+    await answer(send, repr((scope["headers"], context_of(scope).headers)).encode())
 
 
 async def reply_to_pieces(client: RawClient, sent: bytes, size: int) -> RawReply:

@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.http.sockets import Served, echo, head, serving
+from tests.server.sockets import Served, echo, head, serving
 
 from flashreserve.http.answers import Answer
-from flashreserve.http.connection import Cycle
-from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
-from flashreserve.http.limits import HttpLimits
+from flashreserve.http.lane_context import LaneContext
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.exchange import Exchange
+from flashreserve.server.limits import HttpLimits
 
 BRIEF = ("Content-Type: application/json", "Content-Length: 4")
 
@@ -20,33 +21,33 @@ class Desk:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.taken: list[Passage] = []
+        self.taken: list[LaneContext] = []
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._app(scope, receive, send)
 
-    def may_take(self, request: WholeRequest) -> bool:
-        return request.path == "/lane"
+    def may_take(self, exchange: Exchange) -> bool:
+        return exchange.path == "/lane"
 
-    def take(self, passage: Passage) -> bool:
-        request = passage.request
-        if request.path == "/broken":
+    def take(self, context: LaneContext) -> bool:
+        path = context.exchange.path
+        if path == "/broken":
             raise ZeroDivisionError
-        if request.path == "/now":
-            passage.admitted()
-            passage.answer(Answer(200, b"now"))
+        if path == "/now":
+            context.admitted()
+            context.answer(Answer(200, b"now"))
             return True
-        if request.path != "/lane" or not passage.admitted():
+        if path != "/lane" or not context.admitted():
             return False
-        passage.route = "/lane"
-        self.taken.append(passage)
+        context.route = "/lane"
+        self.taken.append(context)
         return True
 
     async def answers(self, count: int) -> None:
         """Wait until so many were taken, and answer them with what they brought."""
         await self.has_taken(count)
-        for passage in self.taken:
-            passage.answer(Answer(201, b"lane " + passage.request.body, headers=(("location", "/x"),)))
+        for context in self.taken:
+            context.answer(Answer(201, b"lane " + context.exchange.body, headers=(("location", "/x"),)))
 
     async def has_taken(self, count: int) -> None:
         await until(lambda: len(self.taken) >= count)
@@ -130,13 +131,24 @@ async def test_the_lane_closes_where_the_client_wants_it_closed() -> None:
         assert await client.ended() == b""
 
 
+async def test_nothing_is_served_after_the_request_that_ends_the_connection() -> None:
+    async with desk() as (served, at):
+        client = await served.connect()
+        await client.send(head("GET", "/now", "Connection: close"), head("POST", "/lane", *BRIEF), b"body")
+        assert (await client.reply()).closes
+        assert await client.ended() == b""
+        assert at.taken == []
+        rubbish = await (await served.connect()).send(head("GET", "/now", "Connection: close"), b"rubbish")
+        assert (await rubbish.reply()).closes
+        assert await rubbish.ended() == b""
+
+
 async def test_a_client_that_goes_away_is_counted_and_breaks_nothing() -> None:
     async with desk() as (served, at):
         client = await (await served.connect()).send(head("POST", "/lane", *BRIEF), b"body")
         await at.has_taken(1)
         client.abort()
-        gone = at.taken[0].request
-        assert isinstance(gone, Cycle)
+        gone = at.taken[0].exchange
         await until(lambda: not gone.keep_alive)
         await at.answers(1)
         assert counted(served, "/lane", 201) == 1

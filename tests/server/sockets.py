@@ -14,11 +14,15 @@ import structlog
 from structlog.testing import LogCapture
 
 from flashreserve.auth.address import TrustedProxies, throttled_as
-from flashreserve.http.edge import App, Edge, Receive, RequestIds, Scope, Send
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import Hooks, bind, serve
+from flashreserve.http.edge import Edge
+from flashreserve.http.request_ids import RequestIds
 from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.metrics import Metrics, render
+from flashreserve.server.application import Application
+from flashreserve.server.asgi import App, Receive, Scope, Send
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.process import Hooks, serve
+from flashreserve.server.sockets import bind
 
 HOST = "127.0.0.1"
 EVERY_HOST = Site(Cookies.named(production=False), Hosts([], all_names=True), TrustedProxies())
@@ -207,19 +211,19 @@ async def serving(
         log_every_request=log_every_request,
         strict_transport=strict_transport,
     )
+    application = edge.application()
     listener = bind(HOST, 0, backlog=limits.backlog)
     port = listener.getsockname()[1]
     ready, stop = asyncio.Event(), asyncio.Event()
     over = asyncio.create_task(
         serve(
-            app if bare else edge,
+            Application(app, application.refuse) if bare else application,
             listener=listener,
             limits=limits,
-            request_ids=RequestIds("server"),
-            wall_clock_s=lambda: 1_795_168_800.0,
-            hooks=Hooks(ready=ready.set, draining=edge.drain, count_refused=edge.count_refused),
-            stop=stop,
             address_of=address_of,
+            wall_clock_s=lambda: 1_795_168_800.0,
+            hooks=Hooks(ready=ready.set, draining=edge.drain),
+            stop=stop,
             shutdown_timeout_s=shutdown_timeout_s,
             idle_grace_s=idle_grace_s,
         )

@@ -11,19 +11,17 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from tests.http.sockets import HOST, Served, answer, echo, head, lifespan, read, serving
+from tests.server.sockets import HOST, Served, answer, echo, head, lifespan, read, serving
 
-from flashreserve.http.connection import ListenerState
-from flashreserve.http.edge import Receive, RequestIds, Scope, Send
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import (
-    FILES_BESIDE_CONNECTIONS,
-    Server,
-    ServerError,
-    allow_open_files,
-    bind,
-    stop_with_parent,
-)
+from flashreserve.http.refusals import server_refusals
+from flashreserve.http.request_ids import RequestIds
+from flashreserve.server.application import Application
+from flashreserve.server.asgi import Receive, Scope, Send
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.process import Server
+from flashreserve.server.shared import SharedState
+from flashreserve.server.signals import stop_with_parent
+from flashreserve.server.sockets import FILES_BESIDE_CONNECTIONS, ServerError, allow_open_files, bind
 
 
 class Probe:
@@ -549,7 +547,7 @@ def test_the_limit_of_open_files_bounds_the_connections() -> None:
 def test_where_few_open_files_are_allowed_there_are_fewer_connections(files: int, connections_max: int) -> None:
     """In a process of its own, because a hard limit can't be raised again."""
     script = (
-        "import resource; from flashreserve.http.server import *; from flashreserve.http.limits import HttpLimits\n"
+        "import resource; from flashreserve.server.sockets import *\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))\n"
         "limits, needed = allow_open_files(HttpLimits()); print(limits.connections_max, limits.sockets_max, needed)"
     )
@@ -592,10 +590,11 @@ async def test_a_request_on_its_way_when_the_server_stops_is_answered_and_closed
 
 
 async def test_who_waits_to_be_accepted_when_the_server_stops_is_answered() -> None:
-    state = ListenerState(HttpLimits(), RequestIds("server"), lambda _: None)
+    application = Application(echo, server_refusals(RequestIds("server"), lambda _: None))
+    shared = SharedState(application, HttpLimits(), lambda peer: peer)
     listener = bind(HOST, 0, backlog=50)
     address = listener.getsockname()
-    server = Server(echo, listener, state, lambda: 0.0)
+    server = Server(listener, shared, lambda: 0.0)
     await server.start()
     # Without a turn of the loop in between, nobody can have accepted them when the server begins to stop.
     clients = [socket.create_connection(address) for _ in range(20)]

@@ -8,7 +8,7 @@ request that the server itself is working on is never one of them.
 
 import heapq
 from collections.abc import Callable, Collection
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -49,7 +49,10 @@ class Guest(Protocol):
         ...
 
 
-class Room:
+GuestT = TypeVar("GuestT", bound=Guest)
+
+
+class Room(Generic[GuestT]):
     """The connections that are open, by address.
 
     Args:
@@ -62,7 +65,7 @@ class Room:
 
     def __init__(
         self,
-        guests: "set[Guest]",
+        guests: set[GuestT],
         *,
         most: int,
         each: int,
@@ -74,9 +77,9 @@ class Room:
         self._each = each
         self._address_of = address_of
         self._now = now
-        self._by_address: dict[str, _Group] = {}
+        self._by_address: dict[str, _Group[GuestT]] = {}
 
-    def enter(self, guest: Guest, peer: str | None) -> tuple[bool, str | None]:
+    def enter(self, guest: GuestT, peer: str | None) -> tuple[bool, str | None]:
         """Whether there is room, or could be made; and the name under which it counts, to be given to `leave`."""
         address = self._address_of(peer)
         if address is not None:
@@ -88,7 +91,7 @@ class Room:
                 self._make_room(group)
         return len(self._all.guests) <= self._most or self._make_room(self._all), address
 
-    def leave(self, guest: Guest, address: str | None) -> None:
+    def leave(self, guest: GuestT, address: str | None) -> None:
         """The connection is closed. A second time does nothing."""
         self._all.guests.discard(guest)
         group = None if address is None else self._by_address.get(address)
@@ -97,7 +100,7 @@ class Room:
             if not group.guests:
                 del self._by_address[address or ""]
 
-    def _make_room(self, group: "_Group") -> bool:
+    def _make_room(self, group: "_Group[GuestT]") -> bool:
         """Close those who have kept the server waiting for longest. Whether there were any."""
         now = self._now()
         if now < group.full_until:
@@ -114,10 +117,10 @@ class Room:
         return closed > 0
 
 
-class _Group:
+class _Group(Generic[GuestT]):
     """Connections that share a bound."""
 
-    def __init__(self, guests: set[Guest]) -> None:
+    def __init__(self, guests: set[GuestT]) -> None:
         self.guests = guests
         self.full_until = 0.0
 
@@ -138,7 +141,7 @@ class _Reading(msgspec.Struct):
     taken: int = 0
 
 
-class Unsent:
+class Unsent(Generic[GuestT]):
     """The bytes that were written and that clients have not taken, of all connections together.
 
     Counted at each tick, and for a connection whose buffer becomes full at once. Past the bound the slowest readers are
@@ -149,20 +152,20 @@ class Unsent:
         self._most = most
         self._now = now
         self._kept = 0
-        self._readings: dict[Guest, _Reading] = {}
+        self._readings: dict[GuestT, _Reading] = {}
 
-    def add(self, guest: Guest) -> None:
+    def add(self, guest: GuestT) -> None:
         """The connection's buffer is full: count it now."""
         self._read(guest, guest.unsent())
         self._relieve()
 
-    def discard(self, guest: Guest) -> None:
+    def discard(self, guest: GuestT) -> None:
         """Its buffer has room again, or it is closed."""
         reading = self._readings.pop(guest, None)
         if reading is not None:
             self._kept -= reading.kept
 
-    def look(self, guests: Collection[Guest]) -> None:
+    def look(self, guests: Collection[GuestT]) -> None:
         """Count what all of them keep."""
         for guest in guests:
             kept = guest.unsent()
@@ -172,7 +175,7 @@ class Unsent:
                 self.discard(guest)
         self._relieve()
 
-    def _read(self, guest: Guest, kept: int) -> None:
+    def _read(self, guest: GuestT, kept: int) -> None:
         untaken = guest.untaken()
         reading = self._readings.get(guest)
         if reading is None:
@@ -191,7 +194,7 @@ class Unsent:
             self.discard(guest)
             guest.abort()
 
-    def _pace(self, guest: Guest) -> tuple[float, float]:
+    def _pace(self, guest: GuestT) -> tuple[float, float]:
         """Bytes a second that it takes, and since when: the first to be closed comes first."""
         reading = self._readings[guest]
         return reading.taken / max(1.0, self._now() - reading.since), reading.since

@@ -6,14 +6,14 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.http.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, serving
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from tests.server.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, serving
 
 from flashreserve.auth.address import TrustedProxies
-from flashreserve.http.edge import Receive, Scope, Send
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.room import LOOK_AGAIN_S, Room, Unsent
-from flashreserve.http.server import SYSTEM_UNSENT_BYTES
+from flashreserve.server.asgi import Receive, Scope, Send
+from flashreserve.server.flow import HIGH_WATER_BYTES
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.room import LOOK_AGAIN_S, Guest, Room, Unsent
+from flashreserve.server.sockets import SYSTEM_UNSENT_BYTES
 
 OTHER = "127.0.0.2"
 
@@ -188,7 +188,7 @@ def test_a_client_that_has_sent_something_meanwhile_does_not_make_room() -> None
 
 def test_the_slowest_readers_are_closed_until_a_part_of_the_bound_is_free() -> None:
     now = 0.0
-    unsent = Unsent(1_000, lambda: now)
+    unsent: Unsent[Reader] = Unsent(1_000, lambda: now)
     readers = [Reader(200) for _ in range(6)]
     for reader in readers[:4]:
         unsent.add(reader)
@@ -203,7 +203,7 @@ def test_the_slowest_readers_are_closed_until_a_part_of_the_bound_is_free() -> N
 
 
 def test_what_is_taken_or_closed_no_longer_counts() -> None:
-    unsent = Unsent(1_000, lambda: 0.0)
+    unsent: Unsent[Reader] = Unsent(1_000, lambda: 0.0)
     for _ in range(100):
         reader = Reader(900)
         unsent.add(reader)
@@ -212,7 +212,7 @@ def test_what_is_taken_or_closed_no_longer_counts() -> None:
         assert not reader.closed
 
 
-class WatchedRoom(Unsent):
+class WatchedRoom(Unsent[Guest]):
     """Keeps the most that it has counted."""
 
     seen: "list[WatchedRoom]" = []  # noqa: RUF012 emptied by each test that looks at it
@@ -238,7 +238,7 @@ async def test_readers_that_take_nothing_cannot_fill_the_memory(monkeypatch: pyt
         made.append(scope["path"])
         await answer(send, page)
 
-    monkeypatch.setattr("flashreserve.http.connection.Unsent", WatchedRoom)
+    monkeypatch.setattr("flashreserve.server.shared.Unsent", WatchedRoom)
     WatchedRoom.seen.clear()
     limits = HttpLimits(unsent_bytes_max=4_000_000)
     async with serving(list_of_much, limits=limits) as served:
@@ -281,7 +281,7 @@ async def test_the_system_keeps_little_for_a_reader_that_takes_nothing() -> None
             while before < sent:
                 before = sent
                 await asyncio.sleep(0.2)
-            assert sent < 2 * SYSTEM_UNSENT_BYTES + HIGH_WATER_LIMIT
+            assert sent < 2 * SYSTEM_UNSENT_BYTES + HIGH_WATER_BYTES
 
 
 async def test_a_slow_reader_that_takes_enough_is_served_and_one_that_takes_less_is_dropped() -> None:

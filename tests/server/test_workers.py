@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import structlog
 from structlog.testing import LogCapture
-from tests.http.sockets import HOST, RawClient, head
+from tests.server.sockets import HOST, RawClient, head
 
-from flashreserve.http.server import bind
-from flashreserve.http.workers import Restarts, WorkerPlace, run_workers
+from flashreserve.server.sockets import bind
+from flashreserve.server.workers import Restarts, WorkerPlace, run_workers
 
 QUICK = Restarts(first_s=0.01, longest_s=0.02)
 BODY_TO_COME = ("Content-Length: 1", "Expect: 100-continue")
@@ -203,8 +203,8 @@ async def test_no_child_outlives_a_parent_that_is_killed(tmp_path: Path) -> None
     parent.write_text(
         f"""
 import asyncio, os, sys, structlog
-from flashreserve.http.server import bind
-from flashreserve.http.workers import run_workers
+from flashreserve.server.sockets import bind
+from flashreserve.server.workers import run_workers
 
 async def main():
     listener = bind("127.0.0.1", 0, backlog=10)

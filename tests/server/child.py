@@ -8,9 +8,13 @@ import time
 
 import uvloop
 
-from flashreserve.http.edge import Receive, RequestIds, Scope, Send
-from flashreserve.http.limits import HttpLimits
-from flashreserve.http.server import Hooks, serve, stop_on_signals, stop_with_parent
+from flashreserve.http.refusals import server_refusals
+from flashreserve.http.request_ids import RequestIds
+from flashreserve.server.application import Application
+from flashreserve.server.asgi import Receive, Scope, Send
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.process import Hooks, serve
+from flashreserve.server.signals import stop_on_signals, stop_with_parent
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,12 +40,12 @@ async def main() -> None:
     stop_with_parent(stop, int(lifeline_fd))
     with stop_on_signals(stop) as hurry:
         await serve(
-            app,
+            Application(app, server_refusals(RequestIds(f"child-{number}"), lambda _: None)),
             listener=socket.socket(fileno=int(listener_fd)),
             limits=HttpLimits(),
-            request_ids=RequestIds(f"child-{number}"),
+            address_of=lambda peer: peer,
             wall_clock_s=time.time,
-            hooks=Hooks(ready=lambda: None, draining=lambda: None, count_refused=lambda _: None),
+            hooks=Hooks(ready=lambda: None, draining=lambda: None),
             stop=stop,
             hurry=hurry,
             idle_grace_s=0.0,

@@ -1,0 +1,106 @@
+"""The context of a request that goes ASGI's way."""
+
+from collections.abc import Awaitable
+from typing import Any
+
+from flashreserve.http.added_headers import over_tls, with_added_headers
+from flashreserve.http.admission import CLOSE, Refused
+from flashreserve.http.context import RequestContext
+from flashreserve.http.edge_rules import EdgeRules
+from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.server.asgi import TIMED_OUT, Header, Message, Receive, Scope, Send
+
+
+class AsgiContext(RequestContext):
+    """The context of a request that goes ASGI's way; `receive` and `send` are the application's.
+
+    Attributes:
+        status: Of the answer; 0 while there is none.
+        took_s: From the request's head to the answer's.
+        gone: Whether the client is gone, or will be cut off after the answer.
+    """
+
+    status = 0
+    took_s = -1.0
+    gone = False
+    _received = 0
+
+    def __init__(self, rules: EdgeRules, scope: Scope, receive: Receive, send: Send) -> None:
+        self.started_at = rules.monotonic()
+        self.scope = scope
+        self.method = scope["method"]
+        self.path = scope["path"]
+        self.client = scope.get("client")
+        self.headers = dict(scope["headers"])
+        self._rules = rules
+        self._receive = receive
+        self._send = send
+
+    def refusal(self) -> Refused | None:
+        """Why no route may see the request, if so. Gives it its id, and joins headers that came several times."""
+        scope = self.scope
+        self.id = self._rules.request_ids.of(self.headers)
+        return self._rules.admission.refusal(
+            self.headers, scope["headers"], self.method, scope["http_version"], self.client
+        )
+
+    async def receive(self) -> Message:
+        """The application's receive: ends the request where the body is too large or comes too slowly."""
+        if self.over:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            if self._received <= self._rules.admission.body_bytes_max:
+                return message
+            await self._cut_off("too-large", self._rules.admission.too_large)
+        elif TIMED_OUT in message:
+            await self._cut_off("request-timeout", "the body was not sent in time")
+        else:
+            self.gone = True
+        return {"type": "http.disconnect"}
+
+    # Not a coroutine itself: it hands back the server's own, and spares a frame for each message.
+    def send(self, message: Message) -> Awaitable[None]:
+        """The application's send: adds headers, and drops what comes after the edge's own answer."""
+        if self.over:
+            return _nothing()
+        if message["type"] == "http.response.start":
+            message = self._with_added_headers(message)
+        return self._send(message)
+
+    async def refuse(self, code: Code, detail: str, *headers: Header) -> None:
+        """Answer in the application's place; anything that it sends from now on is dropped."""
+        self.over = True
+        body = encode(code, detail, self.path)
+        start = {
+            "type": "http.response.start",
+            "status": KINDS[code].status,
+            "headers": [
+                (b"content-type", CONTENT_TYPE.encode()),
+                (b"content-length", b"%d" % len(body)),
+                *headers,
+            ],
+        }
+        await self._send(self._with_added_headers(start))
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _cut_off(self, code: Code, detail: str) -> None:
+        if self.status:
+            # The answer is on its way already; after it the server closes the connection.
+            self.gone = True
+        else:
+            await self.refuse(code, detail, CLOSE)
+
+    def _with_added_headers(self, message: Message) -> dict[str, Any]:
+        rules = self._rules
+        self.status = message["status"]
+        self.took_s = rules.monotonic() - self.started_at
+        strict = rules.strict_transport and over_tls(self.scope.get("scheme", "http"), self.headers)
+        headers = with_added_headers(message.get("headers", ()), self.id, self.path, strict=strict)
+        # A new message: the application may send one and the same for many requests.
+        return {**message, "headers": headers}
+
+
+async def _nothing() -> None:
+    """Send nothing."""

@@ -1,0 +1,54 @@
+"""The context of a request on the express lane."""
+
+from flashreserve.http.added_headers import answer_lines, over_tls
+from flashreserve.http.answers import Answer
+from flashreserve.http.context import RequestContext
+from flashreserve.http.edge_rules import EdgeRules
+from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.server.exchange import Exchange
+
+
+class LaneContext(RequestContext):
+    """The context of a request on the express lane: `admitted` first, then exactly one `answer`."""
+
+    def __init__(self, rules: EdgeRules, exchange: Exchange) -> None:
+        self.started_at = rules.monotonic()
+        self.exchange = exchange
+        self.method = exchange.method
+        self.path = exchange.path
+        self.client = exchange.client
+        self.headers = {}
+        self._rules = rules
+
+    def admitted(self) -> bool:
+        """Whether the edge lets the request through; then `headers` are filled in. If not, ASGI's way will say why."""
+        exchange, rules = self.exchange, self._rules
+        self.headers = headers = dict(exchange.headers)
+        self.id = rules.request_ids.of(headers)
+        refusal = rules.admission.refusal(headers, exchange.headers, self.method, exchange.http_version, self.client)
+        return refusal is None
+
+    def answer(self, answer: Answer, *, close: bool = False) -> None:
+        """Send the answer with the headers that all have, and count it. Only the first one is sent."""
+        if self.over:
+            return
+        self.over = True
+        rules = self._rules
+        took_s = rules.monotonic() - self.started_at
+        strict = rules.strict_transport and over_tls(self.exchange.scheme, self.headers)
+        lines = answer_lines(answer, self.id, strict=strict)
+        self.exchange.answer(answer.status, lines, answer.body, close=close)
+        rules.log.answered(self, answer.status, took_s)
+
+    def broken(self, error: Exception) -> None:
+        """Log what broke, and answer for it."""
+        self._rules.log.broken(self, error)
+        self._refuse("internal")
+
+    def give_up(self) -> None:
+        """Answer for the application: the server waits no longer, and nobody knows what the request did."""
+        self._refuse("outcome-unknown", ("retry-after", "1"), close=True)
+
+    def _refuse(self, code: Code, *headers: tuple[str, str], close: bool = False) -> None:
+        body = encode(code, KINDS[code].meaning, self.path)
+        self.answer(Answer(KINDS[code].status, body, CONTENT_TYPE, headers), close=close)

@@ -1,0 +1,125 @@
+"""Counting and logging of requests."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from flashreserve.http.admission import SAFE_METHODS
+from flashreserve.http.context import UNKNOWN_ROUTE, RequestContext
+from flashreserve.metrics import CELLS_MAX, Cell, Distribution, Metrics
+
+SLOW_S: Final = 1.0
+"""A request that takes this long is logged whatever the level of detail."""
+
+LOG_LINES_MAX: Final = 20
+"""Of requests that went wrong, each second; the log says how many more were left out."""
+
+_COUNTED_METHODS: Final = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+_SERVER_ERROR: Final = 500
+_UNAVAILABLE: Final = 503
+
+
+class RequestLog:
+    """Counts all requests, and logs those that went wrong or took long.
+
+    Args:
+        every_request: Whether all are logged, at debug level. That costs much time: only for looking closely.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        monotonic: Callable[[], float],
+        *,
+        every_request: bool,
+    ) -> None:
+        self._log = log
+        self._every_request = every_request
+        self._monotonic = monotonic
+        self._second = 0
+        self._lines = 0
+        self._requests = metrics.counter(
+            "flashreserve_http_requests", "Requests answered", ("method", "route", "status")
+        )
+        self._latency = metrics.histogram(
+            "flashreserve_http_request_seconds", "From a request's headers to its answer's", ("method", "route")
+        )
+        self.in_flight = 0
+        """Requests that are being answered now."""
+        metrics.gauge("flashreserve_http_in_flight", "Requests being answered", lambda: self.in_flight, of_all="sum")
+        self._cells: dict[tuple[str, str, int], tuple[Cell, Distribution]] = {}
+
+    def begun(self) -> None:
+        """A request is being answered: exactly one `answered`, or `left_alone`, follows."""
+        self.in_flight += 1
+
+    def left_alone(self) -> None:
+        """The request goes another way, and begins anew there."""
+        self.in_flight -= 1
+
+    def answered(self, context: RequestContext, status: int, took_s: float) -> None:
+        """A request is over, with this status."""
+        self.in_flight -= 1
+        key = (context.method, context.route, status)
+        cells = self._cells.get(key) or self._new_cells(*key)
+        cells[0].count += 1
+        cells[1].observe(took_s)
+        if self._every_request:
+            self._log.debug("request", **_answered_fields(context, status, took_s))
+        elif ((status >= _SERVER_ERROR and status != _UNAVAILABLE) or took_s >= SLOW_S) and self._may_log():
+            self._log.warning("request", **_answered_fields(context, status, took_s))
+
+    def refused(self, status: int) -> None:
+        """The server refused something before there was a request that the edge could see."""
+        self._requests.cell("other", UNKNOWN_ROUTE, str(status)).count += 1
+
+    def broken(self, context: RequestContext, error: Exception) -> None:
+        """The application raised an error."""
+        if self._may_log():
+            self._log.error(
+                "unhandled error",
+                request_id=context.request_id,
+                method=context.method,
+                path=context.path,
+                exc_info=error,
+            )
+
+    def ended_early(self, context: RequestContext) -> None:
+        """The application raised an error when nobody waited for its answer any more."""
+        self._log.debug("request ended early", request_id=context.request_id, path=context.path)
+
+    def _may_log(self) -> bool:
+        """Whether one more line may be logged in this second. Keeps the log readable, and the disk free."""
+        second = int(self._monotonic())
+        if second != self._second:
+            if self._lines > LOG_LINES_MAX:
+                self._log.warning("requests left out of the log", lines=self._lines - LOG_LINES_MAX)
+            self._second = second
+            self._lines = 0
+        self._lines += 1
+        return self._lines <= LOG_LINES_MAX
+
+    def _new_cells(self, method: str, route: str, status: int) -> tuple[Cell, Distribution]:
+        key = (method, route, status)
+        if method not in _COUNTED_METHODS:
+            method = "other"
+        cells = self._requests.cell(method, route, str(status)), self._latency.cell(method, route)
+        if len(self._cells) < CELLS_MAX:
+            self._cells[key] = cells
+        return cells
+
+
+def _answered_fields(context: RequestContext, status: int, took_s: float) -> dict[str, Any]:
+    """Fields of the log line; never a request's query or headers, which may hold secrets."""
+    client = context.client
+    return {
+        "request_id": context.request_id,
+        "method": context.method,
+        "path": context.path,
+        "route": context.route,
+        "status": status,
+        "took_ms": round(took_s * 1_000, 1),
+        "client": client[0] if client else None,
+    }

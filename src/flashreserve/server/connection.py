@@ -1,0 +1,444 @@
+"""One client's connection: takes turns between its exchanges, keeps its deadlines, and ends it.
+
+`states.py` says which states there are. `request_reader.py` reads, `exchange.py` answers, `flow.py` holds both to what
+the other side takes.
+
+- Every refusal of invalid input is a problem document, and comes after the answers to the requests before it.
+- All connections' deadlines are looked at once a second, in place of timers for each request (which also is cheaper).
+- A connection that ends while the client still sends is closed for writing first and read for a while, because a
+  reset would take the answer away from the client.
+- A request to upgrade the protocol is served as the plain request that it also is, body included.
+- A request that came whole is offered to the express lane before a scope and a task are made for it.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+from typing_extensions import override
+
+from flashreserve.server.asgi import Header
+from flashreserve.server.exchange import Exchange
+from flashreserve.server.flow import HIGH_WATER_BYTES, NEVER, Flow
+from flashreserve.server.refusals import RefusalCode
+from flashreserve.server.request_reader import PIECE_BYTES, RequestReader
+from flashreserve.server.shared import SharedState
+from flashreserve.server.states import (
+    ANSWERED,
+    BODY_ENDS,
+    BREAK_BODY,
+    CLIENT_ENDS,
+    CLOSE,
+    COMPLETE,
+    DROP,
+    IDLE,
+    IN_BODY,
+    IN_HEAD,
+    LEAVE,
+    LINGER,
+    NOT_BEGUN,
+    OPEN,
+    QUEUED,
+    REFUSE,
+    SENDING,
+    START,
+    WHOLE,
+    ConnectionMachine,
+)
+
+_INSTANCE_MAX: Final = 200
+_SHORT_BODY: Final = 256
+"""Bytes of a body that the express lane waits for, before a request is started."""
+
+
+class Connection(ConnectionMachine, asyncio.Protocol):
+    """The protocol of one connection.
+
+    Attributes:
+        latest: The exchange whose head was read last.
+        active: The exchange that is being answered.
+        queue: Exchanges whose requests were sent ahead.
+        deadline: When `overdue` is called, in the loop's time.
+    """
+
+    transport: asyncio.Transport
+    flow: Flow
+    server: tuple[str, int] | None = None
+    client: tuple[str, int] | None = None
+
+    def __init__(self, shared: SharedState, app_state: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.shared = shared
+        self.app_state = app_state
+        self.latest: Exchange | None = None
+        self.active: Exchange | None = None
+        self.queue: deque[Exchange] = deque()
+        self.deadline = NEVER
+        self._loop = loop
+        self._reader = RequestReader(self, shared.limits)
+        self._address: str | None = None
+        self._refusal: bytes | None = None
+        self._dropped = 0
+
+    # From the transport.
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or turn the client away where there are too many."""
+        shared, limits = self.shared, self.shared.limits
+        self.transport = cast("asyncio.Transport", transport)
+        self.flow = Flow(self.transport, limits)
+        endpoint = transport.get_extra_info("socket")
+        self.server = _address(endpoint.getsockname)
+        self.client = _address(endpoint.getpeername)
+        shared.connections.add(self)
+        admitted, self._address = shared.room.enter(self, self.client[0] if self.client else None)
+        if admitted:
+            self.deadline = self._loop.time() + limits.head_timeout_s
+        elif len(shared.connections) <= limits.sockets_max:
+            self.refuse("unavailable", "the server has as many connections open as it can serve")
+        else:
+            self.transport.abort()
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Read what came; what comes after the last answer is dropped."""
+        if self.state != OPEN:
+            self._drop(len(data))
+        elif len(data) <= PIECE_BYTES:
+            self._reader.feed(data)
+        else:
+            for start in range(0, len(data), PIECE_BYTES):
+                self.data_received(data[start : start + PIECE_BYTES])
+
+    @override
+    def eof_received(self) -> bool:
+        """Whether to stay open for writing: a client may close its side and still wait for its answers."""
+        if (self.active is None and not self.queue) or self.latest is None or self.latest.more_body:
+            return False
+        self.change(CLIENT_ENDS)
+        self.latest.keep_alive = False
+        return True
+
+    @override
+    def pause_writing(self) -> None:
+        """The client takes less than it gets."""
+        self.flow.pause_writing(self._loop.time())
+        # Not within the write that has filled the buffer: it may be this very connection that is closed.
+        self._loop.call_soon(self._count_unsent)
+
+    @override
+    def resume_writing(self) -> None:
+        """The client takes what it gets: answer what it has asked meanwhile."""
+        self.flow.resume_writing()
+        self.shared.unsent.discard(self)
+        if self.active is None and self.queue and self.state == OPEN:
+            self._go_on()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell those that still answer that nobody listens."""
+        self._leave()
+        self.change(CLOSE)
+        self._hang_up()
+        self.queue.clear()
+        for exchange in (self.active, self.latest):
+            if exchange is not None:
+                self._keep_task(exchange)
+        self.latest = self.active = None
+        self.flow.resume_writing()
+        self._reader.close()
+
+    # From the reader.
+
+    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool) -> None:  # noqa: FBT001 once for each request
+        """A request's head is complete: it is answered now, or after those before it."""
+        exchange = Exchange(self, method, version, url, headers, keep_alive=keep_alive)
+        self.latest = exchange
+        self.deadline = NEVER
+        if self.active is None and not self.flow.write_paused:
+            # Started when all of it is there, or else when all of this piece of data is read.
+            self.active = exchange
+        else:
+            self.flow.pause_reading()
+            self.queue.append(exchange)
+
+    def body_read(self, body: bytes) -> None:
+        """A piece of the latest request's body."""
+        exchange = self.latest
+        if exchange is None or exchange.answer_state == ANSWERED:
+            return
+        exchange.body = exchange.body + body if exchange.body else body
+        if len(exchange.body) > HIGH_WATER_BYTES:
+            self.flow.pause_reading()
+        if exchange.answer_state not in NOT_BEGUN:
+            exchange.wake()
+
+    def trailers_read(self, keep_alive: bool) -> None:  # noqa: FBT001 the reader's only word about them
+        """Trailers ended the latest request's body."""
+        if self.latest is not None and not keep_alive:
+            self.latest.keep_alive = False
+
+    def request_read(self) -> None:
+        """The latest request is complete."""
+        exchange = self.latest
+        if exchange is None:
+            return
+        exchange.change_body(BODY_ENDS)
+        if exchange.answer_state == ANSWERED:
+            if exchange.keep_alive:
+                self._rest()
+            else:
+                self._close()
+            return
+        self.deadline = NEVER
+        if exchange.answer_state == QUEUED and exchange is self.active:
+            self._start(exchange)
+        else:
+            exchange.wake()
+
+    def head_begun(self) -> None:
+        """A head began, and isn't complete: bound its time."""
+        self.deadline = self._loop.time() + self.shared.limits.head_timeout_s
+
+    def body_open(self) -> None:
+        """A body isn't complete: bound its time, and start the request unless the rest is short."""
+        if self.deadline == NEVER:
+            self.deadline = self._loop.time() + self.shared.limits.body_timeout_s
+        exchange = self.active
+        if exchange is None or exchange is not self.latest or exchange.answer_state != QUEUED:
+            return
+        if not self._waits_for_rest(exchange):
+            self._start(exchange)
+
+    def refuse(self, code: RefusalCode, detail: str) -> None:
+        """Answer what can't be served, after the requests before it, and end."""
+        self.change(REFUSE)
+        self.deadline = NEVER
+        instance = self._reader.url.partition(b"?")[0].decode("ascii", "replace")
+        self._refusal = self.shared.refusal(code, instance[:_INSTANCE_MAX] or "/", detail)
+        if self.latest is not None and self.latest.more_body:
+            self._abandon(self.latest)
+        if self.active is None and not self.queue:
+            self._write_refusal()
+
+    # From the exchanges.
+
+    def is_last(self, exchange: Exchange) -> bool:
+        """Whether the server stops, and this is the last request that it took from this connection."""
+        return self.shared.draining and exchange is self.latest and self._reader.reading != IN_HEAD
+
+    def answered(self, exchange: Exchange) -> None:
+        """An answer is complete: go on with the next request, wait for one, or end."""
+        self.active = None
+        if self.transport.is_closing():
+            return
+        if exchange.keep_alive:
+            self._go_on()
+        else:
+            self._end(linger=exchange.more_body)
+
+    def unanswered(self, exchange: Exchange, code: RefusalCode) -> None:
+        """The application is done with a request and hasn't answered it, or only in part."""
+        if exchange.over or self.transport.is_closing():
+            return
+        cut_short = exchange.answer_state == SENDING
+        self.active = None
+        exchange.change_answer(COMPLETE)
+        self.queue.clear()
+        if cut_short:
+            self._close()
+        else:
+            self._refusal = self._refusal or self.shared.refusal(code, exchange.path)
+            self._write_refusal()
+
+    # From the process.
+
+    def overdue(self, now: float) -> None:
+        """A deadline is over: close, or answer if there is something to answer."""
+        exchange = self.latest
+        if self.flow.deadline <= now:
+            if self.flow.stalls(now):
+                self.abort()
+        elif self.state != OPEN:
+            self.abort()
+        elif self._reader.reading == IN_HEAD:
+            self.refuse("request-timeout", "the headers were not sent in time")
+        elif exchange is None or self._reader.reading == IDLE:
+            self._close()
+        elif exchange.answer_state == ANSWERED:
+            self.abort()
+        else:
+            exchange.late = True
+            self.deadline = NEVER
+            if exchange is self.active and exchange.answer_state == QUEUED:
+                self._start(exchange)
+            exchange.wake()
+
+    def waits_since(self) -> float | None:
+        """Since when the server has waited for the client, in the loop's time; None while the client waits for it."""
+        limits = self.shared.limits
+        if self.flow.deadline != NEVER:
+            return self.flow.waits_since()
+        if self.deadline == NEVER or (self.active is not None and not self.active.more_body):
+            return None
+        if self.state != OPEN:
+            return self.deadline - limits.linger_timeout_s
+        if self._reader.reading == IN_HEAD or self.latest is None:
+            return self.deadline - limits.head_timeout_s
+        return self.deadline - (limits.body_timeout_s if self._reader.reading == IN_BODY else limits.idle_timeout_s)
+
+    def make_way(self) -> bool:
+        """Close at once and leave the room, unless the client has sent something meanwhile. Whether it was closed."""
+        if self.state == OPEN and self.flow.has_unread():
+            return False
+        self._leave()
+        self.abort()
+        return True
+
+    def unsent(self) -> int:
+        """Bytes that the process keeps for the client to take."""
+        return self.flow.unsent()
+
+    def untaken(self) -> int:
+        """Bytes that the client hasn't acknowledged: those that the system keeps too."""
+        return self.flow.untaken()
+
+    def close_if_idle(self) -> None:
+        """Close unless a request is being received or answered."""
+        answered = self.latest is None or self.latest.answer_state == ANSWERED
+        if answered and self._reader.reading == IDLE and self.state == OPEN:
+            self._close()
+
+    def unfinished(self) -> asyncio.Task[None] | None:
+        """The task that answers a request of this connection now."""
+        return None if self.active is None else self.active.task
+
+    def give_up(self) -> None:
+        """Have a request answered that is still with the express lane: nobody knows what it comes to."""
+        if self.active is not None and self.active.promised is not None:
+            self.active.promised.give_up()
+
+    def abort(self) -> None:
+        """Close at once, whatever is still to be sent."""
+        self.change(CLOSE)
+        self._hang_up()
+        self.transport.abort()
+
+    # Taking turns.
+
+    def _go_on(self) -> None:
+        """Answer the next request, or wait for one."""
+        if self.queue:
+            # Answers pile up nowhere: a client that takes none has the next request answered when it does.
+            if not self.flow.write_paused:
+                self._start(self.queue.popleft())
+        elif self._refusal is not None:
+            self._write_refusal()
+        elif self._reader.reading == IDLE:
+            self._rest()
+        if self.flow.read_paused and not self.queue and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    def _start(self, exchange: Exchange) -> None:
+        """Answer the request: by the express lane, or else by ASGI, in a task of its own."""
+        self.active = exchange
+        exchange.change_answer(START)
+        application = self.shared.application
+        # What a client doesn't take is waited for by ASGI's way only.
+        if application.express is not None and exchange.body_state == WHOLE and not self.flow.write_paused:
+            promised = application.express.take(exchange)
+            if promised is not None:
+                # One that was given at once would hold, and be held by, its exchange for good.
+                exchange.promised = None if promised.over else promised
+                return
+        exchange.task = self._loop.create_task(exchange.run(application.asgi))
+
+    def _waits_for_rest(self, exchange: Exchange) -> bool:
+        """Whether the rest of a body is so short that the request may become one for the express lane.
+
+        Some clients send the head and the body apart, even if the body is a few bytes.
+        """
+        express = self.shared.application.express
+        if express is None or not express.may_take(exchange):
+            return False
+        headers = dict(exchange.headers)
+        length = headers.get(b"content-length")
+        return length is not None and int(length) <= _SHORT_BODY and b"expect" not in headers
+
+    def _rest(self) -> None:
+        self.deadline = self._loop.time() + self.shared.limits.idle_timeout_s
+
+    def _abandon(self, exchange: Exchange) -> None:
+        """Drop a request whose body is malformed, unless it already had an effect."""
+        if exchange in self.queue:
+            self.queue.remove(exchange)
+            exchange.change_answer(DROP)
+        elif exchange.answer_state in NOT_BEGUN:
+            if exchange.task is not None:
+                exchange.task.cancel()
+            exchange.change_answer(DROP)
+            self.active = None
+        else:
+            exchange.change_body(BREAK_BODY)
+            exchange.wake()
+
+    # Ending.
+
+    def _write_refusal(self) -> None:
+        if self._refusal is not None:
+            self.transport.write(self._refusal)
+        self._end(linger=True)
+
+    def _end(self, *, linger: bool) -> None:
+        """Close; while the client still sends, for writing only."""
+        if not linger or not self.transport.can_write_eof():
+            self._close()
+            return
+        self.change(LINGER)
+        with contextlib.suppress(OSError):  # the client may be gone just now
+            self.transport.write_eof()
+        self.flow.resume_reading()
+        self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s
+
+    def _close(self) -> None:
+        self.change(CLOSE)
+        self.transport.close()
+        # For a client that doesn't take the last bytes.
+        self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s
+
+    def _drop(self, received: int) -> None:
+        self._dropped += received
+        if self._dropped > self.shared.limits.linger_bytes_max:
+            self.abort()
+
+    def _leave(self) -> None:
+        self.shared.room.leave(self, self._address)
+        self.shared.unsent.discard(self)
+
+    def _count_unsent(self) -> None:
+        if self.flow.write_paused and not self.transport.is_closing():
+            self.shared.unsent.add(self)
+
+    def _hang_up(self) -> None:
+        """Tell those that answer, or wait for a body, that nobody is there."""
+        for exchange in (self.active, self.latest):
+            if exchange is not None and exchange.answer_state != ANSWERED:
+                exchange.change_answer(LEAVE)
+                exchange.wake()
+
+    def _keep_task(self, exchange: Exchange) -> None:
+        """What a client began and doesn't wait for is finished all the same, and waited for when the server stops."""
+        if exchange.task is not None and not exchange.task.done():
+            self.shared.tasks.add(exchange.task)
+            exchange.task.add_done_callback(self.shared.tasks.discard)
+
+
+def _address(of: Callable[[], Any]) -> tuple[str, int] | None:
+    """Host and port of one end of a TCP connection."""
+    try:
+        host, port, *_ = of()
+    except OSError:  # the client is gone already
+        return None
+    return str(host), int(port)

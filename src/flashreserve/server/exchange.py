@@ -1,0 +1,298 @@
+"""An exchange: one request on a connection, and its answer, by ASGI or by the express lane."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from flashreserve.server.answer_head import NO_LENGTH, encode_headers
+from flashreserve.server.asgi import TIMED_OUT, App, Header, Message, Scope
+from flashreserve.server.flow import Flow
+from flashreserve.server.lifespan import ASGI_VERSION
+from flashreserve.server.limits import HttpLimits
+from flashreserve.server.refusals import STATUS_LINES, RefusalCode
+from flashreserve.server.states import (
+    ANSWERED,
+    BROKEN,
+    COMING,
+    COMPLETE,
+    GONE,
+    HEAD_GIVEN,
+    HELD,
+    HOLD_HEAD,
+    INCOMPLETE,
+    OVER,
+    RUN,
+    RUNNING,
+    SEND,
+    TAKE_BODY,
+    WHOLE,
+    ExchangeMachines,
+)
+from flashreserve.server.target import split_target
+
+_SPEC_VERSION: Final = "2.3"
+_BODILESS: Final = frozenset({204, 304})
+
+_log: Final = logging.getLogger("flashreserve.server")
+
+
+class PromisedAnswer(Protocol):
+    """The answer to a request that the express lane has taken."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it was given."""
+        ...
+
+    def give_up(self) -> None:
+        """Give it at once, whatever became of the request: the server waits no longer."""
+        ...
+
+
+class SharedByAnswers(Protocol):
+    """State that the answers of all connections share, see `SharedState`."""
+
+    limits: HttpLimits
+    draining: bool
+    date_line: bytes
+    done: asyncio.Future[None]
+
+    @property
+    def usual_lines(self) -> Mapping[Header, bytes]:
+        """Headers of nearly every answer, as they are written."""
+        ...
+
+
+class Channel(Protocol):
+    """A connection, as its exchanges see it."""
+
+    transport: asyncio.Transport
+    flow: Flow
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+    app_state: dict[str, Any]
+
+    @property
+    def shared(self) -> SharedByAnswers:
+        """The same for all connections."""
+        ...
+
+    def is_last(self, exchange: "Exchange", /) -> bool:
+        """Whether the server stops, and this is the last request that it took from this connection."""
+        ...
+
+    def answered(self, exchange: "Exchange", /) -> None:
+        """The answer is complete."""
+        ...
+
+    def unanswered(self, exchange: "Exchange", code: RefusalCode, /) -> None:
+        """The application is done with the request and hasn't answered it, or only in part."""
+        ...
+
+
+class Exchange(ExchangeMachines):
+    """One request and its answer. Names are those of ASGI's scope; `receive` and `send` are ASGI's.
+
+    Attributes:
+        client: Who sent it: address and port.
+        body: Of the request's body, what came and wasn't taken yet.
+        keep_alive: Whether the connection goes on after the answer.
+        late: Whether the body wasn't sent in time.
+        task: Runs the application.
+        promised: The express lane's answer, while it is owed.
+    """
+
+    # What most requests never change stands on the class: that spares its assignment for each of them.
+    body = b""
+    late = False
+    task: asyncio.Task[None] | None = None
+    promised: PromisedAnswer | None = None
+    scheme: str = "http"
+    _told_to_go_on = False
+    _event: asyncio.Event | None = None
+    _head = b""
+    _chunked = False
+    _length_left = NO_LENGTH
+
+    def __init__(
+        self, channel: Channel, method: str, http_version: str, url: bytes, headers: list[Header], *, keep_alive: bool
+    ) -> None:
+        self._channel = channel
+        self.method = method
+        self.http_version = http_version
+        self.path, self.raw_path, self.query_string = split_target(url)
+        self.headers = headers
+        self.client = channel.client
+        self.keep_alive = keep_alive
+        self._bodiless = method == "HEAD"
+
+    # For the express lane.
+
+    def answer(self, status: int, lines: bytes, body: bytes, *, close: bool) -> None:
+        """Write a whole answer: `lines` are its headers, each with its end of line. With `close`, it is the last one.
+
+        Writes at once, past flow control: a connection has one request at a time in the lane.
+        """
+        self.promised = None
+        if self.answer_state == GONE:
+            return
+        channel = self._channel
+        shared = channel.shared
+        head = STATUS_LINES[status] + shared.date_line + lines
+        if close or not self.keep_alive or (shared.draining and channel.is_last(self)):
+            self.keep_alive = False
+            head += b"connection: close\r\n"
+        self.change_answer(COMPLETE)
+        channel.transport.write(b"%b\r\n%b" % (head, body))
+        channel.answered(self)
+
+    # For ASGI.
+
+    def scope(self) -> Scope:
+        """The request as ASGI has it."""
+        channel = self._channel
+        return {
+            "type": "http",
+            "asgi": {"version": ASGI_VERSION, "spec_version": _SPEC_VERSION},
+            "http_version": self.http_version,
+            "server": channel.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": self.method,
+            "root_path": "",
+            "path": self.path,
+            "raw_path": self.raw_path,
+            "query_string": self.query_string,
+            "headers": self.headers,
+            "state": channel.app_state.copy(),
+        }
+
+    async def run(self, app: App) -> None:
+        """Let the application answer, and see to it that there is an answer."""
+        self.change_answer(RUN)
+        try:
+            await app(self.scope(), self.receive, self.send)
+        except asyncio.CancelledError:
+            self._channel.unanswered(self, "outcome-unknown")
+        except Exception:  # noqa: BLE001 behind the edge nothing comes here; without it, everything ends here
+            _log.exception("unhandled error")
+            self._channel.unanswered(self, "internal")
+        else:
+            if self.answer_state != ANSWERED:
+                self._channel.unanswered(self, "request-timeout" if self.late else "internal")
+
+    async def receive(self) -> Message:
+        """The next piece of the body; after the last one, waits for the client to go or the answer to be complete."""
+        while True:
+            if self.body or self.body_state == WHOLE:
+                body, self.body = self.body, b""
+                if self.body_state == WHOLE:
+                    self.change_body(TAKE_BODY)
+                return {"type": "http.request", "body": body, "more_body": self.more_body}
+            if self.over or self.body_state == BROKEN:
+                return {"type": "http.disconnect"}
+            if self.late:
+                return {"type": "http.disconnect", TIMED_OUT: True}
+            if self.answer_state == RUNNING and self._waits_for_word():
+                self._told_to_go_on = True
+                self._channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await self._woken()
+
+    # Not a coroutine itself: what is written without waiting is as good as a future that is done, and costs less.
+    def send(self, message: Message) -> Awaitable[None]:
+        """Write the answer. Raises RuntimeError, before anything of it is written, where it breaks HTTP."""
+        channel = self._channel
+        state = self.answer_state
+        if state == GONE:
+            return channel.shared.done
+        if channel.flow.write_paused:
+            return self._send_later(message)
+        kind = message["type"]
+        if kind == "http.response.body" and state in HEAD_GIVEN:
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
+        elif kind == "http.response.start" and state == RUNNING:
+            self._head = self._encode_head(message["status"], message.get("headers", ()))
+            self.change_answer(HOLD_HEAD)
+        else:
+            raise RuntimeError(f"the application sent {kind} out of order")
+        return channel.shared.done
+
+    def wake(self) -> None:
+        """Let a waiting `receive` look again."""
+        if self._event is not None:
+            self._event.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more of the answer can be written."""
+        return self.answer_state in OVER
+
+    @property
+    def more_body(self) -> bool:
+        """Whether the request's body hasn't come to its end."""
+        return self.body_state in INCOMPLETE
+
+    async def _send_later(self, message: Message) -> None:
+        await self._channel.flow.writable()
+        await self.send(message)
+
+    async def _woken(self) -> None:
+        if self._event is None:
+            self._event = asyncio.Event()
+        self._channel.flow.resume_reading()
+        await self._event.wait()
+        self._event.clear()
+
+    def _encode_head(self, status: int, headers: Iterable[Header]) -> bytes:
+        shared = self._channel.shared
+        lines, self._length_left, closes = encode_headers(headers, shared.usual_lines)
+        parts = [STATUS_LINES[status], shared.date_line, lines]
+        if closes or not self._stays_open():
+            self.keep_alive = False
+            parts.append(b"connection: close\r\n")
+        if status in _BODILESS:
+            self._bodiless = True
+        elif self._length_left == NO_LENGTH and self.http_version != "1.0":
+            self._chunked = True
+            parts.append(b"transfer-encoding: chunked\r\n")
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def _stays_open(self) -> bool:
+        if not self.keep_alive or self.body_state == BROKEN or self.late or self._channel.is_last(self):
+            return False
+        if self._waits_for_word():
+            # The client wasn't told to go on: whether its body will come, nobody knows.
+            return False
+        # What the client still sends of a body that nobody read must be waited for, before the next request comes.
+        return self.body_state != COMING or self._expected_length() <= self._channel.shared.limits.body_bytes_max
+
+    def _waits_for_word(self) -> bool:
+        """Whether the client sends the body only when it is told to."""
+        if self._told_to_go_on or self.body_state != COMING or self.http_version == "1.0":
+            return False
+        return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)
+
+    def _expected_length(self) -> float:
+        lengths = (int(value) for name, value in self.headers if name == b"content-length")
+        return next(lengths, NO_LENGTH)
+
+    def _send_body(self, body: bytes, *, more: bool) -> None:
+        if self._bodiless:
+            body = b""
+        elif self._chunked:
+            body = b"".join((b"%x\r\n" % len(body), body, b"\r\n")) if body else b""
+            if not more:
+                body += b"0\r\n\r\n"
+        else:
+            self._length_left -= len(body)
+            if self._length_left < 0 or (self._length_left and not more and self._length_left != NO_LENGTH):
+                raise RuntimeError("the answer's body has another length than its Content-Length says")
+        if self.answer_state == HELD:
+            body = self._head + body
+        self.change_answer(SEND if more else COMPLETE)
+        self._channel.transport.write(body)
+        if not more:
+            self.wake()
+            self._channel.answered(self)

@@ -1,0 +1,42 @@
+"""Answers that the server gives by itself: to invalid input, and where the application gave none."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+RefusalCode: TypeAlias = Literal[
+    "bad-request",
+    "headers-too-large",
+    "internal",
+    "outcome-unknown",
+    "request-timeout",
+    "unavailable",
+    "uri-too-long",
+]
+
+STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus
+}
+
+
+class ServerRefusal(NamedTuple):
+    """A refusal, as the application's side words it.
+
+    Attributes:
+        lines: all headers but Date and Connection, each with its end of line.
+    """
+
+    status: int
+    lines: bytes
+    body: bytes
+
+
+Refuse: TypeAlias = Callable[[RefusalCode, str, str], ServerRefusal]
+"""Words a refusal. Takes its code, the detail (empty for the code's own meaning), and the path that was asked for."""
+
+
+def encode_refusal(refusal: ServerRefusal, date_line: bytes) -> bytes:
+    """The whole answer, which is the last one on its connection."""
+    return b"".join(
+        (STATUS_LINES[refusal.status], date_line, refusal.lines, b"connection: close\r\n\r\n", refusal.body)
+    )
