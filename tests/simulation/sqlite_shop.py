@@ -21,6 +21,7 @@ from tests.simulation.world import World
 
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.columns import PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.schema import migrate
@@ -172,9 +173,7 @@ class SqliteShop:
         self._outside = self._open("create")
         migrate(self._outside)
         products = [product_of(each) for each in goods]
-        self._outside.executemany(
-            rows.INSERT_PRODUCT, [[getattr(each, name) for name in each.__struct_fields__] for each in products]
-        )
+        self._outside.executemany(rows.INSERT_PRODUCT, [PRODUCTS.values(each) for each in products])
 
     def _open(self, access: Any) -> apsw.Connection:
         connection = connect(self._path, access, busy_wait_s=0.0)
@@ -246,7 +245,7 @@ class SqliteShop:
     def reservations(self) -> tuple[Held, ...]:
         """The reservations as they are."""
         found = self._outside.execute(rows.SELECT_RESERVATION_PAGE, ("", -1))
-        return tuple(held(rows.reservation_from_row(row)) for row in found)
+        return tuple(held(RESERVATIONS.struct(row)) for row in found)
 
     def balance(self) -> str | None:
         """What is wrong with the books at this very instant."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
-import msgspec
 
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
@@ -28,6 +27,7 @@ from flashreserve.stores.port import (
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.admission import admitted, admitted_to_read
 from flashreserve.stores.sqlite.books import sum_up
+from flashreserve.stores.sqlite.columns import ACCOUNTS, PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.files import DatabaseFiles
@@ -210,7 +210,7 @@ class SqliteStore:
 
     async def add_products(self, products: Sequence[Product]) -> None:
         """See `CatalogueStore`."""
-        values = [msgspec.structs.astuple(product) for product in products]
+        values = [PRODUCTS.values(product) for product in products]
         await self._write(lambda connection: _execute_all(connection, rows.INSERT_PRODUCT, values))
 
     async def product(self, product_id: str) -> Product | None:
@@ -228,7 +228,7 @@ class SqliteStore:
 
     async def add_account(self, account: Account) -> bool:
         """See `AccountStore`."""
-        return await self._change_one(rows.INSERT_ACCOUNT, *msgspec.structs.astuple(account))
+        return await self._change_one(rows.INSERT_ACCOUNT, *ACCOUNTS.values(account))
 
     async def account_by_email(self, email: str) -> Account | None:
         """See `AccountStore`."""
@@ -342,23 +342,21 @@ class SqliteStore:
         return await self._read(read)
 
     def _readable(self, found: Iterable[Sequence[Any]]) -> list[Reservation]:
-        return self._aside.readable("reservation", found, _id_of, rows.reservation_from_row)
+        return self._aside.readable("reservation", found, _id_of, RESERVATIONS.struct)
 
     async def _read_products(self, sql: str, *values: str | int) -> list[Product]:
-        return await self._read(
-            lambda connection: [rows.product_from_row(row) for row in connection.execute(sql, values)]
-        )
+        return await self._read(lambda connection: [PRODUCTS.struct(row) for row in connection.execute(sql, values)])
 
     async def _read_account(self, sql: str, value: str) -> Account | None:
         def read(connection: apsw.Connection) -> Account | None:
             row = connection.execute(sql, (value,)).fetchone()
-            return None if row is None else rows.account_from_row(row)
+            return None if row is None else ACCOUNTS.struct(row)
 
         return await self._read(read)
 
     async def _change_one(self, sql: str, *values: str | int) -> bool:
         def change(connection: apsw.Connection) -> bool:
-            connection.execute(sql, [str(value) if isinstance(value, Role) else value for value in values])
+            connection.execute(sql, values)
             return connection.changes() == 1
 
         return await self._write(change)
