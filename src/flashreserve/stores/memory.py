@@ -1,6 +1,6 @@
 """The reference store: plain dictionaries, nothing durable. What it does, every store must do."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -17,10 +17,11 @@ from flashreserve.core.effects import (
     ReserveEffect,
     RestockEffect,
 )
-from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.facts import Claim
 from flashreserve.core.holds import has_lapsed, live_units
+from flashreserve.core.lookup import Found, Lookup, facts_from, gather_facts
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
-from flashreserve.core.quotas import NO_QUOTAS, Quotas, claims_of_customer, is_quota_claim
+from flashreserve.core.quotas import NO_QUOTAS, Quotas, is_quota_claim
 from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, StoreDefectError, Swept, Take
 
 
@@ -45,7 +46,7 @@ class MemoryStore:
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """See `ReservationStore`."""
-        facts = self._load(rules.lookup(commands), now)
+        facts = facts_from(gather_facts(commands, self._quotas, now), self._find)
         plan = rules.plan(facts, commands, now)
         new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, ReserveEffect)]
         _refuse_used_ids(new_ids, self._reservations)
@@ -53,45 +54,26 @@ class MemoryStore:
             self._apply(effect)
         return Flushed(plan.outcomes, list(plan.products.values()))
 
-    def _load(self, wanted: Lookup, now: int) -> Facts:
-        products = {id_: self._products[id_] for id_ in wanted.product_ids if id_ in self._products}
-        limits = [
-            (user_id, limit_claim(product_id, unit))
-            for user_id, product_id in wanted.buyers
-            if product_id in products
-            for unit in range(products[product_id].per_customer_limit or 0)
-        ]
-        claims = {claim: self._claims[claim] for claim in (*wanted.claims, *limits) if claim in self._claims}
-        named = wanted.reservation_ids | set(claims.values())
-        reservations = {id_: self._reservations[id_] for id_ in named if id_ in self._reservations}
-        claims |= {claim: holder for claim, holder in self._claims.items() if holder in reservations}
-        for reservation in reservations.values():
-            products |= {line.product_id: self._products[line.product_id] for line in reservation.lines}
-        counted = self._quota_claims(wanted.customers, now)
-        claims |= counted
-        reservations |= {id_: self._reservations[id_] for id_ in counted.values()}
-        return Facts(
-            products=products,
-            reservations=reservations,
-            claims=claims,
-            adjustments={key: self._adjustments[key] for key in wanted.adjustments if key in self._adjustments},
-            reserved_product_ids=frozenset(id_ for id_ in wanted.edited_product_ids if self._was_reserved(id_)),
-            quotas=self._quotas,
+    def _find(self, lookup: Lookup) -> Found:
+        return Found(
+            products={id_: self._products[id_] for id_ in lookup.product_ids if id_ in self._products},
+            reservations={id_: self._reservations[id_] for id_ in lookup.reservation_ids if id_ in self._reservations},
+            claims=self._holders(lookup.keys | lookup.claims),
+            counting=self._reservation_ids_of(lookup.customers),
+            adjustments={key: self._adjustments[key] for key in lookup.adjustments if key in self._adjustments},
+            reserved_product_ids=frozenset(id_ for id_ in lookup.edited_product_ids if self._was_reserved(id_)),
         )
 
-    def _quota_claims(self, customers: Container[str], now: int) -> dict[Claim, str]:
-        """Counted rather than kept: nothing changes between the count and the flush."""
-        if not self._quotas.some:
-            return {}
-        own: dict[str, list[Reservation]] = {}
-        for held in self._reservations.values():
-            if held.user_id in customers:
-                own.setdefault(held.user_id, []).append(held)
-        return {
-            (user_id, claim): holder
-            for user_id, reservations in own.items()
-            for claim, holder in claims_of_customer(reservations, now).items()
-        }
+    def _holders(self, claims: Collection[Claim]) -> dict[Claim, str]:
+        return {claim: self._claims[claim] for claim in claims if claim in self._claims}
+
+    def _reservation_ids_of(self, customers: Collection[str]) -> dict[str, list[str]]:
+        """Quota claims are counted rather than kept: nothing changes between the count and the flush."""
+        ids: dict[str, list[str]] = {user_id: [] for user_id in customers}
+        for held in self._reservations.values() if customers else ():
+            if held.user_id in ids:
+                ids[held.user_id].append(held.id)
+        return ids
 
     def _was_reserved(self, product_id: str) -> bool:
         return any(line.product_id == product_id for held in self._reservations.values() for line in held.lines)

@@ -18,7 +18,8 @@ from flashreserve.stores.unreadable import UnreadableError
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
-_CACHED_MAX: Final = 128
+_CACHED_MAX: Final = 1024
+"""Different values of a field whose JSON is remembered."""
 
 
 class Codec(NamedTuple):

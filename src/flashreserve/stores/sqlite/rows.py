@@ -1,6 +1,6 @@
 """Rows to facts, and effects to rows. Everything here runs inside a transaction that the store began."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, groupby
 from typing import Any, Final, assert_never, cast
@@ -18,11 +18,9 @@ from flashreserve.core.effects import (
     ReserveEffect,
     RestockEffect,
 )
-from flashreserve.core.facts import Claim, Facts, Lookup, is_limit_claim, limit_claim
-from flashreserve.core.model import Adjustment, Product, Reservation
-from flashreserve.core.quotas import Quotas, claims_of_customer
+from flashreserve.core.facts import Facts, is_limit_claim
+from flashreserve.core.model import Product
 from flashreserve.stores.sqlite.columns import ACCOUNTS, ADJUSTMENTS, PRODUCTS, RESERVATIONS, insert
-from flashreserve.stores.sqlite.unindexed import UnindexedReservations
 
 _PRODUCT_COLUMNS: Final = PRODUCTS.select("p")
 _RESERVATION_COLUMNS: Final = RESERVATIONS.select("r")
@@ -130,109 +128,12 @@ that the statement touches, to be able to undo that alone."""
 _LINE_COLUMNS: Final = ("product_id", "reservation_id", "quantity")
 _CLAIM_COLUMNS: Final = ("user_id", "claim", "reservation_id")
 
-_PRODUCTS = PRODUCTS.json_decoder()
-_CLAIMS = msgspec.json.Decoder(list[tuple[str, str, str]])
-_FILED = msgspec.json.Decoder(list[tuple[str, str]])
-_NO_PLACE: Final = 2**62
-"""After all."""
 _encode = msgspec.json.Encoder().encode
 
 
 def to_json(values: object) -> str:
     """A list of values as the text that `json_each` takes apart."""
     return _encode(values).decode()
-
-
-def load(connection: apsw.Connection, fresh: UnindexedReservations, wanted: Lookup, quotas: Quotas, now: int) -> Facts:
-    """The facts that `rules.plan` needs: see `Lookup` for which those are."""
-    if not quotas.some:
-        wanted.customers.clear()
-    products, claims, counting = _select_for_flush(connection, fresh, wanted, now)
-    claims |= _select_claims(connection, _limit_claims(products, wanted.buyers))
-    reservations = _select_reservations(connection, wanted.reservation_ids | set(claims.values()))
-    if reservations:
-        lines = {(held.user_id, line.product_id): held.id for held in reservations.values() for line in held.lines}
-        products |= _select_products(connection, {product_id for _, product_id in lines} - products.keys())
-        theirs = _select_claims(connection, _limit_claims(products, lines))
-        claims |= {claim: holder for claim, holder in theirs.items() if holder in reservations}
-    if counting:
-        counted = _select_reservations(connection, {id_ for ids in counting.values() for id_ in ids})
-        reservations |= counted
-        for user_id, ids in counting.items():
-            own = claims_of_customer([counted[id_] for id_ in ids if id_ in counted], now)
-            claims |= {(user_id, claim): holder for claim, holder in own.items()}
-    return Facts(
-        products=products,
-        reservations=reservations,
-        claims=claims,
-        adjustments=_select_adjustments(connection, wanted.adjustments) if wanted.adjustments else {},
-        reserved_product_ids=_select_reserved(connection, wanted.edited_product_ids),
-        quotas=quotas,
-    )
-
-
-def _select_for_flush(
-    connection: apsw.Connection, fresh: UnindexedReservations, wanted: Lookup, now: int
-) -> tuple[dict[str, Product], dict[Claim, str], dict[str, set[str]]]:
-    """The products; who holds the claims; and by customer, the reservations that may count for quotas."""
-    after = fresh.place if wanted.claims or wanted.customers else _NO_PLACE
-    customers = list(wanted.customers)
-    listed = (to_json(list(wanted.product_ids)), to_json(list(wanted.claims)))
-    values = (*listed, after, bool(customers), to_json(customers), now)
-    found: tuple[str, str, str, str, int | None, int | None] = connection.execute(SELECT_FOR_FLUSH, values).get
-    of_products, of_claims, of_fresh, of_filed, first, last = found
-    products = {row[0]: PRODUCTS.struct(row) for row in _PRODUCTS.decode(of_products)}
-    if after == _NO_PLACE:
-        return products, {}, {}
-    fresh.learn(of_fresh, first, last)
-    filed = {(user_id, claim): holder for user_id, claim, holder in _CLAIMS.decode(of_claims)}
-    counting: dict[str, set[str]] = {}
-    for user_id, reservation_id in chain(_FILED.decode(of_filed), fresh.counting(customers, now)):
-        counting.setdefault(user_id, set()).add(reservation_id)
-    return products, filed | fresh.holders(wanted.claims), counting
-
-
-def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
-    limits = {product.id: product.per_customer_limit for product in products.values() if product.per_customer_limit}
-    if not limits:
-        return set()
-    return {
-        (user_id, limit_claim(product_id, unit))
-        for user_id, product_id in buyers
-        if product_id in limits
-        for unit in range(limits[product_id])
-    }
-
-
-def _select_products(connection: apsw.Connection, ids: set[str]) -> dict[str, Product]:
-    if not ids:
-        return {}
-    return {row[0]: PRODUCTS.struct(row) for row in connection.execute(SELECT_PRODUCTS, (to_json(list(ids)),))}
-
-
-def _select_reservations(connection: apsw.Connection, ids: set[str]) -> dict[str, Reservation]:
-    if not ids:
-        return {}
-    rows = connection.execute(SELECT_RESERVATIONS, (to_json(list(ids)),))
-    return {row[0]: RESERVATIONS.struct(row) for row in rows}
-
-
-def _select_claims(connection: apsw.Connection, claims: set[Claim]) -> dict[Claim, str]:
-    if not claims:
-        return {}
-    rows = connection.execute(SELECT_CLAIMS, (to_json(list(claims)),))
-    return {(user_id, claim): holder for user_id, claim, holder in rows}
-
-
-def _select_adjustments(connection: apsw.Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], Adjustment]:
-    rows = connection.execute(SELECT_ADJUSTMENTS, (to_json(list(keys)),))
-    return {(adjustment.product_id, adjustment.key): adjustment for adjustment in map(ADJUSTMENTS.struct, rows)}
-
-
-def _select_reserved(connection: apsw.Connection, ids: set[str]) -> frozenset[str]:
-    if not ids:
-        return frozenset()
-    return frozenset(row[0] for row in connection.execute(SELECT_RESERVED, (to_json(list(ids)),)))
 
 
 def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts, after: dict[str, Product]) -> None:

@@ -30,6 +30,7 @@ from flashreserve.stores.sqlite.books import sum_up
 from flashreserve.stores.sqlite.columns import ACCOUNTS, PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
+from flashreserve.stores.sqlite.facts import load
 from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.maintenance import Maintenance
@@ -164,9 +165,8 @@ class SqliteStore:
         """Try each hold by itself, without writing."""
         for id_ in self._due(connection, now, most + 1):
             commands = [Expire(id_)]
-            wanted = rules.lookup(commands)
             try:
-                rules.plan(rows.load(connection, self._unindexed, wanted, self._quotas, now), commands, now)
+                rules.plan(load(connection, self._unindexed, commands, self._quotas, now), commands, now)
             except UnreadableError as error:
                 self._aside.postpone("reservation", id_, str(error), now)
             except KeyError as error:
@@ -319,7 +319,7 @@ class SqliteStore:
             self._files.require()
 
     def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
-        facts = rows.load(connection, self._unindexed, rules.lookup(commands), self._quotas, now)
+        facts = load(connection, self._unindexed, commands, self._quotas, now)
         plan = rules.plan(facts, commands, now)
         rows.apply(connection, plan.effects, facts, plan.products)
         self._indexer.go_on(connection, sum(type(effect) is ReserveEffect for effect in plan.effects))
