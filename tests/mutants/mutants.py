@@ -9,7 +9,6 @@ SALE: Final = "core/sale.py"
 HOLDS: Final = "core/holds.py"
 GRANT: Final = "core/grant.py"
 CATALOGUE: Final = "core/catalogue.py"
-QUOTAS: Final = "core/quotas.py"
 LOOKUP: Final = "core/lookup.py"
 
 
@@ -143,7 +142,7 @@ MUTANTS: Final = [
         "an hour is counted from the wrong one",
         "hour_at(held.created_at) == hour:",
         "hour_at(held.created_at) == hour - 1:",
-        QUOTAS,
+        LOOKUP,
     ),
     Mutant(
         "quotas come before a repeated key's answer",

@@ -142,14 +142,14 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a purchase is released",
-        'return {"status": Status.PENDING.value, **lapsed}',
-        'return {"status": {"$ne": VOID}, **lapsed}',
+        'return {"status": Status.PENDING.value} |',
+        'return {"status": {"$ne": "VOID"}} |',
         _RELEASE_MOVEMENT,
     ),
     Mutant(
         "a sweep doesn't look at the time again",
-        'lapsed = {"expires_at": {"$lte": cutoff}} if mode == "sweep" else {}',
-        "lapsed: dict[str, Any] = {}",
+        '({"expires_at": lapsed(cutoff)} if mode == "sweep" else {})',
+        "{}",
         _RELEASE_MOVEMENT,
     ),
     Mutant(
@@ -211,8 +211,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "an extension moves back",
-        '"expires_at": {"$gt": now, "$lt": after.expires_at},\n        "extensions": after.extensions - 1,\n',
-        '"expires_at": {"$gt": now},\n',
+        '"expires_at": {**not_lapsed(now), "$lt": after.expires_at},\n        "extensions": after.extensions - 1,\n',
+        '"expires_at": not_lapsed(now),\n',
         _RESERVATION_WRITES,
     ),
     Mutant(

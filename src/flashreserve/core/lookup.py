@@ -14,8 +14,9 @@ import msgspec
 
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
 from flashreserve.core.facts import Claim, Facts, idempotency_claim, limit_claim
-from flashreserve.core.model import Adjustment, Product, Reservation
-from flashreserve.core.quotas import Quotas, claims_of_customer
+from flashreserve.core.holds import status_at
+from flashreserve.core.model import Adjustment, Product, Reservation, Status
+from flashreserve.core.quotas import Quotas, hour_at, hour_claim, open_claim
 
 
 class Lookup(msgspec.Struct):
@@ -89,11 +90,27 @@ def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claim
         found = yield Lookup(claims=own)
         facts.claims |= {claim: holder for claim, holder in found.claims.items() if holder in facts.reservations}
     for user_id, ids in counting.items():
-        if not ids:
-            continue
-        theirs = claims_of_customer([facts.reservations[id_] for id_ in ids if id_ in facts.reservations], now)
-        facts.claims |= {(user_id, claim): holder for claim, holder in theirs.items()}
+        theirs = [facts.reservations[id_] for id_ in ids if id_ in facts.reservations]
+        facts.claims |= _quota_claims(user_id, theirs, now)
     return facts
+
+
+def _quota_claims(user_id: str, reservations: Iterable[Reservation], now: int) -> dict[Claim, str]:
+    """The quota claims of the customer's reservations, counted as of `now`, each with the id of its reservation.
+
+    A store that looks at all of a customer's reservations in the transaction that makes the next needs to keep none.
+    """
+    claims: dict[Claim, str] = {}
+    hour = hour_at(now)
+    opened = granted = 0
+    for held in sorted(reservations, key=lambda held: (held.created_at, held.id)):
+        if status_at(held, now) is Status.PENDING:
+            claims[user_id, open_claim(opened)] = held.id
+            opened += 1
+        if hour_at(held.created_at) == hour:
+            claims[user_id, hour_claim(hour, granted)] = held.id
+            granted += 1
+    return claims
 
 
 def facts_from(lookups: Lookups, find: Callable[[Lookup], Found]) -> Facts:

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from flashreserve.core.facts import Claim
-from flashreserve.core.model import Account, Adjustment, Product, Reservation
+from flashreserve.core.model import Account, Adjustment, Product, Reservation, Status
 from flashreserve.core.quotas import is_quota_claim
-from flashreserve.stores.mongo.database import Document, Fields, Index
+from flashreserve.stores.mongo.database import Document, Fields, Index, Query
 from flashreserve.stores.unreadable import UnreadableError
 
 VOID: Final = "VOID"
@@ -45,6 +45,21 @@ PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0}
 """A product without the lists that grow."""
 
 _T = TypeVar("_T")
+
+
+def lapsed(now: int) -> Query:
+    """`core.holds.has_lapsed` as a condition on `expires_at`."""
+    return {"$lte": now}
+
+
+def not_lapsed(now: int) -> Query:
+    """The opposite of `lapsed`."""
+    return {"$gt": now}
+
+
+def due(now: int) -> Query:
+    """The holds that a sweep releases."""
+    return {"status": Status.PENDING.value, "expires_at": lapsed(now)}
 
 
 def product_document(product: Product) -> Document:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from flashreserve.calls import CALL_S, PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
-from flashreserve.core.model import Account, Product, Reservation, Role, Status
+from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.mongo import audit, product_import, recovery, version
 from flashreserve.stores.mongo.chunks import parts
@@ -22,6 +22,7 @@ from flashreserve.stores.mongo.documents import (
     VOID,
     account_document,
     account_from,
+    due,
     id_of,
     product_from,
     reservation_from,
@@ -202,10 +203,9 @@ class MongoStore:
     async def _due(self, now: int, most: int, tried: Collection[str] = ()) -> list[str]:
         """The ids of holds that have lapsed, the longest lapsed first, without those set aside or `tried` before."""
         passed_over = {*self._aside.postponed("reservation", now), *tried}
-        lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
         found = await self._database.find(
             "reservations",
-            lapsed,
+            due(now),
             fields={"_id": 1},
             order=[("expires_at", 1), ("_id", 1)],
             most=most + len(passed_over),
