@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
+from typing_extensions import override
 
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
@@ -17,6 +18,7 @@ from flashreserve.stores.port import (
     Flushed,
     Progress,
     SetAside,
+    Store,
     StoreDefectError,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
@@ -104,8 +106,8 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     return SqliteStore(reader, reader)
 
 
-class SqliteStore:
-    """See `flashreserve.stores.port` for what each method promises."""
+class SqliteStore(Store):
+    """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 1
     sweep_max = limits.SWEEP_MAX
@@ -128,8 +130,9 @@ class SqliteStore:
         self._indexer = indexer or CustomerIndexer()
         self._aside = UnreadableItems()
 
+    @override
     async def flush_late(self, take: Take) -> Flushed:
-        """See `ReservationStore`. The commands are taken once no other process writes any more."""
+        """The commands are taken once no other process writes any more."""
 
         def flush(connection: apsw.Connection) -> Flushed:
             taken = take()
@@ -137,12 +140,12 @@ class SqliteStore:
 
         return await self._write(flush)
 
+    @override
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
-        """See `ReservationStore`."""
         return await self._write(lambda connection: self._flush(connection, commands, now))
 
+    @override
     async def release_lapsed(self, now: int, most: int) -> Swept:
-        """See `ReservationStore`."""
         try:
             return await self._write(lambda connection: self._sweep(connection, now, most))
         except (StoreUnavailableError, StoreOutcomeUnknownError, StoreDefectError):
@@ -172,82 +175,83 @@ class SqliteStore:
             except KeyError as error:
                 self._aside.postpone("reservation", id_, f"its product {error.args[0]} isn't there", now)
 
+    @override
     async def recover(self, now: int, most: int) -> int:
-        """See `ReservationStore`."""
         del now, most
         return 0
 
+    @override
     async def reservation(self, reservation_id: str) -> Reservation | None:
-        """See `ReservationStore`."""
         wanted = (rows.to_json([reservation_id]),)
         found = await self._read(
             lambda connection: self._readable(connection.execute(rows.SELECT_RESERVATIONS, wanted))
         )
         return found[0] if found else None
 
+    @override
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._read_page(rows.SELECT_PAGE_OF_USER, (user_id,), before or _LAST_ID, most)
 
+    @override
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._read_page(rows.SELECT_PAGE_OF_PRODUCT, (product_id,), after or "", most)
 
+    @override
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._read_page(rows.SELECT_RESERVATION_PAGE, (), after or "", most)
 
+    @override
     async def oldest_due(self, now: int) -> int | None:
-        """See `ReservationStore`."""
         return await self._read(lambda connection: connection.execute(rows.SELECT_OLDEST_DUE, (now,)).get)
 
+    @override
     async def audit(self, progress: Progress | None = None) -> Audit:
-        """See `ReservationStore`."""
         audit = await self._read(sum_up)
         if progress is not None:
             progress(audit.reservations)
         return audit
 
+    @override
     async def add_products(self, products: Sequence[Product]) -> None:
-        """See `CatalogueStore`."""
         values = [PRODUCTS.values(product) for product in products]
         await self._write(lambda connection: _execute_all(connection, rows.INSERT_PRODUCT, values))
 
+    @override
     async def product(self, product_id: str) -> Product | None:
-        """See `CatalogueStore`."""
         found = await self.products([product_id])
         return found[0] if found else None
 
+    @override
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        """See `CatalogueStore`."""
         return await self._read_products(rows.SELECT_PRODUCTS, rows.to_json(product_ids))
 
+    @override
     async def list_products(self, after: str | None, most: int) -> list[Product]:
-        """See `CatalogueStore`."""
         return await self._read_products(rows.SELECT_PRODUCT_PAGE, after or "", most)
 
+    @override
     async def add_account(self, account: Account) -> bool:
-        """See `AccountStore`."""
         return await self._change_one(rows.INSERT_ACCOUNT, *ACCOUNTS.values(account))
 
+    @override
     async def account_by_email(self, email: str) -> Account | None:
-        """See `AccountStore`."""
         return await self._read_account(rows.SELECT_ACCOUNT_BY_EMAIL, email)
 
+    @override
     async def account_by_id(self, account_id: str) -> Account | None:
-        """See `AccountStore`."""
         return await self._read_account(rows.SELECT_ACCOUNT_BY_ID, account_id)
 
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        """See `AccountStore`."""
         return await self._change_one(rows.UPDATE_PASSWORD_HASH, account_id, old, new)
 
+    @override
     async def set_role(self, account_id: str, role: Role) -> bool:
-        """See `AccountStore`."""
         return await self._change_one(rows.UPDATE_ROLE, account_id, role)
 
+    @override
     async def check_writable(self) -> None:
-        """See `Store`. The proof is a new generation."""
+        """The proof is a new generation."""
 
         def answer(connection: apsw.Connection) -> None:
             if self._files is not None:
@@ -262,20 +266,20 @@ class SqliteStore:
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             raise StoreReadOnlyError(str(error)) from error
 
+    @override
     async def database_now_ms(self) -> int | None:
-        """See `Store`."""
         return None
 
+    @override
     def set_aside(self) -> Sequence[SetAside]:
-        """See `Store`."""
         return self._aside.all()
 
+    @override
     def beat(self) -> str:
-        """See `Store`."""
         return ""
 
+    @override
     async def close(self) -> None:
-        """See `Store`."""
         await self._reader.close()
         if self._writer is not self._reader:
             await self._writer.close()
