@@ -12,8 +12,6 @@ from pymongo import AsyncMongoClient, IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
-    ConfigurationError,
-    InvalidURI,
     PyMongoError,
     ServerSelectionTimeoutError,
 )
@@ -84,8 +82,8 @@ class PymongoDatabase(Database):
                 retryWrites=DRIVER_RETRIES_WRITES,
                 retryReads=True,
             )
-        except (ConfigurationError, InvalidURI, ValueError) as error:
-            raise StoreUnavailableError(f"the database's URL can't be used: {error}") from error
+        except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:  # by the option that is wrong
+            raise StoreUnavailableError(f"the database's URL can't be used: {_url_fault(error)}") from error
         self._database = self._client.get_database(
             name,
             write_concern=WriteConcern(w="majority", j=True),
@@ -258,6 +256,10 @@ def _writing() -> Iterator[None]:
         raise StoreOutcomeUnknownError(f"writing: {_told(error)}") from error
     except (BSONError, OverflowError) as error:
         raise StoreDefectError(f"writing: {error}") from error
+
+
+def _url_fault(error: Exception) -> str:
+    return f"unknown value {error}" if isinstance(error, LookupError) else str(error)
 
 
 def _told(error: PyMongoError) -> str:
