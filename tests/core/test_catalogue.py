@@ -145,7 +145,7 @@ class TestEditing:
         shop = CoreShop(a_product())
         outcome = shop.do(edit(**window))
         assert isinstance(outcome, Invalid)
-        assert outcome.field == "saleEndsAt"
+        assert outcome.field == "sale_ends_at"
         assert shop.product(CUP) == a_product()
 
     def test_the_new_end_is_held_against_the_start_that_stays(self) -> None:
@@ -186,7 +186,7 @@ class TestChangingTheLimit:
             shop.do(confirm(1) if state == "bought" else cancel(1))
         outcome = shop.do(edit(per_customer_limit=new, price=1))
         assert isinstance(outcome, RulesFixed)
-        assert outcome.field == "perCustomerLimit"
+        assert outcome.field == "per_customer_limit"
         assert (shop.product(CUP).per_customer_limit, shop.product(CUP).price) == (old, 1_250)
 
     def test_after_a_reservation_it_can_be_raised(self) -> None:

@@ -3,7 +3,6 @@ from tests.core.examples import (
     ANN,
     BEN,
     CUP,
-    HAT,
     HOLD_MS,
     NOON,
     a_product,
@@ -15,7 +14,6 @@ from tests.core.examples import (
     granted,
     reservation_id,
     reserve,
-    reserve_basket,
     restock,
 )
 from tests.core.shop import CoreShop
@@ -43,7 +41,7 @@ from flashreserve.core.outcomes import (
     Restocked,
     SoldOut,
 )
-from flashreserve.core.rules import lookup, plan
+from flashreserve.core.rules import plan
 
 LAPSED = NOON + HOLD_MS
 
@@ -223,24 +221,3 @@ class TestEffects:
     def test_a_refusal_has_no_effect(self) -> None:
         made = plan(Facts({CUP: a_product(units=0)}, {}, {}), [reserve(1), cancel(1), restock(-1)], NOON)
         assert made.effects == []
-
-
-class TestLookup:
-    def test_a_reserve_needs_its_products_its_key_and_the_customers_claims(self) -> None:
-        wanted = lookup([reserve_basket(1, {CUP: 1, HAT: 1}, key="k"), reserve(2, BEN)])
-        assert wanted.product_ids == {CUP, HAT}
-        assert wanted.claims == {(ANN, "idem:k")}
-        assert wanted.buyers == {(ANN, CUP), (ANN, HAT), (BEN, CUP)}
-        assert wanted.reservation_ids == set()
-
-    @pytest.mark.parametrize("command", [confirm(1), extend(1), cancel(1), expire(1)])
-    def test_what_is_about_a_reservation_needs_it(self, command: Command) -> None:
-        wanted = lookup([command])
-        assert wanted.reservation_ids == {reservation_id(1)}
-        assert wanted.product_ids == set()
-
-    def test_admins_commands_need_the_product_and_what_came_before(self) -> None:
-        wanted = lookup([restock(1, "k"), edit(HAT, price=1)])
-        assert wanted.product_ids == {CUP, HAT}
-        assert wanted.adjustments == {(CUP, "k")}
-        assert wanted.edited_product_ids == {HAT}

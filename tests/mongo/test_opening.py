@@ -19,7 +19,20 @@ async def test_where_no_server_answers_it_says_so() -> None:
         await open_mongo(f"mongodb://127.0.0.1:{free_port()}/shop", SystemIds(), create=True)
 
 
-@pytest.mark.parametrize("url", ["mongodb://", "mongodb://host:port/db", "nonsense", "mongodb://h/?w=1&bad%"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mongodb://",
+        "mongodb://host:port/db",
+        "nonsense",
+        "mongodb://h/?w=1&bad%",
+        "mongodb://h/db?server_api=1",
+        "mongodb://h/db?driver=x",
+        "mongodb://h/db?zlibCompressionLevel=x",
+        "mongodb://h/db?datetime_conversion=x",
+        "mongodb://h/db?tlsCAFile=/nowhere",
+    ],
+)
 async def test_a_url_that_cannot_be_read_is_refused(url: str) -> None:
     with pytest.raises(StoreUnavailableError, match="URL"):
         await open_mongo(url, SystemIds(), create=True)

@@ -9,7 +9,7 @@ SALE: Final = "core/sale.py"
 HOLDS: Final = "core/holds.py"
 GRANT: Final = "core/grant.py"
 CATALOGUE: Final = "core/catalogue.py"
-QUOTAS: Final = "core/quotas.py"
+LOOKUP: Final = "core/lookup.py"
 
 
 class Mutant(NamedTuple):
@@ -142,12 +142,30 @@ MUTANTS: Final = [
         "an hour is counted from the wrong one",
         "hour_at(held.created_at) == hour:",
         "hour_at(held.created_at) == hour - 1:",
-        QUOTAS,
+        LOOKUP,
     ),
     Mutant(
         "quotas come before a repeated key's answer",
         "if _asked_for(earlier) == command.lines:",
         "if _asked_for(earlier) == command.lines and not book.facts.quotas.some:",
         GRANT,
+    ),
+    Mutant(
+        "nobody looks up who has units of a limited product",
+        "    limits = _limit_claims(facts.products, buyers)\n",
+        "    limits: set[Claim] = set()\n",
+        LOOKUP,
+    ),
+    Mutant(
+        "the products of what is held aren't looked up",
+        "    missing = {product_id for _, product_id in lines} - facts.products.keys()\n",
+        "    missing: set[str] = set()\n",
+        LOOKUP,
+    ),
+    Mutant(
+        "nobody looks up what counts for a quota",
+        "    first, buyers = _named(commands)\n    if not quotas.some:\n",
+        "    first, buyers = _named(commands)\n    if quotas.some:\n",
+        LOOKUP,
     ),
 ]

@@ -142,14 +142,14 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a purchase is released",
-        'return {"status": Status.PENDING.value, **lapsed}',
-        'return {"status": {"$ne": VOID}, **lapsed}',
+        'return {"status": Status.PENDING.value} |',
+        'return {"status": {"$ne": "VOID"}} |',
         _RELEASE_MOVEMENT,
     ),
     Mutant(
         "a sweep doesn't look at the time again",
-        'lapsed = {"expires_at": {"$lte": cutoff}} if mode == "sweep" else {}',
-        "lapsed: dict[str, Any] = {}",
+        '({"expires_at": lapsed(cutoff)} if mode == "sweep" else {})',
+        "{}",
         _RELEASE_MOVEMENT,
     ),
     Mutant(
@@ -211,8 +211,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "an extension moves back",
-        '"expires_at": {"$gt": now, "$lt": after.expires_at},\n        "extensions": after.extensions - 1,\n',
-        '"expires_at": {"$gt": now},\n',
+        '"expires_at": {**not_lapsed(now), "$lt": after.expires_at},\n        "extensions": after.extensions - 1,\n',
+        '"expires_at": not_lapsed(now),\n',
         _RESERVATION_WRITES,
     ),
     Mutant(
@@ -376,21 +376,21 @@ OF_SQLITE: Final = (
     ),
     Mutant(
         "a key that isn't filed yet is overlooked",
-        "    return products, filed | fresh.holders(wanted.claims)",
-        "    return products, filed",
-        "stores/sqlite/rows.py",
+        "    return products, indexed | unindexed.holders(lookup.keys), ",
+        "    return products, indexed, ",
+        "stores/sqlite/facts.py",
     ),
     Mutant(
         "a hold that isn't filed yet counts for no quota",
-        "chain(_FILED.decode(of_filed), fresh.counting(customers, now))",
-        "_FILED.decode(of_filed)",
-        "stores/sqlite/rows.py",
+        "chain(_indexed(of_filed), unindexed.counting(customers, now))",
+        "_indexed(of_filed)",
+        "stores/sqlite/facts.py",
     ),
     Mutant(
         "a hold that is filed counts for no quota",
-        "chain(_FILED.decode(of_filed), fresh.counting(customers, now))",
-        "fresh.counting(customers, now)",
-        "stores/sqlite/rows.py",
+        "chain(_indexed(of_filed), unindexed.counting(customers, now))",
+        "unindexed.counting(customers, now)",
+        "stores/sqlite/facts.py",
     ),
     Mutant(
         "a place among the keys that aren't filed is used again",

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite.columns import PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.schema import migrate
@@ -176,9 +177,7 @@ class SqliteShop(SimulatedShop):
         self._outside = self._open("create")
         migrate(self._outside)
         products = [product_of(each) for each in goods]
-        self._outside.executemany(
-            rows.INSERT_PRODUCT, [[getattr(each, name) for name in each.__struct_fields__] for each in products]
-        )
+        self._outside.executemany(rows.INSERT_PRODUCT, [PRODUCTS.values(each) for each in products])
 
     def _open(self, access: Any) -> apsw.Connection:
         connection = connect(self._path, access, busy_wait_s=0.0)
@@ -251,7 +250,7 @@ class SqliteShop(SimulatedShop):
     @override
     def reservations(self) -> tuple[Held, ...]:
         found = self._outside.execute(rows.SELECT_RESERVATION_PAGE, ("", -1))
-        return tuple(held(rows.reservation_from_row(row)) for row in found)
+        return tuple(held(RESERVATIONS.struct(row)) for row in found)
 
     @override
     def balance(self) -> str | None:

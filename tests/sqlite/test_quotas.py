@@ -22,7 +22,7 @@ from tests.core.examples import (
 
 from flashreserve.core.outcomes import HourlyHoldsReached, OpenHoldsReached
 from flashreserve.core.quotas import HOUR_MS, Quotas
-from flashreserve.stores.sqlite import SqliteStore, rows, schema, unindexed
+from flashreserve.stores.sqlite import SqliteStore, schema, unindexed
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.header import APPLICATION_ID
@@ -118,7 +118,10 @@ async def test_the_holds_of_an_older_file_count(opened: Opened, path: Path) -> N
     connection.execute(schema._VERSION_1)
     connection.pragma("application_id", APPLICATION_ID)
     connection.pragma("user_version", 1)
-    connection.execute(rows.INSERT_PRODUCT, tuple(getattr(a_product(), name) for name in a_product().__struct_fields__))
+    connection.execute(
+        "INSERT INTO products VALUES (?, 'Cup', 1250, 'EUR', 10, 7, NULL, NULL, NULL, 600, 0, ?, ?, 1)",
+        (CUP, NOON, NOON),
+    )
     lines = f'[["{CUP}",1,1250,"EUR"]]'
     for number in (1, 2, 3):
         connection.execute(

@@ -5,7 +5,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 
@@ -13,6 +13,7 @@ from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http import reader, wire
 from flashreserve.http.expectations import expectations
+from flashreserve.http.field_names import with_wire_names
 from flashreserve.service.catalogue import NewProduct
 
 COLUMNS: Final = (
@@ -42,6 +43,11 @@ class LineFault(msgspec.Struct, frozen=True):
     line: int
     column: str | None
     message: str
+
+    @classmethod
+    def of(cls, line: int, refusal: Invalid) -> Self:
+        """A refusal of the line's product. Columns have the names that fields have over HTTP."""
+        return cls(line, with_wire_names(refusal.field), with_wire_names(refusal.message))
 
     def __str__(self) -> str:
         place = f"line {self.line}" if self.column is None else f"line {self.line}, column {self.column}"
@@ -202,7 +208,7 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default:
         column = reader.explained(str(error), wire.ProductBody).field
         return LineFault(line, column, _EXPECTED[column])
     product = body.product(hold_s_default)
-    return LineFault(line, product.field, product.message) if isinstance(product, Invalid) else Row(line, product)
+    return LineFault.of(line, product) if isinstance(product, Invalid) else Row(line, product)
 
 
 _EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(wire.ProductBody).items()}

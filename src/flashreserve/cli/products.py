@@ -58,7 +58,7 @@ async def _import(settings: Settings, rows: list[Row]) -> int:
         made = await books.catalogue.create_all([row.product for row in rows])
     if isinstance(made, tuple):
         place, refusal = made
-        raise ProductFileError([LineFault(rows[place].line, refusal.field, refusal.message)])
+        raise ProductFileError([LineFault.of(rows[place].line, refusal)])
     return len(made)
 
 

@@ -36,7 +36,7 @@ def refuse_product(product: Product) -> Invalid | None:
     """What no product may be, beyond what each field alone may hold."""
     starts, ends = product.sale_starts_at, product.sale_ends_at
     if starts is not None and ends is not None and ends <= starts:
-        return Invalid("saleEndsAt", "expected an instant after saleStartsAt")
+        return Invalid("sale_ends_at", "expected an instant after sale_starts_at")
     return None
 
 
@@ -97,7 +97,7 @@ def _refuse_limit_change(book: Book, before: Product, after: Product) -> RulesFi
         return None
     if old is not None and new is not None and new > old:
         return None
-    return RulesFixed("perCustomerLimit", "after the first reservation the limit can only be raised")
+    return RulesFixed("per_customer_limit", "after the first reservation the limit can only be raised")
 
 
 def _was_reserved(book: Book, product_id: str) -> bool:

@@ -40,21 +40,3 @@ class Facts(msgspec.Struct):
     adjustments: dict[tuple[str, str], Adjustment] = {}
     reserved_product_ids: frozenset[str] = frozenset()
     quotas: Quotas = NO_QUOTAS
-
-
-class Lookup(msgspec.Struct):
-    """What to load: see `rules.lookup`.
-
-    `buyers` are customers with a product that they reserve: if it is limited, their claims on it are wanted.
-    `customers` are those who reserve: where there are quotas, their quota claims are wanted.
-    Beyond what is listed: the reservations that hold the claims found, all claims of every reservation loaded,
-    and the products of its lines.
-    """
-
-    product_ids: set[str] = msgspec.field(default_factory=set)
-    reservation_ids: set[str] = msgspec.field(default_factory=set)
-    claims: set[Claim] = msgspec.field(default_factory=set)
-    buyers: set[tuple[str, str]] = msgspec.field(default_factory=set)
-    customers: set[str] = msgspec.field(default_factory=set)
-    adjustments: set[tuple[str, str]] = msgspec.field(default_factory=set)
-    edited_product_ids: set[str] = msgspec.field(default_factory=set)

@@ -144,14 +144,14 @@ class StockTaken(msgspec.Struct, frozen=True, gc=False):
 
 
 class RulesFixed(msgspec.Struct, frozen=True, gc=False):
-    """A rule that can't change any more once somebody has reserved. `field` is the wire name."""
+    """A rule that can't change any more once somebody has reserved. `field` is the product's."""
 
     field: str
     message: str
 
 
 class Invalid(msgspec.Struct, frozen=True, gc=False):
-    """The command can't be meant. `field` is the wire name."""
+    """A value of the command is invalid. `field` is the command's or the product's."""
 
     field: str
     message: str

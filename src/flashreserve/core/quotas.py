@@ -5,13 +5,10 @@ A quota is kept by claims, like a product's limit. `open:<k>` is given up when t
 of the UTC clock: a fixed hour can be counted exactly by claims, where one that slides with the time could not.
 """
 
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
 import msgspec
-
-from flashreserve.core.model import Reservation, Status
 
 HOUR_MS: Final = 3_600_000
 
@@ -75,22 +72,3 @@ def hour_at(now: int) -> int:
 def seconds_until(instant: int, now: int) -> int:
     """Whole seconds from `now` (ms) until `instant`, rounded up; at least one."""
     return max(1, -((now - instant) // 1000))
-
-
-def claims_of_customer(reservations: Iterable[Reservation], now: int) -> dict[str, str]:
-    """The quota claims of one customer's reservations as of `now`, each with the id of its reservation.
-
-    For stores that can look at all of a customer's reservations in the transaction that makes the next: they count
-    instead of keeping claims.
-    """
-    claims: dict[str, str] = {}
-    hour = hour_at(now)
-    opened = granted = 0
-    for held in sorted(reservations, key=lambda held: (held.created_at, held.id)):
-        if held.status is Status.PENDING and held.expires_at > now:
-            claims[open_claim(opened)] = held.id
-            opened += 1
-        if hour_at(held.created_at) == hour:
-            claims[hour_claim(hour, granted)] = held.id
-            granted += 1
-    return claims

@@ -4,7 +4,7 @@
 facts, plans, and applies the effects: in one transaction, or one by one under the guard that each effect carries.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -13,7 +13,7 @@ from flashreserve.core.book import Book
 from flashreserve.core.catalogue import edit, restock
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
 from flashreserve.core.effects import Effect
-from flashreserve.core.facts import Facts, Lookup, idempotency_claim
+from flashreserve.core.facts import Facts
 from flashreserve.core.grant import reserve
 from flashreserve.core.holds import cancel, confirm, expire, extend
 from flashreserve.core.model import Product
@@ -88,28 +88,3 @@ def _decide(book: Book, command: Command) -> Ruled:
             return edit(book, command)
         case _:
             assert_never(command)
-
-
-def lookup(commands: Iterable[Command]) -> Lookup:
-    """What a store has to load before it can plan `commands`."""
-    wanted = Lookup()
-    for command in commands:
-        match command:
-            case Reserve():
-                wanted.customers.add(command.user_id)
-                for line in command.lines:
-                    wanted.product_ids.add(line.product_id)
-                    wanted.buyers.add((command.user_id, line.product_id))
-                if command.key is not None:
-                    wanted.claims.add((command.user_id, idempotency_claim(command.key)))
-            case Restock():
-                wanted.product_ids.add(command.product_id)
-                wanted.adjustments.add((command.product_id, command.key))
-            case Edit():
-                wanted.product_ids.add(command.product_id)
-                wanted.edited_product_ids.add(command.product_id)
-            case Confirm() | Extend() | Cancel() | Expire():
-                wanted.reservation_ids.add(command.reservation_id)
-            case _:
-                assert_never(command)
-    return wanted

@@ -38,6 +38,7 @@ from flashreserve.core.outcomes import (
 )
 from flashreserve.health import Check, missing
 from flashreserve.http import problems, wire
+from flashreserve.http.field_names import with_wire_names
 from flashreserve.http.problems import Code, FieldError
 from flashreserve.stock_view import Sight
 
@@ -142,9 +143,10 @@ def from_outcome(outcome: Outcome, instance: str) -> Answer:  # noqa: C901, PLR0
         case StockTaken(_, available):
             return refusal("stock-taken", f"change: at most {available} units can be taken out", instance)
         case RulesFixed(field, message):
-            return refusal("rules-fixed", f"{field}: {message}", instance, [FieldError(field, message)])
+            fault = FieldError(with_wire_names(field), with_wire_names(message))
+            return refusal("rules-fixed", f"{fault.field}: {fault.message}", instance, [fault])
         case Invalid(field, message):
-            return bad_field(field, message, instance)
+            return bad_field(with_wire_names(field), with_wire_names(message), instance)
         case Unavailable(reason, retry_after_s):
             return refusal("unavailable", f"{reason}; nothing was taken", instance, headers=_retry(retry_after_s))
         case OutcomeUnknown(retry_after_s):

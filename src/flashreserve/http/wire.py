@@ -187,7 +187,7 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
         price = _price(self.price, currency)
         if isinstance(price, Invalid):
             return price
-        unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
+        unwritable = _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
         if unwritable is not None:
             return unwritable
         return NewProduct(
@@ -222,7 +222,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
         price = UNSET if self.price is UNSET else _price(self.price, currency)
         if isinstance(price, Invalid):
             return price
-        unwritable = _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
+        unwritable = _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
         if unwritable is not None:
             return unwritable
         return Edit(

@@ -1,9 +1,10 @@
 """The reference store: plain dictionaries, nothing durable. What it does, every store must do."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from typing import assert_never
 
 from msgspec.structs import replace
+from typing_extensions import override
 
 from flashreserve.core import limits, rules
 from flashreserve.core.catalogue import adjusted
@@ -17,14 +18,25 @@ from flashreserve.core.effects import (
     ReserveEffect,
     RestockEffect,
 )
-from flashreserve.core.facts import Claim, Facts, Lookup, limit_claim
+from flashreserve.core.facts import Claim
 from flashreserve.core.holds import has_lapsed, live_units
+from flashreserve.core.lookup import Found, Lookup, facts_from, gather_facts
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
-from flashreserve.core.quotas import NO_QUOTAS, Quotas, claims_of_customer, is_quota_claim
-from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, StoreDefectError, Swept, Take
+from flashreserve.core.quotas import NO_QUOTAS, Quotas, is_quota_claim
+from flashreserve.stores.port import (
+    Audit,
+    Difference,
+    Flushed,
+    Progress,
+    SetAside,
+    Store,
+    StoreDefectError,
+    Swept,
+    Take,
+)
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """Keeps everything in this process. Each call runs to its end without a pause, so calls never mix."""
 
     flushes_ahead = 0
@@ -38,14 +50,14 @@ class MemoryStore:
         self._adjustments: dict[tuple[str, str], Adjustment] = {}
         self._accounts: dict[str, Account] = {}
 
+    @override
     async def flush_late(self, take: Take) -> Flushed:
-        """See `ReservationStore`."""
         taken = take()
         return await self.flush(taken.commands, taken.now)
 
+    @override
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
-        """See `ReservationStore`."""
-        facts = self._load(rules.lookup(commands), now)
+        facts = facts_from(gather_facts(commands, self._quotas, now), self._find)
         plan = rules.plan(facts, commands, now)
         new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, ReserveEffect)]
         _refuse_used_ids(new_ids, self._reservations)
@@ -53,45 +65,26 @@ class MemoryStore:
             self._apply(effect)
         return Flushed(plan.outcomes, list(plan.products.values()))
 
-    def _load(self, wanted: Lookup, now: int) -> Facts:
-        products = {id_: self._products[id_] for id_ in wanted.product_ids if id_ in self._products}
-        limits = [
-            (user_id, limit_claim(product_id, unit))
-            for user_id, product_id in wanted.buyers
-            if product_id in products
-            for unit in range(products[product_id].per_customer_limit or 0)
-        ]
-        claims = {claim: self._claims[claim] for claim in (*wanted.claims, *limits) if claim in self._claims}
-        named = wanted.reservation_ids | set(claims.values())
-        reservations = {id_: self._reservations[id_] for id_ in named if id_ in self._reservations}
-        claims |= {claim: holder for claim, holder in self._claims.items() if holder in reservations}
-        for reservation in reservations.values():
-            products |= {line.product_id: self._products[line.product_id] for line in reservation.lines}
-        counted = self._quota_claims(wanted.customers, now)
-        claims |= counted
-        reservations |= {id_: self._reservations[id_] for id_ in counted.values()}
-        return Facts(
-            products=products,
-            reservations=reservations,
-            claims=claims,
-            adjustments={key: self._adjustments[key] for key in wanted.adjustments if key in self._adjustments},
-            reserved_product_ids=frozenset(id_ for id_ in wanted.edited_product_ids if self._was_reserved(id_)),
-            quotas=self._quotas,
+    def _find(self, lookup: Lookup) -> Found:
+        return Found(
+            products={id_: self._products[id_] for id_ in lookup.product_ids if id_ in self._products},
+            reservations={id_: self._reservations[id_] for id_ in lookup.reservation_ids if id_ in self._reservations},
+            claims=self._holders(lookup.keys | lookup.claims),
+            counting=self._reservation_ids_of(lookup.customers),
+            adjustments={key: self._adjustments[key] for key in lookup.adjustments if key in self._adjustments},
+            reserved_product_ids=frozenset(id_ for id_ in lookup.edited_product_ids if self._was_reserved(id_)),
         )
 
-    def _quota_claims(self, customers: Container[str], now: int) -> dict[Claim, str]:
-        """Counted rather than kept: nothing changes between the count and the flush."""
-        if not self._quotas.some:
-            return {}
-        own: dict[str, list[Reservation]] = {}
-        for held in self._reservations.values():
-            if held.user_id in customers:
-                own.setdefault(held.user_id, []).append(held)
-        return {
-            (user_id, claim): holder
-            for user_id, reservations in own.items()
-            for claim, holder in claims_of_customer(reservations, now).items()
-        }
+    def _holders(self, claims: Collection[Claim]) -> dict[Claim, str]:
+        return {claim: self._claims[claim] for claim in claims if claim in self._claims}
+
+    def _reservation_ids_of(self, customers: Collection[str]) -> dict[str, list[str]]:
+        """Quota claims are counted rather than kept: nothing changes between the count and the flush."""
+        ids: dict[str, list[str]] = {user_id: [] for user_id in customers}
+        for held in self._reservations.values() if customers else ():
+            if held.user_id in ids:
+                ids[held.user_id].append(held.id)
+        return ids
 
     def _was_reserved(self, product_id: str) -> bool:
         return any(line.product_id == product_id for held in self._reservations.values() for line in held.lines)
@@ -127,8 +120,8 @@ class MemoryStore:
             product = self._products[line.product_id]
             self._products[product.id] = replace(product, available=product.available + sign * line.quantity)
 
+    @override
     async def release_lapsed(self, now: int, most: int) -> Swept:
-        """See `ReservationStore`."""
         due = sorted(
             (held.expires_at, held.id)
             for held in self._reservations.values()
@@ -137,33 +130,33 @@ class MemoryStore:
         await self.flush([Expire(id_) for _, id_ in due[:most]], now)
         return Swept(released=len(due[:most]), more=len(due) > most)
 
+    @override
     async def recover(self, now: int, most: int) -> int:
-        """See `ReservationStore`."""
         del now, most
         return 0
 
+    @override
     async def reservation(self, reservation_id: str) -> Reservation | None:
-        """See `ReservationStore`."""
         return self._reservations.get(reservation_id)
 
+    @override
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         own = [
             held for held in self._reservations.values() if held.user_id == user_id and (not before or held.id < before)
         ]
         return sorted(own, key=lambda held: held.id, reverse=True)[:most]
 
+    @override
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         every = await self.all_reservations(after, len(self._reservations))
         return [held for held in every if any(line.product_id == product_id for line in held.lines)][:most]
 
+    @override
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return [self._reservations[id_] for id_ in sorted(self._reservations) if not after or id_ > after][:most]
 
+    @override
     async def oldest_due(self, now: int) -> int | None:
-        """See `ReservationStore`."""
         return min(
             (
                 held.expires_at
@@ -173,8 +166,8 @@ class MemoryStore:
             default=None,
         )
 
+    @override
     async def audit(self, progress: Progress | None = None) -> Audit:
-        """See `ReservationStore`."""
         if progress is not None:
             progress(len(self._reservations))
         differences = []
@@ -184,72 +177,74 @@ class MemoryStore:
                 differences.append(Difference(product.id, product.stocked, product.available, live))
         return Audit(len(self._products), len(self._reservations), differences)
 
+    @override
     async def add_products(self, products: Sequence[Product]) -> None:
-        """See `CatalogueStore`."""
         _refuse_used_ids([product.id for product in products], self._products)
         self._products |= {product.id: product for product in products}
 
+    @override
     async def product(self, product_id: str) -> Product | None:
-        """See `CatalogueStore`."""
         return self._products.get(product_id)
 
+    @override
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        """See `CatalogueStore`."""
         return [self._products[id_] for id_ in product_ids if id_ in self._products]
 
+    @override
     async def list_products(self, after: str | None, most: int) -> list[Product]:
-        """See `CatalogueStore`."""
         return [self._products[id_] for id_ in sorted(self._products) if not after or id_ > after][:most]
 
+    @override
     async def add_account(self, account: Account) -> bool:
-        """See `AccountStore`."""
         if await self.account_by_email(account.email) is not None:
             return False
         _refuse_used_ids([account.id], self._accounts)
         self._accounts[account.id] = account
         return True
 
+    @override
     async def account_by_email(self, email: str) -> Account | None:
-        """See `AccountStore`."""
         return next((account for account in self._accounts.values() if account.email == email), None)
 
+    @override
     async def account_by_id(self, account_id: str) -> Account | None:
-        """See `AccountStore`."""
         return self._accounts.get(account_id)
 
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        """See `AccountStore`."""
         account = self._accounts.get(account_id)
         if account is None or account.password_hash != old:
             return False
         self._accounts[account_id] = replace(account, password_hash=new)
         return True
 
+    @override
     async def set_role(self, account_id: str, role: Role) -> bool:
-        """See `AccountStore`."""
         account = self._accounts.get(account_id)
         if account is None:
             return False
         self._accounts[account_id] = replace(account, role=role)
         return True
 
+    @override
     async def check_writable(self) -> None:
-        """See `Store`."""
+        """Memory takes writes at any time."""
 
+    @override
     async def database_now_ms(self) -> int | None:
-        """See `Store`."""
         return None
 
+    @override
     def set_aside(self) -> Sequence[SetAside]:
-        """See `Store`."""
         return ()
 
+    @override
     def beat(self) -> str:
-        """See `Store`."""
         return ""
 
+    @override
     async def close(self) -> None:
-        """See `Store`."""
+        pass
 
 
 def _refuse_used_ids(new_ids: Sequence[str], used_ids: Container[str]) -> None:

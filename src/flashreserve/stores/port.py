@@ -1,6 +1,6 @@
 """What a store must be able to do. The docstrings are the contract; tests/contract holds every store to it.
 
-Stores hold no rule: they load the facts that `rules.lookup` names, let `rules.plan` decide, and apply the effects.
+Stores hold no rule: they load the facts that `gather_facts` asks for, let `rules.plan` decide, and apply the effects.
 No driver's exception leaves a store: what goes wrong is one of the errors below.
 """
 

@@ -95,7 +95,7 @@ class Carrier:
             results.meet(effect.after, result, written)
 
     async def _confirm(self, confirms: Sequence[ConfirmEffect], results: WriteResults) -> None:
-        met = await reservation_writes.confirm(self._database, confirms)
+        met = await reservation_writes.confirm(self._database, confirms, self._now)
         for effect, (result, held) in zip(confirms, met, strict=True):
             results.meet(effect.after, result, held)
 

@@ -12,8 +12,6 @@ from pymongo import AsyncMongoClient, IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import (
     BulkWriteError,
-    ConfigurationError,
-    InvalidURI,
     PyMongoError,
     ServerSelectionTimeoutError,
 )
@@ -21,11 +19,13 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
+from typing_extensions import override
 
 from flashreserve.calls import CallError, Calls, patience
 from flashreserve.stores.mongo.database import (
     DRIVER_RETRIES_WRITES,
     Collection,
+    Database,
     Document,
     Fields,
     Index,
@@ -58,8 +58,8 @@ _BUILD_S: Final = 600.0
 _CLOSE_S: Final = 2.0
 
 
-class PymongoDatabase:
-    """See `Database`. Made inside the event loop that uses it."""
+class PymongoDatabase(Database):
+    """A database by PyMongo. It is made inside the event loop that uses it."""
 
     def __init__(self, url: str) -> None:
         """Nothing is connected to yet.
@@ -82,8 +82,8 @@ class PymongoDatabase:
                 retryWrites=DRIVER_RETRIES_WRITES,
                 retryReads=True,
             )
-        except (ConfigurationError, InvalidURI, ValueError) as error:
-            raise StoreUnavailableError(f"the database's URL can't be used: {error}") from error
+        except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:  # by the option that is wrong
+            raise StoreUnavailableError(f"the database's URL can't be used: {_url_fault(error)}") from error
         self._database = self._client.get_database(
             name,
             write_concern=WriteConcern(w="majority", j=True),
@@ -116,6 +116,7 @@ class PymongoDatabase:
             self._replicated = "setName" in told or told.get("msg") == "isdbgrid"
         return of.with_options(read_concern=ReadConcern("linearizable")) if self._replicated else of
 
+    @override
     async def find(
         self,
         collection: Collection,
@@ -126,15 +127,14 @@ class PymongoDatabase:
         most: int = 0,
         current: bool = False,
     ) -> list[Document]:
-        """See `Database`."""
         of = await self._current(collection) if current else self._of(collection)
         cursor = of.find(query, fields, limit=most, batch_size=most or 10_000)
         if order is not None:
             cursor = cursor.sort(order)
         return await self._read(f"reading {collection}", cursor.to_list())
 
+    @override
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
-        """See `Database`."""
 
         async def summed() -> list[Document]:
             cursor = await self._of(collection).aggregate(pipeline, allowDiskUse=True)
@@ -142,8 +142,8 @@ class PymongoDatabase:
 
         return await self._read(f"summing {collection}", summed())
 
+    @override
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
-        """See `Database`."""
 
         async def insert() -> list[int]:
             try:
@@ -154,26 +154,26 @@ class PymongoDatabase:
 
         return await self._write(f"inserting {collection}", insert())
 
+    @override
     async def find_one_and_update(
         self, collection: Collection, query: Query, update: Update, *, fields: Fields | None = None
     ) -> Document | None:
-        """See `Database`."""
         call = self._of(collection).find_one_and_update(
             query, update, projection=fields, return_document=ReturnDocument.AFTER
         )
         return await self._write(f"updating one of {collection}", call)
 
+    @override
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
-        """See `Database`."""
         await self._write(f"updating {collection}", self._of(collection).update_many(query, update))
 
+    @override
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
-        """See `Database`."""
         steps = [UpdateOne(query, update) for query, update in updates]
         await self._write(f"updating {collection}", self._of(collection).bulk_write(steps, ordered=False))
 
+    @override
     async def ensure_indexes(self, indexes: Sequence[Index], *, create: bool) -> None:
-        """See `Database`."""
         for collection in dict.fromkeys(index.collection for index in indexes):
             there = await self._read(f"reading the indexes of {collection}", self._of(collection).index_information())
             wanted = [index for index in indexes if index.collection == collection]
@@ -190,8 +190,8 @@ class PymongoDatabase:
         with pymongo.timeout(_BUILD_S):  # instead of `_SOCKET_MS`
             await self._of(collection).create_indexes([_model(index) for index in indexes])
 
+    @override
     async def now_ms(self) -> int:
-        """See `Database`."""
         told = await self._read("asking the time", self._client.admin.command("hello"))
         return int(told["localTime"].timestamp() * 1000)
 
@@ -216,14 +216,15 @@ class PymongoDatabase:
             return "sharded cluster"
         return f"replica set {told['setName']}" if "setName" in told else "one server, which can be lost"
 
+    @override
     async def close(self) -> None:
-        """See `Database`. What is still under way gets a moment to end."""
+        """What is still under way gets a moment to end."""
         await self._calls.finish(_CLOSE_S)
         with suppress(CallError):
             await self._calls.run("closing", self._client.close(), limit_s=_CLOSE_S)
 
+    @override
     def beat(self) -> str:
-        """See `Database`."""
         return self._calls.beat()
 
 
@@ -255,6 +256,10 @@ def _writing() -> Iterator[None]:
         raise StoreOutcomeUnknownError(f"writing: {_told(error)}") from error
     except (BSONError, OverflowError) as error:
         raise StoreDefectError(f"writing: {error}") from error
+
+
+def _url_fault(error: Exception) -> str:
+    return f"unknown value {error}" if isinstance(error, LookupError) else str(error)
 
 
 def _told(error: PyMongoError) -> str:

@@ -7,9 +7,9 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from flashreserve.core.facts import Claim
-from flashreserve.core.model import Account, Adjustment, Product, Reservation
+from flashreserve.core.model import Account, Adjustment, Product, Reservation, Status
 from flashreserve.core.quotas import is_quota_claim
-from flashreserve.stores.mongo.database import Document, Fields, Index
+from flashreserve.stores.mongo.database import Document, Fields, Index, Query
 from flashreserve.stores.unreadable import UnreadableError
 
 VOID: Final = "VOID"
@@ -46,7 +46,20 @@ PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0}
 
 _T = TypeVar("_T")
 
-_PLAIN_FIELDS: Final = tuple(name for name in Product.__struct_fields__ if name != "id")
+
+def lapsed(now: int) -> Query:
+    """`core.holds.has_lapsed` as a condition on `expires_at`."""
+    return {"$lte": now}
+
+
+def not_lapsed(now: int) -> Query:
+    """The opposite of `lapsed`."""
+    return {"$gt": now}
+
+
+def due(now: int) -> Query:
+    """The holds that a sweep releases."""
+    return {"status": Status.PENDING.value, "expires_at": lapsed(now)}
 
 
 def product_document(product: Product) -> Document:
@@ -54,8 +67,7 @@ def product_document(product: Product) -> Document:
 
     `moves` counts every change of its stock or intents: two readings with the same count saw a still product.
     """
-    fields = {name: getattr(product, name) for name in _PLAIN_FIELDS}
-    return {"_id": product.id, **fields, "moves": 0, "intents": [], "adjustments": []}
+    return {**_document(product), "moves": 0, "intents": [], "adjustments": []}
 
 
 def product_from(document: Document) -> Product:
@@ -75,33 +87,14 @@ def reservation_document(reservation: Reservation, claims: Collection[str], take
     some servers several times as much in an index, so only baskets have one.
     """
     product_ids = [line.product_id for line in reservation.lines]
-    document = {
-        "_id": reservation.id,
-        "user_id": reservation.user_id,
-        "status": reservation.status.value,
-        "product": product_ids if len(product_ids) > 1 else product_ids[0],
-        "lines": [
-            {
-                "product_id": line.product_id,
-                "quantity": line.quantity,
-                "unit_price": line.unit_price,
-                "currency": line.currency,
-            }
-            for line in reservation.lines
-        ],
-        "created_at": reservation.created_at,
-        "expires_at": reservation.expires_at,
-        "hold_s": reservation.hold_s,
-        "extensions_max": reservation.extensions_max,
-        "extensions": reservation.extensions,
-        "claims": [kept_claim((reservation.user_id, claim)) for claim in claims if not is_quota_claim(claim)],
-        "taken_by": taken_by,
-    }
+    document = {name: value for name, value in _document(reservation).items() if value is not None}
+    document["lines"] = list(document["lines"])
+    document["product"] = product_ids if len(product_ids) > 1 else product_ids[0]
+    document["claims"] = [kept_claim((reservation.user_id, claim)) for claim in claims if not is_quota_claim(claim)]
+    document["taken_by"] = taken_by
     for claim in filter(is_quota_claim, claims):
         kind, _, place = claim.partition(":")
         document[kind] = place
-    if reservation.key is not None:
-        document["key"] = reservation.key
     return document
 
 
@@ -140,6 +133,13 @@ def reservation_from(document: Document) -> Reservation:
     return held
 
 
+def adjustment_document(adjustment: Adjustment) -> Document:
+    """An adjustment as its product keeps it."""
+    fields: Document = msgspec.to_builtins(adjustment)
+    del fields["product_id"]
+    return fields
+
+
 def adjustment_from(product_id: str, document: Document) -> Adjustment:
     """An adjustment as its product keeps it.
 
@@ -151,13 +151,7 @@ def adjustment_from(product_id: str, document: Document) -> Adjustment:
 
 def account_document(account: Account) -> Document:
     """An account."""
-    return {
-        "_id": account.id,
-        "email": account.email,
-        "role": account.role.value,
-        "password_hash": account.password_hash,
-        "created_at": account.created_at,
-    }
+    return _document(account)
 
 
 def account_from(document: Document) -> Account:
@@ -181,6 +175,12 @@ def readable(documents: Iterable[Document], read: Callable[[Document], _T]) -> d
 def id_of(document: Document) -> str:
     """The document's id, also where it is no text."""
     return str(document["_id"])
+
+
+def _document(struct: msgspec.Struct) -> Document:
+    fields: Document = msgspec.to_builtins(struct)
+    fields["_id"] = fields.pop("id")
+    return fields
 
 
 def _read(document: Document, kind: type[_T]) -> _T:

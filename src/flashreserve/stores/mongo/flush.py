@@ -107,7 +107,7 @@ class Flush:
             StoreOutcomeUnknownError: as for `run`.
         """
         left: dict[int, Command] = {place: Expire(document["_id"]) for place, document in enumerate(documents)}
-        facts = await facts_to_expire(self._database, documents, self._known.products)
+        facts = await facts_to_expire(self._database, documents, self._known.products, self._now)
         plan = rules.plan(facts, list(left.values()), self._now)
         await self._write(left, plan, Loaded(facts=facts), tries=1)
         return sum(type(outcome) is Released for outcome in self._outcomes.values())

@@ -9,7 +9,7 @@ from flashreserve.core.model import Status
 from flashreserve.stores.mongo import version
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database
-from flashreserve.stores.mongo.documents import INDEXES, VOID, id_of
+from flashreserve.stores.mongo.documents import INDEXES, VOID, due, id_of
 from flashreserve.stores.port import StoreUnavailableError
 
 UNREADABLE_MAX: Final = 5
@@ -65,9 +65,8 @@ async def inspect_mongo(url: str) -> ServerInspection:
 
 async def oldest_due(database: Database, now: int) -> int | None:
     """When the longest lapsed hold that isn't released yet lapsed (UTC milliseconds)."""
-    lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
     found = await database.find(
-        "reservations", lapsed, fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
+        "reservations", due(now), fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
     )
     return int(found[0]["expires_at"]) if found else None
 

@@ -2,14 +2,15 @@
 
 from typing import Any, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from flashreserve.core import limits
 from flashreserve.core.commands import Restock
 from flashreserve.core.effects import EditEffect, RestockEffect
 from flashreserve.core.model import Adjustment, Product
-from flashreserve.stores.mongo.database import Database, Document
-from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_from, product_from
+from flashreserve.stores.mongo.database import Database, Document, Update
+from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_document, adjustment_from, product_from
 from flashreserve.stores.mongo.intents import Sightings
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
@@ -18,7 +19,7 @@ ADJUSTMENTS_MAX: Final = 1_000
 """Adjustments that a product keeps, the newest: as many restocks later, a key may be used again."""
 
 _TRIES_MAX: Final = 3
-_STOCK_FIELDS: Final = ("id", "stocked", "available", "created_at", "updated_at", "rev")
+_NOT_EDITED: Final = frozenset({"id", "stocked", "available", "created_at", "updated_at"})
 
 
 async def restock(
@@ -76,14 +77,8 @@ def _restocking(wanted: Adjustment) -> list[dict[str, Any]]:
     """A pipeline, since the adjustment is kept with the figures that it leads to."""
     stocked = {"$add": ["$stocked", wanted.change]}
     available = {"$add": ["$available", wanted.change]}
-    kept = {
-        "key": {"$literal": wanted.key},
-        "change": wanted.change,
-        "by": {"$literal": wanted.by},
-        "at": wanted.at,
-        "stocked": stocked,
-        "available": available,
-    }
+    as_planned = {name: {"$literal": value} for name, value in adjustment_document(wanted).items()}
+    kept = {**as_planned, "stocked": stocked, "available": available}
     return [
         {
             "$set": {
@@ -132,8 +127,7 @@ async def edit(
     guard: Document = {"_id": after.id, "rev": effect.rev_before}
     if still is not None:
         guard |= {"moves": still, "intents": []}
-    fields = {name: getattr(after, name) for name in Product.__struct_fields__ if name not in _STOCK_FIELDS}
-    change = {"$set": {**fields, "rev": after.rev}, "$max": {"updated_at": after.updated_at}}
+    change = _editing(after)
     for sendings in range(_TRIES_MAX):
         try:
             found = await database.find_one_and_update("products", guard, change, fields=PRODUCT_FIELDS)
@@ -146,6 +140,11 @@ async def edit(
             return WriteResult.APPLIED, product_from(found)
         return await _look_at_edit(database, after) if sendings else (WriteResult.REFUSED, None)
     return WriteResult.UNKNOWN, None
+
+
+def _editing(after: Product) -> Update:
+    fields = {name: value for name, value in msgspec.structs.asdict(after).items() if name not in _NOT_EDITED}
+    return {"$set": fields, "$max": {"updated_at": after.updated_at}}
 
 
 async def _look_at_edit(database: Database, after: Product) -> tuple[WriteResult, Product | None]:

@@ -9,8 +9,10 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from flashreserve.core.holds import has_lapsed
 from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document, Fields
+from flashreserve.stores.mongo.documents import lapsed
 from flashreserve.stores.mongo.intents import (
     IdSource,
     Mode,
@@ -157,13 +159,12 @@ async def release_under(
 
 def _may_release(mode: Mode, cutoff: int) -> dict[str, Any]:
     """The guard of L2: PENDING, and for a sweep `expires_at` not after the cutoff."""
-    lapsed = {"expires_at": {"$lte": cutoff}} if mode == "sweep" else {}
-    return {"status": Status.PENDING.value, **lapsed}
+    return {"status": Status.PENDING.value} | ({"expires_at": lapsed(cutoff)} if mode == "sweep" else {})
 
 
 def may_still_match(document: Document, mode: Mode, cutoff: int) -> bool:
     """Whether L2 would still change the document. Once false it stays so: `expires_at` only ever grows."""
-    return document["status"] == Status.PENDING and (mode == "cancel" or document["expires_at"] <= cutoff)
+    return document["status"] == Status.PENDING and (mode == "cancel" or has_lapsed(document["expires_at"], cutoff))
 
 
 def is_final(documents: Sequence[Document], ids: Sequence[str], mode: Mode, cutoff: int) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from flashreserve.core.effects import ConfirmEffect, ExtendEffect
+from flashreserve.core.holds import status_at
 from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document
-from flashreserve.stores.mongo.documents import VOID, reservation_from
+from flashreserve.stores.mongo.documents import VOID, not_lapsed, reservation_from
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -18,15 +19,14 @@ Held = tuple[WriteResult, Reservation | None]
 """A fate, and the reservation as it was read last."""
 
 
-async def confirm(database: Database, effects: Sequence[ConfirmEffect]) -> list[Held]:
+async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int) -> list[Held]:
     """Confirm, all in one command; then read back: what is CONFIRMED is confirmed, by whomever.
 
     Guard: PENDING and `expires_at > now`. A copy that arrives late confirms a hold that nobody was told to be over:
     Expired is only ever answered once the hold has been released.
     """
     ids = [effect.after.id for effect in effects]
-    now = effects[0].after.confirmed_at
-    guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": {"$gt": now}}
+    guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": not_lapsed(now)}
     change = {
         "$set": {"status": Status.CONFIRMED.value, "confirmed_at": now},
         "$unset": {"open": ""},
@@ -38,7 +38,7 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect]) -> list[
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
         # A broadcast may miss a document that moves between shards: then send again, under the same guard.
-        if any(held.status is Status.PENDING and held.expires_at > (now or 0) for held in found.values()):
+        if any(status_at(held, now) is Status.PENDING for held in found.values()):
             continue
         return [_confirmed(found.get(id_)) for id_ in ids]
     return [(WriteResult.UNKNOWN, None)] * len(ids)
@@ -68,7 +68,7 @@ async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
         "_id": after.id,
         "user_id": after.user_id,
         "status": Status.PENDING.value,
-        "expires_at": {"$gt": now, "$lt": after.expires_at},
+        "expires_at": {**not_lapsed(now), "$lt": after.expires_at},
         "extensions": after.extensions - 1,
     }
     change = {"$set": {"expires_at": after.expires_at, "extensions": after.extensions}}

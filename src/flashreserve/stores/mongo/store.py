@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Literal
 
+from typing_extensions import override
+
 from flashreserve.calls import CALL_S, PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
-from flashreserve.core.model import Account, Product, Reservation, Role, Status
+from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.mongo import audit, product_import, recovery, version
 from flashreserve.stores.mongo.chunks import parts
@@ -22,6 +24,7 @@ from flashreserve.stores.mongo.documents import (
     VOID,
     account_document,
     account_from,
+    due,
     id_of,
     product_from,
     reservation_from,
@@ -36,6 +39,7 @@ from flashreserve.stores.port import (
     Flushed,
     Progress,
     SetAside,
+    Store,
     StoreDefectError,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
@@ -86,8 +90,8 @@ async def _prepare(database: Database, *, create: bool) -> None:
         raise StoreUnavailableError("the database's version isn't noted; start `flashreserve serve`, which does so")
 
 
-class MongoStore:
-    """See `flashreserve.stores.port` for what each method promises."""
+class MongoStore(Store):
+    """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 0
     # Finding what is due may cost the server a look at all of it (FerretDB sorts it each time), so it is done rarely.
@@ -103,22 +107,22 @@ class MongoStore:
         self._aside = UnreadableItems()
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
+    @override
     async def flush_late(self, take: Take) -> Flushed:
-        """See `ReservationStore`."""
         async with self._gate:
             taken = take()
             return await self._new_flush(taken.now).run(taken.commands, taken.given_up)
 
+    @override
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
-        """See `ReservationStore`."""
         async with self._gate:
             return await self._new_flush(now).run(commands)
 
     def _new_flush(self, now: int) -> Flush:
         return Flush(self._database, self._ids, self._late, self._known, self._quotas, now)
 
+    @override
     async def release_lapsed(self, now: int, most: int) -> Swept:
-        """See `ReservationStore`."""
         with patience(PATIENT_S):
             return await self._release_lapsed(now, most)
 
@@ -202,38 +206,37 @@ class MongoStore:
     async def _due(self, now: int, most: int, tried: Collection[str] = ()) -> list[str]:
         """The ids of holds that have lapsed, the longest lapsed first, without those set aside or `tried` before."""
         passed_over = {*self._aside.postponed("reservation", now), *tried}
-        lapsed = {"status": Status.PENDING.value, "expires_at": {"$lte": now}}
         found = await self._database.find(
             "reservations",
-            lapsed,
+            due(now),
             fields={"_id": 1},
             order=[("expires_at", 1), ("_id", 1)],
             most=most + len(passed_over),
         )
         return [document["_id"] for document in found if id_of(document) not in passed_over][:most]
 
+    @override
     async def recover(self, now: int, most: int) -> int:
-        """See `ReservationStore`."""
         with patience(PATIENT_S):
             await self._late.finish()  # What this process has still to settle was abandoned by nobody.
             await product_import.recover(self._database, now, most)
             return await recovery.recover(self._database, self._ids, self._aside, now, most)
 
+    @override
     async def reservation(self, reservation_id: str) -> Reservation | None:
-        """See `ReservationStore`."""
         found = await self._database.find("reservations", {"_id": reservation_id, "status": {"$ne": VOID}}, most=1)
         return next(iter(self._readable_reservations(found)), None)
 
+    @override
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._reservations({"user_id": user_id}, before, most, direction=-1)
 
+    @override
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._reservations({"product": product_id}, after, most)
 
+    @override
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._reservations({}, after, most)
 
     async def _reservations(
@@ -256,34 +259,34 @@ class MongoStore:
     def _readable_reservations(self, documents: Sequence[Document]) -> list[Reservation]:
         return self._aside.readable("reservation", documents, id_of, reservation_from)
 
+    @override
     async def oldest_due(self, now: int) -> int | None:
-        """See `ReservationStore`."""
         return await oldest_due(self._database, now)
 
+    @override
     async def audit(self, progress: Progress | None = None) -> Audit:
-        """See `ReservationStore`."""
         with patience(PATIENT_S):
             return await audit.audit(self._database, progress)
 
+    @override
     async def add_products(self, products: Sequence[Product]) -> None:
-        """See `CatalogueStore`."""
         with patience(PATIENT_S if len(products) > 1 else CALL_S):
             await product_import.add(self._database, self._ids, products)
 
+    @override
     async def product(self, product_id: str) -> Product | None:
-        """See `CatalogueStore`."""
         found = await self.products([product_id])
         return found[0] if found else None
 
+    @override
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        """See `CatalogueStore`."""
         query = {"_id": {"$in": list(product_ids)}, **VISIBLE}
         found = self._readable_products(await self._database.find("products", query, fields=PRODUCT_FIELDS))
         self._known.learn(found)
         return found
 
+    @override
     async def list_products(self, after: str | None, most: int) -> list[Product]:
-        """See `CatalogueStore`."""
         page: list[Product] = []
         while (wanted := most - len(page)) > 0:
             query = {**_above(after), **VISIBLE}
@@ -297,60 +300,62 @@ class MongoStore:
     def _readable_products(self, documents: Sequence[Document]) -> list[Product]:
         return self._aside.readable("product", documents, id_of, product_from)
 
+    @override
     async def add_account(self, account: Account) -> bool:
-        """See `AccountStore`."""
         if not await self._database.insert_many("accounts", [account_document(account)]):
             return True
         if await self._database.find("accounts", {"email": account.email}, fields={"_id": 1}, most=1):
             return False
         raise StoreDefectError("an id that should be new is in use")
 
+    @override
     async def account_by_email(self, email: str) -> Account | None:
-        """See `AccountStore`."""
         return await self._account({"email": email})
 
+    @override
     async def account_by_id(self, account_id: str) -> Account | None:
-        """See `AccountStore`."""
         return await self._account({"_id": account_id})
 
     async def _account(self, query: Mapping[str, Any]) -> Account | None:
         found = await self._database.find("accounts", query, most=1)
         return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
 
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        """See `AccountStore`."""
         return await self._change_account({"_id": account_id, "password_hash": old}, {"password_hash": new})
 
+    @override
     async def set_role(self, account_id: str, role: Role) -> bool:
-        """See `AccountStore`."""
         return await self._change_account({"_id": account_id}, {"role": role.value})
 
     async def _change_account(self, query: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
         found = await self._database.find_one_and_update("accounts", query, {"$set": change}, fields={"_id": 1})
         return found is not None
 
+    @override
     async def check_writable(self) -> None:
-        """See `Store`. A journalled write that a majority has."""
+        """A journalled write that a majority has."""
         await self._database.find("products", {}, fields={"_id": 1}, most=1)
         try:
             await version.touch(self._database)
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             raise StoreReadOnlyError(str(error)) from error
 
+    @override
     async def database_now_ms(self) -> int | None:
-        """See `Store`."""
         return await self._database.now_ms()
 
+    @override
     def set_aside(self) -> Sequence[SetAside]:
-        """See `Store`."""
         return self._aside.all()
 
+    @override
     def beat(self) -> str:
-        """See `Store`."""
         return self._database.beat()
 
+    @override
     async def close(self) -> None:
-        """See `Store`. A settlement that lasts too long is left to recover."""
+        """A settlement that lasts too long is left to recover."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
                 await self._late.finish()

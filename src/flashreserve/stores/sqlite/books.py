@@ -10,7 +10,7 @@ from flashreserve.stores.unreadable import NAMED_MAX
 
 
 def sum_up(connection: apsw.Connection) -> Audit:
-    """See `ReservationStore.audit`."""
+    """Check rule 1 for every product, as `ReservationStore.audit` does."""
     with connection:  # One look at all of it.
         found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
         unreadable = int(connection.execute(rows.COUNT_UNREADABLE).get)

@@ -26,10 +26,12 @@ _SELECT: Final = """
     )
     GROUP BY part ORDER BY part"""
 _FILE: Final = """
-    INSERT OR IGNORE INTO filed SELECT user_id, reservation_id, counts_until
+    INSERT OR IGNORE INTO filed (user_id, reservation_id, counts_until)
+    SELECT user_id, reservation_id, counts_until
     FROM json_each(?) AS part CROSS JOIN fresh ON fresh.place = part.value"""
 _FILE_KEYS: Final = """
-    INSERT OR IGNORE INTO claims SELECT user_id, 'idem:' || idem_key, reservation_id
+    INSERT OR IGNORE INTO claims (user_id, claim, reservation_id)
+    SELECT user_id, 'idem:' || idem_key, reservation_id
     FROM json_each(?) AS part CROSS JOIN fresh ON fresh.place = part.value WHERE idem_key IS NOT NULL"""
 _FORGET: Final = "DELETE FROM fresh WHERE place < ?"
 

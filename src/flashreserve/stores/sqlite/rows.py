@@ -1,9 +1,9 @@
 """Rows to facts, and effects to rows. Everything here runs inside a transaction that the store began."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import chain, groupby
-from typing import Any, Final, Literal, assert_never, cast
+from typing import Any, Final, assert_never, cast
 
 import apsw
 import msgspec
@@ -18,18 +18,13 @@ from flashreserve.core.effects import (
     ReserveEffect,
     RestockEffect,
 )
-from flashreserve.core.facts import Claim, Facts, Lookup, is_limit_claim, limit_claim
-from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation, Role, Status
-from flashreserve.core.quotas import Quotas, claims_of_customer
-from flashreserve.stores.sqlite.unindexed import UnindexedReservations
-from flashreserve.stores.unreadable import UnreadableError
+from flashreserve.core.facts import Facts, is_limit_claim
+from flashreserve.core.model import Product
+from flashreserve.stores.sqlite.columns import ACCOUNTS, ADJUSTMENTS, PRODUCTS, RESERVATIONS, insert
 
-_PRODUCT_COLUMNS: Final = """
-    p.id, p.name, p.price, p.currency, p.stocked, p.available, p.sale_starts_at, p.sale_ends_at, p.per_customer_limit,
-    p.hold_s, p.extensions_max, p.created_at, p.updated_at, p.rev"""
-_RESERVATION_COLUMNS: Final = """
-    r.id, r.user_id, r.status, r.lines, r.created_at, r.expires_at, r.hold_s, r.extensions_max, r.extensions,
-    r.confirmed_at, r.released_at, r.idem_key"""
+_PRODUCT_COLUMNS: Final = PRODUCTS.select("p")
+_RESERVATION_COLUMNS: Final = RESERVATIONS.select("r")
+_ACCOUNT_COLUMNS: Final = ACCOUNTS.select("a")
 
 SELECT_PRODUCTS: Final = (
     f"SELECT {_PRODUCT_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN products AS p ON p.id = wanted.value"  # noqa: S608
@@ -56,10 +51,12 @@ SELECT_PAGE_OF_PRODUCT: Final = (
     f"SELECT {_RESERVATION_COLUMNS} FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id"  # noqa: S608
     " WHERE l.product_id = ? AND l.reservation_id > ? ORDER BY l.reservation_id LIMIT ?"
 )
+HAS_LAPSED: Final = "expires_at <= ?"
+"""`core.holds.has_lapsed` in SQL. Its parameter is now."""
 SELECT_DUE: Final = (
-    "SELECT id FROM reservations WHERE status = 'PENDING' AND expires_at <= ? ORDER BY expires_at, id LIMIT ?"
+    f"SELECT id FROM reservations WHERE status = 'PENDING' AND {HAS_LAPSED} ORDER BY expires_at, id LIMIT ?"  # noqa: S608
 )
-SELECT_OLDEST_DUE: Final = "SELECT min(expires_at) FROM reservations WHERE status = 'PENDING' AND expires_at <= ?"
+SELECT_OLDEST_DUE: Final = f"SELECT min(expires_at) FROM reservations WHERE status = 'PENDING' AND {HAS_LAPSED}"  # noqa: S608
 # Those that no list shows, or no sweep can release.
 _UNREADABLE: Final = """
     SELECT r.id, 'lines: expected a list of [product, quantity, price, currency]' AS why FROM reservations AS r
@@ -93,27 +90,24 @@ SELECT_FOR_FLUSH: Final = f"""
         (SELECT json_group_array(json_array(f.user_id, f.reservation_id))
          FROM json_each(?5) AS wanted CROSS JOIN filed AS f ON f.user_id = wanted.value WHERE f.counts_until > ?6),
         (SELECT min(place) FROM fresh), (SELECT max(place) FROM fresh)"""  # noqa: S608
-SELECT_ADJUSTMENTS: Final = """
-    SELECT a.product_id, a.key, a.change, a.by, a.at, a.stocked, a.available
+SELECT_ADJUSTMENTS: Final = f"""
+    SELECT {ADJUSTMENTS.select("a")}
     FROM json_each(?) AS wanted
-    CROSS JOIN adjustments AS a ON a.product_id = wanted.value ->> 0 AND a.key = wanted.value ->> 1"""
+    CROSS JOIN adjustments AS a ON a.product_id = wanted.value ->> 0 AND a.key = wanted.value ->> 1"""  # noqa: S608
 SELECT_RESERVED: Final = """
     SELECT wanted.value FROM json_each(?) AS wanted
     WHERE EXISTS (SELECT 1 FROM lines AS l WHERE l.product_id = wanted.value)"""
-SELECT_ACCOUNT_BY_EMAIL: Final = "SELECT id, email, role, password_hash, created_at FROM accounts WHERE email = ?"
-SELECT_ACCOUNT_BY_ID: Final = "SELECT id, email, role, password_hash, created_at FROM accounts WHERE id = ?"
+SELECT_ACCOUNT_BY_EMAIL: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.email = ?"  # noqa: S608
+SELECT_ACCOUNT_BY_ID: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.id = ?"  # noqa: S608
 
-INSERT_PRODUCT: Final = "INSERT INTO products VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-UPDATE_PRODUCT: Final = """
-    UPDATE products SET name = ?2, price = ?3, currency = ?4, stocked = ?5, available = ?6, sale_starts_at = ?7,
-        sale_ends_at = ?8, per_customer_limit = ?9, hold_s = ?10, extensions_max = ?11, updated_at = ?13, rev = ?14
-    WHERE id = ?1 AND created_at = ?12"""
+INSERT_PRODUCT: Final = PRODUCTS.insert()
+UPDATE_PRODUCT: Final = PRODUCTS.update()
 DELETE_CLAIM: Final = "DELETE FROM claims WHERE user_id = ? AND claim = ?"
-INSERT_ADJUSTMENT: Final = "INSERT INTO adjustments VALUES (?, ?, ?, ?, ?, ?, ?)"
+INSERT_ADJUSTMENT: Final = ADJUSTMENTS.insert()
 PROLONG: Final = "UPDATE reservations SET expires_at = ?2, extensions = ?3 WHERE id = ?1"
 CONFIRM: Final = "UPDATE reservations SET status = 'CONFIRMED', confirmed_at = ?2 WHERE id = ?1"
 RELEASE: Final = "UPDATE reservations SET status = ?2, released_at = ?3 WHERE id = ?1"
-INSERT_ACCOUNT: Final = "INSERT INTO accounts VALUES (?, ?, ?, ?, ?) ON CONFLICT (email) DO NOTHING"
+INSERT_ACCOUNT: Final = f"{ACCOUNTS.insert()} ON CONFLICT (email) DO NOTHING"
 UPDATE_PASSWORD_HASH: Final = "UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2"  # noqa: S105
 UPDATE_ROLE: Final = "UPDATE accounts SET role = ?2 WHERE id = ?1"
 
@@ -130,147 +124,18 @@ def _stock_sql(count: int) -> str:
     )
 
 
-@lru_cache(maxsize=3 * ROWS_MAX)
-def _insert_sql(table: Literal["reservations", "lines", "claims"], columns: int, count: int) -> str:
-    # With OR ROLLBACK a failure undoes the whole transaction, as we would anyway; without it, SQLite would copy each
-    # page that the statement touches, to be able to undo that alone.
-    row = f"({', '.join('?' * columns)})"
-    return f"INSERT OR ROLLBACK INTO {table} VALUES {', '.join([row] * count)}"  # noqa: S608
+_INSERT: Final = "INSERT OR ROLLBACK"
+"""With OR ROLLBACK a failure undoes the whole transaction, as we would anyway; without it, SQLite would copy each page
+that the statement touches, to be able to undo that alone."""
+_LINE_COLUMNS: Final = ("product_id", "reservation_id", "quantity")
+_CLAIM_COLUMNS: Final = ("user_id", "claim", "reservation_id")
 
-
-_PRODUCTS = msgspec.json.Decoder(
-    list[tuple[str, str, int, str, int, int, int | None, int | None, int | None, int, int, int, int, int]]
-)
-_CLAIMS = msgspec.json.Decoder(list[tuple[str, str, str]])
-_FILED = msgspec.json.Decoder(list[tuple[str, str]])
-_NO_PLACE: Final = 2**62
-"""After all."""
-_LINES = msgspec.json.Decoder(list[tuple[str, int, int, str]])
 _encode = msgspec.json.Encoder().encode
 
 
 def to_json(values: object) -> str:
     """A list of values as the text that `json_each` takes apart."""
     return _encode(values).decode()
-
-
-def product_from_row(row: Sequence[Any]) -> Product:
-    """A product from the columns of `SELECT_PRODUCTS`."""
-    return Product(*row)
-
-
-def reservation_from_row(row: Sequence[Any]) -> Reservation:
-    """A reservation from the columns of `SELECT_RESERVATIONS`.
-
-    Raises:
-        UnreadableError: its lines aren't what they should be.
-    """
-    id_, user_id, status, lines, *rest = row
-    try:
-        decoded = _LINES.decode(lines)
-    except msgspec.DecodeError as error:
-        raise UnreadableError(f"lines: {error}") from error
-    if not decoded or min(line[1] for line in decoded) < 1:
-        raise UnreadableError("expected lines of at least one unit")
-    return Reservation(id_, user_id, Status(status), tuple(Line(*line) for line in decoded), *rest)
-
-
-def account_from_row(row: Sequence[Any]) -> Account:
-    """An account from the columns of `SELECT_ACCOUNT_BY_ID`."""
-    id_, email, role, password_hash, created_at = row
-    return Account(id_, email, Role(role), password_hash, created_at)
-
-
-def load(connection: apsw.Connection, fresh: UnindexedReservations, wanted: Lookup, quotas: Quotas, now: int) -> Facts:
-    """The facts that `rules.plan` needs: see `Lookup` for which those are."""
-    if not quotas.some:
-        wanted.customers.clear()
-    products, claims, counting = _select_for_flush(connection, fresh, wanted, now)
-    claims |= _select_claims(connection, _limit_claims(products, wanted.buyers))
-    reservations = _select_reservations(connection, wanted.reservation_ids | set(claims.values()))
-    if reservations:
-        lines = {(held.user_id, line.product_id): held.id for held in reservations.values() for line in held.lines}
-        products |= _select_products(connection, {product_id for _, product_id in lines} - products.keys())
-        theirs = _select_claims(connection, _limit_claims(products, lines))
-        claims |= {claim: holder for claim, holder in theirs.items() if holder in reservations}
-    if counting:
-        counted = _select_reservations(connection, {id_ for ids in counting.values() for id_ in ids})
-        reservations |= counted
-        for user_id, ids in counting.items():
-            own = claims_of_customer([counted[id_] for id_ in ids if id_ in counted], now)
-            claims |= {(user_id, claim): holder for claim, holder in own.items()}
-    return Facts(
-        products=products,
-        reservations=reservations,
-        claims=claims,
-        adjustments=_select_adjustments(connection, wanted.adjustments) if wanted.adjustments else {},
-        reserved_product_ids=_select_reserved(connection, wanted.edited_product_ids),
-        quotas=quotas,
-    )
-
-
-def _select_for_flush(
-    connection: apsw.Connection, fresh: UnindexedReservations, wanted: Lookup, now: int
-) -> tuple[dict[str, Product], dict[Claim, str], dict[str, set[str]]]:
-    """The products; who holds the claims; and by customer, the reservations that may count for quotas."""
-    after = fresh.place if wanted.claims or wanted.customers else _NO_PLACE
-    customers = list(wanted.customers)
-    listed = (to_json(list(wanted.product_ids)), to_json(list(wanted.claims)))
-    values = (*listed, after, bool(customers), to_json(customers), now)
-    found: tuple[str, str, str, str, int | None, int | None] = connection.execute(SELECT_FOR_FLUSH, values).get
-    of_products, of_claims, of_fresh, of_filed, first, last = found
-    products = {row[0]: Product(*row) for row in _PRODUCTS.decode(of_products)}
-    if after == _NO_PLACE:
-        return products, {}, {}
-    fresh.learn(of_fresh, first, last)
-    filed = {(user_id, claim): holder for user_id, claim, holder in _CLAIMS.decode(of_claims)}
-    counting: dict[str, set[str]] = {}
-    for user_id, reservation_id in chain(_FILED.decode(of_filed), fresh.counting(customers, now)):
-        counting.setdefault(user_id, set()).add(reservation_id)
-    return products, filed | fresh.holders(wanted.claims), counting
-
-
-def _limit_claims(products: dict[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
-    limits = {product.id: product.per_customer_limit for product in products.values() if product.per_customer_limit}
-    if not limits:
-        return set()
-    return {
-        (user_id, limit_claim(product_id, unit))
-        for user_id, product_id in buyers
-        if product_id in limits
-        for unit in range(limits[product_id])
-    }
-
-
-def _select_products(connection: apsw.Connection, ids: set[str]) -> dict[str, Product]:
-    if not ids:
-        return {}
-    return {row[0]: Product(*row) for row in connection.execute(SELECT_PRODUCTS, (to_json(list(ids)),))}
-
-
-def _select_reservations(connection: apsw.Connection, ids: set[str]) -> dict[str, Reservation]:
-    if not ids:
-        return {}
-    rows = connection.execute(SELECT_RESERVATIONS, (to_json(list(ids)),))
-    return {row[0]: reservation_from_row(row) for row in rows}
-
-
-def _select_claims(connection: apsw.Connection, claims: set[Claim]) -> dict[Claim, str]:
-    if not claims:
-        return {}
-    rows = connection.execute(SELECT_CLAIMS, (to_json(list(claims)),))
-    return {(user_id, claim): holder for user_id, claim, holder in rows}
-
-
-def _select_adjustments(connection: apsw.Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], Adjustment]:
-    rows = connection.execute(SELECT_ADJUSTMENTS, (to_json(list(keys)),))
-    return {(row[0], row[1]): Adjustment(*row) for row in rows}
-
-
-def _select_reserved(connection: apsw.Connection, ids: set[str]) -> frozenset[str]:
-    if not ids:
-        return frozenset()
-    return frozenset(row[0] for row in connection.execute(SELECT_RESERVED, (to_json(list(ids)),)))
 
 
 def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts, after: dict[str, Product]) -> None:
@@ -284,7 +149,7 @@ def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts,
     moved = [now for was, now in changed if replace(was, available=now.available) == now]
     _write_stock(connection, moved)
     if len(moved) < len(changed):
-        connection.executemany(UPDATE_PRODUCT, [msgspec.structs.astuple(now) for _, now in changed])
+        connection.executemany(UPDATE_PRODUCT, [PRODUCTS.values(now) for _, now in changed])
 
 
 def _write(connection: apsw.Connection, effects: Sequence[Effect]) -> None:
@@ -315,21 +180,19 @@ def _write_stock(connection: apsw.Connection, moved: Sequence[Product]) -> None:
 
 
 def _write_holds(connection: apsw.Connection, holds: Sequence[ReserveEffect]) -> None:
-    encoded: dict[tuple[Line, ...], str] = {}  # One hot product: nearly all lines of a flush are the same.
-    for hold in holds:
-        if hold.reservation.lines not in encoded:
-            encoded[hold.reservation.lines] = to_json(
-                [msgspec.structs.astuple(line) for line in hold.reservation.lines]
-            )
-    _insert(connection, "reservations", [_row(hold.reservation, encoded) for hold in holds])
+    _insert(
+        connection, RESERVATIONS.table, RESERVATIONS.names, [RESERVATIONS.values(hold.reservation) for hold in holds]
+    )
     _insert(
         connection,
         "lines",
+        _LINE_COLUMNS,
         [(line.product_id, hold.reservation.id, line.quantity) for hold in holds for line in hold.reservation.lines],
     )
     _insert(
         connection,
         "claims",
+        _CLAIM_COLUMNS,
         # A key's is noted with the reservation, and filed with it: see `fresh`. Those of quotas are counted instead.
         [
             (hold.reservation.user_id, claim, hold.reservation.id)
@@ -340,11 +203,7 @@ def _write_holds(connection: apsw.Connection, holds: Sequence[ReserveEffect]) ->
     )
 
 
-def _insert(
-    connection: apsw.Connection,
-    table: Literal["reservations", "lines", "claims"],
-    values: Sequence[tuple[Any, ...]],
-) -> None:
+def _insert(connection: apsw.Connection, table: str, names: tuple[str, ...], values: Sequence[Sequence[Any]]) -> None:
     """Insert rows, many in one statement.
 
     Each step of a statement gives up the interpreter's lock, and beside a busy event loop it takes a while to get it
@@ -353,24 +212,7 @@ def _insert(
     """
     for start in range(0, len(values), ROWS_MAX):
         some = values[start : start + ROWS_MAX]
-        connection.execute(_insert_sql(table, len(some[0]), len(some)), list(chain.from_iterable(some)))
-
-
-def _row(held: Reservation, encoded: Mapping[tuple[Line, ...], str]) -> tuple[Any, ...]:
-    return (
-        held.id,
-        held.user_id,
-        str(held.status),
-        encoded[held.lines],
-        held.created_at,
-        held.expires_at,
-        held.hold_s,
-        held.extensions_max,
-        held.extensions,
-        held.confirmed_at,
-        held.released_at,
-        held.key,
-    )
+        connection.execute(insert(table, names, len(some), _INSERT), list(chain.from_iterable(some)))
 
 
 def _write_extensions(connection: apsw.Connection, effects: Sequence[ExtendEffect]) -> None:
@@ -389,4 +231,4 @@ def _write_releases(connection: apsw.Connection, effects: Sequence[ReleaseEffect
 
 
 def _write_adjustments(connection: apsw.Connection, effects: Sequence[RestockEffect]) -> None:
-    connection.executemany(INSERT_ADJUSTMENT, [msgspec.structs.astuple(e.adjustment) for e in effects])
+    connection.executemany(INSERT_ADJUSTMENT, [ADJUSTMENTS.values(e.adjustment) for e in effects])

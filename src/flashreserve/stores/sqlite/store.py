@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import apsw
-import msgspec
+from typing_extensions import override
 
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
@@ -18,6 +18,7 @@ from flashreserve.stores.port import (
     Flushed,
     Progress,
     SetAside,
+    Store,
     StoreDefectError,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
@@ -28,8 +29,10 @@ from flashreserve.stores.port import (
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.admission import admitted, admitted_to_read
 from flashreserve.stores.sqlite.books import sum_up
+from flashreserve.stores.sqlite.columns import ACCOUNTS, PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
+from flashreserve.stores.sqlite.facts import load
 from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.maintenance import Maintenance
@@ -103,8 +106,8 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     return SqliteStore(reader, reader)
 
 
-class SqliteStore:
-    """See `flashreserve.stores.port` for what each method promises."""
+class SqliteStore(Store):
+    """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 1
     sweep_max = limits.SWEEP_MAX
@@ -127,8 +130,9 @@ class SqliteStore:
         self._indexer = indexer or CustomerIndexer()
         self._aside = UnreadableItems()
 
+    @override
     async def flush_late(self, take: Take) -> Flushed:
-        """See `ReservationStore`. The commands are taken once no other process writes any more."""
+        """The commands are taken once no other process writes any more."""
 
         def flush(connection: apsw.Connection) -> Flushed:
             taken = take()
@@ -136,12 +140,12 @@ class SqliteStore:
 
         return await self._write(flush)
 
+    @override
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
-        """See `ReservationStore`."""
         return await self._write(lambda connection: self._flush(connection, commands, now))
 
+    @override
     async def release_lapsed(self, now: int, most: int) -> Swept:
-        """See `ReservationStore`."""
         try:
             return await self._write(lambda connection: self._sweep(connection, now, most))
         except (StoreUnavailableError, StoreOutcomeUnknownError, StoreDefectError):
@@ -164,90 +168,90 @@ class SqliteStore:
         """Try each hold by itself, without writing."""
         for id_ in self._due(connection, now, most + 1):
             commands = [Expire(id_)]
-            wanted = rules.lookup(commands)
             try:
-                rules.plan(rows.load(connection, self._unindexed, wanted, self._quotas, now), commands, now)
+                rules.plan(load(connection, self._unindexed, commands, self._quotas, now), commands, now)
             except UnreadableError as error:
                 self._aside.postpone("reservation", id_, str(error), now)
             except KeyError as error:
                 self._aside.postpone("reservation", id_, f"its product {error.args[0]} isn't there", now)
 
+    @override
     async def recover(self, now: int, most: int) -> int:
-        """See `ReservationStore`."""
         del now, most
         return 0
 
+    @override
     async def reservation(self, reservation_id: str) -> Reservation | None:
-        """See `ReservationStore`."""
         wanted = (rows.to_json([reservation_id]),)
         found = await self._read(
             lambda connection: self._readable(connection.execute(rows.SELECT_RESERVATIONS, wanted))
         )
         return found[0] if found else None
 
+    @override
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._read_page(rows.SELECT_PAGE_OF_USER, (user_id,), before or _LAST_ID, most)
 
+    @override
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._read_page(rows.SELECT_PAGE_OF_PRODUCT, (product_id,), after or "", most)
 
+    @override
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        """See `ReservationStore`."""
         return await self._read_page(rows.SELECT_RESERVATION_PAGE, (), after or "", most)
 
+    @override
     async def oldest_due(self, now: int) -> int | None:
-        """See `ReservationStore`."""
         return await self._read(lambda connection: connection.execute(rows.SELECT_OLDEST_DUE, (now,)).get)
 
+    @override
     async def audit(self, progress: Progress | None = None) -> Audit:
-        """See `ReservationStore`."""
         audit = await self._read(sum_up)
         if progress is not None:
             progress(audit.reservations)
         return audit
 
+    @override
     async def add_products(self, products: Sequence[Product]) -> None:
-        """See `CatalogueStore`."""
-        values = [msgspec.structs.astuple(product) for product in products]
+        values = [PRODUCTS.values(product) for product in products]
         await self._write(lambda connection: _execute_all(connection, rows.INSERT_PRODUCT, values))
 
+    @override
     async def product(self, product_id: str) -> Product | None:
-        """See `CatalogueStore`."""
         found = await self.products([product_id])
         return found[0] if found else None
 
+    @override
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        """See `CatalogueStore`."""
         return await self._read_products(rows.SELECT_PRODUCTS, rows.to_json(product_ids))
 
+    @override
     async def list_products(self, after: str | None, most: int) -> list[Product]:
-        """See `CatalogueStore`."""
         return await self._read_products(rows.SELECT_PRODUCT_PAGE, after or "", most)
 
+    @override
     async def add_account(self, account: Account) -> bool:
-        """See `AccountStore`."""
-        return await self._change_one(rows.INSERT_ACCOUNT, *msgspec.structs.astuple(account))
+        return await self._change_one(rows.INSERT_ACCOUNT, *ACCOUNTS.values(account))
 
+    @override
     async def account_by_email(self, email: str) -> Account | None:
-        """See `AccountStore`."""
         return await self._read_account(rows.SELECT_ACCOUNT_BY_EMAIL, email)
 
+    @override
     async def account_by_id(self, account_id: str) -> Account | None:
-        """See `AccountStore`."""
         return await self._read_account(rows.SELECT_ACCOUNT_BY_ID, account_id)
 
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        """See `AccountStore`."""
         return await self._change_one(rows.UPDATE_PASSWORD_HASH, account_id, old, new)
 
+    @override
     async def set_role(self, account_id: str, role: Role) -> bool:
-        """See `AccountStore`."""
         return await self._change_one(rows.UPDATE_ROLE, account_id, role)
 
+    @override
     async def check_writable(self) -> None:
-        """See `Store`. The proof is a new generation."""
+        """The proof is a new generation."""
 
         def answer(connection: apsw.Connection) -> None:
             if self._files is not None:
@@ -262,20 +266,20 @@ class SqliteStore:
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             raise StoreReadOnlyError(str(error)) from error
 
+    @override
     async def database_now_ms(self) -> int | None:
-        """See `Store`."""
         return None
 
+    @override
     def set_aside(self) -> Sequence[SetAside]:
-        """See `Store`."""
         return self._aside.all()
 
+    @override
     def beat(self) -> str:
-        """See `Store`."""
         return ""
 
+    @override
     async def close(self) -> None:
-        """See `Store`."""
         await self._reader.close()
         if self._writer is not self._reader:
             await self._writer.close()
@@ -319,7 +323,7 @@ class SqliteStore:
             self._files.require()
 
     def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
-        facts = rows.load(connection, self._unindexed, rules.lookup(commands), self._quotas, now)
+        facts = load(connection, self._unindexed, commands, self._quotas, now)
         plan = rules.plan(facts, commands, now)
         rows.apply(connection, plan.effects, facts, plan.products)
         self._indexer.go_on(connection, sum(type(effect) is ReserveEffect for effect in plan.effects))
@@ -342,23 +346,21 @@ class SqliteStore:
         return await self._read(read)
 
     def _readable(self, found: Iterable[Sequence[Any]]) -> list[Reservation]:
-        return self._aside.readable("reservation", found, _id_of, rows.reservation_from_row)
+        return self._aside.readable("reservation", found, _id_of, RESERVATIONS.struct)
 
     async def _read_products(self, sql: str, *values: str | int) -> list[Product]:
-        return await self._read(
-            lambda connection: [rows.product_from_row(row) for row in connection.execute(sql, values)]
-        )
+        return await self._read(lambda connection: [PRODUCTS.struct(row) for row in connection.execute(sql, values)])
 
     async def _read_account(self, sql: str, value: str) -> Account | None:
         def read(connection: apsw.Connection) -> Account | None:
             row = connection.execute(sql, (value,)).fetchone()
-            return None if row is None else rows.account_from_row(row)
+            return None if row is None else ACCOUNTS.struct(row)
 
         return await self._read(read)
 
     async def _change_one(self, sql: str, *values: str | int) -> bool:
         def change(connection: apsw.Connection) -> bool:
-            connection.execute(sql, [str(value) if isinstance(value, Role) else value for value in values])
+            connection.execute(sql, values)
             return connection.changes() == 1
 
         return await self._write(change)

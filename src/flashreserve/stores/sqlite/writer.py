@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import apsw
+from typing_extensions import override
 
 from flashreserve.stores.port import StoreUnavailableError
 
@@ -30,22 +31,22 @@ class Writer(Protocol):
         ...
 
 
-class InlineWriter:
+class InlineWriter(Writer):
     """Runs work at once on the caller's thread."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
 
+    @override
     async def run(self, work: Work[T]) -> T:
-        """See `Writer`."""
         return work(self._connection)
 
+    @override
     async def close(self) -> None:
-        """See `Writer`."""
         self._connection.close()
 
 
-class ThreadWriter:
+class ThreadWriter(Writer):
     """Runs work on a thread of its own, so that the event loop goes on while the disk syncs.
 
     The queue is as long as its callers let it be: the combiner hands over two flushes at most, everything else
@@ -60,8 +61,8 @@ class ThreadWriter:
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
+    @override
     async def run(self, work: Work[T]) -> T:
-        """See `Writer`."""
         if self._closed:
             raise StoreUnavailableError("the database is closed")
         loop = asyncio.get_running_loop()
@@ -78,8 +79,8 @@ class ThreadWriter:
         self._queue.put(call)
         return await future
 
+    @override
     async def close(self) -> None:
-        """See `Writer`."""
         self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)

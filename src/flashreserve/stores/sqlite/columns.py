@@ -1,0 +1,167 @@
+"""The columns of each table that keeps structs, derived from the struct: one row is one struct.
+
+A field's column has the field's name, unless it is renamed. All statements name their columns, so they work whatever
+order of columns a migration left in the table. A field that has no column yet fails `tests/sqlite/test_columns.py`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import lru_cache
+from types import GenericAlias
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
+
+import msgspec
+
+from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation
+from flashreserve.decode_errors import DECODE_ERRORS
+from flashreserve.stores.unreadable import UnreadableError
+
+Row = TypeVar("Row", bound=msgspec.Struct)
+
+_CACHED_MAX: Final = 1024
+"""Different values of a field whose JSON is remembered."""
+
+
+class Codec(NamedTuple):
+    """How the values of a field become those of its column, and back.
+
+    `select` is the SQL expression that reads the column, which stands in it as `{}`.
+    """
+
+    encode: Callable[[Any], Any] | None
+    decode: Callable[[Any], Any]
+    select: str = "{}"
+
+
+class TableColumns(Generic[Row]):
+    """The columns of `table`, in the order of the fields of `kind`.
+
+    `renamed` has the names of columns that are not their fields', `codecs` the fields that are kept in another form.
+    Both are by field. Members of an enum are kept as their values.
+    """
+
+    def __init__(
+        self,
+        table: str,
+        kind: type[Row],
+        *,
+        renamed: Mapping[str, str] | None = None,
+        codecs: Mapping[str, Codec] | None = None,
+    ) -> None:
+        fields = kind.__struct_fields__
+        self._kind = kind
+        self._types = [get_type_hints(kind)[field] for field in fields]
+        enums = {field: Codec(None, of) for field, of in zip(fields, self._types, strict=True) if _is_enum(of)}
+        codecs = enums | dict(codecs or {})
+        found = [(place, codecs[field]) for place, field in enumerate(fields) if field in codecs]
+        self._selects = dict.fromkeys(range(len(fields)), "{}") | {place: codec.select for place, codec in found}
+        self._encoders = [(place, codec.encode) for place, codec in found if codec.encode is not None]
+        self._decoders = [(place, codec.decode) for place, codec in found]
+        self.table = table
+        self.names = tuple((renamed or {}).get(field, field) for field in fields)
+
+    def select(self, alias: str) -> str:
+        """The list of columns for a SELECT that calls the table `alias`."""
+        return ", ".join(self._selects[place].format(f"{alias}.{name}") for place, name in enumerate(self.names))
+
+    def insert(self, rows: int = 1, verb: str = "INSERT") -> str:
+        """A statement that inserts so many rows; its parameters are `values` of each."""
+        return insert(self.table, self.names, rows, verb)
+
+    def update(self) -> str:
+        """A statement that sets all columns of the row with the same first column; its parameters are `values`."""
+        key, *others = self.names
+        changes = ", ".join(f"{name} = ?{place}" for place, name in enumerate(others, start=2))
+        return f"UPDATE {self.table} SET {changes} WHERE {key} = ?1"  # noqa: S608
+
+    def values(self, struct: Row) -> Sequence[Any]:
+        """What the columns have for the struct, in their order."""
+        fields = msgspec.structs.astuple(struct)
+        if not self._encoders:
+            return fields
+        values = list(fields)
+        for place, encode in self._encoders:
+            values[place] = encode(values[place])
+        return values
+
+    def struct(self, row: Sequence[Any]) -> Row:
+        """The struct of a row of `select`.
+
+        Raises:
+            UnreadableError: a column isn't as it should be.
+        """
+        if self._decoders:
+            row = list(row)
+            for place, decode in self._decoders:
+                row[place] = decode(row[place])
+        return self._kind(*row)
+
+    def json_decoder(self) -> msgspec.json.Decoder[list[tuple[Any, ...]]]:
+        """Reads the rows of `select` from JSON, each as an array. Only for tables without codecs."""
+        row: Any = GenericAlias(tuple, tuple(self._types))
+        return msgspec.json.Decoder(list[row])
+
+
+@lru_cache(maxsize=1024)
+def insert(table: str, names: Sequence[str], rows: int, verb: str = "INSERT") -> str:
+    """A statement that inserts so many rows of these columns."""
+    row = f"({', '.join('?' * len(names))})"
+    return f"{verb} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
+
+
+def _is_enum(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def struct_arrays(kind: type[Row]) -> Codec:
+    """Structs as JSON, each as an array of its fields: `[["0199…", 1, 1250, "EUR"]]`.
+
+    A field that an earlier version wrote nothing for has its default.
+    """
+    hints = get_type_hints(kind)
+    array = msgspec.defstruct(
+        f"{kind.__name__}Array",
+        [
+            (field.name, hints[field.name], *(() if field.required else (field.default,)))
+            for field in msgspec.structs.fields(kind)
+        ],
+        array_like=True,
+        gc=False,
+    )
+    to_json = msgspec.json.Encoder().encode
+    arrays_in = msgspec.json.Decoder(list[array]).decode  # type: ignore[valid-type]
+
+    @lru_cache(maxsize=_CACHED_MAX)  # One hot product: nearly all lines of a flush are the same.
+    def encode(structs: tuple[Row, ...]) -> str:
+        return to_json([msgspec.structs.astuple(each) for each in structs]).decode()
+
+    def decode(kept: bytes) -> tuple[Row, ...]:
+        return tuple([kind(*msgspec.structs.astuple(each)) for each in arrays_in(kept)])
+
+    # As bytes, since the driver fails by itself on a text that isn't UTF-8.
+    return Codec(encode, decode, "CAST({} AS BLOB)")
+
+
+_arrays_of_lines = struct_arrays(Line)
+
+
+def _decode_lines(kept: bytes) -> tuple[Line, ...]:
+    try:
+        lines: tuple[Line, ...] = _arrays_of_lines.decode(kept)
+    except DECODE_ERRORS as error:
+        raise UnreadableError(f"lines: {error}") from error
+    if not lines or min(line.quantity for line in lines) < 1:
+        raise UnreadableError("expected lines of at least one unit")
+    return lines
+
+
+PRODUCTS: Final = TableColumns("products", Product)
+RESERVATIONS: Final = TableColumns(
+    "reservations",
+    Reservation,
+    renamed={"key": "idem_key"},
+    codecs={"lines": _arrays_of_lines._replace(decode=_decode_lines)},
+)
+ADJUSTMENTS: Final = TableColumns("adjustments", Adjustment)
+ACCOUNTS: Final = TableColumns("accounts", Account)
+TABLES: Final[tuple[TableColumns[Any], ...]] = (PRODUCTS, RESERVATIONS, ADJUSTMENTS, ACCOUNTS)

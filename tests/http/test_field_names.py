@@ -1,0 +1,43 @@
+"""Refusals name fields as HTTP does, although the core has names of its own."""
+
+import msgspec
+import pytest
+
+from flashreserve.core.commands import Edit
+from flashreserve.core.model import Product
+from flashreserve.core.outcomes import Invalid, RulesFixed
+from flashreserve.http import answers, wire
+from flashreserve.http.field_names import with_wire_names
+
+
+@pytest.mark.parametrize(("kind", "body"), [(Product, wire.ProductView), (Edit, wire.ProductEditBody)])
+def test_every_field_of_a_product_has_the_name_that_bodies_have(
+    kind: type[msgspec.Struct], body: type[msgspec.Struct]
+) -> None:
+    own = {"rev", "product_id"}
+    told = {with_wire_names(name) for name in kind.__struct_fields__ if name not in own}
+    assert told == set(body.__struct_encode_fields__)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (
+            Invalid("sale_ends_at", "expected an instant after sale_starts_at"),
+            ("bad-request", "saleEndsAt", "expected an instant after saleStartsAt"),
+        ),
+        (RulesFixed("per_customer_limit", "it is"), ("rules-fixed", "perCustomerLimit", "it is")),
+        (
+            Invalid("change", "expected at most 3 more units"),
+            ("bad-request", "change", "expected at most 3 more units"),
+        ),
+        (Invalid("price", "expected a number"), ("bad-request", "price", "expected a number")),
+    ],
+)
+def test_a_refusal_names_the_field_as_the_request_did(
+    outcome: Invalid | RulesFixed, told: tuple[str, str, str]
+) -> None:
+    problem = msgspec.json.decode(answers.from_outcome(outcome, "/products").body)
+    code, field, message = told
+    assert (problem["code"], problem["detail"]) == (code, f"{field}: {message}")
+    assert problem["errors"] == [{"field": field, "message": message}]
