@@ -290,6 +290,32 @@ async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) 
     assert product not in answer.body.decode()  # No ids: they would be series without end.
 
 
+async def test_each_answer_of_a_route_is_counted_under_it(
+    fresh_shop: HttpShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, admin = fresh_shop, await fresh_shop.hire()
+    product = await admin.product(stockQuantity=2)
+    await admin.ask("GET", "/reservations.csv")
+    await shop.ask("GET", f"/products/{product}?colour=red")
+    await shop.ask("OPTIONS", f"/products/{product}")
+    await shop.ask("PUT", f"/products/{product}")
+    with monkeypatch.context() as breaking:
+        breaking.setattr(shop.store, "product", None)
+        await shop.ask("GET", f"/products/{product}")
+
+    page = (await shop.ask("GET", "/metrics")).body.decode() + (await shop.ask("GET", "/metrics")).body.decode()
+
+    def counted(method: str, route: str, status: int) -> bool:
+        return f'requests_total{{method="{method}",route="{route}",status="{status}"}} 1.0' in page
+
+    assert counted("GET", "/reservations.csv", 200)
+    assert counted("GET", "/metrics", 200)
+    assert counted("GET", "/products/{id}", 400)
+    assert counted("OPTIONS", "/products/{id}", 204)
+    assert counted("GET", "/products/{id}", 500)
+    assert counted("PUT", "other", 405)
+
+
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 async def test_a_healthy_shop_says_so(shop: HttpShop, path: str) -> None:
     answer: Any = await shop.ask("GET", path)

@@ -65,6 +65,11 @@ class RefusalError(Exception):
         self.headers = headers
 
 
+def bad_request(field: str, message: str) -> RefusalError:
+    """400 for one field, to be raised."""
+    return RefusalError("bad-request", f"{field}: {message}", errors=[FieldError(field, message)])
+
+
 def refusal(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = (), headers: Headers = ()) -> Answer:
     """A problem document as an answer."""
     body = problems.encode(code, detail, instance, errors)
@@ -89,7 +94,7 @@ def readiness(checks: list[Check], instance: str, *, verbose: bool, operator: bo
 
 
 def bad_field(field: str, message: str, instance: str) -> Answer:
-    """400 for one field."""
+    """400 for one field, as an answer."""
     return refusal("bad-request", f"{field}: {message}", instance, [FieldError(field, message)])
 
 

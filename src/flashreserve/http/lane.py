@@ -11,9 +11,10 @@ from typing import Final
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import Outcome
-from flashreserve.http import answers, reader, requests, wire
+from flashreserve.http import answers, callers, reader, wire
 from flashreserve.http.answers import RefusalError
 from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
+from flashreserve.http.headers import idempotency_key, names_tag
 from flashreserve.http.services import Services
 
 _UUID: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
@@ -46,16 +47,18 @@ class Lane:
         if request.query_string:
             return False
         if request.method == "POST" and (found := _RESERVE(request.path)):
-            return passage.admitted() and self._reserve(passage, found[1])
-        if request.method == "GET" and not request.body and (found := _STOCK(request.path)):
-            return passage.admitted() and self._stock(passage, found[1])
-        return False
+            passage.route, serve = _RESERVE_ROUTE, self._reserve
+        elif request.method == "GET" and not request.body and (found := _STOCK(request.path)):
+            passage.route, serve = _STOCK_ROUTE, self._stock
+        else:
+            return False
+        return passage.admitted() and serve(passage, found[1])
 
     def _reserve(self, passage: Passage, product_id: str) -> bool:
         headers = passage.headers
         try:
-            identity = requests.customer_by(headers, self._services)
-            key = requests.key_by(headers)
+            identity = callers.customer(headers, self._services)
+            key = idempotency_key(headers)
         except RefusalError:
             return False
         quantity = 1
@@ -66,7 +69,6 @@ class Lane:
             if not isinstance(asked, wire.QuantityBody):
                 return False
             quantity = asked.quantity
-        passage.route = _RESERVE_ROUTE
         wanted = Wanted(product_id, quantity)
         self._services.reservations.reserve_soon(identity.user_id, wanted, key, partial(_tell, passage))
         return True
@@ -75,8 +77,7 @@ class Lane:
         sight = self._services.catalogue.stock_seen(product_id)
         if sight is None:
             return False
-        passage.route = _STOCK_ROUTE
-        known = requests.knows_by(passage.headers, answers.stock_tag(sight))
+        known = names_tag(passage.headers, answers.stock_tag(sight))
         passage.answer(answers.from_sight(sight, known=known))
         return True
 

@@ -1,4 +1,4 @@
-"""What holds for every route alike: the answer to OPTIONS, and the check of the query."""
+"""Work before each route: the label that the request is counted by, the answer to OPTIONS, the check of the query."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 from litestar import Response
 
 from flashreserve.http.answers import Answer
+from flashreserve.http.edge import exchange_of
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.requests import HttpRequest, check_parameters
 from flashreserve.http.routes.replies import reply
@@ -18,7 +19,8 @@ def allow(methods: Iterable[str]) -> str:
 
 
 async def before_route(request: HttpRequest) -> Response[bytes] | None:
-    """Refuse a query that the operation doesn't know, and answer OPTIONS."""
+    """Label the request with its route's template, answer OPTIONS, and refuse unknown query parameters."""
+    exchange_of(request.scope).route = request.scope["path_template"]
     answer = await answer_options(request)
     if answer is None:
         check_parameters(request)
@@ -30,7 +32,7 @@ async def answer_options(request: HttpRequest) -> Response[bytes] | None:
     if request.scope["method"] != "OPTIONS":
         return None
     allowed = _ALLOWED[request.scope["path_template"]]
-    return reply(Answer(204, b"", headers=(("allow", allowed),)), request)
+    return reply(Answer(204, b"", headers=(("allow", allowed),)))
 
 
 _ALLOWED: Final = {
