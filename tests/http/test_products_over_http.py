@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, new_key
 
-from flashreserve.http import wire
+from flashreserve.http import bodies
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,7 +79,7 @@ async def test_a_field_of_a_new_product_that_is_null_is_one_left_out(admin: Admi
         return {field: value for field, value in answer.granted().items() if field not in own}
 
     left_out = rules(await admin.ask("POST", "/products", body=needed))
-    for field in msgspec.structs.fields(wire.ProductBody):
+    for field in msgspec.structs.fields(bodies.ProductBody):
         answer = await admin.ask("POST", "/products", body={**needed, field.encode_name: None})
         if field.encode_name in needed:
             assert (answer.status, answer.fields) == (400, [field.encode_name])
@@ -91,7 +91,7 @@ async def test_null_in_an_edit_takes_a_bound_away_and_is_refused_elsewhere(admin
     bounds = {"saleStartsAt": "2026-01-01T00:00:00Z", "saleEndsAt": "2027-01-01T00:00:00Z", "perCustomerLimit": 2}
     product_id = (await admin.create(**bounds)).granted()["id"]
 
-    for field in msgspec.structs.fields(wire.ProductEditBody):
+    for field in msgspec.structs.fields(bodies.ProductEditBody):
         answer = await admin.edit(product_id, **{field.encode_name: None})
         if field.encode_name in bounds:
             assert answer.granted(200)[field.encode_name] is None

@@ -11,7 +11,7 @@ import msgspec
 
 from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
-from flashreserve.http import reader, wire
+from flashreserve.http import bodies, reader
 from flashreserve.http.expectations import expectations
 from flashreserve.service.catalogue import NewProduct
 
@@ -197,15 +197,15 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default:
         if value != "":
             values[column] = value
     try:
-        (body,) = msgspec.convert([values], list[wire.ProductBody])
+        (body,) = msgspec.convert([values], list[bodies.ProductBody])
     except msgspec.ValidationError as error:
-        column = reader.explained(str(error), wire.ProductBody).field
+        column = reader.explained(str(error), bodies.ProductBody).field
         return LineFault(line, column, _EXPECTED[column])
     product = body.product(hold_s_default)
     return LineFault(line, product.field, product.message) if isinstance(product, Invalid) else Row(line, product)
 
 
-_EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(wire.ProductBody).items()}
+_EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(bodies.ProductBody).items()}
 
 
 def _value(column: str, cell: str) -> str | int | None:

@@ -11,7 +11,7 @@ from typing import Final
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import Outcome
-from flashreserve.http import answers, callers, reader, wire
+from flashreserve.http import answers, bodies, callers, reader
 from flashreserve.http.answers import RefusalError
 from flashreserve.http.edge import App, Passage, Receive, Scope, Send, WholeRequest
 from flashreserve.http.headers import idempotency_key, names_tag
@@ -23,7 +23,7 @@ _RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").f
 _STOCK: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/stock").fullmatch)
 _RESERVE_ROUTE: Final = "/reservations/{id}"
 _STOCK_ROUTE: Final = "/products/{id}/stock"
-_read_quantity: Final = reader.decoder(wire.QuantityBody)
+_read_quantity: Final = reader.decoder(bodies.QuantityBody)
 
 
 class Lane:
@@ -66,7 +66,7 @@ class Lane:
             if headers.get(b"content-type") != b"application/json":
                 return False
             asked = _read_quantity(body)
-            if not isinstance(asked, wire.QuantityBody):
+            if not isinstance(asked, bodies.QuantityBody):
                 return False
             quantity = asked.quantity
         wanted = Wanted(product_id, quantity)

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from flashreserve.core import limits
-from flashreserve.http import wire
+from flashreserve.http import bodies, fields, views
 from flashreserve.http.assets import ASSETS, CONTENT_TYPES
 from flashreserve.http.problems import KINDS, Code
 
@@ -121,7 +121,7 @@ _EXTENDED: Final = {**_HOLD, "expiresAt": "2026-11-23T10:18:30.000Z"}
 
 
 def _id(what: str, example: str) -> Parameter:
-    return Parameter("id", "path", wire.Id, f"The {what}'s id.", required=True, example=example)
+    return Parameter("id", "path", fields.Id, f"The {what}'s id.", required=True, example=example)
 
 
 def _key(description: str, *, required: bool = False) -> Parameter:
@@ -132,7 +132,7 @@ def _key(description: str, *, required: bool = False) -> Parameter:
 _PRODUCT_IN_PATH: Final = _id("product", PRODUCT_ID)
 _RESERVATION_IN_PATH: Final = _id("reservation", RESERVATION_ID)
 _PAGE: Final = (
-    Parameter("cursor", "query", wire.Id, "`nextCursor` of the page before; left out, the first page."),
+    Parameter("cursor", "query", fields.Id, "`nextCursor` of the page before; left out, the first page."),
     Parameter(
         "limit",
         "query",
@@ -162,8 +162,8 @@ _ACCOUNTS: Final = (
         summary="Make a customer's account",
         description="The account is a customer's: admins are made by `flashreserve admin create`.",
         who="anyone",
-        body=Body(wire.RegistrationBody, {"email": "grace@example.com", "password": PASSWORD}),
-        successes=(Success(201, "The account.", wire.AccountView, {**_ACCOUNT, "email": "grace@example.com"}),),
+        body=Body(bodies.RegistrationBody, {"email": "grace@example.com", "password": PASSWORD}),
+        successes=(Success(201, "The account.", views.AccountView, {**_ACCOUNT, "email": "grace@example.com"}),),
         codes=("email-taken", "too-many-tries"),
     ),
     Operation(
@@ -177,12 +177,12 @@ _ACCOUNTS: Final = (
             " cookie, `device`, tells the owner's browser from a stranger's when tries are counted; it opens nothing."
         ),
         who="anyone",
-        body=Body(wire.CredentialsBody, {"email": EMAIL, "password": PASSWORD}),
+        body=Body(bodies.CredentialsBody, {"email": EMAIL, "password": PASSWORD}),
         successes=(
             Success(
                 200,
                 "The token.",
-                wire.TokenView,
+                views.TokenView,
                 {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-11-23T11:00:00.000Z"},
                 headers=("Set-Cookie",),
             ),
@@ -206,7 +206,7 @@ _ACCOUNTS: Final = (
         tag="Accounts",
         summary="The account that is signed in",
         who="signed-in",
-        successes=(Success(200, "The account.", wire.AccountView, _ACCOUNT),),
+        successes=(Success(200, "The account.", views.AccountView, _ACCOUNT),),
         codes=("not-found",),
     ),
 )
@@ -220,7 +220,7 @@ _PRODUCTS: Final = (
         summary="All products, oldest first",
         who="anyone",
         parameters=_PAGE,
-        successes=(Success(200, "A page.", wire.ProductPage, {"items": [_PRODUCT], "nextCursor": None}),),
+        successes=(Success(200, "A page.", views.ProductPage, {"items": [_PRODUCT], "nextCursor": None}),),
     ),
     Operation(
         name="createProduct",
@@ -229,12 +229,12 @@ _PRODUCTS: Final = (
         tag="Products",
         summary="Make a product",
         who="admin",
-        body=Body(wire.ProductBody, {"name": "iPhone 15", "price": "999.99", "stockQuantity": 10}),
+        body=Body(bodies.ProductBody, {"name": "iPhone 15", "price": "999.99", "stockQuantity": 10}),
         successes=(
             Success(
                 201,
                 "The product.",
-                wire.ProductView,
+                views.ProductView,
                 {**_PRODUCT, "available": 10},
                 headers=("Location",),
                 links=("getProduct", "editProduct", "getStock", "restock", "listReservationsOfProduct", "reserve"),
@@ -249,7 +249,7 @@ _PRODUCTS: Final = (
         summary="One product",
         who="anyone",
         parameters=(_PRODUCT_IN_PATH,),
-        successes=(Success(200, "The product.", wire.ProductView, _PRODUCT),),
+        successes=(Success(200, "The product.", views.ProductView, _PRODUCT),),
         codes=("not-found",),
     ),
     Operation(
@@ -265,8 +265,8 @@ _PRODUCTS: Final = (
         ),
         who="admin",
         parameters=(_PRODUCT_IN_PATH,),
-        body=Body(wire.ProductEditBody, {"price": "949.00"}),
-        successes=(Success(200, "The product as it is now.", wire.ProductView, {**_PRODUCT, "price": "949.00"}),),
+        body=Body(bodies.ProductEditBody, {"price": "949.00"}),
+        successes=(Success(200, "The product as it is now.", views.ProductView, {**_PRODUCT, "price": "949.00"}),),
         codes=("not-found", "rules-fixed"),
     ),
     Operation(
@@ -278,7 +278,7 @@ _PRODUCTS: Final = (
         description="At most 250 ms old, as of `asOf`. With `If-None-Match` only news are sent.",
         who="anyone",
         parameters=(_PRODUCT_IN_PATH, _IF_NONE_MATCH),
-        successes=(Success(200, "The stock.", wire.StockLevelView, _STOCK, headers=("ETag",)), _UNCHANGED),
+        successes=(Success(200, "The stock.", views.StockLevelView, _STOCK, headers=("ETag",)), _UNCHANGED),
         codes=("not-found",),
     ),
     Operation(
@@ -290,8 +290,8 @@ _PRODUCTS: Final = (
         description="Never takes out what is held or bought. Who did it and when is stored with it.",
         who="admin",
         parameters=(_PRODUCT_IN_PATH, _RESTOCK_KEY),
-        body=Body(wire.ChangeBody, {"change": 5}),
-        successes=(Success(200, "The change.", wire.AdjustmentView, _ADJUSTMENT, headers=("Idempotent-Replayed",)),),
+        body=Body(bodies.ChangeBody, {"change": 5}),
+        successes=(Success(200, "The change.", views.AdjustmentView, _ADJUSTMENT, headers=("Idempotent-Replayed",)),),
         codes=("not-found", "stock-taken", "key-reused"),
     ),
     Operation(
@@ -302,7 +302,7 @@ _PRODUCTS: Final = (
         summary="All reservations of a product, oldest first",
         who="admin",
         parameters=(_PRODUCT_IN_PATH, *_PAGE),
-        successes=(Success(200, "A page.", wire.ReservationPage, {"items": [_BOUGHT], "nextCursor": None}),),
+        successes=(Success(200, "A page.", views.ReservationPage, {"items": [_BOUGHT], "nextCursor": None}),),
         codes=("not-found",),
     ),
     Operation(
@@ -326,12 +326,12 @@ _RESERVATIONS: Final = (
         description="The id is the product's. No body means one unit. 201 means that the hold is durable.",
         who="customer",
         parameters=(_PRODUCT_IN_PATH, _RESERVE_KEY),
-        body=Body(wire.QuantityBody, {"quantity": 1}, required=False),
+        body=Body(bodies.QuantityBody, {"quantity": 1}, required=False),
         successes=(
             Success(
                 201,
                 "The hold.",
-                wire.ReservationView,
+                views.ReservationView,
                 _HOLD,
                 headers=("Location", "Idempotent-Replayed"),
                 links=("getReservation", "confirm", "checkout", "extend", "cancel"),
@@ -348,12 +348,12 @@ _RESERVATIONS: Final = (
         description="A product in several lines counts once, with the sum. The shortest of the hold times applies.",
         who="customer",
         parameters=(_RESERVE_KEY,),
-        body=Body(wire.BasketBody, {"lines": [{"productId": PRODUCT_ID, "quantity": 1}]}),
+        body=Body(bodies.BasketBody, {"lines": [{"productId": PRODUCT_ID, "quantity": 1}]}),
         successes=(
             Success(
                 201,
                 "The hold.",
-                wire.ReservationView,
+                views.ReservationView,
                 _HOLD,
                 headers=("Location", "Idempotent-Replayed"),
                 links=("getReservation", "confirm", "checkout", "extend", "cancel"),
@@ -369,7 +369,7 @@ _RESERVATIONS: Final = (
         summary="The caller's reservations, newest first",
         who="signed-in",
         parameters=_PAGE,
-        successes=(Success(200, "A page.", wire.ReservationPage, {"items": [_HOLD], "nextCursor": None}),),
+        successes=(Success(200, "A page.", views.ReservationPage, {"items": [_HOLD], "nextCursor": None}),),
     ),
     Operation(
         name="getReservation",
@@ -380,7 +380,7 @@ _RESERVATIONS: Final = (
         description="Another customer's is not found. A hold that is over reads as EXPIRED at once.",
         who="signed-in",
         parameters=(_RESERVATION_IN_PATH,),
-        successes=(Success(200, "The reservation.", wire.ReservationView, _HOLD),),
+        successes=(Success(200, "The reservation.", views.ReservationView, _HOLD),),
         codes=("not-found",),
     ),
     *(
@@ -393,7 +393,7 @@ _RESERVATIONS: Final = (
             description="`/checkout/{id}` and `/reservations/confirm/{id}` do the same. Again, it answers the same.",
             who="signed-in",
             parameters=(_RESERVATION_IN_PATH,),
-            successes=(Success(200, "The reservation, confirmed.", wire.ReservationView, _BOUGHT),),
+            successes=(Success(200, "The reservation, confirmed.", views.ReservationView, _BOUGHT),),
             codes=("not-found", "expired", "cancelled"),
         )
         for name, path in (("confirm", "/reservations/confirm/{id}"), ("checkout", "/checkout/{id}"))
@@ -407,7 +407,7 @@ _RESERVATIONS: Final = (
         description="As often as the product's `maxExtensions` allows.",
         who="signed-in",
         parameters=(_RESERVATION_IN_PATH,),
-        successes=(Success(200, "The reservation, with its new end.", wire.ReservationView, _EXTENDED),),
+        successes=(Success(200, "The reservation, with its new end.", views.ReservationView, _EXTENDED),),
         codes=("not-found", "expired", "already-confirmed", "cancelled", "extensions-used-up"),
     ),
     Operation(
@@ -419,7 +419,7 @@ _RESERVATIONS: Final = (
         description="Its units are on sale again. A hold that is over or was cancelled already is answered the same.",
         who="signed-in",
         parameters=(_RESERVATION_IN_PATH,),
-        successes=(Success(200, "The reservation, CANCELLED or EXPIRED.", wire.ReservationView, _CANCELLED),),
+        successes=(Success(200, "The reservation, CANCELLED or EXPIRED.", views.ReservationView, _CANCELLED),),
         codes=("not-found", "already-confirmed"),
     ),
 )
@@ -433,7 +433,7 @@ _OPERATIONS: Final = (
         tag="Operations",
         summary="Whether the process answers",
         who="anyone",
-        successes=(Success(200, "It does.", wire.HealthView, {"status": "ok"}),),
+        successes=(Success(200, "It does.", views.HealthView, {"status": "ok"}),),
     ),
     Operation(
         name="ready",
@@ -451,7 +451,7 @@ _OPERATIONS: Final = (
                 "List every check. In production the details of those that pass are for operators.",
             ),
         ),
-        successes=(Success(200, "It is.", wire.ReadinessView, {"status": "ok"}),),
+        successes=(Success(200, "It is.", views.ReadinessView, {"status": "ok"}),),
     ),
     Operation(
         name="metrics",
@@ -475,7 +475,7 @@ _OPERATIONS: Final = (
             Success(
                 200,
                 "The kind.",
-                wire.ProblemKindView,
+                views.ProblemKindView,
                 {"code": "sold-out", "status": _KIND.status, "title": _KIND.title, "meaning": _KIND.meaning},
             ),
         ),

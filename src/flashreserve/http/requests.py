@@ -8,7 +8,7 @@ from litestar.datastructures import State
 from msgspec import Meta
 
 from flashreserve.core import limits
-from flashreserve.http import reader, wire
+from flashreserve.http import fields, reader
 from flashreserve.http.answers import RefusalError, bad_request
 from flashreserve.http.edge import exchange_of
 from flashreserve.http.headers import RequestHeaders, text_of
@@ -61,7 +61,7 @@ async def no_body(request: HttpRequest) -> None:
 
 def path_id(text: str, field: str) -> str:
     """An id from the path, in lower case. `field` is the name that a refusal gives it."""
-    value = reader.convert(text, wire.Id, field)
+    value = reader.convert(text, fields.Id, field)
     if isinstance(value, FieldError):
         raise bad_request(field, value.message)
     return value.lower()

@@ -7,13 +7,13 @@ from litestar.datastructures import Cookie
 
 from flashreserve.auth.outcomes import AccountNotFound, LoggedIn, Registered
 from flashreserve.core.instants import format_instant
-from flashreserve.http import answers, callers, reader, requests, wire
+from flashreserve.http import answers, bodies, callers, reader, requests, views
 from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.site import Cookies
 
-_read_registration: Final = reader.decoder(wire.RegistrationBody)
-_read_credentials: Final = reader.decoder(wire.CredentialsBody)
+_read_registration: Final = reader.decoder(bodies.RegistrationBody)
+_read_credentials: Final = reader.decoder(bodies.CredentialsBody)
 
 
 class AuthRoutes(Controller):
@@ -26,7 +26,7 @@ class AuthRoutes(Controller):
         address = requests.client_address(request, services)
         outcome = await services.accounts.register(asked.email, asked.password, address)
         if isinstance(outcome, Registered):
-            return reply(answers.ok(wire.account_view(outcome.account), 201))
+            return reply(answers.ok(views.account_view(outcome.account), 201))
         return reply(answers.from_account_refusal(outcome, request.scope["path"]))
 
     @post("/auth/login", status_code=200)
@@ -38,7 +38,7 @@ class AuthRoutes(Controller):
         outcome = await services.accounts.login(asked.email, asked.password, address, devices)
         if not isinstance(outcome, LoggedIn):
             return reply(answers.from_account_refusal(outcome, request.scope["path"]))
-        answer = reply(answers.ok(wire.TokenView(outcome.token, format_instant(outcome.expires_at))))
+        answer = reply(answers.ok(views.TokenView(outcome.token, format_instant(outcome.expires_at))))
         now_ms, cookies = services.clock.now_ms(), services.cookies
         for name, value, expires_at, path in (
             (cookies.token, outcome.token, outcome.expires_at, "/"),
@@ -62,7 +62,7 @@ class AuthRoutes(Controller):
         account = await services.accounts.me(identity.user_id)
         if isinstance(account, AccountNotFound):
             return reply(answers.from_account_refusal(account, request.scope["path"]))
-        return reply(answers.ok(wire.account_view(account)))
+        return reply(answers.ok(views.account_view(account)))
 
 
 def _cookie(cookies: Cookies, name: str, value: str, age_s: int, path: str) -> Cookie:

@@ -6,7 +6,7 @@ from typing import cast
 from litestar import Controller, Response, get
 from litestar.params import FromPath
 
-from flashreserve.http import answers, callers, requests, wire
+from flashreserve.http import answers, callers, requests, views
 from flashreserve.http.answers import RefusalError
 from flashreserve.http.problems import KINDS, Code
 from flashreserve.http.requests import HttpRequest, headers_of
@@ -19,7 +19,7 @@ class OpsRoutes(Controller):
     @get("/livez")
     async def live(self) -> Response[bytes]:
         """The process answers."""
-        return reply(answers.ok(wire.HealthView()))
+        return reply(answers.ok(views.HealthView()))
 
     @get("/readyz")
     async def ready(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
@@ -46,4 +46,4 @@ class OpsRoutes(Controller):
         kind = KINDS.get(cast("Code", code))
         if kind is None:
             raise RefusalError("not-found", "there is no such kind of problem")
-        return reply(answers.ok(wire.ProblemKindView(code, kind.status, kind.title, kind.meaning)))
+        return reply(answers.ok(views.ProblemKindView(code, kind.status, kind.title, kind.meaning)))

@@ -8,16 +8,16 @@ from litestar.response import Stream
 
 from flashreserve.core.commands import Restock
 from flashreserve.core.outcomes import Invalid, NotFound
-from flashreserve.http import answers, callers, reader, requests, wire
+from flashreserve.http import answers, bodies, callers, reader, requests, views
 from flashreserve.http.answers import bad_request
 from flashreserve.http.headers import KEY_HEADER, idempotency_key, names_tag
 from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
 from flashreserve.service.export import reservations_csv
 
-_read_product: Final = reader.decoder(wire.ProductBody)
-_read_edit: Final = reader.decoder(wire.ProductEditBody)
-_read_change: Final = reader.decoder(wire.ChangeBody)
+_read_product: Final = reader.decoder(bodies.ProductBody)
+_read_edit: Final = reader.decoder(bodies.ProductEditBody)
+_read_change: Final = reader.decoder(bodies.ChangeBody)
 
 
 class ProductRoutes(Controller):
@@ -28,7 +28,7 @@ class ProductRoutes(Controller):
         """All products, oldest first."""
         cursor, limit = requests.page(request)
         found = await services.catalogue.products(cursor, limit + 1)
-        return reply(answers.ok(wire.product_page(found, limit)))
+        return reply(answers.ok(views.product_page(found, limit)))
 
     @get("/products/{id:str}")
     async def one(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
@@ -36,7 +36,7 @@ class ProductRoutes(Controller):
         found = await services.catalogue.product(requests.path_id(id, "id"))
         if isinstance(found, NotFound):
             return outcome_reply(found, request)
-        return reply(answers.ok(wire.product_view(found)))
+        return reply(answers.ok(views.product_view(found)))
 
     @get("/products/{id:str}/stock")
     async def stock(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
@@ -56,7 +56,7 @@ class ProductRoutes(Controller):
         made = new if isinstance(new, Invalid) else await services.catalogue.create(new)
         if isinstance(made, Invalid):
             return outcome_reply(made, request)
-        return reply(answers.ok(wire.product_view(made), 201, (("location", f"/products/{made.id}"),)))
+        return reply(answers.ok(views.product_view(made), 201, (("location", f"/products/{made.id}"),)))
 
     @patch("/products/{id:str}")
     async def edit(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
@@ -92,7 +92,7 @@ class ProductRoutes(Controller):
         found = await services.reservations.of_product(product_id, cursor, limit + 1)
         if not found and isinstance(product := await services.catalogue.product(product_id), NotFound):
             return outcome_reply(product, request)
-        return reply(answers.ok(wire.reservation_page(found, limit)))
+        return reply(answers.ok(views.reservation_page(found, limit)))
 
     @get("/reservations.csv")
     async def export(self, request: HttpRequest, services: ServicesHere) -> Stream:

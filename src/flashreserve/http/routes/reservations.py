@@ -8,13 +8,13 @@ from litestar.params import FromPath
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import NotFound, Outcome
-from flashreserve.http import answers, callers, reader, requests, wire
+from flashreserve.http import answers, bodies, callers, reader, requests, views
 from flashreserve.http.headers import idempotency_key
 from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
 
-_read_quantity: Final = reader.decoder(wire.QuantityBody)
-_read_basket: Final = reader.decoder(wire.BasketBody)
+_read_quantity: Final = reader.decoder(bodies.QuantityBody)
+_read_basket: Final = reader.decoder(bodies.BasketBody)
 
 
 class ReservationRoutes(Controller):
@@ -26,7 +26,7 @@ class ReservationRoutes(Controller):
         identity = callers.customer(headers_of(request), services)
         product_id = requests.path_id(id, "productId")
         key = idempotency_key(headers_of(request))
-        asked = await requests.body(request, _read_quantity, empty=wire.QuantityBody())
+        asked = await requests.body(request, _read_quantity, empty=bodies.QuantityBody())
         wanted = [Wanted(product_id, asked.quantity)]
         return outcome_reply(await services.reservations.reserve(identity.user_id, wanted, key), request)
 
@@ -45,7 +45,7 @@ class ReservationRoutes(Controller):
         identity = callers.signed_in(headers_of(request), services)
         cursor, limit = requests.page(request)
         found = await services.reservations.of_user(identity.user_id, cursor, limit + 1)
-        return reply(answers.ok(wire.reservation_page(found, limit)))
+        return reply(answers.ok(views.reservation_page(found, limit)))
 
     @get("/reservations/{id:str}")
     async def one(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
@@ -54,7 +54,7 @@ class ReservationRoutes(Controller):
         found = await services.reservations.reservation(identity.user_id, requests.path_id(id, "id"))
         if isinstance(found, NotFound):
             return outcome_reply(found, request)
-        return reply(answers.ok(wire.reservation_view(found)))
+        return reply(answers.ok(views.reservation_view(found)))
 
     @post(["/reservations/confirm/{id:str}", "/checkout/{id:str}"])
     async def confirm(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
