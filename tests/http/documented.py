@@ -7,7 +7,8 @@ from typing import Any, Final
 import jsonschema_rs
 
 from flashreserve.http import openapi
-from flashreserve.http.operations import OPERATIONS, Operation
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.operation import Operation
 from flashreserve.http.site import Cookies
 
 DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=False), production=False))

@@ -16,7 +16,8 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.core.model import Role
 from flashreserve.http.assets import ASSETS
 from flashreserve.http.limits import HttpLimits
-from flashreserve.http.operations import OPERATIONS, Operation
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.operation import Operation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

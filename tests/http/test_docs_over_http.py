@@ -7,7 +7,9 @@ from tests.http.documented import DOCUMENT, PRODUCTION_DOCUMENT, faults
 from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 from flashreserve.http.assets import ASSETS
-from flashreserve.http.operations import OPERATIONS, PRODUCT_ID, Operation
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.examples import PRODUCT_ID
+from flashreserve.http.operations.operation import Operation
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

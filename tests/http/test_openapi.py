@@ -13,15 +13,13 @@ import schemathesis
 from flashreserve.auth import outcomes as accounts
 from flashreserve.core import outcomes
 from flashreserve.core.model import Adjustment, Product, Reservation, Status
-from flashreserve.http import openapi, operations
+from flashreserve.http import openapi
 from flashreserve.http.answers import Answer, from_account_refusal, from_outcome
 from flashreserve.http.app import create_app
 from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.examples import PRODUCT_ID as ID
 from flashreserve.http.problems import KINDS
 from flashreserve.http.site import Cookies
-
-ID = operations.PRODUCT_ID
-
 
 # The table and the routes.
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the table of operations, the structs on the wire and the kinds of problems."""
+"""The OpenAPI document, made from the table of operations, the bodies, the views and the kinds of problems."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -8,7 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from flashreserve import __version__
-from flashreserve.http.operations import OPERATIONS, RESERVATION_ID, Body, Operation, Parameter, Success
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.examples import RESERVATION_ID
+from flashreserve.http.operations.operation import Body, Operation, Parameter, Success
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, FieldError, Problem, problem
 from flashreserve.http.site import Cookies
 

@@ -1,0 +1,43 @@
+"""Parameters that several operations have, and the answers that go with them."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from flashreserve.core import limits
+from flashreserve.http import fields
+from flashreserve.http.operations.examples import PRODUCT_ID, RESERVATION_ID
+from flashreserve.http.operations.operation import Parameter, Success
+
+
+def _id(what: str, example: str) -> Parameter:
+    return Parameter("id", "path", fields.Id, f"The {what}'s id.", required=True, example=example)
+
+
+def _key(description: str, *, required: bool = False) -> Parameter:
+    kind = Annotated[str, Meta(min_length=1, max_length=limits.KEY_LENGTH_MAX, pattern="^[!-~]+$")]
+    return Parameter("Idempotency-Key", "header", kind, description, required=required)
+
+
+PRODUCT_IN_PATH: Final = _id("product", PRODUCT_ID)
+RESERVATION_IN_PATH: Final = _id("reservation", RESERVATION_ID)
+PAGE: Final = (
+    Parameter("cursor", "query", fields.Id, "`nextCursor` of the page before; left out, the first page."),
+    Parameter(
+        "limit",
+        "query",
+        Annotated[int, Meta(ge=1, le=limits.PAGE_MAX, extra_json_schema={"default": limits.PAGE_DEFAULT})],
+        "Entries of the page, at most.",
+    ),
+)
+RESERVE_KEY: Final = _key(
+    "Makes a repeated request free: the same key with the same request is answered as the first time, and nothing is"
+    " taken twice. Only a grant binds a key; it is kept for 24 hours at least. Visible ASCII, 255 characters at most."
+)
+RESTOCK_KEY: Final = _key(
+    "Keeps a repeated request from counting twice. Visible ASCII, 255 characters at most.", required=True
+)
+IF_NONE_MATCH: Final = Parameter(
+    "If-None-Match", "header", str, "The `ETag` of an earlier answer; if it is still good, the answer is 304."
+)
+UNCHANGED: Final = Success(304, "What the client has is still good.", headers=("ETag",))
