@@ -68,6 +68,13 @@ def test_all_references_lead_somewhere_and_all_components_are_referred_to() -> N
     assert references - components == set()
 
 
+def test_a_schema_keeps_the_name_that_clients_know() -> None:
+    answer = DOCUMENT["paths"]["/products/{id}/stock"]["get"]["responses"]["200"]
+
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/StockView"}
+    assert DOCUMENT["components"]["schemas"]["StockView"]["title"] == "StockView"
+
+
 def test_names_of_operations_are_unique_and_links_lead_to_them() -> None:
     linked = {name for operation in OPERATIONS for success in operation.successes for name in success.links}
 

@@ -180,26 +180,33 @@ def _headers(*names: str) -> Schema:
 
 
 @cache
-def _components() -> tuple[dict[type, Schema], dict[str, Schema]]:
-    """The reference to each struct, and the schemas that the references lead to."""
+def _schemas() -> dict[str, Schema]:
+    """The schema of each struct, those of its fields included, by its published name."""
     types: list[type[msgspec.Struct]] = [Problem]
     for operation in OPERATIONS:
         types += [success.kind for success in operation.successes if success.kind is not None]
         if operation.body is not None:
             types.append(operation.body.kind)
-    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    return dict(zip(types, references, strict=True)), schemas
+    _, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS + "{name}")
+    return {_published(name): _as_published(name, schema) for name, schema in schemas.items()}
 
 
-def _reference(kind: type) -> Schema:
-    return _components()[0][kind]
-
-
-def _schemas() -> dict[str, Schema]:
+def _as_published(name: str, schema: Schema) -> Schema:
     # Docstrings are indented as the code is.
-    return {
-        name: {**schema, "description": cleandoc(schema["description"])} for name, schema in _components()[1].items()
-    }
+    return {**schema, "title": _published(name), "description": cleandoc(schema["description"])}
+
+
+def _reference(kind: type[msgspec.Struct]) -> Schema:
+    return {"$ref": _SCHEMAS + _published(kind.__name__)}
+
+
+def _published(name: str) -> str:
+    return _PUBLISHED_NAMES.get(name, name)
+
+
+_SCHEMAS: Final = "#/components/schemas/"
+_PUBLISHED_NAMES: Final = {"StockLevelView": "StockView"}
+"""Schemas whose struct has another name in the code. Clients' generated code has the published one."""
 
 
 def _without(whole: Schema, name: str) -> Schema:
