@@ -9,7 +9,6 @@ from typing import Final
 
 import msgspec
 
-from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http import bodies, reader
 from flashreserve.http.expectations import expectations
@@ -28,6 +27,9 @@ COLUMNS: Final = (
 )
 REQUIRED: Final = ("name", "price", "stockQuantity")
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+PRODUCTS_MAX: Final = 100_000
+"""Products in one file."""
+
 FAULTS_MAX: Final = 20
 """Faults that are told of one file; more are only said to be there."""
 
@@ -84,10 +86,8 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
             faults.append(row)
             if len(faults) > FAULTS_MAX:
                 raise ProductFileError(faults[:FAULTS_MAX], more=True)
-        elif len(rows) == limits.IMPORT_MAX:
-            raise ProductFileError(
-                [LineFault(line, None, f"expected at most {limits.IMPORT_MAX} products in one file")]
-            )
+        elif len(rows) == PRODUCTS_MAX:
+            raise ProductFileError([LineFault(line, None, f"expected at most {PRODUCTS_MAX} products in one file")])
         else:
             rows.append(row)
     if faults:

@@ -53,6 +53,8 @@ CustomerLimit = Annotated[
 HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX, description="How long a hold lasts.")]
 Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX, description="How often a hold may be extended.")]
 A_PRICE: Final = "a number such as 999.99"
+PAGE_DEFAULT: Final = 50
+PageLimit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX, extra_json_schema={"default": PAGE_DEFAULT})]
 Price = Annotated[
     # Not a float, which would round what was written. `reader` keeps the digits, and `bodies` checks them.
     Any,

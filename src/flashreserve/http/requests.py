@@ -1,11 +1,10 @@
 """Reads what routes need of the framework's request. Invalid values are refused, by name, before anything is done."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from litestar import Request
 from litestar.datastructures import State
-from msgspec import Meta
 
 from flashreserve.core import limits
 from flashreserve.http import fields, reader
@@ -19,8 +18,6 @@ from flashreserve.suggestions import unknown
 
 HttpRequest = Request[Any, Any, State]
 T = TypeVar("T")
-
-_Limit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX)]
 
 
 def headers_of(request: HttpRequest) -> RequestHeaders:
@@ -73,8 +70,8 @@ def page(request: HttpRequest) -> tuple[str | None, int]:
     cursor = query.get("cursor")
     if cursor is not None:
         cursor = path_id(cursor, "cursor")
-    digits = query.get("limit", str(limits.PAGE_DEFAULT))
-    limit = reader.convert(digits, _Limit, "limit")
+    digits = query.get("limit", str(fields.PAGE_DEFAULT))
+    limit = reader.convert(digits, fields.PageLimit, "limit")
     if isinstance(limit, FieldError) or not digits.isdigit():
         raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
     return cursor, limit

@@ -23,12 +23,7 @@ PRODUCT_IN_PATH: Final = _id("product", PRODUCT_ID)
 RESERVATION_IN_PATH: Final = _id("reservation", RESERVATION_ID)
 PAGE: Final = (
     Parameter("cursor", "query", fields.Id, "`nextCursor` of the page before; left out, the first page."),
-    Parameter(
-        "limit",
-        "query",
-        Annotated[int, Meta(ge=1, le=limits.PAGE_MAX, extra_json_schema={"default": limits.PAGE_DEFAULT})],
-        "Entries of the page, at most.",
-    ),
+    Parameter("limit", "query", fields.PageLimit, "Entries of the page, at most."),
 )
 RESERVE_KEY: Final = _key(
     "Makes a repeated request free: the same key with the same request is answered as the first time, and nothing is"
