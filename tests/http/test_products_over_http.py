@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uuid_utils
 from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, new_key
 
 from flashreserve.http import bodies
@@ -85,6 +86,34 @@ async def test_a_field_of_a_new_product_that_is_null_is_one_left_out(admin: Admi
             assert (answer.status, answer.fields) == (400, [field.encode_name])
         else:
             assert rules(answer) == left_out, field.encode_name
+
+
+@pytest.mark.parametrize(
+    ("field", "invalid"),
+    [
+        ("name", " "),
+        ("name", 1),
+        ("price", "much"),
+        ("price", -1),
+        ("price", 10**30),
+        ("price", None),
+        ("saleStartsAt", "9999-12-31T23:59:59-01:00"),
+        ("saleEndsAt", "soon"),
+        ("perCustomerLimit", 0),
+        ("holdSeconds", 0),
+        ("maxExtensions", -1),
+    ],
+)
+async def test_an_invalid_value_is_named_even_if_the_product_does_not_exist(
+    admin: Admin, field: str, invalid: object
+) -> None:
+    nowhere = str(uuid_utils.uuid7())
+    for product in (await admin.product(), nowhere):
+        answer = await admin.edit(product, **{field: invalid})
+
+        assert (answer.status, answer.fields) == (400, [field])
+
+    assert (await admin.edit(nowhere, name="x", price="1.234", saleEndsAt=None)).status == 404
 
 
 async def test_null_in_an_edit_takes_a_bound_away_and_is_refused_elsewhere(admin: Admin) -> None:

@@ -127,6 +127,18 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
     hold_seconds: HoldSeconds | UnsetType = UNSET
     max_extensions: Extensions | UnsetType = UNSET
 
+    def fault(self) -> Invalid | None:
+        """The first value that is invalid for every product, in whatever currency its price is."""
+        name = UNSET if self.name is UNSET else names.parse_name(self.name)
+        if isinstance(name, Invalid):
+            return name
+        price = UNSET if self.price is UNSET else _decimal(self.price)
+        if isinstance(price, Invalid):
+            return price
+        if isinstance(price, Decimal) and not (price.is_finite() and 0 <= price <= limits.PRICE_MINOR_MAX):
+            return Invalid("price", f"expected {A_PRICE}")
+        return _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
+
     def edit(self, product_id: str, currency: str) -> Edit | Invalid:
         """The edit as the service takes it; `currency` is the product's, by which the price is read."""
         name = UNSET if self.name is UNSET else names.parse_name(self.name)
@@ -167,8 +179,14 @@ def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
 
 def _price(price: object, currency: str) -> int | Invalid:
     """The price in the currency's smallest unit, read digit by digit: nothing is rounded."""
+    decimal = _decimal(price)
+    return decimal if isinstance(decimal, Invalid) else money.parse_price(decimal, currency)
+
+
+def _decimal(price: object) -> Decimal | Invalid:
+    """The number that a price is written as, whatever its currency."""
     if isinstance(price, str) and _is_price(price):
-        return money.parse_price(Decimal(price), currency)
+        return Decimal(price)
     if isinstance(price, int | Decimal) and not isinstance(price, bool):
-        return money.parse_price(Decimal(price), currency)
+        return Decimal(price)
     return Invalid("price", f"expected {A_PRICE}")

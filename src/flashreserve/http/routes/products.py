@@ -66,7 +66,7 @@ class ProductRoutes(Controller):
         asked = await requests.body(request, _read_edit)
         product = await services.catalogue.product(product_id)
         if isinstance(product, NotFound):
-            return outcome_reply(product, request)
+            return outcome_reply(asked.fault() or product, request)
         edit = asked.edit(product_id, product.currency)
         return outcome_reply(edit if isinstance(edit, Invalid) else await services.catalogue.edit(edit), request)
 
