@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 
 from flashreserve.core.outcomes import Invalid
+from flashreserve.expectations import expectations
 from flashreserve.http import bodies, reader
-from flashreserve.http.expectations import expectations
 from flashreserve.service.catalogue import NewProduct
 
 COLUMNS: Final = (
