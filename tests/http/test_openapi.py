@@ -63,7 +63,7 @@ def test_all_references_lead_somewhere_and_all_components_are_referred_to() -> N
         for name in named
     }
 
-    # 405 is no operation's answer, so none refers to it.
+    # No operation is answered 405, so none refers to it.
     assert components - references == {"#/components/responses/method-not-allowed"}
     assert references - components == set()
 
@@ -142,7 +142,7 @@ def test_the_document_says_who_may_see_the_docs() -> None:
     assert {"401", "403"} <= closed["responses"].keys()
 
 
-# What commands come to, and what is documented.
+# Outcomes of commands, and documented answers.
 
 NOW = 1_795_428_000_000
 PRODUCT = Product(ID, "a thing", 100, "USD", 1, 1, None, None, None, 600, 0, NOW, NOW)

@@ -203,7 +203,7 @@ async def test_restocking_twice_under_one_key_counts_once_even_at_once(shop: Htt
     assert sum("Idempotent-Replayed" not in answer.headers for answer in [*answers, later]) == 1
     assert await shop.available(product) == 15
     assert (await admin.restock(product, 6, key="delivery-7")).code == "key-reused"
-    assert (await admin.restock(other, 6, key="delivery-7")).granted(200)["available"] == 16  # A key is a product's.
+    assert (await admin.restock(other, 6, key="delivery-7")).granted(200)["available"] == 16  # Keys are the product's.
 
 
 async def test_stock_that_is_put_in_is_sold_next(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
@@ -291,7 +291,7 @@ async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop
         {**common, "productId": phone, "quantity": "2", "unitPrice": "999.99", "currency": "USD", **times},
     ]
     assert (rows[2]["status"], rows[2]["releasedAt"]) == ("CANCELLED", start)
-    assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Though no sweep has come by.
+    assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Although no sweep ran.
 
 
 async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) -> None:
@@ -316,7 +316,7 @@ async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) 
     assert requests("GET", "other", 404) == 1
     assert float(figures["flashreserve_commands_total"]) >= 3
     assert float(figures["flashreserve_queue"]) == 0
-    assert product not in answer.body.decode()  # No ids: they would be series without end.
+    assert product not in answer.body.decode()  # Ids as labels would make series without bound.
 
 
 async def test_each_answer_of_a_route_is_counted_under_it(

@@ -1,4 +1,4 @@
-"""Every kind of fault that a body can have is told in our words, with the field and what was expected there."""
+"""Every kind of fault in a body is described in our words: the field, and what was expected."""
 
 import enum
 from datetime import datetime

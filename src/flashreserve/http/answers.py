@@ -58,7 +58,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class RefusalError(Exception):
-    """A request that goes no further. The HTTP layer's own way out of a route; no other layer sees it."""
+    """Ends a request with a problem. Only the HTTP layer raises and catches it."""
 
     def __init__(self, code: Code, detail: str, *, errors: Sequence[FieldError] = (), headers: Headers = ()) -> None:
         super().__init__(detail)
@@ -82,7 +82,7 @@ def refusal(code: Code, detail: str, instance: str, errors: Sequence[FieldError]
 def readiness(checks: list[Check], instance: str, *, verbose: bool, operator: bool) -> Answer:
     """200, or 503 that names what is missing; with `verbose`, every check.
 
-    Strangers (not `operator`) read the details of what is missing, and of the rest its names.
+    Strangers (not `operator`) see the details of missing parts only, and the names of the others.
     """
     absent = missing(checks)
     shown = tuple(
@@ -102,7 +102,7 @@ def bad_field(field: str, message: str, instance: str) -> Answer:
 
 
 def ok(view: msgspec.Struct, status: int = 200, headers: Headers = ()) -> Answer:
-    """A body of ours as an answer."""
+    """A view as a successful answer."""
     return Answer(status, views.encode(view), JSON, headers)
 
 
@@ -182,13 +182,13 @@ def _from_quota_reached(outcome: QuotaReached, instance: str) -> Answer:
 def _from_change_refused(outcome: _ChangeRefused, instance: str) -> Answer:
     match outcome:
         case Expired(id_, expires_at):
-            return refusal("expired", f"the hold of {id_} was over at {format_instant(expires_at)}", instance)
+            return refusal("expired", f"reservation {id_} expired at {format_instant(expires_at)}", instance)
         case AlreadyConfirmed(id_):
             return refusal("already-confirmed", f"reservation {id_} is confirmed", instance)
         case AlreadyCancelled(id_):
             return refusal("cancelled", f"reservation {id_} is cancelled", instance)
         case ExtensionsUsedUp(id_, most):
-            return refusal("extensions-used-up", f"{id_} may be extended {most} times", instance)
+            return refusal("extensions-used-up", f"reservation {id_} may be extended at most {most} times", instance)
         case _:
             assert_never(outcome)
 
@@ -219,7 +219,7 @@ def _from_trouble(outcome: _Trouble, instance: str) -> Answer:
 
 
 def from_sight(sight: Sight, *, known: bool) -> Answer:
-    """A product's stock; `known` says that the caller has this very figure already."""
+    """A product's stock. `known` says that the caller has this figure already."""
     headers = (("etag", stock_tag(sight)), ("cache-control", "no-cache"))
     if known:
         return Answer(304, b"", headers=headers)
@@ -243,7 +243,7 @@ AccountRefusal = (
 
 
 def from_account_refusal(outcome: AccountRefusal, instance: str) -> Answer:
-    """The answer to a request about accounts that came to nothing."""
+    """The answer to a refused request about accounts."""
     match outcome:
         case accounts.EmailTaken():
             return refusal("email-taken", "sign in instead, or use another address", instance)
@@ -256,7 +256,7 @@ def from_account_refusal(outcome: AccountRefusal, instance: str) -> Answer:
             detail = f"try again in {retry_after_s} s"
             return refusal("too-many-tries", detail, instance, headers=_retry(retry_after_s))
         case accounts.Busy(retry_after_s):
-            detail = "passwords can't be looked at now; nothing was changed"
+            detail = "passwords can't be checked now; nothing was changed"
             return refusal("unavailable", detail, instance, headers=_retry(retry_after_s))
         case accounts.AccountNotFound():
             return refusal("not-found", "the token's account doesn't exist", instance)

@@ -36,33 +36,33 @@ _is_price: Final = re.compile(PRICE_PATTERN[1:-1]).fullmatch
 
 
 class RegistrationBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who registers."""
+    """The e-mail address and password of a new account."""
 
     email: Email
     password: NewPassword
 
 
 class CredentialsBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who signs in."""
+    """The e-mail address and password of an account."""
 
     email: Email
     password: Password
 
 
 class QuantityBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many units of the product in the path. No body means one."""
+    """The number of units of the product in the path. No body means one."""
 
     quantity: Quantity = 1
 
 
 class LineBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """One line of a basket that is asked for."""
+    """One line of a basket."""
 
     product_id: Id
     quantity: Quantity = 1
 
     def wanted(self) -> Wanted:
-        """The line as the rules take it."""
+        """The line as commands have it."""
         return Wanted(self.product_id.lower(), self.quantity)
 
 
@@ -73,13 +73,13 @@ class BasketBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """How many units to put in stock, or below zero to take out."""
+    """The number of units to put in stock; a negative number takes units out."""
 
     change: Change
 
 
 class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """A product to be made. Null is the same as a field left out."""
+    """A new product. Null means the same as leaving the field out."""
 
     name: Name
     price: Price
@@ -92,7 +92,7 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     max_extensions: Extensions | None = 0
 
     def product(self, hold_s_default: int) -> NewProduct | Invalid:
-        """The product as the service takes it."""
+        """The product as the service takes it, or the first invalid value."""
         name = names.parse_name(self.name)
         if isinstance(name, Invalid):
             return name
@@ -117,7 +117,7 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
 
 
 class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What to change of a product; what is left out stays, and null takes a bound away. The currency can't change."""
+    """Changes to a product. Fields left out stay as they are; null removes a bound. The currency can't change."""
 
     name: Name | UnsetType = UNSET
     price: Price | UnsetType = UNSET
@@ -128,7 +128,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
     max_extensions: Extensions | UnsetType = UNSET
 
     def fault(self) -> Invalid | None:
-        """The first value that is invalid for every product, in whatever currency its price is."""
+        """The first value that is invalid for every product, in any currency."""
         name = UNSET if self.name is UNSET else names.parse_name(self.name)
         if isinstance(name, Invalid):
             return name
@@ -140,7 +140,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
         return _unwritable(saleStartsAt=self.sale_starts_at, saleEndsAt=self.sale_ends_at)
 
     def edit(self, product_id: str, currency: str) -> Edit | Invalid:
-        """The edit as the service takes it; `currency` is the product's, by which the price is read."""
+        """The edit as the service takes it, or the first invalid value. `currency` is the product's."""
         name = UNSET if self.name is UNSET else names.parse_name(self.name)
         if isinstance(name, Invalid):
             return name
@@ -170,7 +170,7 @@ def _instant(moment: datetime | _T) -> int | _T:
 
 
 def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
-    """The first moment whose UTC instant can't be written in RFC 3339, or lies before the instants that we count."""
+    """The first time that is invalid in UTC: before 1970, or after 9999, which RFC 3339 can't write."""
     for field, moment in moments.items():
         if isinstance(moment, datetime) and not 0 <= instant_of(moment) <= limits.INSTANT_MAX_MS:
             return Invalid(field, "expected an instant from 1970 to 9999, in UTC")
@@ -178,13 +178,13 @@ def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
 
 
 def _price(price: object, currency: str) -> int | Invalid:
-    """The price in the currency's smallest unit, read digit by digit: nothing is rounded."""
+    """The price in the currency's smallest unit. It is read digit by digit, and never rounded."""
     decimal = _decimal(price)
     return decimal if isinstance(decimal, Invalid) else money.parse_price(decimal, currency)
 
 
 def _decimal(price: object) -> Decimal | Invalid:
-    """The number that a price is written as, whatever its currency."""
+    """The number that a price is written as, in any currency."""
     if isinstance(price, str) and _is_price(price):
         return Decimal(price)
     if isinstance(price, int | Decimal) and not isinstance(price, bool):

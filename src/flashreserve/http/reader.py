@@ -1,4 +1,4 @@
-"""Reads what clients send: JSON bodies and query parameters become values, or a sentence about the first fault."""
+"""Decodes JSON bodies and query parameters, to values or to a sentence about the first fault."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
-    """How a body of this kind is read: the value, or what is wrong with it first."""
+    """The function that decodes bodies of this kind, to the value or to its first fault."""
     decode = msgspec.json.Decoder(kind, float_hook=_exact).decode
     decode_listed = msgspec.json.Decoder(list[kind], float_hook=_exact).decode  # type: ignore[valid-type]
 
@@ -47,7 +47,7 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
 
 
 def convert(value: str, kind: type[T], field: str) -> T | FieldError:
-    """An id or a query parameter as this kind, or what is wrong with it."""
+    """An id or a query parameter as this kind, or its fault."""
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError:
@@ -61,7 +61,7 @@ def explained(text: str, kind: Any) -> FieldError:
 
 
 def _why_not_json(body: bytes) -> str:
-    """Where a body stops being JSON, in a person's way of counting."""
+    """The place where a body is invalid JSON. Bytes, lines and columns count from 1."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -86,7 +86,7 @@ _REPEATING_BYTES_MIN: Final = len('{"name":1,"name":1}')
 
 
 class _RepeatedError(Exception):
-    """An object has two fields of one name."""
+    """An object has two fields with one name."""
 
 
 class _Repeated(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ class _Repeated(msgspec.Struct, frozen=True):
 
 
 def _repeated_field(body: bytes) -> FieldError | None:
-    """The first field that its object has twice, at any depth. Names are compared after their escapes are resolved."""
+    """The first field that an object has twice, at any depth. Names are compared with their escapes resolved."""
     text = body.decode()
     try:
         _SEARCH.decode(text)
@@ -142,7 +142,7 @@ def _path_of_repeated(value: Any, path: str) -> str:
     return next(filter(None, paths), "")
 
 
-# Numbers stay text: nobody looks at them, and a long one takes Python a long time to read.
+# Numbers stay text: they aren't used, and Python takes long to convert long ones.
 _PLAIN: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 _SEARCH: Final = json.JSONDecoder(object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
 _MARK: Final = json.JSONDecoder(object_pairs_hook=_mark_repeated, parse_int=str, parse_float=str)
@@ -150,7 +150,7 @@ _TOO_DEEP: Final = "expected objects and lists less deep in one another"
 
 
 def _exact(number: str) -> Decimal:
-    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is too far off to calculate."""
+    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is too large to calculate with."""
     try:
         decimal = Decimal(number)
     except InvalidOperation:

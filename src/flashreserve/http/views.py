@@ -37,14 +37,14 @@ class AccountView(Struct, frozen=True, rename="camel"):
 
 
 class TokenView(Struct, frozen=True, rename="camel"):
-    """What signing in returns; the same token is in the cookie."""
+    """The answer to signing in. The cookie has the same token."""
 
     token: str
     expires_at: InstantText
 
 
 class ProductView(Struct, frozen=True, rename="camel"):
-    """A product. `stockQuantity` is what was ever put in, `available` what can be reserved now."""
+    """A product. `stockQuantity` is the number of all units ever put in stock, `available` those to be reserved now."""
 
     id: Id
     name: str
@@ -117,7 +117,7 @@ class ReservationPage(Struct, frozen=True, rename="camel"):
 
 
 class ProblemKindView(Struct, frozen=True):
-    """What all problems of one code have in common."""
+    """The common part of all problems of one code."""
 
     code: str
     status: int
@@ -191,7 +191,7 @@ def reservation_view(held: Reservation) -> ReservationView:
     )
 
 
-# A crowd that wants one product gets the same line again and again.
+# Cached because a crowd that wants one product gets equal lines.
 @lru_cache(maxsize=1024)
 def _line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
     return tuple(
@@ -201,13 +201,13 @@ def _line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
 
 
 def product_page(products: Sequence[Product], most: int) -> ProductPage:
-    """A page of at most `most` products, read with one more, which tells whether there is a next page."""
+    """A page of at most `most` products. `products` has one more if there is a next page."""
     shown = products[:most]
     return ProductPage([product_view(each) for each in shown], shown[-1].id if len(products) > most else None)
 
 
 def reservation_page(reservations: Sequence[Reservation], most: int) -> ReservationPage:
-    """A page of at most `most` reservations, read with one more, which tells whether there is a next page."""
+    """A page of at most `most` reservations. `reservations` has one more if there is a next page."""
     shown = reservations[:most]
     return ReservationPage(
         [reservation_view(each) for each in shown], shown[-1].id if len(reservations) > most else None

@@ -1,4 +1,4 @@
-"""Registering, signing in and out."""
+"""Accounts: register, sign in, sign out."""
 
 from typing import Final
 
@@ -27,7 +27,8 @@ ACCOUNTS: Final = (
         summary="Sign in",
         description=(
             "The token comes in the body and in an HTTP-only cookie: `token`, in production `__Host-token`. A second"
-            " cookie, `device`, tells the owner's browser from a stranger's when tries are counted; it opens nothing."
+            " cookie, `device`, marks the owner's browser: its tries are counted apart from strangers'. It gives no"
+            " access."
         ),
         who="anyone",
         body=Body(bodies.CredentialsBody, {"email": EMAIL, "password": PASSWORD}),
@@ -48,7 +49,7 @@ ACCOUNTS: Final = (
         path="/auth/logout",
         tag="Accounts",
         summary="Sign out",
-        description="The browser forgets its cookie. The token itself stays good until it expires.",
+        description="The browser deletes its cookie. The token itself stays valid until it expires.",
         who="anyone",
         successes=(Success(204, "The cookie is gone.", headers=("Set-Cookie",)),),
     ),

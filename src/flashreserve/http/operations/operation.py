@@ -7,14 +7,14 @@ import msgspec
 from flashreserve.http.problems import Code
 
 Who = Literal["anyone", "signed-in", "customer", "admin", "operator"]
-"""`operator` is anyone in development; in production, an admin or whoever has the metrics token."""
+"""Callers. In development everybody is an `operator`; in production, admins and holders of the metrics token are."""
 
 Method = Literal["get", "post", "patch", "delete"]
 Tag = Literal["Accounts", "Products", "Reservations", "Operations"]
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One thing that a request says in its path, query or headers; `kind` is what its value decodes to."""
+    """One value in a request's path, query or headers. `kind` is the type that it is decoded to."""
 
     name: str
     place: Literal["path", "query", "header"]
@@ -33,10 +33,10 @@ class Body(msgspec.Struct, frozen=True):
 
 
 class Success(msgspec.Struct, frozen=True):
-    """An answer that says yes.
+    """A successful answer.
 
-    `kind` is its JSON body; or `media_types` name bodies of other kinds; or there is none. `headers` and `links` are
-    names: of the headers in `openapi.py`, and of operations that take the answer's `id`.
+    `kind` is the type of a JSON body, `media_types` those of any other body; with neither, there is no body. `headers`
+    are names of headers in `openapi.py`, and `links` names of operations that take the answer's `id`.
     """
 
     status: int
@@ -49,7 +49,7 @@ class Success(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `codes` are the problems that are its own."""
+    """One method of one path. `codes` are the problems that not every operation has."""
 
     name: str
     method: Method

@@ -19,25 +19,28 @@ OPS: Final = (
         tag="Operations",
         summary="Whether the process answers",
         who="anyone",
-        successes=(Success(200, "It does.", views.HealthView, {"status": "ok"}),),
+        successes=(Success(200, "The process answers.", views.HealthView, {"status": "ok"}),),
     ),
     Operation(
         name="ready",
         method="get",
         path="/readyz",
         tag="Operations",
-        summary="Whether everything is there that requests need",
-        description="Otherwise 503, and `detail` names what is missing. With `?verbose`, both list every check.",
+        summary="Whether requests can be served",
+        description=(
+            "If not, the answer is 503, and `detail` names what is missing. With `?verbose`, both answers list every"
+            " check."
+        ),
         who="anyone",
         parameters=(
             Parameter(
                 "verbose",
                 "query",
                 Literal["", "true"],
-                "List every check. In production the details of those that pass are for operators.",
+                "List every check. In production, only operators see the details of checks that pass.",
             ),
         ),
-        successes=(Success(200, "It is.", views.ReadinessView, {"status": "ok"}),),
+        successes=(Success(200, "Requests can be served.", views.ReadinessView, {"status": "ok"}),),
     ),
     Operation(
         name="metrics",
@@ -53,7 +56,7 @@ OPS: Final = (
         method="get",
         path="/problems/{code}",
         tag="Operations",
-        summary="What a kind of problem means",
+        summary="The meaning of a kind of problem",
         description="The page that a problem's `type` leads to.",
         who="anyone",
         parameters=(Parameter("code", "path", Code, "The problem's `code`.", required=True, example="sold-out"),),
@@ -107,7 +110,7 @@ OPS: Final = (
         method="get",
         path="/api-docs/{file}",
         tag="Operations",
-        summary="What that page is made of",
+        summary="A file of that page",
         who="operator",
         parameters=(
             Parameter(

@@ -22,17 +22,17 @@ def _key(description: str, *, required: bool = False) -> Parameter:
 PRODUCT_IN_PATH: Final = _id("product", PRODUCT_ID)
 RESERVATION_IN_PATH: Final = _id("reservation", RESERVATION_ID)
 PAGE: Final = (
-    Parameter("cursor", "query", fields.Id, "`nextCursor` of the page before; left out, the first page."),
-    Parameter("limit", "query", fields.PageLimit, "Entries of the page, at most."),
+    Parameter("cursor", "query", fields.Id, "`nextCursor` of the page before. Without it, the first page is sent."),
+    Parameter("limit", "query", fields.PageLimit, "Highest number of entries in the page."),
 )
 RESERVE_KEY: Final = _key(
-    "Makes a repeated request free: the same key with the same request is answered as the first time, and nothing is"
-    " taken twice. Only a grant binds a key; it is kept for 24 hours at least. Visible ASCII, 255 characters at most."
+    "Makes retries safe: the same request with the same key gets the first answer again, and nothing is taken twice."
+    " Only a granted request binds its key; it is kept for at least 24 hours. Visible ASCII, at most 255 characters."
 )
 RESTOCK_KEY: Final = _key(
-    "Keeps a repeated request from counting twice. Visible ASCII, 255 characters at most.", required=True
+    "Keeps a repeated request from counting twice. Visible ASCII, at most 255 characters.", required=True
 )
 IF_NONE_MATCH: Final = Parameter(
-    "If-None-Match", "header", str, "The `ETag` of an earlier answer; if it is still good, the answer is 304."
+    "If-None-Match", "header", str, "The `ETag` of an earlier answer. If it is current, the answer is 304."
 )
-UNCHANGED: Final = Success(304, "What the client has is still good.", headers=("ETag",))
+UNCHANGED: Final = Success(304, "The client's version is current.", headers=("ETag",))

@@ -1,4 +1,4 @@
-"""Products for everybody, and what admins do with them."""
+"""Products: see, create, edit and restock them; and their reservations."""
 
 from typing import Final
 
@@ -55,9 +55,8 @@ PRODUCTS: Final = (
         tag="Products",
         summary="Change a product's description or rules",
         description=(
-            "What the body leaves out stays as it is. What is reserved already keeps the price and the terms under"
-            " which it was. `perCustomerLimit` may be raised at any time; once somebody has reserved, it can't be"
-            " set or lowered any more."
+            "Fields that the body leaves out stay as they are. Existing reservations keep their price and terms."
+            " `perCustomerLimit` may be raised at any time; once somebody has reserved, it can't be set or lowered."
         ),
         who="admin",
         parameters=(PRODUCT_IN_PATH,),
@@ -70,8 +69,8 @@ PRODUCTS: Final = (
         method="get",
         path="/products/{id}/stock",
         tag="Products",
-        summary="What can be reserved now: the cheap poll",
-        description="At most 250 ms old, as of `asOf`. With `If-None-Match` only news are sent.",
+        summary="The units that can be reserved now: the cheap poll",
+        description="At most 250 ms old, as of `asOf`. With `If-None-Match`, only a changed figure is sent.",
         who="anyone",
         parameters=(PRODUCT_IN_PATH, IF_NONE_MATCH),
         successes=(Success(200, "The stock.", views.StockLevelView, STOCK, headers=("ETag",)), UNCHANGED),
@@ -83,7 +82,7 @@ PRODUCTS: Final = (
         path="/products/{id}/stock",
         tag="Products",
         summary="Put stock in, or take it out",
-        description="Never takes out what is held or bought. Who did it and when is stored with it.",
+        description="Units that are held or bought can't be taken out. The change is stored with its admin and time.",
         who="admin",
         parameters=(PRODUCT_IN_PATH, RESTOCK_KEY),
         body=Body(bodies.ChangeBody, {"change": 5}),
@@ -106,7 +105,7 @@ PRODUCTS: Final = (
         method="get",
         path="/reservations.csv",
         tag="Products",
-        summary="All reservations, a line each of their lines",
+        summary="All reservations as a table, one row for each line",
         who="admin",
         successes=(Success(200, "The table.", media_types=("text/csv",), headers=("Content-Disposition",)),),
     ),

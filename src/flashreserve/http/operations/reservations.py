@@ -1,4 +1,4 @@
-"""Reserving, confirming, extending, cancelling, and reading reservations."""
+"""Reservations: make, read, confirm, extend and cancel them."""
 
 from typing import Final
 
@@ -71,7 +71,7 @@ RESERVATIONS: Final = (
         path="/reservations/{id}",
         tag="Reservations",
         summary="One of the caller's reservations",
-        description="Another customer's is not found. A hold that is over reads as EXPIRED at once.",
+        description="Another customer's reservation is not found. A hold reads as EXPIRED as soon as it is over.",
         who="signed-in",
         parameters=(RESERVATION_IN_PATH,),
         successes=(Success(200, "The reservation.", views.ReservationView, HOLD),),
@@ -84,7 +84,7 @@ RESERVATIONS: Final = (
             path=path,
             tag="Reservations",
             summary="Buy what is held",
-            description="`/checkout/{id}` and `/reservations/confirm/{id}` do the same. Again, it answers the same.",
+            description="`/checkout/{id}` and `/reservations/confirm/{id}` do the same. A retry gets the same answer.",
             who="signed-in",
             parameters=(RESERVATION_IN_PATH,),
             successes=(Success(200, "The reservation, confirmed.", views.ReservationView, BOUGHT),),
@@ -97,7 +97,7 @@ RESERVATIONS: Final = (
         method="post",
         path="/reservations/{id}/extend",
         tag="Reservations",
-        summary="Hold on for another hold time, counted from now",
+        summary="Extend a hold by its hold time, counted from now",
         description="As often as the product's `maxExtensions` allows.",
         who="signed-in",
         parameters=(RESERVATION_IN_PATH,),
@@ -109,8 +109,8 @@ RESERVATIONS: Final = (
         method="delete",
         path="/reservations/{id}",
         tag="Reservations",
-        summary="Give back what is held",
-        description="Its units are on sale again. A hold that is over or was cancelled already is answered the same.",
+        summary="Cancel a hold",
+        description="Its units are on sale again. A hold that has expired or was cancelled before is answered 200 too.",
         who="signed-in",
         parameters=(RESERVATION_IN_PATH,),
         successes=(Success(200, "The reservation, CANCELLED or EXPIRED.", views.ReservationView, CANCELLED),),

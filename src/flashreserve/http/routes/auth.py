@@ -1,4 +1,4 @@
-"""Registering, signing in and out."""
+"""Routes to register, sign in and sign out."""
 
 from typing import Final
 
@@ -49,7 +49,7 @@ class AuthRoutes(Controller):
 
     @post("/auth/logout")
     async def logout(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
-        """Sign out: the cookie goes."""
+        """Sign out: the cookie is deleted."""
         await requests.no_body(request)
         answer = reply(answers.Answer(204, b""))
         answer.set_cookie(_cookie(services.cookies, services.cookies.token, "", 0, "/"))

@@ -1,4 +1,4 @@
-"""The front page, the OpenAPI document, and the page that shows it."""
+"""Routes of the front page, the OpenAPI document, and the page that shows it."""
 
 from functools import cache
 from typing import Final
@@ -15,7 +15,7 @@ from flashreserve.http.requests import HttpRequest, client_address, headers_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.site import Cookies
 
-# Only for the one who asked: in production not everybody may have it.
+# Not for shared caches: in production only operators may have it.
 _REVALIDATE: Final = ("cache-control", "private, no-cache")
 _VARY: Final = ("vary", "Accept")
 
@@ -25,7 +25,7 @@ class DocsRoutes(Controller):
 
     @get("/")
     async def front(self, request: HttpRequest) -> Response[bytes]:
-        """A page that links what is here, for browsers; for all others there is nothing."""
+        """A page of links for browsers. Other clients are answered 404."""
         if not wants_html(headers_of(request)):
             raise RefusalError("not-found", problems.KINDS["not-found"].meaning, headers=(_VARY,))
         answer = _unless_known(assets.front(), request)
@@ -45,7 +45,7 @@ class DocsRoutes(Controller):
 
     @get("/api-docs/{file:str}")
     async def file(self, request: HttpRequest, file: FromPath[str], services: ServicesHere) -> Response[bytes]:
-        """What the page is made of."""
+        """A file of that page."""
         await _check_operator(request, services)
         if file not in assets.ASSETS:
             raise RefusalError("not-found", "the page has no such file")

@@ -1,4 +1,4 @@
-"""Health, metrics, and the pages that problems lead to."""
+"""Routes of health, metrics, and the meanings of problems."""
 
 import asyncio
 from typing import cast
@@ -14,7 +14,7 @@ from flashreserve.http.routes.replies import ServicesHere, reply
 
 
 class OpsRoutes(Controller):
-    """What operators and their machines look at."""
+    """Health, metrics and problems."""
 
     @get("/livez")
     async def live(self) -> Response[bytes]:
@@ -23,12 +23,12 @@ class OpsRoutes(Controller):
 
     @get("/readyz")
     async def ready(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
-        """Everything that requests need is there; with `?verbose`, check by check."""
+        """Requests can be served. With `?verbose`, every check is listed."""
         verbose = requests.flag(request, "verbose")
         if verbose:
             address = requests.client_address(request, services)
             asking = callers.is_operator(headers_of(request), address, services)
-            # Both at the same time: each waits for the database, and one that hangs may cost nobody more than 5 s.
+            # Both at the same time: each waits for the database, up to 5 s if it hangs.
             operator, checks = await asyncio.gather(asking, services.health())
         else:
             operator, checks = False, await services.health()
@@ -42,7 +42,7 @@ class OpsRoutes(Controller):
 
     @get("/problems/{code:str}")
     async def problem(self, code: FromPath[str]) -> Response[bytes]:
-        """What a kind of problem means."""
+        """The meaning of a kind of problem."""
         kind = KINDS.get(cast("Code", code))
         if kind is None:
             raise RefusalError("not-found", "there is no such kind of problem")

@@ -13,7 +13,7 @@ from flashreserve.http.routes.replies import reply
 
 
 def allow(methods: Iterable[str]) -> str:
-    """The Allow header for an address with these methods: HEAD works where GET does, OPTIONS everywhere."""
+    """The Allow header of an address with these methods. HEAD works wherever GET does, OPTIONS everywhere."""
     own = set(methods)
     return ", ".join(sorted(own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())))
 
@@ -28,7 +28,7 @@ async def before_route(request: HttpRequest) -> Response[bytes] | None:
 
 
 async def answer_options(request: HttpRequest) -> Response[bytes] | None:
-    """The answer to OPTIONS, before the framework's own, which names only some of the methods of an address."""
+    """The answer to OPTIONS. It replaces the framework's own, which names only some of an address's methods."""
     if request.scope["method"] != "OPTIONS":
         return None
     allowed = _ALLOWED[request.scope["path_template"]]

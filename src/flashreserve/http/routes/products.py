@@ -1,4 +1,4 @@
-"""Products for everybody, and what admins do with them."""
+"""Routes to see products, and for admins to change them."""
 
 from typing import Final
 
@@ -40,7 +40,7 @@ class ProductRoutes(Controller):
 
     @get("/products/{id:str}/stock")
     async def stock(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
-        """What can be reserved now: the cheap poll."""
+        """The units that can be reserved now: the cheap poll."""
         sight = await services.catalogue.stock(requests.path_id(id, "id"))
         if isinstance(sight, NotFound):
             return outcome_reply(sight, request)
@@ -96,7 +96,7 @@ class ProductRoutes(Controller):
 
     @get("/reservations.csv")
     async def export(self, request: HttpRequest, services: ServicesHere) -> Stream:
-        """All reservations, a line each of their lines."""
+        """All reservations as CSV, one row for each line."""
         await callers.admin(headers_of(request), services)
         disposition = {"content-disposition": 'attachment; filename="reservations.csv"'}
         return Stream(reservations_csv(services.reservations), media_type="text/csv", headers=disposition)

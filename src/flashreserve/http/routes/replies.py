@@ -1,4 +1,4 @@
-"""Answers as the framework sends them."""
+"""Turns answers into the framework's responses."""
 
 from litestar import Response
 from litestar.di import NamedDependency

@@ -58,24 +58,24 @@ class ReservationRoutes(Controller):
 
     @post(["/reservations/confirm/{id:str}", "/checkout/{id:str}"])
     async def confirm(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
-        """Buy what is held."""
+        """Confirm a hold: buy its units."""
         return await _change(services.reservations.confirm, request, id, services)
 
     @post("/reservations/{id:str}/extend")
     async def extend(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
-        """Hold on for another hold time."""
+        """Extend a hold by its hold time."""
         return await _change(services.reservations.extend, request, id, services)
 
     @delete("/reservations/{id:str}", status_code=200)
     async def cancel(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
-        """Give back what is held."""
+        """Cancel a hold."""
         return await _change(services.reservations.cancel, request, id, services)
 
 
 async def _change(
     change: Callable[[str, str], Awaitable[Outcome]], request: HttpRequest, id_: str, services: ServicesHere
 ) -> Response[bytes]:
-    """Let `change` act on the caller's own reservation, and answer its outcome."""
+    """Call `change` for the caller's own reservation, and answer its outcome."""
     identity = callers.signed_in(headers_of(request), services)
     reservation_id = requests.path_id(id_, "id")
     await requests.no_body(request)
