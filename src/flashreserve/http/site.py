@@ -19,7 +19,10 @@ With more, nobody is signed in. If only some were tried, an attacker who can pla
 """
 
 _BLANKS: Final = b" \t"
-"""The characters that may stand around a cookie's name. Browsers take any other for a part of the name."""
+"""The characters that may stand around a cookie's name.
+
+Browsers take any other for a part of the name, which then lacks the protection of the prefix `__Host-`.
+"""
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")
 _HOSTS_REMEMBERED: Final = 1_024
