@@ -21,7 +21,7 @@ from bench.sections import BenchPlan, begin
 from bench import shops
 from flashreserve.bootstrap import open_store
 from flashreserve.clock import SystemClock, SystemIds
-from flashreserve.combiner import Combiner
+from flashreserve.combiner import QUEUE_MAX, Combiner
 from flashreserve.core import limits
 from flashreserve.core.commands import Reserve, Wanted
 from flashreserve.core.model import Product
@@ -32,7 +32,7 @@ from flashreserve.stores.port import Store
 
 BATCHES: Final = (1, 8, 64, 512)
 CALLERS: Final = 512
-WAITING: Final = limits.QUEUE_MAX
+WAITING: Final = QUEUE_MAX
 _LOOK_EVERY_S: Final = 0.02
 
 

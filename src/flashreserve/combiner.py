@@ -23,6 +23,9 @@ from flashreserve.core.outcomes import Extended, Failed, Outcome, OutcomeUnknown
 from flashreserve.metrics import Cell
 from flashreserve.stores.port import Flushed, ReservationStore, StoreOutcomeUnknownError, StoreUnavailableError, Taken
 
+QUEUE_MAX: Final = 10_000
+"""Commands that wait for a flush, in one process."""
+
 DEADLINE_S: Final = 5.0
 """The longest time that a command waits for its outcome."""
 
@@ -85,7 +88,7 @@ class Combiner:
         *,
         expect: Callable[[Iterable[int]], None] | None = None,
         flush_max: int = limits.FLUSH_MAX,
-        queue_max: int = limits.QUEUE_MAX,
+        queue_max: int = QUEUE_MAX,
         deadline_s: float = DEADLINE_S,
     ) -> None:
         self._store = store

@@ -1,8 +1,8 @@
-"""What comes from elsewhere: other programs' answers, and files that other versions have written."""
+"""The errors of decoders, for answers of other programs and files of other versions."""
 
 from typing import Final
 
 import msgspec
 
 DECODE_ERRORS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that msgspec's decoders raise for bytes that can't be read: of another form, not UTF-8, or nested too deep."""
+"""All errors of msgspec's decoders: for bytes of another form, not in UTF-8, or nested too deeply."""

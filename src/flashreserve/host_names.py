@@ -13,15 +13,15 @@ def is_host_name(text: str) -> bool:
 
 
 def split_host_names(text: str) -> list[str]:
-    """The names in lower case, of a list separated by commas; may be empty."""
+    """The names in a list separated by commas, in lower case. The list may be empty."""
     return [entry.strip().lower() for entry in text.split(",")] if text.strip() else []
 
 
 def check_host_names(names: Iterable[str]) -> None:
-    """Refuse what is no host name, or `*.` before one.
+    """Refuse entries that are neither a host name nor `*.` and a host name.
 
     Raises:
-        ValueError: naming the entry, and what was expected.
+        ValueError: The message names the entry, and what was expected.
     """
     for name in names:
         if not is_host_name(name.removeprefix("*.")):
@@ -29,10 +29,10 @@ def check_host_names(names: Iterable[str]) -> None:
 
 
 def check_resolvable(host: str) -> None:
-    """Refuse a name that can't be looked up; `getaddrinfo` encodes names in this way, and raises no OSError then.
+    """Refuse a name that `getaddrinfo` can't encode. It raises no OSError then, which callers could handle.
 
     Raises:
-        ValueError: what was expected.
+        ValueError: The message says what was expected.
     """
     if "\0" in host:
         raise ValueError("a name without U+0000")

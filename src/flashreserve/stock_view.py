@@ -9,12 +9,14 @@ import msgspec
 import structlog
 
 from flashreserve.clock import Clock
-from flashreserve.core import limits
 from flashreserve.core.commands import Wanted
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import NotOnSale, SoldOut
 from flashreserve.core.sale import refuse_products
 from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
+
+WATCHED_MAX: Final = 2_000
+"""Products that one process keeps in view."""
 
 REFRESH_EVERY_S: Final = 0.1
 STALE_AFTER_S: Final = 0.25
@@ -35,7 +37,7 @@ class Sight(msgspec.Struct, frozen=True):
 class StockView:
     """A cache of the products in use, at most `watched_max`. Products unused for a minute are dropped."""
 
-    def __init__(self, store: CatalogueStore, clock: Clock, *, watched_max: int = limits.WATCHED_MAX) -> None:
+    def __init__(self, store: CatalogueStore, clock: Clock, *, watched_max: int = WATCHED_MAX) -> None:
         self._store = store
         self._clock = clock
         self._watched_max = watched_max

@@ -1,15 +1,15 @@
-"""Unknown names: which of the known ones was probably meant."""
+"""Suggests the known name that was probably meant by an unknown one."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Final
 
 _LENGTH_MAX: Final = 100
-"""Letters of an unknown name that are compared: it comes from outside, and may have any number."""
+"""Letters of an unknown name that are compared. Names come from outside, and may have any length."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like this one: the same but for case, a part, misspelt, or abbreviated (`qty`)."""
+    """The known name that is most similar: the same but for case, a part, misspelt, or abbreviated (`qty`)."""
     word = _plain(name[:_LENGTH_MAX])
     plain = {_plain(each): each for each in known}
     if word in plain:
@@ -22,7 +22,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: str, known: Sequence[str]) -> str:
-    """The sentence about an unknown name of this kind; `known` are the names that could stand there."""
+    """The message about an unknown name of this kind. `known` are the valid names."""
     near = nearest(name, known)
     if near is not None:
         return f"unknown {kind}; did you mean {near}?"
@@ -40,7 +40,7 @@ def _plain(name: str) -> str:
 
 
 def _abbreviates(word: str, name: str) -> bool:
-    """Whether the letters of the word, three or more, stand in the name in their order, the first one in front."""
+    """Whether the word starts as the name does, and its letters, three or more, follow in the name in order."""
     if len(word) < _ABBREVIATION_MIN or word[0] != name[0]:
         return False
     rest = iter(name)

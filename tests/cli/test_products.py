@@ -229,7 +229,7 @@ def test_all_faults_of_a_file_are_told_at_once_up_to_a_bound(shop: CommandShop) 
 
 
 def test_a_file_of_more_products_than_allowed_is_refused(shop: CommandShop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flashreserve.core.limits.IMPORT_MAX", 3)
+    monkeypatch.setattr("flashreserve.cli.product_file.PRODUCTS_MAX", 3)
     rows = "A,1,1\n" * 4
 
     assert shop.run("products", "import", "-", stdin=f"name,price,stockQuantity\n{rows}").code == 2

@@ -1,6 +1,6 @@
-"""Most tests share their file's shop, as people share one: what each makes, sells and buys is its own.
+"""Most tests of a file share one shop, as people do: each test makes its own products and reservations.
 
-A shop of one's own costs the tenth of a second that the framework takes to put its routes together.
+A shop for each test would cost 0.1 s, in which the framework registers its routes.
 """
 
 from collections.abc import AsyncIterator
@@ -13,7 +13,7 @@ from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 @pytest.fixture(scope="module")
 def clock() -> ShopClock:
-    """Of all the file's shops. Stands still but where a test moves it, and never goes back."""
+    """The clock of all shops of the file. Only tests move it, and never back."""
     return ShopClock()
 
 
@@ -26,7 +26,7 @@ async def shop(tmp_path_factory: pytest.TempPathFactory, clock: ShopClock) -> As
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def fresh_shop(tmp_path: Path, clock: ShopClock) -> AsyncIterator[HttpShop]:
-    """A shop in which nothing is but what the test makes."""
+    """An empty shop, for this test alone."""
     async with open_shop(tmp_path, clock) as running:
         yield running
 

@@ -1,4 +1,4 @@
-"""Whether an answer is one that the OpenAPI document knows of."""
+"""Compares answers with the OpenAPI document."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import Any, Final
 import jsonschema_rs
 
 from flashreserve.http import openapi
-from flashreserve.http.operations import OPERATIONS, Operation
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.operation import Operation
 from flashreserve.http.site import Cookies
 
 DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=False), production=False))
@@ -16,7 +17,7 @@ BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}
 
 
 def component(reference: str) -> Any:
-    """What a `$ref` leads to."""
+    """The component that a `$ref` refers to."""
     whole = DOCUMENT
     for name in reference.removeprefix("#/").split("/"):
         whole = whole[name]
@@ -24,7 +25,7 @@ def component(reference: str) -> Any:
 
 
 def faults(operation: Operation, status: int, headers: Mapping[str, str], body: bytes) -> list[str]:
-    """How the answer differs from those that are documented for the operation; `headers` by lower-case name."""
+    """The differences between the answer and those documented for the operation; `headers` by lower-case name."""
     answers = DOCUMENT["paths"][operation.path][operation.method]["responses"]
     if str(status) not in answers:
         return [f"the status {status}"]

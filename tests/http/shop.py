@@ -1,4 +1,4 @@
-"""A shop in the test's own process, behind a real socket, and the people who come to it."""
+"""A shop in the test's own process, behind a real socket, and its customers and admins."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 T = TypeVar("T")
 
 RAW_HOST: Final = "shop.test"
-"""What clients over bare sockets (`HttpShop.connect`) call the shop."""
+"""The Host header of clients over bare sockets (`HttpShop.connect`)."""
 
 SECRET_KEYS: Final = "test:a-secret-that-is-good-for-nothing-but-tests"
 CHEAP_PASSWORDS: Final = Argon2Cost(memory_kib=64, passes=1, lanes=1)
@@ -48,9 +48,9 @@ _STOP_TIMEOUT_S: Final = 5.0
 
 
 class ShopClock:
-    """Stands still but where a test moves it.
+    """A clock that only tests move.
 
-    How long things take is the machine's time, plus what was moved; or, `frozen`, only what was moved.
+    Elapsed time is the machine's plus the moves, or with `frozen` the moves alone.
     """
 
     def __init__(self, *, frozen: bool = False) -> None:
@@ -77,26 +77,26 @@ class ShopClock:
         self.advance(ahead_ms / 1000)
 
     def instant(self, ahead_s: float = 0.0) -> str:
-        """The time that it shows, or will show."""
+        """The time that the clock shows, or will show `ahead_s` from now."""
         return format_instant(self._now_ms + round(ahead_s * 1000))
 
 
 class FragileStore(SqliteStore):
-    """The real store, with a database that can be taken away, and a door that can be held shut."""
+    """The real store, with outages of the database, and a door at which flushes wait."""
 
     flushes_ahead = 0
 
     def __init__(self, whole: SqliteStore) -> None:
         super().__init__(whole._writer, whole._reader, pulse=whole._pulse, quotas=whole._quotas, files=whole._files)
         self.away = False
-        """Nothing reaches the database."""
+        """Reads and writes fail before they reach the database."""
         self.loses_replies = False
-        """What is written is written, but nobody learns of it."""
+        """Writes are done, but their replies are lost."""
         self.door = asyncio.Event()
         """Flushes wait until it is set."""
         self.door.set()
         self.flushing = False
-        """Whether one stands before the door."""
+        """Whether a flush waits at the door."""
         self.flushes = 0
         self.sweeps_refused = 0
 
@@ -146,7 +146,7 @@ class HttpAnswer:
 
     @property
     def code(self) -> str:
-        """The problem's code; of what isn't a problem, the status says it all."""
+        """The problem's code; for other answers, a text with the status."""
         if self.headers.get("content-type") != "application/problem+json":
             return f"no problem but {self.status}"
         problem = self.json
@@ -159,13 +159,13 @@ class HttpAnswer:
         return [error["field"] for error in self.json.get("errors", [])]
 
     def granted(self, status: int = 201) -> Any:
-        """The body of an answer that had to be a yes."""
+        """The body of an answer that has to be a success."""
         assert self.status == status, self.body
         return self.json
 
 
 class HttpShop:
-    """One running instance. `store` is its own; `records` looks into the file past it."""
+    """One running instance. `store` is its own; `records` reads the file without it."""
 
     def __init__(self, url: str, core: Core, store: FragileStore, edge: Edge, data_dir: Path) -> None:
         self.url = url
@@ -210,21 +210,21 @@ class HttpShop:
         return RawClient(*await asyncio.open_connection(host, int(port)))
 
     def customer(self) -> "HttpCustomer":
-        """Somebody new. Reserving needs no account row, only a token that the shop has signed."""
+        """A new customer. Reserving needs no account row, only a token that the shop has signed."""
         return HttpCustomer(self, str(uuid_utils.uuid7()), Role.CUSTOMER)
 
     def customers(self, count: int) -> list["HttpCustomer"]:
         return [self.customer() for _ in range(count)]
 
     async def hire(self) -> "Admin":
-        """A new admin, account and all."""
+        """A new admin, with an account."""
         admin = Admin(self, str(uuid_utils.uuid7()), Role.ADMIN)
         account = Account(admin.id, f"{admin.id}@example.com", Role.ADMIN, "-", self.clock.now_ms())
         assert await self.store.add_account(account)
         return admin
 
     async def hold_for_each(self, customers: Sequence["HttpCustomer"], product_id: str) -> list[str]:
-        """A unit for each of them, past HTTP: for tests of what comes after. The reservations' ids."""
+        """Hold a unit for each of them without HTTP, and return the reservations' ids."""
         wanted = [Wanted(product_id, 1)]
         held = await asyncio.gather(
             *[self.core.reservations.reserve(customer.id, wanted, None) for customer in customers]
@@ -232,7 +232,7 @@ class HttpShop:
         return [outcome.reservation.id for outcome in held if isinstance(outcome, Reserved)]
 
     async def available(self, product_id: str) -> int:
-        """As the database has it now."""
+        """The value as the database has it now."""
         answer = await self.ask("GET", f"/products/{product_id}")
         return int(answer.granted(200)["available"])
 
@@ -247,7 +247,7 @@ class HttpShop:
         assert audit.differences == []
 
     def records(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Everything in the file."""
+        """The rows of all tables in the file."""
         connection = apsw.Connection(str(self.data_dir / DATABASE), flags=apsw.SQLITE_OPEN_READONLY)
         try:
             tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
@@ -257,7 +257,7 @@ class HttpShop:
 
 
 class Person:
-    """Somebody with a token."""
+    """A person with a token."""
 
     def __init__(self, shop: HttpShop, user_id: str, role: Role) -> None:
         self.id = user_id
@@ -286,7 +286,7 @@ class Person:
 
 
 class HttpCustomer(Person):
-    """Somebody who buys."""
+    """A customer."""
 
     async def reserve(self, product_id: str, quantity: int | None = None, *, key: str | None = None) -> HttpAnswer:
         body = None if quantity is None else {"quantity": quantity}
@@ -297,7 +297,7 @@ class HttpCustomer(Person):
         return await self.ask("POST", "/reservations", body=body, key=key)
 
     async def hold(self, product_id: str, quantity: int = 1) -> Any:
-        """A reservation that had to be granted."""
+        """The body of a reservation that has to be granted."""
         return (await self.reserve(product_id, quantity, key=new_key())).granted()
 
     async def confirm(self, reservation_id: str) -> HttpAnswer:
@@ -317,7 +317,7 @@ class HttpCustomer(Person):
 
 
 class Admin(Person):
-    """Somebody who sells."""
+    """An admin."""
 
     async def create(self, **fields: object) -> HttpAnswer:
         product = {"name": "a thing", "price": "999.99", "stockQuantity": 10, **fields}
@@ -334,7 +334,7 @@ class Admin(Person):
         return await self.ask("POST", f"/products/{product_id}/stock", body={"change": change}, key=key or new_key())
 
     async def reservations(self, product_id: str) -> list[Any]:
-        """All of a product's, page by page."""
+        """All reservations of a product, page by page."""
         return [item async for item in self.pages(f"/products/{product_id}/reservations?limit=200")]
 
     async def pages(self, path: str) -> AsyncIterator[Any]:
@@ -417,14 +417,14 @@ async def _served(edge: Edge, limits: HttpLimits) -> AsyncIterator[str]:
 
 
 async def all_of(asked: Sequence[Awaitable[HttpAnswer]]) -> list[HttpAnswer]:
-    """All at once."""
+    """Await all at the same time."""
     return list(await asyncio.gather(*asked))
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the others work until it is so."""
+    """Let other tasks run until the condition holds."""
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        while not condition():  # noqa: ASYNC110 - what others come to is seen, not signalled
+        while not condition():  # noqa: ASYNC110 - other tasks signal no event
             await asyncio.sleep(0.001)
 
 

@@ -1,4 +1,4 @@
-"""Registering, signing in and out, and who may do what."""
+"""Accounts over HTTP: register, sign in and out, and the permissions of each role."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ Credentials = dict[str, str]
 
 
 class RegisteredCustomer:
-    """An account and how to get into it."""
+    """An account and its credentials."""
 
     def __init__(self, credentials: Credentials, account: Any) -> None:
         self.credentials = credentials
@@ -42,7 +42,7 @@ async def registered(shop: HttpShop) -> RegisteredCustomer:
 
 
 def somebody() -> Credentials:
-    """Whom nobody knows yet."""
+    """Credentials without an account."""
     return {"email": f"{new_key()}@example.com", "password": PASSWORD}
 
 
@@ -259,7 +259,7 @@ async def test_after_too_many_tries_at_an_account_the_next_one_has_to_wait(
     bob = await registered(shop)
     assert [(await log_in(shop, ann.mistyped)).status for _ in range(10)] == [401] * 10
 
-    refused = await log_in(shop, ann.credentials)  # The right ones: nothing is looked at.
+    refused = await log_in(shop, ann.credentials)  # Refused although the password is right: it isn't checked.
 
     assert (refused.status, refused.code) == (429, "too-many-tries")
     wait_s = int(refused.headers["Retry-After"])
@@ -454,7 +454,7 @@ async def test_a_change_by_cookie_from_the_shops_own_pages_is_served(
     assert answer.granted()["userId"] == customer.id
 
 
-# Who may do what.
+# Permissions.
 
 NOBODYS = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 ADMINS_ONLY = [
@@ -537,7 +537,7 @@ async def test_in_production_docs_and_metrics_are_for_admins_and_the_metrics_tok
         admin, customer = await shop.hire(), shop.customer()
 
         async def statuses(headers: dict[str, str]) -> list[int]:
-            # Long enough for an address to have all its tries again.
+            # Long enough for an address to get all its tries back.
             clock.advance(60)
             return [(await shop.ask("GET", path, headers=headers)).status for path in paths]
 
@@ -578,7 +578,7 @@ async def test_guessing_the_metrics_token_is_braked_for_one_address_and_nobody_e
 
         braked = await scrape("guess")
         assert (braked.status, braked.code, braked.headers["Retry-After"]) == (429, "too-many-tries", "6")
-        # The right one looks like any other now, or guessing would only be slower.
+        # The right token is refused like any other now, or guessing would only be slower.
         assert (await scrape("scrape-me")).status == 429
         assert (await scrape(admin.token)).status == 200
         assert (await scrape("scrape-me", "192.0.2.2")).status == 200

@@ -1,4 +1,4 @@
-"""What can't be meant is refused by a problem that names the field, and nothing changes."""
+"""Invalid input is refused by a problem that names the field, and nothing changes."""
 
 import base64
 import hmac
@@ -15,13 +15,14 @@ from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.tokens import Tokens
 from flashreserve.core.model import Role
 from flashreserve.http.assets import ASSETS
-from flashreserve.http.operations import OPERATIONS, Operation
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.operation import Operation
 from flashreserve.server.limits import HttpLimits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Refusals = Mapping[str, tuple[HttpAnswer, str]]
-"""Under what was sent: the answer, and the field that it has to name."""
+"""By what was sent: the answer, and the field that it has to name."""
 
 UNKNOWN_ID = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 MALFORMED_IDS = [
@@ -41,7 +42,7 @@ MALFORMED_IDS = [
 
 
 class BadInputScene:
-    """A shop with a product on sale and a hold on it; at the end all must be as it was."""
+    """A shop with a product on sale and a hold on it. At the end, nothing may have changed."""
 
     def __init__(self, shop: HttpShop, admin: Admin, customer: HttpCustomer, product: str, held: str) -> None:
         self.shop = shop
@@ -58,7 +59,7 @@ class BadInputScene:
             "register": (customer, "POST", "/auth/register"),
             "login": (customer, "POST", "/auth/login"),
         }
-        """Every route that reads a body: who asks it, and how."""
+        """Every route that reads a body: its caller, method and path."""
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -73,7 +74,7 @@ async def scene(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> AsyncIt
 
 
 def check(refusals: Refusals, status: int = 400, code: str = "bad-request") -> None:
-    """Each is refused, and names its field."""
+    """Check that each is refused, and names its field."""
     expected = {sent: (status, code, [field]) for sent, (_, field) in refusals.items()}
     assert {sent: (answer.status, answer.code, answer.fields) for sent, (answer, _) in refusals.items()} == expected
     for answer, _ in refusals.values():
@@ -81,12 +82,12 @@ def check(refusals: Refusals, status: int = 400, code: str = "bad-request") -> N
 
 
 def check_words(answer: HttpAnswer) -> None:
-    """The library that decodes writes types between backticks; its sentences are for developers."""
+    """Check that no message is the decoder's own: those have types between backticks."""
     assert not re.search("`|Object|array", answer.json["detail"]), answer.json["detail"]
 
 
 def json_of(values: Mapping[str, str]) -> bytes:
-    """An object of values that are JSON text already."""
+    """A JSON object of values that are JSON text already."""
     return ("{" + ", ".join(f'"{name}": {value}' for name, value in values.items()) + "}").encode()
 
 
@@ -217,7 +218,7 @@ async def test_unknown_fields_are_refused_wherever_a_body_is_read(scene: BadInpu
     )
 
 
-async def test_settling_takes_no_body(scene: BadInputScene) -> None:
+async def test_a_change_of_a_reservation_takes_no_body(scene: BadInputScene) -> None:
     paths = [
         ("POST", f"/reservations/confirm/{scene.held}"),
         ("POST", f"/checkout/{scene.held}"),
@@ -386,7 +387,7 @@ async def test_a_body_is_one_json_object(scene: BadInputScene) -> None:
     confirm = (scene.customer, "POST", f"/reservations/confirm/{scene.held}")
     asked = {**scene.routes, "confirm": confirm}
     bodies = {(name, sent): raw for name in asked for sent, raw in {**NO_JSON, **NO_OBJECT}.items()}
-    # No body at all is one unit, and what confirming asks for.
+    # No body means one unit, and confirming expects none.
     for name, sent in (("reserve", "empty"), ("confirm", "empty"), ("confirm", "blank")):
         del bodies[name, sent]
 
@@ -470,7 +471,7 @@ async def test_an_id_with_a_slash_is_another_address(scene: BadInputScene) -> No
 
 
 async def ask_everywhere(scene: BadInputScene, path: str) -> Refusals:
-    """Every route that takes an id; what each calls it."""
+    """Every route that takes an id, with the id's name there."""
     customer, admin = scene.customer, scene.admin
     return {
         "reserve": (await customer.ask("POST", f"/reservations/{path}"), "productId"),
@@ -702,7 +703,7 @@ def forged(
     digest: str = "sha256",
     **claims: Any,
 ) -> str:
-    """A token that differs from a good one in what is given; None takes a claim away."""
+    """A token that differs from a valid one in the claims given; None removes a claim."""
     now_s = clock.now_ms() // 1000
     payload = {**CLAIMS, "iat": now_s, "exp": now_s + 600, **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
@@ -766,7 +767,7 @@ def customer_token(clock: ShopClock, ago_s: int) -> str:
 
 
 async def test_the_forger_can_make_good_tokens_too(shop: HttpShop, clock: ShopClock) -> None:
-    """Else the next two tests would prove nothing."""
+    """Checks the forger: with an invalid one, the next two tests would prove nothing."""
     headers = {"Authorization": f"Bearer {forged(clock)}"}
 
     assert (await shop.ask("GET", "/reservations", headers=headers)).status == 200
@@ -805,7 +806,7 @@ async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: BadInputScene, 
 
 
 async def test_an_authorization_that_is_no_bearer_token_opens_nothing(scene: BadInputScene) -> None:
-    """And no cookie beside it helps."""
+    """A valid cookie beside it makes no difference."""
     cookie = f"token={scene.customer.token}"
     for value in ("Bearer", "Bearer ", "Basic YTpi", scene.customer.token, f"Token {scene.customer.token}", ""):
         answer = await scene.shop.ask("GET", "/reservations", headers={"Authorization": value, "Cookie": cookie})

@@ -7,7 +7,9 @@ from tests.http.documented import DOCUMENT, PRODUCTION_DOCUMENT, faults
 from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 from flashreserve.http.assets import ASSETS
-from flashreserve.http.operations import OPERATIONS, PRODUCT_ID, Operation
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.examples import PRODUCT_ID
+from flashreserve.http.operations.operation import Operation
 from flashreserve.server.limits import HttpLimits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -15,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 DOCS = ["/openapi.json", "/api-docs", "/api-docs/page.js"]
 METRICS_TOKEN = "a-token-for-machines"
 
-# Who may see it, and how it is served.
+# Access, and headers.
 
 
 async def test_in_development_the_docs_are_for_everybody(shop: HttpShop) -> None:
@@ -114,7 +116,7 @@ async def test_no_other_file_is_served(shop: HttpShop, name: str) -> None:
     assert (await shop.ask("GET", f"/api-docs/{name}")).code == "not-found"
 
 
-# What every operation may answer.
+# The answers of every operation.
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
@@ -151,7 +153,7 @@ async def test_refusals_that_do_not_depend_on_what_is_asked_for_are_documented(
     assert (415 in statuses) == (operation.body is not None)
 
 
-# What going through the API by its document brought to light.
+# Faults that were found by calling the API by its document.
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ async def test_head_is_answered_as_get_without_the_body(shop: HttpShop) -> None:
 
 
 class _Links(HTMLParser):
-    """What a page refers to."""
+    """The addresses that a page refers to."""
 
     def __init__(self) -> None:
         super().__init__()

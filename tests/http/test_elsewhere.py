@@ -1,4 +1,4 @@
-"""What went wrong in other shops: each case once, over HTTP, on the embedded engine."""
+"""Faults of other shops' software: each case once, over HTTP, on the embedded engine."""
 
 import asyncio
 from collections import Counter
@@ -97,7 +97,7 @@ async def test_of_confirm_and_expiry_within_5_ms_of_each_other_one_wins(
 
 
 async def pass_when(clock: ShopClock, instant: str, tasks: Sequence["asyncio.Task[HttpAnswer]"], done: int) -> None:
-    """Let the instant come when so many of the tasks are done."""
+    """Move the clock to the instant once this many tasks are done."""
     for task in asyncio.as_completed(tasks):
         await task
         done -= 1
@@ -299,7 +299,7 @@ async def test_a_crowd_five_times_the_stock_meets_no_server_error_and_waits_less
         crowd = shop.customers(500)
 
         async def come(place: int, each: HttpCustomer) -> HttpAnswer:
-            await asyncio.sleep(place * arrive_within_s / len(crowd))  # An arrival, which nothing announces.
+            await asyncio.sleep(place * arrive_within_s / len(crowd))  # Time passes between arrivals.
             return await each.reserve(product)
 
         answers = await all_of([come(place, each) for place, each in enumerate(crowd)])

@@ -6,11 +6,11 @@ import pytest
 from flashreserve.core.commands import Edit
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Invalid, RulesFixed
-from flashreserve.http import answers, wire
+from flashreserve.http import answers, bodies, views
 from flashreserve.http.field_names import with_wire_names
 
 
-@pytest.mark.parametrize(("kind", "body"), [(Product, wire.ProductView), (Edit, wire.ProductEditBody)])
+@pytest.mark.parametrize(("kind", "body"), [(Product, views.ProductView), (Edit, bodies.ProductEditBody)])
 def test_every_field_of_a_product_has_the_name_that_bodies_have(
     kind: type[msgspec.Struct], body: type[msgspec.Struct]
 ) -> None:

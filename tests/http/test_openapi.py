@@ -13,15 +13,13 @@ import schemathesis
 from flashreserve.auth import outcomes as accounts
 from flashreserve.core import outcomes
 from flashreserve.core.model import Adjustment, Product, Reservation, Status
-from flashreserve.http import openapi, operations
+from flashreserve.http import openapi
 from flashreserve.http.answers import Answer, from_account_refusal, from_outcome
 from flashreserve.http.app import create_app
 from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.examples import PRODUCT_ID as ID
 from flashreserve.http.problems import KINDS
 from flashreserve.http.site import Cookies
-
-ID = operations.PRODUCT_ID
-
 
 # The table and the routes.
 
@@ -65,9 +63,16 @@ def test_all_references_lead_somewhere_and_all_components_are_referred_to() -> N
         for name in named
     }
 
-    # 405 is no operation's answer, so none refers to it.
+    # No operation is answered 405, so none refers to it.
     assert components - references == {"#/components/responses/method-not-allowed"}
     assert references - components == set()
+
+
+def test_a_schema_keeps_the_name_that_clients_know() -> None:
+    answer = DOCUMENT["paths"]["/products/{id}/stock"]["get"]["responses"]["200"]
+
+    assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/StockView"}
+    assert DOCUMENT["components"]["schemas"]["StockView"]["title"] == "StockView"
 
 
 def test_names_of_operations_are_unique_and_links_lead_to_them() -> None:
@@ -137,7 +142,7 @@ def test_the_document_says_who_may_see_the_docs() -> None:
     assert {"401", "403"} <= closed["responses"].keys()
 
 
-# What commands come to, and what is documented.
+# Outcomes of commands, and documented answers.
 
 NOW = 1_795_428_000_000
 PRODUCT = Product(ID, "a thing", 100, "USD", 1, 1, None, None, None, 600, 0, NOW, NOW)

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
+import uuid_utils
 from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, new_key
 
-from flashreserve.http import wire
+from flashreserve.http import bodies
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -79,7 +80,7 @@ async def test_a_field_of_a_new_product_that_is_null_is_one_left_out(admin: Admi
         return {field: value for field, value in answer.granted().items() if field not in own}
 
     left_out = rules(await admin.ask("POST", "/products", body=needed))
-    for field in msgspec.structs.fields(wire.ProductBody):
+    for field in msgspec.structs.fields(bodies.ProductBody):
         answer = await admin.ask("POST", "/products", body={**needed, field.encode_name: None})
         if field.encode_name in needed:
             assert (answer.status, answer.fields) == (400, [field.encode_name])
@@ -87,11 +88,39 @@ async def test_a_field_of_a_new_product_that_is_null_is_one_left_out(admin: Admi
             assert rules(answer) == left_out, field.encode_name
 
 
+@pytest.mark.parametrize(
+    ("field", "invalid"),
+    [
+        ("name", " "),
+        ("name", 1),
+        ("price", "much"),
+        ("price", -1),
+        ("price", 10**30),
+        ("price", None),
+        ("saleStartsAt", "9999-12-31T23:59:59-01:00"),
+        ("saleEndsAt", "soon"),
+        ("perCustomerLimit", 0),
+        ("holdSeconds", 0),
+        ("maxExtensions", -1),
+    ],
+)
+async def test_an_invalid_value_is_named_even_if_the_product_does_not_exist(
+    admin: Admin, field: str, invalid: object
+) -> None:
+    nowhere = str(uuid_utils.uuid7())
+    for product in (await admin.product(), nowhere):
+        answer = await admin.edit(product, **{field: invalid})
+
+        assert (answer.status, answer.fields) == (400, [field])
+
+    assert (await admin.edit(nowhere, name="x", price="1.234", saleEndsAt=None)).status == 404
+
+
 async def test_null_in_an_edit_takes_a_bound_away_and_is_refused_elsewhere(admin: Admin) -> None:
     bounds = {"saleStartsAt": "2026-01-01T00:00:00Z", "saleEndsAt": "2027-01-01T00:00:00Z", "perCustomerLimit": 2}
     product_id = (await admin.create(**bounds)).granted()["id"]
 
-    for field in msgspec.structs.fields(wire.ProductEditBody):
+    for field in msgspec.structs.fields(bodies.ProductEditBody):
         answer = await admin.edit(product_id, **{field.encode_name: None})
         if field.encode_name in bounds:
             assert answer.granted(200)[field.encode_name] is None
@@ -174,7 +203,7 @@ async def test_restocking_twice_under_one_key_counts_once_even_at_once(shop: Htt
     assert sum("Idempotent-Replayed" not in answer.headers for answer in [*answers, later]) == 1
     assert await shop.available(product) == 15
     assert (await admin.restock(product, 6, key="delivery-7")).code == "key-reused"
-    assert (await admin.restock(other, 6, key="delivery-7")).granted(200)["available"] == 16  # A key is a product's.
+    assert (await admin.restock(other, 6, key="delivery-7")).granted(200)["available"] == 16  # Keys are the product's.
 
 
 async def test_stock_that_is_put_in_is_sold_next(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> None:
@@ -262,7 +291,7 @@ async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop
         {**common, "productId": phone, "quantity": "2", "unitPrice": "999.99", "currency": "USD", **times},
     ]
     assert (rows[2]["status"], rows[2]["releasedAt"]) == ("CANCELLED", start)
-    assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Though no sweep has come by.
+    assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Although no sweep ran.
 
 
 async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) -> None:
@@ -287,7 +316,33 @@ async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) 
     assert requests("GET", "other", 404) == 1
     assert float(figures["flashreserve_commands_total"]) >= 3
     assert float(figures["flashreserve_queue"]) == 0
-    assert product not in answer.body.decode()  # No ids: they would be series without end.
+    assert product not in answer.body.decode()  # Ids as labels would make series without bound.
+
+
+async def test_each_answer_of_a_route_is_counted_under_it(
+    fresh_shop: HttpShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, admin = fresh_shop, await fresh_shop.hire()
+    product = await admin.product(stockQuantity=2)
+    await admin.ask("GET", "/reservations.csv")
+    await shop.ask("GET", f"/products/{product}?colour=red")
+    await shop.ask("OPTIONS", f"/products/{product}")
+    await shop.ask("PUT", f"/products/{product}")
+    with monkeypatch.context() as breaking:
+        breaking.setattr(shop.store, "product", None)
+        await shop.ask("GET", f"/products/{product}")
+
+    page = (await shop.ask("GET", "/metrics")).body.decode() + (await shop.ask("GET", "/metrics")).body.decode()
+
+    def counted(method: str, route: str, status: int) -> bool:
+        return f'requests_total{{method="{method}",route="{route}",status="{status}"}} 1.0' in page
+
+    assert counted("GET", "/reservations.csv", 200)
+    assert counted("GET", "/metrics", 200)
+    assert counted("GET", "/products/{id}", 400)
+    assert counted("OPTIONS", "/products/{id}", 204)
+    assert counted("GET", "/products/{id}", 500)
+    assert counted("PUT", "other", 405)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])

@@ -1,4 +1,4 @@
-"""Every kind of fault that a body can have is told in our words, with the field and what was expected there."""
+"""Every kind of fault in a body is described in our words: the field, and what was expected."""
 
 import enum
 from datetime import datetime
@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from flashreserve.http import reader, wire
+from flashreserve.http import fields, reader
+from flashreserve.http.bodies import BasketBody, CredentialsBody, LineBody, ProductEditBody, QuantityBody
 from flashreserve.http.problems import FieldError
 from flashreserve.suggestions import nearest
 
@@ -22,7 +23,7 @@ class Colour(enum.Enum):
 
 class Inner(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     units: Annotated[int, Meta(ge=1, le=3)] = 1
-    product_id: wire.Id | None = None
+    product_id: fields.Id | None = None
 
 
 class Every(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
@@ -36,11 +37,11 @@ class Every(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     any_text: str = ""
     short: Annotated[str, Meta(max_length=3)] = ""
     code: Annotated[str, Meta(min_length=2)] = ""
-    name: wire.Name = "x"
-    currency: wire.CurrencyCode = "USD"
-    id: wire.Id | None = None
+    name: fields.Name = "x"
+    currency: fields.CurrencyCode = "USD"
+    id: fields.Id | None = None
     uuid: UUID | None = None
-    time: wire.Instant | None = None
+    time: fields.Instant | None = None
     bare_time: Annotated[datetime, Meta(tz=True)] | None = None
     colour: Colour = Colour.RED
     size: Literal["S", "M"] = "S"
@@ -49,7 +50,7 @@ class Every(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     pairs: Annotated[dict[str, int], Meta(max_length=1)] | None = None
     pair: tuple[int, int] | None = None
     inner: Inner | None = None
-    price: wire.Price = 1
+    price: fields.Price = 1
 
 
 ID = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
@@ -127,13 +128,13 @@ def test_a_fault_in_a_field_is_told_with_what_was_expected(field: str, place: st
     ],
 )
 def test_a_body_that_is_no_json_object_is_told_with_the_place(body: bytes, message: str) -> None:
-    assert reader.decoder(wire.ProductEditBody)(body) == FieldError("body", message)
+    assert reader.decoder(ProductEditBody)(body) == FieldError("body", message)
 
 
 def test_a_body_that_is_too_deep_is_told() -> None:
     deep = b'{"price": ' + b"[" * 60_000 + b"]" * 60_000 + b"}"
 
-    assert reader.decoder(wire.ProductEditBody)(deep) == FieldError(
+    assert reader.decoder(ProductEditBody)(deep) == FieldError(
         "body", "expected objects and lists less deep in one another"
     )
 
@@ -141,24 +142,29 @@ def test_a_body_that_is_too_deep_is_told() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "field", "message"),
     [
-        (wire.QuantityBody, b'{"qty": 1}', "qty", "unknown field; did you mean quantity?"),
-        (wire.QuantityBody, b'{"Quantity": 1}', "Quantity", "unknown field; did you mean quantity?"),
-        (wire.QuantityBody, b'{"colour": 1}', "colour", "unknown field; expected quantity"),
-        (wire.LineBody, b"{}", "productId", "missing; expected a UUID"),
-        (wire.BasketBody, b"{}", "lines", "missing; expected a list of 1 to 20 entries"),
-        (wire.BasketBody, b'{"lines": [{"product": 1}]}', "lines[0].product", "unknown field; did you mean productId?"),
-        (wire.CredentialsBody, b'{"mail": "x"}', "mail", "unknown field; did you mean email?"),
-        (wire.CredentialsBody, b'{"otp": "x"}', "otp", "unknown field; expected email or password"),
-        (wire.ProductEditBody, b'{"hold_s": 1}', "hold_s", "unknown field; did you mean holdSeconds?"),
-        (wire.QuantityBody, b'{"' + b"x" * 5_000 + b'": 1}', "x" * 100, "unknown field; expected quantity"),
-        (wire.QuantityBody, b'{"": 1}', '""', "unknown field; expected quantity"),
-        (wire.QuantityBody, b'{".": 1}', '"."', "unknown field; expected quantity"),
-        (wire.QuantityBody, b'{".quantity": 1}', '".quantity"', "unknown field; did you mean quantity?"),
-        (wire.QuantityBody, b'{"quantity.": 1}', '"quantity."', "unknown field; did you mean quantity?"),
-        (wire.QuantityBody, b'{"\\n`": 1}', '"\\n`"', "unknown field; expected quantity"),
-        (wire.QuantityBody, '{"gr\u00f6\u00dfe": 1}'.encode(), "gr\u00f6\u00dfe", "unknown field; expected quantity"),
-        (wire.BasketBody, b'{"lines[0].quantity": 1}', '"lines[0].quantity"', "unknown field; did you mean lines?"),
-        (wire.BasketBody, b'{"lines": [{"": 1}]}', 'lines[0].""', "unknown field; expected productId or quantity"),
+        (QuantityBody, b'{"qty": 1}', "qty", "unknown field; did you mean quantity?"),
+        (QuantityBody, b'{"Quantity": 1}', "Quantity", "unknown field; did you mean quantity?"),
+        (QuantityBody, b'{"colour": 1}', "colour", "unknown field; expected quantity"),
+        (LineBody, b"{}", "productId", "missing; expected a UUID"),
+        (BasketBody, b"{}", "lines", "missing; expected a list of 1 to 20 entries"),
+        (
+            BasketBody,
+            b'{"lines": [{"product": 1}]}',
+            "lines[0].product",
+            "unknown field; did you mean productId?",
+        ),
+        (CredentialsBody, b'{"mail": "x"}', "mail", "unknown field; did you mean email?"),
+        (CredentialsBody, b'{"otp": "x"}', "otp", "unknown field; expected email or password"),
+        (ProductEditBody, b'{"hold_s": 1}', "hold_s", "unknown field; did you mean holdSeconds?"),
+        (QuantityBody, b'{"' + b"x" * 5_000 + b'": 1}', "x" * 100, "unknown field; expected quantity"),
+        (QuantityBody, b'{"": 1}', '""', "unknown field; expected quantity"),
+        (QuantityBody, b'{".": 1}', '"."', "unknown field; expected quantity"),
+        (QuantityBody, b'{".quantity": 1}', '".quantity"', "unknown field; did you mean quantity?"),
+        (QuantityBody, b'{"quantity.": 1}', '"quantity."', "unknown field; did you mean quantity?"),
+        (QuantityBody, b'{"\\n`": 1}', '"\\n`"', "unknown field; expected quantity"),
+        (QuantityBody, '{"gr\u00f6\u00dfe": 1}'.encode(), "gr\u00f6\u00dfe", "unknown field; expected quantity"),
+        (BasketBody, b'{"lines[0].quantity": 1}', '"lines[0].quantity"', "unknown field; did you mean lines?"),
+        (BasketBody, b'{"lines": [{"": 1}]}', 'lines[0].""', "unknown field; expected productId or quantity"),
     ],
 )
 def test_a_field_that_is_unknown_or_missing_is_told_with_those_there_are(
@@ -171,7 +177,7 @@ def test_a_field_that_is_unknown_or_missing_is_told_with_those_there_are(
 def test_a_name_that_looks_like_the_end_of_a_message_forges_no_place(end: str) -> None:
     name = f"x` - at `{end}"
     shown = f'"{name}"'
-    read = reader.decoder(wire.BasketBody)
+    read = reader.decoder(BasketBody)
 
     at_the_top = read(msgspec.json.encode({name: 1}))
     in_a_line = read(msgspec.json.encode({"lines": [{name: 1}]}))

@@ -1,4 +1,4 @@
-"""A reservation's whole life: refused or held, extended, bought or given back, and asked for again."""
+"""A reservation's whole life: refused or held, extended, confirmed or cancelled, and read again."""
 
 import asyncio
 import re
@@ -335,7 +335,7 @@ async def test_own_reservations_are_listed_newest_first_page_by_page(
 
 
 @pytest.mark.parametrize("status", ["CONFIRMED", "CANCELLED", "lapsed", "EXPIRED"])
-async def test_whatever_came_after_a_replay_is_the_original_answer(
+async def test_a_replay_is_the_original_answer_after_any_change(
     shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock, status: Status
 ) -> None:
     product = await admin.product(stockQuantity=1, holdSeconds=60, maxExtensions=1, perCustomerLimit=1)
@@ -409,7 +409,7 @@ async def test_without_a_key_each_request_is_another_hold(shop: HttpShop, admin:
     assert await shop.available(product) == 8
 
 
-# What goes wrong below.
+# Faults of the layers below.
 
 
 async def test_past_a_full_queue_requests_are_turned_away_at_once_and_nothing_is_taken(
@@ -454,7 +454,7 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_turned_away_and_nev
 
         assert (unknown.status, unknown.code, unknown.headers["Retry-After"]) == (503, "outcome-unknown", "1")
         assert (unavailable.status, unavailable.code) == (503, "unavailable")
-        assert (again.status, again.headers[REPLAYED]) == (201, "true")  # It had been carried out all the same.
+        assert (again.status, again.headers[REPLAYED]) == (201, "true")  # The first request had been carried out.
         assert await shop.available(product) == 99
 
 

@@ -1,4 +1,4 @@
-"""What everybody may know of stock, cheaply: never older than 250 ms, whoever sold meanwhile."""
+"""The stock poll: never older than 250 ms, also when another process sells."""
 
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ UNKNOWN = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 
 
 class Pair:
-    """Two processes on one file, of which the first looks into the database only when it is asked to."""
+    """Two processes on one file. The first reads the database only when the test asks it to."""
 
     def __init__(self, clock: ShopClock, here: HttpShop, there: HttpShop) -> None:
         self.clock = clock
@@ -56,7 +56,7 @@ async def test_of_a_product_that_there_is_not_there_is_no_stock(shop: HttpShop) 
     assert (await poll(shop, UNKNOWN)).code == "not-found"
 
 
-async def test_whoever_knows_the_figure_already_is_told_so_without_a_body(shop: HttpShop, admin: Admin) -> None:
+async def test_a_client_that_has_the_figure_gets_304_without_a_body(shop: HttpShop, admin: Admin) -> None:
     product = await admin.product()
     tag = (await poll(shop, product)).headers["ETag"]
     strong = tag.removeprefix("W/")
@@ -88,7 +88,7 @@ async def test_each_change_of_stock_is_seen_within_250_ms_under_another_tag(
     tags = [(await poll(shop, product)).headers["ETag"]]
 
     async def seen_next() -> int:
-        """The figure that replaces the last one. A poll sent 250 ms after the change has to show it."""
+        """The figure that replaces the last one. A poll that is sent 250 ms after the change has to show it."""
         changed_s = time.monotonic()
         while True:
             late = time.monotonic() - changed_s > STALE_AFTER_S

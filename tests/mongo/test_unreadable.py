@@ -49,6 +49,19 @@ UNREADABLE: dict[str, Change] = {
 }
 
 
+WHY: dict[str, str] = {
+    "an unknown status": "status: expected PENDING or CONFIRMED or EXPIRED or CANCELLED",
+    "no status": "status: missing; expected PENDING or CONFIRMED or EXPIRED or CANCELLED",
+    "no lines": "lines: missing; expected a list",
+    "empty lines": "expected lines of at least one unit",
+    "a quantity that is a text": "lines[0].quantity: expected a whole number; found text",
+    "a quantity below one": "expected lines of at least one unit",
+    "no customer": "user_id: missing; expected text",
+    "an end that is a text": "expires_at: expected a whole number; found text",
+    "lines that are a text": "lines: expected a list; found text",
+}
+
+
 @pytest.fixture
 async def full(store: MongoStore) -> MongoStore:
     """A store with some holds of one customer."""
@@ -75,6 +88,15 @@ async def test_a_reservation_that_cannot_be_read_is_left_out_and_the_others_go_o
     assert audit.unreadable == 1
     assert [(each.kind, each.id) for each in audit.set_aside] == [("reservation", BAD)]
     assert [(each.kind, each.id) for each in full.set_aside()] == [("reservation", BAD)]
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+async def test_what_is_wrong_with_a_document_is_told_without_its_values(
+    full: MongoStore, database: PymongoDatabase, fault: str
+) -> None:
+    await database.update_many("reservations", {"_id": BAD}, UNREADABLE[fault])
+    assert await full.reservation(BAD) is None
+    assert [each.why for each in full.set_aside()] == [WHY[fault]]
 
 
 async def test_a_lapsed_hold_of_a_deleted_product_is_set_aside_and_released_once_that_is_back(

@@ -11,7 +11,7 @@ from tests.http.shop import HttpShop
 from flashreserve.auth.throttle import Rate, TryRates
 from flashreserve.core.commands import Cancel, Confirm, Reserve, Wanted
 from flashreserve.core.model import Account, Product, Role
-from flashreserve.http.operations import EMAIL, PASSWORD, PRODUCT_ID, RESERVATION_ID, USER_ID
+from flashreserve.http.operations.examples import EMAIL, PASSWORD, PRODUCT_ID, RESERVATION_ID, USER_ID
 
 ON_SALE: Final = PRODUCT_ID
 SOLD_OUT: Final = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d01"

@@ -33,6 +33,9 @@ _RAW_LENGTH_MAX: Final = 4 * PASSWORD_LENGTH_MAX
 THREADS_MAX: Final = 8
 """Hashes at once in one process. This bounds their memory, by the default `Argon2Cost` to 152 MiB."""
 
+WAITING_MAX: Final = 64
+"""Passwords that wait to be hashed or verified, in one process."""
+
 _SALT_BYTES: Final = 16
 _HASH_BYTES: Final = 32
 

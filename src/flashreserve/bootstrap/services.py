@@ -12,13 +12,12 @@ import msgspec
 
 from flashreserve.auth.devices import DeviceTokens
 from flashreserve.auth.keys import KeyRing
-from flashreserve.auth.passwords import Argon2Cost, Passwords, hashing_threads
+from flashreserve.auth.passwords import WAITING_MAX, Argon2Cost, Passwords, hashing_threads
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
-from flashreserve.combiner import DEADLINE_S, Combiner
-from flashreserve.core import limits as domain_limits
+from flashreserve.combiner import DEADLINE_S, QUEUE_MAX, Combiner
 from flashreserve.processors import usable_processors
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
@@ -42,9 +41,9 @@ class Seams(msgspec.Struct, frozen=True):
     clock: Clock = msgspec.field(default_factory=SystemClock)
     ids: Ids = msgspec.field(default_factory=SystemIds)
     password_cost: Argon2Cost = Argon2Cost()
-    passwords_waiting_max: int = 64
+    passwords_waiting_max: int = WAITING_MAX
     try_rates: TryRates = TryRates()
-    queue_max: int = domain_limits.QUEUE_MAX
+    queue_max: int = QUEUE_MAX
     deadline_s: float = DEADLINE_S
 
 

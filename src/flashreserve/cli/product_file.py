@@ -9,10 +9,9 @@ from typing import Final, Self
 
 import msgspec
 
-from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
-from flashreserve.http import reader, wire
-from flashreserve.http.expectations import expectations
+from flashreserve.expectations import expectations
+from flashreserve.http import bodies, reader
 from flashreserve.http.field_names import with_wire_names
 from flashreserve.service.catalogue import NewProduct
 
@@ -29,6 +28,9 @@ COLUMNS: Final = (
 )
 REQUIRED: Final = ("name", "price", "stockQuantity")
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
+PRODUCTS_MAX: Final = 100_000
+"""Products in one file."""
+
 FAULTS_MAX: Final = 20
 """Faults that are told of one file; more are only said to be there."""
 
@@ -90,10 +92,8 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
             faults.append(row)
             if len(faults) > FAULTS_MAX:
                 raise ProductFileError(faults[:FAULTS_MAX], more=True)
-        elif len(rows) == limits.IMPORT_MAX:
-            raise ProductFileError(
-                [LineFault(line, None, f"expected at most {limits.IMPORT_MAX} products in one file")]
-            )
+        elif len(rows) == PRODUCTS_MAX:
+            raise ProductFileError([LineFault(line, None, f"expected at most {PRODUCTS_MAX} products in one file")])
         else:
             rows.append(row)
     if faults:
@@ -203,15 +203,15 @@ def _row(line: int, header: Sequence[str], cells: Sequence[str], hold_s_default:
         if value != "":
             values[column] = value
     try:
-        (body,) = msgspec.convert([values], list[wire.ProductBody])
+        (body,) = msgspec.convert([values], list[bodies.ProductBody])
     except msgspec.ValidationError as error:
-        column = reader.explained(str(error), wire.ProductBody).field
+        column = reader.explained(str(error), bodies.ProductBody).field
         return LineFault(line, column, _EXPECTED[column])
     product = body.product(hold_s_default)
     return LineFault.of(line, product) if isinstance(product, Invalid) else Row(line, product)
 
 
-_EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(wire.ProductBody).items()}
+_EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(bodies.ProductBody).items()}
 
 
 def _value(column: str, cell: str) -> str | int | None:

@@ -15,7 +15,7 @@ from flashreserve.core import limits
 from flashreserve.core.instants import format_instant
 from flashreserve.core.model import Product
 from flashreserve.core.money import format_price
-from flashreserve.http import wire
+from flashreserve.http import views
 from flashreserve.logs import printable
 from flashreserve.settings import Settings
 
@@ -81,7 +81,7 @@ async def _list(settings: Settings, *, as_json: bool) -> None:
 
 
 def _json(product: Product) -> str:
-    return msgspec.json.encode(wire.product_view(product)).decode()
+    return msgspec.json.encode(views.product_view(product)).decode()
 
 
 def _row(product: Product) -> str:

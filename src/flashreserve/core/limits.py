@@ -44,21 +44,11 @@ EXTENSIONS_MAX: Final = 100
 FLUSH_MAX: Final = 512
 """Commands in one flush."""
 
-QUEUE_MAX: Final = 10_000
-"""Commands that wait for a flush, in one process."""
-
 SWEEP_MAX: Final = 1_000
 """Lapsed holds released in one step of a sweep."""
 
-PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
-"""Entries of one page."""
-
-WATCHED_MAX: Final = 2_000
-"""Products that a process's stock view keeps."""
-
-IMPORT_MAX: Final = 100_000
-"""Products in one import."""
+"""Products or reservations in one page of a list."""
 
 INSTANT_MAX_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999, the latest instant that RFC 3339 can write."""

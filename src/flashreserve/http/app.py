@@ -57,7 +57,7 @@ _CODES: Final[dict[int, Code]] = {
 
 
 def _refused(request: HttpRequest, error: RefusalError) -> Response[bytes]:
-    return reply(refusal(error.code, error.detail, request.scope["path"], error.errors, error.headers), request)
+    return reply(refusal(error.code, error.detail, request.scope["path"], error.errors, error.headers))
 
 
 def _framework_error(request: HttpRequest, error: HTTPException) -> Response[bytes]:
@@ -68,19 +68,19 @@ def _framework_error(request: HttpRequest, error: HTTPException) -> Response[byt
     if code == "method-not-allowed":
         headers = (("allow", allow((error.headers or {})["allow"].split(", "))),)
     detail = problems.KINDS[code].meaning if error.status_code in {404, 405} else error.detail
-    return reply(refusal(code, detail, request.scope["path"], (), headers), request)
+    return reply(refusal(code, detail, request.scope["path"], (), headers))
 
 
 def _store_unavailable(request: HttpRequest, error: StoreUnavailableError) -> Response[bytes]:
     _log.warning("store unavailable", error=str(error), request_id=context_of(request.scope).request_id)
     detail = "the database is away; nothing was changed"
-    return reply(refusal("unavailable", detail, request.scope["path"], (), (("retry-after", "1"),)), request)
+    return reply(refusal("unavailable", detail, request.scope["path"], (), (("retry-after", "1"),)))
 
 
 def _store_outcome_unknown(request: HttpRequest, error: StoreOutcomeUnknownError) -> Response[bytes]:
     _log.error("outcome unknown", error=str(error), request_id=context_of(request.scope).request_id)
     detail = problems.KINDS["outcome-unknown"].meaning
-    return reply(refusal("outcome-unknown", detail, request.scope["path"], (), (("retry-after", "1"),)), request)
+    return reply(refusal("outcome-unknown", detail, request.scope["path"], (), (("retry-after", "1"),)))
 
 
 def _not_ours(_request: HttpRequest, error: Exception) -> Response[Any]:

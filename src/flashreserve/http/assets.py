@@ -1,4 +1,4 @@
-"""The files of the front page and the documentation page. They are part of the package: no other site is needed."""
+"""The files of the front page and the documentation page. They come with the package, so that both work offline."""
 
 from functools import cache
 from hashlib import sha256
@@ -17,11 +17,11 @@ CONTENT_TYPES: Final = {
 }
 
 ASSETS: Final = frozenset({"favicon.svg", "page.css", "page.js", "swagger-ui-bundle.js", "swagger-ui.css"})
-"""What `INDEX` asks for, and all that is served beside it."""
+"""The files that `INDEX` loads. No others are served."""
 
 
 class Asset(msgspec.Struct, frozen=True):
-    """One file, ready to be sent. `tag` is its ETag: it changes with what is in it."""
+    """One file, ready to be sent. `tag` is its ETag, which changes with the content."""
 
     body: bytes
     content_type: str
@@ -30,7 +30,7 @@ class Asset(msgspec.Struct, frozen=True):
 
 @cache
 def asset(name: str) -> Asset:
-    """The file of that name, which must be `INDEX` or one of `ASSETS`: read once, then kept."""
+    """The file with this name, which must be `INDEX` or one of `ASSETS`. It is read once, then cached."""
     body = (files("flashreserve.http") / "static" / "swagger" / name).read_bytes()
     content_type = CONTENT_TYPES[name.rpartition(".")[2]]
     return Asset(body, content_type, tag_of(body))
@@ -38,11 +38,11 @@ def asset(name: str) -> Asset:
 
 @cache
 def front() -> Asset:
-    """The page at `/`. It has neither script nor style, so the strictest content policy holds for it."""
+    """The page at `/`. It has neither script nor style, so it is sent with the strictest content policy."""
     body = (files("flashreserve.http") / "static" / "front" / "index.html").read_bytes()
     return Asset(body, CONTENT_TYPES["html"], tag_of(body))
 
 
 def tag_of(body: bytes) -> str:
-    """A strong ETag for a body that always has the same bytes."""
+    """A strong ETag: the same for equal bodies only."""
     return f'"{sha256(body).hexdigest()[:20]}"'

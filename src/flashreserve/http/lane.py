@@ -11,8 +11,9 @@ from typing import Final
 
 from flashreserve.core.commands import Wanted
 from flashreserve.core.outcomes import Outcome
-from flashreserve.http import answers, reader, requests, wire
+from flashreserve.http import answers, bodies, callers, reader
 from flashreserve.http.answers import RefusalError
+from flashreserve.http.headers import idempotency_key, names_tag
 from flashreserve.http.lane_context import LaneContext
 from flashreserve.http.services import Services
 from flashreserve.server.asgi import App, Receive, Scope, Send
@@ -24,7 +25,7 @@ _RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").f
 _STOCK: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/stock").fullmatch)
 _RESERVE_ROUTE: Final = "/reservations/{id}"
 _STOCK_ROUTE: Final = "/products/{id}/stock"
-_read_quantity: Final = reader.decoder(wire.QuantityBody)
+_read_quantity: Final = reader.decoder(bodies.QuantityBody)
 
 
 class Lane:
@@ -48,16 +49,18 @@ class Lane:
         if exchange.query_string:
             return False
         if exchange.method == "POST" and (found := _RESERVE(exchange.path)):
-            return context.admitted() and self._reserve(context, found[1])
-        if exchange.method == "GET" and not exchange.body and (found := _STOCK(exchange.path)):
-            return context.admitted() and self._stock(context, found[1])
-        return False
+            context.route, serve = _RESERVE_ROUTE, self._reserve
+        elif exchange.method == "GET" and not exchange.body and (found := _STOCK(exchange.path)):
+            context.route, serve = _STOCK_ROUTE, self._stock
+        else:
+            return False
+        return context.admitted() and serve(context, found[1])
 
     def _reserve(self, context: LaneContext, product_id: str) -> bool:
         headers = context.headers
         try:
-            identity = requests.customer_by(headers, self._services)
-            key = requests.key_by(headers)
+            identity = callers.customer(headers, self._services)
+            key = idempotency_key(headers)
         except RefusalError:
             return False
         quantity = 1
@@ -65,10 +68,9 @@ class Lane:
             if headers.get(b"content-type") != b"application/json":
                 return False
             asked = _read_quantity(body)
-            if not isinstance(asked, wire.QuantityBody):
+            if not isinstance(asked, bodies.QuantityBody):
                 return False
             quantity = asked.quantity
-        context.route = _RESERVE_ROUTE
         wanted = Wanted(product_id, quantity)
         self._services.reservations.reserve_soon(identity.user_id, wanted, key, partial(_tell, context))
         return True
@@ -77,8 +79,7 @@ class Lane:
         sight = self._services.catalogue.stock_seen(product_id)
         if sight is None:
             return False
-        context.route = _STOCK_ROUTE
-        known = requests.knows_by(context.headers, answers.stock_tag(sight))
+        known = names_tag(context.headers, answers.stock_tag(sight))
         context.answer(answers.from_sight(sight, known=known))
         return True
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made from the table of operations, the structs on the wire and the kinds of problems."""
+"""Makes the OpenAPI document from the table of operations, the bodies, the views and the kinds of problems."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -8,7 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from flashreserve import __version__
-from flashreserve.http.operations import OPERATIONS, RESERVATION_ID, Body, Operation, Parameter, Success
+from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.examples import RESERVATION_ID
+from flashreserve.http.operations.operation import Body, Operation, Parameter, Success
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, FieldError, Problem, problem
 from flashreserve.http.site import Cookies
 
@@ -25,16 +27,16 @@ EVERY: Final[tuple[Code, ...]] = (
     "unavailable",
     "outcome-unknown",
 )
-"""The problems that any request may meet, whatever it asks for."""
+"""The problems that every request may be answered with."""
 
 
 def document(cookies: Cookies, *, production: bool) -> bytes:
-    """The document as JSON. In production it says that docs and metrics are closed to the public, as they are."""
+    """The document as JSON. In production, docs and metrics are closed to the public, and the document says so."""
     return msgspec.json.encode(tree(cookies, production=production))
 
 
 def tree(cookies: Cookies, *, production: bool) -> Schema:
-    """The document before it is written down."""
+    """The document before it is encoded."""
     schemes = {**_SECURITY_SCHEMES, "cookie": {**_SECURITY_SCHEMES["cookie"], "name": cookies.token}}
     return {
         "openapi": "3.1.1",
@@ -47,7 +49,7 @@ def tree(cookies: Cookies, *, production: bool) -> Schema:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
-        "security": [],  # Anybody, where an operation doesn't say whom it is for.
+        "security": [],  # Everybody may call an operation that names no callers.
         "paths": _paths(production=production),
         "components": {
             "securitySchemes": schemes if production else _without(schemes, "metricsToken"),
@@ -59,7 +61,7 @@ def tree(cookies: Cookies, *, production: bool) -> Schema:
 
 
 def codes_of(operation: Operation, *, production: bool) -> list[Code]:
-    """All problems that the operation may be answered with: its own, and those that come from what it is."""
+    """All problems of the operation: its own, and those that its method, body and callers add."""
     codes = {*EVERY, *operation.codes}
     if operation.method != "get":
         codes.add("cross-site")
@@ -135,7 +137,7 @@ def _success(success: Success) -> Schema:
 
 
 def _problem_responses(*, production: bool) -> dict[str, Schema]:
-    """Each set of problems that some operation may be answered with under one status, and 405, which is no one's."""
+    """Each set of problems that an operation may be answered with under one status, and 405, which belongs to none."""
     every: list[tuple[Code, ...]] = [("method-not-allowed",)]
     for operation in OPERATIONS:
         every += _by_status(codes_of(operation, production=production))
@@ -178,26 +180,33 @@ def _headers(*names: str) -> Schema:
 
 
 @cache
-def _components() -> tuple[dict[type, Schema], dict[str, Schema]]:
-    """The reference to each struct, and the schemas that the references lead to."""
+def _schemas() -> dict[str, Schema]:
+    """The schema of each struct, those of its fields included, by its published name."""
     types: list[type[msgspec.Struct]] = [Problem]
     for operation in OPERATIONS:
         types += [success.kind for success in operation.successes if success.kind is not None]
         if operation.body is not None:
             types.append(operation.body.kind)
-    references, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    return dict(zip(types, references, strict=True)), schemas
+    _, schemas = msgspec.json.schema_components(types, ref_template=_SCHEMAS + "{name}")
+    return {_published(name): _as_published(name, schema) for name, schema in schemas.items()}
 
 
-def _reference(kind: type) -> Schema:
-    return _components()[0][kind]
-
-
-def _schemas() -> dict[str, Schema]:
+def _as_published(name: str, schema: Schema) -> Schema:
     # Docstrings are indented as the code is.
-    return {
-        name: {**schema, "description": cleandoc(schema["description"])} for name, schema in _components()[1].items()
-    }
+    return {**schema, "title": _published(name), "description": cleandoc(schema["description"])}
+
+
+def _reference(kind: type[msgspec.Struct]) -> Schema:
+    return {"$ref": _SCHEMAS + _published(kind.__name__)}
+
+
+def _published(name: str) -> str:
+    return _PUBLISHED_NAMES.get(name, name)
+
+
+_SCHEMAS: Final = "#/components/schemas/"
+_PUBLISHED_NAMES: Final = {"StockLevelView": "StockView"}
+"""Schemas whose struct has another name in the code. Clients' generated code has the published one."""
 
 
 def _without(whole: Schema, name: str) -> Schema:
@@ -220,10 +229,8 @@ HEADERS: Final[dict[str, Schema]] = {
         pattern="^[A-Za-z0-9._-]{1,64}$",
     ),
     "Location": _header("Where to find what was made.", format="uri-reference"),
-    "Idempotent-Replayed": _header(
-        "There if the answer was given before to the same key.", required=False, const="true"
-    ),
-    "ETag": _header("Names this version of the body; to be sent as `If-None-Match` next time."),
+    "Idempotent-Replayed": _header("Sent if the same key was given this answer before.", required=False, const="true"),
+    "ETag": _header("The version of the body, to be sent as `If-None-Match` next time."),
     "Set-Cookie": _header("The cookie with the token, HTTP-only."),
     "Content-Disposition": _header("The name to store the file under."),
     "Retry-After": {
@@ -231,7 +238,7 @@ HEADERS: Final[dict[str, Schema]] = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
-    "WWW-Authenticate": _header("How to sign in, and what was wrong with the token, if there was one."),
+    "WWW-Authenticate": _header("How to sign in, and whether a token was sent that is invalid."),
     "Allow": _header("The methods that the address has."),
 }
 """The headers of answers, by the names that `Success.headers` use."""
@@ -264,8 +271,8 @@ _SECURITY_SCHEMES: Final[Schema] = {
 
 _TAGS: Final = {
     "Accounts": "Registering, signing in and out.",
-    "Products": "What is sold: for everybody to see, for admins to change.",
-    "Reservations": "Holds on stock: make them, buy what they hold, extend them, give them back.",
+    "Products": "Products: everybody may see them, admins may change them.",
+    "Reservations": "Holds on stock: make, confirm (buy), extend and cancel them.",
     "Operations": "For those who run the service, and for their machines.",
 }
 
@@ -275,11 +282,11 @@ and it is either bought or back on sale.
 
 * **Bodies** are JSON in camelCase; unknown fields are refused. Instants are UTC with milliseconds. Prices are decimals
   as text. Ids are UUIDs.
-* **A 201 is a promise**: what it tells is on the disk.
-* **Retry freely with an `Idempotency-Key`.** A request repeated with its key is answered as the first time, with
-  `Idempotent-Replayed: true`; nothing is taken twice. After a 503 `outcome-unknown`, do just that.
-* **Sign in** with a bearer token or the cookie that signing in sets. With the cookie alone, a change must be asked for
-  by a page of this site.
+* **A 201 is a promise**: the reservation is on disk.
+* **Retry freely with an `Idempotency-Key`.** A request repeated with its key gets the first answer again, with
+  `Idempotent-Replayed: true`; nothing is taken twice. After a 503 `outcome-unknown`, repeat the request in this way.
+* **Sign in** with a bearer token or the cookie that signing in sets. With the cookie alone, only pages of this site may
+  make changes.
 * **Every answer** carries an `X-Request-Id`. `HEAD` works wherever `GET` does. A method that an address doesn't have is
   answered 405, with an `Allow` header; an address that doesn't exist, 404.
 * **Errors** are problem documents (RFC 9457). Their `code` is stable, and `errors` names the fields at fault:

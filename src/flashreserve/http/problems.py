@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the one form in which the service says no."""
+"""Problem documents (RFC 9457): the form of every refusal and error."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
@@ -41,7 +41,7 @@ Code = Literal[
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A kind of problem: what all problems of one code have in common.
+    """The common part of all problems of one code.
 
     `meaning` is one sentence for the page that a problem's `type` leads to.
     """
@@ -53,7 +53,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 KINDS: Final[dict[Code, Kind]] = {
     "bad-request": Kind(
-        400, "Bad request", "The request can't be understood; the errors name the fields and what was expected."
+        400, "Bad request", "The request is invalid; the errors name the fields and what was expected."
     ),
     "unauthenticated": Kind(
         401,
@@ -71,7 +71,7 @@ KINDS: Final[dict[Code, Kind]] = {
     "method-not-allowed": Kind(
         405,
         "Method not allowed",
-        "The address exists, but not for this method; the Allow header names those that it has.",
+        "The address exists, but not for this method; the Allow header names the methods that it has.",
     ),
     "request-timeout": Kind(
         408, "Request too slow", "The request wasn't sent completely within the time that the server waits for it."
@@ -82,8 +82,8 @@ KINDS: Final[dict[Code, Kind]] = {
     "limit-reached": Kind(
         409, "Limit reached", "The customer would hold and have bought more units of the product than one customer may."
     ),
-    "already-confirmed": Kind(409, "Already confirmed", "What was bought can't be cancelled or extended."),
-    "cancelled": Kind(409, "Cancelled", "What was cancelled can't be confirmed or extended; reserve again."),
+    "already-confirmed": Kind(409, "Already confirmed", "A confirmed reservation can't be cancelled or extended."),
+    "cancelled": Kind(409, "Cancelled", "A cancelled reservation can't be confirmed or extended; reserve again."),
     "extensions-used-up": Kind(409, "Extensions used up", "The hold was extended as often as the product allows."),
     "stock-taken": Kind(409, "Stock is taken", "Stock can't be lowered below what is held and bought."),
     "rules-fixed": Kind(
@@ -123,7 +123,7 @@ KINDS: Final[dict[Code, Kind]] = {
         431, "Headers too large", "The request's headers are larger or more than the server takes."
     ),
     "internal": Kind(
-        500, "Internal error", "Something broke on the server; its log tells what, under the answer's X-Request-Id."
+        500, "Internal error", "The server failed; its log has the cause, under the answer's X-Request-Id."
     ),
     "unavailable": Kind(
         503,
@@ -139,14 +139,14 @@ KINDS: Final[dict[Code, Kind]] = {
 
 
 class FieldError(msgspec.Struct, frozen=True, gc=False):
-    """One thing wrong with the input. `field` is its name on the wire; `message` says what was expected."""
+    """One fault of the input. `field` is its name in the API; `message` says what was expected."""
 
     field: str
     message: str
 
 
 class CheckView(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One part that requests need, and its state. `detail` is left out where it is for operators only."""
+    """One part that requests need, and its state. `detail` is left out if it is for operators only."""
 
     name: str
     ok: bool
@@ -170,7 +170,7 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 def problem(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> Problem:
-    """The problem of that code, with what this one has of its own."""
+    """A problem of this code."""
     kind = KINDS[code]
     return Problem(_TYPES[code], code, kind.title, kind.status, detail, instance, errors)
 

@@ -1,25 +1,22 @@
-"""Reads what clients send: JSON bodies and query parameters become values, or a sentence about the first fault."""
+"""Decodes JSON bodies and query parameters, to values or to a sentence about the first fault."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable
 from decimal import MIN_EMIN, Context, Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import inspect as types
 
-from flashreserve.http.expectations import FOUND, expected, names_of, part_at
+from flashreserve.expectations import NAME_SHOWN_MAX, expected, unmet
 from flashreserve.http.problems import FieldError
-from flashreserve.suggestions import unknown
 
 T = TypeVar("T")
 
 
 def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
-    """How a body of this kind is read: the value, or what is wrong with it first."""
+    """The function that decodes bodies of this kind, to the value or to its first fault."""
     decode = msgspec.json.Decoder(kind, float_hook=_exact).decode
     decode_listed = msgspec.json.Decoder(list[kind], float_hook=_exact).decode  # type: ignore[valid-type]
 
@@ -50,7 +47,7 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
 
 
 def convert(value: str, kind: type[T], field: str) -> T | FieldError:
-    """An id or a query parameter as this kind, or what is wrong with it."""
+    """An id or a query parameter as this kind, or its fault."""
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError:
@@ -58,57 +55,13 @@ def convert(value: str, kind: type[T], field: str) -> T | FieldError:
 
 
 def explained(text: str, kind: Any) -> FieldError:
-    """A fault of a body of this kind, in our words; msgspec's tell only where it is, and which field or type.
-
-    `text` must be about a list of this one body: ``Expected `int`, got `str` - at `$[0].lines[0].quantity` ``, or
-    ``Object contains unknown field `x` - at `$[0]` ``. msgspec writes no place for a fault at the top, so that a field
-    named ``x` - at `$.y`` could forge one. In a list every message ends with msgspec's own place, without client text.
-    """
-    found = _FAULT.fullmatch(text)
-    assert found is not None  # noqa: S101 - every message about a list's entry tells its place
-    path = found["path"].removeprefix(".")
-    part = part_at(_type_of(kind), path)
-    if found["unknown"] is not None:
-        name = found["unknown"][:_NAME_SHOWN_MAX]
-        return FieldError(_within(path, _shown(name)), unknown("field", name, names_of(part)))
-    if found["missing"] is not None:
-        needed = part and part_at(part, found["missing"])
-        return FieldError(_within(path, found["missing"]), f"missing; expected {_expected(needed)}")
-    sent = FOUND.get(found["got"])
-    return FieldError(path or "body", f"expected {_expected(part)}" + (f"; found {sent}" if sent else ""))
-
-
-def _within(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
-
-
-def _shown(name: str) -> str:
-    """A client's name for a field; in quotes where it could be taken for another place, or for none."""
-    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
-
-
-_PLAIN_NAME: Final = re.compile(r"[\w-]+")
-
-
-_type_of: Final = lru_cache(maxsize=64)(types.type_info)
-
-
-def _expected(part: types.Type | None) -> str:
-    return "another value" if part is None else expected(part)
-
-
-_FAULT: Final = re.compile(
-    r"(?:Object contains unknown field `(?P<unknown>.*)`"
-    r"|Object missing required field `(?P<missing>[^`]*)`"
-    r"|Expected [^\n]*, got `(?P<got>\w+)`"
-    r"|.*)"
-    r" - at (?:`key` in )?`\$\[0\](?P<path>[^`]*)`",
-    re.DOTALL,
-)
+    """The fault of a body of this kind that msgspec found in a list of this one body; `text` is msgspec's message."""
+    place, message = unmet(text, kind)
+    return FieldError(place or "body", message)
 
 
 def _why_not_json(body: bytes) -> str:
-    """Where a body stops being JSON, in a person's way of counting."""
+    """The place where a body is invalid JSON. Bytes, lines and columns count from 1."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -133,7 +86,7 @@ _REPEATING_BYTES_MIN: Final = len('{"name":1,"name":1}')
 
 
 class _RepeatedError(Exception):
-    """An object has two fields of one name."""
+    """An object has two fields with one name."""
 
 
 class _Repeated(msgspec.Struct, frozen=True):
@@ -143,7 +96,7 @@ class _Repeated(msgspec.Struct, frozen=True):
 
 
 def _repeated_field(body: bytes) -> FieldError | None:
-    """The first field that its object has twice, at any depth. Names are compared after their escapes are resolved."""
+    """The first field that an object has twice, at any depth. Names are compared with their escapes resolved."""
     text = body.decode()
     try:
         _SEARCH.decode(text)
@@ -173,7 +126,7 @@ def _mark_repeated(fields: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
     if len(values) == len(fields):
         return values
     ((name, _),) = Counter(name for name, _ in fields).most_common(1)
-    return _Repeated(name[:_NAME_SHOWN_MAX])
+    return _Repeated(name[:NAME_SHOWN_MAX])
 
 
 def _path_of_repeated(value: Any, path: str) -> str:
@@ -181,7 +134,7 @@ def _path_of_repeated(value: Any, path: str) -> str:
     if isinstance(value, _Repeated):
         return f"{path}.{value.name}".removeprefix(".")
     if isinstance(value, dict):
-        paths = (_path_of_repeated(inner, f"{path}.{name[:_NAME_SHOWN_MAX]}") for name, inner in value.items())
+        paths = (_path_of_repeated(inner, f"{path}.{name[:NAME_SHOWN_MAX]}") for name, inner in value.items())
     elif isinstance(value, list):
         paths = (_path_of_repeated(inner, f"{path}[{index}]") for index, inner in enumerate(value))
     else:
@@ -189,16 +142,15 @@ def _path_of_repeated(value: Any, path: str) -> str:
     return next(filter(None, paths), "")
 
 
-# Numbers stay text: nobody looks at them, and a long one takes Python a long time to read.
+# Numbers stay text: they aren't used, and Python takes long to convert long ones.
 _PLAIN: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 _SEARCH: Final = json.JSONDecoder(object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
 _MARK: Final = json.JSONDecoder(object_pairs_hook=_mark_repeated, parse_int=str, parse_float=str)
-_NAME_SHOWN_MAX: Final = 100
 _TOO_DEEP: Final = "expected objects and lists less deep in one another"
 
 
 def _exact(number: str) -> Decimal:
-    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is too far off to calculate."""
+    """A JSON number that isn't whole, with all of its digits; NaN if its exponent is too large to calculate with."""
     try:
         decimal = Decimal(number)
     except InvalidOperation:

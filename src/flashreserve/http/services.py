@@ -1,4 +1,4 @@
-"""What the routes work with; bootstrap puts it together."""
+"""The services that routes use. bootstrap makes them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,10 +16,10 @@ from flashreserve.service.reservations import ReservationService
 
 
 class Services(msgspec.Struct, frozen=True):
-    """The services, and what HTTP alone has to know.
+    """The services, and settings of HTTP.
 
-    `health` runs the checks that `/readyz` answers by. `metrics` renders the process's (or, of
-    several, the machine's) figures. `metrics_token` opens docs and metrics in production; empty, it opens nothing.
+    `health` runs the checks of `/readyz`. `metrics` renders the figures of the process, or of all processes on the
+    machine. `metrics_token` gives access to docs and metrics in production; an empty one gives none.
     """
 
     reservations: ReservationService

@@ -1,4 +1,4 @@
-"""Which requests are for this shop and come from its own pages: cookie names, served hosts, the cross-site check."""
+"""Names the shop's cookies and hosts, and finds requests that come from pages of other sites (CSRF)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +15,14 @@ from flashreserve.host_names import check_host_names, is_host_name, split_host_n
 COOKIES_TRIED_MAX: Final = 5
 """Different cookies of one name that are tried: another application of the site, or an old path, may have set some.
 
-With more, nobody is signed in: were some left out, whoever can plant cookies would choose which.
+With more, nobody is signed in. If only some were tried, an attacker who can plant cookies would choose which.
 """
 
 _BLANKS: Final = b" \t"
-"""What may stand around a cookie's name. Browsers take anything else for a part of it, `__Host-` prefix or not."""
+"""The characters that may stand around a cookie's name.
+
+Browsers take any other for a part of the name, which then lacks the protection of the prefix `__Host-`.
+"""
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")
 _HOSTS_REMEMBERED: Final = 1_024
@@ -60,23 +63,24 @@ def cookie_values(header: bytes | None, name: str) -> Sequence[str]:
 
 
 def _cookies(header: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The names and values of a Cookie header, as browsers mean them."""
+    """The names and values of a Cookie header, read as browsers do."""
     for pair in header.split(b";"):
         name, _, value = pair.partition(b"=")
         yield name.strip(_BLANKS), value.strip(_BLANKS).strip(b'"')
 
 
 class Hosts:
-    """The hosts that the service answers for; to all others it answers 400.
+    """The hosts that the service answers for. Requests for others are answered 400.
 
-    A page whose name resolves to this machine once it is loaded (DNS rebinding) is of the same origin as this service
-    for a browser, and could read all that needs no sign-in. It can't choose the Host header, which has its name.
+    This stops DNS rebinding: a page of another site, whose name is made to resolve to this machine, has the same origin
+    as this service for a browser, and could read everything that needs no sign-in. It can't choose the Host header,
+    which has the page's own name.
     """
 
     def __init__(self, names: Sequence[str], *, all_names: bool = False) -> None:
-        """Takes host names, and `*.` before a name for all names below it. `all_names` serves every host.
+        """Takes host names; `*.` before a name stands for all names below it. `all_names` serves every host.
 
-        Addresses, `localhost` and names below it are served always: no name server can point them elsewhere.
+        Addresses, `localhost` and names below it are always served: no name server can point them elsewhere.
 
         Raises:
             ValueError: naming the entry that is no host name.
@@ -90,9 +94,9 @@ class Hosts:
 
     @classmethod
     def parse(cls, text: str, *, listening: str, all_names: bool) -> Self:
-        """Reads names separated by commas; with none, `all_names` decides whether every host is served.
+        """Reads names separated by commas. Without any, `all_names` decides whether every host is served.
 
-        `listening` is where the server listens: its name, if it is one, is served as well.
+        `listening` is the host that the server listens on. If it is a name, it is served as well.
         """
         names = split_host_names(text)
         own = [name] if is_host_name(name := listening.lower()) else []
@@ -109,7 +113,7 @@ class Hosts:
 
 
 class Site:
-    """What the edge must know of the shop to judge where a request comes from."""
+    """The shop's hosts and cookies, and the check where a request comes from."""
 
     def __init__(self, cookies: Cookies, hosts: Hosts, proxies: TrustedProxies) -> None:
         self.hosts = hosts
@@ -119,8 +123,8 @@ class Site:
     def is_foreign(self, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> bool:
         """Whether a browser sent the sign-in cookie for a page of another site.
 
-        Browsers of today say where a request comes from in Sec-Fetch-Site (not over plain HTTP), all of them in Origin.
-        What sends neither is no browser, and nobody can make it send a cookie that it doesn't mean to send.
+        Current browsers name a request's source in Sec-Fetch-Site (not over plain HTTP), and all browsers in Origin. A
+        client that sends neither is no browser, and no page can make it send its cookies.
         """
         if not self._has_token(headers[b"cookie"]) or b"authorization" in headers:
             return False
@@ -133,8 +137,8 @@ class Site:
     def _is_own(self, origin: bytes, headers: Mapping[bytes, bytes], peer: tuple[str, int] | None) -> bool:
         """Whether the origin is the host that the request was sent to.
 
-        A proxy may rewrite Host and keep the browser's in X-Forwarded-Host. That is believed of trusted proxies; no
-        page can make a browser send it for another site.
+        A proxy may rewrite Host and keep the browser's in X-Forwarded-Host, which counts from trusted proxies only. No
+        page can make a browser send that header to another site.
         """
         own = _hosts_of(origin)
         if own & _spellings(headers.get(b"host", b"")):
@@ -150,7 +154,7 @@ class Site:
 
 
 def _hosts_of(origin: bytes) -> set[bytes]:
-    """Host and port of an origin, as they stand and without a port that its scheme implies; none for what is none."""
+    """Host and port of an origin, both as sent and without the default port of its scheme; empty if it is invalid."""
     try:
         parts = urlsplit(origin.lower())
     except ValueError:
@@ -159,7 +163,7 @@ def _hosts_of(origin: bytes) -> set[bytes]:
 
 
 def _spellings(host: bytes) -> set[bytes]:
-    """A Host header as it stands, and without its port: behind a proxy nobody knows the scheme, which implies one."""
+    """A Host header as sent, and without a default port: behind a proxy the scheme, which implies one, is unknown."""
     whole = host.strip().lower().removesuffix(b":")
     return {whole, whole.removesuffix(b":443").removesuffix(b":80")}
 

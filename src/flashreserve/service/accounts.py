@@ -1,4 +1,4 @@
-"""Accounts: registering, signing in, and who is an admin."""
+"""Accounts: register, sign in, and tell who is an admin."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -32,7 +32,7 @@ from flashreserve.stores.port import AccountStore
 
 
 class AccountService:
-    """What can be asked about accounts. Outcomes are values; only a store that is away raises."""
+    """Registers, signs in and promotes accounts. Outcomes are values; only a database outage raises."""
 
     def __init__(
         self,
@@ -58,10 +58,10 @@ class AccountService:
         self._shop_names = shop_names
 
     async def register(self, email: str, password: str, address: str | None) -> RegistrationOutcome:
-        """A new customer's account. Two at once for one email: the store lets one of them win.
+        """Make a customer's account. Of two at once for one e-mail address, the store lets one win.
 
-        `address` is the client's, None when there is none. Every registration counts against it, successful or not:
-        here it is the success that costs us.
+        `address` is the client's, None when there is none. Every registration counts against it, successful ones
+        too: each makes an account.
         """
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
@@ -77,11 +77,11 @@ class AccountService:
         return outcome
 
     async def login(self, email: str, password: str, address: str | None, device_tokens: Sequence[str]) -> LoginOutcome:
-        """A token for whoever knows the password.
+        """Sign in: a token for the owner of the password.
 
-        An unknown email gets the same answer, after the same work and under the same throttling, as a wrong password.
-        `device_tokens` are what earlier logins gave to this browser, as far as it sends them; bad ones are ignored, and
-        so are those of other accounts.
+        An unknown e-mail address gets the same answer, after the same work and under the same throttling, as a wrong
+        password. `device_tokens` are those that the browser has of earlier logins. Invalid ones are ignored, and so are
+        those of other accounts.
         """
         known_email, known_password = normalised_email(email), normalised_password(password)
         if isinstance(known_email, InvalidField):
@@ -89,7 +89,7 @@ class AccountService:
         if isinstance(known_password, InvalidField):
             return known_password
         account = await self._store.account_by_email(known_email)
-        # Read for unknown emails too: a long device token takes long enough to read that its absence would show.
+        # Also for unknown addresses: decoding a long device token takes a time that could be measured.
         now_ms = self._clock.now_ms()
         devices = [device for token in device_tokens if (device := self._devices.read(token, now_ms)) is not None]
         device = next((device for device in devices if account is not None and device.account_id == account.id), None)
@@ -104,23 +104,23 @@ class AccountService:
         return await self._tried(account, verification, device, allowance)
 
     async def me(self, user_id: str) -> Account | AccountNotFound:
-        """The account that a token speaks for, as the database has it now."""
+        """The account of a token, as the database has it now."""
         return await self._store.account_by_id(user_id) or AccountNotFound()
 
     async def is_admin(self, user_id: str) -> bool:
-        """Whether the account is an admin's right now. Never cached: a demotion holds from the next request on."""
+        """Whether the account is an admin's now. This is never cached: a demotion counts from the next request on."""
         account = await self._store.account_by_id(user_id)
         return account is not None and account.role is Role.ADMIN
 
     async def create_admin(self, email: str, password: str) -> CreationOutcome:
-        """A new admin's account, for the command line: nothing is throttled."""
+        """Make an admin's account, for the command line: nothing is throttled."""
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
         return await self._create(*valid, Role.ADMIN, (_NOWHERE,))
 
     async def promote(self, email: str) -> PromotionOutcome:
-        """Makes an existing account an admin's. The caller has made sure that whoever asks may."""
+        """Make an existing account an admin's. The caller has checked that this is allowed."""
         known_email = normalised_email(email)
         if isinstance(known_email, InvalidField):
             return known_email
@@ -158,7 +158,7 @@ class AccountService:
         device: Device | None,
         allowance: "_Allowance",
     ) -> LoginOutcome:
-        """The try is counted already; it is given back when the password was right, or wasn't looked at."""
+        """The outcome of a try. It is counted already, and given back if the password was right or wasn't checked."""
         if isinstance(verification, PasswordsBusy):
             await self._throttle.give_back(allowance.all)
             return Busy()
@@ -166,14 +166,14 @@ class AccountService:
             return WrongCredentials()
         await self._throttle.give_back(allowance.tries)
         if verification.rehashed is not None:
-            # Lost to a password change in the meantime: then that one's hash stays, which is right.
+            # Not replaced if the password was changed in the meantime: the new one's hash stays.
             await self._store.replace_password_hash(account.id, account.password_hash, verification.rehashed)
         return self._logged_in(account, device)
 
     def _logged_in(self, account: Account, device: Device | None) -> LoggedIn:
         now_ms = self._clock.now_ms()
         access = self._tokens.issue(account.id, account.role, now_ms)
-        # A known device keeps its id, and with it its bucket: signing in again doesn't give it fresh tries.
+        # A known device keeps its id, and with it its bucket: signing in again gives it no new tries.
         device = device or Device(account_id=account.id, id=self._ids.new())
         renewed = self._devices.issue(device, now_ms)
         return LoggedIn(
@@ -185,10 +185,10 @@ class AccountService:
         )
 
     def _allowance(self, email: str, groups: Sequence[str], device: Device | None) -> "_Allowance":
-        """A known device is counted by itself alone; all others by the account and by their address.
+        """The buckets of a try: a known device's own, or for all others those of the account and their address.
 
-        The device isn't counted by its address, or a stranger behind the same one could lock its owner out. What a
-        device's hashing may cost is counted by the account: only who has its password gets a device.
+        A device isn't counted by its address, or a stranger behind the same address could lock its owner out. The cost
+        of a device's hashing is counted by the account: only those who have its password get a device.
         """
         rates = self._rates
         if device is not None:
@@ -208,7 +208,7 @@ class AccountService:
 
 
 class _Allowance(msgspec.Struct, frozen=True):
-    """The buckets of one sign-in: those that a right password gives back to, and those of the work it takes."""
+    """The buckets of one sign-in: of tries, which a right password gives back, and of the work of hashing."""
 
     tries: Sequence[Bucket]
     work: Sequence[Bucket]
@@ -219,12 +219,12 @@ class _Allowance(msgspec.Struct, frozen=True):
 
 
 _NOWHERE: Final = "nowhere"
-"""Stands for all who come without an address."""
+"""Stands for all clients without an address."""
 
 _ACCOUNT_FACTORS: Final = (1, 2, 4)
-"""How much wider an account's allowances are for wider address groups. Few of its owner's share a /48."""
+"""Factors of an account's allowance for wider address groups. Few devices of its owner share a /48."""
 
 
 def _parties(groups: Sequence[str]) -> Sequence[str]:
-    """Those by which turns and places are shared, the widest first."""
+    """The groups that share the waiting room's turns and places, the widest first."""
     return groups[::-1] or (_NOWHERE,)

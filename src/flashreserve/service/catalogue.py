@@ -1,4 +1,4 @@
-"""Products: what is sold, by which rules, and how much of it there is."""
+"""Products: their rules, their prices and their stock."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from flashreserve.stores.port import CatalogueStore
 
 
 class NewProduct(msgspec.Struct, frozen=True):
-    """A product to be made; its fields are those of `Product`."""
+    """A product to be created. Its fields are those of `Product`."""
 
     name: str
     price: int
@@ -29,7 +29,7 @@ class NewProduct(msgspec.Struct, frozen=True):
 
 
 class CatalogueService:
-    """Everything that happens to products on an admin's behalf, and what everybody may know of them."""
+    """Creates, edits and restocks products for admins, and reads them for everybody."""
 
     def __init__(self, store: CatalogueStore, combiner: Combiner, view: StockView, ids: Ids) -> None:
         self._store = store
@@ -43,7 +43,7 @@ class CatalogueService:
         return made[0] if isinstance(made, list) else made[1]
 
     async def create_all(self, new: Sequence[NewProduct]) -> list[Product] | tuple[int, Invalid]:
-        """Make all products, or none: then the place of the first that can't be, and why not."""
+        """Make all products or none. If none, the place of the first invalid product, and its fault."""
         now = self._combiner.now()
         products = [self._product(each, now) for each in new]
         for place, product in enumerate(products):
@@ -81,7 +81,7 @@ class CatalogueService:
         return sight if sight is not None else NotFound("product", product_id)
 
     def stock_seen(self, product_id: str) -> Sight | None:
-        """The same without asking the database; None where only that can tell."""
+        """The product's stock without asking the database; None if it isn't in view."""
         return self._view.seen(product_id)
 
     async def products(self, after: str | None, most: int) -> list[Product]:

@@ -1,4 +1,4 @@
-"""Reservations as a table for spreadsheets and shipping software: one row a line of a reservation."""
+"""Reservations as a table for spreadsheets and shipping software: one row for each line of a reservation."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ async def reservations_csv(
 ) -> AsyncIterator[bytes]:
     """All reservations as CSV (RFC 4180, UTF-8), oldest first: the column names, then a page at a time.
 
-    `progress` is told how many reservations are done, after each page.
+    `progress` is called after each page with the number of reservations done.
     """
     done = 0
     yield _csv([CSV_COLUMNS])
@@ -44,7 +44,7 @@ async def reservations_csv(
 
 
 def csv_rows(held: Reservation) -> list[tuple[str, ...]]:
-    """A reservation's lines under `CSV_COLUMNS`."""
+    """The rows of a reservation, in the order of `CSV_COLUMNS`."""
     return [
         (
             held.id,

@@ -17,7 +17,7 @@ from flashreserve.stores.port import ReservationStore
 
 
 class ReservationService:
-    """Everything that happens to reservations on somebody's behalf."""
+    """Makes, changes and reads reservations for customers and admins."""
 
     def __init__(self, store: ReservationStore, combiner: Combiner, view: StockView, ids: Ids) -> None:
         self._store = store
@@ -26,12 +26,12 @@ class ReservationService:
         self._ids = ids
 
     async def reserve(self, user_id: str, lines: Iterable[Wanted], key: str | None) -> Outcome:
-        """Hold all lines or nothing; the same product summed. `key` is the customer's idempotency key."""
+        """Hold all lines or nothing. Lines of one product are summed. `key` is the customer's idempotency key."""
         asked = self._ask(user_id, basket(lines), key)
         return await self._combiner.submit(asked) if isinstance(asked, Reserve) else asked
 
     def reserve_soon(self, user_id: str, wanted: Wanted, key: str | None, tell: Tell) -> None:
-        """The same for one line and whoever would rather be told than wait; it may be told at once."""
+        """Hold one line, for callers without a task that could wait. `tell` gets the outcome, perhaps at once."""
         asked = self._ask(user_id, (wanted,), key)
         if isinstance(asked, Reserve):
             self._combiner.submit_soon(asked, tell)
@@ -39,7 +39,7 @@ class ReservationService:
             tell(asked)
 
     def _ask(self, user_id: str, wanted: tuple[Wanted, ...], key: str | None) -> Reserve | Outcome:
-        """The command, or a refusal that the database isn't needed for."""
+        """The command, or a refusal that needs no database."""
         for line in wanted:
             if line.quantity > limits.QUANTITY_MAX:
                 return Invalid("quantity", f"expected at most {limits.QUANTITY_MAX} units of a product")
@@ -59,7 +59,7 @@ class ReservationService:
         return await self._combiner.submit(Cancel(reservation_id, user_id))
 
     async def reservation(self, user_id: str, reservation_id: str) -> Reservation | NotFound:
-        """The customer's own reservation; another's isn't found."""
+        """The customer's own reservation. Another customer's isn't found."""
         reservation = await self._store.reservation(reservation_id)
         if reservation is None or reservation.user_id != user_id:
             return NotFound("reservation", reservation_id)
@@ -78,6 +78,6 @@ class ReservationService:
         return [self._as_now(held) for held in await self._store.all_reservations(after, most)]
 
     def _as_now(self, reservation: Reservation) -> Reservation:
-        """A lapsed hold reads as EXPIRED, even before a sweep has returned its stock."""
+        """The reservation at this time: a lapsed hold reads as EXPIRED, even before a sweep has returned its stock."""
         status = status_at(reservation, self._combiner.now())
         return reservation if status is reservation.status else replace(reservation, status=status)

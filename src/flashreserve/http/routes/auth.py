@@ -1,4 +1,4 @@
-"""Registering, signing in and out."""
+"""Routes to register, sign in and sign out."""
 
 from typing import Final
 
@@ -7,13 +7,13 @@ from litestar.datastructures import Cookie
 
 from flashreserve.auth.outcomes import AccountNotFound, LoggedIn, Registered
 from flashreserve.core.instants import format_instant
-from flashreserve.http import answers, reader, requests, wire
-from flashreserve.http.requests import HttpRequest
+from flashreserve.http import answers, bodies, callers, reader, requests, views
+from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.site import Cookies
 
-_read_registration: Final = reader.decoder(wire.RegistrationBody)
-_read_credentials: Final = reader.decoder(wire.CredentialsBody)
+_read_registration: Final = reader.decoder(bodies.RegistrationBody)
+_read_credentials: Final = reader.decoder(bodies.CredentialsBody)
 
 
 class AuthRoutes(Controller):
@@ -26,19 +26,19 @@ class AuthRoutes(Controller):
         address = requests.client_address(request, services)
         outcome = await services.accounts.register(asked.email, asked.password, address)
         if isinstance(outcome, Registered):
-            return reply(answers.ok(wire.account_view(outcome.account), 201), request)
-        return reply(answers.from_account_refusal(outcome, request.scope["path"]), request)
+            return reply(answers.ok(views.account_view(outcome.account), 201))
+        return reply(answers.from_account_refusal(outcome, request.scope["path"]))
 
     @post("/auth/login", status_code=200)
     async def login(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Sign in: a token as body and as cookie."""
         asked = await requests.body(request, _read_credentials)
         address = requests.client_address(request, services)
-        devices = requests.device_tokens(request, services)
+        devices = callers.device_tokens(headers_of(request), services)
         outcome = await services.accounts.login(asked.email, asked.password, address, devices)
         if not isinstance(outcome, LoggedIn):
-            return reply(answers.from_account_refusal(outcome, request.scope["path"]), request)
-        answer = reply(answers.ok(wire.TokenView(outcome.token, format_instant(outcome.expires_at))), request)
+            return reply(answers.from_account_refusal(outcome, request.scope["path"]))
+        answer = reply(answers.ok(views.TokenView(outcome.token, format_instant(outcome.expires_at))))
         now_ms, cookies = services.clock.now_ms(), services.cookies
         for name, value, expires_at, path in (
             (cookies.token, outcome.token, outcome.expires_at, "/"),
@@ -49,20 +49,20 @@ class AuthRoutes(Controller):
 
     @post("/auth/logout")
     async def logout(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
-        """Sign out: the cookie goes."""
+        """Sign out: the cookie is deleted."""
         await requests.no_body(request)
-        answer = reply(answers.Answer(204, b""), request)
+        answer = reply(answers.Answer(204, b""))
         answer.set_cookie(_cookie(services.cookies, services.cookies.token, "", 0, "/"))
         return answer
 
     @get("/auth/me")
     async def me(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """The account that is signed in."""
-        identity = requests.signed_in(request, services)
+        identity = callers.signed_in(headers_of(request), services)
         account = await services.accounts.me(identity.user_id)
         if isinstance(account, AccountNotFound):
-            return reply(answers.from_account_refusal(account, request.scope["path"]), request)
-        return reply(answers.ok(wire.account_view(account)), request)
+            return reply(answers.from_account_refusal(account, request.scope["path"]))
+        return reply(answers.ok(views.account_view(account)))
 
 
 def _cookie(cookies: Cookies, name: str, value: str, age_s: int, path: str) -> Cookie:

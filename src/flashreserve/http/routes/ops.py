@@ -1,4 +1,4 @@
-"""Health, metrics, and the pages that problems lead to."""
+"""Routes of health, metrics, and the meanings of problems."""
 
 import asyncio
 from typing import cast
@@ -6,44 +6,44 @@ from typing import cast
 from litestar import Controller, Response, get
 from litestar.params import FromPath
 
-from flashreserve.http import answers, requests, wire
+from flashreserve.http import answers, callers, requests, views
 from flashreserve.http.answers import RefusalError
-from flashreserve.http.edge import context_of
 from flashreserve.http.problems import KINDS, Code
-from flashreserve.http.requests import HttpRequest
+from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 
 
 class OpsRoutes(Controller):
-    """What operators and their machines look at."""
+    """Health, metrics and problems."""
 
     @get("/livez")
-    async def live(self, request: HttpRequest) -> Response[bytes]:
+    async def live(self) -> Response[bytes]:
         """The process answers."""
-        return reply(answers.ok(wire.HealthView()), request)
+        return reply(answers.ok(views.HealthView()))
 
     @get("/readyz")
     async def ready(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
-        """Everything that requests need is there; with `?verbose`, check by check."""
+        """Requests can be served. With `?verbose`, every check is listed."""
         verbose = requests.flag(request, "verbose")
         if verbose:
-            # Both at the same time: each waits for the database, and one that hangs may cost nobody more than 5 s.
-            operator, checks = await asyncio.gather(requests.is_operator(request, services), services.health())
+            address = requests.client_address(request, services)
+            asking = callers.is_operator(headers_of(request), address, services)
+            # Both at the same time: each waits for the database, up to 5 s if it hangs.
+            operator, checks = await asyncio.gather(asking, services.health())
         else:
             operator, checks = False, await services.health()
-        return reply(answers.readiness(checks, request.scope["path"], verbose=verbose, operator=operator), request)
+        return reply(answers.readiness(checks, request.scope["path"], verbose=verbose, operator=operator))
 
     @get("/metrics")
     async def metrics(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Figures for Prometheus."""
-        await requests.operator(request, services)
-        context_of(request.scope).route = request.scope["path_template"]
+        await callers.check_operator(headers_of(request), requests.client_address(request, services), services)
         return Response(services.metrics(), media_type="text/plain; version=0.0.4")
 
     @get("/problems/{code:str}")
-    async def problem(self, request: HttpRequest, code: FromPath[str]) -> Response[bytes]:
-        """What a kind of problem means."""
+    async def problem(self, code: FromPath[str]) -> Response[bytes]:
+        """The meaning of a kind of problem."""
         kind = KINDS.get(cast("Code", code))
         if kind is None:
             raise RefusalError("not-found", "there is no such kind of problem")
-        return reply(answers.ok(wire.ProblemKindView(code, kind.status, kind.title, kind.meaning)), request)
+        return reply(answers.ok(views.ProblemKindView(code, kind.status, kind.title, kind.meaning)))

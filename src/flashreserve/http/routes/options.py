@@ -1,4 +1,4 @@
-"""What holds for every route alike: the answer to OPTIONS, and the check of the query."""
+"""Work before each route: the label that the request is counted by, the answer to OPTIONS, the check of the query."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -6,19 +6,21 @@ from typing import Final
 from litestar import Response
 
 from flashreserve.http.answers import Answer
+from flashreserve.http.edge import context_of
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.requests import HttpRequest, check_parameters
 from flashreserve.http.routes.replies import reply
 
 
 def allow(methods: Iterable[str]) -> str:
-    """The Allow header for an address with these methods: HEAD works where GET does, OPTIONS everywhere."""
+    """The Allow header of an address with these methods. HEAD works wherever GET does, OPTIONS everywhere."""
     own = set(methods)
     return ", ".join(sorted(own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())))
 
 
 async def before_route(request: HttpRequest) -> Response[bytes] | None:
-    """Refuse a query that the operation doesn't know, and answer OPTIONS."""
+    """Label the request with its route's template, answer OPTIONS, and refuse unknown query parameters."""
+    context_of(request.scope).route = request.scope["path_template"]
     answer = await answer_options(request)
     if answer is None:
         check_parameters(request)
@@ -26,11 +28,11 @@ async def before_route(request: HttpRequest) -> Response[bytes] | None:
 
 
 async def answer_options(request: HttpRequest) -> Response[bytes] | None:
-    """The answer to OPTIONS, before the framework's own, which names only some of the methods of an address."""
+    """The answer to OPTIONS. It replaces the framework's own, which names only some of an address's methods."""
     if request.scope["method"] != "OPTIONS":
         return None
     allowed = _ALLOWED[request.scope["path_template"]]
-    return reply(Answer(204, b"", headers=(("allow", allowed),)), request)
+    return reply(Answer(204, b"", headers=(("allow", allowed),)))
 
 
 _ALLOWED: Final = {

@@ -1,4 +1,4 @@
-"""Products for everybody, and what admins do with them."""
+"""Routes to see products, and for admins to change them."""
 
 from typing import Final
 
@@ -8,15 +8,16 @@ from litestar.response import Stream
 
 from flashreserve.core.commands import Restock
 from flashreserve.core.outcomes import Invalid, NotFound
-from flashreserve.http import answers, reader, requests, wire
-from flashreserve.http.edge import context_of
-from flashreserve.http.requests import HttpRequest, bad_request
+from flashreserve.http import answers, bodies, callers, reader, requests, views
+from flashreserve.http.answers import bad_request
+from flashreserve.http.headers import KEY_HEADER, idempotency_key, names_tag
+from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, outcome_reply, reply
 from flashreserve.service.export import reservations_csv
 
-_read_product: Final = reader.decoder(wire.ProductBody)
-_read_edit: Final = reader.decoder(wire.ProductEditBody)
-_read_change: Final = reader.decoder(wire.ChangeBody)
+_read_product: Final = reader.decoder(bodies.ProductBody)
+_read_edit: Final = reader.decoder(bodies.ProductEditBody)
+_read_change: Final = reader.decoder(bodies.ChangeBody)
 
 
 class ProductRoutes(Controller):
@@ -27,7 +28,7 @@ class ProductRoutes(Controller):
         """All products, oldest first."""
         cursor, limit = requests.page(request)
         found = await services.catalogue.products(cursor, limit + 1)
-        return reply(answers.ok(wire.product_page(found, limit)), request)
+        return reply(answers.ok(views.product_page(found, limit)))
 
     @get("/products/{id:str}")
     async def one(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
@@ -35,50 +36,48 @@ class ProductRoutes(Controller):
         found = await services.catalogue.product(requests.path_id(id, "id"))
         if isinstance(found, NotFound):
             return outcome_reply(found, request)
-        return reply(answers.ok(wire.product_view(found)), request)
+        return reply(answers.ok(views.product_view(found)))
 
     @get("/products/{id:str}/stock")
     async def stock(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
-        """What can be reserved now: the cheap poll."""
+        """The units that can be reserved now: the cheap poll."""
         sight = await services.catalogue.stock(requests.path_id(id, "id"))
         if isinstance(sight, NotFound):
             return outcome_reply(sight, request)
-        known = requests.knows(request, answers.stock_tag(sight))
-        return reply(answers.from_sight(sight, known=known), request)
+        known = names_tag(headers_of(request), answers.stock_tag(sight))
+        return reply(answers.from_sight(sight, known=known))
 
     @post("/products")
     async def create(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Make a product."""
-        await requests.admin(request, services)
+        await callers.admin(headers_of(request), services)
         asked = await requests.body(request, _read_product)
         new = asked.product(services.hold_s_default)
         made = new if isinstance(new, Invalid) else await services.catalogue.create(new)
         if isinstance(made, Invalid):
             return outcome_reply(made, request)
-        return reply(answers.ok(wire.product_view(made), 201, (("location", f"/products/{made.id}"),)), request)
+        return reply(answers.ok(views.product_view(made), 201, (("location", f"/products/{made.id}"),)))
 
     @patch("/products/{id:str}")
     async def edit(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Change a product's description or rules."""
-        await requests.admin(request, services)
+        await callers.admin(headers_of(request), services)
         product_id = requests.path_id(id, "id")
         asked = await requests.body(request, _read_edit)
         product = await services.catalogue.product(product_id)
         if isinstance(product, NotFound):
-            return outcome_reply(product, request)
+            return outcome_reply(asked.fault() or product, request)
         edit = asked.edit(product_id, product.currency)
         return outcome_reply(edit if isinstance(edit, Invalid) else await services.catalogue.edit(edit), request)
 
     @post("/products/{id:str}/stock", status_code=200)
     async def restock(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Put stock in, or take it out."""
-        identity = await requests.admin(request, services)
+        identity = await callers.admin(headers_of(request), services)
         product_id = requests.path_id(id, "id")
-        key = requests.idempotency_key(request)
+        key = idempotency_key(headers_of(request))
         if key is None:
-            raise bad_request(
-                requests.KEY_HEADER, "expected this header: it keeps a repeated request from counting twice"
-            )
+            raise bad_request(KEY_HEADER, "expected this header: it keeps a repeated request from counting twice")
         asked = await requests.body(request, _read_change)
         return outcome_reply(
             await services.catalogue.restock(Restock(product_id, key, asked.change, identity.user_id)), request
@@ -87,18 +86,17 @@ class ProductRoutes(Controller):
     @get("/products/{id:str}/reservations")
     async def reservations(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """All reservations of a product, oldest first."""
-        await requests.admin(request, services)
+        await callers.admin(headers_of(request), services)
         product_id = requests.path_id(id, "id")
         cursor, limit = requests.page(request)
         found = await services.reservations.of_product(product_id, cursor, limit + 1)
         if not found and isinstance(product := await services.catalogue.product(product_id), NotFound):
             return outcome_reply(product, request)
-        return reply(answers.ok(wire.reservation_page(found, limit)), request)
+        return reply(answers.ok(views.reservation_page(found, limit)))
 
     @get("/reservations.csv")
     async def export(self, request: HttpRequest, services: ServicesHere) -> Stream:
-        """All reservations, a line each of their lines."""
-        await requests.admin(request, services)
-        context_of(request.scope).route = request.scope["path_template"]
+        """All reservations as CSV, one row for each line."""
+        await callers.admin(headers_of(request), services)
         disposition = {"content-disposition": 'attachment; filename="reservations.csv"'}
         return Stream(reservations_csv(services.reservations), media_type="text/csv", headers=disposition)

@@ -1,4 +1,4 @@
-"""Answers as the framework sends them."""
+"""Turns answers into the framework's responses."""
 
 from litestar import Response
 from litestar.di import NamedDependency
@@ -6,18 +6,14 @@ from litestar.params import SkipValidation
 
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http.answers import Answer, from_outcome
-from flashreserve.http.edge import context_of
 from flashreserve.http.requests import HttpRequest
 from flashreserve.http.services import Services
 
 ServicesHere = NamedDependency[SkipValidation[Services]]
 
 
-def reply(answer: Answer, request: HttpRequest) -> Response[bytes]:
-    """The answer, and the route's template for the metrics."""
-    named = request.scope.get("path_template")  # No route, no template.
-    if named:
-        context_of(request.scope).route = named
+def reply(answer: Answer) -> Response[bytes]:
+    """The answer as the framework sends it."""
     return Response(
         answer.body,
         status_code=answer.status,
@@ -28,4 +24,4 @@ def reply(answer: Answer, request: HttpRequest) -> Response[bytes]:
 
 def outcome_reply(outcome: Outcome, request: HttpRequest) -> Response[bytes]:
     """The answer to an outcome."""
-    return reply(from_outcome(outcome, request.scope["path"]), request)
+    return reply(from_outcome(outcome, request.scope["path"]))

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from flashreserve.core.model import LIVE, Reservation
+from flashreserve.expectations import why_not
 from flashreserve.stores.mongo.database import Collection, Database, Document, Fields
 from flashreserve.stores.mongo.documents import VISIBLE, VOID, id_of, product_from, reservation_from
 from flashreserve.stores.port import Audit, Difference, Progress, SetAside
@@ -125,8 +126,8 @@ class _Audit:
         for document in documents:
             try:
                 product_from(document)
-                found[document["_id"]] = msgspec.convert({**document, "id": document["_id"]}, _Books, strict=False)
-            except (UnreadableError, msgspec.ValidationError) as error:
+                found[document["_id"]] = _books_from(document)
+            except UnreadableError as error:
                 self._leave_out("product", id_of(document), str(error))
 
     async def _missing(self, product: _Books) -> int:
@@ -198,6 +199,19 @@ def _add(sums: dict[str, _Sum], held: Reservation, *, is_moving: bool) -> None:
             total.example = total.example or held.id
         elif is_moving:
             total.released += line.quantity
+
+
+def _books_from(document: Document) -> _Books:
+    """The books in a product's document.
+
+    Raises:
+        UnreadableError: it isn't one.
+    """
+    named = {**document, "id": document["_id"]}
+    try:
+        return msgspec.convert(named, _Books, strict=False)
+    except msgspec.ValidationError as error:
+        raise UnreadableError(why_not(named, _Books, strict=False)) from error
 
 
 def _difference(product: _Books, total: _Sum, missing: int) -> Difference | None:

@@ -9,6 +9,7 @@ import msgspec
 from flashreserve.core.facts import Claim
 from flashreserve.core.model import Account, Adjustment, Product, Reservation, Status
 from flashreserve.core.quotas import is_quota_claim
+from flashreserve.expectations import why_not
 from flashreserve.stores.mongo.database import Document, Fields, Index, Query
 from flashreserve.stores.unreadable import UnreadableError
 
@@ -197,7 +198,7 @@ def _read(document: Document, kind: type[_T]) -> _T:
     try:  # Numbers that were put in by hand are doubles.
         return msgspec.convert(_whole(document), kind)
     except msgspec.ValidationError as error:
-        raise UnreadableError(str(error)) from error
+        raise UnreadableError(why_not(_whole(document), kind)) from error
 
 
 def _whole(value: Any) -> Any:

@@ -1,10 +1,18 @@
-"""Descriptions of what a field has to be. They are made from its type, so that no library's messages reach a client."""
+"""Descriptions of what a value has to be, and of why it isn't.
 
+They are made from the type, so that no library's messages reach clients and operators.
+"""
+
+import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
 from msgspec import inspect as types
+
+from flashreserve.suggestions import unknown
 
 FOUND: Final[Mapping[str, str]] = {
     "str": "text",
@@ -16,6 +24,9 @@ FOUND: Final[Mapping[str, str]] = {
     "object": "an object",
 }
 """Words for the kinds of JSON values, by msgspec's names of them."""
+
+NAME_SHOWN_MAX: Final = 100
+"""Letters that are shown of an unknown field's name."""
 
 
 def expected(kind: types.Type) -> str:  # noqa: C901, PLR0912 - one match, on purpose
@@ -35,7 +46,7 @@ def expected(kind: types.Type) -> str:  # noqa: C901, PLR0912 - one match, on pu
             return "a number"
         case types.StrType(min_length=low, max_length=high):
             return "text" + _length(low, high, "characters")
-        case types.ListType(min_length=low, max_length=high):
+        case types.ListType(min_length=low, max_length=high) | types.VarTupleType(min_length=low, max_length=high):
             return "a list" + _length(low, high, "entries")
         case types.DictType(min_length=low, max_length=high):
             return "an object" + _length(low, high, "fields")
@@ -72,6 +83,71 @@ def _length(low: int | None, high: int | None, units: str) -> str:
     return f" of at least {low} {units}" if high is None else f" of {low} to {high} {units}"
 
 
+def why_not(value: object, kind: Any, *, strict: bool = True) -> str:
+    """The reason why the value isn't of this kind, such as `lines[0].quantity: expected a whole number; found text`.
+
+    It repeats nothing of the value but names of fields. `msgspec.convert` must refuse the value, as `strict` as here.
+    """
+    try:
+        msgspec.convert([value], list[kind], strict=strict)
+    except msgspec.ValidationError as error:
+        place, message = unmet(str(error), kind)
+        return f"{place}: {message}" if place else message
+    raise AssertionError("a value is invalid by itself and valid in a list")
+
+
+def unmet(text: str, kind: Any) -> tuple[str, str]:
+    """Where and why a value isn't of this kind, in our own words. `text` is msgspec's message about it.
+
+    The place is a path such as `lines[0].quantity`; it is empty for the whole value.
+
+    `text` must be about a list of this one value: ``Expected `int`, got `str` - at `$[0].lines[0].quantity` ``, or
+    ``Object contains unknown field `x` - at `$[0]` ``. msgspec names no place for a fault of the whole value, so a
+    field named ``x` - at `$.y`` could forge one. In a list, every message ends with the place that msgspec wrote.
+    """
+    found = _FAULT.fullmatch(text)
+    assert found is not None  # noqa: S101 - every message about a list's entry tells its place
+    path = found["path"].removeprefix(".")
+    part = part_at(_type_of(kind), path)
+    if found["unknown"] is not None:
+        name = found["unknown"][:NAME_SHOWN_MAX]
+        return _within(path, _shown(name)), unknown("field", name, names_of(part))
+    if found["missing"] is not None:
+        needed = part and part_at(part, found["missing"])
+        return _within(path, found["missing"]), f"missing; expected {_expected(needed)}"
+    sent = FOUND.get(found["got"])
+    return path, f"expected {_expected(part)}" + (f"; found {sent}" if sent else "")
+
+
+def _within(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _shown(name: str) -> str:
+    """The name of an unknown field; in quotes where it could be taken for another place, or for none."""
+    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+_PLAIN_NAME: Final = re.compile(r"[\w-]+")
+
+
+_type_of: Final = lru_cache(maxsize=64)(types.type_info)
+
+
+def _expected(part: types.Type | None) -> str:
+    return "another value" if part is None else expected(part)
+
+
+_FAULT: Final = re.compile(
+    r"(?:Object contains unknown field `(?P<unknown>.*)`"
+    r"|Object missing required field `(?P<missing>[^`]*)`"
+    r"|Expected [^\n]*, got `(?P<got>\w+)`"
+    r"|.*)"
+    r" - at (?:`key` in )?`\$\[0\](?P<path>[^`]*)`",
+    re.DOTALL,
+)
+
+
 def part_at(kind: types.Type, path: str) -> types.Type | None:
     """The type at a path such as `lines[0].quantity` of a body; None where the path leads to no single type."""
     part: types.Type | None = kind
@@ -91,7 +167,9 @@ def _inner(kind: types.Type | None, step: str) -> types.Type | None:
             return next(filter(None, (_inner(each, step) for each in members)), None)
         case types.StructType(fields=fields):
             return next((field.type for field in fields if field.encode_name == step), None)
-        case types.ListType(item_type=item) | types.DictType(value_type=item) if step.startswith("["):
+        case types.ListType(item_type=item) | types.VarTupleType(item_type=item) if step.startswith("["):
+            return item
+        case types.DictType(value_type=item) if step.startswith("["):
             return item
         case _:
             return None

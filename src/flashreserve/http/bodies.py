@@ -1,0 +1,192 @@
+"""The bodies of requests, and how they become commands and new products."""
+
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Final, TypeVar
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from flashreserve.core import limits, money, names
+from flashreserve.core.commands import Edit, Wanted
+from flashreserve.core.instants import instant_of
+from flashreserve.core.outcomes import Invalid
+from flashreserve.http.fields import (
+    A_PRICE,
+    PRICE_PATTERN,
+    Change,
+    CurrencyCode,
+    CustomerLimit,
+    Email,
+    Extensions,
+    HoldSeconds,
+    Id,
+    Instant,
+    Name,
+    NewPassword,
+    Password,
+    Price,
+    Quantity,
+    Stock,
+)
+from flashreserve.service.catalogue import NewProduct
+
+_CURRENCY_DEFAULT: Final = "USD"
+_is_price: Final = re.compile(PRICE_PATTERN[1:-1]).fullmatch
+
+
+class RegistrationBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The e-mail address and password of a new account."""
+
+    email: Email
+    password: NewPassword
+
+
+class CredentialsBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The e-mail address and password of an account."""
+
+    email: Email
+    password: Password
+
+
+class QuantityBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The number of units of the product in the path. No body means one."""
+
+    quantity: Quantity = 1
+
+
+class LineBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """One line of a basket."""
+
+    product_id: Id
+    quantity: Quantity = 1
+
+    def wanted(self) -> Wanted:
+        """The line as commands have it."""
+        return Wanted(self.product_id.lower(), self.quantity)
+
+
+class BasketBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A basket: all lines or none. The same product in several lines is summed."""
+
+    lines: Annotated[list[LineBody], Meta(min_length=1, max_length=limits.LINES_MAX)]
+
+
+class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The number of units to put in stock; a negative number takes units out."""
+
+    change: Change
+
+
+class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A new product. Null means the same as leaving the field out."""
+
+    name: Name
+    price: Price
+    stock_quantity: Stock
+    currency: CurrencyCode | None = _CURRENCY_DEFAULT
+    sale_starts_at: Instant | None = None
+    sale_ends_at: Instant | None = None
+    per_customer_limit: CustomerLimit | None = None
+    hold_seconds: HoldSeconds | None = None
+    max_extensions: Extensions | None = 0
+
+    def product(self, hold_s_default: int) -> NewProduct | Invalid:
+        """The product as the service takes it, or the first invalid value."""
+        name = names.parse_name(self.name)
+        if isinstance(name, Invalid):
+            return name
+        currency = self.currency or _CURRENCY_DEFAULT
+        price = _price(self.price, currency)
+        if isinstance(price, Invalid):
+            return price
+        unwritable = _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
+        if unwritable is not None:
+            return unwritable
+        return NewProduct(
+            name=name,
+            price=price,
+            currency=currency,
+            stocked=self.stock_quantity,
+            sale_starts_at=_instant(self.sale_starts_at),
+            sale_ends_at=_instant(self.sale_ends_at),
+            per_customer_limit=self.per_customer_limit,
+            hold_s=self.hold_seconds or hold_s_default,
+            extensions_max=self.max_extensions or 0,
+        )
+
+
+class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Changes to a product. Fields left out stay as they are; null removes a bound. The currency can't change."""
+
+    name: Name | UnsetType = UNSET
+    price: Price | UnsetType = UNSET
+    sale_starts_at: Instant | UnsetType | None = UNSET
+    sale_ends_at: Instant | UnsetType | None = UNSET
+    per_customer_limit: CustomerLimit | UnsetType | None = UNSET
+    hold_seconds: HoldSeconds | UnsetType = UNSET
+    max_extensions: Extensions | UnsetType = UNSET
+
+    def fault(self) -> Invalid | None:
+        """The first value that is invalid for every product, in any currency."""
+        name = UNSET if self.name is UNSET else names.parse_name(self.name)
+        if isinstance(name, Invalid):
+            return name
+        price = UNSET if self.price is UNSET else _decimal(self.price)
+        if isinstance(price, Invalid):
+            return price
+        if isinstance(price, Decimal) and not (price.is_finite() and 0 <= price <= limits.PRICE_MINOR_MAX):
+            return Invalid("price", f"expected {A_PRICE}")
+        return _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
+
+    def edit(self, product_id: str, currency: str) -> Edit | Invalid:
+        """The edit as the service takes it, or the first invalid value. `currency` is the product's."""
+        name = UNSET if self.name is UNSET else names.parse_name(self.name)
+        if isinstance(name, Invalid):
+            return name
+        price = UNSET if self.price is UNSET else _price(self.price, currency)
+        if isinstance(price, Invalid):
+            return price
+        unwritable = _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
+        if unwritable is not None:
+            return unwritable
+        return Edit(
+            product_id=product_id,
+            name=name,
+            price=price,
+            sale_starts_at=_instant(self.sale_starts_at),
+            sale_ends_at=_instant(self.sale_ends_at),
+            per_customer_limit=self.per_customer_limit,
+            hold_s=self.hold_seconds,
+            extensions_max=self.max_extensions,
+        )
+
+
+_T = TypeVar("_T", None, UnsetType | None)
+
+
+def _instant(moment: datetime | _T) -> int | _T:
+    return instant_of(moment) if isinstance(moment, datetime) else moment
+
+
+def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
+    """The first time that is invalid in UTC: before 1970, or after 9999, which RFC 3339 can't write."""
+    for field, moment in moments.items():
+        if isinstance(moment, datetime) and not 0 <= instant_of(moment) <= limits.INSTANT_MAX_MS:
+            return Invalid(field, "expected an instant from 1970 to 9999, in UTC")
+    return None
+
+
+def _price(price: object, currency: str) -> int | Invalid:
+    """The price in the currency's smallest unit. It is read digit by digit, and never rounded."""
+    decimal = _decimal(price)
+    return decimal if isinstance(decimal, Invalid) else money.parse_price(decimal, currency)
+
+
+def _decimal(price: object) -> Decimal | Invalid:
+    """The number that a price is written as, in any currency."""
+    if isinstance(price, str) and _is_price(price):
+        return Decimal(price)
+    if isinstance(price, int | Decimal) and not isinstance(price, bool):
+        return Decimal(price)
+    return Invalid("price", f"expected {A_PRICE}")

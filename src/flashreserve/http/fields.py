@@ -1,0 +1,111 @@
+"""The types of the fields of bodies, views and parameters: what decoders accept, and what the OpenAPI document says."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from flashreserve.auth.emails import EMAIL_LENGTH_MAX
+from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
+from flashreserve.core import limits
+from flashreserve.core.model import Role, Status
+
+_ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+PRICE_PATTERN: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
+Id = Annotated[
+    str,
+    Meta(
+        pattern=_ID,
+        max_length=36,  # In Python `$` also stands before a line break at the end.
+        extra_json_schema={"format": "uuid"},
+        extra={"expected": "a UUID"},
+    ),
+]
+Name = Annotated[
+    str,
+    Meta(
+        description=(
+            f"1 to {limits.NAME_LENGTH_MAX} characters on one line, without control and direction characters."
+            " Spaces, and other characters that show nothing, don't count at the ends."
+        ),
+        # `names.parse_name` is the rule. The pattern is the part of it that stays readable.
+        extra_json_schema={"pattern": rf"^\s*\S(.{{0,{limits.NAME_LENGTH_MAX - 2}}}\S)?\s*$"},
+        extra={"expected": f"text of 1 to {limits.NAME_LENGTH_MAX} characters on one line"},
+    ),
+]
+CurrencyCode = Annotated[
+    str,
+    Meta(
+        pattern="^[A-Z]{3}$",
+        max_length=3,
+        description="ISO 4217 code of a currency that has units.",
+        extra={"expected": "three capital letters of ISO 4217, such as USD"},
+    ),
+]
+Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone, from 1970 to 9999.")]
+Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
+Stock = Annotated[int, Meta(ge=0, le=limits.STOCK_MAX)]
+Change = Annotated[int, Meta(ge=-limits.STOCK_MAX, le=limits.STOCK_MAX, description="Above zero: put in.")]
+CustomerLimit = Annotated[
+    int,
+    Meta(ge=1, le=limits.PER_CUSTOMER_LIMIT_MAX, description="Units a customer may hold and have bought, together."),
+]
+HoldSeconds = Annotated[int, Meta(ge=1, le=limits.HOLD_S_MAX, description="How long a hold lasts.")]
+Extensions = Annotated[int, Meta(ge=0, le=limits.EXTENSIONS_MAX, description="How often a hold may be extended.")]
+A_PRICE: Final = "a number such as 999.99"
+PAGE_DEFAULT: Final = 50
+PageLimit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX, extra_json_schema={"default": PAGE_DEFAULT})]
+Price = Annotated[
+    # Not a float, which would round what was written. `reader` keeps the digits, and `bodies` checks them.
+    Any,
+    Meta(
+        description="A decimal, as text or number, with at most the currency's places.",
+        extra_json_schema={
+            "anyOf": [
+                {"type": "string", "pattern": PRICE_PATTERN},
+                {"type": "number", "minimum": 0, "maximum": limits.PRICE_MINOR_MAX},
+            ]
+        },
+        extra={"expected": A_PRICE},
+    ),
+]
+
+InstantText = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+        description="UTC, with milliseconds.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+PriceText = Annotated[
+    str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,4})?$", description="A decimal with all of the currency's places.")
+]
+RoleText = Annotated[str, Meta(extra_json_schema={"enum": [role.value for role in Role]})]
+StatusText = Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in Status]})]
+
+# These constraints are for the OpenAPI document only: auth checks the values, and its messages suit a person.
+Email = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "maxLength": EMAIL_LENGTH_MAX,
+            "pattern": (
+                r"^ *[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@"
+                r"(localhost|([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+"
+                r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?) *$"
+            ),
+        }
+    ),
+]
+Password = Annotated[str, Meta(extra_json_schema={"maxLength": PASSWORD_LENGTH_MAX})]
+NewPassword = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "minLength": PASSWORD_LENGTH_MIN,
+            "maxLength": PASSWORD_LENGTH_MAX,
+            "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$",
+        }
+    ),
+]
