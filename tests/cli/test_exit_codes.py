@@ -24,6 +24,7 @@ from tests.cli.test_docs import commands
 
 from flashreserve.cli.failures import JUDGES
 from flashreserve.cli.main import flashreserve
+from flashreserve.jobs.job_list import JOBS
 from flashreserve.stores.sqlite.admission import OPENING_WAIT_S
 
 pytestmark = pytest.mark.timeout(600)
@@ -48,8 +49,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "products list": ("products", "list"),
     "reservations export": ("reservations", "export"),
     "audit": ("audit",),
-    "sweep": ("sweep",),
-    "recover": ("recover",),
+    **{job.name: (job.name,) for job in JOBS},
     "doctor": ("doctor",),
     "rehearse": ("rehearse", "--customers", "5", "--units", "2", "--seconds", "0.1", "--hold-seconds", "1"),
 }

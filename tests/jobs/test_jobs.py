@@ -5,7 +5,8 @@ from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
 
 from flashreserve.core.model import Status
 from flashreserve.jobs.loop import end, repeat, see_through
-from flashreserve.jobs.sweep import recover_once, sweep_once
+from flashreserve.jobs.recovery import recover_once
+from flashreserve.jobs.sweep import sweep_once
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError, Swept
 

@@ -20,7 +20,7 @@ from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Core, open_core
 from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
-from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
+from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_jobs
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import App, Edge, RequestIds
@@ -29,7 +29,7 @@ from flashreserve.http.limits import HttpLimits
 from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
-from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
+from flashreserve.metrics import Metrics, SharedMetrics, render
 from flashreserve.settings import Settings
 
 _METRICS_TRIERS_MAX: Final = 4_096
@@ -117,9 +117,8 @@ async def open_edge(
         keep_time(core.store, core.clock, start)
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
-            released = metrics.counter("flashreserve_released", "Lapsed holds released by the sweep").cell()
-            sweep, recover = jobs(core.store, core.combiner.now)
-            start_jobs(settings, core.clock, start, _counted(sweep, released), recover)
+            run = counted(passes(core.store, core.combiner.now), metrics)
+            start_jobs(settings, core.clock, start, run)
         if shared is not None:
             shared.take_over()
             start(repeat("metrics", _sharing(shared), every_s=1.0, jitter=random.random))
@@ -204,12 +203,3 @@ def _sharing(shared: SharedMetrics) -> Callable[[], Awaitable[int]]:
         return 0
 
     return write
-
-
-def _counted(sweep: Job, released: Cell) -> Job:
-    async def counting() -> int:
-        count = await sweep()
-        released.count += count
-        return count
-
-    return counting

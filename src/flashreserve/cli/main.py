@@ -16,6 +16,7 @@ from flashreserve import __version__, logs
 from flashreserve.cli.failures import ended
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
+from flashreserve.jobs.job_list import JOBS, Job
 
 _REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
 
@@ -31,6 +32,19 @@ class CommandEntry(click.RichCommand):
         """The command itself."""
         found = getattr(import_module(f"flashreserve.cli.{self._module}"), (self.name or "").replace("-", "_"))
         return cast("click.Command", found)
+
+
+class _JobEntry(CommandEntry):
+    """A background job's command, which makes one pass."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.name, "jobs", job.purpose)
+        self._job = job
+
+    def command(self) -> click.Command:
+        from flashreserve.cli.jobs import job_command  # noqa: PLC0415 - imported when it is run
+
+        return job_command(self._job)
 
 
 class _CommandGroup(click.RichGroup):
@@ -76,16 +90,15 @@ def flashreserve(context: click.Context) -> None:
 
 
 for _entry in (
-    CommandEntry("serve", "serving", "Serve the shop's API, and release the holds that lapse."),
-    CommandEntry("serve-share", "serving", "One of the processes of `serve --workers`, which starts it.", hidden=True),
-    CommandEntry("worker", "serving", "Only release the holds that lapse, beside servers with --role api."),
+    CommandEntry("serve", "serve", "Serve the shop's API, and release the holds that lapse."),
+    CommandEntry("serve-share", "serve", "One of the processes of `serve --workers`, which starts it.", hidden=True),
+    CommandEntry("worker", "serve", "Only release the holds that lapse, beside servers with --role api."),
     CommandEntry("admin", "accounts", "Accounts that may manage products."),
     CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
     CommandEntry("products", "products", "What is on sale."),
     CommandEntry("reservations", "reservations", "What customers hold and have bought."),
     CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
-    CommandEntry("sweep", "upkeep", "Release the holds that have lapsed, once."),
-    CommandEntry("recover", "upkeep", "Finish what a crashed process began, once."),
+    *map(_JobEntry, JOBS),
     CommandEntry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),
     CommandEntry(
         "doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."

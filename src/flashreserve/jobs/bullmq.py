@@ -1,21 +1,24 @@
-"""Wake-ups by BullMQ: one delayed job for each second in which holds lapse, and the worker that sweeps when it is due.
+"""Wake-ups by BullMQ: a delayed job in its queue for each second in which holds lapse, and the worker that takes them.
 
-BullMQ is a queue on Redis or Valkey that Node's BullMQ and its dashboards understand too. Everything here may fail or
-forget: each worker sweeps and recovers every second regardless.
+BullMQ is a queue on Redis or Valkey that Node's BullMQ and its dashboards understand too. The queue only makes releases
+prompt. It may fail or lose entries, because each worker also repeats every background job by the clock.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from bullmq import Job, Queue, Worker  # type: ignore[import-untyped]
+from bullmq import Job as QueueJob  # type: ignore[import-untyped]
+from bullmq import Queue, Worker
 from redis.asyncio import Redis
 
 from flashreserve.calls import Calls
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
-from flashreserve.jobs.loop import HEARD_AFTER_S, SWEEP_EVERY_S, end, repeat, see_through
+from flashreserve.jobs.job_list import Job
+from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, see_through
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -142,37 +145,35 @@ def _jobs(seconds: Sequence[int], now: int) -> list[dict[str, Any]]:
 
 async def run_worker(
     redis_url: str,
+    jobs: Sequence[Job],
+    run: Callable[[Job], Awaitable[int]],
     *,
-    sweep: Callable[[], Awaitable[int]],
-    recover: Callable[[], Awaitable[int]],
     clock: Clock,
     jitter: Callable[[], float],
-    every_s: float = SWEEP_EVERY_S,
 ) -> None:
-    """Sweep and recover every `every_s` seconds, and sweep whenever a wake-up is due, until cancelled.
+    """Repeat the jobs, each at its own interval, and run those with `on_wakeup` at every wake-up, until cancelled.
 
     Redis may be away at the start and at any later time. Once cancelled, however often, a pass that has begun has a
     second to end, and all of it takes some four seconds at most.
 
     Args:
         redis_url: where the queue is.
-        sweep: one pass; returns how many holds it released. Never runs twice at once.
-        recover: one pass; returns how many movements it finished. Never runs twice at once.
+        jobs: the jobs to run.
+        run: makes one pass of a job; returns its count. Passes of one job never overlap.
         clock: for telling how long Redis has been away.
         jitter: see `repeat`.
-        every_s: how often, Redis or not.
 
     Raises:
-        ValueError: the URL can't be meant.
+        ValueError: the URL is invalid.
     """
     redis = connect(redis_url, timeout_s=_WORKER_TIMEOUT_S, connections_max=8)
-    sweeps, recoveries = _Passes(sweep), _Passes(recover)
-    meanwhile = f"it sweeps every {every_s:g} s"
+    passes = [(job, _Passes(partial(run, job))) for job in jobs]
+    woken = [each for job, each in passes if job.on_wakeup]
+    meanwhile = ", ".join(f"{job.name} runs every {job.every_s:g} s" for job in jobs if job.on_wakeup)
     reaching, working = Presence(clock, "reaching the queue", meanwhile), Presence(clock, "taking wake-ups", meanwhile)
     tasks = [
-        asyncio.create_task(repeat("sweep", sweeps.run, every_s=every_s, jitter=jitter)),
-        asyncio.create_task(repeat("recover", recoveries.run, every_s=every_s, jitter=jitter)),
-        asyncio.create_task(_listen(redis, sweeps.run, reaching, working)),
+        *(asyncio.create_task(repeat(job.name, each.run, every_s=job.every_s, jitter=jitter)) for job, each in passes),
+        asyncio.create_task(_listen(redis, partial(_run_all, woken), reaching, working)),
     ]
     try:
         # Not gathered: that would hand on our cancellation, and the one below would then cut the cleaning up short.
@@ -180,21 +181,19 @@ async def run_worker(
         for task in ended:
             task.result()
     finally:
-        await see_through(_clean_up(tasks, sweeps, recoveries, redis))
+        await see_through(_clean_up(tasks, [each for _, each in passes], redis))
 
 
-async def _clean_up(
-    tasks: Iterable["asyncio.Task[None]"], sweeps: "_Passes", recoveries: "_Passes", redis: Redis
-) -> None:
+async def _clean_up(tasks: Iterable["asyncio.Task[None]"], passes: Iterable["_Passes"], redis: Redis) -> None:
     await end(*tasks)  # from here on nobody begins a pass
-    await asyncio.gather(sweeps.finish(), recoveries.finish())
+    await asyncio.gather(*(each.finish() for each in passes))
     await _let_go(redis)
 
 
 class _Passes:
-    """Runs a pass, never two at once. Whoever asks during one waits for a whole one of its own.
+    """The passes of one job, which never overlap. A caller who comes during one waits for a whole pass of its own.
 
-    A pass goes on when whoever asked for it is cancelled, so that no movement is left half done for others to find.
+    A pass goes on when its caller is cancelled, so that no movement is left half done for others to find.
     """
 
     def __init__(self, once: Callable[[], Awaitable[int]]) -> None:
@@ -216,10 +215,23 @@ class _Passes:
             await asyncio.gather(self._running, return_exceptions=True)
 
 
-async def _listen(redis: Redis, sweep: Callable[[], Awaitable[int]], reaching: Presence, working: Presence) -> None:
-    """Sweep at each wake-up, until cancelled. Where the library gives up, as when Redis is away, begin anew."""
+async def _run_all(passes: Sequence[_Passes]) -> int:
+    """Run a pass of each job, and return the sum of their counts; one that fails doesn't keep the others from running.
+
+    Raises:
+        Exception: the first failure, once all have ended.
+    """
+    results = await asyncio.gather(*(each.run() for each in passes), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result for result in results if isinstance(result, int))
+
+
+async def _listen(redis: Redis, wake: Callable[[], Awaitable[int]], reaching: Presence, working: Presence) -> None:
+    """Call `wake` at each wake-up, until cancelled. When the library gives up because Redis is away, start it again."""
     while True:
-        worker = _worker(redis, sweep, working)
+        worker = _worker(redis, wake, working)
         watching = asyncio.create_task(_watch(redis, reaching))
         taking = asyncio.create_task(_take_jobs(worker))
         try:
@@ -253,9 +265,9 @@ async def _watch(redis: Redis, reaching: Presence) -> None:
         await asyncio.sleep(RETRY_AFTER_S)
 
 
-def _worker(redis: Redis, sweep: Callable[[], Awaitable[int]], working: Presence) -> Worker:
-    async def process(_job: Job, _token: str) -> int:
-        return await sweep()
+def _worker(redis: Redis, wake: Callable[[], Awaitable[int]], working: Presence) -> Worker:
+    async def process(_job: QueueJob, _token: str) -> int:
+        return await wake()
 
     options = {
         "connection": redis,

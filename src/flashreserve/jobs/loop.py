@@ -8,24 +8,23 @@ import structlog
 
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
-SWEEP_EVERY_S: Final = 1.0
-"""How often a sweep begins. With a pass's own time, stock is back well within 2.5 s of expiry."""
-
 HEARD_AFTER_S: Final = 0.1
 """How long a cancelled task has before it is cancelled again."""
 
 _log = structlog.get_logger(__name__)
 
 
-async def repeat(name: str, job: Callable[[], Awaitable[int]], *, every_s: float, jitter: Callable[[], float]) -> None:
-    """Run `job` until cancelled, `every_s` seconds apart, a little less by `jitter` (0 to 1: a tenth at most).
+async def repeat(
+    name: str, run_once: Callable[[], Awaitable[int]], *, every_s: float, jitter: Callable[[], float]
+) -> None:
+    """Call `run_once` until cancelled, with `every_s` seconds between passes, less up to a tenth by `jitter` (0 to 1).
 
-    Several processes that sweep one database so drift apart instead of waiting for each other. A pass that fails is
-    logged, and the next one tries again.
+    The jitter lets several processes on one database drift apart instead of waiting for each other. A pass that fails
+    is logged under `name`, and the next one tries again.
     """
     while True:
         try:
-            done = await job()
+            done = await run_once()
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             _log.warning("job put off", job=name, error=str(error))
         except Exception:  # noqa: BLE001 - a bug in one pass must not end all later ones
