@@ -17,7 +17,7 @@ from flashreserve.auth.throttle import MemoryThrottle
 from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
-from flashreserve.bootstrap.services import Core, open_core
+from flashreserve.bootstrap.services import Books, Core, open_core
 from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_jobs
@@ -96,7 +96,7 @@ async def open_service(
         open_core(settings, store, keys, processes=1 if place is None else place.processes) as core,
         open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
     ):
-        watchdog.watch(core.store.beat)
+        watchdog.watch(core.books.store.beat)
         yield edge
 
 
@@ -106,19 +106,19 @@ async def open_edge(
 ) -> AsyncIterator[Edge]:
     """The application over services that are open already; see `open_service`."""
     proxies, hosts = trusted_proxies(settings), _hosts(settings)
-    metrics = Metrics()
-    shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
-    backlog = Backlog(core.store, core.combiner.now)
-    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits, Readiness(core, backlog))
-    _measure(core, metrics)
+    metrics, books = Metrics(), core.books
+    shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
+    backlog = Backlog(books.store, books.combiner.now)
+    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits, Readiness(books, backlog))
+    _measure(books, metrics)
     backlog.show(metrics)
     async with background() as start:
-        start(core.view.keep_fresh())
-        keep_time(core.store, core.clock, start)
+        start(books.view.keep_fresh())
+        keep_time(books.store, books.clock, start)
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
-            run = counted(passes(core.store, core.combiner.now), metrics)
-            start_jobs(settings, core.clock, start, run)
+            run = counted(passes(books.store, books.combiner.now), metrics)
+            start_jobs(settings, books.clock, start, run)
         if shared is not None:
             shared.take_over()
             start(repeat("metrics", _sharing(shared), every_s=1.0, jitter=random.random))
@@ -140,16 +140,18 @@ def _edge(
 
     cookies = Cookies.named(production=settings.production, domain=settings.cookie_domain)
     services = Services(
-        reservations=core.reservations,
-        catalogue=core.catalogue,
+        reservations=core.books.reservations,
+        catalogue=core.books.catalogue,
         accounts=core.accounts,
         tokens=core.tokens,
-        clock=core.clock,
+        clock=core.books.clock,
         proxies=proxies,
         cookies=cookies,
         hold_s_default=settings.hold_s,
         production=settings.production,
-        metrics_token=MetricsToken(settings.metrics_token, MemoryThrottle(core.clock, entries_max=_METRICS_TRIERS_MAX)),
+        metrics_token=MetricsToken(
+            settings.metrics_token, MemoryThrottle(core.books.clock, entries_max=_METRICS_TRIERS_MAX)
+        ),
         health=health,
         metrics=lambda: render(metrics.families() if shared is None else shared.total()),
     )
@@ -158,7 +160,7 @@ def _edge(
         Lane(app, services) if settings.express_lane else app,
         metrics=metrics,
         log=_log,
-        monotonic=core.clock.monotonic,
+        monotonic=core.books.clock.monotonic,
         request_ids=RequestIds(secrets.token_hex(4)),
         limits=limits,
         site=Site(cookies, hosts, proxies),
@@ -178,8 +180,8 @@ def _hosts(settings: Settings) -> Hosts:
     return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
 
 
-def _measure(core: Core, metrics: Metrics) -> None:
-    combiner, clock = core.combiner, core.clock
+def _measure(books: Books, metrics: Metrics) -> None:
+    combiner, clock = books.combiner, books.clock
     metrics.gauge("flashreserve_queue", "Commands that wait for a flush", lambda: combiner.waiting, of_all="sum")
     metrics.gauge(
         "flashreserve_clock_apart_seconds",

@@ -10,8 +10,8 @@ from typing import Final
 import structlog
 
 from flashreserve.bootstrap.backlog import Backlog
-from flashreserve.bootstrap.services import Core
-from flashreserve.clock import LASTING_MS
+from flashreserve.bootstrap.services import Books
+from flashreserve.clock import LASTING_MS, SteadyClock
 from flashreserve.health import Check
 from flashreserve.stores.port import Store, StoreReadOnlyError, StoreUnavailableError
 
@@ -27,8 +27,8 @@ _log = structlog.get_logger(__name__)
 class Readiness:
     """The checks of one process."""
 
-    def __init__(self, core: Core, backlog: Backlog) -> None:
-        self._core = core
+    def __init__(self, books: Books, backlog: Backlog) -> None:
+        self._books = books
         self._backlog = backlog
         self._asking: asyncio.Task[Check] | None = None
         """The question to the database. Requests that come meanwhile share its answer."""
@@ -42,13 +42,13 @@ class Readiness:
         return [
             Check("process", ok=True, detail="running"),
             await self._database(),
-            _clock(self._core),
+            _clock(self._books.clock),
             *self._backlog.checks(),
         ]
 
     async def _database(self) -> Check:
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(_ask(self._core.store))
+            self._asking = asyncio.create_task(_ask(self._books.store))
         await asyncio.wait({self._asking}, timeout=READY_WAIT_S)
         if not self._asking.done():
             # The driver looks for a server that is away about as long as this waits: the last question's answer holds.
@@ -71,9 +71,8 @@ async def _ask(store: Store) -> Check:
     return Check("database", ok=True, detail="answers and takes writes")
 
 
-def _clock(core: Core) -> Check:
+def _clock(clock: SteadyClock) -> Check:
     """Needed where the machine is known to be wrong. A step that may yet be taken back informs only."""
-    clock = core.clock
     reference = "the database's clock" if clock.of_database else "this machine's clock"
     step = clock.step
     if step is not None:

@@ -60,14 +60,9 @@ class Books(msgspec.Struct, frozen=True):
 
 
 class Core(msgspec.Struct, frozen=True):
-    """The services over one open store, accounts included."""
+    """All services over one open store."""
 
-    store: Store
-    clock: SteadyClock
-    combiner: Combiner
-    view: StockView
-    reservations: ReservationService
-    catalogue: CatalogueService
+    books: Books
     accounts: AccountService
     tokens: Tokens
 
@@ -188,16 +183,7 @@ async def open_core(
             ids=seams.ids,
             shop_names=shop_names(_host_names(settings)),
         )
-        yield Core(
-            store=store,
-            clock=books.clock,
-            combiner=books.combiner,
-            view=books.view,
-            reservations=books.reservations,
-            catalogue=books.catalogue,
-            accounts=accounts,
-            tokens=tokens,
-        )
+        yield Core(books, accounts, tokens)
 
 
 def _shared(

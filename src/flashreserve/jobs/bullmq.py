@@ -53,7 +53,10 @@ _log = structlog.get_logger(__name__)
 
 
 class BullMQWakeups:
-    """See `Wakeups`. Made inside a running event loop; Redis may be away then, and at any later time."""
+    """Adds a job to the queue for each second in which holds lapse.
+
+    Must be made inside a running event loop. Redis may be away then, and at any later time.
+    """
 
     def __init__(
         self, redis_url: str, clock: Clock, *, pending_max: int = PENDING_MAX, added_max: int = ADDED_MAX
@@ -72,7 +75,10 @@ class BullMQWakeups:
         self._adding = asyncio.create_task(self._add_what_arrives(), name="wakeups")
 
     def expect(self, instants: Iterable[int]) -> None:
-        """See `Wakeups`."""
+        """Note that holds lapse at these instants (UTC milliseconds).
+
+        Returns at once, never raises, and promises nothing.
+        """
         for second in {instant // 1000 for instant in instants}:
             if second in self._added or second in self._pending:
                 continue
@@ -82,7 +88,7 @@ class BullMQWakeups:
             self._arrived.set()
 
     async def close(self) -> None:
-        """See `Wakeups`."""
+        """Close the connection, within two seconds. Wake-ups that were not added yet are lost."""
         await end(self._adding)
         await _let_go(self._redis)
 
