@@ -1,6 +1,6 @@
 """The MongoDB store through the combiner, without HTTP: reservations a second, or how fast due holds are released.
 
-It starts a test server of its own (see tests/servers/mongodb.py), or uses FLASHRESERVE_TEST_MONGODB_URL, on a database
+It starts a test server of its own (see tests/servers/mongodb.py), or uses TESTS_MONGODB_URL, on a database
 of its own. A figure from a run that doesn't audit clean is not a figure.
 """
 

@@ -14,7 +14,7 @@ import msgspec
 from flashreserve.host_names import check_resolvable
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_PORT_MAX: Final = 65_535
+PORT_MAX: Final = 65_535
 _WITHOUT_PASSWORD: Final = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oidc", "gssapi"})
 """MongoDB's mechanisms that prove who a client is by other means."""
 
@@ -196,7 +196,7 @@ def _split_port(text: str) -> tuple[str, bool]:
 
 
 def _is_port(text: str) -> bool:
-    return _PORT.fullmatch(text) is not None and int(text) <= _PORT_MAX
+    return _PORT.fullmatch(text) is not None and int(text) <= PORT_MAX
 
 
 def _is_local(host: str) -> bool:

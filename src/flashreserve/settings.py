@@ -15,7 +15,7 @@ from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.host_names import check_host_names, check_resolvable, split_host_names
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
-from flashreserve.server_urls import check_redis_url, read_server_url
+from flashreserve.server_urls import PORT_MAX, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
@@ -214,14 +214,14 @@ def _domain(text: str) -> str:
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
-_VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_STORE": ("store", _store),
     "FLASHRESERVE_REDIS_URL": ("redis_url", _redis_url),
     "FLASHRESERVE_DATA_DIR": ("data_dir", _directory),
     "FLASHRESERVE_SECRET_KEYS": ("secret_keys", str),
     "FLASHRESERVE_TOKEN_SECONDS": ("token_s", _whole(60, 30 * 24 * 3600)),
     "FLASHRESERVE_HOST": ("host", read_host),
-    "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
+    "FLASHRESERVE_PORT": ("port", _whole(0, PORT_MAX)),
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
     "FLASHRESERVE_OPEN_HOLDS_MAX": ("open_holds_max", _whole(0, limits.OPEN_HOLDS_MAX)),
     "FLASHRESERVE_HOLDS_PER_HOUR_MAX": ("holds_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
@@ -235,9 +235,7 @@ _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),
     "FLASHRESERVE_PRIVATE_NETWORK": ("private_network", _switch),
 }
-
-VARIABLES: Final = tuple(_VARIABLES)
-"""The names of all variables, for the docs' test."""
+"""By variable, the field of `Settings`, and the function that reads the value or raises what was expected."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -249,7 +247,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     for variable in sorted(environment):
         _check_name(variable)
     values: dict[str, Any] = {}
-    for variable, (field, parse) in _VARIABLES.items():
+    for variable, (field, parse) in VARIABLES.items():
         text = environment.get(variable, "").strip()
         if text:
             values[field] = _parsed(variable, text, parse)
@@ -268,9 +266,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def _check_name(variable: str) -> None:
     name = variable.upper().replace("-", "_")
-    if not name.startswith(_PREFIX) or variable in _VARIABLES or variable in _OTHERS:
+    if not name.startswith(_PREFIX) or variable in VARIABLES:
         return
-    known = [each.removeprefix(_PREFIX) for each in _VARIABLES]
+    known = [each.removeprefix(_PREFIX) for each in VARIABLES]
     word = name.removeprefix(_PREFIX)
     word = _OTHER_WORDS.get(word.partition("_")[0], word)
     suggestion = _suggestion(word, known, _PREFIX)
@@ -311,6 +309,3 @@ _OTHER_WORDS: Final = {
     **dict.fromkeys(("ADDRESS", "BIND", "LISTEN"), "HOST"),
 }
 """What other software calls its settings."""
-
-_OTHERS: Final = frozenset({"FLASHRESERVE_REQUIRE_ALL", "FLASHRESERVE_TEST_MONGODB_URL"})
-"""Variables of the project's own tests, which the program passes over."""

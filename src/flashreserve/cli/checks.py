@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check takes what it needs, changes nothing, and returns findings."""
+"""The checks of `flashreserve doctor`. Each takes what it needs, changes nothing, and returns findings."""
 
 import asyncio
 import os
@@ -407,12 +407,3 @@ def _answers(host: str, port: int) -> bool:
 def as_settings_finding(error: SettingsError) -> Finding:
     """Settings that can't be read at all; nothing else can be looked at then."""
     return _fail("settings", str(error), "correct it in the environment or in .env; docs/settings.md lists all")
-
-
-def summary(findings: Mapping[CheckResult, int]) -> str:
-    """The last line."""
-    if findings.get(CheckResult.FAIL):
-        return f"{findings[CheckResult.FAIL]} to be put right before a server can be relied on."
-    if findings.get(CheckResult.WARN):
-        return "A server can work here; see the warnings."
-    return "All is well."

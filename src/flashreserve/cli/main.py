@@ -18,7 +18,7 @@ from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
 from flashreserve.jobs.job_list import JOBS, Job
 
-_REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
+_REHEARSAL_VARIABLE: Final = "REHEARSAL_ADMIN_TOKEN"
 
 
 class CommandEntry(click.RichCommand):
@@ -84,9 +84,8 @@ def flashreserve(context: click.Context) -> None:
     # Until a command knows its level. Structlog's own default is standard output, which is for what was asked for.
     logs.configure("warning", sys.stderr, colors=not os.environ.get("NO_COLOR"))
     context.obj = found = environment_here(os.environ, Path.cwd())
-    context.default_map = {
-        "rehearse": {option: found[name] for option, name in _REHEARSAL_VARIABLES.items() if name in found}
-    }
+    if _REHEARSAL_VARIABLE in found:  # It may be a line of .env, which click doesn't read.
+        context.default_map = {"rehearse": {"admin_token": found[_REHEARSAL_VARIABLE]}}
 
 
 for _entry in (

@@ -145,10 +145,7 @@ def rehearse(
         hold_s=hold_seconds,
     )
     rehearsal = Rehearsal(crowd=crowd, units=units, timeout_s=timeout, wait_expiry=wait_expiry)
-    try:
-        rehearsal.check()
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    _check(rehearsal)
     cluster = _Cluster(apis=apis, workers=workers) if engine == "clustered" else None
     where = _Where(urls=urls, tokens=tokens, admin_token=admin_token, cluster=cluster)
     where.check()
@@ -158,6 +155,14 @@ def rehearse(
     else:
         Console().print(verdict_table(verdict))
     return Exit.DONE if verdict.passed else Exit.FAILED
+
+
+def _check(rehearsal: Rehearsal) -> None:
+    """Refuse options that make no crowd."""
+    try:
+        rehearsal.check()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
 
 
 class _Cluster(msgspec.Struct, frozen=True):
