@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import rich_click as click
+from typing_extensions import override
 
 from flashreserve import __version__, logs
 from flashreserve.cli.failures import ended
@@ -41,6 +42,7 @@ class _JobEntry(CommandEntry):
         super().__init__(job.name, "jobs", job.purpose)
         self._job = job
 
+    @override
     def command(self) -> click.Command:
         from flashreserve.cli.jobs import job_command  # noqa: PLC0415 - imported when it is run
 
@@ -50,6 +52,7 @@ class _JobEntry(CommandEntry):
 class _CommandGroup(click.RichGroup):
     """A group whose commands are imported when they run, and end as `failures` says."""
 
+    @override
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
     ) -> Any:
@@ -58,10 +61,12 @@ class _CommandGroup(click.RichGroup):
             return super().main(args, standalone_mode=False, **extra)
         sys.exit(ended(lambda: super(_CommandGroup, self).main(args, standalone_mode=False, **extra), lambda: None))
 
+    @override
     def invoke(self, ctx: click.Context) -> int:
         """Run a command; its exit code. Exceptions end here, before click has its own way with some of them."""
         return ended(lambda: super(_CommandGroup, self).invoke(ctx), lambda: ctx.invoked_subcommand)
 
+    @override
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

@@ -11,6 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
@@ -33,6 +35,7 @@ class _StreamOutput(io.FileIO):
         self._raises = raises
         self._lost = False
 
+    @override
     def write(self, data: "ReadableBuffer", /) -> int:
         if not self._lost:
             try:
