@@ -15,7 +15,7 @@ from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.host_names import check_host_names, check_resolvable, split_host_names
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
-from flashreserve.server_urls import PORT_MAX, check_redis_url, read_server_url
+from flashreserve.server_urls import PORT_MAX, check_mongodb_url, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
@@ -169,7 +169,7 @@ def _store(text: str) -> str:
     form = "sqlite:///FILE or mongodb://HOST/DATABASE"
     if text.partition("://")[0] not in {"mongodb", "mongodb+srv"}:
         raise ValueError(form)
-    return _checked(read_server_url, text, form)
+    return _checked(check_mongodb_url, text, form)
 
 
 def _redis_url(text: str) -> str:
