@@ -1,6 +1,5 @@
 """`flashreserve audit`: proves that nothing was oversold and nothing leaked."""
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -8,6 +7,7 @@ import rich_click as click
 
 from flashreserve.bootstrap import open_store_to_read
 from flashreserve.cli.failures import Exit
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.progress import progress
 from flashreserve.cli.words import counted
@@ -58,7 +58,7 @@ def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click pas
 
     Exit code 0 if all books balance, 1 if some don't, 3 if they could not be read, or not at one instant.
     """
-    found = view_of(asyncio.run(_audit(settings)))
+    found = view_of(interrupts.run(_audit(settings)))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:

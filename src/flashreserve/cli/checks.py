@@ -1,6 +1,5 @@
 """The checks of `flashreserve doctor`. Each takes what it needs, changes nothing, and returns findings."""
 
-import asyncio
 import os
 import platform
 import resource
@@ -26,6 +25,7 @@ from flashreserve.bootstrap import (
     times_ahead_ms,
     unwritable_part,
 )
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
@@ -110,12 +110,12 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     yield from _looked("data", lambda: [data_dir(settings.data_dir)])
     yield from _looked("keys", lambda: [keys(settings)])
     if settings.clustered:
-        yield from asyncio.run(server(settings, now_ms))
-        yield from asyncio.run(redis(settings))
+        yield from interrupts.run(server(settings, now_ms))
+        yield from interrupts.run(redis(settings))
     else:
         yield from _looked("disk", lambda: [disk(settings.sqlite_path)])
         yield from _looked("database", lambda: database(settings, now_ms))
-        yield from _looked("clock", lambda: running_clocks(asyncio.run(times_ahead_ms(settings))))
+        yield from _looked("clock", lambda: running_clocks(interrupts.run(times_ahead_ms(settings))))
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE), HttpLimits().connections_max)
     yield address(settings.host, settings.port)
 

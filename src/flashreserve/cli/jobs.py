@@ -1,10 +1,9 @@
 """A command for each background job, such as `flashreserve sweep`: one pass, now."""
 
-import asyncio
-
 import rich_click as click
 
 from flashreserve.bootstrap import open_books, open_store, steady_clock
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.words import counted
 from flashreserve.jobs.job_list import Job
@@ -18,7 +17,7 @@ def job_command(job: Job) -> click.Command:
     @with_settings
     def command(settings: Settings) -> None:
         before, what = job.result
-        click.echo(f"{before} {counted(asyncio.run(_run_once(settings, job)), what)}.")
+        click.echo(f"{before} {counted(interrupts.run(_run_once(settings, job)), what)}.")
 
     return command
 

@@ -1,6 +1,5 @@
 """`flashreserve rehearse`: a crowd over real HTTP, and a verdict."""
 
-import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from flashreserve.bootstrap import key_ring
 from flashreserve.cli.failures import Exit, FailedError, InputError
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import settings_here
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
@@ -230,7 +230,7 @@ def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
     data_dir = Path(tempfile.mkdtemp(prefix="flashreserve-rehearsal-"))
     telling = False
     try:
-        verdict = asyncio.run(_perform(rehearsal, where, data_dir))
+        verdict = interrupts.run(_perform(rehearsal, where, data_dir))
         telling = not verdict.passed
     except RehearsalInputError as error:
         raise InputError(str(error)) from error

@@ -1,6 +1,5 @@
 """`flashreserve reservations`: what has to be shipped, as a file."""
 
-import asyncio
 import os
 import sys
 import tempfile
@@ -34,7 +33,7 @@ def reservations() -> None:
 def export(settings: Settings, output: Path | None) -> None:
     """Print all reservations as CSV, one row for each product of each, oldest first."""
     if output is None:
-        asyncio.run(_export(settings, sys.stdout.buffer.write, printing=True))
+        interrupts.run(_export(settings, sys.stdout.buffer.write, printing=True))
         sys.stdout.buffer.flush()
     else:
         _export_to_file(settings, output)
@@ -56,7 +55,7 @@ def _export_to_file(settings: Settings, output: Path) -> None:
     """
     if _is_stream(output):
         with open_stream(output) as stream:
-            asyncio.run(_export(settings, stream.write))
+            interrupts.run(_export(settings, stream.write))
         return
     with (
         interrupts.held() as hearing_them,
@@ -65,7 +64,7 @@ def _export_to_file(settings: Settings, output: Path) -> None:
         fresh = Path(file.name)
         try:
             with hearing_them():
-                asyncio.run(_export(settings, file.write))
+                interrupts.run(_export(settings, file.write))
             file.flush()
             os.fsync(file.fileno())
             fresh.replace(output)
