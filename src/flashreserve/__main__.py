@@ -4,6 +4,7 @@ import os
 import sys
 
 from flashreserve.cli.interrupts import interrupts
+from flashreserve.cli.lifeline import lifeline
 
 
 def main() -> None:
@@ -11,6 +12,7 @@ def main() -> None:
     try:
         interrupts.watch()
         interrupts.hold()
+        lifeline.watch(sys.argv)
         _run()
     except KeyboardInterrupt:  # After the command's end; until then, `failures.ended` says how it ends.
         sys.exit(interrupts.exit_code)

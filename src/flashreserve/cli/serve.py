@@ -30,6 +30,7 @@ from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import Exit, FailedError, sentence
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.lifeline import OPTION, lifeline
 from flashreserve.clock import SystemClock
 from flashreserve.http.edge import RequestIds
 from flashreserve.http.limits import HttpLimits
@@ -286,7 +287,7 @@ def _command(role: str, workers: int, metrics_dir: Path, database: str, place: W
         "--workers": workers,
         "--number": place.number,
         "--listener-fd": place.listener_fd,
-        "--lifeline-fd": place.lifeline_fd,
+        OPTION: place.lifeline_fd,
         "--metrics-dir": metrics_dir,
         "--database": database,
     }
@@ -306,7 +307,7 @@ def _command(role: str, workers: int, metrics_dir: Path, database: str, place: W
 @click.option("--workers", type=int, required=True)
 @click.option("--number", type=int, required=True)
 @click.option("--listener-fd", type=int, required=True)
-@click.option("--lifeline-fd", type=int, required=True)
+@click.option(OPTION, "lifeline_fd", type=int, required=True)
 @click.option("--metrics-dir", type=click.Path(path_type=Path), required=True)
 @click.option("--database", required=True)
 @with_settings
@@ -338,6 +339,7 @@ async def _serve_share(
     listener.setblocking(False)  # noqa: FBT003 - the standard library's own
     stop = asyncio.Event()
     stop_with_parent(stop, lifeline_fd)
+    lifeline.take_over()
     await _serve_by_one(
         settings,
         role,
