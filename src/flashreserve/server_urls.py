@@ -84,7 +84,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
 
     @property
     def encrypted(self) -> bool:
-        """Whether nobody on the way can read or change anything: TLS, with the server's certificate checked."""
+        """Whether the connection uses TLS and checks the server's certificate."""
         if _is_mongodb(self.scheme):
             default = "true" if self.scheme == "mongodb+srv" else "false"
             wanted = self.options.get("tls", self.options.get("ssl", default))
@@ -99,7 +99,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
 
     @property
     def on_sockets(self) -> bool:
-        """Whether all servers are Unix sockets, which the owner of the file opens to whom they like."""
+        """Whether all servers are Unix sockets. The socket file's owner decides who may connect."""
         return all(map(_is_socket, self.hosts))
 
 

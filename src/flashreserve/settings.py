@@ -198,7 +198,7 @@ def _metrics_token(text: str) -> str:
 
 
 TOKEN_BYTES_MIN: Final = 32
-"""Bytes of a metrics token. It is a key like any other: it opens figures and docs to whoever has it."""
+"""Bytes of a metrics token. It is a key like any other, and opens metrics and docs to everybody who has it."""
 
 _DIGITS_MAX: Final = 12
 _SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
@@ -242,7 +242,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; empty values count as absent.
 
     Raises:
-        SettingsError: an invalid value, a FLASHRESERVE_ variable that isn't one, or what production doesn't allow.
+        SettingsError: a value is invalid, a FLASHRESERVE_ variable isn't a setting, or production doesn't allow it.
     """
     for variable in sorted(environment):
         _check_name(variable)
@@ -287,7 +287,7 @@ def _parsed(variable: str, text: str, parse: Callable[[str], Any]) -> Any:
 
 
 def _check_server(variable: str, url: str, *, tls: str) -> None:
-    """Refuse, for production, a server that anybody may use, or to which anybody may listen."""
+    """Refuse, for production, a server without a password, or without TLS on the way to it."""
     server = read_server_url(url)
     reason = f"since FLASHRESERVE_ENV is production; {_OPT_IN} allows to do without on a network of their own"
     if not (server.authenticated or server.on_sockets):
@@ -297,7 +297,7 @@ def _check_server(variable: str, url: str, *, tls: str) -> None:
 
 
 def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:
-    """Which of the known words was probably meant; nothing where none is like it."""
+    """A question for the known word that is most like `word`; empty if none is like it."""
     near = nearest(word, known)
     return "" if near is None else f"; did you mean {prefix}{near}?"
 
@@ -308,4 +308,4 @@ _OTHER_WORDS: Final = {
     **dict.fromkeys(("DATABASE", "DB", "MONGO", "MONGODB", "SQLITE", "URI", "URL"), "STORE"),
     **dict.fromkeys(("ADDRESS", "BIND", "LISTEN"), "HOST"),
 }
-"""What other software calls its settings."""
+"""Names that other software has for these settings."""

@@ -1,4 +1,4 @@
-"""The whole application, ready to be served."""
+"""Opens the whole HTTP application of a process."""
 
 import asyncio
 import random
@@ -52,13 +52,13 @@ class ProcessPlace(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def prepare(settings: Settings) -> AsyncIterator[str]:
-    """Check the keys and make what is missing, before several processes start; the database's identity.
+    """Check the keys and make what is missing, before several processes start. Yields the database's identity.
 
     A database file stays open as long as the context lasts. So no other file gets its inode, and its log stays, even
     when all processes that serve have died.
 
     Raises:
-        SettingsError: a setting that can't be meant.
+        SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
     key_ring(settings, create=True)
@@ -77,19 +77,19 @@ async def prepare(settings: Settings) -> AsyncIterator[str]:
 async def open_service(
     settings: Settings, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits, watchdog: Watchdog
 ) -> AsyncIterator[Edge]:
-    """The whole application, ready to be served; with `sweeps`, also releasing what lapses.
+    """Open the whole application, ready to be served. With `sweeps`, it runs the background jobs too.
 
-    Only a process that was started alone, without a `place`, makes a key and a database where there are none.
+    Only a process that was started alone, without a `place`, makes a key and a database if they are missing.
     `watchdog` watches the store from when it is open.
 
     Raises:
-        SettingsError: a setting that can't be meant.
+        SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
     if place is None:
         keys = key_ring(settings, create=True)
         store = await open_store(settings, create=True)
-    else:  # The database first: its absence may pass, and a missing key would end all processes.
+    else:  # The database first: an outage may pass, whereas a missing key ends all processes.
         store = await open_store_again(settings, place.database)
         keys = key_ring(settings, create=False)
     async with (
@@ -104,7 +104,7 @@ async def open_service(
 async def open_edge(
     settings: Settings, core: Core, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits
 ) -> AsyncIterator[Edge]:
-    """The application over services that are open already; see `open_service`."""
+    """Open the application over services that are open already; see `open_service`."""
     proxies, hosts = trusted_proxies(settings), _hosts(settings)
     metrics, books = Metrics(), core.books
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
@@ -171,12 +171,12 @@ def _edge(
 
 
 def trusted_proxies(settings: Settings) -> TrustedProxies:
-    """Whose X-Forwarded-For is believed."""
+    """The proxies whose X-Forwarded-For is believed."""
     return TrustedProxies.parse(settings.trusted_proxies)
 
 
 def _hosts(settings: Settings) -> Hosts:
-    """In production the proxy in front decides which hosts it sends here, unless the settings say so."""
+    """The hosts that requests may name. In production, unless the settings say it, the proxy in front decides that."""
     return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
 
 

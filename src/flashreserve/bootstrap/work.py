@@ -33,7 +33,7 @@ Run = Callable[[Job], Awaitable[int]]
 
 @asynccontextmanager
 async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[None]:
-    """Only the jobs: they run as long as the context lasts, and a step that has begun is finished on the way out.
+    """Run the jobs as long as the context lasts. On exit, a step that has begun is finished.
 
     `watchdog` watches the store from when it is open.
 
@@ -97,7 +97,7 @@ def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:
 
 
 async def _look_at_redis(redis_url: str) -> None:
-    """Say at the start what isn't well with the server: later nobody looks."""
+    """Log what is wrong with the server's configuration. It is checked at the start only."""
     for finding in await check_redis(redis_url):
         if finding.level == "fault":
             _log.warning("redis", seen=finding.seen, advice=finding.advice)
@@ -107,7 +107,7 @@ async def _look_at_redis(redis_url: str) -> None:
 
 @asynccontextmanager
 async def background() -> AsyncIterator[Start]:
-    """Tasks that run as long as the context lasts."""
+    """Yields a function that starts a task. The tasks run as long as the context lasts."""
     tasks: list[asyncio.Task[None]] = []
 
     def start(work: Coroutine[None, None, None]) -> None:

@@ -114,7 +114,7 @@ def _account(outcome: Creating | Promoting) -> Account:
     type=click.Choice([role.value for role in Role]),
     default=Role.CUSTOMER.value,
     show_default=True,
-    help="What the tokens' owners may do; an admin's rights are those of the account, hence --email.",
+    help="The role of the tokens' owners. An admin's rights are those of an account, so admin needs --email.",
 )
 @click.option("--count", type=click.IntRange(1, COUNT_MAX), default=1, show_default=True, help="How many tokens.")
 @click.option("--email", help="All tokens for this account.")

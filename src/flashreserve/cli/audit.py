@@ -35,7 +35,7 @@ class SetAsideView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AuditView(msgspec.Struct, frozen=True, rename="camel"):
-    """What `audit --json` prints. `clean` is true only where everything was read and all books balance.
+    """The JSON of `audit --json`. `clean` is true only if everything was read and all books balance.
 
     `unreadable` counts the reservations and products that can't be read, or whose product isn't there; `set_aside`
     names the first of them.
@@ -78,7 +78,7 @@ async def _audit(settings: Settings) -> Audit:
 
 
 def view_of(found: Audit) -> AuditView:
-    """The findings as they are printed."""
+    """The findings in the form in which they are printed."""
     return AuditView(
         clean=found.complete and not found.differences and not found.unreadable,
         complete=found.complete and not found.unreadable,
@@ -128,4 +128,7 @@ def _tell(found: AuditView) -> None:
         for bad in found.set_aside:
             click.echo(f"  {bad.kind} {bad.id}: {bad.why}", err=True)
     elif not found.complete:
-        click.echo("Some products moved all the time and could not be read at one instant; try again.", err=True)
+        click.echo(
+            "Some products' stock moved all the time, so that they couldn't be read at one instant; try again.",
+            err=True,
+        )

@@ -1,4 +1,4 @@
-"""`flashreserve doctor`: looks at everything that a server needs, changes nothing, and says what to do."""
+"""`flashreserve doctor`: checks everything that a server needs, changes nothing, and says what to do."""
 
 import os
 from collections import Counter

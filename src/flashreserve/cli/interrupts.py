@@ -25,7 +25,7 @@ class Interrupts:
         """The handlers that are in force again once signals are heard."""
         self._waiting: list[int] = []
         self._cancel: Callable[[], object] | None = None
-        """Cancels what `run` runs, where Ctrl-C is ignored."""
+        """Cancels the task of `run`, in a process that ignores Ctrl-C."""
 
     def watch(self, numbers: Iterable[signal.Signals] = _BY_OTHERS) -> None:
         """End by these signals as by Ctrl-C from now on. A signal that the parent had ignored stays ignored."""
@@ -61,14 +61,14 @@ class Interrupts:
             self._cancel = None
 
     def ignore(self) -> None:
-        """Let no signal change how this process ends: its command is over. Without effect in another, as in a test."""
+        """Ignore signals, because the command is over. Without effect if none are watched, as in a test's process."""
         if self._watching:
             _set(dict.fromkeys(_ENDING, _pass_over))
 
     def ignore_for_good(self) -> None:
-        """The same until the process is gone: while Python shuts down, its own handlers give way to the system's.
+        """Ignore signals until the process has ended: while Python shuts down, its handlers give way to the system's.
 
-        Only where no other thread is left to get a signal: Python prints an error for one that it heard just before.
+        Call this only once no other thread can get a signal. Python prints an error for one that came just before.
         """
         if self._watching:
             _set(dict.fromkeys(_ENDING, signal.SIG_IGN))
@@ -79,7 +79,7 @@ class Interrupts:
         _set(dict.fromkeys(self._held, self._wait))
 
     def hear(self) -> None:
-        """Hear signals again, and at once the first that waited. Without effect where none are held."""
+        """Stop holding signals, and act on the first that waited. Without effect if none are held."""
         held, self._held = self._held, {}
         _set(held)
         waited, self._waiting = self._waiting, []
@@ -88,9 +88,9 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-        """Hold signals within this context, but for the context in it that this yields.
+        """Hold signals within this context, except in the inner context that it yields.
 
-        So what is made there is cleaned up, however many signals come.
+        So everything that is made in it is cleaned up, however many signals come.
         """
         self.hold()
         try:

@@ -1,6 +1,6 @@
 """The `flashreserve` command: its group, and the table of its commands.
 
-A command's module is imported when the command is run: what all of them import together takes over a second.
+A command's module is imported when the command is run, because importing all of them takes over a second.
 """
 
 import os
@@ -86,7 +86,7 @@ def flashreserve(context: click.Context) -> None:
 
     Settings are environment variables, or lines of a file .env in the working directory.
     """
-    # Until a command knows its level. Structlog's own default is standard output, which is for what was asked for.
+    # Until the command reads its log level. Structlog's default is standard output, which is for the command's result.
     logs.configure("warning", sys.stderr, colors=not os.environ.get("NO_COLOR"))
     context.obj = found = environment_here(os.environ, Path.cwd())
     if _REHEARSAL_VARIABLE in found:  # It may be a line of .env, which click doesn't read.
@@ -99,8 +99,8 @@ for _entry in (
     CommandEntry("worker", "serve", "Only release the holds that lapse, beside servers with --role api."),
     CommandEntry("admin", "accounts", "Accounts that may manage products."),
     CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
-    CommandEntry("products", "products", "What is on sale."),
-    CommandEntry("reservations", "reservations", "What customers hold and have bought."),
+    CommandEntry("products", "products", "Import and list products."),
+    CommandEntry("reservations", "reservations", "Export reservations."),
     CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
     *map(_JobEntry, JOBS),
     CommandEntry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),

@@ -1,4 +1,4 @@
-"""`flashreserve products`: many products in at once, and what there is."""
+"""`flashreserve products`: imports and lists products."""
 
 from typing import Final
 
@@ -24,7 +24,7 @@ _ROW: Final = "{:36}  {:>10}  {:>10}  {:>16}  {:24}  {:24}  {}"
 
 @click.group()
 def products() -> None:
-    """What is on sale."""
+    """Import and list products."""
 
 
 @products.command("import")

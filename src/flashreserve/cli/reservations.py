@@ -1,4 +1,4 @@
-"""`flashreserve reservations`: what has to be shipped, as a file."""
+"""`flashreserve reservations`: exports reservations as CSV, for shipping."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from flashreserve.settings import Settings
 
 @click.group()
 def reservations() -> None:
-    """What customers hold and have bought."""
+    """Export reservations."""
 
 
 @reservations.command()
@@ -48,10 +48,10 @@ async def _export(settings: Settings, write: Callable[[bytes], object], *, print
 
 
 def _export_to_file(settings: Settings, output: Path) -> None:
-    """Whoever reads the file meanwhile sees the earlier one, or all of the new one. Only its owner may read it.
+    """Replace the file in one step: a reader sees the earlier one, or all of the new one. Only its owner may read it.
 
-    A link is replaced like a file, since whoever set it would choose what is overwritten. Signals leave nothing of the
-    new one behind.
+    A link is replaced like a file. Otherwise, the person who set it would choose what is overwritten. Signals leave
+    nothing of the new file behind.
     """
     if _is_stream(output):
         with open_stream(output) as stream:
@@ -74,7 +74,7 @@ def _export_to_file(settings: Settings, output: Path) -> None:
 
 
 def _is_stream(output: Path) -> bool:
-    """Whether to write to what is there instead of replacing it: devices and pipes, where nobody else put them."""
+    """Whether to write to the path instead of replacing it: a device or pipe that nobody else put there."""
     if is_machines_own(output):
         return True
     if not os.path.lexists(output) or output.is_symlink() or output.is_file():

@@ -18,7 +18,7 @@ from flashreserve.calls import Calls
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
 from flashreserve.jobs.job_list import Job
-from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, see_through
+from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, run_shielded
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -38,15 +38,15 @@ CLOSE_TIMEOUT_S: Final = 1.0
 # BullMQ wants whole milliseconds.
 _RETRY_AFTER_MS: Final = 1_000
 
-# BullMQ waits for jobs in one blocking call of 10 s at most. The connections that it makes by itself give up after 5 s,
-# try again in silence, and leave a lone delayed job lying there for ever; hence ours, which wait longer and fail aloud.
+# BullMQ waits for jobs in a blocking call of 10 s at most. Its own connections time out after 5 s and retry silently,
+# so that a single delayed job is never taken. Ours wait longer, and raise their errors.
 _WORKER_TIMEOUT_S: Final = 30.0
 
-# Kept so that a dashboard has something to show. An id that is kept can't be added again, but nothing wants to wake
-# anybody for a second that has passed.
+# Finished jobs are kept for dashboards. An id that is kept can't be added again. That is harmless, because no wake-up
+# is needed for a second that has passed.
 _KEPT: Final = {"count": 100, "age": 3_600}
 
-# How often a worker looks for jobs that another one died over.
+# How often a worker looks for jobs whose worker died.
 _STALLED_EVERY_MS: Final = 30_000
 
 _log = structlog.get_logger(__name__)
@@ -68,7 +68,7 @@ class BullMQWakeups:
         self._queue = Queue(QUEUE, {"connection": self._redis})
         self._calls = Calls("redis")
         self._presence = Presence(clock, "wake-ups", "sweeps find what has lapsed")
-        # Both in the order of their arrival, the oldest first.
+        # Both in the order of arrival, the oldest first.
         self._pending: dict[int, None] = {}
         self._added: dict[int, None] = {}
         self._arrived = asyncio.Event()
@@ -100,7 +100,7 @@ class BullMQWakeups:
                 await self._add_some()
 
     async def _add_some(self) -> None:
-        """Add a batch and remember it; or forget all that waits, and leave Redis alone for a moment."""
+        """Add a batch and remember it. If Redis fails, drop all that is pending, and pause."""
         seconds = list(self._pending)[:ADDED_AT_ONCE_MAX]
         try:
             call = self._queue.addBulk(_jobs(seconds, self._clock.now_ms()))
@@ -125,10 +125,10 @@ class BullMQWakeups:
 
 
 def open_wakeups(redis_url: str, clock: Clock) -> BullMQWakeups:
-    """Wake-ups through the queue on this server, which may be away. Needs a running event loop.
+    """Open the wake-ups on this server, which may be away. Needs a running event loop.
 
     Raises:
-        ValueError: the URL can't be meant.
+        ValueError: the URL is invalid.
     """
     return BullMQWakeups(redis_url, clock)
 
@@ -182,16 +182,16 @@ async def run_worker(
         asyncio.create_task(_listen(redis, partial(_run_all, woken), reaching, working)),
     ]
     try:
-        # Not gathered: that would hand on our cancellation, and the one below would then cut the cleaning up short.
+        # Not gathered: `gather` would pass our cancellation on to the tasks, and `end` would then cut short their end.
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()
     finally:
-        await see_through(_clean_up(tasks, [each for _, each in passes], redis))
+        await run_shielded(_clean_up(tasks, [each for _, each in passes], redis))
 
 
 async def _clean_up(tasks: Iterable["asyncio.Task[None]"], passes: Iterable["_Passes"], redis: Redis) -> None:
-    await end(*tasks)  # from here on nobody begins a pass
+    await end(*tasks)  # from here on, no pass begins
     await asyncio.gather(*(each.finish() for each in passes))
     await _let_go(redis)
 
@@ -214,7 +214,7 @@ class _Passes:
             return self._running.result()
 
     async def finish(self) -> None:
-        """Wait a moment for the pass that runs; then cancel it."""
+        """Give a pass that runs a moment to end; then cancel it."""
         if self._running is not None:
             await asyncio.wait({self._running}, timeout=CLOSE_TIMEOUT_S)
             self._running.cancel()
@@ -243,12 +243,12 @@ async def _listen(redis: Redis, wake: Callable[[], Awaitable[int]], reaching: Pr
         try:
             await asyncio.wait({taking})
         finally:
-            await see_through(_end_taking(worker, watching, taking))
+            await run_shielded(_end_taking(worker, watching, taking))
         error = None if taking.cancelled() else taking.exception()
         if isinstance(error, REDIS_ERRORS):
             reaching.missed(error)
         else:
-            _log.error("worker begins anew", exc_info=error)
+            _log.error("worker starts again", exc_info=error)
         await asyncio.sleep(RETRY_AFTER_S)
 
 
@@ -259,7 +259,7 @@ async def _end_taking(worker: Worker, watching: "asyncio.Task[None]", taking: "a
 
 
 async def _watch(redis: Redis, reaching: Presence) -> None:
-    """Say when Redis goes and comes: the library retries without a word."""
+    """Log when Redis goes away and comes back, because the library retries silently."""
     calls = Calls("redis")
     while True:
         try:
@@ -285,22 +285,22 @@ def _worker(redis: Redis, wake: Callable[[], Awaitable[int]], working: Presence)
     worker = Worker(QUEUE, process, options)
     worker.on("failed", lambda job, error: _log.warning("wake-up failed", job=job.id, error=str(error)))
     worker.on("completed", lambda *_: working.seen())
-    # Ten times a second where Redis answers and refuses, as when it is full.
+    # Called ten times a second while Redis refuses commands, such as when it is full.
     worker.on("error", lambda error, *_: working.missed(error))
     return worker
 
 
 async def _take_jobs(worker: Worker) -> None:
-    # Once it knows the server's version, it waits by the millisecond instead of by the second.
+    # With the server's version known, the library's wait is precise to the millisecond instead of the second.
     await worker.blockingRedisConnection.getRedisVersion()
     await worker.run()
 
 
 async def _close(worker: Worker) -> None:
-    """Let the worker end by itself; by force where it waits for a Redis that is away.
+    """Close the worker, by force if it waits for a Redis that is away.
 
-    The library cancels its waiting for a job once. That is lost where the waiting begins a moment later, or where
-    redis-py swallows it; so it is cancelled until it is heard.
+    The library cancels its wait for a job once. That cancellation is lost if the wait begins a moment later, or if
+    redis-py swallows it. So it is repeated until the worker has ended.
     """
     closing = asyncio.ensure_future(worker.close())
     end_s = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S

@@ -1,7 +1,7 @@
 """The list of background jobs. A new job is a module with its pass, and one entry in `JOBS`.
 
-Whatever runs jobs takes them from the list: the in-process loop, the BullMQ worker, the command line (a command for
-each job, which makes one pass), the metrics, and the simulation.
+The in-process loop, the BullMQ worker, the metrics, the command line (a command for each job, which makes one pass)
+and the simulation all take the jobs from the list.
 """
 
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The in-process loop: repeats a pass for as long as the process lives, whatever a single pass comes to."""
+"""The in-process loop: repeats a pass until the process ends, even if some passes fail."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -36,10 +36,9 @@ async def repeat(
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel the tasks until they hear it.
+    """Cancel the tasks, again and again until all have ended. Their exceptions are dropped.
 
-    Libraries swallow a cancellation that comes at the wrong moment: redis-py 8.1 while it connects, PyMongo 4.20 in the
-    middle of a command. What a task raised on its way out is of no interest.
+    Libraries swallow a cancellation at some moments: redis-py 8.1 while it connects, PyMongo 4.20 during a command.
     """
     left = {task for task in tasks if not task.done()}
     while left:
@@ -49,12 +48,12 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def see_through(cleaning: Coroutine[Any, Any, None]) -> None:
-    """Carry out what cleans up, and only then hand on a cancellation that came meanwhile, as `end` sends several.
+async def run_shielded(cleanup: Coroutine[Any, Any, None]) -> None:
+    """Run a clean-up to its end, and raise a cancellation that came meanwhile only then; `end` sends several.
 
-    What cleans up has a bound of its own.
+    The clean-up needs a time limit of its own.
     """
-    task = asyncio.ensure_future(cleaning)
+    task = asyncio.ensure_future(cleanup)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
