@@ -35,7 +35,7 @@ run: .venv/.runtime ## serve on the embedded engine, with data in ./data
 	.venv/bin/flashreserve serve $(ARGS)
 
 servers: ## install the database servers that tests start by themselves (Debian, as root; elsewhere a mongod on PATH does)
-	@if [ -n "$$FLASHRESERVE_TEST_MONGODB_URL" ] || command -v mongod > /dev/null; then \
+	@if [ -n "$$TESTS_MONGODB_URL" ] || command -v mongod > /dev/null; then \
 		echo "A MongoDB server is there already: nothing to install."; \
 	else tools/mongodb_server.sh install $(ARGS); fi
 

@@ -1,7 +1,7 @@
 """Measure the MongoDB store through the combiner, without HTTP: reservations per second, or releases of lapsed holds.
 
-It starts a test server of its own (see tests/servers/mongodb.py), or uses the one at FLASHRESERVE_TEST_MONGODB_URL, and
-works on a new database. The figures count only if the audit at the end is clean.
+It starts a test server of its own (see tests/servers/mongodb.py), or uses the one at TESTS_MONGODB_URL, and works on a
+new database. The figures count only if the audit at the end is clean.
 """
 
 import argparse

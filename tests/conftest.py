@@ -1,4 +1,4 @@
-"""For every test: with FLASHRESERVE_REQUIRE_ALL=1, as in `.ci/run`, a skipped test is a failed one."""
+"""For every test: with TESTS_REQUIRE_ALL=1, as in `.ci/run`, a skipped test is a failed one."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ import pytest
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-EVERY_TEST_REQUIRED = os.environ.get("FLASHRESERVE_REQUIRE_ALL") == "1"
+EVERY_TEST_REQUIRED = os.environ.get("TESTS_REQUIRE_ALL") == "1"
 
 
 # The first to wrap is the outermost: it sees what the skip and xfail marks have made of the report.
@@ -35,4 +35,4 @@ def _fail_where_every_test_is_required(report: pytest.TestReport | pytest.Collec
     if EVERY_TEST_REQUIRED:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
-        report.longrepr = f"FLASHRESERVE_REQUIRE_ALL=1 asks for every test, and this one did not run. {reason}"
+        report.longrepr = f"TESTS_REQUIRE_ALL=1 asks for every test, and this one did not run. {reason}"

@@ -19,7 +19,7 @@ from redis.asyncio.connection import (
 )
 
 from flashreserve.redis_server import connect
-from flashreserve.server_urls import check_redis_url, read_server_url
+from flashreserve.server_urls import check_mongodb_url, check_redis_url, read_server_url
 
 _NAMES = (
     "tls",
@@ -130,3 +130,16 @@ async def test_redis_py_can_use_every_url_that_is_accepted(place: str, monkeypat
     assert {"db", "username", "password", "client_name", "protocol", "socket_timeout"} <= accepted
     assert ("ssl_cert_reqs" in accepted) is place.startswith("rediss")
     assert ("socket_keepalive" in accepted) is not place.startswith("unix")
+
+
+@pytest.mark.parametrize("query", ["authMechanismProperties=AWS_SESSION_TOKEN", "serverMonitoringMode=s3cret"])
+def test_the_value_of_an_option_for_mongodb_is_not_shown(query: str) -> None:
+    name, _, value = query.partition("=")
+    with pytest.raises(ValueError, match=name.lower()) as refused:
+        check_mongodb_url(f"mongodb://h/db?{query}")
+    assert value not in str(refused.value)
+
+
+def test_neither_dns_nor_files_are_asked_for_a_url_of_mongodb() -> None:
+    check_mongodb_url("mongodb+srv://cluster.invalid/db?tlsCAFile=/nowhere")
+    check_mongodb_url("mongodb://h/db?tlsCAFile=/nowhere&compressors=none")

@@ -4,6 +4,7 @@ import os
 import sys
 
 from flashreserve.cli.interrupts import interrupts
+from flashreserve.cli.lifeline import lifeline
 
 
 def main() -> None:
@@ -11,6 +12,7 @@ def main() -> None:
     try:
         interrupts.watch()
         interrupts.hold()
+        lifeline.watch(sys.argv)
         _run()
     except KeyboardInterrupt:  # The command has ended; before that, `failures.ended` handles it.
         sys.exit(interrupts.exit_code)

@@ -1,6 +1,6 @@
-"""The Redis or Valkey server: connecting to it, looking it over, and noticing when it goes and comes.
+"""The Redis or Valkey server: connecting, checking its configuration, and logging its outages.
 
-Nothing that must be right is kept there: while it is away the service goes on, only less promptly.
+Redis makes the service prompt, and nothing that must be correct is kept there. During its outage the service goes on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from flashreserve.calls import CallError
 from flashreserve.clock import Clock
 
 REDIS_ERRORS: Final = (RedisError, OSError, TimeoutError, CallError)
-"""What a call to a server that is away, too slow or refusing raises."""
+"""The errors of a call to a server that is away, is too slow or refuses."""
 
 VERSION_MIN: Final = (6, 2)
 """The oldest Redis that BullMQ recommends; every Valkey tells Redis clients a later one."""
@@ -51,9 +51,9 @@ def connect(redis_url: str, *, timeout_s: float, connections_max: int) -> Redis:
 
 
 class RedisFinding(msgspec.Struct, frozen=True):
-    """What was seen at the server and, where it isn't well, what to do.
+    """An observation about the server and, if something is wrong, advice.
 
-    `fault` means that jobs get lost or can't run; `advice` that they can, and it could be better.
+    `fault` means that wake-ups are lost or can't be added; `advice` means that the server works and could be better.
     """
 
     level: Literal["fine", "advice", "fault"]
@@ -62,10 +62,13 @@ class RedisFinding(msgspec.Struct, frozen=True):
 
 
 async def check_redis(redis_url: str) -> list[RedisFinding]:
-    """What there is to say about the server; at least which one it is, or that it doesn't answer. Changes nothing.
+    """Check the server without changing anything.
+
+    Returns:
+        At least one finding: the server's version, or that it doesn't answer.
 
     Raises:
-        ValueError: the URL can't be meant.
+        ValueError: the URL is invalid.
     """
     redis = connect(redis_url, timeout_s=CHECK_TIMEOUT_S, connections_max=1)
     try:
@@ -107,9 +110,9 @@ def _persistence(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
 
 
 class Presence:
-    """Logs that the server fails, again each minute in which it does, and that it works again.
+    """Logs an outage of the server, again every minute while it lasts, and its end.
 
-    `purpose` says what it is used for, and `meanwhile` what happens without it.
+    `purpose` says what the server is used for, and `meanwhile` what happens without it.
     """
 
     def __init__(self, clock: Clock, purpose: str, meanwhile: str) -> None:

@@ -1,10 +1,12 @@
-"""URLs of database and queue servers: whether a shop that sells may use them, and which the Redis driver can use.
+"""URLs of database and queue servers: whether a shop that sells may use them, and whether the drivers can.
 
-PyMongo checks the options in a URL by itself, when a database is opened. redis-py doesn't: it hands them on to the
-connection, which fails by a TypeError when it is first used.
+Both drivers would find an invalid option only later: PyMongo when the database is opened, redis-py by a TypeError when
+a connection is first used.
 """
 
 import re
+import warnings
+from contextlib import suppress
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, unquote_plus, urlsplit
@@ -14,7 +16,7 @@ import msgspec
 from flashreserve.host_names import check_resolvable
 
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_PORT_MAX: Final = 65_535
+PORT_MAX: Final = 65_535
 _WITHOUT_PASSWORD: Final = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oidc", "gssapi"})
 """MongoDB's mechanisms that prove who a client is by other means."""
 
@@ -82,7 +84,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
 
     @property
     def encrypted(self) -> bool:
-        """Whether nobody on the way can read or change anything: TLS, with the server's certificate checked."""
+        """Whether the connection uses TLS and checks the server's certificate."""
         if _is_mongodb(self.scheme):
             default = "true" if self.scheme == "mongodb+srv" else "false"
             wanted = self.options.get("tls", self.options.get("ssl", default))
@@ -97,7 +99,7 @@ class ServerUrl(msgspec.Struct, frozen=True):
 
     @property
     def on_sockets(self) -> bool:
-        """Whether all servers are Unix sockets, which the owner of the file opens to whom they like."""
+        """Whether all servers are Unix sockets. The socket file's owner decides who may connect."""
         return all(map(_is_socket, self.hosts))
 
 
@@ -126,6 +128,36 @@ def read_server_url(url: str) -> ServerUrl:
         raise ValueError("# escaped as %23")
     user, _, password = credentials.partition(":")
     return ServerUrl(scheme, user, password, tuple(hosts), _options(query, any_case=_is_mongodb(scheme)))
+
+
+def check_mongodb_url(url: str) -> None:
+    """Refuse what PyMongo can't use. Its options' values may be secret, so they aren't shown.
+
+    Neither a server nor, for mongodb+srv, the DNS is asked. Files that options name aren't looked for.
+
+    Raises:
+        ValueError: what was expected instead.
+    """
+    server = read_server_url(url)
+    # Imported where used: it takes a third of a second, and most commands on a database file need no driver.
+    from pymongo.errors import PyMongoError  # noqa: PLC0415
+    from pymongo.uri_parser import parse_uri, split_options, validate_options  # noqa: PLC0415
+
+    query = url.partition("?")[2]
+    with warnings.catch_warnings(), suppress(OSError):
+        warnings.simplefilter("ignore")  # The driver warns again when it connects.
+        for name, value in server.options.items():
+            try:
+                validate_options({name: value})
+            except (ValueError, TypeError, PyMongoError):
+                raise ValueError(f"the option {name} as PyMongo documents it") from None
+        try:
+            if server.scheme == "mongodb":
+                parse_uri(url)
+            elif query:
+                split_options(query)
+        except (ValueError, TypeError, PyMongoError) as error:
+            raise ValueError(f"nothing that PyMongo refuses: {error}") from None
 
 
 def check_redis_url(url: str) -> None:
@@ -196,7 +228,7 @@ def _split_port(text: str) -> tuple[str, bool]:
 
 
 def _is_port(text: str) -> bool:
-    return _PORT.fullmatch(text) is not None and int(text) <= _PORT_MAX
+    return _PORT.fullmatch(text) is not None and int(text) <= PORT_MAX
 
 
 def _is_local(host: str) -> bool:

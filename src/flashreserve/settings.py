@@ -15,7 +15,7 @@ from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.host_names import check_host_names, check_resolvable, split_host_names
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
-from flashreserve.server_urls import check_redis_url, read_server_url
+from flashreserve.server_urls import PORT_MAX, check_mongodb_url, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 
 _KEY_FILE: Final = "secret.key"
@@ -169,7 +169,7 @@ def _store(text: str) -> str:
     form = "sqlite:///FILE or mongodb://HOST/DATABASE"
     if text.partition("://")[0] not in {"mongodb", "mongodb+srv"}:
         raise ValueError(form)
-    return _checked(read_server_url, text, form)
+    return _checked(check_mongodb_url, text, form)
 
 
 def _redis_url(text: str) -> str:
@@ -198,7 +198,7 @@ def _metrics_token(text: str) -> str:
 
 
 TOKEN_BYTES_MIN: Final = 32
-"""Bytes of a metrics token. It is a key like any other: it opens figures and docs to whoever has it."""
+"""Bytes of a metrics token. It is a key like any other, and opens metrics and docs to everybody who has it."""
 
 _DIGITS_MAX: Final = 12
 _SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
@@ -214,14 +214,14 @@ def _domain(text: str) -> str:
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
-_VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
+VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_STORE": ("store", _store),
     "FLASHRESERVE_REDIS_URL": ("redis_url", _redis_url),
     "FLASHRESERVE_DATA_DIR": ("data_dir", _directory),
     "FLASHRESERVE_SECRET_KEYS": ("secret_keys", str),
     "FLASHRESERVE_TOKEN_SECONDS": ("token_s", _whole(60, 30 * 24 * 3600)),
     "FLASHRESERVE_HOST": ("host", read_host),
-    "FLASHRESERVE_PORT": ("port", _whole(0, 65_535)),
+    "FLASHRESERVE_PORT": ("port", _whole(0, PORT_MAX)),
     "FLASHRESERVE_HOLD_SECONDS": ("hold_s", _whole(1, limits.HOLD_S_MAX)),
     "FLASHRESERVE_OPEN_HOLDS_MAX": ("open_holds_max", _whole(0, limits.OPEN_HOLDS_MAX)),
     "FLASHRESERVE_HOLDS_PER_HOUR_MAX": ("holds_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
@@ -235,21 +235,19 @@ _VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),
     "FLASHRESERVE_PRIVATE_NETWORK": ("private_network", _switch),
 }
-
-VARIABLES: Final = tuple(_VARIABLES)
-"""The names of all variables, for the docs' test."""
+"""By variable, the field of `Settings`, and the function that reads the value or raises what was expected."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """The settings in `environment`; empty values count as absent.
 
     Raises:
-        SettingsError: an invalid value, a FLASHRESERVE_ variable that isn't one, or what production doesn't allow.
+        SettingsError: a value is invalid, a FLASHRESERVE_ variable isn't a setting, or production doesn't allow it.
     """
     for variable in sorted(environment):
         _check_name(variable)
     values: dict[str, Any] = {}
-    for variable, (field, parse) in _VARIABLES.items():
+    for variable, (field, parse) in VARIABLES.items():
         text = environment.get(variable, "").strip()
         if text:
             values[field] = _parsed(variable, text, parse)
@@ -268,9 +266,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 def _check_name(variable: str) -> None:
     name = variable.upper().replace("-", "_")
-    if not name.startswith(_PREFIX) or variable in _VARIABLES or variable in _OTHERS:
+    if not name.startswith(_PREFIX) or variable in VARIABLES:
         return
-    known = [each.removeprefix(_PREFIX) for each in _VARIABLES]
+    known = [each.removeprefix(_PREFIX) for each in VARIABLES]
     word = name.removeprefix(_PREFIX)
     word = _OTHER_WORDS.get(word.partition("_")[0], word)
     suggestion = _suggestion(word, known, _PREFIX)
@@ -289,7 +287,7 @@ def _parsed(variable: str, text: str, parse: Callable[[str], Any]) -> Any:
 
 
 def _check_server(variable: str, url: str, *, tls: str) -> None:
-    """Refuse, for production, a server that anybody may use, or to which anybody may listen."""
+    """Refuse, for production, a server without a password, or without TLS on the way to it."""
     server = read_server_url(url)
     reason = f"since FLASHRESERVE_ENV is production; {_OPT_IN} allows to do without on a network of their own"
     if not (server.authenticated or server.on_sockets):
@@ -299,7 +297,7 @@ def _check_server(variable: str, url: str, *, tls: str) -> None:
 
 
 def _suggestion(word: str, known: Sequence[str], prefix: str = "") -> str:
-    """Which of the known words was probably meant; nothing where none is like it."""
+    """A question for the known word that is most like `word`; empty if none is like it."""
     near = nearest(word, known)
     return "" if near is None else f"; did you mean {prefix}{near}?"
 
@@ -310,7 +308,4 @@ _OTHER_WORDS: Final = {
     **dict.fromkeys(("DATABASE", "DB", "MONGO", "MONGODB", "SQLITE", "URI", "URL"), "STORE"),
     **dict.fromkeys(("ADDRESS", "BIND", "LISTEN"), "HOST"),
 }
-"""What other software calls its settings."""
-
-_OTHERS: Final = frozenset({"FLASHRESERVE_REQUIRE_ALL", "FLASHRESERVE_TEST_MONGODB_URL"})
-"""Variables of the project's own tests, which the program passes over."""
+"""Names that other software has for these settings."""

@@ -15,6 +15,7 @@ from tests.cli.conftest import KEYS, CommandShop
 
 from flashreserve.cli import checks
 from flashreserve.cli.checks import CheckResult, Finding
+from flashreserve.cli.doctor import summary
 from flashreserve.settings import Settings
 from flashreserve.stores.sqlite.header import APPLICATION_ID
 
@@ -222,9 +223,9 @@ def test_an_address_that_a_server_has_is_well_and_one_that_nobody_can_have_is_no
 
 
 def test_what_is_wrong_counts_in_the_last_line() -> None:
-    assert checks.summary({CheckResult.FAIL: 2, CheckResult.WARN: 1}).startswith("2 ")
-    assert "warnings" in checks.summary({CheckResult.WARN: 1})
-    assert checks.summary({CheckResult.OK: 9}) == "All is well."
+    assert summary({CheckResult.FAIL: 2, CheckResult.WARN: 1}).startswith("2 ")
+    assert "warnings" in summary({CheckResult.WARN: 1})
+    assert summary({CheckResult.OK: 9}) == "All is well."
 
 
 @pytest.mark.parametrize(

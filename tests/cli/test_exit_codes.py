@@ -24,6 +24,7 @@ from tests.cli.test_docs import commands
 
 from flashreserve.cli.failures import JUDGES
 from flashreserve.cli.main import flashreserve
+from flashreserve.jobs.job_list import JOBS
 from flashreserve.stores.sqlite.admission import OPENING_WAIT_S
 
 pytestmark = pytest.mark.timeout(600)
@@ -48,8 +49,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "products list": ("products", "list"),
     "reservations export": ("reservations", "export"),
     "audit": ("audit",),
-    "sweep": ("sweep",),
-    "recover": ("recover",),
+    **{job.name: (job.name,) for job in JOBS},
     "doctor": ("doctor",),
     "rehearse": ("rehearse", "--customers", "5", "--units", "2", "--seconds", "0.1", "--hold-seconds", "1"),
 }
@@ -471,3 +471,44 @@ def test_a_signal_in_the_background_where_ctrl_c_is_ignored(
     process = run("products list", environment=store, **ignored)
 
     assert _end_once_connected(server, process, signal.SIGTERM) == 128 + signal.SIGTERM
+
+
+_SIGNAL_IN_A_COROUTINE: Final = """
+import asyncio, os, signal, sys
+from flashreserve.cli.interrupts import interrupts
+
+async def main():
+    try:
+        for _ in range(int(sys.argv[1])):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                print("cancelled", flush=True)
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+    except KeyboardInterrupt:
+        print("raised", flush=True)
+        raise
+
+interrupts.watch()
+try:
+    interrupts.run(main())
+except KeyboardInterrupt:
+    print(interrupts.exit_code)
+"""
+
+
+@pytest.mark.parametrize(("signals", "said"), [(1, "cancelled"), (2, "cancelled raised")])
+@pytest.mark.parametrize("sigint", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_signal_cancels_what_runs_and_a_second_one_ends_it(signals: int, said: str, sigint: signal.Handlers) -> None:
+    """Also where Ctrl-C is ignored, as in the background of a shell's script."""
+    ended = subprocess.run(
+        [sys.executable, "-c", _SIGNAL_IN_A_COROUTINE, str(signals)],
+        preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.stdout.split(), ended.stderr) == ([*said.split(), str(128 + signal.SIGTERM)], "")

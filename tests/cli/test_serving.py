@@ -22,6 +22,7 @@ from tests.cli.conftest import KEYS, PASSWORD, CommandShop, Running
 from flashreserve.bootstrap import ProcessPlace
 from flashreserve.cli import serve
 from flashreserve.cli.banner import Serving, banner
+from flashreserve.cli.lifeline import ORPHANED
 from flashreserve.server.workers import WorkerPlace
 from flashreserve.settings import Settings
 
@@ -247,6 +248,43 @@ def test_several_processes_share_an_address_a_database_and_their_figures(shop: C
     assert shop.available() == {product_id: 4}
 
 
+_SLOW_IMPORT = """
+import sys, time
+
+class Slowness:
+    def find_spec(self, name, path, target=None):
+        if name == "uvloop":
+            print("importing", flush=True)
+            time.sleep(600)
+
+sys.meta_path.insert(0, Slowness())
+"""
+
+
+def test_a_process_of_several_that_still_imports_ends_with_its_parent(shop: CommandShop) -> None:
+    (shop.directory / "sitecustomize.py").write_text(_SLOW_IMPORT)
+    lifeline, held_by_parent = os.pipe()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        words = serve._command("all", 2, shop.directory, "", WorkerPlace(0, listener.fileno(), lifeline))
+        process = subprocess.Popen(
+            words,
+            cwd=shop.directory,
+            env={**shop.environment, "PYTHONPATH": os.pathsep.join([str(shop.directory), *sys.path])},
+            pass_fds=(listener.fileno(), lifeline),
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"importing\n"
+            assert process.poll() is None
+            os.close(held_by_parent)
+            assert process.wait(PATIENCE_S) == ORPHANED
+        finally:
+            os.close(lifeline)
+            process.kill()
+            process.communicate()
+
+
 def granted_by_metrics(server: Running) -> float:
     found = re.findall(
         r'requests_total{method="POST",.*status="201"} (.*)', server.ask("GET", "/metrics").body.decode()
@@ -387,7 +425,7 @@ def test_on_a_terminal_a_banner_says_what_runs_where(shop: CommandShop) -> None:
         assert process.wait(PATIENCE_S) == 0
         os.close(ours)
     lines = {name: value for name, _, value in (line.strip().partition("  ") for line in shown.splitlines())}
-    url = lines["CommandShop"].strip()
+    url = lines["Shop"].strip()
     assert url.startswith("http://127.0.0.1:")
     assert lines["API docs"].strip() == f"{url}/api-docs"
     assert lines["Engine"].strip() == "embedded (SQLite)"

@@ -89,6 +89,11 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
         ("FLASHRESERVE_REDIS_URL", "rediss://:p@h/0?ssl_cert_reqs=none&ssl_cert_reqs=required", "ssl_cert_reqs once"),
         ("FLASHRESERVE_STORE", "mongodb://u:p@a/db?tls=true&TLS=false", "the option tls once"),
         ("FLASHRESERVE_STORE", "mongodb://u:p@a/db?%74ls=true", "options NAME=VALUE joined by &, names unescaped"),
+        ("FLASHRESERVE_STORE", "mongodb://a/db?maxPoolSize=many", "the option maxpoolsize as PyMongo documents it"),
+        ("FLASHRESERVE_STORE", "mongodb://a/db?driver=x", "the option driver as PyMongo documents it"),
+        ("FLASHRESERVE_STORE", "mongodb+srv://a.b.example/db?tls=maybe", "the option tls as PyMongo documents it"),
+        ("FLASHRESERVE_STORE", "mongodb://a/db?loadBalanced=true&replicaSet=x", "nothing that PyMongo refuses: "),
+        ("FLASHRESERVE_STORE", "mongodb+srv://a.b.example/db?ssl=true&tls=false", "nothing that PyMongo refuses: "),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789 abcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789äbcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_HOSTS", "shop.example,http://b", "not 'http://b'"),
@@ -130,6 +135,7 @@ def test_a_host_to_listen_at_that_is_none_is_told_by_its_option(shop: CommandSho
         ("FLASHRESERVE_HOSTS", "shop.example:443"),
         ("FLASHRESERVE_TRUSTED_PROXIES", "everybody"),
         ("FLASHRESERVE_REDIS_URL", "redis://h/0?ssl=true"),
+        ("FLASHRESERVE_STORE", "mongodb://h/db?maxPoolSize=many"),
     ],
 )
 def test_a_wrong_value_for_servers_ends_every_command(shop: CommandShop, name: str, value: str) -> None:

@@ -15,7 +15,7 @@ async def test_holds_that_nobody_releases_and_documents_that_cannot_be_read_show
     async with process(cluster) as (core, _):
         first = (await hold(core, await hot(core))).reservation
         now = first.expires_at
-        backlog, metrics = Backlog(core.store, lambda: now), Metrics()
+        backlog, metrics = Backlog(core.books.store, lambda: now), Metrics()
         backlog.show(metrics)
 
         async def states() -> dict[str, tuple[bool, str]]:
@@ -34,7 +34,7 @@ async def test_holds_that_nobody_releases_and_documents_that_cannot_be_read_show
         assert b"flashreserve_oldest_due_seconds 15.001" in render(metrics.families())
         with cluster.client() as client:
             client[cluster.database].products.delete_many({})
-        assert await sweep_once(core.store, now) == 0
+        assert await sweep_once(core.books.store, now) == 0
         said = (
             f"1 are set aside; the first is reservation {first.id}: its product {first.lines[0].product_id} isn't there"
         )

@@ -57,12 +57,12 @@ async def process(cluster: Cluster, clock: Clock | None = None) -> AsyncIterator
 async def hot(core: Core, **rules: Any) -> Product:
     now = SystemClock().now_ms()
     product = a_product(**{"created_at": now, "updated_at": now, **rules})
-    await core.store.add_products([product])
+    await core.books.store.add_products([product])
     return product
 
 
 async def hold(core: Core, product: Product) -> Reserved:
-    outcome = await core.reservations.reserve(user_id(1), (Wanted(product.id, 1),), None)
+    outcome = await core.books.reservations.reserve(user_id(1), (Wanted(product.id, 1),), None)
     assert isinstance(outcome, Reserved), outcome
     return outcome
 

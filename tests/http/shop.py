@@ -172,7 +172,7 @@ class HttpShop:
         self.core = core
         self.store = store
         self.edge = edge
-        self.clock: Clock = core.clock
+        self.clock: Clock = core.books.clock
         self.data_dir = data_dir
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=CONNECTIONS),
@@ -227,7 +227,7 @@ class HttpShop:
         """Hold a unit for each of them without HTTP, and return the reservations' ids."""
         wanted = [Wanted(product_id, 1)]
         held = await asyncio.gather(
-            *[self.core.reservations.reserve(customer.id, wanted, None) for customer in customers]
+            *[self.core.books.reservations.reserve(customer.id, wanted, None) for customer in customers]
         )
         return [outcome.reservation.id for outcome in held if isinstance(outcome, Reserved)]
 

@@ -445,7 +445,7 @@ async def test_a_request_that_waits_too_long_for_its_turn_is_turned_away_and_nev
         sent = asyncio.create_task(first.reserve(product, key="sent"))
         await until(lambda: shop.store.flushing)
         waiting = asyncio.create_task(second.reserve(product))
-        await until(lambda: shop.core.combiner.waiting > 0)
+        await until(lambda: shop.core.books.combiner.waiting > 0)
         clock.advance(5)
 
         unknown, unavailable = await all_of([sent, waiting])
@@ -536,7 +536,7 @@ async def test_customers_who_hang_up_change_nothing_for_the_others(tmp_path: Pat
         product = await (await shop.hire()).product(stockQuantity=20)
         shop.store.door.clear()
         asking = [asyncio.create_task(each.reserve(product)) for each in shop.customers(40)]
-        await until(lambda: shop.core.combiner.waiting == 39)
+        await until(lambda: shop.core.books.combiner.waiting == 39)
         for task in asking[::2]:
             task.cancel()
         await asyncio.wait(asking[::2])

@@ -32,7 +32,7 @@ async def pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         return 0
 
     async with open_shop(tmp_path, clock) as here, open_shop(tmp_path, clock) as there:
-        monkeypatch.setattr(here.core.view, "refresh", look_away)
+        monkeypatch.setattr(here.core.books.view, "refresh", look_away)
         yield Pair(clock, here, there)
 
 

@@ -4,8 +4,9 @@ import pytest
 from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
 
 from flashreserve.core.model import Status
-from flashreserve.jobs.loop import end, repeat, see_through
-from flashreserve.jobs.sweep import recover_once, sweep_once
+from flashreserve.jobs.loop import end, repeat, run_shielded
+from flashreserve.jobs.recovery import recover_once
+from flashreserve.jobs.sweep import sweep_once
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError, Swept
 
@@ -99,7 +100,7 @@ async def test_a_loop_ends_even_if_its_job_swallows_a_cancellation() -> None:
     assert swallowed == 1
 
 
-async def test_cleaning_up_is_seen_through_and_a_cancellation_meanwhile_handed_on() -> None:
+async def test_a_clean_up_runs_to_its_end_and_a_cancellation_meanwhile_is_raised_afterwards() -> None:
     cleaned = []
 
     async def clean() -> None:
@@ -107,7 +108,7 @@ async def test_cleaning_up_is_seen_through_and_a_cancellation_meanwhile_handed_o
             await asyncio.sleep(0.01)
         cleaned.append("all")
 
-    task = asyncio.create_task(see_through(clean()))
+    task = asyncio.create_task(run_shielded(clean()))
     for _ in range(2):
         await asyncio.sleep(0)
         task.cancel()
@@ -116,13 +117,13 @@ async def test_cleaning_up_is_seen_through_and_a_cancellation_meanwhile_handed_o
     assert task.cancelled()
 
 
-async def test_cleaning_up_undisturbed_cancels_nobody() -> None:
-    await see_through(asyncio.sleep(0.001))
+async def test_a_clean_up_that_nobody_cancels_raises_no_cancellation() -> None:
+    await run_shielded(asyncio.sleep(0.001))
 
 
-async def test_what_cleaning_up_raises_is_raised() -> None:
+async def test_an_error_of_a_clean_up_is_raised() -> None:
     async def clean() -> None:
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        await see_through(clean())
+        await run_shielded(clean())

@@ -20,7 +20,7 @@ def run_tests(root: Path, directory: Path, source: str, *, required: str) -> sub
     settings = {
         "PYTHONPATH": str(root),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # they take seconds to load
-        "FLASHRESERVE_REQUIRE_ALL": required,
+        "TESTS_REQUIRE_ALL": required,
     }
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-rs", "-p", "tests.conftest", "-p", "no:cacheprovider", "test_sample.py"],

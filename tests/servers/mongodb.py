@@ -1,6 +1,6 @@
 """A MongoDB server for tests: the first that is available.
 
-1. The server at `FLASHRESERVE_TEST_MONGODB_URL`, which somebody else runs. Tests use databases of their own on it.
+1. The server at `TESTS_MONGODB_URL`, which somebody else runs. Tests use databases of their own on it.
 2. A `mongod` on PATH.
 3. The server that `make servers` installed: a gateway over PostgreSQL that speaks MongoDB's protocol.
 
@@ -20,7 +20,7 @@ from flashreserve.rehearsal.servers.ports import free_port
 
 __all__ = ["MISSING", "MongoServer", "free_port", "require_mongodb", "start_server"]
 
-URL_VARIABLE: Final = "FLASHRESERVE_TEST_MONGODB_URL"
+URL_VARIABLE: Final = "TESTS_MONGODB_URL"
 MISSING: Final = f"MongoDB is missing: set {URL_VARIABLE}, put mongod on PATH, or run `make servers`"
 _OURS: Final = "tests-"
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from tests.simulation.script import EPOCH_MS, Options
@@ -12,8 +13,9 @@ from typing_extensions import override
 from flashreserve.bootstrap.work import COMPARE_EVERY_S
 from flashreserve.clock import LASTING_MS, Clock, Ids, Siblings, Sighting, SteadyClock
 from flashreserve.combiner import Combiner
-from flashreserve.jobs.loop import SWEEP_EVERY_S, repeat
-from flashreserve.jobs.sweep import recover_once, sweep_once
+from flashreserve.jobs.job_list import JOBS, Job
+from flashreserve.jobs.loop import repeat
+from flashreserve.jobs.recovery import recover_once
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
 from flashreserve.siblings import FRESH_MS
@@ -185,17 +187,14 @@ class SimulatedProcess:
 
     def _work(self) -> None:
         jitter = self.world.random.random
-        self._begin(repeat("sweep", self._sweep, every_s=SWEEP_EVERY_S, jitter=jitter))
-        self._begin(repeat("recover", self._recover, every_s=SWEEP_EVERY_S, jitter=jitter))
+        for job in JOBS:
+            self._begin(repeat(job.name, partial(self._run, job), every_s=job.every_s, jitter=jitter))
         eager_s = self._options.eager_recovery_s
         if eager_s is not None and self._options.store == "mongo":
             self._begin(repeat("recover eagerly", self._recover_eagerly, every_s=eager_s, jitter=jitter))
 
-    async def _sweep(self) -> int:
-        return await sweep_once(self.store, self.combiner.now())
-
-    async def _recover(self) -> int:
-        return await recover_once(self.store, self.combiner.now())
+    async def _run(self, job: Job) -> int:
+        return await job.run_once(self.store, self.combiner.now())
 
     async def _recover_eagerly(self) -> int:
         """Recover movements that may still be in progress: the 30 s before a recovery only save work."""

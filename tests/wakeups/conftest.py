@@ -2,14 +2,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from bullmq import Job, Queue  # type: ignore[import-untyped]
+from bullmq import Job as QueueJob  # type: ignore[import-untyped]
+from bullmq import Queue
 from tests.servers.valkey import ValkeyProcess, own_valkey, valkey, valkey_of_session
 
 from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, BullMQWakeups, run_worker
+from flashreserve.jobs.job_list import Job
 from flashreserve.jobs.loop import end
 from flashreserve.redis_server import connect
+from flashreserve.stores.port import Store
 
 __all__ = ["own_valkey", "valkey", "valkey_of_session"]
 
@@ -36,7 +39,7 @@ class Sweeps:
         if not held:
             self.go_on.set()
 
-    async def sweep(self) -> int:
+    async def run(self, _job: Job) -> int:
         self.count += 1
         await self.go_on.wait()
         self.ended += 1
@@ -44,8 +47,16 @@ class Sweeps:
             raise self.error
         return self.count
 
-    async def recover(self) -> int:
-        return 0
+
+async def nothing(_store: Store, _now: int) -> int:
+    """What a job does whose passes are counted elsewhere."""
+    return 0
+
+
+def a_job(name: str = "sweep", *, every_s: float = NEVER_S, on_wakeup: bool = True) -> Job:
+    return Job(
+        name=name, run_once=nothing, every_s=every_s, on_wakeup=on_wakeup, purpose="Try.", result=("Tried", "thing")
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -80,14 +91,7 @@ async def start_worker() -> AsyncIterator[StartWorker]:
 
     async def make(server: ValkeyProcess, sweeps: Sweeps, *, every_s: float = NEVER_S) -> "asyncio.Task[None]":
         begun = sweeps.count
-        work = run_worker(
-            server.url,
-            sweep=sweeps.sweep,
-            recover=sweeps.recover,
-            clock=SystemClock(),
-            jitter=lambda: 0.0,
-            every_s=every_s,
-        )
+        work = run_worker(server.url, [a_job(every_s=every_s)], sweeps.run, clock=SystemClock(), jitter=lambda: 0.0)
         tasks.append(asyncio.create_task(work))
         await until(lambda: sweeps.count > begun)
         return tasks[-1]
@@ -96,11 +100,11 @@ async def start_worker() -> AsyncIterator[StartWorker]:
     await end(*tasks)
 
 
-async def jobs(server: ValkeyProcess) -> list[Job]:
+async def jobs(server: ValkeyProcess) -> list[QueueJob]:
     """All jobs, in whichever state, as BullMQ itself reads them."""
     redis = connect(server.url, timeout_s=10, connections_max=1)
     queue = Queue(QUEUE, {"connection": redis})
-    found: list[Job] = await queue.getJobs(["delayed", "waiting", "active", "completed", "failed"])
+    found: list[QueueJob] = await queue.getJobs(["delayed", "waiting", "active", "completed", "failed"])
     await redis.aclose()
     return found
 

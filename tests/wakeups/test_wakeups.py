@@ -7,7 +7,6 @@ from tests.wakeups.conftest import Wakeups, job_ids, jobs, until
 
 from flashreserve.clock import SystemClock
 from flashreserve.jobs.bullmq import QUEUE, open_wakeups
-from flashreserve.jobs.wakeups import NoWakeups
 
 # The last second of the year 2099: due long after every test.
 SECOND = 4_102_444_799
@@ -125,9 +124,3 @@ async def test_a_frozen_redis_holds_up_neither_requests_nor_the_end(own_valkey: 
 def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="scheme"):
         open_wakeups("localhost", SystemClock())
-
-
-async def test_the_embedded_engine_needs_no_wake_ups() -> None:
-    none = NoWakeups()
-    none.expect([INSTANT])
-    await none.close()

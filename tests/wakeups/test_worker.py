@@ -1,15 +1,17 @@
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
 from bullmq import Queue, Worker  # type: ignore[import-untyped]
 from tests.servers.valkey import MakeValkey, ValkeyProcess
-from tests.wakeups.conftest import PATIENCE_S, StartWorker, Sweeps, Wakeups, jobs, until
+from tests.wakeups.conftest import PATIENCE_S, StartWorker, Sweeps, Wakeups, a_job, jobs, until
 
 from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, run_worker
+from flashreserve.jobs.job_list import Job
 from flashreserve.jobs.loop import end
 from flashreserve.redis_server import connect
 from flashreserve.stores.port import StoreUnavailableError
@@ -117,20 +119,17 @@ async def test_finished_wake_ups_do_not_pile_up(
 
 
 async def test_without_any_redis_the_worker_sweeps_and_recovers(own_valkey: MakeValkey) -> None:
-    server, sweeps = own_valkey(), Sweeps()
+    server, passes = own_valkey(), Counter[str]()
     server.kill()
-    recovered = 0
 
-    async def recover() -> int:
-        nonlocal recovered
-        recovered += 1
+    async def run(job: Job) -> int:
+        passes[job.name] += 1
         return 0
 
-    work = run_worker(
-        server.url, sweep=sweeps.sweep, recover=recover, clock=SystemClock(), jitter=lambda: 0.0, every_s=0.01
-    )
+    jobs = [a_job("sweep", every_s=0.01), a_job("recover", every_s=0.01, on_wakeup=False)]
+    work = run_worker(server.url, jobs, run, clock=SystemClock(), jitter=lambda: 0.0)
     task = asyncio.create_task(work)
-    await until(lambda: sweeps.count >= 20 and recovered >= 20)
+    await until(lambda: passes["sweep"] >= 20 and passes["recover"] >= 20)
     task.cancel()
     await asyncio.wait({task})
 
@@ -285,7 +284,9 @@ async def test_a_pass_that_has_begun_ends_before_the_worker_does(
     sweeps = Sweeps(held=True)
     task = await start_worker(valkey, sweeps)
     ended: list[str] = []
-    sweep_task = next(each for each in asyncio.all_tasks() if "sweep" in repr(each.get_coro()) and each is not task)
+    sweep_task = next(
+        each for each in asyncio.all_tasks() if "Sweeps.run" in repr(each.get_coro()) and each is not task
+    )
     sweep_task.add_done_callback(lambda _: ended.append("sweep"))
     task.add_done_callback(lambda _: ended.append("worker"))
     task.cancel()
@@ -314,6 +315,4 @@ async def test_a_pass_that_does_not_end_is_cut_off(valkey: ValkeyProcess, start_
 async def test_a_url_that_is_none_is_refused() -> None:
     sweeps = Sweeps()
     with pytest.raises(ValueError, match="scheme"):
-        await run_worker(
-            "localhost", sweep=sweeps.sweep, recover=sweeps.recover, clock=SystemClock(), jitter=lambda: 0.0
-        )
+        await run_worker("localhost", [a_job()], sweeps.run, clock=SystemClock(), jitter=lambda: 0.0)

@@ -1,4 +1,4 @@
-"""Puts everything together, and takes it apart again. The only place that names concrete stores, clocks and ids."""
+"""Opens and closes the parts of a process. The only place that names concrete stores, clocks and ids."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -71,7 +71,7 @@ _MODULES: Final = {
     "trusted_proxies": "http_service",
     "unwritable_part": "stores",
 }
-"""Where each name is. A module is imported when one of its names is asked for: most commands need few of them."""
+"""The module of each name. It is imported when one of its names is first used: most commands need few of them."""
 
 
 def __getattr__(name: str) -> object:

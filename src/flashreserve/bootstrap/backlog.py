@@ -1,6 +1,6 @@
-"""The backlog: the lapsed hold that waits longest for its release, and what is set aside because it can't be read.
+"""The backlog: how long the oldest lapsed hold has waited for its release, and the documents that are set aside.
 
-Every process that serves measures it, whoever sweeps: so it shows where all workers are gone.
+Every process that serves measures it, even if other processes run the jobs. So it shows when all workers are gone.
 """
 
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from flashreserve.stores.port import Store
 
 MEASURE_EVERY_S: Final = 5.0
 LATE_S: Final = 15.0
-"""A hold that waits longer says that nobody sweeps, or that it is set aside: sweeps come every second."""
+"""A hold that waits longer shows that no sweep runs, or that the hold is set aside: sweeps come every second."""
 
 
 class Backlog:
-    """What one process knows of it. `now` is the time by which holds lapse, UTC milliseconds."""
+    """The backlog as one process last measured it. `now` tells the time by which holds lapse, in UTC milliseconds."""
 
     def __init__(self, store: Store, now: Callable[[], int]) -> None:
         self._store = store
         self._now = now
         self.oldest_s = 0.0
-        """How long the longest lapsed hold has waited, when that was last measured; 0 where none waits."""
+        """Seconds that the oldest lapsed hold had waited when last measured; 0 if there was none."""
 
     def show(self, metrics: Metrics) -> None:
-        """Put the figures among the metrics."""
+        """Add the figures to the metrics."""
         metrics.gauge(
             "flashreserve_oldest_due_seconds",
             "How long the longest lapsed hold has waited for its release",
@@ -40,10 +40,13 @@ class Backlog:
         )
 
     async def measure(self) -> int:
-        """Ask the database; nothing is done, so nothing is counted.
+        """Ask the database.
+
+        Returns:
+            0, because nothing was done that the loop could log.
 
         Raises:
-            StoreUnavailableError: it doesn't answer.
+            StoreUnavailableError: the database doesn't answer.
         """
         now = self._now()
         oldest = await self._store.oldest_due(now)
@@ -51,7 +54,7 @@ class Backlog:
         return 0
 
     def checks(self) -> list[Check]:
-        """Neither keeps a process from serving."""
+        """The checks of the backlog. Neither keeps a process from serving."""
         waits = f"the longest lapsed hold waits for {self.oldest_s:.1f} s" if self.oldest_s else "no lapsed hold waits"
         aside = self._store.set_aside()
         first = f"; the first is {aside[0].kind} {aside[0].id}: {aside[0].why}" if aside else ""

@@ -1,4 +1,4 @@
-"""The whole application, ready to be served."""
+"""Opens the whole HTTP application of a process."""
 
 import asyncio
 import random
@@ -17,10 +17,10 @@ from flashreserve.auth.throttle import MemoryThrottle
 from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
-from flashreserve.bootstrap.services import Core, open_core
+from flashreserve.bootstrap.services import Books, Core, open_core
 from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
-from flashreserve.bootstrap.work import Job, background, jobs, keep_time, start_jobs
+from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_jobs
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import Edge
@@ -29,7 +29,7 @@ from flashreserve.http.request_ids import RequestIds
 from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
-from flashreserve.metrics import Cell, Metrics, SharedMetrics, render
+from flashreserve.metrics import Metrics, SharedMetrics, render
 from flashreserve.server.limits import HttpLimits
 from flashreserve.settings import Settings
 
@@ -56,13 +56,13 @@ class ProcessPlace(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def prepare(settings: Settings) -> AsyncIterator[str]:
-    """Check the keys and make what is missing, before several processes start; the database's identity.
+    """Check the keys and make what is missing, before several processes start. Yields the database's identity.
 
     A database file stays open as long as the context lasts. So no other file gets its inode, and its log stays, even
     when all processes that serve have died.
 
     Raises:
-        SettingsError: a setting that can't be meant.
+        SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
     key_ring(settings, create=True)
@@ -81,26 +81,26 @@ async def prepare(settings: Settings) -> AsyncIterator[str]:
 async def open_service(
     settings: Settings, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits, watchdog: Watchdog
 ) -> AsyncIterator[Edge]:
-    """The whole application, ready to be served; with `sweeps`, also releasing what lapses.
+    """Open the whole application, ready to be served. With `sweeps`, it runs the background jobs too.
 
-    Only a process that was started alone, without a `place`, makes a key and a database where there are none.
+    Only a process that was started alone, without a `place`, makes a key and a database if they are missing.
     `watchdog` watches the store from when it is open.
 
     Raises:
-        SettingsError: a setting that can't be meant.
+        SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
     if place is None:
         keys = key_ring(settings, create=True)
         store = await open_store(settings, create=True)
-    else:  # The database first: its absence may pass, and a missing key would end all processes.
+    else:  # The database first: an outage may pass, whereas a missing key ends all processes.
         store = await open_store_again(settings, place.database)
         keys = key_ring(settings, create=False)
     async with (
         open_core(settings, store, keys, processes=1 if place is None else place.processes) as core,
         open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
     ):
-        watchdog.watch(core.store.beat)
+        watchdog.watch(core.books.store.beat)
         yield edge
 
 
@@ -108,22 +108,21 @@ async def open_service(
 async def open_edge(
     settings: Settings, core: Core, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits
 ) -> AsyncIterator[Edge]:
-    """The application over services that are open already; see `open_service`."""
+    """Open the application over services that are open already; see `open_service`."""
     proxies, hosts = trusted_proxies(settings), _hosts(settings)
-    metrics = Metrics()
-    shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, core.clock.now_ms)
-    backlog = Backlog(core.store, core.combiner.now)
-    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits, Readiness(core, backlog))
-    _measure(core, metrics)
+    metrics, books = Metrics(), core.books
+    shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
+    backlog = Backlog(books.store, books.combiner.now)
+    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits, Readiness(books, backlog))
+    _measure(books, metrics)
     backlog.show(metrics)
     async with background() as start:
-        start(core.view.keep_fresh())
-        keep_time(core.store, core.clock, start)
+        start(books.view.keep_fresh())
+        keep_time(books.store, books.clock, start)
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
-            released = metrics.counter("flashreserve_released", "Lapsed holds released by the sweep").cell()
-            sweep, recover = jobs(core.store, core.combiner.now)
-            start_jobs(settings, core.clock, start, _counted(sweep, released), recover)
+            run = counted(passes(books.store, books.combiner.now), metrics)
+            start_jobs(settings, books.clock, start, run)
         if shared is not None:
             shared.take_over()
             start(repeat("metrics", _sharing(shared), every_s=1.0, jitter=random.random))
@@ -145,16 +144,18 @@ def _edge(
 
     cookies = Cookies.named(production=settings.production, domain=settings.cookie_domain)
     services = Services(
-        reservations=core.reservations,
-        catalogue=core.catalogue,
+        reservations=core.books.reservations,
+        catalogue=core.books.catalogue,
         accounts=core.accounts,
         tokens=core.tokens,
-        clock=core.clock,
+        clock=core.books.clock,
         proxies=proxies,
         cookies=cookies,
         hold_s_default=settings.hold_s,
         production=settings.production,
-        metrics_token=MetricsToken(settings.metrics_token, MemoryThrottle(core.clock, entries_max=_METRICS_TRIERS_MAX)),
+        metrics_token=MetricsToken(
+            settings.metrics_token, MemoryThrottle(core.books.clock, entries_max=_METRICS_TRIERS_MAX)
+        ),
         health=health,
         metrics=lambda: render(metrics.families() if shared is None else shared.total()),
     )
@@ -163,7 +164,7 @@ def _edge(
         Lane(app, services) if settings.express_lane else app,
         metrics=metrics,
         log=_log,
-        monotonic=core.clock.monotonic,
+        monotonic=core.books.clock.monotonic,
         request_ids=RequestIds(secrets.token_hex(4)),
         limits=limits,
         site=Site(cookies, hosts, proxies),
@@ -174,17 +175,17 @@ def _edge(
 
 
 def trusted_proxies(settings: Settings) -> TrustedProxies:
-    """Whose X-Forwarded-For is believed."""
+    """The proxies whose X-Forwarded-For is believed."""
     return TrustedProxies.parse(settings.trusted_proxies)
 
 
 def _hosts(settings: Settings) -> Hosts:
-    """In production the proxy in front decides which hosts it sends here, unless the settings say so."""
+    """The hosts that requests may name. In production, unless the settings say it, the proxy in front decides that."""
     return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
 
 
-def _measure(core: Core, metrics: Metrics) -> None:
-    combiner, clock = core.combiner, core.clock
+def _measure(books: Books, metrics: Metrics) -> None:
+    combiner, clock = books.combiner, books.clock
     metrics.gauge("flashreserve_queue", "Commands that wait for a flush", lambda: combiner.waiting, of_all="sum")
     metrics.gauge(
         "flashreserve_clock_apart_seconds",
@@ -208,12 +209,3 @@ def _sharing(shared: SharedMetrics) -> Callable[[], Awaitable[int]]:
         return 0
 
     return write
-
-
-def _counted(sweep: Job, released: Cell) -> Job:
-    async def counting() -> int:
-        count = await sweep()
-        released.count += count
-        return count
-
-    return counting

@@ -16,10 +16,10 @@ _KEY_FILE_BYTES_MAX: Final = 64 * 1024
 
 
 def key_ring(settings: Settings, *, create: bool) -> KeyRing:
-    """The keys of the settings, else the one in the data directory, made on first use.
+    """The keys of the settings, else the one in the data directory, which is made on first use if `create`.
 
     Raises:
-        SettingsError: a key that can't be used, or none where one is required.
+        SettingsError: a key is invalid, or a required one is missing.
     """
     if settings.secret_keys:
         return _parsed(settings.secret_keys, "FLASHRESERVE_SECRET_KEYS")
@@ -41,10 +41,10 @@ def _parsed(text: str, place: str) -> KeyRing:
 
 
 def _make_key(path: Path) -> None:
-    """Make the file. Several processes may start at once: a finished file appears, or another's is there."""
+    """Make the file in one step, because several processes may start at once. The first one's stays."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
-        # A name of its own, so that nothing that lies there, left or planted, is followed or in the way.
+        # A fresh name, so that a file left or planted there is neither followed nor in the way.
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         fresh = Path(name)
         try:
@@ -65,7 +65,7 @@ def _read_key(path: Path) -> str:
     where = f"the key file {path.absolute()}"
     try:
         if path.is_symlink() and not is_ours(path):
-            raise SettingsError(f"{where} is a link that belongs to somebody else; whoever set it may know the key")
+            raise SettingsError(f"{where} is a link that belongs to somebody else, who may know the key")
         if not path.is_file():
             path.stat()  # Says why it can't be read, where it isn't there.
             raise SettingsError(f"{where}: expected a file")

@@ -1,4 +1,4 @@
-"""Readiness: the checks that `/readyz` answers by.
+"""Readiness: the checks behind `/readyz`.
 
 To add one, write a function that returns a `Check`, and call it in `Readiness.checks`. Every balancer asks `/readyz`
 about once a second: a check reads what a background job has noted, and only the database's own does I/O.
@@ -10,8 +10,8 @@ from typing import Final
 import structlog
 
 from flashreserve.bootstrap.backlog import Backlog
-from flashreserve.bootstrap.services import Core
-from flashreserve.clock import LASTING_MS
+from flashreserve.bootstrap.services import Books
+from flashreserve.clock import LASTING_MS, SteadyClock
 from flashreserve.health import Check
 from flashreserve.stores.port import Store, StoreReadOnlyError, StoreUnavailableError
 
@@ -19,7 +19,7 @@ CLOCK_APART_MAX_MS: Final = 1_000
 """A process whose clock is further from the database's isn't ready."""
 
 READY_WAIT_S: Final = 2.0
-"""How long the database has to answer, when it is asked whether it is there."""
+"""How long the database has to answer a check."""
 
 _log = structlog.get_logger(__name__)
 
@@ -27,13 +27,13 @@ _log = structlog.get_logger(__name__)
 class Readiness:
     """The checks of one process."""
 
-    def __init__(self, core: Core, backlog: Backlog) -> None:
-        self._core = core
+    def __init__(self, books: Books, backlog: Backlog) -> None:
+        self._books = books
         self._backlog = backlog
         self._asking: asyncio.Task[Check] | None = None
-        """The question to the database. Requests that come meanwhile share its answer."""
+        """The check of the database that runs. Requests that come meanwhile share its answer."""
         self._failed: Check | None = None
-        """The last answer, where that was a failure."""
+        """The last answer, if it was a failure."""
 
     async def checks(self, *, draining: bool) -> list[Check]:
         """All checks. Redis isn't among them, because the service sells without it."""
@@ -42,16 +42,16 @@ class Readiness:
         return [
             Check("process", ok=True, detail="running"),
             await self._database(),
-            _clock(self._core),
+            _clock(self._books.clock),
             *self._backlog.checks(),
         ]
 
     async def _database(self) -> Check:
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(_ask(self._core.store))
+            self._asking = asyncio.create_task(_ask(self._books.store))
         await asyncio.wait({self._asking}, timeout=READY_WAIT_S)
         if not self._asking.done():
-            # The driver looks for a server that is away about as long as this waits: the last question's answer holds.
+            # The driver looks for a server that is away about as long as this waits. So the last answer stands.
             return self._failed or Check("database", ok=False, detail="the database takes too long to answer")
         found = self._asking.result()
         self._failed = None if found.ok else found
@@ -65,15 +65,14 @@ async def _ask(store: Store) -> Check:
         _log.warning("not ready", error=str(error))
         away = "takes no writes" if isinstance(error, StoreReadOnlyError) else "is away"
         return Check("database", ok=False, detail=f"the database {away}")
-    except Exception:  # noqa: BLE001 - whatever it is, the process isn't ready
+    except Exception:  # noqa: BLE001 - with any error, the process isn't ready
         _log.exception("not ready")
         return Check("database", ok=False, detail="the database is away")
     return Check("database", ok=True, detail="answers and takes writes")
 
 
-def _clock(core: Core) -> Check:
-    """Needed where the machine is known to be wrong. A step that may yet be taken back informs only."""
-    clock = core.clock
+def _clock(clock: SteadyClock) -> Check:
+    """Keeps the process from serving if the clock is known to be wrong. A step that may be taken back only informs."""
     reference = "the database's clock" if clock.of_database else "this machine's clock"
     step = clock.step
     if step is not None:

@@ -1,12 +1,12 @@
-"""The services over an open store, for HTTP, jobs and commands alike; opened and closed in order."""
+"""Opens the services over an open store, for HTTP, jobs and commands, and closes all of it in order."""
 
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -18,6 +18,7 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, QUEUE_MAX, Combiner
+from flashreserve.jobs.loop import run_shielded
 from flashreserve.processors import usable_processors
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
@@ -32,10 +33,10 @@ _CLOCK_TRY_AFTER_S: Final = 0.1
 
 
 class Seams(msgspec.Struct, frozen=True):
-    """What tests and simulations put in the place of the real thing, and the bounds that they tighten.
+    """Parts that tests and simulations replace, and bounds that they tighten.
 
-    `deadline_s` is how long a command waits at most, `queue_max` how many do; `passwords_waiting_max` is how many
-    sign-ins wait to be hashed.
+    `deadline_s` is the longest that a command waits for a flush, `queue_max` how many commands may wait, and
+    `passwords_waiting_max` how many sign-ins may wait for hashing.
     """
 
     clock: Clock = msgspec.field(default_factory=SystemClock)
@@ -48,7 +49,7 @@ class Seams(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """The services that need no keys, for commands that read, import and tidy up."""
+    """The services that need no signing keys, with the parts under them: enough for workers and most commands."""
 
     store: Store
     clock: SteadyClock
@@ -59,14 +60,9 @@ class Books(msgspec.Struct, frozen=True):
 
 
 class Core(msgspec.Struct, frozen=True):
-    """The services over one open store, accounts included."""
+    """All services over one open store."""
 
-    store: Store
-    clock: SteadyClock
-    combiner: Combiner
-    view: StockView
-    reservations: ReservationService
-    catalogue: CatalogueService
+    books: Books
     accounts: AccountService
     tokens: Tokens
 
@@ -79,10 +75,13 @@ async def open_books(
     clock: SteadyClock | None = None,
     expect: Callable[[Iterable[int]], None] | None = None,
 ) -> AsyncIterator[Books]:
-    """The services over `store`; on the way out, what was taken is answered and the store closed.
+    """Open the services over `store`. On exit, accepted commands are answered, and the store is closed.
 
-    `clock` is one from `steady_clock`; without it, the process takes no notice of others on the same file. `expect` is
-    told when the holds will lapse that are granted or extended.
+    Args:
+        store: the open store.
+        seams: replacements for tests.
+        clock: made by `steady_clock`. Without it, the process ignores the clocks of others on the same file.
+        expect: called with the instants (UTC milliseconds) at which holds that are granted or extended will lapse.
 
     Raises:
         StoreUnavailableError: the database doesn't answer, or too slowly to tell the time by it.
@@ -102,7 +101,7 @@ async def open_books(
             catalogue=CatalogueService(store, combiner, view, ids),
         )
     finally:
-        await _to_its_end(_close(combiner, store, clock))
+        await run_shielded(_close(combiner, store, clock))
 
 
 async def _close(combiner: Combiner, store: Store, clock: SteadyClock) -> None:
@@ -111,18 +110,8 @@ async def _close(combiner: Combiner, store: Store, clock: SteadyClock) -> None:
     await clock.close()
 
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await the work. Whoever waits may be cancelled once, and is when it is done."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise
-
-
 def steady_clock(settings: Settings, machine: Clock | None = None) -> SteadyClock:
-    """A clock to open the services with. On a database file, it takes notice of the other processes on the same."""
+    """The clock for `open_books`. On a database file, it is compared with those of other processes on the same file."""
     machine = machine or SystemClock()
     if settings.clustered:
         return SteadyClock(machine)
@@ -131,7 +120,7 @@ def steady_clock(settings: Settings, machine: Clock | None = None) -> SteadyCloc
 
 
 async def times_ahead_ms(settings: Settings) -> list[int]:
-    """How far the time that each running process on the database file goes by is ahead of the machine's clock."""
+    """How far the clock of each running process on the database file is ahead of the machine's, in milliseconds."""
     machine = SystemClock()
     directory = _clocks_beside(settings)
     others = await SiblingFiles(directory, "", machine.elapsed_ms).others()
@@ -144,7 +133,7 @@ def _clocks_beside(settings: Settings) -> Path:
 
 
 async def _begin_clock(clock: SteadyClock, store: Store) -> None:
-    """Adopt the reference's time: by a clock that was never compared, holds would lapse at a wrong time."""
+    """Adopt the reference's time. By a clock that was never compared, holds would lapse at a wrong time."""
     end_s = clock.monotonic() + _CLOCK_WAIT_S
     while not await clock.compare(store.database_now_ms):
         if clock.monotonic() > end_s:
@@ -156,12 +145,12 @@ async def _begin_clock(clock: SteadyClock, store: Store) -> None:
 async def open_core(
     settings: Settings, store: Store, keys: KeyRing, seams: Seams | None = None, *, processes: int = 1
 ) -> AsyncIterator[Core]:
-    """The services over `store`, accounts included; on the way out, as `open_books`.
+    """Open all services over `store`; on exit, as `open_books`.
 
-    `processes` is how many share the processors, this one included.
+    `processes` is the number of processes that share the processors, this one included.
 
     Raises:
-        SettingsError: the Redis URL can't be meant.
+        SettingsError: the Redis URL is invalid.
         StoreUnavailableError: the database doesn't answer.
     """
     seams = seams or Seams()
@@ -187,22 +176,13 @@ async def open_core(
             ids=seams.ids,
             shop_names=shop_names(_host_names(settings)),
         )
-        yield Core(
-            store=store,
-            clock=books.clock,
-            combiner=books.combiner,
-            view=books.view,
-            reservations=books.reservations,
-            catalogue=books.catalogue,
-            accounts=accounts,
-            tokens=tokens,
-        )
+        yield Core(books, accounts, tokens)
 
 
 def _shared(
     settings: Settings, clock: Clock, stack: AsyncExitStack
 ) -> tuple[Throttle, Callable[[Iterable[int]], None] | None]:
-    """What processes share through Redis, where there is one: the counting of tries, and wake-ups."""
+    """What processes share through Redis if there is one: the count of tries to sign in, and `expect` of wake-ups."""
     alone = MemoryThrottle(clock)
     if not settings.redis_url:
         return alone, None
@@ -221,6 +201,6 @@ def _shared(
 
 
 def _host_names(settings: Settings) -> list[str]:
-    """The names of the shop's hosts, as far as the settings tell."""
+    """The names of the shop's hosts that the settings contain."""
     named = [*settings.hosts.lower().split(","), settings.cookie_domain]
     return [name for entry in named if (name := entry.strip().removeprefix("*."))]

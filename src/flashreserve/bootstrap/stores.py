@@ -1,6 +1,6 @@
-"""Opening the store that the settings name, and looking at it. The only place that names concrete stores.
+"""Opens and inspects the store that the settings name. The only module that names concrete stores.
 
-The engine that isn't used isn't imported: that would double the time that most commands take.
+The engine that isn't used isn't imported, because that would double the time that most commands take.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 OWNER_ALONE: Final = 0o700
-"""The mode of a data directory that is made: who bought what, and the signing key, are nobody else's business."""
+"""The mode of a data directory that is made. It holds customers' data and the signing key."""
 
 
 async def open_store(settings: Settings, *, create: bool) -> Store:
-    """The store that the settings name, ready for writing, to be used in this event loop only.
+    """Open the store that the settings name for writing, to be used in this event loop only.
 
-    A database that is made is logged: whoever named a wrong directory reads where it is.
+    A database that is made is logged with its path, so that a wrong directory is noticed.
 
     Raises:
         SettingsError: the directory of the database can't be made.
@@ -57,7 +57,7 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
 
 
 async def open_store_again(settings: Settings, identity: str) -> Store:
-    """The store, for a process that is started beside others: nothing is made, and it is the database they have open.
+    """Open the store for a process that starts beside others: nothing is made, and it must be the file they have open.
 
     Raises:
         StoreUnavailableError: as for `open_store`, or another database lies in its place.
@@ -71,13 +71,13 @@ async def open_store_again(settings: Settings, identity: str) -> Store:
 
 
 def database_identity(settings: Settings) -> str:
-    """What tells the database file from another that takes its place; empty where there is no file."""
+    """An identity by which another file in the database file's place is noticed; empty if there is no file."""
     found = None if settings.clustered else identity_of(settings.sqlite_path)
     return "" if found is None else "{}:{}".format(*found)
 
 
 async def open_store_to_read(settings: Settings) -> Store:
-    """The store that the settings name, for reading only: nothing is created.
+    """Open the store that the settings name for reading only. Nothing is made.
 
     Raises:
         StoreUnavailableError: there is no such database, or it can't be used.
@@ -89,13 +89,13 @@ async def open_store_to_read(settings: Settings) -> Store:
 
 
 def inspect_file(settings: Settings) -> FileInspection | None:
-    """What can be said about the embedded engine's file without changing it; as long as reading all of it takes.
+    """Inspect the embedded engine's file without changing it. Takes as long as reading all of it.
 
     Returns:
-        None where there is no database yet.
+        None if there is no database yet.
 
     Raises:
-        StoreUnavailableError: it can't be used, or it is gone and has left a log.
+        StoreUnavailableError: the file can't be used, or it is gone and its log is still there.
     """
     path = settings.sqlite_path
     if not path.exists():
@@ -111,7 +111,7 @@ def unwritable_part(settings: Settings) -> Path | None:
 
 
 async def inspect_server(settings: Settings) -> "ServerInspection":
-    """What can be said about the clustered engine's database without changing it.
+    """Inspect the clustered engine's database without changing it.
 
     Raises:
         StoreUnavailableError: the server can't be reached.
@@ -127,16 +127,16 @@ def engine_version() -> tuple[str, bool]:
 
 
 async def _opened(open_file: Callable[[], SqliteStore]) -> SqliteStore:
-    """The store, opened on a thread: it may have to wait for other processes, and signals are heard meanwhile.
+    """Open the store on a thread, because it may wait for other processes, and signals must be heard meanwhile.
 
-    Whoever waits may be cancelled. The thread then closes what it opens, or ends with the process.
+    The caller may be cancelled. The thread then closes the store once it is open, or ends with the process.
     """
     opened: Future[SqliteStore] = Future()
 
     def work() -> None:
         try:
             store = open_file()
-        except BaseException as error:  # noqa: BLE001 - the caller gets it, whatever it is
+        except BaseException as error:  # noqa: BLE001 - the caller gets every error
             with suppress(InvalidStateError):
                 opened.set_exception(error)
             return

@@ -1,7 +1,7 @@
-"""The watchdog: a thread that ends the process when it is stuck, so that whoever started it can start it again.
+"""The watchdog: a thread that ends the process when it is stuck, so that its supervisor can start it again.
 
-It ends a process whose event loop doesn't run, whose call to the database never ends, or that takes longer to stop
-than its grace. It counts ticks instead of seconds: a process that was stopped or whose machine slept has had none.
+A process is stuck if its event loop doesn't run, if a call to the database never ends, or if it takes longer to stop
+than its grace. The watchdog counts ticks instead of seconds: while the process or the machine sleeps, there are none.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ LOOP_STUCK_S: Final = 25.0
 
 TICK_S: Final = 0.5
 _BEAT_EVERY_TICKS: Final = 2
-"""A beat of `Store.beat` is about a second."""
+"""Beats are about a second apart."""
 _TELL_S: Final = 2.0
-"""How long telling may take: the log itself may be what is stuck."""
+"""Time limit of logging the reason, because the log itself may be stuck."""
 _FRAMES_MAX: Final = 8
 _TASKS_MAX: Final = 8
 
@@ -39,7 +39,7 @@ Beat = Callable[[], str]
 
 
 class Watchdog:
-    """Runs as long as the context lasts, which is longer than the event loop: stopping the loop may hang too."""
+    """Runs as long as the context lasts. That is longer than the event loop, because stopping the loop may hang too."""
 
     def __init__(
         self,
@@ -59,18 +59,18 @@ class Watchdog:
         self._stop: asyncio.Event | None = None
         self._beats: list[Beat] = []
         self._asked = self._answered = 0
-        """Turns that were asked of the event loop, and those that it has taken."""
+        """Turns that the event loop was asked for, and those that it has taken."""
         self._stuck = ""
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def attach(self, stop: asyncio.Event) -> None:
-        """See that the process ends within its grace once `stop` is set; `watch` begins the rest."""
+        """Limit the time from when `stop` is set to the end of the process. `watch` adds the other checks."""
         self._loop, self._loop_thread, self._stop = asyncio.get_running_loop(), threading.get_ident(), stop
 
     def watch(self, beat: Beat) -> None:
-        """Watch the event loop from now on, and ask `beat` once a second what is stuck.
+        """Watch the event loop from now on, and call `beat` once a second to learn what is stuck.
 
-        Not earlier: opening a store may take its time, such as for a new index.
+        Call this once the store is open. Opening it may block the loop for long, such as for a new index.
         """
         self._beats.append(beat)
 
@@ -128,7 +128,7 @@ class Watchdog:
         return "; ".join(names[:_TASKS_MAX]) or "no task is left on the event loop"
 
     def _give_up(self, why: str, what: str) -> None:
-        """Tell, and end the process though telling may hang."""
+        """Log the reason, and end the process even if logging hangs."""
         telling = threading.Thread(
             target=lambda: _log.critical("the watchdog ends the process", reason=why, stuck=what), daemon=True
         )

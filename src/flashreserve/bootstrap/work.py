@@ -1,9 +1,10 @@
-"""The jobs of a process: releasing what lapses, finishing what a crash left, and keeping the clock right."""
+"""The background work of a process: the jobs of `jobs.job_list`, and keeping the clock right."""
 
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,8 +14,9 @@ from flashreserve.bootstrap.stores import open_store
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.clock import SteadyClock
 from flashreserve.jobs.bullmq import run_worker
-from flashreserve.jobs.loop import SWEEP_EVERY_S, end, repeat
-from flashreserve.jobs.sweep import recover_once, sweep_once
+from flashreserve.jobs.job_list import JOBS, Job
+from flashreserve.jobs.loop import end, repeat
+from flashreserve.metrics import Metrics
 from flashreserve.redis_server import check_redis
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Store
@@ -25,46 +27,61 @@ COMPARE_EVERY_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 Start = Callable[[Coroutine[None, None, None]], None]
+Run = Callable[[Job], Awaitable[int]]
+"""Makes one pass of a job, and returns its count."""
 
 
 @asynccontextmanager
 async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[None]:
-    """Only the jobs: they run as long as the context lasts, and a step that has begun is finished on the way out.
+    """Run the jobs as long as the context lasts. On exit, a step that has begun is finished.
 
     `watchdog` watches the store from when it is open.
 
     Raises:
-        SettingsError: a setting that can't be meant.
+        SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
     store = await open_store(settings, create=settings.clustered)
     async with open_books(store, clock=steady_clock(settings)) as books, background() as start:
-        start_jobs(settings, books.clock, start, *jobs(store, books.combiner.now))
+        start_jobs(settings, books.clock, start, passes(store, books.combiner.now))
         keep_time(store, books.clock, start)
         watchdog.watch(store.beat)
         yield
 
 
-Job = Callable[[], Awaitable[int]]
+def passes(store: Store, now: Callable[[], int]) -> Run:
+    """Runs passes over `store`, each as of the time `now` at its start."""
+    return lambda job: job.run_once(store, now())
 
 
-def jobs(store: Store, now: Callable[[], int]) -> tuple[Job, Job]:
-    """One pass each of sweeping and recovering, as of `now`."""
-    return (lambda: sweep_once(store, now())), (lambda: recover_once(store, now()))
+def counted(run: Run, metrics: Metrics) -> Run:
+    """The same, and the counts are summed in the jobs' counters among the metrics."""
+    cells = {
+        job.name: metrics.counter(job.counter.name, job.counter.documentation).cell()
+        for job in JOBS
+        if job.counter is not None
+    }
+
+    async def counting(job: Job) -> int:
+        count = await run(job)
+        if job.name in cells:
+            cells[job.name].count += count
+        return count
+
+    return counting
 
 
-def start_jobs(settings: Settings, clock: SteadyClock, start: Start, sweep: Job, recover: Job) -> None:
-    """Repeat the jobs every second; where there is a queue, sweep at its wake-ups as well.
+def start_jobs(settings: Settings, clock: SteadyClock, start: Start, run: Run) -> None:
+    """Repeat all jobs, each at its own interval; where there is a queue, run some at its wake-ups as well.
 
     Raises:
-        SettingsError: the Redis URL can't be meant.
+        SettingsError: the Redis URL is invalid.
     """
     if not settings.redis_url:
-        start(repeat("sweep", sweep, every_s=SWEEP_EVERY_S, jitter=random.random))
-        start(repeat("recover", recover, every_s=SWEEP_EVERY_S, jitter=random.random))
+        for job in JOBS:
+            start(repeat(job.name, partial(run, job), every_s=job.every_s, jitter=random.random))
         return
-    worker = run_worker(settings.redis_url, sweep=sweep, recover=recover, clock=clock, jitter=random.random)
-    start(worker)
+    start(run_worker(settings.redis_url, JOBS, run, clock=clock, jitter=random.random))
     start(_look_at_redis(settings.redis_url))
 
 
@@ -80,7 +97,7 @@ def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:
 
 
 async def _look_at_redis(redis_url: str) -> None:
-    """Say at the start what isn't well with the server: later nobody looks."""
+    """Log what is wrong with the server's configuration. It is checked at the start only."""
     for finding in await check_redis(redis_url):
         if finding.level == "fault":
             _log.warning("redis", seen=finding.seen, advice=finding.advice)
@@ -90,7 +107,7 @@ async def _look_at_redis(redis_url: str) -> None:
 
 @asynccontextmanager
 async def background() -> AsyncIterator[Start]:
-    """Tasks that run as long as the context lasts."""
+    """Yields a function that starts a task. The tasks run as long as the context lasts."""
     tasks: list[asyncio.Task[None]] = []
 
     def start(work: Coroutine[None, None, None]) -> None:

@@ -1,6 +1,5 @@
 """`flashreserve admin` and `flashreserve token`."""
 
-import asyncio
 import re
 import sys
 from typing import Final
@@ -22,6 +21,7 @@ from flashreserve.auth.passwords import new_password
 from flashreserve.auth.tokens import Tokens
 from flashreserve.bootstrap import key_ring, open_core, open_store, open_store_to_read
 from flashreserve.cli.failures import FailedError, InputError
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.core.model import Account, Role
@@ -50,13 +50,13 @@ def create(settings: Settings, email: str, password_stdin: bool, promote: bool) 
     if promote:
         if password_stdin:
             raise click.UsageError("--password-stdin: not with --promote, which leaves the password as it is")
-        account = asyncio.run(_promote(settings, email))
+        account = interrupts.run(_promote(settings, email))
         click.echo(f"{account.email} is an admin now (id {account.id}).")
         return
     _check(normalised_email(email))
     password = _password_line() if password_stdin else _ask_password()
     _check(new_password(password))
-    account = asyncio.run(_create(settings, email, password))
+    account = interrupts.run(_create(settings, email, password))
     click.echo(f"Made the admin {account.email} (id {account.id}).")
 
 
@@ -114,7 +114,7 @@ def _account(outcome: CreationOutcome | PromotionOutcome) -> Account:
     type=click.Choice([role.value for role in Role]),
     default=Role.CUSTOMER.value,
     show_default=True,
-    help="What the tokens' owners may do; an admin's rights are those of the account, hence --email.",
+    help="The role of the tokens' owners. An admin's rights are those of an account, so admin needs --email.",
 )
 @click.option("--count", type=click.IntRange(1, COUNT_MAX), default=1, show_default=True, help="How many tokens.")
 @click.option("--email", help="All tokens for this account.")
@@ -143,7 +143,7 @@ def _owner(settings: Settings, email: str, role: Role) -> str:
     known = normalised_email(email)
     if isinstance(known, InvalidField):
         raise InputError(f"--{known.field}: {known.message}")
-    account = asyncio.run(_account_by_email(settings, known))
+    account = interrupts.run(_account_by_email(settings, known))
     if account is None:
         raise FailedError("--email: there is no account with it")
     if account.role is not role:

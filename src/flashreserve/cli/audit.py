@@ -1,6 +1,5 @@
 """`flashreserve audit`: proves that nothing was oversold and nothing leaked."""
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -8,6 +7,7 @@ import rich_click as click
 
 from flashreserve.bootstrap import open_store_to_read
 from flashreserve.cli.failures import Exit
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.progress import progress
 from flashreserve.cli.words import counted
@@ -35,7 +35,7 @@ class SetAsideView(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class AuditView(msgspec.Struct, frozen=True, rename="camel"):
-    """What `audit --json` prints. `clean` is true only where everything was read and all books balance.
+    """The JSON of `audit --json`. `clean` is true only if everything was read and all books balance.
 
     `unreadable` counts the reservations and products that can't be read, or whose product isn't there; `set_aside`
     names the first of them.
@@ -58,7 +58,7 @@ def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click pas
 
     Exit code 0 if all books balance, 1 if some don't, 3 if they could not be read, or not at one instant.
     """
-    found = view_of(asyncio.run(_audit(settings)))
+    found = view_of(interrupts.run(_audit(settings)))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
@@ -78,7 +78,7 @@ async def _audit(settings: Settings) -> Audit:
 
 
 def view_of(found: Audit) -> AuditView:
-    """The findings as they are printed."""
+    """The findings in the form in which they are printed."""
     return AuditView(
         clean=found.complete and not found.differences and not found.unreadable,
         complete=found.complete and not found.unreadable,
@@ -128,4 +128,7 @@ def _tell(found: AuditView) -> None:
         for bad in found.set_aside:
             click.echo(f"  {bad.kind} {bad.id}: {bad.why}", err=True)
     elif not found.complete:
-        click.echo("Some products moved all the time and could not be read at one instant; try again.", err=True)
+        click.echo(
+            "Some products' stock moved all the time, so that they couldn't be read at one instant; try again.",
+            err=True,
+        )

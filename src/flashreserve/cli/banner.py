@@ -1,4 +1,4 @@
-"""What a server says when it is ready: to people on a terminal, and to whatever reads the log."""
+"""The announcement of a server that is ready: a banner on a terminal, otherwise a line in the log."""
 
 import sys
 from typing import Final
@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Serving(msgspec.Struct, frozen=True):
-    """What runs here; without `port`, nothing is served over HTTP."""
+    """The facts that are announced. Without a `port`, nothing is served over HTTP."""
 
     role: str
     engine: str
@@ -26,13 +26,13 @@ class Serving(msgspec.Struct, frozen=True):
 
     @property
     def url(self) -> str:
-        """Where to find the service, seen from this machine."""
+        """The service's URL, as seen from this machine."""
         host = "localhost" if self.host in _EVERYWHERE else self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def announce(serving: Serving) -> None:
-    """Say it on the terminal, or where there is none in the log."""
+    """Print the banner on a terminal; without one, log a line."""
     if sys.stdout.isatty():
         click.echo(banner(serving))
         return
@@ -49,7 +49,7 @@ def announce(serving: Serving) -> None:
 
 
 def banner(serving: Serving) -> str:
-    """The lines for people."""
+    """The banner's lines."""
     rows = [("Engine", serving.engine), ("Role", _role(serving)), ("Data", serving.data)]
     if serving.port is not None:
         closed = " (for admins)" if serving.production else ""

@@ -1,6 +1,5 @@
-"""What `doctor` looks at: each check takes what it needs, changes nothing, and returns findings."""
+"""The checks of `flashreserve doctor`. Each takes what it needs, changes nothing, and returns findings."""
 
-import asyncio
 import os
 import platform
 import resource
@@ -26,6 +25,7 @@ from flashreserve.bootstrap import (
     times_ahead_ms,
     unwritable_part,
 )
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import ENV_FILE
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.core.instants import format_instant
@@ -49,7 +49,7 @@ DUE_OLD_MS: Final = 60_000
 """A hold that lapsed so long ago should have been released long ago."""
 
 YEARS: Final = range(2026, 2100)
-"""The years that a clock may sanely show."""
+"""The years that a correct clock can show."""
 
 AHEAD_MAX_MS: Final = 1_000
 """By how much the database's newest entry may be in the future."""
@@ -79,7 +79,7 @@ class CheckResult(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What was looked at, what was seen, and where it isn't well, what to do."""
+    """One result: what was looked at, what was seen, and advice if something is wrong."""
 
     verdict: CheckResult
     what: str
@@ -100,7 +100,7 @@ def _fail(what: str, seen: str, advice: str) -> Finding:
 
 
 def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Finding]:
-    """Every check, the ones first that others depend on."""
+    """Run every check, those first that others depend on."""
     yield from versions()
     yield clock(now_ms)
     yield from _looked("env file", lambda: env_file(directory / ENV_FILE, production=settings.production))
@@ -109,18 +109,18 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     yield from _looked("data", lambda: [data_dir(settings.data_dir)])
     yield from _looked("keys", lambda: [keys(settings)])
     if settings.clustered:
-        yield from asyncio.run(server(settings, now_ms))
-        yield from asyncio.run(redis(settings))
+        yield from interrupts.run(server(settings, now_ms))
+        yield from interrupts.run(redis(settings))
     else:
         yield from _looked("disk", lambda: [disk(settings.sqlite_path)])
         yield from _looked("database", lambda: database(settings, now_ms))
-        yield from _looked("clock", lambda: running_clocks(asyncio.run(times_ahead_ms(settings))))
+        yield from _looked("clock", lambda: running_clocks(interrupts.run(times_ahead_ms(settings))))
     yield open_files(resource.getrlimit(resource.RLIMIT_NOFILE), HttpLimits().connections_max)
     yield address(settings.host, settings.port)
 
 
 def _looked(what: str, check: Callable[[], Iterable[Finding]]) -> Iterable[Finding]:
-    """The findings of a check of files; that it may not look at them is one as well."""
+    """The findings of a check that reads files. If it may not read them, that is a finding."""
     try:
         yield from check()
     except OSError as error:
@@ -152,7 +152,7 @@ def _version(name: str) -> str | None:
 
 
 def clock(now_ms: int) -> Finding:
-    """The machine's time of day, as far as it can be judged alone."""
+    """Whether the machine's time of day is plausible."""
     seen = format_instant(now_ms)
     if datetime.fromtimestamp(now_ms / 1000, UTC).year in YEARS:
         return _ok("clock", seen)
@@ -160,7 +160,7 @@ def clock(now_ms: int) -> Finding:
 
 
 def env_file(path: Path, *, production: bool) -> Iterable[Finding]:
-    """Who may read and write `.env`; nothing where there is none."""
+    """Who may read and write `.env`; no finding if there is none."""
     if is_file_or_pipe(path):
         yield _owners_alone("env file", path, production=production)
 
@@ -173,19 +173,19 @@ def _owners_alone(what: str, path: Path, *, production: bool) -> Finding:
 
 
 def links(environment: Mapping[str, str]) -> Iterable[Finding]:
-    """Variables that Kubernetes set, and that were ignored; nothing where there are none."""
+    """Variables that Kubernetes set, and that were ignored; no finding if there are none."""
     found = service_links(environment)
     if found:
         yield _warn("environment", f"variables of a Kubernetes Service ignored: {', '.join(found)}", ADVICE)
 
 
 def proxies(settings: Settings) -> Finding:
-    """FLASHRESERVE_TRUSTED_PROXIES."""
+    """The proxies of FLASHRESERVE_TRUSTED_PROXIES."""
     return _ok("proxies", settings.trusted_proxies or "none trusted; clients are told by their own addresses")
 
 
 def production(settings: Settings) -> Finding:
-    """Whether a shop that others can reach is closed as it should be."""
+    """Whether docs and metrics are closed in a shop that others can reach."""
     if settings.production and settings.clustered and settings.private_network:
         return _ok("environment", "production; MongoDB and Redis are trusted to be on a private network")
     if settings.production or settings.host in {"127.0.0.1", "::1", "localhost"}:
@@ -216,7 +216,7 @@ def _directory(what: str, path: Path, variable: str) -> Finding:
 
 
 def _fault_of_writing(directory: Path) -> str:
-    """Why a file can't be written there, or nothing. Modes don't tell: a file system may be full or read-only."""
+    """Why a file can't be written there; empty if it can. Modes don't tell: a file system may be full or read-only."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(_TRIAL_BYTES))
@@ -244,7 +244,7 @@ def keys(settings: Settings) -> Finding:
 
 
 def disk(path: Path) -> Finding:
-    """Room where the database is, or will be."""
+    """Free space where the database is, or will be."""
     place = next(parent for parent in path.absolute().parents if parent.exists())
     free = shutil.disk_usage(place).free
     seen = f"{free / 1024**3:.1f} GiB free in {place}"
@@ -293,7 +293,7 @@ def database(settings: Settings, now_ms: int) -> Iterable[Finding]:
 
 
 def _new_database(path: Path, variable: str) -> Finding:
-    """Whether the database can be made, as the first start does, with its directory but not that of a link's target."""
+    """Whether the first start can make the database. It makes the directory too, but not that of a link's target."""
     directory = path.parent
     if path.is_symlink():
         directory = Path(os.path.realpath(path)).parent
@@ -306,7 +306,7 @@ def _new_database(path: Path, variable: str) -> Finding:
 
 
 def running_clocks(ahead_ms: Sequence[int]) -> Iterable[Finding]:
-    """How far the running processes' times are ahead of the machine's clock; nothing where none runs."""
+    """How far the running processes' clocks are ahead of the machine's; no finding if none runs."""
     if not ahead_ms:
         return
     furthest = max(ahead_ms, key=abs)
@@ -359,7 +359,7 @@ def backlog(oldest_due_at: int | None, unreadable: list[str] | None, now_ms: int
 
 
 async def redis(settings: Settings) -> list[Finding]:
-    """The clustered engine's Redis. Nothing about it keeps a server from working, so there are only warnings."""
+    """The clustered engine's Redis. A server works without it, so there are only warnings."""
     if not settings.redis_url:
         seen = "none: each process counts tries at signing in for itself"
         return [_warn("redis", seen, "set FLASHRESERVE_REDIS_URL")]
@@ -404,14 +404,5 @@ def _answers(host: str, port: int) -> bool:
 
 
 def as_settings_finding(error: SettingsError) -> Finding:
-    """Settings that can't be read at all; nothing else can be looked at then."""
+    """The only finding if the settings are invalid, because every other check needs them."""
     return _fail("settings", str(error), "correct it in the environment or in .env; docs/settings.md lists all")
-
-
-def summary(findings: Mapping[CheckResult, int]) -> str:
-    """The last line."""
-    if findings.get(CheckResult.FAIL):
-        return f"{findings[CheckResult.FAIL]} to be put right before a server can be relied on."
-    if findings.get(CheckResult.WARN):
-        return "A server can work here; see the warnings."
-    return "All is well."

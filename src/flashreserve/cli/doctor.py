@@ -1,14 +1,14 @@
-"""`flashreserve doctor`: looks at everything that a server needs, changes nothing, and says what to do."""
+"""`flashreserve doctor`: checks everything that a server needs, changes nothing, and says what to do."""
 
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
 import rich_click as click
 
-from flashreserve.cli.checks import CheckResult, Finding, as_settings_finding, check_all, links, summary
+from flashreserve.cli.checks import CheckResult, Finding, as_settings_finding, check_all, links
 from flashreserve.cli.failures import Exit
 from flashreserve.cli.invocation import log_to_stderr, settings_here
 from flashreserve.clock import SystemClock
@@ -37,3 +37,12 @@ def _findings() -> Iterable[Finding]:
         return [as_settings_finding(error)]
     log_to_stderr(settings)
     return chain(links(os.environ), check_all(settings, Path.cwd(), SystemClock().now_ms()))
+
+
+def summary(findings: Mapping[CheckResult, int]) -> str:
+    """The last line."""
+    if findings.get(CheckResult.FAIL):
+        return f"{findings[CheckResult.FAIL]} to be put right before a server can be relied on."
+    if findings.get(CheckResult.WARN):
+        return "A server can work here; see the warnings."
+    return "All is well."

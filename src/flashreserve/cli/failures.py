@@ -66,14 +66,14 @@ def ended(run: Callable[[], object], name: Callable[[], str | None]) -> int:
         raise
     except (KeyboardInterrupt, click.Abort):
         return _interrupted(name())
-    except Exception as error:  # noqa: BLE001 - the operator gets a sentence, whatever it was
+    except Exception as error:  # noqa: BLE001 - the operator gets a sentence for every error
         code = _tell(error)
         return Exit.NO_VERDICT if code == Exit.FAILED and name() in JUDGES else code
     return verdict if isinstance(verdict, int) else Exit.DONE
 
 
 def _printed(run: Callable[[], object]) -> object:
-    """Run it, and see that all it printed is out: only then is it told that the output is full."""
+    """Run the command, and flush its output: only that raises the error of an output that is full."""
     try:
         verdict = run()
     except ClickExit:
@@ -104,7 +104,7 @@ def _tell(error: Exception) -> int:
 
 
 def told(error: BaseException) -> tuple[str, int]:
-    """The sentence, and the exit code. The sentence is empty where nobody wants to read one."""
+    """The sentence and the exit code of an error. The sentence is empty if there is nothing to say."""
     match error:
         case click.ClickException():
             return error.format_message(), error.exit_code

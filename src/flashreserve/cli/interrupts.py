@@ -1,10 +1,13 @@
 """Signals that ask a command to end: each works like Ctrl-C, so that files and connections are cleaned up."""
 
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Any, Final, TypeVar, cast
+
+T = TypeVar("T")
 
 Handler = Callable[[int, FrameType | None], object]
 
@@ -21,6 +24,8 @@ class Interrupts:
         self._held: dict[signal.Signals, Handler] = {}
         """The handlers that are in force again once signals are heard."""
         self._waiting: list[int] = []
+        self._cancel: Callable[[], object] | None = None
+        """Cancels the task of `run`, in a process that ignores Ctrl-C."""
 
     def watch(self, numbers: Iterable[signal.Signals] = _BY_OTHERS) -> None:
         """End by these signals as by Ctrl-C from now on. A signal that the parent had ignored stays ignored."""
@@ -29,15 +34,41 @@ class Interrupts:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._interrupt)
 
+    def run(self, main: Coroutine[Any, Any, T]) -> T:
+        """As `asyncio.run`: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
+
+        asyncio does so in its handler of Ctrl-C. It sets none where the process ignores Ctrl-C, as those do that a
+        shell starts in the background; an exception would be raised in the middle of some coroutine then.
+        """
+        # Imported where used: until this module is imported, no signal is watched.
+        import asyncio  # noqa: PLC0415
+
+        by_ctrl_c = callable(signal.getsignal(signal.SIGINT))
+        return asyncio.run(main if by_ctrl_c else self._cancellable(main))
+
+    async def _cancellable(self, main: Coroutine[Any, Any, T]) -> T:
+        import asyncio  # noqa: PLC0415 - see above
+
+        task = cast("asyncio.Task[T]", asyncio.current_task())
+        self._cancel = partial(task.get_loop().call_soon_threadsafe, task.cancel)
+        try:
+            return await main
+        except asyncio.CancelledError:
+            if self._cancel is None:
+                raise KeyboardInterrupt from None
+            raise
+        finally:
+            self._cancel = None
+
     def ignore(self) -> None:
-        """Let no signal change how this process ends: its command is over. Without effect in another, as in a test."""
+        """Ignore signals, because the command is over. Without effect if none are watched, as in a test's process."""
         if self._watching:
             _set(dict.fromkeys(_ENDING, _pass_over))
 
     def ignore_for_good(self) -> None:
-        """The same until the process is gone: while Python shuts down, its own handlers give way to the system's.
+        """Ignore signals until the process has ended: while Python shuts down, its handlers give way to the system's.
 
-        Only where no other thread is left to get a signal: Python prints an error for one that it heard just before.
+        Call this only once no other thread can get a signal. Python prints an error for one that came just before.
         """
         if self._watching:
             _set(dict.fromkeys(_ENDING, signal.SIG_IGN))
@@ -48,7 +79,7 @@ class Interrupts:
         _set(dict.fromkeys(self._held, self._wait))
 
     def hear(self) -> None:
-        """Hear signals again, and at once the first that waited. Without effect where none are held."""
+        """Stop holding signals, and act on the first that waited. Without effect if none are held."""
         held, self._held = self._held, {}
         _set(held)
         waited, self._waiting = self._waiting, []
@@ -57,9 +88,9 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
-        """Hold signals within this context, but for the context in it that this yields.
+        """Hold signals within this context, except in the inner context that it yields.
 
-        So what is made there is cleaned up, however many signals come.
+        So everything that is made in it is cleaned up, however many signals come.
         """
         self.hold()
         try:
@@ -81,10 +112,13 @@ class Interrupts:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self.exit_code = 128 + number
         by_ctrl_c = signal.getsignal(signal.SIGINT)
-        if not callable(by_ctrl_c):  # Shells let their background processes ignore Ctrl-C.
+        if callable(by_ctrl_c):
+            by_ctrl_c(number, frame)  # asyncio's handler cancels the main task, Python's own raises.
+            return
+        cancel, self._cancel = self._cancel, None
+        if cancel is None:  # Nothing runs that can be cancelled, or it was, and takes too long.
             raise KeyboardInterrupt
-        # asyncio's handler cancels the main task, Python's own raises.
-        by_ctrl_c(number, frame)
+        cancel()
 
 
 def _pass_over(_number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What a command is started with: the environment, the `.env` file beside it, and the settings in both."""
+"""The environment of a command: its variables, the `.env` file beside it, and the settings in both."""
 
 import io
 import logging
@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 
 def environment_here(own: Mapping[str, str], directory: Path) -> dict[str, str]:
-    """The environment, with the lines of `.env` in `directory` for what it doesn't set; without Kubernetes' variables.
+    """The environment, completed by the lines of `.env` in `directory`, without the variables that Kubernetes sets.
 
     Raises:
         SettingsError: the file can't be read, or a line of it isn't NAME=value.
@@ -86,7 +86,7 @@ def settings_here() -> Settings:
     """The settings of the command that runs now.
 
     Raises:
-        SettingsError: as `read_settings`; says where a wrong line stands, if it isn't in the environment.
+        SettingsError: as `read_settings`; names the file if the invalid setting is a line of it.
     """
     found = environment()
     try:
@@ -99,7 +99,7 @@ def settings_here() -> Settings:
 
 
 def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
-    """Give a command the settings first, and the log its form."""
+    """Pass the settings to a command as its first argument, and configure the log."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -113,17 +113,17 @@ def with_settings(command: Callable[Concatenate[Settings, P], R]) -> Callable[P,
 
 
 def _warn_of_service_links() -> None:
-    """Say once what was ignored; the processes that a server starts are hidden commands, and leave it to the server."""
+    """Warn once of ignored variables. The processes that a server starts are hidden commands, and don't warn again."""
     ignored, context = service_links(os.environ), click.get_current_context()
     if ignored and not (context and context.command.hidden):
         _log.warning("variables of a Kubernetes Service ignored", variables=", ".join(ignored), advice=ADVICE)
 
 
 def _check_exposure(settings: Settings) -> None:
-    """Look who may read and write the files with secrets, and the database. In development, only servers warn of it.
+    """Check who may read and write the files with secrets, and the database. In development, only servers warn.
 
     Raises:
-        SettingsError: others may, and this is production.
+        SettingsError: others may, in production.
     """
     secret = (Path.cwd() / ENV_FILE, settings.key_path.absolute())
     found = [exposure_of(path) for path in secret if is_file_or_pipe(path)]
@@ -138,7 +138,7 @@ def _check_exposure(settings: Settings) -> None:
 
 
 def log_to_stderr(settings: Settings) -> None:
-    """Send the log, without this shop's secrets, to standard error: standard output is for what was asked for."""
+    """Send the log, without this shop's secrets, to standard error. Standard output is for the command's result."""
     logging.raiseExceptions = False
     remember(settings.secrets)
     logs.configure(settings.log_level, sys.stderr, colors=not os.environ.get("NO_COLOR"))

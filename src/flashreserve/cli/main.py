@@ -1,6 +1,6 @@
 """The `flashreserve` command: its group, and the table of its commands.
 
-A command's module is imported when the command is run: what all of them import together takes over a second.
+A command's module is imported when the command is run, because importing all of them takes over a second.
 """
 
 import os
@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import rich_click as click
+from typing_extensions import override
 
 from flashreserve import __version__, logs
 from flashreserve.cli.failures import ended
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import environment_here
+from flashreserve.jobs.job_list import JOBS, Job
 
-_REHEARSAL_VARIABLES: Final = {"admin_token": "REHEARSAL_ADMIN_TOKEN", "secret_keys": "FLASHRESERVE_SECRET_KEYS"}
+_REHEARSAL_VARIABLE: Final = "REHEARSAL_ADMIN_TOKEN"
 
 
 class CommandEntry(click.RichCommand):
@@ -33,9 +35,24 @@ class CommandEntry(click.RichCommand):
         return cast("click.Command", found)
 
 
+class _JobEntry(CommandEntry):
+    """A background job's command, which makes one pass."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.name, "jobs", job.purpose)
+        self._job = job
+
+    @override
+    def command(self) -> click.Command:
+        from flashreserve.cli.jobs import job_command  # noqa: PLC0415 - imported when it is run
+
+        return job_command(self._job)
+
+
 class _CommandGroup(click.RichGroup):
     """A group whose commands are imported when they run, and end as `failures` says."""
 
+    @override
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
     ) -> Any:
@@ -44,10 +61,12 @@ class _CommandGroup(click.RichGroup):
             return super().main(args, standalone_mode=False, **extra)
         sys.exit(ended(lambda: super(_CommandGroup, self).main(args, standalone_mode=False, **extra), lambda: None))
 
+    @override
     def invoke(self, ctx: click.Context) -> int:
         """Run a command; its exit code. Exceptions end here, before click has its own way with some of them."""
         return ended(lambda: super(_CommandGroup, self).invoke(ctx), lambda: ctx.invoked_subcommand)
 
+    @override
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -67,12 +86,11 @@ def flashreserve(context: click.Context) -> None:
 
     Settings are environment variables, or lines of a file .env in the working directory.
     """
-    # Until a command knows its level. Structlog's own default is standard output, which is for what was asked for.
+    # Until the command reads its log level. Structlog's default is standard output, which is for the command's result.
     logs.configure("warning", sys.stderr, colors=not os.environ.get("NO_COLOR"))
     context.obj = found = environment_here(os.environ, Path.cwd())
-    context.default_map = {
-        "rehearse": {option: found[name] for option, name in _REHEARSAL_VARIABLES.items() if name in found}
-    }
+    if _REHEARSAL_VARIABLE in found:  # It may be a line of .env, which click doesn't read.
+        context.default_map = {"rehearse": {"admin_token": found[_REHEARSAL_VARIABLE]}}
 
 
 for _entry in (
@@ -81,11 +99,10 @@ for _entry in (
     CommandEntry("worker", "serve", "Only release the holds that lapse, beside servers with --role api."),
     CommandEntry("admin", "accounts", "Accounts that may manage products."),
     CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
-    CommandEntry("products", "products", "What is on sale."),
-    CommandEntry("reservations", "reservations", "What customers hold and have bought."),
+    CommandEntry("products", "products", "Import and list products."),
+    CommandEntry("reservations", "reservations", "Export reservations."),
     CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
-    CommandEntry("sweep", "upkeep", "Release the holds that have lapsed, once."),
-    CommandEntry("recover", "upkeep", "Finish what a crashed process began, once."),
+    *map(_JobEntry, JOBS),
     CommandEntry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),
     CommandEntry(
         "doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."

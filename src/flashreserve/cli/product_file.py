@@ -32,7 +32,7 @@ PRODUCTS_MAX: Final = 100_000
 """Products in one file."""
 
 FAULTS_MAX: Final = 20
-"""Faults that are told of one file; more are only said to be there."""
+"""Faults of one file that are shown."""
 
 _WHOLE: Final = frozenset({"stockQuantity", "perCustomerLimit", "holdSeconds", "maxExtensions"})
 _WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -40,7 +40,7 @@ _PRICE: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
 
 
 class LineFault(msgspec.Struct, frozen=True):
-    """What is wrong in a line (the first is 1), and in which column where it is about one."""
+    """A fault in a line (the first is 1), with its column if it is about one."""
 
     line: int
     column: str | None
@@ -57,7 +57,7 @@ class LineFault(msgspec.Struct, frozen=True):
 
 
 class ProductFileError(Exception):
-    """The file can't be imported; `faults` are at most `FAULTS_MAX`, and `more` says that there are more."""
+    """The file can't be imported. `faults` are the first `FAULTS_MAX`, and `more` says whether there are others."""
 
     def __init__(self, faults: Sequence[LineFault], *, more: bool = False) -> None:
         super().__init__("; ".join(map(str, faults)))
@@ -176,7 +176,7 @@ _DELIMITERS: Final = (",", ";", "\t")
 _LINE_END: Final = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=([,;\t])"?[,;\t\r\n]*', re.IGNORECASE)
 _NOTHING: Final = " \r\n" + "".join(_DELIMITERS)
-"""What a line without any value consists of."""
+"""The characters of a line without any value."""
 
 
 def _header(records: Iterator[tuple[int, list[str]]]) -> list[str]:
@@ -215,7 +215,7 @@ _EXPECTED: Final = {field: f"expected {words}" for field, words in expectations(
 
 
 def _value(column: str, cell: str) -> str | int | None:
-    """The cell as the API would be given it, or None where it isn't even a number."""
+    """The cell as a value of the API's body; None if it should be a number and isn't."""
     if cell and column in _WHOLE:
         return int(cell) if _WHOLE_NUMBER.fullmatch(cell) else None
     if cell and column == "price":

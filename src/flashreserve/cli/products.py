@@ -1,6 +1,5 @@
-"""`flashreserve products`: many products in at once, and what there is."""
+"""`flashreserve products`: imports and lists products."""
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -8,6 +7,7 @@ import rich_click as click
 
 from flashreserve.bootstrap import open_books, open_store, open_store_to_read, steady_clock
 from flashreserve.cli.failures import InputError
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.product_file import FILE_BYTES_MAX, LineFault, ProductFileError, Row, read_products
 from flashreserve.cli.words import counted
@@ -24,7 +24,7 @@ _ROW: Final = "{:36}  {:>10}  {:>10}  {:>16}  {:24}  {:24}  {}"
 
 @click.group()
 def products() -> None:
-    """What is on sale."""
+    """Import and list products."""
 
 
 @products.command("import")
@@ -39,7 +39,7 @@ def import_(settings: Settings, file: str) -> None:
     try:
         with click.open_file(file, "rb") as stream:
             rows = read_products(stream.read(FILE_BYTES_MAX + 1), settings.hold_s)
-        made = asyncio.run(_import(settings, rows))
+        made = interrupts.run(_import(settings, rows))
     except ProductFileError as error:
         _tell("standard input" if file == "-" else printable(file), error)
         raise InputError("nothing was imported") from error
@@ -67,7 +67,7 @@ async def _import(settings: Settings, rows: list[Row]) -> int:
 @with_settings
 def list_(settings: Settings, as_json: bool) -> None:  # noqa: FBT001 - click passes by name
     """Print all products, oldest first."""
-    asyncio.run(_list(settings, as_json=as_json))
+    interrupts.run(_list(settings, as_json=as_json))
 
 
 async def _list(settings: Settings, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""How far a long command is, on standard error: a moving line on a terminal, and the rate in the end."""
+"""Progress of a long command, on standard error: a moving line on a terminal, and the rate at the end."""
 
 import contextlib
 import sys
@@ -11,17 +11,17 @@ from flashreserve.cli.words import counted
 from flashreserve.clock import SystemClock
 
 LONG_S: Final = 10.0
-"""A command that took longer says so in the end, even where nobody watches."""
+"""A command that took longer prints its rate at the end, even without a terminal."""
 
 Count = Callable[[int], None]
-"""Told how many reservations are done so far."""
+"""Called with the number of reservations done so far."""
 
 
 @contextlib.contextmanager
 def progress(*, printing: bool = False) -> Iterator[Count]:
-    """Show how many reservations are done, while they are and in the end; after a failure, nothing.
+    """Show how many reservations are done, meanwhile and at the end; nothing at the end of a failure.
 
-    `printing` says that rows go to standard output meanwhile: on the same terminal they would mix with the line.
+    `printing` says that rows go to standard output meanwhile. On the same terminal they would mix with the line.
     """
     watched = sys.stderr.isatty() and not (printing and sys.stdout.isatty())
     clock, done = SystemClock(), 0
@@ -41,7 +41,7 @@ def progress(*, printing: bool = False) -> Iterator[Count]:
 
 
 def _unseen(_: int) -> None:
-    """Nobody watches."""
+    """Show nothing, because nobody watches."""
 
 
 @contextlib.contextmanager

@@ -1,6 +1,5 @@
 """`flashreserve rehearse`: a crowd over real HTTP, and a verdict."""
 
-import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from flashreserve.bootstrap import key_ring
 from flashreserve.cli.failures import Exit, FailedError, InputError
+from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import settings_here
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.rehearsal.client import split_url
@@ -46,14 +46,14 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
     is_eager=True,
     expose_value=False,
     callback=_demo,
-    help="A show of half a minute: holds of 5 seconds, and what lapses is sold again.",
+    help="A demonstration of half a minute: holds last 5 seconds, and units of lapsed holds are sold again.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["embedded", "clustered"]),
     default="embedded",
     show_default=True,
-    help="What a fresh shop runs on; clustered starts database and queue servers for it (make servers).",
+    help="The engine of a fresh shop; clustered starts database and queue servers for it (make servers).",
 )
 @click.option(
     "--apis", type=click.IntRange(1, PROCESSES_MAX), default=2, show_default=True, help="API processes when clustered."
@@ -70,21 +70,28 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
     type=click.Choice([shape.value for shape in Shape]),
     default=Shape.SPIKE.value,
     show_default=True,
-    help="How customers come: most at the opening, or evenly.",
+    help="When customers come: most at the opening, or evenly.",
 )
 @click.option("--seed", default=1, show_default=True, help="The same seed sends the same crowd.")
-@click.option("--confirm-share", default=0.7, show_default=True, help="Part of the crowd that buys what it holds.")
+@click.option("--confirm-share", default=0.7, show_default=True, help="Share of the crowd that buys what it holds.")
 @click.option(
     "--walk-away-share",
     default=0.2,
     show_default=True,
-    help="Part that lets its hold lapse. Who neither buys nor walks away cancels.",
+    help="Share that lets its hold lapse. Customers who neither buy nor walk away cancel.",
 )
-@click.option("--retry-share", default=0.1, show_default=True, help="Part that asks again by the same key.")
-@click.option("--double-click-share", default=0.1, show_default=True, help="Part that asks twice at once.")
+@click.option(
+    "--retry-share",
+    default=0.1,
+    show_default=True,
+    help="Share that sends its request again, with the same idempotency key.",
+)
+@click.option(
+    "--double-click-share", default=0.1, show_default=True, help="Share that sends its request twice at once."
+)
 @click.option("--hold-seconds", default=600, show_default=True, help="How long a hold lasts.")
 @click.option(
-    "--wait-expiry", is_flag=True, help="Stay until all holds have lapsed, and sell what came back to latecomers."
+    "--wait-expiry", is_flag=True, help="Wait until all holds have lapsed, and sell what came back to latecomers."
 )
 @click.option("--timeout", default=10.0, show_default=True, help="Seconds that a customer waits for one answer.")
 @click.option(
@@ -145,12 +152,9 @@ def rehearse(
         hold_s=hold_seconds,
     )
     rehearsal = Rehearsal(crowd=crowd, units=units, timeout_s=timeout, wait_expiry=wait_expiry)
-    try:
-        rehearsal.check()
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
+    _check(rehearsal)
     cluster = _Cluster(apis=apis, workers=workers) if engine == "clustered" else None
-    where = _Where(urls=urls, tokens=tokens, admin_token=admin_token, cluster=cluster)
+    where = _Target(urls=urls, tokens=tokens, admin_token=admin_token, cluster=cluster)
     where.check()
     verdict = _run(rehearsal, where)
     if as_json:
@@ -160,15 +164,23 @@ def rehearse(
     return Exit.DONE if verdict.passed else Exit.FAILED
 
 
+def _check(rehearsal: Rehearsal) -> None:
+    """Refuse options that make no crowd."""
+    try:
+        rehearsal.check()
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
 class _Cluster(msgspec.Struct, frozen=True):
-    """How many processes serve a fresh shop on the clustered engine, and how many release what lapses."""
+    """A fresh shop's numbers of API processes and workers on the clustered engine."""
 
     apis: int
     workers: int
 
 
-class _Where(msgspec.Struct, frozen=True, kw_only=True):
-    """Which shop the crowd goes to: a fresh one, or the running one at `urls`."""
+class _Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The shop that the crowd goes to: a fresh one, or the running one at `urls`."""
 
     urls: tuple[str, ...]
     tokens: Path | None
@@ -176,7 +188,7 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
     cluster: _Cluster | None = None
 
     def check(self) -> None:
-        """Refuse options that don't go together."""
+        """Refuse options that exclude each other."""
         if not self.urls:
             if self.tokens is not None:
                 raise click.UsageError("--tokens: only with --url; a fresh shop makes its own")
@@ -206,7 +218,7 @@ class _Where(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:
-    """Customers' tokens for a running shop: listed ones, or signed with its key, where that is also this one's."""
+    """Makes customers' tokens for a running shop: listed ones, or signed with the key of the settings here."""
     if tokens is not None:
         return listed_tokens(_read_tokens(tokens))
     try:
@@ -216,16 +228,16 @@ def _mint(tokens: Path | None) -> Callable[[int], Sequence[str]]:
         return minter(key_ring(settings, create=False), SystemIds(), SystemClock(), ttl_s=settings.token_s)
     except SettingsError as error:
         raise RehearsalInputError(
-            f"--tokens: expected with --url, since the shop's key can't be had here: {error}"
+            f"--tokens: expected with --url, since the shop's key can't be read here: {error}"
         ) from error
 
 
-def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
-    """Perform it; what a fresh shop left behind stays, and is named, where it may tell what went wrong."""
+def _run(rehearsal: Rehearsal, where: _Target) -> Verdict:
+    """Perform the rehearsal. If it doesn't pass, a fresh shop's data and log are kept, and their place is printed."""
     data_dir = Path(tempfile.mkdtemp(prefix="flashreserve-rehearsal-"))
     telling = False
     try:
-        verdict = asyncio.run(_perform(rehearsal, where, data_dir))
+        verdict = interrupts.run(_perform(rehearsal, where, data_dir))
         telling = not verdict.passed
     except RehearsalInputError as error:
         raise InputError(str(error)) from error
@@ -241,7 +253,7 @@ def _run(rehearsal: Rehearsal, where: _Where) -> Verdict:
             shutil.rmtree(data_dir)
 
 
-async def _perform(rehearsal: Rehearsal, where: _Where, data_dir: Path) -> Verdict:
+async def _perform(rehearsal: Rehearsal, where: _Target, data_dir: Path) -> Verdict:
     clock, console = SystemClock(), Console(stderr=True)
     async with where.shop(data_dir) as server:
         with LiveView(console) if console.is_terminal else PlainView(console, clock) as view:

@@ -1,6 +1,5 @@
-"""`flashreserve reservations`: what has to be shipped, as a file."""
+"""`flashreserve reservations`: exports reservations as CSV, for shipping."""
 
-import asyncio
 import os
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from flashreserve.settings import Settings
 
 @click.group()
 def reservations() -> None:
-    """What customers hold and have bought."""
+    """Export reservations."""
 
 
 @reservations.command()
@@ -34,7 +33,7 @@ def reservations() -> None:
 def export(settings: Settings, output: Path | None) -> None:
     """Print all reservations as CSV, one row for each product of each, oldest first."""
     if output is None:
-        asyncio.run(_export(settings, sys.stdout.buffer.write, printing=True))
+        interrupts.run(_export(settings, sys.stdout.buffer.write, printing=True))
         sys.stdout.buffer.flush()
     else:
         _export_to_file(settings, output)
@@ -49,14 +48,14 @@ async def _export(settings: Settings, write: Callable[[bytes], object], *, print
 
 
 def _export_to_file(settings: Settings, output: Path) -> None:
-    """Whoever reads the file meanwhile sees the earlier one, or all of the new one. Only its owner may read it.
+    """Replace the file in one step: a reader sees the earlier one, or all of the new one. Only its owner may read it.
 
-    A link is replaced like a file, since whoever set it would choose what is overwritten. Signals leave nothing of the
-    new one behind.
+    A link is replaced like a file. Otherwise, the person who set it would choose what is overwritten. Signals leave
+    nothing of the new file behind.
     """
     if _is_stream(output):
         with open_stream(output) as stream:
-            asyncio.run(_export(settings, stream.write))
+            interrupts.run(_export(settings, stream.write))
         return
     with (
         interrupts.held() as hearing_them,
@@ -65,7 +64,7 @@ def _export_to_file(settings: Settings, output: Path) -> None:
         fresh = Path(file.name)
         try:
             with hearing_them():
-                asyncio.run(_export(settings, file.write))
+                interrupts.run(_export(settings, file.write))
             file.flush()
             os.fsync(file.fileno())
             fresh.replace(output)
@@ -75,7 +74,7 @@ def _export_to_file(settings: Settings, output: Path) -> None:
 
 
 def _is_stream(output: Path) -> bool:
-    """Whether to write to what is there instead of replacing it: devices and pipes, where nobody else put them."""
+    """Whether to write to the path instead of replacing it: a device or pipe that nobody else put there."""
     if is_machines_own(output):
         return True
     if not os.path.lexists(output) or output.is_symlink() or output.is_file():

@@ -29,6 +29,7 @@ from flashreserve.cli.banner import Serving, announce
 from flashreserve.cli.failures import Exit, FailedError, sentence
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.lifeline import OPTION, lifeline
 from flashreserve.clock import SystemClock
 from flashreserve.metrics import METRICS_SUFFIXES
 from flashreserve.server.limits import HttpLimits
@@ -37,6 +38,7 @@ from flashreserve.server.process import serve as serve_http
 from flashreserve.server.signals import stop_on_signals, stop_with_parent
 from flashreserve.server.sockets import ServerError, allow_open_files, bind
 from flashreserve.server.workers import WorkerPlace, run_workers
+from flashreserve.server_urls import PORT_MAX
 from flashreserve.settings import Settings, SettingsError, read_host
 
 Role = Literal["all", "api", "worker"]
@@ -47,7 +49,7 @@ METRICS_DIR: Final = "metrics"
 
 SHARE: Final = "serve-share"
 CANNOT_START: Final = 3
-"""By this exit code a process of several says to its parent that starting it again can't help."""
+"""The exit code of a process of several that tells its parent that starting it again can't help."""
 DRAIN_S: Final = 24.0
 """How long requests may take that were accepted before the stop; less than the watchdog's grace."""
 
@@ -69,20 +71,20 @@ def _checked_host(_context: click.Context, _option: click.Parameter, host: str |
     type=click.Choice(["all", "api", "worker"]),
     default="all",
     show_default=True,
-    help="all: serve, and release what lapses; api: only serve; worker: only release.",
+    help="all: serve, and release lapsed holds; api: only serve; worker: only release.",
 )
 @click.option(
     "--workers",
     type=click.IntRange(1, WORKERS_MAX),
     default=1,
     show_default=True,
-    help="Processes that serve; one for each core is the most that helps.",
+    help="Processes that serve. More than one for each core don't help.",
 )
-@click.option("--port", type=click.IntRange(0, 65_535), help="Instead of FLASHRESERVE_PORT; 0 is any that is free.")
+@click.option("--port", type=click.IntRange(0, PORT_MAX), help="Instead of FLASHRESERVE_PORT; 0 takes any free port.")
 @click.option(
     "--host",
     callback=_checked_host,
-    help="Address to listen at, instead of FLASHRESERVE_HOST; 0.0.0.0 is every one of IPv4.",
+    help="Address to listen at, instead of FLASHRESERVE_HOST; 0.0.0.0 means all of IPv4.",
 )
 @with_settings
 def serve(settings: Settings, role: Role, workers: int, port: int | None, host: str | None) -> int:
@@ -119,9 +121,9 @@ async def _work(settings: Settings, watchdog: Watchdog) -> None:
 
 @contextlib.contextmanager
 def _until_stopped(stop: asyncio.Event, watchdog: Watchdog) -> Iterator[asyncio.Event]:
-    """Set `stop` on a signal, and on the way out; from then on the process has its grace to end.
+    """Set `stop` on a signal, and on exit. From then on, the process has its grace to end.
 
-    Yields the event that a second Ctrl-C sets. A process that `_unless_stopped` didn't let start ends well.
+    Yields the event that a second Ctrl-C sets. A process that was stopped while it started ends without an error.
     """
     watchdog.attach(stop)
     with stop_on_signals(stop, interrupts.ignore) as hurry:
@@ -139,7 +141,7 @@ class _StoppedError(Exception):
 
 @contextlib.asynccontextmanager
 async def _unless_stopped(stop: asyncio.Event, opening: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """The context, whose entering is cancelled once `stop` is set: a server that hangs delays no end.
+    """Enter the context, and cancel that once `stop` is set, so that a server that hangs doesn't delay the end.
 
     Raises:
         _StoppedError: it was cancelled.
@@ -173,7 +175,7 @@ def _serve_all(settings: Settings, role: Role, workers: int) -> int:
 
 
 def _warn_of_few_files() -> None:
-    """Say at the start when the system allows fewer open files than all connections need."""
+    """Warn if the system allows fewer open files than all connections need."""
     wanted = HttpLimits()
     limits, needed = allow_open_files(wanted)
     if limits.connections_max < wanted.connections_max:
@@ -218,7 +220,7 @@ async def _serve_by_one(
 ) -> None:
     """One process that serves, until it is asked to stop.
 
-    Every one sweeps: whoever comes late finds nothing to do, and nobody has to know which of them live.
+    Each process runs the jobs. One that comes late finds nothing to do, so no process has to know which others live.
     """
     limits, _ = allow_open_files(HttpLimits())
     clock = SystemClock()
@@ -262,7 +264,7 @@ async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.
 
 
 def _empty(metrics_dir: Path) -> None:
-    """Begin to count anew: what is left is of an earlier start.
+    """Delete the figures of an earlier start.
 
     Raises:
         SettingsError: the directory is a link, so that something else would be emptied, or it can't be used.
@@ -285,11 +287,11 @@ def _command(role: str, workers: int, metrics_dir: Path, database: str, place: W
         "--workers": workers,
         "--number": place.number,
         "--listener-fd": place.listener_fd,
-        "--lifeline-fd": place.lifeline_fd,
+        OPTION: place.lifeline_fd,
         "--metrics-dir": metrics_dir,
         "--database": database,
     }
-    # -P: a file in the working directory that has a module's name is none.
+    # -P: a file in the working directory isn't imported in place of a module of the same name.
     return [
         sys.executable,
         "-P",
@@ -305,7 +307,7 @@ def _command(role: str, workers: int, metrics_dir: Path, database: str, place: W
 @click.option("--workers", type=int, required=True)
 @click.option("--number", type=int, required=True)
 @click.option("--listener-fd", type=int, required=True)
-@click.option("--lifeline-fd", type=int, required=True)
+@click.option(OPTION, "lifeline_fd", type=int, required=True)
 @click.option("--metrics-dir", type=click.Path(path_type=Path), required=True)
 @click.option("--database", required=True)
 @with_settings
@@ -337,6 +339,7 @@ async def _serve_share(
     listener.setblocking(False)  # noqa: FBT003 - the standard library's own
     stop = asyncio.Event()
     stop_with_parent(stop, lifeline_fd)
+    lifeline.take_over()
     await _serve_by_one(
         settings,
         role,

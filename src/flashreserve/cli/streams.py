@@ -1,15 +1,17 @@
-"""Standard input, output and error as commands need them, whatever the process was started with.
+"""Standard input, output and error that commands can rely on, however the process was started.
 
-- A closed one (`>&-`) is /dev/null: what is printed is dropped, and no database or socket gets its number.
+- A closed stream (`>&-`) becomes /dev/null: output is dropped, and no database or socket gets its number.
 - An error of standard output is an `OutputError`, once; after that, output is dropped. Python would try again at exit,
   and end with 120.
-- An error of standard error is dropped: there is nobody left to tell.
+- An error of standard error is dropped, because it can't be reported anywhere.
 """
 
 import io
 import os
 import sys
 from typing import TYPE_CHECKING, Final, TextIO
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -33,6 +35,7 @@ class _StreamOutput(io.FileIO):
         self._raises = raises
         self._lost = False
 
+    @override
     def write(self, data: "ReadableBuffer", /) -> int:
         if not self._lost:
             try:
@@ -45,7 +48,7 @@ class _StreamOutput(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Replace the standard streams by such as keep the promises above. Called once, before anything is opened."""
+    """Replace the standard streams by ones that behave as above. Called once, before anything is opened."""
     for number in range(_COUNT):
         _open_if_closed(number)
     if sys.stdin is None:
@@ -63,7 +66,7 @@ def _open_if_closed(number: int) -> None:
 
 
 def _text(stream: TextIO | None, *, raises: bool) -> TextIO:
-    """The stream, or /dev/null where it was closed: its number may belong to a library's file by now."""
+    """The stream, or /dev/null if it was closed: its number may belong to a library's file by now."""
     descriptor = os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
     return io.TextIOWrapper(
         io.BufferedWriter(_StreamOutput(descriptor, raises=raises)),

@@ -1,1 +1,1 @@
-"""Work that runs by itself: bounded passes that return counts, and the loop that repeats them."""
+"""Background jobs: bounded passes that return counts, the list of them, and the loop and the queue that run them."""

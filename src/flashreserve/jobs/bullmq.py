@@ -1,21 +1,24 @@
-"""Wake-ups by BullMQ: one delayed job for each second in which holds lapse, and the worker that sweeps when it is due.
+"""Wake-ups by BullMQ: a delayed job in its queue for each second in which holds lapse, and the worker that takes them.
 
-BullMQ is a queue on Redis or Valkey that Node's BullMQ and its dashboards understand too. Everything here may fail or
-forget: each worker sweeps and recovers every second regardless.
+BullMQ is a queue on Redis or Valkey that Node's BullMQ and its dashboards understand too. The queue only makes releases
+prompt. It may fail or lose entries, because each worker also repeats every background job by the clock.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from bullmq import Job, Queue, Worker  # type: ignore[import-untyped]
+from bullmq import Job as QueueJob  # type: ignore[import-untyped]
+from bullmq import Queue, Worker
 from redis.asyncio import Redis
 
 from flashreserve.calls import Calls
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
-from flashreserve.jobs.loop import HEARD_AFTER_S, SWEEP_EVERY_S, end, repeat, see_through
+from flashreserve.jobs.job_list import Job
+from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, run_shielded
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -35,22 +38,25 @@ CLOSE_TIMEOUT_S: Final = 1.0
 # BullMQ wants whole milliseconds.
 _RETRY_AFTER_MS: Final = 1_000
 
-# BullMQ waits for jobs in one blocking call of 10 s at most. The connections that it makes by itself give up after 5 s,
-# try again in silence, and leave a lone delayed job lying there for ever; hence ours, which wait longer and fail aloud.
+# BullMQ waits for jobs in a blocking call of 10 s at most. Its own connections time out after 5 s and retry silently,
+# so that a single delayed job is never taken. Ours wait longer, and raise their errors.
 _WORKER_TIMEOUT_S: Final = 30.0
 
-# Kept so that a dashboard has something to show. An id that is kept can't be added again, but nothing wants to wake
-# anybody for a second that has passed.
+# Finished jobs are kept for dashboards. An id that is kept can't be added again. That is harmless, because no wake-up
+# is needed for a second that has passed.
 _KEPT: Final = {"count": 100, "age": 3_600}
 
-# How often a worker looks for jobs that another one died over.
+# How often a worker looks for jobs whose worker died.
 _STALLED_EVERY_MS: Final = 30_000
 
 _log = structlog.get_logger(__name__)
 
 
 class BullMQWakeups:
-    """See `Wakeups`. Made inside a running event loop; Redis may be away then, and at any later time."""
+    """Adds a job to the queue for each second in which holds lapse.
+
+    Must be made inside a running event loop. Redis may be away then, and at any later time.
+    """
 
     def __init__(
         self, redis_url: str, clock: Clock, *, pending_max: int = PENDING_MAX, added_max: int = ADDED_MAX
@@ -62,14 +68,17 @@ class BullMQWakeups:
         self._queue = Queue(QUEUE, {"connection": self._redis})
         self._calls = Calls("redis")
         self._presence = Presence(clock, "wake-ups", "sweeps find what has lapsed")
-        # Both in the order of their arrival, the oldest first.
+        # Both in the order of arrival, the oldest first.
         self._pending: dict[int, None] = {}
         self._added: dict[int, None] = {}
         self._arrived = asyncio.Event()
         self._adding = asyncio.create_task(self._add_what_arrives(), name="wakeups")
 
     def expect(self, instants: Iterable[int]) -> None:
-        """See `Wakeups`."""
+        """Note that holds lapse at these instants (UTC milliseconds).
+
+        Returns at once, never raises, and promises nothing.
+        """
         for second in {instant // 1000 for instant in instants}:
             if second in self._added or second in self._pending:
                 continue
@@ -79,7 +88,7 @@ class BullMQWakeups:
             self._arrived.set()
 
     async def close(self) -> None:
-        """See `Wakeups`."""
+        """Close the connection, within two seconds. Wake-ups that were not added yet are lost."""
         await end(self._adding)
         await _let_go(self._redis)
 
@@ -91,7 +100,7 @@ class BullMQWakeups:
                 await self._add_some()
 
     async def _add_some(self) -> None:
-        """Add a batch and remember it; or forget all that waits, and leave Redis alone for a moment."""
+        """Add a batch and remember it. If Redis fails, drop all that is pending, and pause."""
         seconds = list(self._pending)[:ADDED_AT_ONCE_MAX]
         try:
             call = self._queue.addBulk(_jobs(seconds, self._clock.now_ms()))
@@ -116,10 +125,10 @@ class BullMQWakeups:
 
 
 def open_wakeups(redis_url: str, clock: Clock) -> BullMQWakeups:
-    """Wake-ups through the queue on this server, which may be away. Needs a running event loop.
+    """Open the wake-ups on this server, which may be away. Needs a running event loop.
 
     Raises:
-        ValueError: the URL can't be meant.
+        ValueError: the URL is invalid.
     """
     return BullMQWakeups(redis_url, clock)
 
@@ -142,59 +151,55 @@ def _jobs(seconds: Sequence[int], now: int) -> list[dict[str, Any]]:
 
 async def run_worker(
     redis_url: str,
+    jobs: Sequence[Job],
+    run: Callable[[Job], Awaitable[int]],
     *,
-    sweep: Callable[[], Awaitable[int]],
-    recover: Callable[[], Awaitable[int]],
     clock: Clock,
     jitter: Callable[[], float],
-    every_s: float = SWEEP_EVERY_S,
 ) -> None:
-    """Sweep and recover every `every_s` seconds, and sweep whenever a wake-up is due, until cancelled.
+    """Repeat the jobs, each at its own interval, and run those with `on_wakeup` at every wake-up, until cancelled.
 
     Redis may be away at the start and at any later time. Once cancelled, however often, a pass that has begun has a
     second to end, and all of it takes some four seconds at most.
 
     Args:
         redis_url: where the queue is.
-        sweep: one pass; returns how many holds it released. Never runs twice at once.
-        recover: one pass; returns how many movements it finished. Never runs twice at once.
+        jobs: the jobs to run.
+        run: makes one pass of a job; returns its count. Passes of one job never overlap.
         clock: for telling how long Redis has been away.
         jitter: see `repeat`.
-        every_s: how often, Redis or not.
 
     Raises:
-        ValueError: the URL can't be meant.
+        ValueError: the URL is invalid.
     """
     redis = connect(redis_url, timeout_s=_WORKER_TIMEOUT_S, connections_max=8)
-    sweeps, recoveries = _Passes(sweep), _Passes(recover)
-    meanwhile = f"it sweeps every {every_s:g} s"
+    passes = [(job, _Passes(partial(run, job))) for job in jobs]
+    woken = [each for job, each in passes if job.on_wakeup]
+    meanwhile = ", ".join(f"{job.name} runs every {job.every_s:g} s" for job in jobs if job.on_wakeup)
     reaching, working = Presence(clock, "reaching the queue", meanwhile), Presence(clock, "taking wake-ups", meanwhile)
     tasks = [
-        asyncio.create_task(repeat("sweep", sweeps.run, every_s=every_s, jitter=jitter)),
-        asyncio.create_task(repeat("recover", recoveries.run, every_s=every_s, jitter=jitter)),
-        asyncio.create_task(_listen(redis, sweeps.run, reaching, working)),
+        *(asyncio.create_task(repeat(job.name, each.run, every_s=job.every_s, jitter=jitter)) for job, each in passes),
+        asyncio.create_task(_listen(redis, partial(_run_all, woken), reaching, working)),
     ]
     try:
-        # Not gathered: that would hand on our cancellation, and the one below would then cut the cleaning up short.
+        # Not gathered: `gather` would pass our cancellation on to the tasks, and `end` would then cut short their end.
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()
     finally:
-        await see_through(_clean_up(tasks, sweeps, recoveries, redis))
+        await run_shielded(_clean_up(tasks, [each for _, each in passes], redis))
 
 
-async def _clean_up(
-    tasks: Iterable["asyncio.Task[None]"], sweeps: "_Passes", recoveries: "_Passes", redis: Redis
-) -> None:
-    await end(*tasks)  # from here on nobody begins a pass
-    await asyncio.gather(sweeps.finish(), recoveries.finish())
+async def _clean_up(tasks: Iterable["asyncio.Task[None]"], passes: Iterable["_Passes"], redis: Redis) -> None:
+    await end(*tasks)  # from here on, no pass begins
+    await asyncio.gather(*(each.finish() for each in passes))
     await _let_go(redis)
 
 
 class _Passes:
-    """Runs a pass, never two at once. Whoever asks during one waits for a whole one of its own.
+    """The passes of one job, which never overlap. A caller who comes during one waits for a whole pass of its own.
 
-    A pass goes on when whoever asked for it is cancelled, so that no movement is left half done for others to find.
+    A pass goes on when its caller is cancelled, so that no movement is left half done for others to find.
     """
 
     def __init__(self, once: Callable[[], Awaitable[int]]) -> None:
@@ -209,28 +214,41 @@ class _Passes:
             return self._running.result()
 
     async def finish(self) -> None:
-        """Wait a moment for the pass that runs; then cancel it."""
+        """Give a pass that runs a moment to end; then cancel it."""
         if self._running is not None:
             await asyncio.wait({self._running}, timeout=CLOSE_TIMEOUT_S)
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
 
 
-async def _listen(redis: Redis, sweep: Callable[[], Awaitable[int]], reaching: Presence, working: Presence) -> None:
-    """Sweep at each wake-up, until cancelled. Where the library gives up, as when Redis is away, begin anew."""
+async def _run_all(passes: Sequence[_Passes]) -> int:
+    """Run a pass of each job, and return the sum of their counts; one that fails doesn't keep the others from running.
+
+    Raises:
+        Exception: the first failure, once all have ended.
+    """
+    results = await asyncio.gather(*(each.run() for each in passes), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return sum(result for result in results if isinstance(result, int))
+
+
+async def _listen(redis: Redis, wake: Callable[[], Awaitable[int]], reaching: Presence, working: Presence) -> None:
+    """Call `wake` at each wake-up, until cancelled. When the library gives up because Redis is away, start it again."""
     while True:
-        worker = _worker(redis, sweep, working)
+        worker = _worker(redis, wake, working)
         watching = asyncio.create_task(_watch(redis, reaching))
         taking = asyncio.create_task(_take_jobs(worker))
         try:
             await asyncio.wait({taking})
         finally:
-            await see_through(_end_taking(worker, watching, taking))
+            await run_shielded(_end_taking(worker, watching, taking))
         error = None if taking.cancelled() else taking.exception()
         if isinstance(error, REDIS_ERRORS):
             reaching.missed(error)
         else:
-            _log.error("worker begins anew", exc_info=error)
+            _log.error("worker starts again", exc_info=error)
         await asyncio.sleep(RETRY_AFTER_S)
 
 
@@ -241,7 +259,7 @@ async def _end_taking(worker: Worker, watching: "asyncio.Task[None]", taking: "a
 
 
 async def _watch(redis: Redis, reaching: Presence) -> None:
-    """Say when Redis goes and comes: the library retries without a word."""
+    """Log when Redis goes away and comes back, because the library retries silently."""
     calls = Calls("redis")
     while True:
         try:
@@ -253,9 +271,9 @@ async def _watch(redis: Redis, reaching: Presence) -> None:
         await asyncio.sleep(RETRY_AFTER_S)
 
 
-def _worker(redis: Redis, sweep: Callable[[], Awaitable[int]], working: Presence) -> Worker:
-    async def process(_job: Job, _token: str) -> int:
-        return await sweep()
+def _worker(redis: Redis, wake: Callable[[], Awaitable[int]], working: Presence) -> Worker:
+    async def process(_job: QueueJob, _token: str) -> int:
+        return await wake()
 
     options = {
         "connection": redis,
@@ -267,22 +285,22 @@ def _worker(redis: Redis, sweep: Callable[[], Awaitable[int]], working: Presence
     worker = Worker(QUEUE, process, options)
     worker.on("failed", lambda job, error: _log.warning("wake-up failed", job=job.id, error=str(error)))
     worker.on("completed", lambda *_: working.seen())
-    # Ten times a second where Redis answers and refuses, as when it is full.
+    # Called ten times a second while Redis refuses commands, such as when it is full.
     worker.on("error", lambda error, *_: working.missed(error))
     return worker
 
 
 async def _take_jobs(worker: Worker) -> None:
-    # Once it knows the server's version, it waits by the millisecond instead of by the second.
+    # With the server's version known, the library's wait is precise to the millisecond instead of the second.
     await worker.blockingRedisConnection.getRedisVersion()
     await worker.run()
 
 
 async def _close(worker: Worker) -> None:
-    """Let the worker end by itself; by force where it waits for a Redis that is away.
+    """Close the worker, by force if it waits for a Redis that is away.
 
-    The library cancels its waiting for a job once. That is lost where the waiting begins a moment later, or where
-    redis-py swallows it; so it is cancelled until it is heard.
+    The library cancels its wait for a job once. That cancellation is lost if the wait begins a moment later, or if
+    redis-py swallows it. So it is repeated until the worker has ended.
     """
     closing = asyncio.ensure_future(worker.close())
     end_s = asyncio.get_running_loop().time() + CLOSE_TIMEOUT_S

@@ -1,4 +1,4 @@
-"""The in-process loop: repeats a pass for as long as the process lives, whatever a single pass comes to."""
+"""The in-process loop: repeats a pass until the process ends, even if some passes fail."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -8,24 +8,23 @@ import structlog
 
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
-SWEEP_EVERY_S: Final = 1.0
-"""How often a sweep begins. With a pass's own time, stock is back well within 2.5 s of expiry."""
-
 HEARD_AFTER_S: Final = 0.1
 """How long a cancelled task has before it is cancelled again."""
 
 _log = structlog.get_logger(__name__)
 
 
-async def repeat(name: str, job: Callable[[], Awaitable[int]], *, every_s: float, jitter: Callable[[], float]) -> None:
-    """Run `job` until cancelled, `every_s` seconds apart, a little less by `jitter` (0 to 1: a tenth at most).
+async def repeat(
+    name: str, run_once: Callable[[], Awaitable[int]], *, every_s: float, jitter: Callable[[], float]
+) -> None:
+    """Call `run_once` until cancelled, with `every_s` seconds between passes, less up to a tenth by `jitter` (0 to 1).
 
-    Several processes that sweep one database so drift apart instead of waiting for each other. A pass that fails is
-    logged, and the next one tries again.
+    The jitter lets several processes on one database drift apart instead of waiting for each other. A pass that fails
+    is logged under `name`, and the next one tries again.
     """
     while True:
         try:
-            done = await job()
+            done = await run_once()
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             _log.warning("job put off", job=name, error=str(error))
         except Exception:  # noqa: BLE001 - a bug in one pass must not end all later ones
@@ -37,10 +36,9 @@ async def repeat(name: str, job: Callable[[], Awaitable[int]], *, every_s: float
 
 
 async def end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel the tasks until they hear it.
+    """Cancel the tasks, again and again until all have ended. Their exceptions are dropped.
 
-    Libraries swallow a cancellation that comes at the wrong moment: redis-py 8.1 while it connects, PyMongo 4.20 in the
-    middle of a command. What a task raised on its way out is of no interest.
+    Libraries swallow a cancellation at some moments: redis-py 8.1 while it connects, PyMongo 4.20 during a command.
     """
     left = {task for task in tasks if not task.done()}
     while left:
@@ -50,12 +48,12 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def see_through(cleaning: Coroutine[Any, Any, None]) -> None:
-    """Carry out what cleans up, and only then hand on a cancellation that came meanwhile, as `end` sends several.
+async def run_shielded(cleanup: Coroutine[Any, Any, None]) -> None:
+    """Run a clean-up to its end, and raise a cancellation that came meanwhile only then; `end` sends several.
 
-    What cleans up has a bound of its own.
+    The clean-up needs a time limit of its own.
     """
-    task = asyncio.ensure_future(cleaning)
+    task = asyncio.ensure_future(cleanup)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:

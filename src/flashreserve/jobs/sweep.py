@@ -1,8 +1,7 @@
-"""Releasing what has lapsed, and finishing what a crashed process began: one bounded pass each."""
+"""The sweep: one pass releases the holds that have lapsed."""
 
 from typing import Final
 
-from flashreserve.core import limits
 from flashreserve.stores.port import ReservationStore
 
 STEPS_MAX: Final = 1_000
@@ -23,8 +22,3 @@ async def sweep_once(
         if not swept.more:
             break
     return released
-
-
-async def recover_once(store: ReservationStore, now: int, *, most: int = limits.SWEEP_MAX) -> int:
-    """Finish or undo at most `most` stock movements that a crashed process left behind; how many."""
-    return await store.recover(now, most)

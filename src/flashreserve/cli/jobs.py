@@ -1,0 +1,27 @@
+"""A command for each background job, such as `flashreserve sweep`: one pass, now."""
+
+import rich_click as click
+
+from flashreserve.bootstrap import open_books, open_store, steady_clock
+from flashreserve.cli.interrupts import interrupts
+from flashreserve.cli.invocation import with_settings
+from flashreserve.cli.words import counted
+from flashreserve.jobs.job_list import Job
+from flashreserve.settings import Settings
+
+
+def job_command(job: Job) -> click.Command:
+    """The command that makes one pass of `job`, and prints how much was done."""
+
+    @click.command(job.name, help=f"{job.purpose} A running server does so by itself.")
+    @with_settings
+    def command(settings: Settings) -> None:
+        before, what = job.result
+        click.echo(f"{before} {counted(interrupts.run(_run_once(settings, job)), what)}.")
+
+    return command
+
+
+async def _run_once(settings: Settings, job: Job) -> int:
+    async with open_books(await open_store(settings, create=False), clock=steady_clock(settings)) as books:
+        return await job.run_once(books.store, books.clock.now_ms())

@@ -1,0 +1,69 @@
+"""The list of background jobs. A new job is a module with its pass, and one entry in `JOBS`.
+
+The in-process loop, the BullMQ worker, the metrics, the command line (a command for each job, which makes one pass)
+and the simulation all take the jobs from the list.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from flashreserve.jobs.recovery import recover_once
+from flashreserve.jobs.sweep import sweep_once
+from flashreserve.stores.port import Store
+
+
+class JobCounter(msgspec.Struct, frozen=True):
+    """A counter among the metrics that sums what all passes of a job did."""
+
+    name: str
+    documentation: str
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A background job: the same bounded pass over the store, again and again.
+
+    Several processes run every job at the same time, and a pass may end in the middle. So a pass must be safe beside
+    others and when it is repeated, and its result must not depend on a process having run it (rule 2 in ARCHITECTURE).
+    """
+
+    name: str
+    """A verb: the name of the command that makes one pass, and of the job in the log."""
+
+    run_once: Callable[[Store, int], Awaitable[int]]
+    """Makes one pass as of a time (UTC milliseconds); returns how many things it did."""
+
+    every_s: float
+    """Seconds from the end of one pass to the next."""
+
+    on_wakeup: bool = False
+    """Whether a wake-up by BullMQ makes a pass too. Wake-ups come when holds lapse."""
+
+    purpose: str
+    """What one pass does: the command's line in the help."""
+
+    result: tuple[str, str]
+    """What the command prints before and after the count: `("Released", "lapsed hold")`."""
+
+    counter: JobCounter | None = None
+
+
+JOBS: Final[list[Job]] = [
+    Job(
+        name="sweep",
+        run_once=sweep_once,
+        every_s=1.0,  # With a pass's own time, stock is back well within 2.5 s of expiry.
+        on_wakeup=True,
+        purpose="Release the holds that have lapsed, once.",
+        result=("Released", "lapsed hold"),
+        counter=JobCounter("flashreserve_released", "Lapsed holds released by the sweep"),
+    ),
+    Job(
+        name="recover",
+        run_once=recover_once,
+        every_s=1.0,
+        purpose="Finish what a crashed process began, once.",
+        result=("Settled", "unfinished stock movement"),
+    ),
+]
