@@ -76,9 +76,9 @@ def flashreserve(context: click.Context) -> None:
 
 
 for _entry in (
-    CommandEntry("serve", "serving", "Serve the shop's API, and release the holds that lapse."),
-    CommandEntry("serve-share", "serving", "One of the processes of `serve --workers`, which starts it.", hidden=True),
-    CommandEntry("worker", "serving", "Only release the holds that lapse, beside servers with --role api."),
+    CommandEntry("serve", "serve", "Serve the shop's API, and release the holds that lapse."),
+    CommandEntry("serve-share", "serve", "One of the processes of `serve --workers`, which starts it.", hidden=True),
+    CommandEntry("worker", "serve", "Only release the holds that lapse, beside servers with --role api."),
     CommandEntry("admin", "accounts", "Accounts that may manage products."),
     CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
     CommandEntry("products", "products", "What is on sale."),
