@@ -80,7 +80,7 @@ SENTENCES: Final[tuple[tuple[str, tuple[KeyFigure, ...]], ...]] = (
     ),
     (
         (
-            "**What makes it fast:** flushes of up to 512 reservations bring {} a second on SQLite and {} on MongoDB,"
+            "**Large flushes make it fast:** flushes of up to 512 reservations bring {} a second on SQLite and {} on MongoDB,"
             " flushes of one {} and {} (through the combiner, without HTTP)."
         ),
         (

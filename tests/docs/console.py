@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.docs.pages import CodeBlock
+from tests.docs.pages import ROOT, CodeBlock
 from tests.docs.shell import run_as_reader
 
 _PORT: Final = re.compile(r"\b300\d\b")
@@ -56,7 +56,7 @@ def run_blocks(
 
     Args:
         blocks: console blocks.
-        folder: becomes the reader's; has `.venv`, and the commands of the project on PATH.
+        folder: becomes the reader's; has `.venv` and `tests` as a checkout has, and the project's commands on PATH.
         instead: texts of the page, with what stands in their place where the test runs it.
         before: lines of shell to run first.
         environment: variables to add.
@@ -70,8 +70,9 @@ def run_blocks(
     own = {port: shown for shown, port in ports.items()}
     outputs = folder / ".outputs"
     outputs.mkdir()
-    if not (folder / ".venv").exists():
-        (folder / ".venv").symlink_to(sys.prefix)
+    for name, target in ((".venv", Path(sys.prefix)), ("tests", ROOT / "tests")):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(target)
     script = [
         f'PATH="{sys.prefix}/bin:$PATH"',
         f"export COLUMNS={_COLUMNS} NO_COLOR=1",

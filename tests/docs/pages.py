@@ -21,7 +21,7 @@ DECISIONS: Final = tuple(sorted((ROOT / "docs" / "adr").glob("*.md")))
 RUNNABLE: Final = frozenset({"console", "sh", "bash", "shell", "http"})
 MARKS: Final = frozenset({"", "slow", "servers", "ci", "not-run"})
 
-_BLOCK: Final = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK: Final = re.compile(r"^( *)```(\w*)(?: (\S+))?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 
 
 class CodeBlock(NamedTuple):
@@ -34,7 +34,10 @@ class CodeBlock(NamedTuple):
 
 def blocks_of(page: Path) -> list[CodeBlock]:
     """All blocks of the page, in order."""
-    return [CodeBlock(*found) for found in _BLOCK.findall(page.read_text(encoding="utf-8"))]
+    return [
+        CodeBlock(language, mark, re.sub(rf"^{indent}", "", text, flags=re.MULTILINE))
+        for indent, language, mark, text in _BLOCK.findall(page.read_text(encoding="utf-8"))
+    ]
 
 
 def prose_of(page: Path) -> str:
