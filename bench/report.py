@@ -8,6 +8,7 @@ from bench.aims import AimVerdict, verdicts
 from bench.batches import BATCHES
 from bench.figures import CaseFigures, Figures, Section, Spread, p50_ms, p99_ms, per_second, why_missing
 from bench.sections import CONNECTIONS, PRODUCTS, SHARES
+from bench.summary import summary
 
 from bench import svg
 
@@ -19,6 +20,8 @@ FIGURES: Final = PLOTS / "figures.json"
 
 BEGIN: Final = "<!-- figures: written by `make bench`, as is all up to the end mark -->"
 END: Final = "<!-- figures: end -->"
+SUMMARY_BEGIN: Final = "<!-- summary: written by `make bench`, as is all up to the end mark -->"
+SUMMARY_END: Final = "<!-- summary: end -->"
 
 TITLES: Final = {
     "hot": "One hot product, 64 connections, embedded engine",
@@ -77,21 +80,27 @@ def _plain_aims(rows: Sequence[AimVerdict]) -> str:
 
 
 def write(found: Figures, page: Path = PAGE, plots: Path = PLOTS) -> None:
-    """Write the tables between the page's two marks, and the plots beside it.
+    """Put the summary and the tables each between their two marks of the page, and the plots beside it.
 
     Raises:
         SystemExit: the page lacks a mark.
     """
-    text = page.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text.partition(BEGIN)[2]:
-        raise SystemExit(f"{page}: expected the lines {BEGIN} and {END}")
     drawn = dict(_plots(found))
+    text = page.read_text(encoding="utf-8")
+    text = _put(text, page, SUMMARY_BEGIN, SUMMARY_END, summary(found))
+    text = _put(text, page, BEGIN, END, markdown(found, tuple(drawn)))
     plots.mkdir(parents=True, exist_ok=True)
     for name, drawing in drawn.items():
         (plots / f"{name}.svg").write_text(drawing, encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{markdown(found, tuple(drawn))}\n\n{END}{after}", encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
+
+
+def _put(text: str, page: Path, begin: str, end: str, written: str) -> str:
+    """The text with what is written between the two marks."""
+    before, _, rest = text.partition(begin)
+    if end not in rest:
+        raise SystemExit(f"{page}: expected the lines {begin} and {end}")
+    return f"{before}{begin}\n\n{written}\n\n{end}{rest.partition(end)[2]}"
 
 
 def markdown(found: Figures, drawn: Sequence[str]) -> str:

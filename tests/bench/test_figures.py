@@ -4,9 +4,10 @@ import pytest
 from bench.aims import AIMS, verdicts
 from bench.figures import CaseFigures, Section, load_figures, ratio, save_figures, spread_of, why_missing
 from bench.load import Result
-from bench.report import BEGIN, END, terminal, write
+from bench.report import BEGIN, END, FIGURES, PAGE, SUMMARY_BEGIN, SUMMARY_END, terminal, write
 from bench.run import NAMES
 from bench.sections import SECTIONS
+from bench.summary import summary
 
 
 def result(per_second: float, *, refused: int = 0, late_share: float = 0.0) -> Result:
@@ -79,7 +80,8 @@ def test_a_rate_that_the_server_does_not_bear_is_a_missed_aim(late_share: float,
 
 def test_the_page_is_written_between_its_marks_and_nowhere_else(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
-    page.write_text(f"before\n{BEGIN}\nof an earlier run\n{END}\nafter\n")
+    marked = f"{SUMMARY_BEGIN}\nof an earlier run\n{SUMMARY_END}\nbetween\n{BEGIN}\nof an earlier run\n{END}"
+    page.write_text(f"before\n{marked}\nafter\n")
     found = {"hot": sitting(bare=steady(1000), SQLite=steady(700))}
 
     for _ in range(2):
@@ -89,7 +91,9 @@ def test_the_page_is_written_between_its_marks_and_nowhere_else(tmp_path: Path) 
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "of an earlier run" not in text
+    assert text.count("\nbetween\n") == 1
     assert text.count("| SQLite | 700 (700 to 700) |") == 1
+    assert text.count("700 durable reservations a second, 0.70 of") == 1
     assert (tmp_path / "plots" / "hot.svg").read_text().startswith("<svg")
 
 
@@ -101,6 +105,23 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path) -> None:
         write({}, page, tmp_path)
 
     assert page.read_text() == "mine"
+
+
+def test_the_summary_leaves_out_what_was_not_measured(tmp_path: Path) -> None:
+    found = {"hot": sitting(bare=steady(1000), SQLite=steady(700, void="the audit is not clean"))}
+
+    assert "durable reservations" not in summary(found)
+    assert summary({}) == ""
+
+
+def test_the_page_is_what_the_kept_figures_come_to(tmp_path: Path) -> None:
+    """A figure that is changed by hand, or a sentence that the generator doesn't write any more, is found."""
+    page = tmp_path / "performance.md"
+    page.write_text(PAGE.read_text())
+
+    write(load_figures(FIGURES), page, tmp_path)
+
+    assert page.read_text() == PAGE.read_text()
 
 
 def test_figures_are_kept_as_they_were(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
-"""docs/commands.md names every command and option, and no other."""
+"""docs/commands.md names every command and option, and no other; docs/rehearse.md those of `rehearse`."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
 from flashreserve.cli.main import CommandEntry, flashreserve
 from flashreserve.cli.product_file import COLUMNS
+from flashreserve.rehearsal.verdict import Verdict
 
-PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "commands.md").read_text()
+REHEARSE_PAGE = (DOCS / "rehearse.md").read_text()
 COMMAND = re.compile(r"^\| `flashreserve ([a-z -]+?)(?: [A-Z\[].*?)?` \|", re.MULTILINE)
 
 
@@ -38,13 +42,33 @@ def test_every_command_has_its_first_line_of_help_in_the_list_of_commands() -> N
 
 @pytest.mark.parametrize("path", [path for path, _ in commands(flashreserve)])
 def test_every_option_of_a_command_is_documented(path: str) -> None:
-    if path == "rehearse":  # It has a page of its own.
-        return
     rows = "\n".join(line for line in PAGE.splitlines() if line.startswith(f"| `flashreserve {path}"))
+    if path == "rehearse":
+        rows = REHEARSE_PAGE.partition("## Options")[2]
     command = dict(commands(flashreserve))[path]
     options = [name for each in command.params if isinstance(each, click.Option) for name in each.opts]
 
     assert [name for name in options if name not in rows] == []
+
+
+def test_the_page_of_rehearse_has_its_options_with_their_defaults_and_no_other() -> None:
+    table = REHEARSE_PAGE.partition("## Options")[2].partition("\n## ")[0]
+    documented = dict(re.findall(r"^\| `(--[a-z-]+)` \|\s*`?([^`|]*?)`?\s*\|", table, re.MULTILINE))
+    options = [each for each in dict(commands(flashreserve))["rehearse"].params if isinstance(each, click.Option)]
+
+    assert documented == {each.opts[0]: _default(each) for each in options}
+
+
+def _default(option: click.Option) -> str:
+    shown = option.to_info_dict()["default"]
+    return "" if option.is_flag or option.multiple or not isinstance(shown, str | int | float) else str(shown)
+
+
+def test_the_page_of_rehearse_names_every_field_of_its_verdict() -> None:
+    table = REHEARSE_PAGE.partition("## The verdict as JSON")[2]
+    named = re.findall(r"`([a-zA-Z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))
+
+    assert sorted(named) == sorted(field.encode_name for field in msgspec.structs.fields(Verdict))
 
 
 def test_every_column_of_a_file_of_products_is_documented() -> None:

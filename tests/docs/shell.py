@@ -2,10 +2,13 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 
-def run_as_reader(script: str, *, folder: Path, port: str, timeout_s: float) -> str:
+def run_as_reader(
+    script: str, *, folder: Path, port: str, timeout_s: float, environment: Mapping[str, str] | None = None
+) -> str:
     """Run the script with bash; what it printed. Its servers take `port`.
 
     Raises:
@@ -15,7 +18,7 @@ def run_as_reader(script: str, *, folder: Path, port: str, timeout_s: float) -> 
     done = subprocess.run(
         ["bash", "-c", script],  # noqa: S607 - whichever bash the reader has
         cwd=folder,
-        env=own | {"FLASHRESERVE_PORT": port},
+        env={**own, "FLASHRESERVE_PORT": port, **(environment or {})},
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -1,11 +1,12 @@
-"""Every example in the docs runs, or has a reason here why it can't; every command and request in them exists."""
+"""Every console block of the docs is run, and prints what the page shows; every command, request and target exists.
 
-import json
+How a block is treated is said by the word after its language: see `pages`.
+"""
+
 import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 import zipfile
@@ -14,61 +15,177 @@ from pathlib import Path
 from typing import Final
 
 import click
-import msgspec
 import pytest
-from tests.docs.shell import run_as_reader
+from tests.docs.console import ShownCommand, commands_in, difference, run_blocks
+from tests.docs.pages import MARKS, PAGES, ROOT, RUNNABLE, CodeBlock, blocks_of, code_in_prose, name_of
+from tests.mongo.databases import url
+from tests.servers.valkey import MakeValkey, own_valkey
 
 from flashreserve.cli.main import CommandEntry, flashreserve
-from flashreserve.http import openapi
-from flashreserve.http.site import Cookies
 
-ROOT: Final = Path(__file__).parents[2]
-PAGES: Final = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+__all__ = ["own_valkey", "url"]
+
 PASSWORD: Final = "correct horse battery"
 
-RUN: Final = {
-    "README.md": "sh blocks by test_readme.py, console blocks by this file",
-    "docs/guide.md": "console and csv blocks by this file",
-}
-NOT_RUN: Final = {
-    "CONTRIBUTING.md": "clones the repository and runs all checks; the make targets are looked up below",
-    "docs/clustered.md": "needs servers and containers; its commands are looked up below, tests/clustered runs them",
-    "docs/performance.md": "runs for hours; the make targets are looked up below",
-    "docs/proof.md": "runs for hours; the make targets are looked up below",
+INSTEAD: Final = {
+    # Where a terminal would ask for the password, the test gives it.
+    "admin create you@example.com": f"admin create you@example.com --password-stdin <<< '{PASSWORD}'",
 }
 
+# Stand-ins for `pipx install WHEEL` and `uvx --from WHEEL COMMAND`: an environment that has the wheel, and what it
+# needs from the tests' own, since the wheel's dependencies are pinned and installed already.
+TOOLS: Final = f"""
+unset PYTHONPATH
+install() {{
+    {sys.executable} -m venv --without-pip installed
+    echo {Path(pytest.__file__).parents[1]} > "$(echo installed/lib/python*/site-packages)/of-the-tests.pth"
+    {sys.executable} -m pip --quiet --python installed/bin/python install --no-deps --no-index "$1"
+    PATH="$PWD/installed/bin:$PATH"
+    hash -r
+}}
+pipx() {{ install "$2"; }}
+uvx() {{ install "$2"; "${{@:3}}"; }}
+"""
 
-def blocks(page: Path, *kinds: str) -> list[str]:
-    """The code blocks of these kinds."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [text for kind, text in found if kind in kinds]
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
-def console(block: str) -> str:
-    """The commands of a console block, continued lines included."""
-    lines = block.splitlines()
-    kept = [line for n, line in enumerate(lines) if line.startswith("$ ") or (n and lines[n - 1].endswith("\\"))]
-    return "\n".join(line.removeprefix("$ ") for line in kept)
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by `pip wheel --no-deps .`, as README has it."""
+    directory = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", directory, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    (made,) = directory.glob("*.whl")
+    return made
 
 
-def test_every_page_with_examples_is_run_or_says_why_not() -> None:
-    with_examples = {str(page.relative_to(ROOT)) for page in PAGES if blocks(page, "sh", "console", "bash", "http")}
+def pages_with(mark: str) -> list[object]:
+    """The pages that have console blocks with this mark, as parameters of a test."""
+    return [pytest.param(page, id=name_of(page)) for page in PAGES if console_blocks(page, mark)]
 
-    assert with_examples <= RUN.keys() | NOT_RUN.keys()
-    assert RUN.keys() <= with_examples
+
+def console_blocks(page: Path, mark: str = "") -> list[CodeBlock]:
+    return [block for block in blocks_of(page) if (block.language, block.mark) == ("console", mark)]
+
+
+def folder_of(page: Path, directory: Path) -> Path:
+    """A folder with the files that the page shows."""
+    for block in blocks_of(page):
+        if block.language == "csv":
+            (directory / block.mark).write_text(block.text, encoding="utf-8")
+    return directory
+
+
+def test_every_block_of_commands_is_run_or_says_why_not() -> None:
+    sh_is_run = {"README.md"}  # by test_readme.py
+    unknown = [
+        f"{name_of(page)}: {block.language} {block.mark}"
+        for page in PAGES
+        for block in blocks_of(page)
+        if block.language in RUNNABLE
+        and (block.mark not in MARKS or block.language not in {"console", *(["sh"] if page.name in sh_is_run else [])})
+    ]
+    assert unknown == []
+
+
+@needs_curl
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", pages_with(""))
+def test_the_console_blocks_of_a_page_print_what_it_shows(page: Path, tmp_path: Path, wheel: Path) -> None:
+    before = []
+    if page.name == "README.md":
+        shutil.copy(wheel, tmp_path)
+        before = [TOOLS]
+    run_blocks(console_blocks(page), folder_of(page, tmp_path), instead=INSTEAD, before=before)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", pages_with("slow"))
+def test_the_long_console_blocks_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    run_blocks(console_blocks(page, "slow"), folder_of(page, tmp_path), instead=INSTEAD, timeout_s=800)
+
+
+@pytest.mark.slow
+@pytest.mark.mongodb
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", pages_with("servers"))
+def test_the_console_blocks_that_need_servers_print_what_the_page_shows(
+    page: Path, tmp_path: Path, url: str, own_valkey: MakeValkey
+) -> None:
+    instead = {
+        "mongodb://localhost:27017/shop": url,
+        "redis://localhost:6379/0": own_valkey(persistent=True).url,
+    }
+    run_blocks(console_blocks(page, "servers"), folder_of(page, tmp_path), instead=instead | INSTEAD)
+
+
+def test_what_ci_is_said_to_run_stands_in_its_script() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    checks = re.search(r"^check: (.*?) ##", makefile, re.MULTILINE)
+    assert checks is not None
+    run = set(re.findall(r"^make ([a-z-]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"), re.MULTILINE))
+    run |= set(checks[1].split()) if "check" in run else set()
+    said = "\n".join(block.text for page in PAGES for block in blocks_of(page) if block.mark == "ci")
+
+    found = set(re.findall(r"^(?:\$ )?make ([a-z-]+)", said, re.MULTILINE))
+    assert found
+    assert found <= run
+
+
+def test_pages_with_blocks_that_no_test_runs_tell_their_readers() -> None:
+    silent = [
+        name_of(page) for page in PAGES if console_blocks(page, "not-run") and "**Not run**" not in page.read_text()
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "agrees"),
+    [
+        ((), "anything", True),
+        (("Made 1 product.",), "Made 1 product.\n", True),
+        (("Made 1 product.",), "Made 2 products.\n", False),
+        (('{"id":"…","available":10,…}',), '{"id":"01a2","available":10,"name":"x"}', True),
+        (('{"id":"…","available":10,…}',), '{"id":"01a2","available":9,"name":"x"}', False),
+        (("first", "…", "last"), "first\nsecond\nthird\nlast\n", True),
+        (("first", "…", "last"), "first\nlast\n", True),
+        (("first", "last"), "first\nsecond\nlast\n", False),
+        (("first",), "first\nsecond\n", False),
+    ],
+)
+def test_output_is_compared_but_for_what_varies(shown: tuple[str, ...], printed: str, *, agrees: bool) -> None:
+    assert (difference(shown, printed) == "") is agrees
+
+
+def test_a_command_of_a_console_block_has_its_continued_lines_and_its_output() -> None:
+    assert commands_in("$ one \\\n  more\n$ two\nout\nput\n") == [
+        ShownCommand("one \\\n  more", ()),
+        ShownCommand("two", ("out", "put")),
+    ]
+
+
+def test_a_block_that_fails_or_prints_something_else_is_told(tmp_path: Path) -> None:
+    for name, text, told in (("fails", "$ false\n", "ended with 1"), ("differs", "$ echo yes\nno\n", "printed\nyes")):
+        (tmp_path / name).mkdir()
+        with pytest.raises(AssertionError, match=told):
+            run_blocks([CodeBlock("console", "", text)], tmp_path / name)
 
 
 def commands_of(page: Path) -> Iterator[str]:
     """Every `flashreserve …` line in code, whole and without what a shell does with it."""
-    text = page.read_text(encoding="utf-8")
-    code = [console(block) for block in blocks(page, "console")] + blocks(page, "sh")
-    code += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    code = [line for block in blocks_of(page) if block.language == "console" for line, _ in commands_in(block.text)]
+    code += [block.text for block in blocks_of(page) if block.language == "sh"] + code_in_prose(page)
     for line in "\n".join(code).replace("\\\n", " ").splitlines():
         for found in re.finditer(r"(?:^|[\s(/])flashreserve (?=[a-z-])([^|&;)<>#]*)", line):
             yield found[1].strip()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_in_the_docs_exists_with_its_options(page: Path) -> None:
     for line in commands_of(page):
         if re.search(r"[\[…\\]", line):  # A synopsis, which tests/cli/test_docs.py looks at.
@@ -84,15 +201,36 @@ def test_every_command_in_the_docs_exists_with_its_options(page: Path) -> None:
         assert {word for word in words if word.startswith("-") and word != "-"} <= options, line
 
 
-def test_every_request_in_the_docs_exists() -> None:
-    paths = msgspec.json.decode(openapi.document(Cookies.named(production=False), production=False))["paths"]
-    known = {(method.upper(), re.sub(r"{\w+}", "{}", path)) for path, item in paths.items() for method in item}
-    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+def programs_in_docs() -> dict[str, set[str]]:
+    """The programs of the repository that the docs name, `python -m NAME`, each with the options that they show."""
+    found: dict[str, set[str]] = {}
+    for page in PAGES:
+        code = code_in_prose(page) + [block.text for block in blocks_of(page)]
+        for line in "\n".join(code).splitlines():
+            for program in re.finditer(r"python -m ((?:tests|bench|model)[\w.]*)([^|&;]*)", line):
+                options = found.setdefault(program[1], set())
+                options |= {word for word in program[2].split() if word.startswith("--")}
+    return found
 
-    named = re.findall(r"`(GET|POST|PATCH|PUT|DELETE) (/[^\s`?]*)[^`]*`", text)
 
-    assert len(named) > 5
-    assert {(method, re.sub(r"{\w+}", "{}", path)) for method, path in named} <= known
+@pytest.mark.parametrize(("program", "options"), programs_in_docs().items(), ids=programs_in_docs().keys())
+def test_every_program_in_the_docs_exists_with_its_options(program: str, options: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", program, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [option for option in options if option not in done.stdout] == []
+
+
+def test_every_run_of_pytest_in_the_docs_names_tests_and_variables_that_exist() -> None:
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    lines = [line for page in PAGES for line in code_in_prose(page) if re.search(r"\bpytest ", line)]
+
+    assert lines
+    for line in lines:
+        assert [name for name in re.findall(r"([A-Z_]+)=\d", line) if f'"{name}"' not in tests] == []
+        assert [name for name in re.findall(r"tests/\S+", line) if not (ROOT / name).exists()] == []
 
 
 def test_every_make_target_in_the_docs_exists() -> None:
@@ -102,48 +240,18 @@ def test_every_make_target_in_the_docs_exists() -> None:
     assert set(re.findall(r"(?:`|^|\$ )make ([a-z-]+)", text, re.MULTILINE)) <= targets
 
 
-@pytest.fixture
-def port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+def test_the_keys_that_the_docs_make_are_long_enough(tmp_path: Path) -> None:
+    """The longest line that `openssl rand` prints has 64 characters: one that is broken would be two values."""
+    made = [line for page in PAGES for line in code_in_prose(page) if line.startswith("openssl rand")]
 
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.timeout(300)
-def test_the_guide_does_what_it_says(tmp_path: Path, port: str) -> None:
-    guide = ROOT / "docs" / "guide.md"
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    (tmp_path / "products.csv").write_text(blocks(guide, "csv")[0])
-    first, *rest = [console(block) for block in blocks(guide, "console")]
-    # Where a terminal would ask for the password, the test gives it.
-    first = first.replace("you@example.com", f"you@example.com --password-stdin <<< '{PASSWORD}'")
-    script = "\n".join(
-        [
-            "set -euo pipefail",
-            'curl() { command curl --fail-with-body "$@" && echo; }',
-            first,
-            ".venv/bin/flashreserve serve 2> server.log &",
-            "trap 'kill %1 && wait' EXIT",
-            f"command curl -s -o /dev/null --retry 60 --retry-connrefused --retry-delay 1 localhost:{port}/readyz",
-            *(block.replace("localhost:3000", f"localhost:{port}") for block in rest),
-        ]
-    )
-    printed = run_as_reader(script, folder=tmp_path, port=port, timeout_s=240)
-    assert "Made 1 product." in printed
-    assert [json.loads(line)["stockQuantity"] for line in printed.splitlines() if line.startswith("{")] == [1100]
-    assert "All books balance" in printed
-    assert (tmp_path / "sold.csv").read_text().startswith("reservationId,")
+    assert made
+    for line in made:
+        done = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True)
+        assert len(done.stdout.split()) == 1
+        assert len(done.stdout.strip()) >= 32
 
 
 def test_the_shell_completes_commands_and_options() -> None:
-    done = subprocess.run(
-        ["bash", "-c", 'eval "$_TEST_BLOCK"; complete -p flashreserve'],  # noqa: S607 - as above
-        env=os.environ | {"_TEST_BLOCK": _block_of_readme("_FLASHRESERVE_COMPLETE"), "PATH": _path()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     asked = {"COMP_WORDS": "flashreserve aud", "COMP_CWORD": "1", "_FLASHRESERVE_COMPLETE": "bash_complete"}
     words = subprocess.run(
         [str(Path(sys.prefix) / "bin" / "flashreserve")],
@@ -153,27 +261,10 @@ def test_the_shell_completes_commands_and_options() -> None:
         check=False,
     )
 
-    assert "flashreserve" in done.stdout, done.stderr
     assert words.stdout == "plain,audit\n"
 
 
-def test_the_wheel_brings_the_command_of_the_readme(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, ROOT],
-        check=True,
-        capture_output=True,
-    )
-    (wheel,) = tmp_path.glob("*.whl")
-
-    assert f"./{wheel.name}" in _block_of_readme("pipx")
+def test_the_wheel_brings_the_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (entry_points,) = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         assert "flashreserve = flashreserve.__main__:main" in archive.read(entry_points).decode()
-
-
-def _block_of_readme(word: str) -> str:
-    return next(console(block) for block in blocks(ROOT / "README.md", "console") if word in block)
-
-
-def _path() -> str:
-    return f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}"

@@ -17,7 +17,7 @@ PORT_IN_README = "3000"
 def tour() -> str:
     """The shell blocks after the set-up."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```sh(?: \w+)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert blocks[0].startswith("make demo"), "the first two commands are the whole set-up"
     assert re.findall(r"^make \w+", blocks[0], re.MULTILINE) == ["make demo", "make test"]
     return "\n".join(blocks[1:])

@@ -1,0 +1,127 @@
+"""Running the console blocks of a page, and comparing what is printed with what the page shows.
+
+`…` in a shown line stands for anything on that line; a line that is `…` alone stands for any number of lines. A command
+below which the page shows nothing may print anything. Every command has to succeed.
+"""
+
+import re
+import socket
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.docs.pages import ROOT, CodeBlock
+from tests.docs.shell import run_as_reader
+
+_PORT: Final = re.compile(r"\b300\d\b")
+"""The ports that pages name. Each is replaced by one that is free, and put back into what is printed."""
+
+_COLUMNS: Final = "100"
+
+
+class ShownCommand(NamedTuple):
+    """A command of a console block, with its continued lines, and the lines that the page shows below it."""
+
+    line: str
+    shown: tuple[str, ...]
+
+
+def commands_in(text: str) -> list[ShownCommand]:
+    """The commands of a console block: lines that begin with `$ `, and those that a `\\` at the end continues."""
+    commands: list[ShownCommand] = []
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith("$ "):
+            whole = line.removeprefix("$ ")
+            while whole.endswith("\\"):
+                whole += "\n" + next(lines)
+            commands.append(ShownCommand(whole, ()))
+        else:
+            assert commands, f"the block begins with what no command printed: {line}"
+            commands[-1] = commands[-1]._replace(shown=(*commands[-1].shown, line))
+    return commands
+
+
+def run_blocks(
+    blocks: Iterable[CodeBlock],
+    folder: Path,
+    *,
+    instead: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout_s: float = 240,
+) -> None:
+    """Run the blocks in one shell, in `folder`, and compare.
+
+    Args:
+        blocks: console blocks.
+        folder: becomes the reader's; has `.venv` and `tests` as a checkout has, and the project's commands on PATH.
+        instead: texts of the page, with what stands in their place where the test runs it.
+        before: lines of shell to run first.
+        environment: variables to add.
+        timeout_s: for all of it.
+
+    Raises:
+        AssertionError: a command failed, or printed something else; the message says which.
+    """
+    commands = [command for block in blocks for command in commands_in(block.text)]
+    ports = _free_ports({port for command in commands for port in _PORT.findall(command.line)} | {"3000"})
+    own = {port: shown for shown, port in ports.items()}
+    outputs = folder / ".outputs"
+    outputs.mkdir()
+    for name, target in ((".venv", Path(sys.prefix)), ("tests", ROOT / "tests")):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(target)
+    script = [
+        f'PATH="{sys.prefix}/bin:$PATH"',
+        f"export COLUMNS={_COLUMNS} NO_COLOR=1",
+        "trap 'kill $(jobs -p) 2> /dev/null; wait' EXIT",
+        *before,
+    ]
+    for number, command in enumerate(commands):
+        line = _replaced(command.line, instead or {}, ports)
+        script += [
+            f"{{ {line}\n}} > .outputs/{number} 2>&1",
+            f'code=$?; [ $code = 0 ] || {{ echo "ended with $code:"; cat .outputs/{number}; exit 1; }}',
+        ]
+    run_as_reader(
+        "\n".join(script), folder=folder, port=ports["3000"], timeout_s=timeout_s, environment=environment or {}
+    )
+    for number, command in enumerate(commands):
+        printed = _replaced((outputs / str(number)).read_text(encoding="utf-8"), {}, own)
+        fault = difference(command.shown, printed)
+        assert not fault, f"$ {command.line}\n{fault}"
+
+
+def difference(shown: Sequence[str], printed: str) -> str:
+    """What is printed instead of what is shown; empty where they agree, or nothing is shown."""
+    if not shown:
+        return ""
+    if re.fullmatch("".join(map(_pattern, shown)), printed.rstrip() + "\n"):
+        return ""
+    return "\n".join(["shows", *shown, "and printed", printed])
+
+
+def _pattern(shown: str) -> str:
+    """What a shown line stands for, its end included."""
+    if shown.strip() == "…":
+        return r"(?:[^\n]*\n)*?"
+    return "[^\n]*".join(map(re.escape, shown.rstrip().split("…"))) + " *\n"
+
+
+def _replaced(text: str, instead: Mapping[str, str], ports: Mapping[str, str]) -> str:
+    for shown, own in (*instead.items(), *((rf"\b{shown}\b", own) for shown, own in ports.items())):
+        text = re.sub(shown, own, text) if shown.startswith(r"\b") else text.replace(shown, own)
+    return text
+
+
+def _free_ports(names: Iterable[str]) -> dict[str, str]:
+    """A free port for each name. All are bound at once, so that no two are the same."""
+    sockets = {name: socket.socket() for name in sorted(names)}
+    for each in sockets.values():
+        each.bind(("127.0.0.1", 0))
+    ports = {name: str(each.getsockname()[1]) for name, each in sockets.items()}
+    for each in sockets.values():
+        each.close()
+    return ports

@@ -1,0 +1,55 @@
+"""The pages of the documentation and the code blocks in them.
+
+A block begins with a fence, three backticks, and its language. A second word says how the tests treat the block:
+
+    console            its commands are run, and the output that it shows is compared
+    console slow       the same, as a slow test: it takes a minute or more
+    console servers    the same, with a MongoDB server and a Valkey of the tests' own
+    console ci         `.ci/run` runs its commands, on every change
+    console not-run    it needs what no test has, such as a container engine; the page says so to its readers
+    sh                 run as it stands, without output; `sh ci` as above
+    csv NAME           a file of that name, which lies in the folder where the page's commands are run
+"""
+
+import re
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).parents[2]
+PAGES: Final = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+DECISIONS: Final = tuple(sorted((ROOT / "docs" / "adr").glob("*.md")))
+RUNNABLE: Final = frozenset({"console", "sh", "bash", "shell", "http"})
+MARKS: Final = frozenset({"", "slow", "servers", "ci", "not-run"})
+
+_BLOCK: Final = re.compile(r"^( *)```(\w*)(?: (\S+))?\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+
+
+class CodeBlock(NamedTuple):
+    """A block: its language, the word after that, and its lines."""
+
+    language: str
+    mark: str
+    text: str
+
+
+def blocks_of(page: Path) -> list[CodeBlock]:
+    """All blocks of the page, in order."""
+    return [
+        CodeBlock(language, mark, re.sub(rf"^{indent}", "", text, flags=re.MULTILINE))
+        for indent, language, mark, text in _BLOCK.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+def prose_of(page: Path) -> str:
+    """The page without its blocks."""
+    return _BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+def code_in_prose(page: Path) -> list[str]:
+    """Every text between single backticks."""
+    return re.findall(r"`([^`\n]+)`", prose_of(page))
+
+
+def name_of(page: Path) -> str:
+    """The page's path from the root, for people."""
+    return str(page.relative_to(ROOT))

@@ -1,0 +1,110 @@
+"""Every request that the docs name is sent to a shop, and granted; every address and code in them exists."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from tests.docs.pages import DECISIONS, PAGES, ROOT, code_in_prose
+from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, new_key, open_shop
+
+from flashreserve.http.problems import KINDS
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ACCOUNT: Final = {"email": "ann@example.com", "password": "correct horse battery"}
+PRODUCT: Final = {"name": "iPhone 15", "price": "999.99", "stockQuantity": 10}
+
+BODIES: Final[dict[str, object]] = {
+    "POST /auth/register": {**ACCOUNT, "email": "new@example.com"},
+    "POST /auth/login": ACCOUNT,
+    "POST /products": PRODUCT,
+    "POST /products/{}/stock": {"change": 100},
+    "PATCH /products/{}": {"price": "899.99"},
+    "POST /reservations": {"lines": [{"productId": "{}", "quantity": 1}]},
+}
+"""What is sent with a request where the docs show no body; `{}` is the product."""
+
+BY_ADMINS: Final = re.compile(r"(POST|PATCH) /products|GET /products/{}/reservations|GET /reservations\.csv")
+OF_A_HOLD: Final = re.compile(r"/checkout|/reservations/confirm|(GET|DELETE) /reservations/{}|/extend")
+"""Requests whose `{}` is a reservation; elsewhere it is a product."""
+
+REQUEST: Final = re.compile(r"(GET|POST|PATCH|PUT|DELETE) (/[^\s?]*)(\?\S+)?(?: ({.*}))?")
+ADDRESS: Final = re.compile(r"/[a-z.-]*(\?\w+)?")
+NOT_OURS: Final = frozenset({"/proc"})
+
+
+def requests_in(pages: tuple[Path, ...]) -> list[tuple[str, str, str]]:
+    """What the pages name: method and path, with `{}` for each id; query; and body."""
+    found = {
+        (re.sub(r"{\w+}", "{}", f"{match[1]} {match[2]}"), match[3] or "", match[4] or "")
+        for page in pages
+        for code in code_in_prose(page)
+        if (match := REQUEST.fullmatch(code))
+    }
+    return sorted(found)
+
+
+@pytest.fixture(scope="module")
+def clock() -> ShopClock:
+    return ShopClock()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory, clock: ShopClock) -> Any:
+    async with open_shop(tmp_path_factory.mktemp("shop"), clock) as running:
+        (await running.ask("POST", "/auth/register", body=ACCOUNT)).granted()
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(shop: HttpShop) -> Admin:
+    return await shop.hire()
+
+
+async def test_the_docs_name_requests() -> None:
+    assert len(requests_in(PAGES)) > 5
+
+
+@pytest.mark.parametrize(("request_line", "query", "body"), requests_in((*PAGES, *DECISIONS)))
+async def test_every_request_in_the_docs_is_granted(
+    shop: HttpShop, admin: Admin, request_line: str, query: str, body: str
+) -> None:
+    product_id = await admin.product(maxExtensions=1)
+    asking: HttpCustomer | Admin = admin if BY_ADMINS.match(request_line) else shop.customer()
+    id_ = product_id
+    if OF_A_HOLD.search(request_line):
+        assert isinstance(asking, HttpCustomer)
+        id_ = (await asking.hold(product_id))["id"]
+    sent = json.loads(body) if body else BODIES.get(request_line)
+    method, path = request_line.split(" ")
+
+    answer = await asking.ask(
+        method,
+        path.replace("{}", id_) + query,
+        body=None if sent is None else json.loads(json.dumps(sent).replace("{}", product_id)),
+        headers={"Idempotency-Key": new_key()} if method == "POST" else None,
+    )
+
+    assert answer.status in {200, 201}, answer.body
+
+
+@pytest.mark.parametrize(
+    "address",
+    sorted({code for page in PAGES for code in code_in_prose(page) if ADDRESS.fullmatch(code)} - NOT_OURS),
+)
+async def test_every_address_in_the_docs_is_served(shop: HttpShop, address: str) -> None:
+    assert (await shop.ask("GET", address, headers={"Accept": "text/html, */*"})).status == 200
+
+
+async def test_the_page_of_the_api_names_every_code_with_its_status() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    named = {
+        code: int(status)
+        for status, codes in re.findall(r"\b(\d{3}) ((?:`[a-z-]+`(?:, )?)+)", page)
+        for code in re.findall(r"`([a-z-]+)`", codes)
+    }
+
+    assert named == {code: kind.status for code, kind in KINDS.items()}
