@@ -80,8 +80,8 @@ SENTENCES: Final[tuple[tuple[str, tuple[KeyFigure, ...]], ...]] = (
     ),
     (
         (
-            "**Large flushes make it fast:** flushes of up to 512 reservations bring {} a second on SQLite and {} on MongoDB,"
-            " flushes of one {} and {} (through the combiner, without HTTP)."
+            "**Large flushes make it fast:** flushes of up to 512 reservations bring {} a second on SQLite and"
+            " {} on MongoDB, flushes of one {} and {} (through the combiner, without HTTP)."
         ),
         (
             KeyFigure("batches", "SQLite, 512"),
