@@ -14,8 +14,9 @@ from typing import cast, get_args
 from tests.simulation.narration import replay_command, tell
 from tests.simulation.play import play, quietly
 from tests.simulation.script import StoreName, draw
-from tests.simulation.seeds import State, digest_of_sources, load_state, resume, summary
+from tests.simulation.seeds import State, load_state, resume, summary
 from tests.simulation.shrinker import shrink
+from tests.simulation.sources import digest_of_sources
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,8 @@ from typing import Final, NamedTuple, get_args
 from tests.simulation.mutants import BUDGET, MUTANTS, catch
 from tests.simulation.narration import replay_command
 from tests.simulation.script import StoreName
-from tests.simulation.seeds import State, digest_of_sources, load_state, resume, summary
+from tests.simulation.seeds import State, load_state, resume, summary
+from tests.simulation.sources import digest_of_sources
 
 STATE: Final = Path(".proof") / "state.json"
 

@@ -1,7 +1,6 @@
 """Runs of many seeds, in several processes, and their totals. A run can be stopped and resumed."""
 
 import gc
-import hashlib
 import json
 import multiprocessing
 from collections import Counter
@@ -12,27 +11,6 @@ from typing import Any, Final
 import msgspec
 from tests.simulation.play import play, quietly
 from tests.simulation.script import FAULTS_MIN, OPERATIONS, StoreName, draw
-
-import flashreserve
-
-_TESTS: Final = Path(__file__).parents[1]
-_PACKAGE: Final = Path(flashreserve.__file__).parent
-
-PLAYED: Final = (
-    "core",
-    "jobs",
-    "stores",
-    "bootstrap/watchdog.py",
-    "bootstrap/work.py",
-    "service/catalogue.py",
-    "service/reservations.py",
-    "calls.py",
-    "clock.py",
-    "combiner.py",
-    "siblings.py",
-    "stock_view.py",
-)
-"""The parts of the package that a seed runs. The rest (HTTP, accounts, settings, commands) can't change its result."""
 
 CHUNK: Final = 50
 VIOLATIONS_MAX: Final = 100
@@ -86,16 +64,6 @@ def load_state(path: Path, sources: str) -> State:
         if state.sources == sources:
             return state
     return State(sources=sources)
-
-
-def digest_of_sources() -> str:
-    """A digest of the service's played parts, the simulation and the auditor."""
-    parts = [_PACKAGE / part for part in PLAYED] + [_TESTS / "simulation", _TESTS / "proof"]
-    played = [path for part in parts for path in ([part] if part.is_file() else part.rglob("*.py"))]
-    digest = hashlib.sha256()
-    for path in sorted(each for each in played if not each.name.startswith("test_")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 Part = tuple[StoreName, int, int, bool]

@@ -13,8 +13,9 @@ from tests.simulation.mongo import updater
 from tests.simulation.narration import replay_command, tell
 from tests.simulation.play import play, quietly
 from tests.simulation.script import OPERATIONS, StoreName, draw
-from tests.simulation.seeds import CHUNK, PLAYED, Totals, load_state, play_seeds, resume
+from tests.simulation.seeds import CHUNK, Totals, load_state, play_seeds, resume
 from tests.simulation.shrinker import shrink
+from tests.simulation.sources import PLAYED, code_of
 
 import flashreserve
 from flashreserve.stores.mongo import intents
@@ -102,6 +103,13 @@ def test_the_digest_is_of_all_that_is_played() -> None:
     unknown = [path for path in imported if path.name != "__init__.py" and not any(map(path.is_relative_to, known))]
     assert len(imported) > 50
     assert unknown == []
+
+
+def test_the_digest_is_of_the_code_without_its_prose() -> None:
+    code = code_of('"""A."""\ndef f(x: int) -> int:\n    """B."""\n    return x + 1  # C\n\nY = 2\n"""D."""\n')
+    assert code == code_of("def f(x: int) -> int:\n    return x + 1\nY = 2")
+    others = ("def f(x: int) -> int:\n    return x + 2\nY = 2", "def f(x: int) -> int:\n    return x + 1\nY = '2'")
+    assert code not in map(code_of, others)
 
 
 def _replay(seed: int, store: StoreName, hash_seed: str) -> str:

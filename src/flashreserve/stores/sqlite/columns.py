@@ -143,13 +143,14 @@ def struct_arrays(kind: type[Row]) -> Codec:
 
 
 _arrays_of_lines = struct_arrays(Line)
+_LINE_FIELDS: Final = ", ".join(Line.__struct_fields__)
 
 
 def _decode_lines(kept: bytes) -> tuple[Line, ...]:
     try:
         lines: tuple[Line, ...] = _arrays_of_lines.decode(kept)
     except DECODE_ERRORS as error:
-        raise UnreadableError(f"lines: {error}") from error
+        raise UnreadableError(f"expected lines as JSON, each an array of {_LINE_FIELDS}") from error
     if not lines or min(line.quantity for line in lines) < 1:
         raise UnreadableError("expected lines of at least one unit")
     return lines
