@@ -11,14 +11,17 @@ GRANT: Final = "core/grant.py"
 CATALOGUE: Final = "core/catalogue.py"
 LOOKUP: Final = "core/lookup.py"
 
+MONGODB: Final = frozenset({"mongodb"})
+
 
 class Mutant(NamedTuple):
-    """`before` has to stand in the file exactly once."""
+    """`before` has to stand in the file exactly once. `spares` are the stores that don't run this code."""
 
     name: str
     before: str
     after: str
     file: str
+    spares: frozenset[str] = frozenset()
 
     def apply(self, package: Path) -> None:
         """Make the mistake in a copy of the package.
@@ -125,7 +128,15 @@ MUTANTS: Final = [
         "    most += 1\n    claims = [quotas.hour_claim(hour, place) for place in range(most)]\n",
         GRANT,
     ),
-    Mutant("what is bought stays open", "claims = self._give_up(before, quotas.is_open_claim)", "claims = ()", BOOK),
+    Mutant(
+        "what is bought stays open",
+        "claims = self._give_up(before, quotas.is_open_claim)",
+        "claims = ()",
+        BOOK,
+        # Recovery finishes movements of other processes, and has only the documents: there, an open claim is a field
+        # that ends with the hold.
+        spares=MONGODB,
+    ),
     Mutant(
         "one lapse more than the quota",
         "and became.count(Status.EXPIRED) >= lapses_max and not bought",
@@ -143,6 +154,7 @@ MUTANTS: Final = [
         "hour_at(held.created_at) == hour:",
         "hour_at(held.created_at) == hour - 1:",
         LOOKUP,
+        spares=MONGODB,  # It has a claim for each hold of an hour, and counts nothing.
     ),
     Mutant(
         "quotas come before a repeated key's answer",
