@@ -44,8 +44,8 @@ CREATE TABLE reservations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE status = 'PENDING';
 
--- Whose reservations, and idempotency keys, are whose: at first in the order of their arrival, then, many at a time, by
--- customer in `filed` and `claims`. The last row stays, so that no place is used again.
+-- Lookup from customer to reservations and idempotency keys. New rows are appended to `fresh` in arrival order and
+-- moved to the index (`filed` and `claims`) in batches. The last row stays, so that no place is used again.
 CREATE TABLE fresh (
     place           INTEGER PRIMARY KEY,
     user_id         TEXT NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE filed (
     PRIMARY KEY (user_id, reservation_id)
 ) STRICT, WITHOUT ROWID;
 
--- Which products a reservation is of. Written with it and never changed: prices and the rest are in its `lines`.
+-- The products of each reservation. Written with it and never changed. Prices are in the reservation's own `lines`.
 CREATE TABLE lines (
     product_id      TEXT NOT NULL REFERENCES products,
     reservation_id  TEXT NOT NULL,
