@@ -1,4 +1,4 @@
-"""A mistake in a rule fails the contract suite on every store: the rules are in the core, and stores have no others."""
+"""A mistake in a rule fails the contract suite on every store, because stores have no rules of their own."""
 
 import os
 import re
@@ -21,28 +21,28 @@ ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = Path(flashreserve.__file__).parent
 _OF_MUTANTS: Final = "test_a_mistake_in_a_rule_fails_the_contract_suite"
 STORES: Final = {"memory": "memory", "sqlite": "sqlite and not inline"}
-"""How the contract suite's tests of each store are selected by their names."""
+"""By store, the expression that selects its tests of the contract suite by name."""
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the package, to be mutated."""
+    """A copy of the package, for a mutant."""
     return copy_of_package(tmp_path)
 
 
 def copy_of_package(directory: Path) -> Path:
     made = directory / PACKAGE.name
-    shutil.copytree(PACKAGE, made)  # with what is compiled already
+    shutil.copytree(PACKAGE, made)  # including compiled files
     return made
 
 
 def environment(copy: Path) -> dict[str, str]:
-    """One in which `flashreserve` is the copy."""
+    """An environment in which `flashreserve` is the copy."""
     return os.environ | {"PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-# The differential test is left out: it compares two mutants. The rules' own tests come first, since most mutants fail
-# there, and only the plugins that the suite needs are loaded: each start would take a second more.
+# The differential test is left out, because it would compare two mutants. The tests of the rules come first, since most
+# mutants fail there. Only the plugins that the suite needs are loaded, which saves a second at each start.
 FIRST: Final = ("test_rules.py", "test_flush.py", "test_quotas.py")
 FILES: Final = sorted(
     (str(path) for path in (ROOT / "tests" / "contract").glob("test_*.py") if path.name != "test_differential.py"),
@@ -55,10 +55,10 @@ SUITE: Final = [
 
 
 def run_contract_suite(copy: Path, store: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """The contract suite's tests of one store, on the copy of the package.
+    """Run the contract suite's tests of one store on the copy of the package.
 
-    Its temporary files are beside the copy. By default all runs have theirs in one directory that each clears up as it
-    ends, and where two clear at once, one ends with an error and without a summary.
+    Its temporary files are beside the copy. By default, all runs share one directory that each clears at its end. If
+    two runs clear it at once, one ends with an error and without a summary.
     """
     of_its_own = ["--basetemp", str(copy.parent / "temporary")]
     return subprocess.run(
@@ -105,7 +105,7 @@ def test_without_a_mistake_the_contract_suite_passes(copy: Path, store: str) -> 
 
 
 def run_on_mutant(directory: Path, mutant: Mutant, store: str) -> subprocess.CompletedProcess[str]:
-    """The contract suite on a copy with the mistake, up to its first failure."""
+    """Run the contract suite on a copy with the mistake, until its first failure."""
     mutated = copy_of_package(directory)
     mutant.apply(mutated)
     return run_contract_suite(mutated, store, "-x")
@@ -116,7 +116,7 @@ Runs = dict[tuple[str, str], Future[subprocess.CompletedProcess[str]]]
 
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """The runs of the tests that were selected, one on each processor at a time, in the tests' order."""
+    """The runs of the selected tests, in the tests' order. As many run at a time as there are processors."""
     with ThreadPoolExecutor(usable_processors()) as pool:
         begun: Runs = {}
         for item in request.session.items:
