@@ -47,7 +47,7 @@ class _Waiting:
         self.tell = tell
         self.deadline = deadline
         self.done = False
-        """The caller was told the outcome, or is gone."""
+        """Whether the caller was told the outcome, or is gone."""
 
     def answer(self, outcome: Outcome) -> None:
         """Tell the caller, unless it is gone or was told before."""
@@ -115,7 +115,7 @@ class Combiner:
         return len(self._queue)
 
     async def submit(self, command: Command) -> Outcome:
-        """The command's outcome, durable when it is told. A caller that disconnects changes nothing for the others."""
+        """The command's outcome, durable when it is returned. A caller that disconnects doesn't affect the others."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = self._enter(command, partial(_set_result, future))
         if isinstance(waiting, Unavailable):
@@ -126,7 +126,7 @@ class Combiner:
             waiting.done = True
 
     def submit_soon(self, command: Command, tell: Tell) -> None:
-        """As `submit`, but `tell` is called with the outcome. This saves a task and a future for each command."""
+        """Like `submit`, but calls `tell` with the outcome. This saves a task and a future for each command."""
         waiting = self._enter(command, tell)
         if isinstance(waiting, Unavailable):
             tell(waiting)
@@ -170,7 +170,7 @@ class Combiner:
                 await self._flush_next(batch)
                 batch.waiting, batch.taken = [], False
         finally:
-            self._orphans += batch.waiting  # Not empty only after a defect: their deadline still holds.
+            self._orphans += batch.waiting  # Only a defect leaves commands here. They are answered at their deadline.
             del self._running[batch]
 
     async def _flush_next(self, batch: _Batch) -> None:
@@ -258,7 +258,7 @@ class Combiner:
 
 
 def _lapses(outcomes: Iterable[Outcome]) -> Iterator[int]:
-    """When the holds lapse that the outcomes granted or extended."""
+    """The times at which the holds lapse that the outcomes granted or extended."""
     return (
         outcome.reservation.expires_at for outcome in outcomes if type(outcome) is Reserved or type(outcome) is Extended
     )

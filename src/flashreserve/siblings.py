@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SiblingFiles(Siblings):
-    """The siblings, by their files in `directory`, which is made when needed. `name` is the process's own name."""
+    """The siblings, by their files in `directory`, which is created when needed. `name` is this process's name."""
 
     def __init__(self, directory: Path, name: str, elapsed_ms: Callable[[], int]) -> None:
         self._directory = directory

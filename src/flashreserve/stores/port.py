@@ -164,7 +164,7 @@ class ReservationStore(Protocol):
         ...
 
     async def oldest_due(self, now: int) -> int | None:
-        """When the hold that has been due for longest lapsed (UTC milliseconds); None if no hold is due."""
+        """The `expires_at` of the earliest due hold (UTC milliseconds); None if no hold is due."""
         ...
 
     async def audit(self, progress: Progress | None = None) -> Audit:

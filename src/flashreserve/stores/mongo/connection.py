@@ -82,7 +82,7 @@ class PymongoDatabase(Database):
                 retryWrites=DRIVER_RETRIES_WRITES,
                 retryReads=True,
             )
-        except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:  # depends on the option
+        except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:  # depends on the bad option
             raise StoreUnavailableError(f"the database's URL can't be used: {_url_fault(error)}") from error
         self._database = self._client.get_database(
             name,

@@ -20,10 +20,10 @@ class ServerInspection(msgspec.Struct, frozen=True):
     """A server's state.
 
     `topology` is the kind of deployment, in words. `fault` says that the documents' version doesn't fit, or which index
-    is missing or differs; `products` is false if the database is still empty. `oldest_due_at` is when the hold that has
-    been due for longest lapsed. `unreadable` are the ids of some reservations that can't be read; None if the search
-    took the server too long. `oldest_movement_at` is when the oldest unfinished movement began. `now_ms` is the
-    server's time of day. All instants are UTC milliseconds.
+    is missing or differs; `products` is false if the database is still empty. `oldest_due_at` is the `expires_at` of
+    the earliest due hold. `unreadable` are the ids of some reservations that can't be read; None if the search took the
+    server too long. `oldest_movement_at` is when the oldest unfinished movement began. `now_ms` is the server's time of
+    day. All instants are UTC milliseconds.
     """
 
     version: str
@@ -64,7 +64,7 @@ async def inspect_mongo(url: str) -> ServerInspection:
 
 
 async def oldest_due(database: Database, now: int) -> int | None:
-    """When the hold that has been due for longest lapsed (UTC milliseconds)."""
+    """The `expires_at` of the earliest due hold (UTC milliseconds); None if no hold is due."""
     found = await database.find(
         "reservations", due(now), fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
     )

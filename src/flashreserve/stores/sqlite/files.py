@@ -1,4 +1,4 @@
-"""Watching the files of an open database: do the paths still lead to the files that this process has open?
+"""Watching an open database: its paths must still lead to the files that this process has open.
 
 On Unix, a process can still use an open file that was removed or replaced. Every write would succeed, and all of them
 would be lost when the process ends. So twice a second a thread compares the device and inode of each path with those at
