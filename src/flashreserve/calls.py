@@ -53,7 +53,7 @@ class Calls:
         self._name = name
         self._abandoned_max = abandoned_max
         self._running: dict[asyncio.Future[Any], tuple[str, int]] = {}
-        """What each call is for, and the beat at which it began; the oldest first."""
+        """The purpose of each call, and the beat at which it began, the oldest first."""
         self._abandoned: set[asyncio.Future[Any]] = set()
         self._beats = 0
 

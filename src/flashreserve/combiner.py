@@ -47,7 +47,7 @@ class _Waiting:
         self.tell = tell
         self.deadline = deadline
         self.done = False
-        """The caller was told the outcome, or is gone."""
+        """Whether the caller was told the outcome, or is gone."""
 
     def answer(self, outcome: Outcome) -> None:
         """Tell the caller, unless it is gone or was told before."""
@@ -56,7 +56,7 @@ class _Waiting:
         self.done = True
         try:
             self.tell(outcome)
-        except Exception:  # noqa: BLE001 - the others of the flush have to be told all the same
+        except Exception:  # noqa: BLE001 - the other callers of the flush must be told too
             _log.exception("an outcome could not be told", command=type(self.command).__name__)
 
 
@@ -100,11 +100,11 @@ class Combiner:
         self._deadline_s = deadline_s
         self._queue: deque[_Waiting] = deque()
         self._taking = threading.Lock()
-        """Guards the queue: the store may take commands out of it on a thread of its own."""
+        """Guards the queue, because the store may take commands out of it on a thread of its own."""
         self._at_once_max = 1 + store.flushes_ahead
         self._running: dict[_Batch, asyncio.Task[None]] = {}
         self._orphans: list[_Waiting] = []
-        """Commands that were sent, but whose flush broke: only their deadline answers them."""
+        """Commands that were sent, but whose flush failed by a defect. They are answered at their deadline."""
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self._flushes, self._commands = Cell(), Cell()
@@ -115,7 +115,7 @@ class Combiner:
         return len(self._queue)
 
     async def submit(self, command: Command) -> Outcome:
-        """The command's outcome, durable when it is told. A caller that disconnects changes nothing for the others."""
+        """The command's outcome, durable when it is returned. A caller that disconnects doesn't affect the others."""
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         waiting = self._enter(command, partial(_set_result, future))
         if isinstance(waiting, Unavailable):
@@ -126,7 +126,7 @@ class Combiner:
             waiting.done = True
 
     def submit_soon(self, command: Command, tell: Tell) -> None:
-        """As `submit`, but `tell` is called with the outcome. This saves a task and a future for each command."""
+        """Like `submit`, but calls `tell` with the outcome. This saves a task and a future for each command."""
         waiting = self._enter(command, tell)
         if isinstance(waiting, Unavailable):
             tell(waiting)
@@ -170,20 +170,20 @@ class Combiner:
                 await self._flush_next(batch)
                 batch.waiting, batch.taken = [], False
         finally:
-            self._orphans += batch.waiting  # Not empty only after a defect: their deadline still holds.
+            self._orphans += batch.waiting  # Only a defect leaves commands here. They are answered at their deadline.
             del self._running[batch]
 
     async def _flush_next(self, batch: _Batch) -> None:
         """Let the store take the waiting commands when it is about to write."""
         try:
             flushed = await self._store.flush_late(partial(self._take, batch))
-        except Exception as error:  # noqa: BLE001 - the port says what each means; see `_failed`
+        except Exception as error:  # noqa: BLE001 - `_failed` handles each as the port defines it
             sent = batch.taken
             if not sent:
                 self._take(batch)
             if sent or isinstance(error, StoreUnavailableError):
                 await self._failed(batch.waiting, error)
-            elif batch.waiting:  # Nothing was sent, and the error is of none of these commands: they are sent now.
+            elif batch.waiting:  # Nothing was sent, and none of these commands caused the error: send them.
                 await self._flush(batch.waiting)
         else:
             self._told(batch.waiting, flushed, batch.sent_at)
@@ -221,7 +221,7 @@ class Combiner:
         elif isinstance(error, StoreOutcomeUnknownError):
             _log.error("outcome of a flush unknown", error=str(error), commands=len(batch))
             _answer_all(batch, OutcomeUnknown())
-        elif len(batch) == 1:  # Nothing was written: the port says so of every other error.
+        elif len(batch) == 1:  # By the port, any other error means that nothing was written.
             _log.error("command failed", command=type(batch[0].command).__name__, exc_info=error)
             batch[0].answer(Failed(type(error).__name__))
         elif batch:
@@ -234,7 +234,8 @@ class Combiner:
             return
         self._flushes.count += 1
         self._commands.count += len(batch)
-        # Told in the next turn of the event loop, after the next flush is sent: both then run at the same time.
+        # Callers are told in the next turn of the event loop, after the next flush is sent, so that both run
+        # concurrently.
         asyncio.get_running_loop().call_soon(_tell_all, batch, flushed.outcomes)
         self._learn(flushed.products, sent_at)
         if self._expect is not None:
@@ -245,7 +246,7 @@ class Combiner:
         self._watch = None
         now = self._clock.monotonic()
         late: list[_Waiting] = []
-        with self._taking:  # Out of the queue, they are never sent.
+        with self._taking:  # Commands that leave the queue here are never sent.
             while self._queue and (self._queue[0].done or self._queue[0].deadline <= now):
                 late.append(self._queue.popleft())
             in_flight = [waiting for batch in self._running for waiting in batch.waiting] + self._orphans
@@ -257,7 +258,7 @@ class Combiner:
 
 
 def _lapses(outcomes: Iterable[Outcome]) -> Iterator[int]:
-    """When the holds lapse that the outcomes granted or extended."""
+    """The times at which the holds lapse that the outcomes granted or extended."""
     return (
         outcome.reservation.expires_at for outcome in outcomes if type(outcome) is Reserved or type(outcome) is Extended
     )

@@ -1,8 +1,8 @@
 """Files by which the processes on one database file compare their clocks; see `flashreserve.clock.Siblings`.
 
 Each process keeps a small file of its own in a directory beside the database, locked as long as the process lives. It
-holds the time as the process sees it, and when that was. Both are measured by the elapsed time, which all processes of
-a machine share, so a process whose clock alone has stepped finds out.
+holds the time as the process sees it, and the elapsed time at which it was written. All processes of a machine share
+the elapsed time, so a process can detect that only its own clock has stepped.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 class SiblingFiles(Siblings):
-    """The siblings, by their files in `directory`, which is made when needed. `name` is the process's own name."""
+    """The siblings, by their files in `directory`, which is created when needed. `name` is this process's name."""
 
     def __init__(self, directory: Path, name: str, elapsed_ms: Callable[[], int]) -> None:
         self._directory = directory
@@ -74,7 +74,7 @@ class SiblingFiles(Siblings):
             self._failed = True
 
     def _open(self) -> int:
-        """The process's own file, locked before it gets its name: an unlocked file is taken for a dead process's."""
+        """The process's own file, locked before it gets its name: an unlocked file counts as a dead process's."""
         self._directory.mkdir(mode=_OWNER_ALONE, exist_ok=True)
         fresh = self._path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -20,7 +20,7 @@ WATCHED_MAX: Final = 2_000
 
 REFRESH_EVERY_S: Final = 0.1
 STALE_AFTER_S: Final = 0.25
-"""An entry is stale, and refuses nobody, once its query was sent longer ago than this."""
+"""An entry is stale, and refuses no request, once its query was sent longer ago than this."""
 _FORGET_AFTER_S: Final = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -90,14 +90,14 @@ class StockView:
         return sight
 
     def learn(self, products: Sequence[Product], asked_at: float) -> None:
-        """Take in the products as a flush, sent at `asked_at`, left them."""
+        """Add the products as they are after a flush that was sent at `asked_at`."""
         as_of = self._clock.now_ms()
         for product in products:
             self._enter(product, asked_at, as_of)
             self._used.setdefault(product.id, asked_at)
 
     async def refresh(self) -> int:
-        """Refresh all watched products by one query; how many it found."""
+        """Refresh all watched products by one query. Returns how many it found."""
         asked_at = self._clock.monotonic()
         as_of = self._clock.now_ms()
         self._forget(asked_at - _FORGET_AFTER_S)
@@ -109,7 +109,7 @@ class StockView:
         return len(products)
 
     async def keep_fresh(self) -> None:
-        """Refresh every 100 ms until cancelled. In an outage of the database, entries grow stale and refuse nobody."""
+        """Refresh every 100 ms until cancelled. In an outage, entries become stale and refuse no request."""
         while True:
             try:
                 await self.refresh()
@@ -118,7 +118,7 @@ class StockView:
             await asyncio.sleep(REFRESH_EVERY_S)
 
     def _enter(self, product: Product, asked_at: float, as_of: int) -> None:
-        """Take the product in, unless the entry is from a newer query."""
+        """Add the product, unless its entry is from a newer query."""
         known = self._sights.get(product.id)
         if known is not None and known.asked_at > asked_at:
             return

@@ -17,7 +17,7 @@ from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUna
 
 
 class GatedStore(MemoryStore):
-    """A memory store behind a gate: a test decides how long a flush is in the database."""
+    """A memory store with a gate, by which a test decides how long a flush is in the database."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -331,7 +331,7 @@ async def test_a_flush_that_took_nothing_fails_nobody(ahead: AheadStore, clock: 
     ahead.open.clear()
     (first,) = await submitted(at_work, reserve(1))
     (second,) = await submitted(at_work, reserve(2))
-    second.cancel()  # The flush handed over ahead for it will find no command.
+    second.cancel()  # Its flush, handed over ahead of time, will find no command.
     ahead.fault = lambda commands: None if commands else StoreOutcomeUnknownError("commit")
     ahead.open.set()
     assert isinstance(await first, Reserved)

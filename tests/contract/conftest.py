@@ -1,4 +1,4 @@
-"""The stores to which the contract is put. Each test gets a database of its own."""
+"""Fixtures: the stores that the contract is checked on. Each test gets a database of its own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +15,7 @@ def _named(factories: list[type[StoreFactory]]) -> list[object]:
 
 @pytest.fixture(params=_named(FACTORIES))
 async def factory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreFactory]:
-    """A database of each kind."""
+    """A factory on a database. A test runs once for each kind."""
     made: StoreFactory = request.param(tmp_path)
     yield made
     await made.discard()
@@ -23,13 +23,13 @@ async def factory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture
 async def store(factory: StoreFactory) -> Store:
-    """A store on an empty database, of each kind."""
+    """A store on an empty database. A test runs once for each kind."""
     return await factory.open()
 
 
 @pytest.fixture(params=_named([factory for factory in FACTORIES if factory.durable]))
 async def durable(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[StoreFactory]:
-    """A database of each kind that outlives its stores."""
+    """A factory on a database that keeps its data after its stores are closed, of each such kind."""
     made: StoreFactory = request.param(tmp_path)
     yield made
     await made.discard()
@@ -37,7 +37,7 @@ async def durable(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 @pytest.fixture(params=_named([factory for factory in FACTORIES if factory.shared]))
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
-    """Two stores on one empty database, as two processes have them, of each kind that allows it."""
+    """Two stores on one empty database, like those of two processes, of each kind that allows it."""
     made: StoreFactory = request.param(tmp_path)
     yield await made.open(), await made.open()
     await made.discard()
@@ -45,7 +45,7 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
 
 @pytest.fixture(params=_named([factory for factory in FACTORIES if factory.shared and factory.baskets_at_once]))
 async def stores_of_whole_baskets(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Store, Store]]:
-    """The same, of each kind that takes the products of a basket at one instant."""
+    """The same as `stores`, of each kind that takes the products of a basket at one instant."""
     made: StoreFactory = request.param(tmp_path)
     yield await made.open(), await made.open()
     await made.discard()

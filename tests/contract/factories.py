@@ -1,4 +1,4 @@
-"""Where the contract suite gets its stores from. A new kind of store is one more factory in `FACTORIES`."""
+"""Factories of the stores for the contract suite. A new kind of store needs a factory in `FACTORIES`."""
 
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
@@ -18,12 +18,12 @@ from flashreserve.stores.sqlite.writer import InlineWriter
 
 
 class StoreFactory(Protocol):
-    """Stores on one database, empty at first and thrown away after the test.
+    """Makes stores on one database, which is empty at first and removed after the test.
 
-    `durable`: what was written is still there after closing and opening again. `shared`: several stores, as in several
+    `durable`: the data remains after closing and opening again. `shared`: several stores, like those of several
     processes, may be open on the database at the same time. `baskets_at_once`: the products of a basket change at one
-    instant; elsewhere one after the other, so that a reader may see the basket half taken. `marks`:
-    for the tests on it.
+    instant; without it they change one after the other, so a reader may see a basket half taken. `marks` are pytest's
+    marks for the tests on this kind.
     """
 
     name: ClassVar[str]
@@ -35,11 +35,11 @@ class StoreFactory(Protocol):
     def __init__(self, directory: Path) -> None: ...
 
     async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
-        """A store on the database; one more, if it is shared."""
+        """Open a store on the database, or one more if it is shared."""
         ...
 
     async def misplace_units(self, product_id: str, units: int) -> None:
-        """Take units of the product out of `available`, behind the stores' backs."""
+        """Subtract units from the product's `available`, without the stores."""
         ...
 
     async def discard(self) -> None:

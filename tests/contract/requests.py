@@ -1,4 +1,4 @@
-"""Short ways to ask a store for what tests want to know."""
+"""Short functions by which tests call a store."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ _TRIES_MAX = 5
 
 
 async def flush(store: Store, *commands: Command, at: int = NOON) -> list[Outcome]:
-    """What a flush of the commands comes to."""
+    """Flush the commands. Returns their outcomes."""
     return list((await store.flush(commands, at)).outcomes)
 
 
 async def do(store: Store, command: Command, at: int = NOON) -> Outcome:
-    """What one command in a flush of its own comes to."""
+    """Flush one command alone. Returns its outcome."""
     (outcome,) = await flush(store, command, at=at)
     return outcome
 
 
 async def do_until_available(store: Store, command: Command) -> Outcome:
-    """As `do`, but who is told that others were faster each time tries again: on a busy machine, many at once are."""
+    """Like `do`, but retries after `Unavailable`, which concurrent commands can get on a busy machine."""
     for _ in range(_TRIES_MAX - 1):
         outcome = await do(store, command)
         if not isinstance(outcome, Unavailable):
@@ -51,7 +51,7 @@ async def reservation(store: Store, number: int) -> Reservation:
 
 
 async def everything(store: Store) -> tuple[list[Product], list[Reservation]]:
-    """All products and reservations, to see whether anything has changed."""
+    """All products and reservations, to check whether anything has changed."""
     return await store.list_products(None, _ALL), await store.all_reservations(None, _ALL)
 
 
@@ -62,6 +62,6 @@ async def assert_balanced(store: Store) -> None:
 
 
 def counted(outcomes: Sequence[Any]) -> dict[str, int]:
-    """How many outcomes there are of each type, by its name."""
+    """The number of outcomes of each type, by the type's name."""
     names = [type(outcome).__name__ for outcome in outcomes]
     return {name: names.count(name) for name in names}

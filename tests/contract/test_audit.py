@@ -21,7 +21,7 @@ LAPSED = NOON + HOLD_MS
 
 
 async def fill(store: Store) -> None:
-    """A bit of everything: 4 live units of the cup, 2 of the hat, none of the pen."""
+    """Make reservations of all statuses: 4 live units of the cup, 2 of the hat, none of the pen."""
     await store.add_products([a_product(CUP), a_product(HAT), a_product(PEN)])
     await flush(store, reserve(1), reserve(2), reserve_basket(3, {CUP: 2, HAT: 2}), reserve(4, of=PEN), reserve(5))
     await flush(store, confirm(1), cancel(2), cancel(4), restock(3, of=HAT))

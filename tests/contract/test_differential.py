@@ -1,6 +1,6 @@
-"""Every store answers random command streams as the reference does, and ends up with the same books.
+"""Every store gives the same outcomes for random command streams as the reference, and has the same books at the end.
 
-`FLASHRESERVE_TEST_STREAMS` says how many streams each store is put through: 40 by default, some thousands for a night.
+`FLASHRESERVE_TEST_STREAMS` sets the number of streams for each store: 40 by default, some thousands for a night.
 """
 
 import os
@@ -28,7 +28,7 @@ _ALL: Final = 10_000
 
 
 class DifferentialStep(NamedTuple):
-    """A flush some time after the one before, and maybe a sweep after it."""
+    """A flush after a pause, and perhaps a sweep after it."""
 
     pause_ms: int
     batch: list[Command]
@@ -45,7 +45,7 @@ _quotas = st.sampled_from([NO_QUOTAS, NO_QUOTAS, Quotas(2, 9, 0), Quotas(2, 6, 2
 
 @asynccontextmanager
 async def opened(factory: type[StoreFactory], quotas: Quotas = NO_QUOTAS) -> AsyncIterator[Store]:
-    """A store with the streams' products; Hypothesis runs many streams in one test, so it can't be a fixture."""
+    """A store with the streams' products. It isn't a fixture, because Hypothesis runs many streams in one test."""
     with tempfile.TemporaryDirectory() as directory:
         made = factory(Path(directory))
         store = await made.open(quotas)
@@ -57,12 +57,12 @@ async def opened(factory: type[StoreFactory], quotas: Quotas = NO_QUOTAS) -> Asy
 
 
 def in_order(flushed: Flushed) -> tuple[object, object]:
-    """What a flush told, without the order of products, which means nothing."""
+    """The result of a flush, without the order of its products, which is arbitrary."""
     return flushed.outcomes, sorted(flushed.products, key=lambda product: product.id)
 
 
 async def books(store: Store) -> list[object]:
-    """Everything that can be read."""
+    """All data that can be read."""
     products = await store.list_products(None, _ALL)
     return [
         products,
@@ -82,7 +82,7 @@ async def books(store: Store) -> list[object]:
 async def test_random_streams_come_to_the_same(
     factory: type[StoreFactory], steps: list[DifferentialStep], quotas: Quotas
 ) -> None:
-    if factory is MongoFactory:  # A customer's second hold is tried again there, under another id: books differ.
+    if factory is MongoFactory:  # It tries a customer's second hold again under another id, so the books differ.
         quotas = NO_QUOTAS
     async with opened(MemoryFactory, quotas) as reference, opened(factory, quotas) as store:
         now = NOON
@@ -92,7 +92,8 @@ async def test_random_streams_come_to_the_same(
             commands = streams.numbered(step.batch, numbers)
             expected = await reference.flush(commands, now)
             if isinstance(store, MongoStore):
-                # What it knows spares it a look at limits: a hold beyond them is tried again under another id.
+                # With cached products, it doesn't read limits first, and tries a hold beyond them again under another
+                # id.
                 store._known.forget()
             assert in_order(await store.flush(commands, now)) == in_order(expected)
             if step.sweep_most is not None:

@@ -1,4 +1,4 @@
-"""What other shops' trackers tell of, put to the stores. Each command comes in a flush of its own, all at once."""
+"""Bugs from the trackers of other shops, checked on our stores. Each command has a flush of its own, concurrently."""
 
 import asyncio
 import random

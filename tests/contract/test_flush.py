@@ -1,4 +1,4 @@
-"""One flush: its order, what it tells, and that it is written whole or not at all."""
+"""One flush: its order, its outcomes, and that it is written completely or not at all."""
 
 import pytest
 from tests.contract.factories import StoreFactory
@@ -176,7 +176,7 @@ class TestStoredSecondTry:
 
 
 class TestFlushedProducts:
-    """The products that a flush returns are what the stock view learns from."""
+    """The stock view learns from the products that a flush returns."""
 
     async def test_each_product_is_told_as_the_flush_left_it(self, store: Store) -> None:
         await store.add_products([a_product(CUP), a_product(HAT), a_product(PEN)])
@@ -235,7 +235,7 @@ class TestWholeOrNotAtAll:
 
 
 class TestDurability:
-    """What was acknowledged is there when the database is opened again."""
+    """Acknowledged data exists when the database is opened again."""
 
     async def test_holds_with_their_keys_and_limits(self, durable: StoreFactory) -> None:
         store = await durable.open()

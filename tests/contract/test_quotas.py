@@ -1,4 +1,4 @@
-"""Every store keeps the quotas of one customer's holds, alone and beside other stores on the same database."""
+"""Every store enforces the quotas of a customer's holds, alone and with other stores on the same database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -71,7 +71,7 @@ async def status(store: Store, id_: str) -> Status | None:
 
 
 async def hold(store: Store, *numbers: int, at: int = NOON) -> list[str]:
-    """The ids of the holds: a store that tries again does so under a new one."""
+    """Make the holds. Returns their ids, because a store that tries again uses a new id."""
     return [granted(await do(store, reserve(number), at=at)).id for number in numbers]
 
 
@@ -169,7 +169,7 @@ async def test_what_is_refused_is_not_sold_out_to_others(store: Store) -> None:
 
 
 async def test_what_was_granted_without_quotas_counts_once_there_are_some(made: StoreFactory) -> None:
-    """On stores that count; the others count what was granted since."""
+    """For stores that count reservations. The others count only holds granted since the quota was set."""
     before = await made.open()
     await before.add_products([a_product(CUP, 1_000)])
     await hold(before, *range(1, 5))

@@ -1,4 +1,4 @@
-"""Single reservations and products, and pages of them."""
+"""Reading single reservations and products, and pages of them."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -30,7 +30,7 @@ ENTRIES = 7
 
 
 async def read_in_pages(page: Callable[[str | None, int], Awaitable[list[T]]], most: int) -> tuple[list[T], list[int]]:
-    """All entries, and how many came with each page; the last page is the first empty one, or one too many."""
+    """All entries, and the number on each page. Reading ends at the first empty page, or at one page too many."""
     entries: list[T] = []
     sizes: list[int] = []
     while (not sizes or sizes[-1] > 0) and len(sizes) <= ENTRIES + 1:

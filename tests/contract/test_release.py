@@ -1,4 +1,4 @@
-"""Sweeping what has lapsed, and recovering."""
+"""Sweeping lapsed holds, and recovering."""
 
 import pytest
 from tests.contract.requests import assert_balanced, available, do, everything, flush, reservation
@@ -25,7 +25,7 @@ LAPSED = NOON + HOLD_MS
 
 
 async def hold_one_a_millisecond(store: Store, count: int) -> None:
-    """Holds number 0, 1, 2, … of one unit each; number n is over at LAPSED + n."""
+    """Make holds 0, 1, 2, … of one unit each. Hold n is over at LAPSED + n."""
     await store.add_products([a_product(units=count)])
     for number in range(count):
         granted(await do(store, reserve(number), at=NOON + number))

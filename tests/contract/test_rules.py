@@ -1,4 +1,4 @@
-"""Every rule, once, through every store: a store that decides by rules of its own, or by old facts, fails here."""
+"""Every rule through every store. A store that has rules of its own, or decides by stale facts, fails here."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -59,7 +59,7 @@ LAPSED = NOON + HOLD_MS
 
 @pytest.fixture(autouse=True)
 async def balanced_afterwards(store: Store) -> AsyncIterator[None]:
-    """Whatever a test did, rule 1 holds."""
+    """Check rule 1 after each test."""
     yield
     await assert_balanced(store)
 

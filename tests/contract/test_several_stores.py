@@ -1,4 +1,4 @@
-"""Two stores on one database, as two processes have them: neither sells what the other has sold."""
+"""Two stores on one database, like those of two processes: neither sells units that the other has sold."""
 
 import asyncio
 
@@ -54,7 +54,7 @@ Stores = tuple[Store, Store]
 
 
 async def flush_side_by_side(stores: Stores, commands: list[Command]) -> list[Outcome]:
-    """Each command in a flush of its own, all at once, half of them through each store."""
+    """Flush each command alone, all concurrently, half of them through each store."""
     return await asyncio.gather(*[do_until_available(stores[n % 2], command) for n, command in enumerate(commands)])
 
 
@@ -140,7 +140,7 @@ async def test_sweeps_on_both_release_each_hold_once(stores: Stores) -> None:
 
 
 async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(stores: Stores) -> None:
-    """The two processes' clocks are milliseconds apart, and every hold is confirmed or swept around its end."""
+    """The clocks of the two processes differ by milliseconds. Every hold is confirmed or swept around its end."""
     count, spread = 200, 10
     await stores[0].add_products([a_product(units=count)])
     for at in range(spread):
@@ -152,7 +152,7 @@ async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(s
         told = await flush(stores[0], *[confirm(n) for n in numbers], at=LAPSED + now)
         outcomes.update(zip(numbers, told, strict=True))
 
-    # Races may all end one way: the first ones are confirmed in time, without any.
+    # All races may end the same way, so the first holds are confirmed in time, without a race.
     await confirm_those_over_at(0, -3)
     for end in range(1, spread):
         drift = (-3, 2, 0, -1, 5)[end % 5]
@@ -201,7 +201,7 @@ async def test_restocking_and_reserving_at_once_lose_no_unit(stores: Stores) -> 
 
 
 async def test_products_are_read_at_one_instant(stores_of_whole_baskets: Stores) -> None:
-    """Every basket takes one of each, so at any instant both have the same number left."""
+    """Every basket takes one unit of each product, so both always have the same number left."""
     stores = stores_of_whole_baskets
     await stores[0].add_products([a_product(CUP, 40), a_product(HAT, 40)])
     finished = False

@@ -1,6 +1,6 @@
-"""A command or an effect that a store doesn't know is refused by an error, and nothing is written.
+"""A store raises an error for an unknown command or effect, and writes nothing.
 
-The type checker finds such gaps first (tests/repository/test_pretended_members.py); this is for unchecked code.
+The type checker finds such gaps first (tests/repository/test_pretended_members.py). This test is for unchecked code.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from flashreserve.http.answers import from_outcome
 from flashreserve.stores.port import Store, StoreOutcomeUnknownError
 
 REFUSALS = (AssertionError, StoreOutcomeUnknownError)
-"""`assert_never` raises an AssertionError; the MongoDB store reports any error within a flush as unknown outcome."""
+"""`assert_never` raises AssertionError. The MongoDB store reports any error within a flush as an unknown outcome."""
 
 
 class Unheard(msgspec.Struct, frozen=True, gc=False):
-    """A member of no union, and of all."""
+    """A struct that is in no union. The tests use it as a command and as an effect."""
 
     id: str = "unheard-of"
 

@@ -1,4 +1,4 @@
-"""Short ways to say what tests are about: products, customers, commands."""
+"""Short functions and constants for tests: products, customers, commands."""
 
 from typing import Any, Final
 
@@ -10,10 +10,10 @@ from flashreserve.core.outcomes import Reserved
 from flashreserve.core.sale import basket
 
 NOON: Final = 1_795_435_200_000
-"""When most tests take place: 2026-11-23T12:00:00Z."""
+"""The time of most tests: 2026-11-23T12:00:00Z."""
 
 HOLD_MS: Final = 600_000
-"""How long a hold of `a_product` lasts."""
+"""Duration of a hold of `a_product`."""
 
 
 def product_id(number: int) -> str:
@@ -37,7 +37,7 @@ ADMIN: Final = user_id(99)
 
 
 def a_product(id_: str = CUP, units: int = 10, **changes: Any) -> Product:
-    """`units` of a product without limit, always on sale, held for ten minutes."""
+    """A product with `units` in stock, without limit, always on sale, with holds of ten minutes."""
     product = Product(
         id=id_,
         name="Cup",
@@ -61,12 +61,12 @@ def an_account(number: int = 1, email: str = "ann@example.com", role: Role = Rol
 
 
 def reserve(number: int, user: str = ANN, quantity: int = 1, *, of: str = CUP, key: str | None = None) -> Reserve:
-    """Ask for one product; the reservation will be number `number`."""
+    """The command to reserve one product. `number` gives the reservation's id."""
     return Reserve(reservation_id(number), user, (Wanted(of, quantity),), key)
 
 
 def reserve_basket(number: int, lines: dict[str, int], user: str = ANN, *, key: str | None = None) -> Reserve:
-    """Ask for several products at once."""
+    """The command to reserve a basket."""
     wanted = basket(Wanted(product, quantity) for product, quantity in lines.items())
     return Reserve(reservation_id(number), user, wanted, key)
 

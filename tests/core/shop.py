@@ -1,4 +1,4 @@
-"""A shop to try the rules in: a store that is called without an event loop."""
+"""A shop for testing the rules: a store that is called without an event loop."""
 
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ _ALL = 100_000
 
 
 def finish_now(coroutine: Coroutine[Any, Any, T]) -> T:
-    """What a coroutine that never waits returns."""
+    """The result of a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as done:
@@ -26,14 +26,14 @@ def finish_now(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class CoreShop:
-    """Runs commands against a store whose calls never wait; the memory store unless another one is given."""
+    """Runs commands on a store whose calls never wait, by default the memory store."""
 
     def __init__(self, *products: Product, store: Store | None = None) -> None:
         self.store: Store = store or MemoryStore()
         finish_now(self.store.add_products(products))
 
     def do(self, command: Command, at: int = NOON) -> Outcome:
-        """One command in a flush of its own."""
+        """Flush one command alone. Returns its outcome."""
         (outcome,) = self.flush(command, at=at)
         return outcome
 
@@ -54,6 +54,6 @@ class CoreShop:
         return reservation
 
     def state(self) -> tuple[list[Product], list[Reservation]]:
-        """Everything the store tells about stock."""
+        """All products and reservations of the store."""
         products = finish_now(self.store.list_products(None, _ALL))
         return products, finish_now(self.store.all_reservations(None, _ALL))

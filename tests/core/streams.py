@@ -1,4 +1,4 @@
-"""Random commands that get in each other's way: few products, customers and keys, and a clock that meets deadlines."""
+"""Random commands that conflict: there are few products, customers and keys, and the clock often stops at deadlines."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ _TARGET_MAX: Final = 25
 
 
 def products() -> list[Product]:
-    """What the commands are about: one product without a limit, one with, and one on sale for a while."""
+    """The products of the commands: one without a limit, one with a limit, and one on sale for a limited time."""
     return [
         a_product(CUP, 6, hold_s=10, extensions_max=2),
         a_product(HAT, 5, hold_s=20, extensions_max=1, per_customer_limit=2),
@@ -79,17 +79,17 @@ _commands: st.SearchStrategy[Command] = st.one_of(
 )
 
 batches: Final[st.SearchStrategy[list[Command]]] = st.lists(_commands, min_size=1, max_size=8)
-"""What arrives together. Reserves are still without an id: see `numbered`."""
+"""Commands that arrive together. Reserves have no id yet: see `numbered`."""
 
 pauses_ms: Final[st.SearchStrategy[int]] = st.sampled_from([0, 0, 0, 1, 999, 4_999, 5_000, 9_999, 10_000, 20_000])
-"""Milliseconds until the next arrival; many end exactly where a hold does."""
+"""Milliseconds until the next arrival. Many end exactly when a hold ends."""
 
 sweeps: Final[st.SearchStrategy[int | None]] = st.sampled_from([None, None, None, 1, 100])
-"""How many lapsed holds to release at most, if any."""
+"""The most lapsed holds to release in a sweep; None for no sweep."""
 
 
 def numbered(commands: Iterable[Command], numbers: Iterator[int]) -> list[Command]:
-    """The commands, with the next numbers as ids of new reservations."""
+    """The commands, with the next numbers as the ids of new reservations."""
     return [
         replace(command, reservation_id=reservation_id(next(numbers))) if isinstance(command, Reserve) else command
         for command in commands

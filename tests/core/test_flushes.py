@@ -166,7 +166,7 @@ class TestSecondTry:
 
 
 class TestEffects:
-    """What a plan asks a store to write, for stores that write effects one by one."""
+    """The effects of plans, for stores that write them one by one."""
 
     def test_a_hold_carries_its_claims(self) -> None:
         facts = Facts({CUP: a_product(per_customer_limit=3)}, {}, {(ANN, limit_claim(CUP, 0)): reservation_id(9)})

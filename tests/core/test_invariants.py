@@ -1,4 +1,4 @@
-"""What holds after every flush, whatever is asked in whatever order."""
+"""Invariants that must hold after every flush, for all commands in all orders."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -44,7 +44,7 @@ def changes_nothing(outcome: Outcome) -> bool:
 
 
 class ShopMachine(RuleBasedStateMachine):
-    """Random flushes on the memory store, under a clock that moves."""
+    """Random flushes on the memory store, with a moving clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class ShopMachine(RuleBasedStateMachine):
         return self.shop.state()[0]
 
     def check_keys(self, commands: Sequence[Command], outcomes: Sequence[Outcome]) -> None:
-        """A key is granted once, and a replay is the grant, unchanged."""
+        """Check that each key is granted once, and that a replay equals the grant."""
         for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(command, Reserve) and command.key is not None and isinstance(outcome, Reserved):
                 assert (command.user_id, command.key) not in self.bound

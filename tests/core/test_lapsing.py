@@ -1,4 +1,4 @@
-"""One place says when a hold is over: `holds.has_lapsed`. Each store has its condition once, and it says the same."""
+"""Only `holds.has_lapsed` decides when a hold is over. Each store has the same condition once, for its queries."""
 
 import ast
 import operator
@@ -23,13 +23,13 @@ around = pytest.mark.parametrize("now", [99, 100, 101])
 
 
 def test_nothing_else_compares_the_end_of_a_hold_with_the_time() -> None:
-    """`auth` compares the end of tokens."""
+    """`auth` is left out, because it compares the ends of tokens."""
     files = [path for path in sorted(PACKAGE.rglob("*.py")) if PACKAGE / "auth" not in path.parents]
     assert [f"{path.relative_to(PACKAGE)}: {found}" for path in files for found in comparisons(path)] == PLACES
 
 
 def comparisons(path: Path) -> Iterator[str]:
-    """Orderings by `expires_at`: in Python, in SQL, and in MongoDB's queries."""
+    """Comparisons of `expires_at` in Python, in SQL, and in MongoDB's queries."""
     source = path.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Compare) and isinstance(node.ops[0], _ORDERS) and "expires_at" in ast.unparse(node):

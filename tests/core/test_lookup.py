@@ -1,4 +1,4 @@
-"""Which facts commands need, and in which steps a store looks them up."""
+"""The facts that commands need, and the steps in which a store looks them up."""
 
 from collections.abc import Iterable
 
@@ -45,7 +45,7 @@ def a_hold(number: int, user: str = ANN, *, of: str = CUP) -> Reservation:
 
 
 class Answers:
-    """Answers each lookup by the next of `found`, and keeps the lookups."""
+    """Answers each lookup with the next of `found`, and records the lookups."""
 
     def __init__(self, *found: Found) -> None:
         self._left = list(found)

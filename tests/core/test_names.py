@@ -11,7 +11,7 @@ from flashreserve.core.names import parse_name
 from flashreserve.core.outcomes import Invalid
 
 SHOWN_FORMATS = set("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")
-"""Format characters (Cf) that show something: signs of Arabic, Syriac and Kaithi that enclose numbers and letters."""
+"""Format characters (Cf) that are visible: Arabic, Syriac and Kaithi signs that enclose numbers and letters."""
 
 
 def test_what_unicode_calls_a_space_separator_control_or_format_character_shows_nothing() -> None:

@@ -1,4 +1,4 @@
-"""What one customer may hold of everything together: at one time, in an hour, and after letting holds lapse."""
+"""Quotas of one customer's holds of all products: at one time, in an hour, and after letting holds lapse."""
 
 import pytest
 from msgspec.structs import replace
@@ -44,7 +44,7 @@ LAPSED = NOON + HOLD_MS
 
 
 def shop(*products: Product, **quotas: int) -> CoreShop:
-    """A shop with these quotas; NOON is the beginning of an hour."""
+    """A shop with these quotas. NOON is the beginning of an hour."""
     return CoreShop(*(products or [a_product(units=1_000)]), store=MemoryStore(Quotas(**quotas)))
 
 
@@ -116,12 +116,12 @@ class TestOpenHolds:
 
 
 class TestStoresThatKeepOpenClaims:
-    """They don't count, and a claim is kept until its hold has ended."""
+    """Stores that keep claims don't count holds. A claim is kept until its hold has ended."""
 
     QUOTAS = Quotas(open_holds_max=2)
 
     def facts(self, *held: Reservation) -> Facts:
-        """One customer's holds, each with its claim."""
+        """Facts with one customer's holds, each with its claim."""
         claims = {(ANN, open_claim(place)): each.id for place, each in enumerate(held)}
         return Facts({CUP: a_product()}, {each.id: each for each in held}, claims, quotas=self.QUOTAS)
 
@@ -175,7 +175,7 @@ class TestHourlyHolds:
 
 class TestLapses:
     def lapsing(self, lapses: int) -> CoreShop:
-        """A shop with a quota of two lapses, and a customer who let some holds lapse."""
+        """A shop with a quota of two lapses, and a customer who let `lapses` holds lapse."""
         busy = shop(holds_per_hour_max=10, lapses_per_hour_max=2)
         granted_all(busy, range(lapses))
         return busy

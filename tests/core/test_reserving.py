@@ -101,7 +101,7 @@ class TestSaleWindow:
 
 
 class TestOrderOfRefusal:
-    """Each product and key here gives several reasons to refuse; the one that counts is told."""
+    """Each product and key here has several reasons for a refusal. The first one in the order is returned."""
 
     def test_not_found_comes_before_key_reused(self) -> None:
         shop = CoreShop(a_product())

@@ -1,4 +1,4 @@
-"""Explore configurations of the real MongoDB store: its code runs, call by call, against a database in memory.
+"""Explore configurations of the real MongoDB store. Its code runs, call by call, on a database in memory.
 
 python -m tests.modelcheck              all of them, each until it is exhausted or has three million states: two hours
 python -m tests.modelcheck k1 n3        some of them by name
@@ -20,7 +20,7 @@ SECONDS_MAX = 3_600.0
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; 1 where a promise was broken, 2 where no configuration has such a name."""
+    """Run the command. Returns 1 if a promise was broken, 2 if no configuration has such a name, else 0."""
     parser = argparse.ArgumentParser(prog="python -m tests.modelcheck", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", metavar="NAME")
@@ -50,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def explore_code(configuration: CodeConfiguration, states_max: int, seconds_max: float) -> Exploration:
-    """Explore a configuration, with the bounds that it lowers."""
+    """Explore a configuration, with its lowered bounds."""
     with bounds(configuration.setting.bounds):
         return explore(CodeSpace(configuration.setting), states_max, seconds_max)
 

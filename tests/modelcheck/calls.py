@@ -1,6 +1,6 @@
-"""The calls that the store makes, and the parts that a call consists of: each of them touches one document at most.
+"""The store's calls, and the parts of a call. Each part touches one document at most.
 
-Parts of a call are carried out at different instants, perhaps in any order, and with parts of other calls between.
+The parts of a call are carried out at different instants, perhaps in any order, and with parts of other calls between.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -18,10 +18,10 @@ from typing_extensions import override
 from flashreserve.stores.mongo.database import Fields, Index, Order, Query, Update
 
 FAR: Final = 10**9
-"""An instant after everything; also more units than there are."""
+"""An instant after all others; also a number of units that is greater than any stock."""
 
 Canonical = Callable[[str, Document], Document]
-"""Makes a document of a collection canonical."""
+"""A function that makes a document of a collection canonical."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -30,12 +30,12 @@ class Part(msgspec.Struct, frozen=True):
     collection: str
 
     def carry_out(self, documents: Mapping[str, Document], canonical: Canonical) -> tuple[Document | None, Any]:
-        """The document that is written, canonical, if one is; and the result. `documents` are the collection's."""
+        """The canonical document that is written, if any, and the result. `documents` are the collection's."""
         raise NotImplementedError
 
 
 class InsertPart(Part, frozen=True):
-    """Insert a document; the result is False where a unique index refuses it."""
+    """Insert a document. The result is False if a unique index refuses it."""
 
     document: Document
 
@@ -47,7 +47,7 @@ class InsertPart(Part, frozen=True):
 
 
 class UpdatePart(Part, frozen=True):
-    """Change the first document that matches; the result is what it then is, or None."""
+    """Change the first document that matches. The result is the changed document, or None."""
 
     query: Query
     update: Update
@@ -81,7 +81,7 @@ class FindPart(Part, frozen=True):
 
 
 class ScanPart(Part, frozen=True):
-    """A scan's look at one document."""
+    """The part of a scan that reads one document."""
 
     id: str
 
@@ -91,14 +91,14 @@ class ScanPart(Part, frozen=True):
 
 
 class CallRules(msgspec.Struct, frozen=True):
-    """How calls fall into parts, and what their replies show."""
+    """The division of calls into parts, and the content of their replies."""
 
     scanned: Mapping[str, Sequence[str]] = {}
-    """By collection, the ids that a call without ids may come across."""
+    """By collection, the ids that a call without ids may find."""
     torn_reads: bool = False
-    """Whether each document that a read names is read at an instant of its own."""
+    """Whether each document named in a read is read at an instant of its own."""
     shows_available: bool = False
-    """Whether a product that was changed shows `available`. That is only learnt; a plan on it meets a guard."""
+    """Whether the reply with a changed product has `available`. It only goes to the cache, and plans have guards."""
 
     def update(self, collection: str, query: Query, update: Update, fields: Fields | None) -> UpdatePart:
         """A part that changes a document."""
@@ -110,30 +110,30 @@ class Call(msgspec.Struct, frozen=True):
 
     @property
     def writes(self) -> bool:
-        """Whether it writes; then its reply can be lost."""
+        """Whether it writes. The reply to a write can be lost."""
         return False
 
     @property
     def retried_by_driver(self) -> bool:
-        """Whether the driver may send it again by itself, if it is set to."""
+        """Whether the driver may send it again by itself, if the driver's retries are on."""
         return False
 
     @property
     def current(self) -> bool:
-        """Whether it shows everything that was acknowledged before, even right after an election."""
+        """Whether it sees all writes that were acknowledged before, even right after an election."""
         return True
 
     def parts(self, rules: CallRules) -> Sequence[Part]:
-        """The parts it consists of."""
+        """The parts of the call."""
         raise NotImplementedError
 
     def reply(self, results: Sequence[Any]) -> Any:
-        """The reply that the results of its parts make."""
+        """The reply, made of the results of its parts."""
         raise NotImplementedError
 
 
 class FindCall(Call, frozen=True):
-    """`Database.find`. With torn reads, each document that it names is read at an instant of its own."""
+    """`Database.find`. With torn reads, each named document is read at an instant of its own."""
 
     collection: str
     query: Query
@@ -282,15 +282,15 @@ class BulkCall(Call, frozen=True):
 
 
 class ClockCall(Call, frozen=True):
-    """A look at the clock. Its reply doesn't come from the database."""
+    """Reading the clock. Its reply doesn't come from the database."""
 
 
 class TimerCall(Call, frozen=True):
-    """A timer that fires at some time. Its reply doesn't come from the database either."""
+    """A timer, which may fire at any time. Its reply doesn't come from the database either."""
 
 
 def tidy(query: Query) -> Query:
-    """The query with the ids that it names in order, each once."""
+    """The query with its ids sorted, each once."""
     named = query.get("_id")
     if isinstance(named, dict) and "$in" in named:
         return {**query, "_id": {**named, "$in": sorted(set(named["$in"]))}}
@@ -298,7 +298,7 @@ def tidy(query: Query) -> Query:
 
 
 def _ids_in(query: Query) -> list[str] | None:
-    """The ids that a query names; None if it names none."""
+    """The ids in a query; None if it has none."""
     named = query.get("_id")
     if isinstance(named, str):
         return [named]
@@ -313,7 +313,7 @@ def _in_order(documents: Mapping[str, Document], query: Query) -> Collection[Doc
 
 
 def _is_refused(collection: str, documents: Mapping[str, Document], new: Document) -> bool:
-    """Whether a unique index has an entry of the new document already."""
+    """Whether a unique index already has an entry of the new document."""
     for index in UNIQUE_INDEXES:
         if index.collection == collection and (entries := _entries(index, new)):
             for id_, other in documents.items():

@@ -1,4 +1,4 @@
-"""The invariants: in every state, the books balance, limits hold, and everything that was told is so."""
+"""The invariants: in every state, the books balance, limits hold, and all answers are true."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,12 +10,12 @@ _LIVE = ("PENDING", "CONFIRMED")
 
 
 def wrong_books(books: StoredBooks) -> str | None:
-    """The first thing that is wrong with stock or with limits; None if nothing is."""
+    """The first fault in stock or limits; None if there is none."""
     return next(_wrong(books), None)
 
 
 def broken_promise(books: StoredBooks, promises: Iterable[CodePromise]) -> str | None:
-    """A promise that is broken; None if all are kept."""
+    """A broken promise; None if all are kept."""
     return next((found for promise in promises if (found := promise.broken(books)) is not None), None)
 
 
@@ -26,7 +26,7 @@ def _wrong(books: StoredBooks) -> Iterator[str]:
 
 
 def _of_stock(id_: str, product: Document, reservations: Mapping[str, Document]) -> Iterator[str]:
-    """Rule 1, exact at every instant: available = stocked - live units - units on their way. And no oversell."""
+    """Rule 1, exact at every instant: available = stocked - live units - units of open movements. And no oversell."""
     live = sum(_units(document, id_) for document in reservations.values() if document["status"] in _LIVE)
     moving = _units_on_their_way(id_, product, reservations)
     available, stocked = product["available"], product["stocked"]
@@ -41,7 +41,7 @@ def _of_stock(id_: str, product: Document, reservations: Mapping[str, Document])
 
 
 def _units_on_their_way(id_: str, product: Document, reservations: Mapping[str, Document]) -> int:
-    """The units that open movements have still to give back."""
+    """The units that open movements still have to give back."""
     open_releases = {intent["f"] for intent in product["intents"] if intent["kind"] == "release"}
     units = sum(
         _units(document, id_)
@@ -57,7 +57,7 @@ def _units_on_their_way(id_: str, product: Document, reservations: Mapping[str, 
 
 
 def _of_limit(id_: str, product: Document, reservations: Mapping[str, Document]) -> Iterator[str]:
-    """A customer has no more live units than the limit, and a claim for each of them."""
+    """No customer has more live units than the limit, and each of these units has a claim."""
     limit = product["per_customer_limit"]
     if limit is None:
         return

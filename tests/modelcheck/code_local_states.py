@@ -1,7 +1,7 @@
 """The local states of processes that run the real code, as numbers.
 
-A coroutine can't be copied. So a process is run again from its beginning, and is given the replies that it got before,
-in their order. Two pasts are one local state if they brought the same replies to the same calls, and led to the same.
+A coroutine can't be copied. So a process is run again from its beginning, with the replies that it got before, in the
+same order. Two histories are the same local state if the same calls got the same replies, with the same result.
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from tests.modelcheck.stepped_loop import SteppedLoop
 from tests.modelcheck.stored_documents import Numbered, encoded
 
 Replies = tuple[tuple[int, int], ...]
-"""The number of a call, and that of its reply; in the order in which they came."""
+"""The numbers of calls and of their replies, in the order of the replies."""
 
 
 class IssuedCall(NamedTuple):
@@ -24,10 +24,10 @@ class IssuedCall(NamedTuple):
 
 
 class LocalState(NamedTuple):
-    """A local state. `past` says how to come to it; None if the process is over."""
+    """A local state. `past` has the replies that lead to it; None if the process has ended."""
 
     pending: tuple[tuple[int, int], ...]
-    """The number of each call that waits for its reply, and the number of its `IssuedCall`."""
+    """The number of each call without a reply, and the number of its `IssuedCall`."""
     told: tuple[CodePromise, ...]
     past: tuple[int, Replies] | None
 
@@ -48,7 +48,7 @@ class CodeLocalStates:
         return self._states[state]
 
     def reply(self, value: Any) -> int:
-        """The number of a reply, or of the error that takes its place."""
+        """The number of a reply, or of an error instead of a reply."""
         return self.replies.add(repr(value) if isinstance(value, Exception) else encoded(value), value)
 
     def start(self, program: int) -> int:
@@ -56,7 +56,7 @@ class CodeLocalStates:
         return self._state(program, ())
 
     def after(self, state: int, call: int, reply: int) -> tuple[int, tuple[CodePromise, ...]]:
-        """The local state once a call was replied to, and what was told on the way."""
+        """The local state after the reply to a call, and the promises made meanwhile."""
         key = state, call, reply
         found = self._after.get(key)
         if found is None:
@@ -69,18 +69,18 @@ class CodeLocalStates:
         return found
 
     def _state(self, program: int, replies: Replies) -> int:
-        loop = SteppedLoop()  # type: ignore[abstract]  # what of asyncio nothing here asks for
+        loop = SteppedLoop()  # type: ignore[abstract]  # methods of asyncio that this code doesn't use
         with loop.running():
             pending, told = self._run(loop, program, replies)
         issued = tuple(self._call(call) for call in loop.issued)
         calls = tuple((number, issued[number]) for number in pending)
-        if not calls:  # Over: one state for all ends of the same tale.
+        if not calls:  # Ended: all ends with the same result are one state.
             return self._states.add(("over", program, told), LocalState((), told, None))
         key = program, frozenset(replies), issued, calls, told
         return self._states.add(key, LocalState(calls, told, (program, replies)))
 
     def _run(self, loop: SteppedLoop, program: int, replies: Replies) -> tuple[list[int], tuple[CodePromise, ...]]:
-        """The calls that are pending after the replies, and what was told."""
+        """The calls that are pending after the replies, and the promises made."""
         name, run = self._programs[program]
         seat = Seat(name, loop, self._setting)
         task = loop.create_task(run(seat))

@@ -1,7 +1,7 @@
-"""Everything that may happen to processes that run the real code; explored like the model's states.
+"""The space of all possible events of processes that run the real code, explored like the model's states.
 
-A process may stop for ever anywhere: others go on without it, and `CodeSpace.violation` looks at what comes of a state
-if only recovery acts any more.
+A process may stop forever at any point. Other processes continue without it, and `CodeSpace.violation` checks the
+result of a state if only recovery acts afterwards.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 
 _SHOWN_MAX = 260
 _RECOVERIES_MAX = 14
-"""As many passes of recovery must be enough to finish everything, if nothing goes wrong meanwhile."""
+"""Passes of recovery that must be enough to finish everything, without faults meanwhile."""
 
 
 class CallProgress(NamedTuple):
-    """A call of which some parts were carried out, or that the driver sent again."""
+    """The progress of a call: its parts that were carried out, and whether the driver sent it again."""
 
     call: int
     done: tuple[tuple[int, int], ...] = ()
@@ -34,13 +34,13 @@ class CallProgress(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a process stands: its local state, and how far its pending calls have come."""
+    """The position of a process: its local state, and the progress of its pending calls."""
 
     local: int
     progress: tuple[CallProgress, ...] = ()
 
     def of(self, call: int) -> CallProgress:
-        """How far the call has come."""
+        """The progress of the call."""
         if not self.progress:
             return CallProgress(call)
         return next((each for each in self.progress if each.call == call), CallProgress(call))
@@ -51,7 +51,7 @@ class Place(NamedTuple):
 
 
 class PendingCall(NamedTuple):
-    """A process's call that waits for its reply: its number within the process, and that of its `IssuedCall`."""
+    """A process's call without a reply: its number within the process, and the number of its `IssuedCall`."""
 
     process: int
     number: int
@@ -64,16 +64,16 @@ class CodeState(NamedTuple):
     database: int
     told: int
     in_flight: tuple[int, ...]
-    """Parts of calls whose reply was lost, and that may still be carried out."""
+    """Parts that may still be carried out, of calls whose reply was lost."""
     places: tuple[Place, ...]
     losses: int
     clock: int
-    """How many of the setting's ticks have passed."""
+    """The number of the setting's ticks that have passed."""
     election: Election | None
 
 
 class CodeEvent(NamedTuple):
-    """An event: who acts, the call, the part of it with its result, and what was told."""
+    """An event: the process, its call, the part of the call with its result, and the promises made."""
 
     who: str
     note: str
@@ -103,7 +103,7 @@ class CodeSpace:
 
     @property
     def first(self) -> CodeState:
-        """The state that everything begins in."""
+        """The initial state."""
         starts = [self._locals.start(program) for program in range(self._recoverer)]
         told = {promise for start in starts for promise in self._locals[start].told}
         return CodeState(
@@ -117,12 +117,12 @@ class CodeSpace:
         )
 
     def violation(self, state: CodeState) -> str | None:
-        """A violation now, or one that comes about if all processes stop here, and recovery and late parts follow."""
+        """A violation now, or one that follows if all processes stop here, by recovery and late parts."""
         now = self._violation(state.database, state.told)
         return now or self._violation_in_the_end(state.database, state.in_flight, state.told)
 
     def successors(self, state: CodeState) -> Iterator[tuple[CodeEvent, CodeState]]:
-        """The states that may come next, each with what happens."""
+        """The possible next states, each with its event."""
         if state.clock < len(self._setting.ticks):
             note = f"it is {self._setting.ticks[state.clock]} ms"
             yield CodeEvent("clock", note), state._replace(clock=state.clock + 1)
@@ -140,7 +140,7 @@ class CodeSpace:
                 yield from self._call_goes_on(state, PendingCall(process, number, issued))
 
     def _call_goes_on(self, state: CodeState, pending: PendingCall) -> Iterator[tuple[CodeEvent, CodeState]]:
-        """Everything that may happen next to a call that is pending."""
+        """All possible next events of a pending call."""
         call, parts = self._locals.calls[pending.issued]
         if isinstance(call, ClockCall | TimerCall):
             reply = self._fired if isinstance(call, TimerCall) else self._locals.reply(self._now(state))
@@ -159,7 +159,7 @@ class CodeSpace:
     def _call_fails(
         self, state: CodeState, pending: PendingCall, progress: CallProgress, rest: list[int]
     ) -> Iterator[tuple[CodeEvent, CodeState]]:
-        """The reply is lost, or the call isn't carried out. `rest` are the places of parts still to be carried out."""
+        """Events: the reply is lost, or the call isn't carried out. `rest` are the places of the other parts."""
         call, parts = self._locals.calls[pending.issued]
         fewer = state._replace(losses=state.losses - 1)
         untouched = not progress.done and not progress.retried
@@ -176,13 +176,13 @@ class CodeSpace:
     def _part_carried_out(
         self, state: CodeState, pending: PendingCall, progress: CallProgress, place: int
     ) -> tuple[CodeEvent, CodeState]:
-        """A part of a call is carried out. If it is the last one, the call's reply comes."""
+        """The event in which a part of a call is carried out. After the last part, the reply comes."""
         call, parts = self._locals.calls[pending.issued]
         part, election, in_flight = parts[place], state.election, state.in_flight
         seen = state.database if call.writes or call.current else database_read(election, state.database)
         database, result = self._carry_out(seen, part)
         if progress.retried and self._is_refusal(result):
-            # The second copy is refused and that is told; the first may still be carried out.
+            # The reply is the refusal of the second copy, but the first may still be carried out.
             in_flight = tuple(sorted((*in_flight, part)))
         done = tuple(sorted((*progress.done, (place, result))))
         last = len(done) == len(parts)
@@ -208,7 +208,7 @@ class CodeSpace:
         part: int | None = None,
         result: int | None = None,
     ) -> tuple[CodeEvent, CodeState]:
-        """The process goes on from the reply to its call."""
+        """The event in which the process gets the reply to its call."""
         standing, told = state.places[pending.process], state.told
         local, new = self._locals.after(standing.local, pending.number, reply)
         if new:
@@ -260,7 +260,7 @@ class CodeSpace:
         return self._violations[key]
 
     def _violation_in_the_end(self, database: int, in_flight: tuple[int, ...], told: int) -> str | None:
-        """Only recovery acts any more. Then the parts in flight arrive in any order, each followed by recovery."""
+        """A violation after recovery alone, and after the parts in flight in any order, each followed by recovery."""
         key = database, in_flight, told
         if key not in self._endings:
             recovered, found = self._recover(database)
@@ -276,7 +276,7 @@ class CodeSpace:
         return self._endings[key]
 
     def _recover(self, database: int) -> tuple[int, str | None]:
-        """The database once recovery, undisturbed, has finished everything; and what is wrong if it can't."""
+        """The database after undisturbed recovery has finished everything, and the fault if it can't."""
         if database not in self._recovered:
             after, wrong = database, None
             for _ in range(_RECOVERIES_MAX):
@@ -289,13 +289,13 @@ class CodeSpace:
         return self._recovered[database]
 
     def _is_at_rest(self, database: int) -> bool:
-        """Whether no movement is open and no import."""
+        """Whether no movement and no import is open."""
         products, batches = (self._stored.collection(database, each) for each in ("products", "batches"))
         moving = any(product["intents"] for product in products.values())
         return not moving and not any(batch["state"] in {"open", "committed"} for batch in batches.values())
 
     def _recover_once(self, database: int) -> int:
-        """The database after a pass of recovery that ran from beginning to end, with nobody else there."""
+        """The database after a complete pass of recovery, with no other process."""
         local = self._locals.start(self._recoverer)
         while pending := self._locals[local].pending:
             call, number = pending[0]
@@ -329,6 +329,6 @@ def _put(places: tuple[Place, ...], process: int, place: Place) -> tuple[Place, 
 
 
 def short(value: Any) -> str:
-    """A value as a trace shows it, cut where it gets long."""
+    """A value as text for a trace, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 1]}…"

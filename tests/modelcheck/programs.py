@@ -44,7 +44,7 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 
 ProcessRun: TypeAlias = Callable[[Seat], Coroutine[Any, Any, None]]
 Others: TypeAlias = Mapping[str, int]
-"""By customer, how many reservations answer other requests of hers: a refusal doesn't deny them."""
+"""By customer, the number of reservations by other requests of the customer. A refusal doesn't deny these."""
 
 NO_OTHERS: Final[Others] = {}
 TROUBLE: Final = (StoreOutcomeUnknownError, StoreUnavailableError)
@@ -57,7 +57,7 @@ def flush(
     others: Others = NO_OTHERS,
     then: Sequence[Sequence[Command]] = (),
 ) -> ProcessRun:
-    """A flush; then the other flushes of the process, one by one. Without `now`, each looks at the clock."""
+    """A flush, then the other flushes of the process, one by one. Without `now`, each reads the clock."""
 
     async def run(seat: Seat) -> None:
         store = store_seam.new_store(seat.database, seat.ids, seat.setting.quotas, known)
@@ -78,7 +78,7 @@ def flush(
 
 
 def ask_again(first: Command, second: Command, known: Sequence[Product] = ()) -> ProcessRun:
-    """A request; and only if its outcome is unknown, the same again under its key. The second answer is judged."""
+    """A request, and if its outcome is unknown, the same again with the same key. The second outcome is checked."""
 
     async def run(seat: Seat) -> None:
         store = store_seam.new_store(seat.database, seat.ids, seat.setting.quotas, known)
@@ -101,7 +101,7 @@ def ask_again(first: Command, second: Command, known: Sequence[Product] = ()) ->
 
 
 def sweep(now: int | None = None) -> ProcessRun:
-    """Release everything that is due."""
+    """Release all due holds."""
 
     async def run(seat: Seat) -> None:
         store = store_seam.new_store(seat.database, seat.ids, seat.setting.quotas, ())
@@ -113,7 +113,7 @@ def sweep(now: int | None = None) -> ProcessRun:
 
 
 def expire(now: int | None = None) -> ProcessRun:
-    """One step of a sweep: one look for what is due, and one flush (or two, in parts) for it."""
+    """One step of a sweep: one search for due holds, and one flush (or two, in parts) for them."""
 
     async def run(seat: Seat) -> None:
         store = store_seam.new_store(seat.database, seat.ids, seat.setting.quotas, ())
@@ -131,12 +131,12 @@ async def recover(seat: Seat) -> None:
 
 
 async def recover_undisturbed(seat: Seat) -> None:
-    """The same where nothing goes wrong."""
+    """One pass of recovery, without faults."""
     await store_seam.recover_once(seat.database, seat.ids, FAR, imports=seat.setting.imports)
 
 
 async def audit(seat: Seat) -> None:
-    """An audit of everything."""
+    """An audit of the whole database."""
     seat.tell(AuditPromise(await store_seam.differences(seat.database)))
 
 
@@ -158,14 +158,14 @@ def import_all(*products: Product) -> ProcessRun:
 
 
 def tell(seat: Seat, command: Command, outcome: Outcome, others: Others) -> None:
-    """Tell what came of a command."""
+    """Record the promise in the outcome of a command."""
     promise = _promised(outcome) or _denied(seat, command, outcome, others)
     if promise is not None:
         seat.tell(promise)
 
 
 def _promised(outcome: Outcome) -> CodePromise | None:
-    """The promise in an outcome that says that something is there; None for other outcomes."""
+    """The promise in an outcome that says that something exists or was done; None for other outcomes."""
     if isinstance(outcome, Refused) and not isinstance(outcome, AlreadyCancelled | AlreadyConfirmed):
         return None
     match outcome:

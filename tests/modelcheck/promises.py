@@ -1,4 +1,4 @@
-"""Everything that was told: to a customer, to an admin, to an operator. And whether it is so."""
+"""The promises in all answers, to customers, admins and operators, and whether they are kept."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from typing_extensions import override
 
 
 class StoredBooks(msgspec.Struct, frozen=True):
-    """The database's products and reservations by id, to hold promises against."""
+    """The database's products and reservations by id, for checking promises."""
 
     products: Mapping[str, Document]
     reservations: Mapping[str, Document]
@@ -19,24 +19,24 @@ class StoredBooks(msgspec.Struct, frozen=True):
         return "VOID" if document is None else document["status"]
 
     def restocks(self, product: str, key: str) -> int:
-        """How often the product was restocked under the key."""
+        """The number of restocks of the product under the key."""
         return sum(adjustment["key"] == key for adjustment in self.products[product]["adjustments"])
 
     def is_shown(self, product: str) -> bool:
-        """Whether the product is there, and not hidden in an import."""
+        """Whether the product exists, and isn't hidden by an unfinished import."""
         return product in self.products and "batch" not in self.products[product]
 
 
 class CodePromise(msgspec.Struct, frozen=True):
-    """Something that was told."""
+    """A promise in an answer."""
 
     def broken(self, books: StoredBooks) -> str | None:
-        """In what way it isn't so; None if it is."""
+        """The way in which the promise is broken; None if it is kept."""
         raise NotImplementedError
 
 
 class ProcessError(CodePromise, frozen=True):
-    """A process ended by an error. That must never be."""
+    """A process ended by an error, which must never happen."""
 
     error: str
 
@@ -69,7 +69,7 @@ class StatusPromise(CodePromise, frozen=True):
 
 
 class ExtensionPromise(CodePromise, frozen=True):
-    """The reservation has been extended so often at least."""
+    """The reservation has been extended at least this often."""
 
     reservation: str
     extensions: int
@@ -81,7 +81,7 @@ class ExtensionPromise(CodePromise, frozen=True):
 
 
 class NothingTaken(CodePromise, frozen=True):
-    """Nothing was taken: the customer has no more reservations than `others`, which answer other requests."""
+    """Nothing was taken: the customer has at most `others` reservations, which belong to other requests."""
 
     user: str
     others: int
@@ -96,7 +96,7 @@ class NothingTaken(CodePromise, frozen=True):
 
 
 class NotCancelled(CodePromise, frozen=True):
-    """Cancelling was unavailable, so nothing was written; and nobody else cancels."""
+    """The outcome of cancelling was `Unavailable`, so nothing was written. No other process cancels."""
 
     reservation: str
 

@@ -1,4 +1,4 @@
-"""A setting: the documents, the processes, and what may go wrong; and what each process has to work with."""
+"""A setting: the documents, the processes, the possible faults, and the seams that each process gets."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ from flashreserve.stores.mongo.database import Collection, Fields, Index, Order,
 
 
 class CallingDatabase:
-    """The seam `Database`: every operation becomes a call that the checker replies to."""
+    """A `Database` whose every operation becomes a call that the checker replies to."""
 
     def __init__(self, loop: SteppedLoop) -> None:
         self._loop = loop
@@ -73,7 +73,7 @@ class CallingDatabase:
 
 
 class NumberedIds:
-    """Ids of one process: its name and a number."""
+    """Ids of one process, made of its name and a number."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -85,40 +85,40 @@ class NumberedIds:
 
 
 class CodeSetting(msgspec.Struct, frozen=True, kw_only=True):
-    """A beginning: the documents, the processes, and the faults that are allowed."""
+    """The initial documents, the processes, and the allowed faults."""
 
     documents: Mapping[str, Sequence[Document]]
     processes: "tuple[CodeProcess, ...]"
     losses: int = 0
-    """So many replies to writes may be lost. Parts not yet carried out arrive later, one by one, or never."""
+    """Replies to writes that may be lost. Parts not yet carried out arrive later, one by one, or never."""
     ticks: tuple[int, ...] = ()
-    """The clock goes on to these instants (ms), from 0."""
+    """The instants (ms) to which the clock advances, from 0."""
     unavailable: bool = False
-    """A loss may also be a call that is surely not carried out."""
+    """Whether a loss may also be a call that is certainly not carried out."""
     driver_retries: bool = False
-    """A loss may also be one that the driver hides: it sends the write again, if the store lets it."""
+    """Whether the driver may hide a loss by sending the write again, if the store allows that."""
     election: bool = False
-    """There may be an election. Until it is through, reads that aren't current show an older state."""
+    """Whether there may be an election. Until it ends, reads that aren't current show an older state."""
     in_order: bool = False
-    """The parts of a call are carried out in order, with others' calls between. Else in any order."""
+    """Whether the parts of a call are carried out in order, with other calls between. If not, in any order."""
     rules: CallRules = CallRules()
     moves_count: bool = False
-    """Whether the count of a product's moves is part of the state. The audit alone depends on it."""
+    """Whether the count of a product's moves is part of the state. Only the audit depends on it."""
     imports: bool = False
-    """Whether recovery looks at imports as well."""
+    """Whether recovery also handles imports."""
     quotas: Quotas = NO_QUOTAS
     bounds: Mapping[str, int] = {}
-    """Lower bounds, by their names in `store_seam.BOUNDS`."""
+    """Lowered bounds, by their names in `store_seam.BOUNDS`."""
     judge_cancel: bool = False
-    """Whether nobody else cancels, so that a cancellation answered 'unavailable' must not happen."""
+    """Whether no other process cancels, so that a cancellation with the outcome `Unavailable` must not happen."""
     judge_restock: bool = True
-    """Whether nobody else restocks under the same key, so that a refused restock must not happen."""
+    """Whether no other process restocks under the same key, so that a refused restock must not happen."""
     check: Callable[[StoredBooks], str | None] | None = None
-    """A further invariant: what is wrong with the books; None if nothing is."""
+    """A further invariant. It returns the fault in the books; None if there is none."""
 
 
 class Seat:
-    """Where a process sits: with a database, ids and a clock of its own, and somebody to tell what came of things."""
+    """The seams of one process: a database, ids, a clock, and a function that records promises."""
 
     def __init__(self, name: str, loop: SteppedLoop, setting: CodeSetting) -> None:
         self.setting = setting
@@ -128,17 +128,17 @@ class Seat:
         self._loop = loop
 
     async def clock(self) -> int:
-        """The time, at some instant of the setting's."""
+        """The time, at one of the setting's instants."""
         now: int = await self._loop.ask(ClockCall())
         return now
 
     def tell(self, promise: CodePromise) -> None:
-        """Tell whoever asked."""
+        """Record a promise to a caller."""
         self.told.append(promise)
 
 
 class CodeProcess(NamedTuple):
-    """A process: its name, and what it does."""
+    """A process: its name and its program."""
 
     name: str
     run: Callable[[Seat], Coroutine[Any, Any, None]]

@@ -1,4 +1,4 @@
-"""Products, holds and requests of the configurations, and how a configuration is put together."""
+"""Products, holds and requests of the configurations, and the structure of a configuration."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -15,7 +15,7 @@ from flashreserve.core.model import Line, Product, Reservation, Status
 
 
 class CodeConfiguration(msgspec.Struct, frozen=True):
-    """A setting of the real code; no promise may be broken in it."""
+    """A setting of the real code, in which no promise may be broken."""
 
     name: str
     purpose: str
@@ -23,7 +23,7 @@ class CodeConfiguration(msgspec.Struct, frozen=True):
 
 
 def product(id_: str, units: int, taken: int = 0, **fields: Any) -> Product:
-    """A product with so many units, some of which are held already."""
+    """A product with `units` in stock, of which `taken` are held already."""
     plain = Product(
         id=id_,
         name="n",
@@ -43,7 +43,7 @@ def product(id_: str, units: int, taken: int = 0, **fields: Any) -> Product:
 
 
 def hold(id_: str, user: str, *product_ids: str, expires_at: int = 1000, claims: Sequence[str] = ()) -> Document:
-    """A hold of a unit of each product, that was made long ago."""
+    """A hold of one unit of each product, which was made long ago."""
     held = Reservation(
         id=id_,
         user_id=user,
@@ -64,16 +64,16 @@ def reserve(id_: str, user: str, *product_ids: str, quantity: int = 1, key: str 
 
 
 def limit_claims(*numbers: int) -> list[str]:
-    """The claims of so many units of product A, whose number per customer is limited."""
+    """The claims of units of product A, which has a limit per customer."""
     return [f"limit:A:{number}" for number in numbers]
 
 
 def stored(*products: Product, reservations: Sequence[Document] = ()) -> dict[str, list[Document]]:
-    """The documents that are there at first."""
+    """The initial documents."""
     documents = {"products": [product_document(each) for each in products]}
     return {**documents, "reservations": list(reservations)} if reservations else documents
 
 
 V: Final = CodeProcess("v", recover)
 W: Final = CodeProcess("w", recover)
-"""Two that recover."""
+"""Two processes that recover."""

@@ -1,6 +1,6 @@
-"""An event loop that the checker steps: calls to the database stay pending until it delivers their replies.
+"""An event loop that the checker controls: calls to the database stay pending until it delivers their replies.
 
-Timers are pending as well; the checker lets them fire at any time. The loop's own time stands still.
+Timers are pending too, and the checker lets them fire at any time. The loop's own time never changes.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _CALLBACKS_MAX = 100_000
 
 
 class LoopCallback:
-    """A callback that is ready, or waits for a timer."""
+    """A callback that is ready, or that waits for a timer."""
 
     def __init__(
         self, callback: Callable[..., object], arguments: tuple[Any, ...], context: contextvars.Context
@@ -42,7 +42,7 @@ class LoopCallback:
 
 
 class PendingTimer(LoopCallback):
-    """A timer. Once cancelled, it isn't pending any more."""
+    """A timer. After it is cancelled, it isn't pending any more."""
 
     def __init__(
         self,
@@ -68,9 +68,9 @@ class SteppedLoop(asyncio.AbstractEventLoop):
 
     def __init__(self) -> None:
         self.issued: list[Call] = []
-        """Every call so far. A call's number is its place here."""
+        """All calls so far. A call's number is its place in this list."""
         self.pending: dict[int, tuple[Call, asyncio.Future[Any] | PendingTimer]] = {}
-        """The calls that have no reply yet, by number."""
+        """The calls without a reply, by number."""
         self.errors: list[str] = []
         self._ready: deque[LoopCallback] = deque()
         self._context = contextvars.Context()
@@ -83,19 +83,19 @@ class SteppedLoop(asyncio.AbstractEventLoop):
         return await future
 
     def pend(self, call: Call, waiting: "asyncio.Future[Any] | PendingTimer") -> int:
-        """A call is made; returns its number."""
+        """Record a call. Returns its number."""
         number = len(self.issued)
         self.issued.append(call)
         self.pending[number] = call, waiting
         return number
 
     def deliver(self, number: int, reply: Any) -> None:
-        """The reply to a call, or the error that takes its place; then everything runs that can run."""
+        """Deliver the reply to a call, or an error instead, then run all callbacks that are ready."""
         _, waiting = self.pending.pop(number)
         if isinstance(waiting, PendingTimer):
             self._ready.append(waiting)
         elif isinstance(reply, StoreOutcomeUnknownError | StoreUnavailableError):
-            waiting.set_exception(type(reply)(*reply.args))  # A fresh one, since it comes to hold a traceback.
+            waiting.set_exception(type(reply)(*reply.args))  # A new exception, because it will get a traceback.
         else:
             waiting.set_result(reply)
         self.run_ready()
@@ -110,7 +110,7 @@ class SteppedLoop(asyncio.AbstractEventLoop):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """As long as the context lasts, this is the running loop. At its end, every task is dropped."""
+        """A context in which this is the running loop. At its end, all tasks are dropped."""
         before = asyncio.events._get_running_loop()
         asyncio.events._set_running_loop(self)
         try:

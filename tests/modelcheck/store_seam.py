@@ -1,7 +1,7 @@
-"""All that the checker knows of the inside of `flashreserve.stores.mongo`, and of no other package's inside.
+"""The checker's access to the internals of `flashreserve.stores.mongo`. It uses no other package's internals.
 
-A configuration runs the store as it is. Only some bounds are lowered, so that they are reached at small sizes; and
-recovery comes at any time, so that no time is safe.
+A configuration runs the store unchanged, with two exceptions: some bounds are lowered, so that they are reached at
+small sizes, and recovery may come at any time, so that no moment is safe.
 """
 
 import importlib
@@ -32,18 +32,18 @@ BOUNDS: Final = {
     "commands in a part": "flashreserve.stores.mongo.chunks.PART_MIN",
     "holds in a sweep": "flashreserve.core.limits.SWEEP_MAX",
 }
-"""The bounds that a configuration may set, and where they are."""
+"""The bounds that a configuration may set, and the variables that have them."""
 
 
 def new_store(database: Database, ids: IdSource, quotas: Quotas, known: Sequence[Product]) -> MongoStore:
-    """A store on the database, that has seen these products as they are here."""
+    """A store on the database, with these products in its cache."""
     store = MongoStore(database, ids, quotas)
     store._known.learn(known)
     return store
 
 
 async def release_once(store: MongoStore, now: int, most: int) -> None:
-    """One look for what is due, and one flush for it: what a step of a sweep consists of."""
+    """Run a step of a sweep: one search for due holds, and one flush for them."""
     due = await store._due(now, most)
     if due:
         await store._expire(due, now)
@@ -74,7 +74,7 @@ def stored_reservation(reservation: Reservation, claims: Sequence[str]) -> dict[
 
 @contextmanager
 def bounds(changed: Mapping[str, int]) -> Iterator[None]:
-    """Lower some bounds (by their names in `BOUNDS`), and let recovery come at once, as long as the context lasts."""
+    """A context in which some bounds (by their names in `BOUNDS`) are lowered, and recovery comes at once."""
     values = {BOUNDS[name]: value for name, value in changed.items()}
     values["flashreserve.stores.mongo.recovery.ABANDONED_AFTER_MS"] = _ANY_AGE_MS
     values["flashreserve.stores.mongo.product_import.ABANDONED_AFTER_MS"] = _ANY_AGE_MS
@@ -87,7 +87,7 @@ def bounds(changed: Mapping[str, int]) -> Iterator[None]:
 
 
 def _swap(path: str, value: Any) -> Any:
-    """Set a module's variable; returns what it was."""
+    """Set a module's variable. Returns its earlier value."""
     module_name, _, name = path.rpartition(".")
     module = importlib.import_module(module_name)
     before = getattr(module, name)

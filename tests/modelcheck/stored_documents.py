@@ -1,6 +1,6 @@
-"""Documents and databases, each kept once and named by a number.
+"""Documents and databases, each kept once and identified by a number.
 
-Two states of the database that differ only in what nothing depends on get one number (`canonical`).
+Two states of the database that differ only in irrelevant values get the same number (`canonical`).
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -15,19 +15,19 @@ _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
 
 def encoded(value: Any) -> bytes:
-    """The value as JSON, by which values that can't be hashed are compared."""
+    """The value as JSON, for comparing values that can't be hashed."""
     return _ENCODER.encode(value)
 
 
 class Numbered(Generic[Value]):
-    """Values under keys, numbered in the order in which their keys came."""
+    """Values by key, numbered in the order in which their keys were added."""
 
     def __init__(self) -> None:
         self.numbers: dict[Hashable, int] = {}
         self.values: list[Value] = []
 
     def add(self, key: Hashable, value: Value) -> int:
-        """The number of the key. Of several values under one key, the first is kept."""
+        """The number of the key. If a key has several values, the first is kept."""
         number = self.numbers.get(key)
         if number is None:
             number = self.numbers[key] = len(self.values)
@@ -43,7 +43,7 @@ Entries = Mapping[tuple[str, str], int]
 
 
 class StoredDocuments:
-    """Every document, and every database, that there has been."""
+    """All documents and all databases so far."""
 
     def __init__(self, *, moves_count: bool) -> None:
         self._moves_count = moves_count
@@ -51,7 +51,7 @@ class StoredDocuments:
         self._databases: Numbered[Entries] = Numbered()
 
     def canonical(self, collection: str, document: Document) -> Document:
-        """The document without what nothing depends on: times of intents and their order, and the count of moves."""
+        """The document without irrelevant values: the times and the order of intents, and the count of moves."""
         if collection != "products":
             return document
         intents = sorted(
@@ -70,7 +70,7 @@ class StoredDocuments:
         )
 
     def with_document(self, database: int, collection: str, canonical: Document) -> int:
-        """The database with one more document, or with it in the place of the one that has its id."""
+        """The database with one more document, which replaces an earlier one with the same id."""
         changed = dict(self._databases[database])
         changed[collection, canonical["_id"]] = self._document(collection, canonical)
         return self._database(changed)

@@ -1,4 +1,4 @@
-"""The checker finds nothing wrong with the store, and harm with each mistake whose mending it led to."""
+"""The checker finds no fault in the store, and finds each fault again whose fix is taken away."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ def test_what_once_broke_a_promise_keeps_it(name: str) -> None:
 def test_each_mistake_is_found(mistake: str, tmp_path: Path) -> None:
     (mutant,) = [each for each in (*OF_MONGO, *ONLY_OF_MODEL) if each.name == mistake]
     copy = tmp_path / PACKAGE.name
-    shutil.copytree(PACKAGE, copy)  # with what is compiled already
+    shutil.copytree(PACKAGE, copy)  # including compiled files
     mutant.apply(copy)
     explored = explore(MISTAKES[mistake], "--states", "60000", package_in=tmp_path)
     assert explored.returncode == 1, explored.stdout + explored.stderr

@@ -1,4 +1,4 @@
-"""The model of the protocol keeps every promise, breaks one with each fence left out, and its README says how much."""
+"""The model of the protocol keeps every promise, and breaks one without any of its fences. README has the figures."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ ROW: Final = re.compile(
 
 @pytest.fixture(scope="module")
 def stated() -> dict[str, tuple[str, int]]:
-    """By configuration, the purpose and the number of states in README's tables."""
+    """By configuration, the purpose and the number of states that README's tables give."""
     text = README.read_text(encoding="utf-8")
     return {row["name"]: (row["purpose"], int(row["states"].replace(",", ""))) for row in ROW.finditer(text)}
 
@@ -47,7 +47,7 @@ def test_every_fence_is_left_out_where_its_loss_must_be_found() -> None:
     judged = [each.setting.fences for each in CONFIGURATIONS if each.expected is not None]
 
     assert [name for name in Fences.__struct_fields__ if all(getattr(fences, name) for fences in judged)] == [
-        "owner_guard"  # a second lock: without it nothing breaks
+        "owner_guard"  # a second fence: without it, no promise breaks
     ]
 
 

@@ -1,4 +1,4 @@
-"""A database of its own for each test, on the session's server."""
+"""Fixtures: a database for each test, on the session's server."""
 
 import asyncio
 from collections import Counter
@@ -19,19 +19,19 @@ _CRASHES = pytest.StashKey[Counter[str]]()
 
 @pytest.fixture
 def crashes(request: pytest.FixtureRequest) -> Counter[str]:
-    """Counts the performances of scenes in this session; the summary tells."""
+    """Counts the performances of scenes in this session, for the summary."""
     return request.config.stash.setdefault(_CRASHES, Counter())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How much was tried."""
+    """Report how many performances there were."""
     for kind, number in sorted(config.stash.get(_CRASHES, Counter[str]()).items()):
         terminalreporter.write_line(f"crash points: {number} performances {kind}")
 
 
 @pytest.fixture(autouse=True)
 async def nothing_left_to_settle(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Drops what stores that nobody closes would still settle, or the event loop may end in the middle of it."""
+    """Drop pending settlements of stores that weren't closed, because the event loop may end during one of them."""
     made: list[LateSettling] = []
 
     class RecordedSettling(LateSettling):

@@ -1,4 +1,4 @@
-"""Databases of a test's own on the session's server: fixtures, for the conftest of whoever needs them."""
+"""Fixtures of databases on the session's server, one for each test. Any conftest can import them."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Playing a scene with a process in trouble, while another one looks on and recovers, perhaps in trouble as well."""
+"""Playing a scene with a process in trouble, while another one recovers, perhaps in trouble as well."""
 
 import asyncio
 from typing import Final, assert_never
@@ -32,10 +32,10 @@ _ALL: Final = 10_000
 
 
 class Point(msgspec.Struct, frozen=True):
-    """Where who gets into which trouble.
+    """The points at which the processes get into trouble, and the kinds of trouble.
 
-    The process meets `trouble` at its call number `call`, and goes on (or its message arrives) before or after another
-    one recovers; that one meets `recovery_trouble` at its call number `recovery_call`, or none.
+    The process meets `trouble` at its call number `call`. It continues (or its message arrives) before or after another
+    process recovers. That one meets `recovery_trouble` at its call number `recovery_call`, or no trouble.
     """
 
     call: int | None
@@ -46,7 +46,7 @@ class Point(msgspec.Struct, frozen=True):
 
 
 class PlayedScene(msgspec.Struct, frozen=True):
-    """How many calls the process and the recovery made until their ends, or the trouble; and whether they met it."""
+    """The calls that the process and the recovery made until they ended or met trouble, and whether they met it."""
 
     calls: int
     recovery_calls: int
@@ -56,8 +56,8 @@ class PlayedScene(msgspec.Struct, frozen=True):
 async def play(database: PymongoDatabase, store: MongoStore, scene: Scene, number: int, point: Point) -> PlayedScene:
     """Play the scene with a cast of its own.
 
-    In the middle, after the recovery and after everybody has gone on and what was left was recovered again, the books
-    balance and everything that was told is so.
+    The books must balance and all answers must be true at three moments: in the middle, after the recovery, and after
+    all processes have continued and the rest was recovered.
     """
     performance = Performance(database, store, scene, number)
     await performance.prepare()
@@ -89,7 +89,7 @@ async def play(database: PymongoDatabase, store: MongoStore, scene: Scene, numbe
 
 
 async def _recover(store: MongoStore, at: int) -> None:
-    """One pass of recovery, as a worker makes it: what fails is tried again in the next."""
+    """One pass of recovery, like a worker's: a failure is retried in the next pass."""
     try:
         await store.recover(at, 100)
     except (StoreOutcomeUnknownError, StoreUnavailableError):
@@ -97,7 +97,7 @@ async def _recover(store: MongoStore, at: int) -> None:
 
 
 async def _until_stopped_or_over(task: "asyncio.Task[None]", troubled: TroubledDatabase) -> None:
-    """Wait until the task stops in trouble or comes to its end; a lost reply doesn't stop it."""
+    """Wait until the task stops in trouble or ends. A lost reply doesn't stop it."""
     stopped = asyncio.create_task(troubled.stopped.wait())
     await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -141,7 +141,7 @@ class Performance:
         assert audit.differences == []
 
     async def assert_over(self) -> None:
-        """Nothing is left open, the books balance, and what was told is so."""
+        """Check that nothing is left open, the books balance, and all answers are true."""
         assert await self.database.find("products", {"intents.0": {"$exists": True}}, fields={"_id": 1}) == []
         await self.assert_balanced()
         held = {each.id: each for each in await self._reservations()}

@@ -1,4 +1,4 @@
-"""What a process may be in the middle of when it gets into trouble, and what must hold afterwards."""
+"""Scenes: operations during which a process gets into trouble, and the conditions that must hold afterwards."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ STOCK: Final = 5
 
 
 class Cast(msgspec.Struct, frozen=True):
-    """The ids of one performance: two products, some customers, some reservations, all its own."""
+    """The ids of one performance: two products, some customers, some reservations. No other performance uses them."""
 
     number: int
 
@@ -51,9 +51,10 @@ Check = Callable[[MongoStore, Cast, Sequence[Outcome] | None], Awaitable[None]]
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """Something done at `at`, after `prepare`; limits are of product 2. `check` says what else holds when all is over.
+    """An operation at `at`, after `prepare`. Limits are those of product 2. `check` is a further condition at the end.
 
-    What it is told are the outcomes, or None while the process still sleeps. `knowing`: it saw the products before.
+    `check` gets the outcomes, or None while the process is still stopped. `knowing`: the process has the products in
+    its cache.
     """
 
     name: str
@@ -65,13 +66,13 @@ class Scene(msgspec.Struct, frozen=True):
 
 
 async def set_stage(database: Database, cast: Cast) -> None:
-    """Two products; the second allows one unit a customer."""
+    """Make two products. The second one allows one unit per customer."""
     products = [a_product(cast.product(1), STOCK), a_product(cast.product(2), STOCK, per_customer_limit=1)]
     await database.insert_many("products", [product_document(product) for product in products])
 
 
 def commands(*make: Callable[[Cast], Command], at: int = NOON) -> Perform:
-    """A flush of the commands."""
+    """An operation that flushes the commands."""
 
     async def perform(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
         return (await store.flush([each(cast) for each in make], at)).outcomes
@@ -80,7 +81,7 @@ def commands(*make: Callable[[Cast], Command], at: int = NOON) -> Perform:
 
 
 def flushed(*make: Callable[[Cast], Command]) -> Prepare:
-    """The commands flushed at NOON, all granted."""
+    """A preparation that flushes the commands at NOON. All are granted."""
     perform = commands(*make)
 
     async def prepare(store: MongoStore, cast: Cast) -> None:
@@ -95,7 +96,7 @@ async def sweep(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
 
 
 def crashed(perform: Perform, at_call: int | str, trouble: DriverTrouble, *before: Prepare) -> Prepare:
-    """A process that stopped for good at one of its calls."""
+    """A preparation by a process that stops for good at one of its calls."""
 
     async def prepare(store: MongoStore, cast: Cast) -> None:
         for each in before:
@@ -110,7 +111,7 @@ def crashed(perform: Perform, at_call: int | str, trouble: DriverTrouble, *befor
 
 
 async def reserve_again_and_again(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
-    """Three flushes on one product, so that settlements ride on what comes next; the last finds too little left."""
+    """Three flushes on one product, so that an R1 includes the settlement before it. The last finds too few units."""
     outcomes: list[Outcome] = []
     for place, quantity in ((1, 1), (2, 2), (3, STOCK)):
         try:
@@ -133,13 +134,13 @@ async def import_two(store: MongoStore, cast: Cast) -> Sequence[Outcome]:
 
 
 async def assert_imported_all_or_none(store: MongoStore, cast: Cast, outcomes: Sequence[Outcome] | None) -> None:
-    """What was told is so; while nothing is, either may be."""
+    """Check that the outcome is true. Without an outcome, all or none may exist."""
     told: dict[bool, set[int]] = {True: {2}, False: {0} if outcomes == [Unavailable("away")] else {0, 2}}
     assert len(await store.products([cast.product(5), cast.product(6)])) in told[outcomes == []]
 
 
 def imported(count: int) -> Check:
-    """So many of the products are there."""
+    """Check that `count` of the products exist."""
 
     async def check(store: MongoStore, cast: Cast, outcomes: Sequence[Outcome] | None) -> None:
         assert len(await store.products([cast.product(5), cast.product(6)])) == count
@@ -251,4 +252,4 @@ SCENES: Final = (
         check=imported(2),
     ),
 )
-"""Everything that writes."""
+"""All operations that write."""

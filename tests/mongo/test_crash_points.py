@@ -1,12 +1,12 @@
-"""A process stops before, in and after each of its database calls in turn, or a reply is lost; another one recovers.
+"""Crash points: a process stops before, in or after each of its database calls, or a reply is lost; another recovers.
 
-After recovery the books balance and everything acknowledged is there; and still when the sleeper wakes up and goes on,
-or the lost message arrives after all. Recovery itself gets into trouble at each of its calls as well.
+After recovery the books balance and all acknowledged data exists. The same holds after the stopped process continues,
+or the lost message arrives. Recovery itself gets into trouble at each of its calls too.
 
-By default each call of each scene meets one kind of trouble, the kinds taking turns. The slow set plays every kind at
-every call, some 1,500 performances, and then a share of these points again with recovery in trouble at one of its
-calls. How many of those for each scene is what `FLASHRESERVE_TEST_CRASHES` says: 10 by default, or `all`, some 10,200
-(at a tenth of a second each, twenty minutes). The figures of a run stand in pytest's summary.
+By default, each call of each scene meets one kind of trouble, and the kinds take turns. The slow set plays every kind
+at every call, some 1,500 performances. Then it plays a share of these points again with recovery in trouble at one of
+its calls. `FLASHRESERVE_TEST_CRASHES` sets the number of those for each scene: 10 by default, or `all`, some 10,200 (at
+a tenth of a second each, twenty minutes). The figures of a run are in pytest's summary.
 """
 
 import os
@@ -33,7 +33,7 @@ KINDS: Final = [
 """Kinds of trouble, and whether it is over before another process recovers."""
 
 _numbers = count()
-"""Each performance has a cast of its own."""
+"""Numbers of the performances, each of which has a cast of its own."""
 
 _scenes = pytest.mark.parametrize("scene", [pytest.param(scene, id=scene.name) for scene in SCENES])
 
@@ -48,7 +48,7 @@ async def test_trouble_at_any_call_does_no_harm(
 async def test_nor_does_trouble_with_one_of_several_parts(
     database: PymongoDatabase, store: MongoStore, monkeypatch: pytest.MonkeyPatch, crashes: Counter[str]
 ) -> None:
-    """Large writes go in parts side by side: the others go on while one is in trouble."""
+    """Large writes are sent in concurrent parts. The other parts continue while one is in trouble."""
     monkeypatch.setattr("flashreserve.stores.mongo.chunks.PART_MIN", 1)
     for name in ("baskets and singles", "sweep"):
         await _play_kinds_in_turn(database, store, _scene(name), crashes)
@@ -94,7 +94,7 @@ async def _play_kinds_in_turn(
 
 
 def _with_recovery_in_trouble(point: Point, recovery_calls: int, turn: int) -> list[Point]:
-    """The point with recovery in trouble at each of its calls, the kinds taking turns."""
+    """The point, with recovery in trouble at each of its calls. The kinds take turns."""
     return [
         Point(point.call, point.trouble, point.before_recovery, call, KINDS[(turn + call) % len(KINDS)][0])
         for call in range(recovery_calls)
@@ -102,6 +102,6 @@ def _with_recovery_in_trouble(point: Point, recovery_calls: int, turn: int) -> l
 
 
 def _share(points: list[Point]) -> list[Point]:
-    """As many points as are asked for, spread evenly."""
+    """An even selection of the points, of the size that the environment sets."""
     wanted = len(points) if CRASHES == "all" else min(int(CRASHES), len(points))
     return [points[place * len(points) // wanted] for place in range(wanted)]

@@ -1,4 +1,4 @@
-"""The database is killed in the middle of work, and comes back."""
+"""Outages: the database server is killed during work, and starts again."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ LATER = NOON + 60_000
 
 @pytest.fixture
 async def server() -> AsyncIterator[MongoServer]:
-    """A server to be killed."""
+    """A server that the test may kill."""
     server = await asyncio.to_thread(start_server, "killed")
     if server is None:
         pytest.skip(MISSING)
@@ -28,7 +28,7 @@ async def server() -> AsyncIterator[MongoServer]:
 
 
 async def _reserve_until(stop: asyncio.Event, store: MongoStore, lane: int) -> list[Outcome]:
-    """What one reserve after the other comes to."""
+    """The outcomes of reserves, made one after the other."""
     outcomes: list[Outcome] = []
     number = lane
     while not stop.is_set():

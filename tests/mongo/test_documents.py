@@ -1,4 +1,4 @@
-"""Documents are derived from the structs: one more field with a default is written, and read where it is missing."""
+"""Documents are derived from the structs: a new field with a default is written, and may be missing when read."""
 
 from functools import lru_cache
 from typing import Any
@@ -26,7 +26,7 @@ RESTOCKED = Adjustment(CUP, "k", 5, ADMIN, NOON, 15, 15)
 
 @lru_cache
 def longer(kind: type[msgspec.Struct]) -> type[Any]:
-    """The struct with a field that the newest version has added."""
+    """The struct with one more field, like one that a new version adds."""
     return msgspec.defstruct(f"Longer{kind.__name__}", [("extra", int, 7)], bases=(kind,), frozen=True)
 
 

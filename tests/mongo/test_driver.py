@@ -1,4 +1,4 @@
-"""What the driver sends to a replica set, seen by a small server that says it is a primary."""
+"""The messages that the driver sends to a replica set, as a small server that acts as a primary receives them."""
 
 import asyncio
 import struct
@@ -17,7 +17,7 @@ _REFUSED: Final = {"ok": 1, "n": 0, "writeErrors": [{"index": 0, "code": 11000, 
 
 
 class Primary:
-    """Answers the driver's greetings; reads the first insert without an answer, and refuses the next as a duplicate."""
+    """Answers the driver's greetings, doesn't answer the first insert, and refuses the next one as a duplicate."""
 
     def __init__(self, *, set_name: str | None) -> None:
         self.set_name = set_name

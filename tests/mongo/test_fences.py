@@ -1,4 +1,4 @@
-"""A fence that nobody would miss isn't one: with each of these taken away, the crash points find harm."""
+"""Each fence is needed: without it, the crash points find a broken rule."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.mongodb
 
 
 async def assert_harm(database: PymongoDatabase, store: MongoStore, scene: str, trouble: DriverTrouble) -> None:
-    """At some call, this trouble leads to books that don't balance or to an answer that isn't true."""
+    """Check that, at some call, this trouble leads to books that don't balance or to a false answer."""
     with pytest.raises(AssertionError):
         await _play_all(database, store, scene, trouble)
 

@@ -1,4 +1,4 @@
-"""A product whose document can't grow any more, since thousands of crashed movements stand in it."""
+"""A product whose document has reached its size limit, because it has thousands of crashed movements."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ LONG_AGO: Final = NOON - 3_600_000
 
 
 def crashed_flush(reservations: int) -> Document:
-    """What is left in a product of a flush that took units, and whose process died then."""
+    """The intent of a flush whose process crashed after taking units."""
     ids = SystemIds()
     items = [{"id": ids.new(), "user_id": ids.new(), "quantity": 1} for _ in range(reservations)]
     return {"f": ids.new(), "owner": ids.new(), "at": LONG_AGO, "kind": "reserve", "items": items}
@@ -28,7 +28,7 @@ def crashed_flush(reservations: int) -> Document:
 
 async def test_it_refuses_until_it_was_recovered(store: MongoStore, database: PymongoDatabase) -> None:
     await store.add_products([a_product(units=UNITS)])
-    item_bytes = len(bson.encode(crashed_flush(7_000))) / 7_000  # about as many as there will be in each
+    item_bytes = len(bson.encode(crashed_flush(7_000))) / 7_000  # about as many as each will have
     count, room_for = 20, 50
     intents = [crashed_flush(int((BYTES_MAX / item_bytes - room_for) / count)) for _ in range(count)]
     taken = sum(len(intent["items"]) for intent in intents)

@@ -1,4 +1,4 @@
-"""Planning on what this process saw last: no question asked first, and no harm where it is no longer true."""
+"""Planning on cached products: no read before the write, and no harm if the cache is stale."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def counted(database: PymongoDatabase) -> TroubledDatabase:
 
 @pytest.fixture
 async def knowing(store: MongoStore, counted: TroubledDatabase) -> MongoStore:
-    """A store that has reserved cups, of which there are ten, and limited hats before."""
+    """A store that has reserved cups (ten units) and hats (limited) before."""
     await store.add_products([a_product(CUP), a_product(HAT, per_customer_limit=1)])
     knowing = MongoStore(counted, SystemIds())
     granted(await do(knowing, reserve_basket(1, {CUP: 1, HAT: 1}, ANN, key="k")))

@@ -1,4 +1,4 @@
-"""Opening a database: what is made, what is checked, and what is said when it can't be used."""
+"""Opening a database: creating indexes, checking them, and the messages if it can't be used."""
 
 import pytest
 from tests.core.examples import CUP, a_product

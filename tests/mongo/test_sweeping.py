@@ -1,4 +1,4 @@
-"""A sweep looks once for much that is due, and releases it bit by bit; several sweeps keep out of each other's way."""
+"""Sweeps: one search finds many due holds, which are released in batches. Concurrent sweeps avoid each other."""
 
 from collections.abc import Collection, Sequence
 
@@ -23,7 +23,7 @@ LAPSED = NOON + HOLD_MS
 
 @pytest.fixture
 async def full(store: MongoStore, monkeypatch: pytest.MonkeyPatch) -> MongoStore:
-    """A store with holds that are released in ten bits."""
+    """A store with holds that are released in ten batches."""
     monkeypatch.setattr(limits, "SWEEP_MAX", BIT)
     await store.add_products([a_product(units=HOLDS)])
     await flush(store, *[reserve(number, user_id(number)) for number in range(HOLDS)])
@@ -86,7 +86,7 @@ async def test_what_others_released_meanwhile_costs_nothing_but_the_look(
 async def test_a_product_without_room_for_a_release_neither_costs_much_nor_keeps_others(
     database: PymongoDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A crashed process left as many movements open as a product may have; what is due stays there until recovery."""
+    """A crashed process left the maximum of open movements on a product. Its due holds stay until recovery."""
     monkeypatch.setattr(release_movement, "RELEASE_INTENTS_MAX", 5)
     counted = TroubledDatabase(database, None, DriverTrouble.STOP_BEFORE)
     store = MongoStore(counted, SystemIds())

@@ -1,4 +1,4 @@
-"""One bad document stops nobody: it is set aside, named and counted, and the others go on."""
+"""Unreadable documents: each is set aside, named and counted, and all others are served as usual."""
 
 from typing import Any
 

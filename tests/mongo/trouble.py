@@ -1,4 +1,4 @@
-"""A database that gets its caller into trouble at one call: a process that stops there, or a reply that is lost."""
+"""A database that makes trouble at one call: the calling process stops there, or the reply is lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class DriverTrouble(Enum):
-    """What happens at the call.
+    """The kinds of trouble at a call.
 
-    The caller stops, until it is woken up: before the call is sent, when the first part of it was carried out, or
-    after all of it. Or the reply is lost, and the call is carried out at once, later (see `deliver`), or never; or the
-    first part of it at once, the rest later. A read can only fail.
+    The caller stops until it is woken up: before the call is sent, after the first part of it was carried out, or after
+    all of it. Or the reply is lost, and the call is carried out at once, later (see `go_on`), or never; or its first
+    part at once and the rest later. A read can only fail.
     """
 
     STOP_BEFORE = "stop before"
@@ -33,7 +33,7 @@ LOSSES = (DriverTrouble.LOST_DONE, DriverTrouble.LOST_LATE, DriverTrouble.LOST_N
 
 
 class TroubledDatabase:
-    """A `Database` whose call number `at` (from 0), or its first of that name, meets with `trouble`; None: none."""
+    """A `Database` whose call number `at` (from 0), or first call of that name, meets `trouble`; None: no call does."""
 
     def __init__(self, inner: Database, at: int | str | None, trouble: DriverTrouble) -> None:
         self._inner = inner
@@ -48,7 +48,7 @@ class TroubledDatabase:
         self.stopped = asyncio.Event()
 
     async def go_on(self) -> None:
-        """Wake up a caller that stopped, and carry out a call whose reply was lost, if it is still on its way."""
+        """Wake up a stopped caller, and carry out a call whose reply was lost, if it is still in flight."""
         self._stopping = False
         self._woken.set()
         late, self._late = self._late, None
@@ -64,7 +64,7 @@ class TroubledDatabase:
         halves: tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]]] | None = None,
     ) -> T:
         if self._stopping:
-            await self._woken.wait()  # All of a process stops, not only what met with trouble.
+            await self._woken.wait()  # The whole process stops, not only the call in trouble.
         mine = self._at in {self.calls, name} and not self.met.is_set()
         self.calls += 1
         if not mine:
@@ -90,7 +90,7 @@ class TroubledDatabase:
         return await sent
 
     async def _stop(self) -> None:
-        """Stop, once everything that had been sent by then has arrived."""
+        """Stop, after all calls that were sent before have arrived."""
         self.met.set()
         self._stopping = True
         while self._under_way:

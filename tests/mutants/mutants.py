@@ -1,4 +1,4 @@
-"""Rules with one mistake each, as a text in the package and what stands there instead."""
+"""Mutants of the rules: each replaces one text in the package by a mistake."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,7 +15,10 @@ MONGODB: Final = frozenset({"mongodb"})
 
 
 class Mutant(NamedTuple):
-    """`before` has to stand in the file exactly once. `spares` are the stores that don't run this code."""
+    """A mistake: `after` replaces `before`, which must be in the file exactly once.
+
+    `spares` are the stores that don't run this code.
+    """
 
     name: str
     before: str
@@ -27,7 +30,7 @@ class Mutant(NamedTuple):
         """Make the mistake in a copy of the package.
 
         Raises:
-            LookupError: the rule isn't written like this any more; the mutant has to follow it.
+            LookupError: the rule's code has changed, so the mutant must be changed too.
         """
         path = package / self.file
         source = path.read_text(encoding="utf-8")

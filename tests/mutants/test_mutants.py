@@ -34,23 +34,23 @@ Run = subprocess.CompletedProcess[str]
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the package, to be mutated."""
+    """A copy of the package, for a mutant."""
     return copy_of_package(tmp_path)
 
 
 def copy_of_package(directory: Path) -> Path:
     made = directory / PACKAGE.name
-    shutil.copytree(PACKAGE, made)  # with what is compiled already
+    shutil.copytree(PACKAGE, made)  # including compiled files
     return made
 
 
 def environment(copy: Path) -> dict[str, str]:
-    """One in which `flashreserve` is the copy."""
+    """An environment in which `flashreserve` is the copy."""
     return os.environ | {"PYTHONPATH": str(copy.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-# The differential test is left out: it compares two mutants. The rules' own tests come first, since most mutants fail
-# there, and only the plugins that the suite needs are loaded: each start would take a second more.
+# The differential test is left out, because it would compare two mutants. The tests of the rules come first, since most
+# mutants fail there. Only the plugins that the suite needs are loaded, which saves a second at each start.
 FIRST: Final = ("test_rules.py", "test_flush.py", "test_quotas.py")
 FILES: Final = sorted(
     (str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "contract").glob("test_*.py")),
@@ -72,8 +72,8 @@ def run_contract_suite(copy: Path, store: str) -> Run:
 def _run_tests(copy: Path, *chosen: str) -> Run:
     """The tests on the copy of the package.
 
-    Its temporary files are beside the copy. By default all runs have theirs in one directory that each clears up as it
-    ends, and where two clear at once, one ends with an error and without a summary.
+    Its temporary files are beside the copy. By default, all runs share one directory that each clears at its end. If
+    two runs clear it at once, one ends with an error and without a summary.
     """
     return subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, "--basetemp", str(copy.parent / "temporary"), *chosen],

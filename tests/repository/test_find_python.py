@@ -8,14 +8,14 @@ SHELL = "/bin/sh"
 
 
 class BareMachine:
-    """A machine on which nothing but the given Pythons is on PATH."""
+    """A machine with only the given Pythons on PATH."""
 
     def __init__(self, root: Path, directory: Path) -> None:
         self.script = root / "tools" / "find_python.sh"
         self.directory = directory
 
     def install(self, name: str, version: str, *, ensurepip: bool) -> None:
-        """Puts a stand-in there that answers the script's three questions as such a Python would."""
+        """Install a stand-in that gives the same answers to the script's three questions as such a Python."""
         recent = tuple(map(int, version.split("."))) >= (3, 11)
         python = self.directory / name
         python.write_text(

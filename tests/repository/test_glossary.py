@@ -1,11 +1,11 @@
 """Code and glossary use the same words.
 
 docs/glossary.md has, for each word, the forms in which names of the code contain it, such as `lapsed` and `lapses`. The
-test holds both sides to that:
+test checks two rules:
 
-- every class and union of the core and of the stores' port is made of these forms and of a few plain words, `NotOnSale`
-  of `not` and `on_sale`; so a new class with a new word needs a row in the glossary first;
-- every form occurs in a name of the code, so the glossary keeps no word that the code has given up.
+- Every class and union of the core and of the stores' port is made of these forms and of a few plain words: `NotOnSale`
+  of `not` and `on_sale`. So a new class with a new word needs a row in the glossary first.
+- Every form occurs in a name of the code, so the glossary keeps no word that the code has dropped.
 """
 
 import ast
@@ -17,19 +17,19 @@ from typing import Final
 import pytest
 
 PLAIN: Final = frozenset({"already", "error", "fixed", "found", "not", "reached", "reused", "system"})
-"""Words in names of classes that mean what they mean everywhere."""
+"""Words in names of classes that have their usual meaning."""
 
 FORMS_OF_TESTS: Final = frozenset({"simulation", "auditor", "mutants"})
-"""Words of the tests' own: no name of the package has them."""
+"""Words that only the tests use. No name of the package has them."""
 
 CAMEL: Final = re.compile(r"[A-Z][a-z]\w*")
-"""How classes and unions are written; constants are not."""
+"""The form of names of classes and unions. Constants have another form."""
 
 ROW: Final = re.compile(r"^\| ([^|`]+) \| ((?:`\w+`(?:, )?)+) \| .+ \|$", re.MULTILINE)
 
 
 def snake(name: str) -> str:
-    """The name in small letters, its words joined by `_`: `SoldOut` and `sold_out` are the same."""
+    """The name in lower case, with its words joined by `_`: `SoldOut` becomes `sold_out`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).strip("_").lower()
 
 
@@ -55,7 +55,7 @@ def classes_and_unions(root: Path) -> Iterator[str]:
 
 
 def rest_of(name: str, forms: Iterable[str]) -> list[str]:
-    """The words of a class's name that are left when the forms are taken out of it, longest forms first."""
+    """The words of a class's name that are left after removing the forms, the longest first."""
     text = f"_{snake(name)}_"
     for form in sorted(forms, key=len, reverse=True):
         while f"_{form}_" in text:
@@ -64,7 +64,7 @@ def rest_of(name: str, forms: Iterable[str]) -> list[str]:
 
 
 def names_in(paths: Iterable[Path]) -> set[str]:
-    """Every name and attribute in the modules, and the modules' own."""
+    """All names and attributes in the modules, and the names of the modules."""
     found: set[str] = set()
     for path in paths:
         found.add(snake(path.stem))

@@ -16,7 +16,7 @@ def targets(root: Path) -> dict[str, str]:
 
 
 def make(root: Path, *arguments: str) -> str:
-    # Run from `make test`, this would otherwise inherit the flags of the make above it.
+    # Without these variables: under `make test`, this make would inherit the flags of that one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     command = ["make", *arguments]
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)

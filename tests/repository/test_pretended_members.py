@@ -1,8 +1,8 @@
 """A new command, effect or outcome: the type checker names every place that has to handle it.
 
 A copy of the sources gets one more member of each union, as at the start of a feature. Every place that handles the
-union is then a type error; a place that passes over the new member without a word would be missing among them.
-tests/contract/test_unknown_members.py holds the same at run time.
+union is then a type error. A place that ignored the new member silently would be missing among the errors.
+tests/contract/test_unknown_members.py checks the same at run time.
 """
 
 import ast
@@ -27,9 +27,9 @@ MEMBERS: Final = {
     "PretendedOutcome": ("Ruled",),
     "PretendedRefusal": ("Refused", "Ruled"),
 }
-"""Each pretended member, and the unions that it joins. It is defined where the first one is.
+"""Each pretended member, and the unions that get it. It is defined in the module of the first one.
 
-`PlannedWrite` is the MongoDB store's own union. Whoever adds an effect comes to it from the error in `stages.py`.
+`PlannedWrite` is the MongoDB store's own union. The error in `stages.py` leads a developer of a new effect to it.
 """
 
 HANDLERS: Final = {
@@ -55,7 +55,7 @@ HANDLERS: Final = {
         "tests/simulation/crowd.py",
     },
 }
-"""The functions, files and packages that have to be among the places named for each member."""
+"""By member, the functions, files and packages that must be among the places named."""
 
 UNIONS: Final = {
     "PretendedCommand": commands.Command,
@@ -78,7 +78,7 @@ class {}(msgspec.Struct, frozen=True, gc=False):
 
 @pytest.fixture(scope="module")
 def sources(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package and of the tests, with the pretended members in it."""
+    """A copy of the package and of the tests, with the pretended members."""
     copy = tmp_path_factory.mktemp("sources")
     for name in ("src", "tests"):
         shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -92,7 +92,7 @@ def sources(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _add(copy: Path, union: str, member: str, before: str) -> Path:
-    """Make the member one of the union, and write `before` in front of it; the file in which the union is defined."""
+    """Add the member to the union, with `before` in front of the union. Returns the file that defines the union."""
     (home,) = (path for path in (copy / "src").rglob("*.py") if f"\n{union} = " in path.read_text(encoding="utf-8"))
     text = home.read_text(encoding="utf-8")
     defined = f"class {member}(" in text
@@ -103,7 +103,7 @@ def _add(copy: Path, union: str, member: str, before: str) -> Path:
 
 @pytest.fixture(scope="module")
 def named(sources: Path) -> dict[str, set[str]]:
-    """By pretended member, the places that the type checker names: `file function`."""
+    """By pretended member, the places that the type checker names, as `file function`."""
     tests = [path for path in (sources / "tests").rglob("*.py") if "assert_never(" in path.read_text(encoding="utf-8")]
     command = [sys.executable, "-m", "mypy", "--cache-dir", ".cache", "--no-pretty", "src"]
     began = time.monotonic()
@@ -166,7 +166,7 @@ def _is_of_a_part(subject: ast.expr, declared: Mapping[str, ast.expr | None]) ->
 
 
 def _matched(node: ast.Match) -> set[str]:
-    """The classes that the match has a case for."""
+    """The classes that have a case in the `match`."""
     classes = [
         pattern.cls for case in node.cases for pattern in ast.walk(case.pattern) if isinstance(pattern, ast.MatchClass)
     ]

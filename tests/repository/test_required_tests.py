@@ -14,12 +14,12 @@ SKIPS = {
 
 
 def run_tests(root: Path, directory: Path, source: str, *, required: str) -> subprocess.CompletedProcess[str]:
-    """Runs the source as a test file of its own under the hooks of tests/conftest.py."""
+    """Run the source as a test file of its own, with the hooks of tests/conftest.py."""
     (directory / "test_sample.py").write_text(source)
     (directory / "pytest.ini").write_text("[pytest]\n")
     settings = {
         "PYTHONPATH": str(root),
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # they take seconds to load
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # plugins take seconds to load
         "TESTS_REQUIRE_ALL": required,
     }
     return subprocess.run(

@@ -18,7 +18,7 @@ def project(root: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def pins(root: Path) -> dict[str, dict[str, set[str]]]:
-    """For each requirements file, the versions by package; several where they differ by Python version."""
+    """By requirements file, the versions of each package; several if they depend on the Python version."""
     found: dict[str, dict[str, set[str]]] = {}
     for file in FILES:
         found[file] = {}
@@ -31,7 +31,7 @@ def pins(root: Path) -> dict[str, dict[str, set[str]]]:
 def test_requirements_are_exact_versions_with_hashes_and_nothing_else(root: Path, file: str) -> None:
     text = (root / "requirements" / f"{file}.txt").read_text()
 
-    # Above all no address of an index and no option: which index to use is the machine's business.
+    # In particular no address of an index and no option, because the index is a setting of each machine.
     assert PIN.sub("", text) == ""
     assert text != ""
 

@@ -1,4 +1,4 @@
-"""Nobody's key or password is in the repository, as far as one can be told by its looks (detect-secrets)."""
+"""No key or password is in the repository, as far as detect-secrets can recognise one by its form."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ scan = pytest.importorskip("detect_secrets.core.scan", reason=REASON)
 mapping = pytest.importorskip("detect_secrets.core.plugins.util", reason=REASON).get_mapping_from_secret_type_to_class
 settings = pytest.importorskip("detect_secrets.settings", reason=REASON)
 
-# Each knows one issuer's form, so that a match is hardly ever a mistake.
+# Each detector knows the form of one issuer, so a false match is very rare.
 ISSUERS = (
     "ArtifactoryDetector",
     "AWSKeyDetector",
@@ -35,13 +35,13 @@ ISSUERS = (
     "TwilioKeyDetector",
 )
 LOOKS = ("BasicAuthDetector", "JwtTokenDetector", "KeywordDetector")
-"""What passwords and tokens look like. Tests make up many, so they are searched for issuers' forms only."""
+"""Detectors of general forms of passwords and tokens. Tests contain many invented ones, so these skip tests."""
 
 EXAMPLES = re.compile(r"a long password|correct horse battery|PASSWORD|FLASHRESERVE_[A-Z_]+|\$.*")
-"""Words of the docs that stand for a secret, names of variables, and what a shell puts in."""
+"""Placeholders for secrets in the docs, names of variables, and values that a shell substitutes."""
 
 SKIPPED = {".svg", ".json", ".txt"}
-"""Plots, figures, lock files and lists of hashes."""
+"""File types of plots, figures, lock files and lists of hashes."""
 
 
 def secrets_in(directory: Path, paths: Sequence[Path]) -> list[str]:
@@ -62,7 +62,7 @@ def secrets_in(directory: Path, paths: Sequence[Path]) -> list[str]:
 
 
 def of_issuers(path: Path, text: str) -> list[str]:
-    """All lines at once: one by one, the library takes half a minute."""
+    """Search all lines at once. Line by line, the library takes half a minute."""
     classes = [each for each in mapping().values() if each.__name__ in ISSUERS]
     assert len(classes) == len(ISSUERS)
     return [

@@ -1,4 +1,4 @@
-"""The shape of the code: one meaning for a class name, no silent dispatch, no import circle, nothing too long."""
+"""The structure of the code: one meaning for a class name, no silent dispatch, no import cycle, nothing too long."""
 
 import ast
 from collections import defaultdict
@@ -16,7 +16,7 @@ ROOTS: Final = ("src", "tests", "bench", "model")
 
 @pytest.fixture(scope="session")
 def trees(root: Path) -> dict[Path, ast.Module]:
-    """Every module of ours, parsed."""
+    """All modules of the repository, parsed."""
     files = (path for name in ROOTS for path in (root / name).rglob("*.py"))
     return {path.relative_to(root): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(files)}
 
@@ -56,7 +56,7 @@ def test_imports_have_no_circle(trees: dict[Path, ast.Module]) -> None:
 
 
 def test_every_union_is_matched_to_its_end(trees: dict[Path, ast.Module]) -> None:
-    """A wildcard, or a dictionary by class, passes over a new member without a word; `assert_never` does not."""
+    """A wildcard, or a dictionary by class, ignores a new member silently. `assert_never` doesn't."""
     unions = _unions(trees)
     found = [
         f"{path}:{node.lineno}"
@@ -104,7 +104,7 @@ def _flat(name: str, parts: dict[str, frozenset[str]]) -> frozenset[str]:
 
 
 def _alternatives(node: ast.expr) -> frozenset[str]:
-    """The names in `A | B | C`; none where it is anything else."""
+    """The names in `A | B | C`; none for any other expression."""
     match node:
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             before, after = _alternatives(left), _alternatives(right)
@@ -152,7 +152,7 @@ def _module(path: Path) -> str:
 
 
 def _imported(name: str, tree: ast.Module, modules: dict[str, ast.Module]) -> Iterator[str]:
-    """The package's modules that a module imports, wherever in it; its parent packages aside."""
+    """The package's modules that a module imports anywhere in its code, except its parent packages."""
     for node in ast.walk(tree):
         match node:
             case ast.ImportFrom(module=str(source), names=names):

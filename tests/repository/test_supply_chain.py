@@ -1,4 +1,4 @@
-"""What the service is made of: the list of it, and the look among known vulnerabilities where an index answers."""
+"""The service's dependencies: their list, and the search for known vulnerabilities if an index answers."""
 
 import json
 import os
@@ -19,7 +19,7 @@ def test_ci_looks_at_the_components_before_it_checks_anything_else(root: Path) -
 def test_every_component_is_listed_with_its_hashes_and_offline_the_rest_is_skipped_in_words(root: Path) -> None:
     if not (root / ".venv" / ".supply-chain").exists():
         pytest.skip("the tools aren't installed: run make supply-chain")
-    # Nothing listens at port 1.
+    # No server listens at port 1.
     environment = {"PATH": os.environ["PATH"], "HTTPS_PROXY": "http://127.0.0.1:1"}
     command = [str(root / "tools" / "supply_chain.sh")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)

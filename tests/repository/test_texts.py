@@ -2,7 +2,7 @@ import re
 import tomllib
 from pathlib import Path
 
-# Written in parts so that this file doesn't find itself.
+# Written in parts, so that the test doesn't find this file.
 INDEX_HOSTS = [".".join(parts) for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"))]
 HOME = re.compile(r"(?<![\w.}>)])/(?:home|root|Users)/\w")
 IGNORED_RULE = re.compile(r'^    "[A-Z]+[0-9]*",(?P<reason>.*)$', re.MULTILINE)

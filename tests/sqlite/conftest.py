@@ -1,4 +1,4 @@
-"""A database file of each test's own, and whatever is opened on it closed again."""
+"""Fixtures: a database file for each test, and stores on it that are closed at the end."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from flashreserve.stores.sqlite import SqliteStore, open_sqlite
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the database file is to be; the directory has nothing else in it."""
+    """The path for the database file, in a directory that is otherwise empty."""
     directory = tmp_path / "data"
     directory.mkdir()
     return directory / "flashreserve.db"
@@ -19,7 +19,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def opened(path: Path) -> AsyncIterator[Callable[..., SqliteStore]]:
-    """Opens stores on the file as `open_sqlite` does, creating it where that isn't said otherwise."""
+    """Opens stores on the file like `open_sqlite`. By default it creates the file."""
     stores: list[SqliteStore] = []
 
     def open_one(*, create: bool = True, busy_wait_s: float = 5.0, quotas: Quotas = NO_QUOTAS) -> SqliteStore:

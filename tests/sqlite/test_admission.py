@@ -1,4 +1,4 @@
-"""Which databases are opened: a log must be its file's own, and must be there while others use it."""
+"""Opening a database: its log must belong to it, and must exist while other processes use the database."""
 
 import asyncio
 import shutil
@@ -22,7 +22,7 @@ from flashreserve.stores.sqlite.inspection import inspect_sqlite
 Opened = Callable[..., SqliteStore]
 OTHERS_LOG = "is the log of another file"
 
-# Reserves from its own process, so that it can be killed with a log that nobody has copied.
+# Reserves in a process of its own, which can be killed while its log has no checkpoint yet.
 CHILD = """
 import asyncio, sys, time
 from pathlib import Path
@@ -44,7 +44,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 
 
 class OtherProcess:
-    """A process that has written so many reservations, and holds the database open."""
+    """A process that has written `count` reservations and keeps the database open."""
 
     def __init__(self, path: Path, first: int, count: int) -> None:
         self._child = subprocess.Popen(
@@ -241,7 +241,7 @@ async def test_several_processes_start_at_once(path: Path, started: Started) -> 
     await store.close()
 
 
-# Opens the database as a user that isn't root, for whom alone modes count.
+# Opens the database as a user other than root, because root ignores file modes.
 OPEN = """
 import os, sys
 from pathlib import Path
@@ -259,7 +259,7 @@ except StoreUnavailableError as error:
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """A directory that everybody may enter, which pytest's own are not."""
+    """A directory that all users may enter, unlike pytest's own directories."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         yield Path(directory)

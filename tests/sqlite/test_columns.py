@@ -1,4 +1,4 @@
-"""Each field of a struct has its column in the struct's table, in whatever order the table has them."""
+"""Each field of a struct has its column in the struct's table. The order of the columns doesn't matter."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ QUOTAS = Quotas(open_holds_max=9, holds_per_hour_max=9, lapses_per_hour_max=9)
 
 
 def columns_of_table(path: Path, table: str) -> list[str]:
-    """The table's columns, in their order, in the newest version."""
+    """The table's columns in the newest version, in their order."""
     connection = connect(path, "create")
     migrate(connection)
     found = [str(name) for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
@@ -47,7 +47,7 @@ def columns_of_table(path: Path, table: str) -> list[str]:
 
 @pytest.mark.parametrize("columns", TABLES, ids=lambda columns: columns.table)
 def test_each_field_has_a_column_and_each_column_a_field(path: Path, columns: TableColumns[Any]) -> None:
-    """Where one is missing, a migration has to add it: a script in `schema.MIGRATIONS`."""
+    """A missing column has to be added by a migration, a script in `schema.MIGRATIONS`."""
     assert sorted(columns.names) == sorted(columns_of_table(path, columns.table))
 
 
@@ -81,7 +81,7 @@ async def test_all_is_the_same_where_the_tables_have_their_columns_in_another_or
 
 
 def with_columns_reversed(script: str) -> str:
-    """The script, with the columns of each table the other way round."""
+    """The script with the columns of each table in reverse order."""
 
     def reverse(table: re.Match[str]) -> str:
         lines = [re.sub(r",?\s*(--.*)?$", "", line) for line in table[2].splitlines()]
@@ -93,7 +93,7 @@ def with_columns_reversed(script: str) -> str:
 
 
 async def a_day(store: Store) -> object:
-    """Write and change something in every table; all that can be read then."""
+    """Write and change rows of every table. Returns all that can be read afterwards."""
     await store.add_products([a_product(units=100, per_customer_limit=5), a_product(HAT)])
     await store.add_account(an_account())
     await store.set_role(an_account().id, an_account().role)

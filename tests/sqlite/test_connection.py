@@ -1,4 +1,4 @@
-"""How connections are set up, and that no query that customers wait for reads a whole table."""
+"""The settings of connections, and the queries of requests: none of them reads a whole table."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ ONE_ROW = "SCAN CONSTANT ROW"
 
 
 def table_scans(path: Path, sql: str) -> list[str]:
-    """The steps in which SQLite would read a whole table, or sort."""
+    """The steps of the query plan in which SQLite reads a whole table, or sorts."""
     numbers = [int(number) for number in re.findall(r"\?(\d+)", sql)]
     nulls = (None,) * max(numbers, default=sql.count("?"))
     connection = apsw.Connection(str(path))
@@ -53,7 +53,7 @@ def table_scans(path: Path, sql: str) -> list[str]:
 def test_a_statement_that_a_request_waits_for_finds_its_rows_by_an_index(
     store: SqliteStore, path: Path, name: str
 ) -> None:
-    # Reservations that aren't filed by customer yet are few, and all read.
+    # Unindexed reservations are few, so all of them may be read.
     steps = table_scans(path, QUERIES[name])
     steps = [step for step in steps if step != ONE_ROW]
     assert [step for step in steps if name != "SELECT_PAGE_OF_USER" or step not in FEW_ROWS] == []

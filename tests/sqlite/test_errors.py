@@ -1,4 +1,4 @@
-"""What the store does when the database is busy, full, or fails."""
+"""The store's errors when the database is busy, full, or fails."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class TestBusy:
         other_process.execute("BEGIN IMMEDIATE")
         other_process.execute("UPDATE products SET stocked = 11, available = 11")
         waiting = asyncio.create_task(do(store, reserve(1)))
-        assert await available(store, CUP) == 10  # Reads go on meanwhile, and see what was committed.
+        assert await available(store, CUP) == 10  # Reads work meanwhile, and see committed data.
         assert not waiting.done()
         other_process.execute("COMMIT")
         granted(await waiting)
@@ -73,7 +73,7 @@ class TestBusy:
     async def test_opening_waits_once_for_who_reads_a_database_without_a_log(
         self, store: SqliteStore, opened: Opened, path: Path
     ) -> None:
-        """Changing to a log needs the file alone. Where SQLite asks the busy handler, each try waits for all of it."""
+        """Changing to WAL mode needs an exclusive lock. If SQLite calls the busy handler, it waits its full time."""
         await store.close()
         reader = apsw.Connection(str(path))
         assert reader.pragma("journal_mode", "DELETE") == "delete"
@@ -117,7 +117,7 @@ class TestCommitsThatFail:
 
 
 class TestErrors:
-    """No exception of the driver leaves the store."""
+    """The store translates all exceptions of the driver."""
 
     @pytest.mark.parametrize(
         "error",

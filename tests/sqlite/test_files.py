@@ -1,4 +1,4 @@
-"""Database files that go away under an open store: nothing more is granted, and nothing that was granted is lost."""
+"""Database files that are removed or replaced under an open store: no more grants, and no grant is lost."""
 
 import os
 import shutil
@@ -67,7 +67,7 @@ def lose(path: Path, how: str) -> None:
 
 
 async def write_in_two_generations(store: SqliteStore, path: Path) -> None:
-    """So that the file, and not only its log, has a copy that is older."""
+    """Write, so that an older copy of the file itself exists, not only one of its log."""
     await store.add_products([a_product(units=100_000)])
     store._pulse.due = True
     await store.check_writable()
@@ -77,7 +77,7 @@ async def write_in_two_generations(store: SqliteStore, path: Path) -> None:
         store._pulse.due = True
         granted(await do(store, reserve(500_000 + number)))
     await store._writer.run(lambda connection: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL))
-    await store.check_writable()  # looks at the file
+    await store.check_writable()  # checks the file
 
 
 def content(path: Path) -> tuple[bytes, bytes]:
@@ -85,7 +85,7 @@ def content(path: Path) -> tuple[bytes, bytes]:
 
 
 async def refused(store: SqliteStore) -> str:
-    """Reserve until it is refused; why it was."""
+    """Reserve until it is refused. Returns the reason."""
     end_s = time.monotonic() + 30
     number = 0
     while True:
@@ -168,7 +168,7 @@ async def test_closing_leaves_alone_what_lies_in_the_place_of_the_database(path:
 async def test_closing_copies_no_log_into_a_file_that_was_overwritten(path: Path) -> None:
     store = open_sqlite(path, create=True)
     await write_in_two_generations(store, path)
-    store._pulse.due = True  # so that the log, which begins anew with it, says which file it is of
+    store._pulse.due = True  # so that the restarted log has a generation
     granted(await do(store, reserve(600_000)))
     lose(path, "overwritten by an older copy")
     await refused(store)

@@ -1,4 +1,4 @@
-"""Generations advance with writes, and only then: they tell which log belongs to which file."""
+"""Generations, which tell which log belongs to which file. They advance only with writes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The log comes home beside the writer, stays bounded, and what was committed stays."""
+"""Checkpoints beside the writer: the log stays bounded, and committed data stays."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ FRAME_BYTES = PAGE_BYTES + 24
 
 
 class Log:
-    """A database whose log is watched."""
+    """A database whose log `Maintenance` watches."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class Log:
 
     @property
     def pages(self) -> int:
-        """As long as the log has ever been."""
+        """The greatest length of the log so far."""
         return Path(f"{self.path}-wal").stat().st_size // FRAME_BYTES
 
     def count(self) -> int:
@@ -58,7 +58,7 @@ def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
 
 
 def until(log: Log, true: Callable[[], bool]) -> None:
-    """Go on writing until it is true, for a while."""
+    """Keep writing until the condition is true, or fail after a while."""
     for _ in range(20_000):
         if true():
             return

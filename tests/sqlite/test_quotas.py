@@ -1,4 +1,4 @@
-"""A customer's holds are counted for quotas whether they are filed by customer or not, by every process."""
+"""Counting a customer's holds for quotas: every process counts those in the customer index and the unindexed ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +32,7 @@ QUOTAS = Quotas(open_holds_max=3, holds_per_hour_max=5)
 
 
 class IndexedQuotas:
-    """A store with quotas that files at once, by the reservations of customers who come once."""
+    """A store with quotas that indexes on demand, by making reservations for customers who come only once."""
 
     def __init__(self, store: SqliteStore, connection: apsw.Connection) -> None:
         self.store = store
@@ -41,7 +41,7 @@ class IndexedQuotas:
         self._number = 10_000
 
     async def file_all(self) -> None:
-        """All that is there now: the last that is noted stays, so that has to be another's."""
+        """Index all reservations that exist now. The last row of `fresh` stays, so it must be another customer's."""
         await self._come_once()
         self.indexer.prepare(self.connection)
         while self.indexer.busy:
@@ -52,7 +52,7 @@ class IndexedQuotas:
         await self.store.flush([reserve(self._number, user_id(self._number))], NOON)
 
     def unfiled(self) -> list[str]:
-        """Whose reservations aren't filed."""
+        """The customers of unindexed reservations."""
         return [user for (user,) in self.connection.execute("SELECT DISTINCT user_id FROM fresh")]
 
 
@@ -76,7 +76,7 @@ async def test_filed_holds_count_like_those_that_are_not(opened: Opened, path: P
 
 
 async def test_a_hold_counts_as_open_for_as_long_as_it_may_be_extended(opened: Opened, path: Path) -> None:
-    """Hours after it was granted, filed or not."""
+    """A hold counts hours after its grant, indexed or not."""
     filed = IndexedQuotas(opened(quotas=Quotas(open_holds_max=1)), connect(path, "write"))
     hold_s = 2 * HOUR_MS // 1000
     await filed.store.add_products([a_product(units=10_000, hold_s=hold_s, extensions_max=3)])

@@ -1,4 +1,4 @@
-"""Which files are taken, which are refused, and how an older one becomes a newer one."""
+"""Files that are accepted, files that are refused, and migrations of older files."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ OPENINGS = [
 
 
 def run_sql(path: Path, *statements: str) -> list[tuple[object, ...]]:
-    """What the last statement returns."""
+    """Run the statements. Returns the rows of the last one."""
     connection = apsw.Connection(str(path))
     try:
         found: list[tuple[object, ...]] = []
@@ -53,7 +53,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def assert_refused_unchanged(path: Path, open_it: Open, reason: str) -> None:
-    """Opening fails for the reason, and not a byte of the directory is different."""
+    """Check that opening fails for the reason, and changes no byte of the directory."""
     before = {found.name: found.read_bytes() for found in path.parent.iterdir()}
     with pytest.raises(StoreUnavailableError, match=reason):
         open_it(path)
@@ -97,7 +97,7 @@ class TestNewFiles:
         assert [found.name for found in path.parent.iterdir()] == [path.name]
 
     def test_processes_that_create_a_file_at_once_all_get_their_store(self, path: Path) -> None:
-        """Each round, all are told a new path at the same moment."""
+        """In each round, all processes get a new path at the same moment."""
         script = (
             "import sys; from pathlib import Path; from flashreserve.stores.sqlite import open_sqlite\n"
             "for line in sys.stdin:\n"

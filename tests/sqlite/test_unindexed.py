@@ -1,4 +1,4 @@
-"""An idempotency key is found whether its reservation is filed by customer or not, by every process."""
+"""Finding idempotency keys: every process finds those in the customer index and the unindexed ones."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ Opened = Callable[..., SqliteStore]
 
 
 class IndexedStore:
-    """A store on the file whose filing goes on with each reservation of another customer's."""
+    """A store on the file. Each reservation of another customer indexes a few more rows."""
 
     def __init__(self, store: SqliteStore, connection: apsw.Connection, indexer: CustomerIndexer) -> None:
         self.store = store
@@ -26,12 +26,12 @@ class IndexedStore:
         self._number = 10_000
 
     async def file_some(self) -> None:
-        """As much as comes with one reservation."""
+        """Index as many rows as one reservation does."""
         self._number += 1
         await self.store.flush([reserve(self._number, user_id(self._number))], NOON)
 
     async def file_all(self) -> None:
-        """All that isn't filed now."""
+        """Index all rows that are unindexed now."""
         self.indexer.prepare(self.connection)
         while self.indexer.busy:
             await self.file_some()
@@ -39,7 +39,7 @@ class IndexedStore:
 
 @pytest.fixture
 async def filed(store: SqliteStore, path: Path) -> AsyncIterator[IndexedStore]:
-    """The store, which files three reservations for each that it makes."""
+    """The store, which indexes three reservations for each that it makes."""
     await store.add_products([a_product(units=10_000)])
     connection = connect(path, "write")
     indexer = store._indexer = CustomerIndexer(at_least=1, step=3)
@@ -48,7 +48,7 @@ async def filed(store: SqliteStore, path: Path) -> AsyncIterator[IndexedStore]:
 
 
 async def listed(store: SqliteStore, user: str) -> list[str]:
-    """All pages of the customer's list."""
+    """The ids on all pages of the customer's list."""
     found: list[str] = []
     while page := await store.reservations_of_user(user, found[-1] if found else None, 7):
         found += [held.id for held in page]
@@ -56,7 +56,7 @@ async def listed(store: SqliteStore, user: str) -> list[str]:
 
 
 async def held(store: SqliteStore, numbers: range) -> list[str]:
-    """Holds of three customers in turn; those of the first, newest first."""
+    """Make holds of three customers in turn. Returns those of the first one, newest first."""
     await store.flush([reserve(number, user_id(number % 3)) for number in numbers], NOON)
     return [reserve(number).reservation_id for number in reversed(numbers) if number % 3 == 0]
 

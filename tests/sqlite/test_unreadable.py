@@ -1,4 +1,4 @@
-"""One bad row stops nobody: it is set aside, named and counted, and the others go on."""
+"""Unreadable rows: each is set aside, named and counted, and all others are served as usual."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ BAD = reservation_id(3)
 
 
 def by_hand(path: Path, sql: str, *values: str | bytes) -> None:
-    """Change the file as somebody does with another program, which knows nothing of foreign keys."""
+    """Change the file like another program that doesn't check foreign keys."""
     connection = apsw.Connection(str(path))
     connection.execute(sql, values)
     connection.close()

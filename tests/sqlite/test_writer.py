@@ -1,4 +1,4 @@
-"""The thread that a connection's work runs on."""
+"""The writer's thread, on which a connection's work runs."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ from flashreserve.stores.sqlite.writer import InlineWriter, ThreadWriter
 
 
 class Gate:
-    """Work that says when it has begun, and goes on when it is let."""
+    """Work that signals when it has begun, and then waits until the test lets it continue."""
 
     def __init__(self) -> None:
         self.begun = threading.Event()
@@ -37,14 +37,14 @@ async def writer() -> AsyncIterator[ThreadWriter]:
 
 @pytest.fixture
 async def gate(writer: ThreadWriter) -> AsyncIterator[Gate]:
-    """Opened at the end in any case, so that a test that fails doesn't hang."""
+    """A gate that is always opened at the end, so that a failing test doesn't hang."""
     made = Gate()
     yield made
     made.opened.set()
 
 
 async def begin(writer: ThreadWriter, gate: Gate) -> "asyncio.Task[str]":
-    """The gate's work, begun."""
+    """Begin the gate's work. Returns its task."""
     task = asyncio.create_task(writer.run(gate.work))
     await asyncio.to_thread(gate.begun.wait, 30)
     return task

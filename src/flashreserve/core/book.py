@@ -1,4 +1,4 @@
-"""The facts as a plan has changed them so far, and the effects that say so."""
+"""The book of a plan: the facts as the plan has changed them so far, and the effects of these changes."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from flashreserve.core.model import Reservation, Status
 
 
 class Book:
-    """The facts as this plan has changed them so far, and the effects that say so."""
+    """The facts as this plan has changed them so far, and the effects of these changes."""
 
     __slots__ = (
         "_claims_of",
@@ -47,7 +47,7 @@ class Book:
         self.effects.append(ReserveEffect(reservation, claims))
 
     def release(self, before: Reservation, status: Status) -> Reservation:
-        """End a hold as EXPIRED or CANCELLED: its units, limit claims and open claim are free again."""
+        """End a hold as EXPIRED or CANCELLED. Its units, limit claims and open claim become free."""
         after = replace(before, status=status, released_at=self.now)
         self._move(before, +1)
         claims = self._give_up(before, lambda claim: is_limit_claim(claim) or quotas.is_open_claim(claim))
@@ -57,7 +57,7 @@ class Book:
         return after
 
     def confirm(self, before: Reservation) -> Reservation:
-        """Make a hold a purchase; its open claim is free again."""
+        """Make a hold a purchase. Its open claim becomes free."""
         after = replace(before, status=Status.CONFIRMED, confirmed_at=self.now)
         claims = self._give_up(before, quotas.is_open_claim)
         self.reservations[after.id] = after
@@ -70,7 +70,7 @@ class Book:
             self.products[product.id] = replace(product, available=product.available + sign * line.quantity)
 
     def _give_up(self, reservation: Reservation, is_given_up: Callable[[str], bool]) -> tuple[str, ...]:
-        """Free those of the reservation's claims; they are looked up by reservation from the first time on."""
+        """Free the reservation's claims that `is_given_up`. The first call makes the index of claims by reservation."""
         if self._claims_of is None:
             self._claims_of = {}
             for (_, claim), holder in self.claims.items():

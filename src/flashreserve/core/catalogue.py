@@ -1,4 +1,4 @@
-"""How products change: restocking, and edits of what they are and how they are sold."""
+"""Changes of products: restocking, and edits of their descriptions and rules."""
 
 import msgspec
 from msgspec import UNSET
@@ -33,7 +33,7 @@ def adjusted(product: Product, change: int, at: int) -> Product:
 
 
 def refuse_product(product: Product) -> Invalid | None:
-    """What no product may be, beyond what each field alone may hold."""
+    """The refusal of a product whose fields contradict each other; None if they don't."""
     starts, ends = product.sale_starts_at, product.sale_ends_at
     if starts is not None and ends is not None and ends <= starts:
         return Invalid("sale_ends_at", "expected an instant after sale_starts_at")
@@ -41,7 +41,7 @@ def refuse_product(product: Product) -> Invalid | None:
 
 
 def restock(book: Book, command: Restock) -> RestockOutcome:
-    """Put units in or take them out. A repeated key comes before every refusal but NotFound."""
+    """Put units in or take them out. A repeated key is answered before any refusal except NotFound."""
     product = book.products.get(command.product_id)
     if product is None:
         return NotFound("product", command.product_id)
@@ -70,7 +70,7 @@ def restock(book: Book, command: Restock) -> RestockOutcome:
 
 
 def edit(book: Book, command: Edit) -> EditOutcome:
-    """Change the fields that the command sets; an edit that changes nothing writes nothing."""
+    """Change the fields that the command sets. An edit that changes nothing writes nothing."""
     product = book.products.get(command.product_id)
     if product is None:
         return NotFound("product", command.product_id)
@@ -91,7 +91,7 @@ def edit(book: Book, command: Edit) -> EditOutcome:
 
 
 def _refuse_limit_change(book: Book, before: Product, after: Product) -> RulesFixed | None:
-    """Each unit a limited customer has carries a claim, so a limit can grow, but not appear or shrink, once sold."""
+    """Refuse to set or lower a limit once the product was reserved: earlier units may lack claims, or have too many."""
     old, new = before.per_customer_limit, after.per_customer_limit
     if old == new or not _was_reserved(book, before.id):
         return None
@@ -101,7 +101,7 @@ def _refuse_limit_change(book: Book, before: Product, after: Product) -> RulesFi
 
 
 def _was_reserved(book: Book, product_id: str) -> bool:
-    """Whether anybody ever reserved the product, in this plan or before."""
+    """Whether the product was ever reserved, in this plan or before."""
     return product_id in book.facts.reserved_product_ids or any(
         line.product_id == product_id for held in book.reservations.values() for line in held.lines
     )

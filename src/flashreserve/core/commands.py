@@ -1,11 +1,11 @@
-"""What can be asked of the stock. Ids arrive in the commands; nothing here makes one."""
+"""The commands. Their ids come from the callers; the core makes none."""
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 
 class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """So many units of a product."""
+    """A quantity of one product that a request asks for."""
 
     product_id: str
     quantity: int
@@ -14,8 +14,8 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
 class Reserve(msgspec.Struct, frozen=True, gc=False):
     """Hold all of `lines` or nothing, under a new `reservation_id`.
 
-    `lines` are in product order, each product once (see `sale.basket`). `key` is the customer's idempotency key.
-    The lines are also what a repeated key is compared by: a request asks for nothing else.
+    `lines` are in product order, each product once (see `sale.basket`). `key` is the customer's idempotency key. If a
+    key is repeated, the lines are compared, because a request has no other content.
     """
 
     reservation_id: str
@@ -25,34 +25,34 @@ class Reserve(msgspec.Struct, frozen=True, gc=False):
 
 
 class Confirm(msgspec.Struct, frozen=True, gc=False):
-    """Buy what is held."""
+    """Buy the held units."""
 
     reservation_id: str
     user_id: str
 
 
 class Extend(msgspec.Struct, frozen=True, gc=False):
-    """Hold on for another full hold time, counted from now."""
+    """Extend the hold by a full hold time, counted from now."""
 
     reservation_id: str
     user_id: str
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):
-    """Give back what is held."""
+    """Give back the held units."""
 
     reservation_id: str
     user_id: str
 
 
 class Expire(msgspec.Struct, frozen=True, gc=False):
-    """Release a hold that has lapsed; the sweep's own command."""
+    """Release a hold that has lapsed. Only the sweep uses this command."""
 
     reservation_id: str
 
 
 class Restock(msgspec.Struct, frozen=True, gc=False):
-    """Put `change` units in (or take them out, below zero), once under `key`, by the admin `by`."""
+    """Put `change` units in, or take them out if it is negative, once for each `key`. `by` is the admin."""
 
     product_id: str
     key: str
@@ -61,7 +61,7 @@ class Restock(msgspec.Struct, frozen=True, gc=False):
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):
-    """Change a product's description or rules; fields left unset stay."""
+    """Change a product's description or rules. Unset fields stay as they are."""
 
     product_id: str
     name: str | UnsetType = UNSET

@@ -1,7 +1,7 @@
-"""What a plan wants written. Each effect says under which guard it may be applied on its own.
+"""The effects of a plan, which a store writes. Each one's docstring has the guard under which it may be applied alone.
 
-A store that loads, plans and applies in one transaction needs no guard: the facts were true. One that doesn't
-renders the guard into the write and looks at whether it took.
+A store that loads, plans and applies in one transaction needs no guard, because the facts are still true. Any other
+store makes the guard a condition of the write, and checks whether the write was carried out.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ from flashreserve.core.model import Adjustment, Product, Reservation
 class ReserveEffect(msgspec.Struct, frozen=True, gc=False):
     """Insert the reservation with its claims, and take its lines from the products.
 
-    Guard: each product's rules are those planned on (`rev`) and has the units; each claim is free.
+    Guard: each product has the rules planned on (`rev`) and enough units, and each claim is free.
     """
 
     reservation: Reservation
@@ -29,7 +29,7 @@ class ExtendEffect(msgspec.Struct, frozen=True, gc=False):
 
 
 class ConfirmEffect(msgspec.Struct, frozen=True, gc=False):
-    """Set CONFIRMED and `confirmed_at`, give up the open hold's claims `claims`.
+    """Set CONFIRMED and `confirmed_at`, and give up `claims`, the claims of an open hold.
 
     Guard: PENDING and `expires_at` after `confirmed_at`.
     """
@@ -39,7 +39,7 @@ class ConfirmEffect(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReleaseEffect(msgspec.Struct, frozen=True, gc=False):
-    """Set EXPIRED or CANCELLED and `released_at`, give up the limit and open claims `claims`, return the units.
+    """Set EXPIRED or CANCELLED and `released_at`, give up `claims` (of limits and of an open hold), return the units.
 
     Guard: PENDING; for EXPIRED also `expires_at` not after `released_at`.
     """
@@ -49,7 +49,10 @@ class ReleaseEffect(msgspec.Struct, frozen=True, gc=False):
 
 
 class RestockEffect(msgspec.Struct, frozen=True, gc=False):
-    """Add `change` to `stocked` and `available`, and keep the adjustment. Guard: key unused, none below zero."""
+    """Add `change` to `stocked` and `available`, and keep the adjustment.
+
+    Guard: the key is unused, neither figure gets below 0, and `stocked` stays within `limits.STOCK_MAX`.
+    """
 
     adjustment: Adjustment
 

@@ -1,4 +1,4 @@
-"""What the rules have to know before they can plan, and the claims by which it is found."""
+"""The facts that the rules need for planning, and the claims by which they are found."""
 
 from typing import TypeAlias
 
@@ -12,26 +12,26 @@ Claim: TypeAlias = tuple[str, str]
 
 
 def idempotency_claim(key: str) -> str:
-    """The claim that binds an idempotency key; kept for good."""
+    """The claim of an idempotency key. It is kept for good."""
     return f"idem:{key}"
 
 
 def limit_claim(product_id: str, unit: int) -> str:
-    """The claim to the customer's unit number `unit` (from 0) of a limited product; given up on release."""
+    """The claim of the customer's unit number `unit` (from 0) of a limited product. It is given up on release."""
     return f"limit:{product_id}:{unit}"
 
 
 def is_limit_claim(claim: str) -> bool:
-    """Whether the claim is one to a unit of a limited product."""
+    """Whether the claim is that of a unit of a limited product."""
     return claim.startswith("limit:")
 
 
 class Facts(msgspec.Struct):
-    """What `plan` may look at. Whatever isn't in here doesn't exist, as far as the plan is concerned.
+    """All input of `plan`, which treats everything else as nonexistent.
 
-    `claims` lead to the id of the reservation that holds them; that reservation, with all its claims and the
-    products of its lines, is among the others. `reserved_product_ids` are those of the edited products that
-    anybody ever reserved. `quotas` are the store's.
+    `claims` lead to the id of the reservation that holds them. That reservation, all its claims and the products of its
+    lines are in the facts too. `reserved_product_ids` are the edited products that were ever reserved. `quotas` are the
+    store's.
     """
 
     products: dict[str, Product]

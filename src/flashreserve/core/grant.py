@@ -1,4 +1,4 @@
-"""Whether a hold is granted: stock, limits per customer, quotas, and idempotency keys."""
+"""Granting holds, by stock, limits per customer, quotas and idempotency keys."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -24,11 +24,14 @@ from flashreserve.core.outcomes import (
 from flashreserve.core.sale import refuse_products
 
 _PENDING: Final = Status.PENDING
-"""The same, without the look through the enumeration's properties that its name costs each time."""
+"""`Status.PENDING`, kept because each lookup of the name in the enum costs time."""
 
 
 def reserve(book: Book, command: Reserve) -> ReserveOutcome:
-    """Order of refusal: NotFound, KeyReused, NotOnSale, SoldOut, LimitReached, quotas; a replay comes before all."""
+    """Grant a hold, replay a repeated key, or refuse.
+
+    A replay comes first. The order of refusal is NotFound, KeyReused, NotOnSale, SoldOut, LimitReached, quotas.
+    """
     earlier = None
     if command.key is not None:
         holder = book.claims.get((command.user_id, idempotency_claim(command.key)))
@@ -76,7 +79,7 @@ def _grant(book: Book, command: Reserve, products: Sequence[Product]) -> Reserve
 
 
 def _quota_claims(book: Book, user_id: str, lapsed: list[str]) -> list[str] | QuotaReached:
-    """The claims for one more hold of the customer. A lapsed hold that has to make room is added to `lapsed`."""
+    """The claims for one more hold of the customer. Adds to `lapsed` a lapsed hold that has to be released first."""
     claims: list[str] = []
     if book.facts.quotas.holds_per_hour_max:
         of_hour = quotas.hour_claim(quotas.hour_at(book.now), 0)
@@ -98,7 +101,7 @@ def _quota_claims(book: Book, user_id: str, lapsed: list[str]) -> list[str] | Qu
 
 
 def _next_of_hour(book: Book, user_id: str) -> str | HourlyHoldsReached | LapsesReached:
-    """A claim of the hour that the customer doesn't hold. Those held lead to all holds of the hour."""
+    """A free claim of the hour, or a refusal. The customer's holds of the hour are found by their claims."""
     most, lapses_max = book.facts.quotas.holds_per_hour_max, book.facts.quotas.lapses_per_hour_max
     hour = quotas.hour_at(book.now)
     claims = [quotas.hour_claim(hour, place) for place in range(most)]
@@ -114,7 +117,7 @@ def _next_of_hour(book: Book, user_id: str) -> str | HourlyHoldsReached | Lapses
 
 
 def _next_of_open(book: Book, user_id: str, lapsed: list[str]) -> str | OpenHoldsReached:
-    """A claim that the customer doesn't hold, or else that of the customer's hold that lapsed first."""
+    """A free open claim, or that of the customer's lapsed hold that lapsed first, or a refusal."""
     holders: list[tuple[Reservation, str]] = []
     for place in range(book.facts.quotas.open_holds_max):
         claim = quotas.open_claim(place)
@@ -131,7 +134,7 @@ def _next_of_open(book: Book, user_id: str, lapsed: list[str]) -> str | OpenHold
 
 
 def _granted(command: Reserve, products: Sequence[Product], now: int) -> Reservation:
-    """A basket is held for the shortest time, and extended at most as often, as any of its products allows."""
+    """The granted reservation. A basket gets the shortest hold time, and the fewest extensions, of its products."""
     lines: list[Line] = []
     for product, wanted in zip(products, command.lines):  # noqa: B905 - as in `refuse_products`
         lines.append(Line(product.id, wanted.quantity, product.price, product.currency))
@@ -151,9 +154,9 @@ def _granted(command: Reserve, products: Sequence[Product], now: int) -> Reserva
 
 
 def _free_claims(book: Book, user_id: str, product: Product, lapsed: list[str]) -> list[str]:
-    """The customer's claims on the product that nobody holds, and after them those of the customer's lapsed holds.
+    """The customer's free claims on the product, followed by those of the customer's lapsed holds.
 
-    The lapsed holders are added to `lapsed`: they have to be released before their claims are taken.
+    The lapsed holds are added to `lapsed`, because they have to be released before their claims are taken.
     """
     free: list[str] = []
     reclaimed: list[str] = []

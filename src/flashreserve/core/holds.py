@@ -1,4 +1,4 @@
-"""How a hold ends or goes on: confirm, extend, cancel and expire."""
+"""Confirming, extending, cancelling and expiring holds."""
 
 from collections.abc import Iterable
 
@@ -26,19 +26,19 @@ from flashreserve.core.outcomes import (
 
 
 def has_lapsed(expires_at: int, now: int) -> bool:
-    """A hold is over at `expires_at`, not after it."""
+    """Whether a hold is over. It is over at `expires_at`, not only after it."""
     return expires_at <= now
 
 
 def status_at(reservation: Reservation, now: int) -> Status:
-    """The status to show: a lapsed hold is EXPIRED, whether or not a sweep has seen it."""
+    """The status to show. A lapsed hold is EXPIRED, even if no sweep has released it yet."""
     if reservation.status is Status.PENDING and has_lapsed(reservation.expires_at, now):
         return Status.EXPIRED
     return reservation.status
 
 
 def live_units(reservations: Iterable[Reservation], product_id: str) -> int:
-    """Units of the product that are held or bought: what rule 1 subtracts from `stocked`."""
+    """Live units of the product, held or bought. Rule 1 subtracts them from `stocked`."""
     return sum(
         line.quantity
         for reservation in reservations
@@ -49,7 +49,7 @@ def live_units(reservations: Iterable[Reservation], product_id: str) -> int:
 
 
 def confirm(book: Book, command: Confirm) -> ConfirmOutcome:
-    """Buy what is held; a lapsed hold is released instead."""
+    """Buy the held units. A lapsed hold is released instead."""
     reservation = _own(book, command.reservation_id, command.user_id)
     if isinstance(reservation, NotFound):
         return reservation
@@ -64,7 +64,7 @@ def confirm(book: Book, command: Confirm) -> ConfirmOutcome:
 
 
 def extend(book: Book, command: Extend) -> ExtendOutcome:
-    """Extend a hold by its hold time, counted from now; a lapsed hold is released instead."""
+    """Extend a hold by its hold time, counted from now. A lapsed hold is released instead."""
     reservation = _own(book, command.reservation_id, command.user_id)
     if isinstance(reservation, NotFound):
         return reservation
@@ -77,7 +77,7 @@ def extend(book: Book, command: Extend) -> ExtendOutcome:
         return over
     if reservation.extensions >= reservation.extensions_max:
         return ExtensionsUsedUp(reservation.id, reservation.extensions_max)
-    # Never back, and never to the same instant: a late copy of an older extension must not fit again.
+    # Always later than before, so that the guard refuses a late copy of an older extension.
     expires_at = max(book.now + reservation.hold_s * 1000, reservation.expires_at + 1)
     after = replace(reservation, expires_at=expires_at, extensions=reservation.extensions + 1)
     book.reservations[after.id] = after
@@ -86,7 +86,7 @@ def extend(book: Book, command: Extend) -> ExtendOutcome:
 
 
 def cancel(book: Book, command: Cancel) -> CancelOutcome:
-    """Give back what is held; a hold that has ended already stays as it is."""
+    """Give back the held units. A hold that has ended already stays as it is."""
     reservation = _own(book, command.reservation_id, command.user_id)
     if isinstance(reservation, NotFound):
         return reservation
@@ -110,7 +110,7 @@ def expire(book: Book, command: Expire) -> ExpireOutcome:
 
 
 def _own(book: Book, reservation_id: str, user_id: str) -> Reservation | NotFound:
-    """Another customer's reservation is not found, rather than forbidden: ids give nothing away."""
+    """The customer's reservation. Another customer's is NotFound, so that an id doesn't reveal that it exists."""
     reservation = book.reservations.get(reservation_id)
     if reservation is None or reservation.user_id != user_id:
         return NotFound("reservation", reservation_id)
@@ -118,7 +118,7 @@ def _own(book: Book, reservation_id: str, user_id: str) -> Reservation | NotFoun
 
 
 def _over(book: Book, reservation: Reservation) -> Expired | None:
-    """Whether the hold's time is over; if so it is released before anybody is told."""
+    """`Expired` if the hold has lapsed, after releasing it; None if it hasn't."""
     if status_at(reservation, book.now) is not Status.EXPIRED:
         return None
     if reservation.status is Status.PENDING:

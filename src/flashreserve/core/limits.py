@@ -1,4 +1,4 @@
-"""Every bound of the domain, in one place. Units stand last in the names."""
+"""All limits of the domain. A name ends with its unit."""
 
 from typing import Final
 
@@ -12,18 +12,18 @@ LINES_MAX: Final = 20
 """Different products in one basket."""
 
 PER_CUSTOMER_LIMIT_MAX: Final = 1_000
-"""Highest limit of units a customer; each unit of it is a claim of its own."""
+"""Highest limit of units per customer. Each unit is a claim of its own."""
 
 OPEN_HOLDS_DEFAULT: Final = 20
 OPEN_HOLDS_MAX: Final = 100
-"""Highest quota of one customer's open holds; each is a claim of its own."""
+"""Highest quota of one customer's open holds. Each is a claim of its own."""
 
 HOLDS_PER_HOUR_DEFAULT: Final = 100
 HOLDS_PER_HOUR_MAX: Final = 1_000
-"""Highest quota of holds that one customer is granted in an hour; each is a claim of its own."""
+"""Highest quota of holds granted to one customer in an hour. Each is a claim of its own."""
 
 LAPSES_PER_HOUR_DEFAULT: Final = 10
-"""Holds of an hour that a customer may let lapse without buying any."""
+"""Holds granted in an hour that a customer may let lapse without buying any."""
 
 NAME_LENGTH_MAX: Final = 200
 """Characters of a product's name."""
@@ -32,11 +32,11 @@ KEY_LENGTH_MAX: Final = 255
 """Characters of an idempotency key."""
 
 PRICE_MINOR_MAX: Final = 10**12
-"""Price of one unit, in the currency's smallest unit (cents)."""
+"""Highest price of one unit, in the currency's smallest unit (such as cents)."""
 
 HOLD_S_DEFAULT: Final = 600
 HOLD_S_MAX: Final = 7 * 24 * 3600
-"""Longest time a hold may last before its first extension, in seconds."""
+"""Longest hold time before the first extension, in seconds."""
 
 EXTENSIONS_MAX: Final = 100
 """Highest number of extensions that a product may allow."""

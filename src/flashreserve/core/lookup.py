@@ -1,10 +1,10 @@
-"""The facts that commands need, step by step: what to look up next depends on what was found.
+"""Gathering the facts that commands need, step by step: each lookup depends on the results of the one before.
 
-    commands → products, reservations and keys named → limit claims, and what counts for quotas
-             → the reservations that hold them → the products of these, and the claims that they may give up
+    commands → products, reservations and keys named in them → limit claims, and the reservations that count for quotas
+             → the reservations that hold the claims → the products of these, and the claims that they may give up
 
-`gather_facts` is the recipe for every store, without I/O: it yields what to look up, is sent what was found, and
-returns the facts. A store may find more than it was asked for, and so be asked less.
+`gather_facts` serves every store and does no I/O. It yields lookups, is sent the results, and returns the facts. A
+store may send more than the lookup asks for, which saves later lookups.
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
@@ -20,13 +20,14 @@ from flashreserve.core.quotas import Quotas, hour_at, hour_claim, open_claim
 
 
 class Lookup(msgspec.Struct):
-    """What a store has to look up next.
+    """The next lookup of a store.
 
-    - `keys`: claims to idempotency keys, `claims`: those to units of limited products. Which reservations hold them?
-    - `customers`: those who reserve, where there are quotas. Which of their reservations count now? A store that keeps
-      quota claims finds the reservations that hold them, another one says in `Found.counting` which may count.
-      Customers without an entry there are asked for once more in the next lookup, when the products are known.
-    - `adjustments`: restocks by product and key. `edited_product_ids`: were these products ever reserved?
+    - `keys` are claims of idempotency keys, `claims` those of units of limited products. Wanted: the reservations that
+      hold them.
+    - `customers` reserve, and there are quotas. Wanted: the reservations that count for them now. A store that keeps
+      quota claims finds the reservations by their claims. Any other store returns in `Found.counting` those that may
+      count. Customers without an entry there are in the next lookup again, when the products are known.
+    - `adjustments` are restocks, by product and key. `edited_product_ids`: wanted is whether they were ever reserved.
     """
 
     product_ids: set[str] = msgspec.field(default_factory=set)
@@ -39,7 +40,7 @@ class Lookup(msgspec.Struct):
 
 
 class Found(msgspec.Struct):
-    """What a store found; its fields are those of `Facts`.
+    """The result of a lookup. Its fields are those of `Facts`.
 
     `counting` has, by customer, the ids of all reservations that may count for the quotas. They are looked up next.
     """
@@ -53,13 +54,13 @@ class Found(msgspec.Struct):
 
 
 Lookups = Generator[Lookup, Found, Facts]
-"""Yields what to look up, is sent what was found, and returns the facts."""
+"""Yields lookups, is sent their results, and returns the facts."""
 
 
 def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claims_come_along: bool = False) -> Lookups:
     """The facts on which `commands` can be planned as of `now`.
 
-    `claims_come_along`: the store finds reservations with all their claims, so that these needn't be looked up.
+    `claims_come_along`: the store returns reservations with all their claims, so no lookup of these is needed.
     """
     facts = Facts(products={}, reservations={}, claims={}, quotas=quotas)
     first, buyers = _named(commands)
@@ -79,7 +80,7 @@ def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claim
     unread = holders - facts.reservations.keys() | counted
     if unread:
         _take_in(facts, (yield Lookup(reservation_ids=unread)))
-    # Those that may be released: what only counts for a quota has not lapsed.
+    # Only these may be released. Reservations that only count for a quota have not lapsed.
     held = [each for id_, each in facts.reservations.items() if id_ not in counted]
     lines = {(each.user_id, line.product_id) for each in held for line in each.lines}
     missing = {product_id for _, product_id in lines} - facts.products.keys()
@@ -96,9 +97,9 @@ def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claim
 
 
 def _quota_claims(user_id: str, reservations: Iterable[Reservation], now: int) -> dict[Claim, str]:
-    """The quota claims of the customer's reservations, counted as of `now`, each with the id of its reservation.
+    """The quota claims of the customer's reservations as of `now`, by counting. Each leads to its reservation's id.
 
-    A store that looks at all of a customer's reservations in the transaction that makes the next needs to keep none.
+    A store needs no stored quota claims if it reads all of a customer's reservations in the transaction that adds one.
     """
     claims: dict[Claim, str] = {}
     hour = hour_at(now)
@@ -114,7 +115,7 @@ def _quota_claims(user_id: str, reservations: Iterable[Reservation], now: int) -
 
 
 def facts_from(lookups: Lookups, find: Callable[[Lookup], Found]) -> Facts:
-    """The facts of a recipe, with `find` to look up each step."""
+    """The facts, with `find` for each lookup."""
     lookup = next(lookups)
     while True:
         found = find(lookup)
@@ -126,7 +127,7 @@ def facts_from(lookups: Lookups, find: Callable[[Lookup], Found]) -> Facts:
 
 
 def _named(commands: Iterable[Command]) -> tuple[Lookup, set[tuple[str, str]]]:
-    """What the commands name by themselves; and the customers who reserve, each with a product that they reserve."""
+    """The lookup of the ids and keys in the commands; and the customers who reserve, each with a product of theirs."""
     named = Lookup()
     buyers: set[tuple[str, str]] = set()
     for command in commands:
@@ -152,7 +153,7 @@ def _named(commands: Iterable[Command]) -> tuple[Lookup, set[tuple[str, str]]]:
 
 
 def _limit_claims(products: Mapping[str, Product], buyers: Iterable[tuple[str, str]]) -> set[Claim]:
-    """The claims to all units of the products that each buyer may have, where the products are limited."""
+    """The claims of all units that each buyer may have of the products, if they are limited."""
     limits = {product.id: product.per_customer_limit for product in products.values() if product.per_customer_limit}
     if not limits:
         return set()

@@ -1,4 +1,4 @@
-"""What the shop has: products with stock, reservations with lines, accounts.
+"""The data model: products with stock, reservations with lines, accounts.
 
 Instants are integers, UTC milliseconds since 1970. Money is an integer in the currency's smallest unit.
 Ids are UUIDv7 as text of 36 characters.
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Status(StrEnum):
-    """A reservation's status. `PENDING` leads to one of the others, and none leads away from those."""
+    """A reservation's status. `PENDING` becomes one of the others, which are final."""
 
     PENDING = "PENDING"
     CONFIRMED = "CONFIRMED"
@@ -20,7 +20,7 @@ class Status(StrEnum):
 
 
 LIVE = frozenset({Status.PENDING, Status.CONFIRMED})
-"""The statuses in which a reservation's units are gone from `available`."""
+"""The statuses in which a reservation's units are missing from `available`."""
 
 
 class Product(msgspec.Struct, frozen=True, gc=False):
@@ -46,7 +46,7 @@ class Product(msgspec.Struct, frozen=True, gc=False):
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """One product of a reservation, at the price it had when the hold was granted."""
+    """One product of a reservation, at the price of the moment when the hold was granted."""
 
     product_id: str
     quantity: int
@@ -75,7 +75,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     key: str | None = None
 
     def as_granted(self) -> Self:
-        """The reservation as it was when it was granted: what a repeated request is answered with."""
+        """The reservation as it was granted, which is the answer to a repeated request."""
         return msgspec.structs.replace(
             self,
             status=Status.PENDING,
@@ -102,14 +102,14 @@ class Adjustment(msgspec.Struct, frozen=True, gc=False):
 
 
 class Role(StrEnum):
-    """What an account may do: customers reserve and buy, admins manage products."""
+    """The rights of an account: customers reserve and buy, admins manage products."""
 
     CUSTOMER = "customer"
     ADMIN = "admin"
 
 
 class Account(msgspec.Struct, frozen=True, gc=False):
-    """Somebody who can sign in. `email` is normalised, `password_hash` is an argon2id string."""
+    """An account that can sign in. `email` is normalised, `password_hash` is an argon2id string."""
 
     id: str
     email: str
@@ -118,5 +118,5 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     created_at: int
 
     def __repr__(self) -> str:
-        """Without the hash: logs and tracebacks show representations."""
+        """The representation without the hash, because logs and tracebacks show it."""
         return f"Account(id={self.id!r}, email={self.email!r}, role={self.role.value!r})"

@@ -1,4 +1,4 @@
-"""Prices: exact decimals outside, integers in the currency's smallest unit inside."""
+"""Prices: exact decimals in the API, integers in the currency's smallest unit inside."""
 
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal
 from functools import lru_cache
@@ -10,12 +10,12 @@ from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
 
 _EXACT: Final = Context(prec=1_000_000, Emin=MIN_EMIN, Emax=MAX_EMAX)
-"""Python's default context rounds to 28 digits, and would take a price with a far-off decimal for a whole one."""
+"""Exact arithmetic. Python's default context rounds to 28 digits, so it could round a fraction to a whole number."""
 
 
 @lru_cache(maxsize=1024)
 def places_of(currency: str) -> int | None:
-    """Decimal places of a currency by its ISO 4217 code; None when there is no such currency."""
+    """Decimal places of a currency by its ISO 4217 code; None if there is no such currency."""
     try:
         return Currency(currency).exponent
     except ValueError:
@@ -23,7 +23,7 @@ def places_of(currency: str) -> int | None:
 
 
 def parse_price(price: Decimal, currency: str) -> int | Invalid:
-    """The price in the currency's smallest unit; refused when negative, too large, or finer than the currency is."""
+    """The price in the currency's smallest unit. Refused if negative, too large, or with too many decimal places."""
     places = places_of(currency)
     if places is None:
         return Invalid("currency", "expected an ISO 4217 code of a currency with units, such as USD")

@@ -1,4 +1,4 @@
-"""What a command came to: values, not exceptions. `http.answers` turns each into a status in one match."""
+"""The outcomes of commands, as values, not exceptions. `http.answers` maps each to an HTTP status in one match."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ class Reserved(msgspec.Struct, frozen=True, gc=False):
 
 
 class Replayed(msgspec.Struct, frozen=True, gc=False):
-    """The key was seen before with the same lines; `reservation` is as it was granted then."""
+    """The key was used before with the same lines. `reservation` is as it was granted then."""
 
     reservation: Reservation
 
@@ -30,33 +30,33 @@ class Extended(msgspec.Struct, frozen=True, gc=False):
 
 
 class Released(msgspec.Struct, frozen=True, gc=False):
-    """The hold is over (EXPIRED or CANCELLED), now or by an earlier call; its stock is back."""
+    """The hold is over (EXPIRED or CANCELLED), now or by an earlier call. Its units are on sale again."""
 
     reservation: Reservation
 
 
 class Restocked(msgspec.Struct, frozen=True, gc=False):
-    """The stock was changed; `replayed` when an earlier call with this key did it."""
+    """The stock was changed, by an earlier call with this key if `replayed`."""
 
     adjustment: Adjustment
     replayed: bool = False
 
 
 class Edited(msgspec.Struct, frozen=True, gc=False):
-    """The product as it now is."""
+    """The edit was made, or changed nothing. `product` is as it is now."""
 
     product: Product
 
 
 class NotFound(msgspec.Struct, frozen=True, gc=False):
-    """No such product or reservation, or not the caller's. `what` is `product` or `reservation`."""
+    """There is no such product or reservation, or it isn't the caller's. `what` is `product` or `reservation`."""
 
     what: str
     id: str
 
 
 class KeyReused(msgspec.Struct, frozen=True, gc=False):
-    """The key stands for another request."""
+    """The key was used for a different request."""
 
     key: str
 
@@ -84,67 +84,67 @@ class LimitReached(msgspec.Struct, frozen=True, gc=False):
 
 
 class OpenHoldsReached(msgspec.Struct, frozen=True, gc=False):
-    """The customer has `limit` open holds. One of them has to be bought, cancelled, or lapse, in `retry_after_s`."""
+    """The customer has `limit` open holds. One has to be bought or cancelled, or the next lapses in `retry_after_s`."""
 
     limit: int
     retry_after_s: int
 
 
 class HourlyHoldsReached(msgspec.Struct, frozen=True, gc=False):
-    """The customer was granted `limit` holds in this hour, which is over in `retry_after_s`."""
+    """The customer was granted `limit` holds in this hour, which ends in `retry_after_s`."""
 
     limit: int
     retry_after_s: int
 
 
 class LapsesReached(msgspec.Struct, frozen=True, gc=False):
-    """The customer let `limit` holds of this hour lapse and bought none; the hour is over in `retry_after_s`."""
+    """The customer let `limit` holds of this hour lapse and bought none. The hour ends in `retry_after_s`."""
 
     limit: int
     retry_after_s: int
 
 
 class Expired(msgspec.Struct, frozen=True, gc=False):
-    """The hold was over at `expires_at`; its stock is back."""
+    """The hold was over at `expires_at`. Its units are on sale again."""
 
     reservation_id: str
     expires_at: int
 
 
 class AlreadyConfirmed(msgspec.Struct, frozen=True, gc=False):
-    """What was bought can't be cancelled or extended."""
+    """The reservation was bought, so it can't be cancelled or extended."""
 
     reservation_id: str
 
 
 class AlreadyCancelled(msgspec.Struct, frozen=True, gc=False):
-    """What was cancelled can't be confirmed or extended."""
+    """The reservation was cancelled, so it can't be confirmed or extended."""
 
     reservation_id: str
 
 
 class ExtensionsUsedUp(msgspec.Struct, frozen=True, gc=False):
-    """The hold was extended as often as it may be."""
+    """The hold was already extended `extensions_max` times."""
 
     reservation_id: str
     extensions_max: int
 
 
 class NotDue(msgspec.Struct, frozen=True, gc=False):
-    """The sweep found the reservation not PENDING any more, or its hold not yet over."""
+    """The reservation isn't PENDING any more, or its hold isn't over yet. Only the sweep gets this."""
 
     reservation_id: str
 
 
 class StockTaken(msgspec.Struct, frozen=True, gc=False):
-    """Stock can't be lowered below what is held and bought; `available` units could be taken out."""
+    """The stock can't be lowered below the units held and bought. At most `available` units can be taken out."""
 
     product_id: str
     available: int
 
 
 class RulesFixed(msgspec.Struct, frozen=True, gc=False):
-    """A rule that can't change any more once somebody has reserved. `field` is the product's."""
+    """The rule can't be changed any more, because the product was reserved. `field` is the product's."""
 
     field: str
     message: str
@@ -165,13 +165,13 @@ class Unavailable(msgspec.Struct, frozen=True, gc=False):
 
 
 class OutcomeUnknown(msgspec.Struct, frozen=True, gc=False):
-    """Something may have been taken. Repeat with the same key."""
+    """Something may have been taken. Repeat the request with the same key."""
 
     retry_after_s: int = 1
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """The command failed by a fault of ours, and nothing of it was applied. The log has the rest."""
+    """The command failed by a defect of ours, and nothing of it was written. The log has the details."""
 
     error: str
 
@@ -199,9 +199,9 @@ Refused = (
     | RulesFixed
     | Invalid
 )
-"""Outcomes that say no and leave nothing behind. `Expired` isn't one: the hold may be released as it is found."""
+"""Outcomes that refuse and write nothing. `Expired` isn't one, because the hold may be released by it."""
 SystemOutcome = Unavailable | OutcomeUnknown | Failed
 Ruled = ReserveOutcome | ConfirmOutcome | ExtendOutcome | CancelOutcome | ExpireOutcome | RestockOutcome | EditOutcome
-"""What the rules can come to."""
+"""All outcomes of the rules."""
 Outcome = Ruled | SystemOutcome
-"""What a caller can be told: the rules' outcomes and the system's own."""
+"""All outcomes that a caller can get: those of the rules and those of the system."""

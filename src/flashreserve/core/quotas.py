@@ -1,8 +1,8 @@
-"""Quotas: how many holds one customer may have, whatever the products. Without them, one customer could hold it all.
+"""Quotas: how many holds of all products one customer may have. Without them, one customer could hold all stock.
 
-A quota is kept by claims, like a product's limit. `open:<k>` is given up when the hold is confirmed or released;
-`hour:<hour>:<k>` is kept, so that the holds of an hour can be counted, and those of them that lapsed. Hours are those
-of the UTC clock: a fixed hour can be counted exactly by claims, where one that slides with the time could not.
+A quota is enforced by claims, like a product's limit. `open:<k>` is given up when the hold is confirmed or released.
+`hour:<hour>:<k>` is kept for good, so that the holds granted in an hour, and their lapses, can be counted. Hours are
+those of the UTC clock: claims can count a fixed hour exactly, but not a sliding one.
 """
 
 from functools import lru_cache
@@ -14,11 +14,11 @@ HOUR_MS: Final = 3_600_000
 
 
 class Quotas(msgspec.Struct, frozen=True):
-    """The quotas of every customer; 0 is none.
+    """The quotas of every customer; 0 means no quota.
 
     `open_holds_max`: holds that are open (PENDING and not lapsed) at one time. `holds_per_hour_max`: holds granted in
-    one hour. `lapses_per_hour_max`: once so many of the holds granted in an hour have lapsed, and none was bought, no
-    more are granted in that hour; it counts by the claims of `holds_per_hour_max`, and is off where that is 0.
+    one hour. `lapses_per_hour_max`: once this many of the holds granted in an hour have lapsed, and none was bought, no
+    more are granted in that hour. It counts by the claims of `holds_per_hour_max`, so it is off if that is 0.
     """
 
     open_holds_max: int = 0
@@ -36,21 +36,21 @@ NO_QUOTAS: Final = Quotas()
 
 @lru_cache(maxsize=128)
 def open_claim(place: int) -> str:
-    """The claim of one of the customer's open holds; places count from 0."""
+    """The claim of one of the customer's open holds. Places count from 0."""
     return f"open:{place}"
 
 
 @lru_cache(maxsize=2_048)
 def hour_claim(hour: int, place: int) -> str:
-    """The claim of one of the customer's holds granted in the hour; places count from 0.
+    """The claim of one of the customer's holds granted in the hour. Places count from 0.
 
-    Whoever holds any holds the first: it is never given up, and no other may be taken before it is.
+    A customer who has any claim of the hour has the first one: it is taken before all others and never given up.
     """
     return f"hour:{hour}:{place}"
 
 
 def is_first_of_hour(claim: str) -> bool:
-    """Whether the claim is the one that has to be taken before all others of its hour."""
+    """Whether the claim is the first one of its hour, which has to be taken before all others."""
     return claim.startswith("hour:") and claim.endswith(":0")
 
 
@@ -60,15 +60,15 @@ def is_quota_claim(claim: str) -> bool:
 
 
 def is_open_claim(claim: str) -> bool:
-    """Whether the claim is one of an open hold."""
+    """Whether the claim is that of an open hold."""
     return claim.startswith("open:")
 
 
 def hour_at(now: int) -> int:
-    """The number of the hour in which `now` (ms) lies."""
+    """The number of the hour that contains `now` (ms)."""
     return now // HOUR_MS
 
 
 def seconds_until(instant: int, now: int) -> int:
-    """Whole seconds from `now` (ms) until `instant`, rounded up; at least one."""
+    """Whole seconds from `now` (ms) until `instant` (ms), rounded up, at least one."""
     return max(1, -((now - instant) // 1000))

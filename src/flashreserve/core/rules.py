@@ -1,7 +1,7 @@
-"""Every business rule, once.
+"""The business rules, each written once.
 
-`plan(facts, commands, now)` says what each command comes to and what has to be written for it. A store loads the
-facts, plans, and applies the effects: in one transaction, or one by one under the guard that each effect carries.
+`plan(facts, commands, now)` decides the outcome of each command and the effects to write. A store loads the facts,
+plans, and applies the effects: in one transaction, or one by one under the guard of each effect.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from flashreserve.core.outcomes import Ruled, SoldOut
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What a flush comes to.
+    """The decision on a flush.
 
-    `outcomes` stand in the order of the commands, `effects` in the order to write them; `products` are those of the
-    facts as they are once the effects are written.
+    `outcomes` are in the order of the commands, `effects` in the order of writing. `products` are those of the facts,
+    as they are after the effects.
     """
 
     outcomes: list[Ruled]
@@ -35,8 +35,8 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(facts: Facts, commands: Sequence[Command], now: int) -> Plan:
     """Decide `commands` as of `now`.
 
-    Within one flush reserves come first, then extends, confirms, cancels, and the rest; each kind by arrival. When
-    units came back meanwhile, reserves refused as sold out are tried once more, by arrival.
+    Within one flush, reserves come first, then extends, confirms, cancels, and the rest, each kind by arrival. If the
+    flush returned units, reserves refused as sold out are tried once more, by arrival.
     """
     book = Book(facts, now)
     outcomes: dict[int, Ruled] = {}
@@ -50,7 +50,7 @@ def plan(facts: Facts, commands: Sequence[Command], now: int) -> Plan:
 
 
 def _turn(command: Command) -> int:
-    """When a command of this kind is decided within a flush: the lowest first."""
+    """The turn of a command within a flush. The lowest is decided first."""
     match command:
         case Reserve():
             return 0

@@ -1,4 +1,4 @@
-"""What can be bought at an instant: the order of a basket, when a sale is on, and what is left of a product."""
+"""Sales: the order of a basket, whether a sale is on, and whether enough units are available."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,7 +8,7 @@ from flashreserve.core.outcomes import NotOnSale, SoldOut
 
 
 def basket(lines: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """The lines of one request in product order, the same product summed."""
+    """The lines of one request in product order. Lines of the same product are summed."""
     sums: dict[str, int] = {}
     for line in lines:
         sums[line.product_id] = sums.get(line.product_id, 0) + line.quantity
@@ -16,7 +16,7 @@ def basket(lines: Iterable[Wanted]) -> tuple[Wanted, ...]:
 
 
 def refuse_sale(product: Product, now: int) -> NotOnSale | None:
-    """A sale begins at `sale_starts_at` and is over at `sale_ends_at`; without them it is always on."""
+    """Refuse a product that isn't on sale. It is on sale from `sale_starts_at` until before `sale_ends_at`."""
     starts, ends = product.sale_starts_at, product.sale_ends_at
     if starts is None and ends is None:
         return None
@@ -26,13 +26,13 @@ def refuse_sale(product: Product, now: int) -> NotOnSale | None:
 
 
 def refuse_products(products: Sequence[Product], lines: Sequence[Wanted], now: int) -> NotOnSale | SoldOut | None:
-    """The first reason why the products, in the order of the lines that ask for them, can't be had at `now`."""
+    """The first refusal of the products at `now`, or None. `products` are in the order of `lines`."""
     for product in products:
         off_sale = refuse_sale(product, now)
         if off_sale is not None:
             return off_sale
     for product, wanted in zip(products, lines):  # noqa: B905 - a check here would cost as much as the rule
-        # All units or none: a smaller rest isn't handed out.
+        # All units or none: a smaller number is never granted.
         if product.available < wanted.quantity:
             return SoldOut(product.id, product.available)
     return None

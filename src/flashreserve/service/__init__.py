@@ -1,1 +1,1 @@
-"""What FlashReserve does for its callers, whichever way they come: HTTP, commands or jobs."""
+"""The services: all that HTTP, the command line and jobs can ask for."""

@@ -1,4 +1,4 @@
-"""Accounts: register, sign in, and tell who is an admin."""
+"""Accounts: registering, signing in, and checking who is an admin."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -58,10 +58,10 @@ class AccountService:
         self._shop_names = shop_names
 
     async def register(self, email: str, password: str, address: str | None) -> RegistrationOutcome:
-        """Make a customer's account. Of two at once for one e-mail address, the store lets one win.
+        """Make a customer's account. Of two concurrent registrations of one e-mail address, one succeeds.
 
-        `address` is the client's, None when there is none. Every registration counts against it, successful ones
-        too: each makes an account.
+        `address` is the client's, None if it has none. Every registration counts against it, even a successful one,
+        because each makes an account.
         """
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
@@ -89,7 +89,7 @@ class AccountService:
         if isinstance(known_password, InvalidField):
             return known_password
         account = await self._store.account_by_email(known_email)
-        # Also for unknown addresses: decoding a long device token takes a time that could be measured.
+        # Also done for unknown e-mail addresses, because the time of decoding a long device token can be measured.
         now_ms = self._clock.now_ms()
         devices = [device for token in device_tokens if (device := self._devices.read(token, now_ms)) is not None]
         device = next((device for device in devices if account is not None and device.account_id == account.id), None)
@@ -187,8 +187,9 @@ class AccountService:
     def _allowance(self, email: str, groups: Sequence[str], device: Device | None) -> "_Allowance":
         """The buckets of a try: a known device's own, or for all others those of the account and their address.
 
-        A device isn't counted by its address, or a stranger behind the same address could lock its owner out. The cost
-        of a device's hashing is counted by the account: only those who have its password get a device.
+        A known device isn't counted by its address, because a stranger behind the same address could then lock its
+        owner out. The cost of its hashing is counted by the account, because a device is known only after a right
+        password.
         """
         rates = self._rates
         if device is not None:

@@ -1,4 +1,4 @@
-"""Reserve, confirm, extend and cancel on a customer's behalf, and read reservations."""
+"""Reserving, confirming, extending and cancelling for a customer, and reading reservations."""
 
 from collections.abc import Iterable
 

@@ -1,1 +1,1 @@
-"""Where products, reservations and accounts are kept."""
+"""Stores of products, reservations and accounts."""

@@ -1,4 +1,4 @@
-"""The reference store: plain dictionaries, nothing durable. What it does, every store must do."""
+"""The reference store: plain dictionaries, nothing durable. Every store must behave like it."""
 
 from collections.abc import Collection, Container, Sequence
 from typing import assert_never
@@ -37,7 +37,7 @@ from flashreserve.stores.port import (
 
 
 class MemoryStore(Store):
-    """Keeps everything in this process. Each call runs to its end without a pause, so calls never mix."""
+    """Keeps all data in this process. Each call runs to its end without awaiting, so calls never interleave."""
 
     flushes_ahead = 0
     sweep_max = limits.SWEEP_MAX
@@ -79,7 +79,7 @@ class MemoryStore(Store):
         return {claim: self._claims[claim] for claim in claims if claim in self._claims}
 
     def _reservation_ids_of(self, customers: Collection[str]) -> dict[str, list[str]]:
-        """Quota claims are counted rather than kept: nothing changes between the count and the flush."""
+        """The customers' reservations. Quota claims are counted, not stored: nothing changes until the flush."""
         ids: dict[str, list[str]] = {user_id: [] for user_id in customers}
         for held in self._reservations.values() if customers else ():
             if held.user_id in ids:
@@ -228,7 +228,7 @@ class MemoryStore(Store):
 
     @override
     async def check_writable(self) -> None:
-        """Memory takes writes at any time."""
+        """Memory always takes writes."""
 
     @override
     async def database_now_ms(self) -> int | None:

@@ -1,7 +1,7 @@
-"""What a store must be able to do. The docstrings are the contract; tests/contract holds every store to it.
+"""The contract of a store. The docstrings define it, and tests/contract checks every store against it.
 
-Stores hold no rule: they load the facts that `gather_facts` asks for, let `rules.plan` decide, and apply the effects.
-No driver's exception leaves a store: what goes wrong is one of the errors below.
+Stores contain no rule: they load the facts that `gather_facts` asks for, let `rules.plan` decide, and apply the
+effects. A store raises the errors below, never those of its driver.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,19 +23,19 @@ class StoreReadOnlyError(StoreUnavailableError):
 
 
 class StoreOutcomeUnknownError(Exception):
-    """The connection was lost in the middle: the call may or may not have been written."""
+    """The connection was lost during the call, which may or may not have been written."""
 
 
 class StoreDefectError(Exception):
-    """The call is impossible, such as an id used twice: a fault of the calling code. Nothing of it was written."""
+    """The call is invalid by a defect of the calling code, such as an id used twice. Nothing of it was written."""
 
 
 class Flushed(msgspec.Struct, frozen=True):
-    """What a flush came to.
+    """The result of a flush.
 
-    `outcomes` stand in the order of the commands. A store that writes a flush in one step has none but the rules' own;
-    one that writes commands apart may answer some of them by `Unavailable` (nothing of it was written) or
-    `OutcomeUnknown`. `products` are those that the flush loaded, as it left them: the stock view learns from them.
+    `outcomes` are in the order of the commands. A store that writes a flush in one step returns only the rules'
+    outcomes. One that writes commands separately may also return `Unavailable` (nothing of the command was written) or
+    `OutcomeUnknown`. `products` are those that the flush loaded, as they are after it, for the stock view.
     """
 
     outcomes: Sequence[Outcome]
@@ -43,7 +43,7 @@ class Flushed(msgspec.Struct, frozen=True):
 
 
 class Swept(msgspec.Struct, frozen=True):
-    """What one step of a sweep came to: holds `released`, and whether `more` were due than it could take."""
+    """The result of one step of a sweep: the number of holds `released`, and whether `more` are due."""
 
     released: int
     more: bool
@@ -52,7 +52,7 @@ class Swept(msgspec.Struct, frozen=True):
 class SetAside(msgspec.Struct, frozen=True):
     """A document or row that was left out because it can't be read or released.
 
-    `kind` is `reservation`, `product`, `account` or `movement`; `why` says what is wrong, for an operator.
+    `kind` is `reservation`, `product`, `account` or `movement`. `why` is the fault, in words for an operator.
     """
 
     kind: str
@@ -61,10 +61,10 @@ class SetAside(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A product whose books don't balance.
+    """A product that breaks rule 1.
 
-    Rule 1 wants `available = stocked - live - moving`; `live` are the units of PENDING and CONFIRMED
-    reservations, `moving` those of movements not yet finished.
+    The rule is `available = stocked - live - moving`. `live` are the units of PENDING and CONFIRMED reservations,
+    `moving` those of unfinished movements.
     """
 
     product_id: str
@@ -77,8 +77,9 @@ class Difference(msgspec.Struct, frozen=True):
 class Audit(msgspec.Struct, frozen=True):
     """Rule 1, checked for every product at one instant.
 
-    `complete` is false where no still picture of some product could be had. `unreadable` counts the reservations and
-    products that can't be read, or whose product isn't there: their units are in no sum. `set_aside` names some.
+    `complete` is false if some product kept changing, so that no consistent sum of it was possible. `unreadable` counts
+    the products that can't be read, and the reservations that can't be read or whose product is missing. Their units
+    are in no sum. `set_aside` names some of them.
     """
 
     products: int
@@ -90,14 +91,14 @@ class Audit(msgspec.Struct, frozen=True):
 
 
 Progress = Callable[[int], None]
-"""Is told from time to time how many reservations have been read so far."""
+"""Called from time to time with the number of reservations read so far."""
 
 
 class Taken(NamedTuple):
     """Commands, and the instant as of which to decide them.
 
-    `given_up` tells, by a command's place, whether its deadline is over. Its caller was then told that the outcome is
-    unknown and may have asked again elsewhere. So what isn't written by then must not be written any more.
+    `given_up` says for a command's place whether its deadline is over. Its caller was then told that the outcome is
+    unknown, and may have sent the request again to another process. So after that, nothing of it may be written.
     """
 
     commands: Sequence[Command]
@@ -113,35 +114,36 @@ class ReservationStore(Protocol):
     """Reservations and stock movements."""
 
     flushes_ahead: int
-    """How many flushes may be handed over while one is being written. They are written in order of arrival."""
+    """How many flushes may be handed over while one is being written. They are written in the order of arrival."""
 
     sweep_max: int
-    """How many lapsed holds to release in one step of a sweep, so that nobody else waits long."""
+    """How many lapsed holds one step of a sweep releases at most, so that other requests don't wait long for it."""
 
     async def flush_late(self, take: Take) -> Flushed:
-        """`flush` what `take` returns when this flush's turn has come; it is called once, perhaps on another thread.
+        """Flush the commands that `take` returns. The store calls `take` once, when it is this flush's turn.
 
-        Where an exception is raised before that, it isn't called. No commands are no fault, and nothing is written.
+        The call may be on another thread. After an earlier exception, `take` isn't called. It may return no commands;
+        then nothing is written.
         """
         ...
 
     async def flush(self, commands: Sequence[Command], now: int) -> Flushed:
         """Decide and write `commands` (at most `limits.FLUSH_MAX`) as of `now`, in one durable step.
 
-        When it returns, everything its outcomes promise survives a crash. Any exception other than
-        `StoreOutcomeUnknownError` means that nothing was written. A store that has to try a reserve again does so under
-        a new id: the outcome's reservation tells it.
+        When it returns, all that its outcomes say is durable. Any exception other than `StoreOutcomeUnknownError` means
+        that nothing was written. A store that has to try a reserve again uses a new id, which is that of the outcome's
+        reservation.
         """
         ...
 
     async def release_lapsed(self, now: int, most: int) -> Swept:
-        """Release at most `most` holds that have lapsed at `now`, the longest lapsed first."""
+        """Release at most `most` holds that have lapsed at `now`, the earliest first."""
         ...
 
     async def recover(self, now: int, most: int) -> int:
-        """Finish or undo at most `most` movements that a crashed process began; returns how many.
+        """Finish or undo at most `most` movements that a crashed process began. Returns how many.
 
-        A store that writes in transactions has none.
+        A store that writes in transactions has none, so it returns 0.
         """
         ...
 
@@ -162,16 +164,16 @@ class ReservationStore(Protocol):
         ...
 
     async def oldest_due(self, now: int) -> int | None:
-        """When the longest lapsed hold that isn't released yet lapsed (UTC milliseconds); None where none has."""
+        """The `expires_at` of the earliest due hold (UTC milliseconds); None if no hold is due."""
         ...
 
     async def audit(self, progress: Progress | None = None) -> Audit:
-        """Check rule 1 for every product, in memory that grows with the products only."""
+        """Check rule 1 for every product. Its memory grows with the products, not with the reservations."""
         ...
 
 
 class CatalogueStore(Protocol):
-    """Products. Their edits and restocking are commands of a flush, because the rules decide on them."""
+    """Products. Edits and restocks are commands of a flush, because the rules decide on them."""
 
     async def add_products(self, products: Sequence[Product]) -> None:
         """Insert new products, all or none."""
@@ -184,7 +186,7 @@ class CatalogueStore(Protocol):
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
         """Those of the products that exist, in no particular order, each read at one instant.
 
-        A store that takes the products of a basket at one instant also reads all of them at one.
+        A store that takes all products of a basket at one instant also reads them at one instant.
         """
         ...
 
@@ -197,7 +199,7 @@ class AccountStore(Protocol):
     """Accounts."""
 
     async def add_account(self, account: Account) -> bool:
-        """Insert the account; False, and nothing written, when its email is taken."""
+        """Insert the account. Returns False, and writes nothing, if its email is taken."""
         ...
 
     async def account_by_email(self, email: str) -> Account | None:
@@ -209,11 +211,11 @@ class AccountStore(Protocol):
         ...
 
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        """Replace the hash if it is still `old`; whether it was."""
+        """Replace the hash if it is still `old`. Returns whether it was."""
         ...
 
     async def set_role(self, account_id: str, role: Role) -> bool:
-        """Give the account a role; False when there is no such account."""
+        """Give the account a role. Returns False if there is no such account."""
         ...
 
 
@@ -221,29 +223,29 @@ class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
     """One database that keeps everything."""
 
     async def check_writable(self) -> None:
-        """Return if the database answers and takes writes now. `/readyz` asks so, one question at a time.
+        """Return if the database answers and takes writes now. `/readyz` calls this, one call at a time.
 
-        A store proves it by a small durable write that changes nothing anyone reads; it may leave that out when
-        another write succeeded within the last second, and none has failed since.
+        A store makes a small durable write of a value that is never read. It may omit it if another write succeeded
+        within the last second and none has failed since.
 
         Raises:
-            StoreReadOnlyError: it answers, but takes no writes.
-            StoreUnavailableError: it doesn't answer.
+            StoreReadOnlyError: the database answers, but takes no writes.
+            StoreUnavailableError: the database doesn't answer.
         """
         ...
 
     async def database_now_ms(self) -> int | None:
-        """The time of day by the database's own clock, UTC milliseconds; None where that is this machine's.
+        """The time of day by the database's own clock, UTC milliseconds; None if it uses this machine's clock.
 
         Raises:
-            StoreUnavailableError: it doesn't answer.
+            StoreUnavailableError: the database doesn't answer.
         """
         ...
 
     def set_aside(self) -> Sequence[SetAside]:
-        """What this process left out so far because it can't be read or released, and still is so as far as known.
+        """The documents or rows that this process has set aside and that, as far as it knows, are still faulty.
 
-        Such documents are missing from lists, single reads and sweeps; the others go on.
+        They are missing from lists, single reads and sweeps. All others are served as usual.
         """
         ...
 
@@ -251,11 +253,11 @@ class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
         """Count a beat of the process's watchdog, about one a second.
 
         Returns:
-            Which call to the database is stuck, in words, or an empty text. A call is stuck when it has outlived all
-            its time limits, so that only ending the process can help.
+            A description of the call to the database that is stuck, or an empty text. A call is stuck if it has run
+            longer than all its time limits, so that only ending the process can help.
         """
         ...
 
     async def close(self) -> None:
-        """Finish what runs and let go of the database. Nothing may be asked of the store afterwards."""
+        """Finish the running calls and close the database. The store must not be used afterwards."""
         ...

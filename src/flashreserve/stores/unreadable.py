@@ -1,6 +1,6 @@
-"""What a store has set aside: documents and rows that can't be read, and holds that can't be released.
+"""Items that a store has set aside: documents and rows that can't be read, and holds that can't be released.
 
-One bad document must not stop the others. It is left out, named in the log and counted, until it can be read again.
+One bad document must not stop the others. It is left out, logged and counted, until it can be read again.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,19 +14,19 @@ Raw = TypeVar("Raw")
 Read = TypeVar("Read")
 
 KEPT_MAX: Final = 10_000
-"""Documents that are remembered; of more, the oldest are forgotten and looked at again."""
+"""Documents that are kept in memory. If there are more, the oldest findings are dropped and found again later."""
 
 NAMED_MAX: Final = 100
-"""Documents that an audit names."""
+"""Documents that an audit names, at most."""
 
 RETRY_AFTER_MS: Final = 60_000
-"""When a job tries again what it had set aside."""
+"""After this time a job retries an item that was set aside."""
 
 _log = structlog.get_logger(__name__)
 
 
 class UnreadableError(Exception):
-    """A document or row isn't as it should be. The message says what is wrong, without its values."""
+    """A document or row is invalid. The message says what is wrong, without its values."""
 
 
 class UnreadableItems:
@@ -35,10 +35,10 @@ class UnreadableItems:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], SetAside] = {}
         self._retry_at: dict[tuple[str, str], int] = {}
-        """What no job tries before that time (UTC milliseconds)."""
+        """Items that no job retries before this time (UTC milliseconds)."""
 
     def all(self) -> list[SetAside]:
-        """What is set aside now, the oldest finding first."""
+        """The items that are set aside now, the oldest finding first."""
         return list(self._found.values())
 
     def note(self, kind: str, id_: str, why: str) -> None:
@@ -53,7 +53,7 @@ class UnreadableItems:
     def readable(
         self, kind: str, raws: Iterable[Raw], id_of: Callable[[Raw], str], read: Callable[[Raw], Read]
     ) -> list[Read]:
-        """Those that can be read; the others are set aside."""
+        """The items that can be read. The others are set aside."""
         found: list[Read] = []
         for raw in raws:
             try:
@@ -66,14 +66,14 @@ class UnreadableItems:
         return found
 
     def postpone(self, kind: str, id_: str, why: str, now: int) -> None:
-        """Set aside, for a while, what a job can't do."""
+        """Set aside an item on which a job failed, until its retry."""
         self.note(kind, id_, why)
         self._retry_at[kind, id_] = now + RETRY_AFTER_MS
         while len(self._retry_at) > KEPT_MAX:
             del self._retry_at[next(iter(self._retry_at))]
 
     def postponed(self, kind: str, now: int) -> frozenset[str]:
-        """The ids of what a job leaves out at `now`."""
+        """The ids of the items that a job leaves out at `now`."""
         if not self._retry_at:
             return frozenset()
         for key in [key for key, at in self._retry_at.items() if at <= now]:

@@ -1,4 +1,4 @@
-"""The configurations in which the real code is explored. Each keeps every promise."""
+"""The configurations in which the real code is explored. In each of them, all promises must be kept."""
 
 from typing import Final
 

@@ -16,7 +16,7 @@ ONE_EACH: Final = product("A", 2, per_customer_limit=1)
 LAPSING: Final = stored(TWO_EACH, reservations=[hold("h", "u", "A", claims=limit_claims(0))])
 LAPSING_BASKET: Final = stored(TWO_EACH, B_HELD, reservations=[hold("h", "u", "A", "B", claims=limit_claims(0))])
 OTHERS: Final = {"u": 9}
-"""The customer has other requests, so that a refusal says nothing of these."""
+"""Reservations of the customer by other requests. A refusal doesn't deny these."""
 
 LIMITS: Final = (
     CodeConfiguration(
@@ -188,7 +188,7 @@ KEYS: Final = (
 
 
 def at_most_one(books: StoredBooks) -> str | None:
-    """No customer has two open holds."""
+    """An invariant: no customer has two open holds."""
     holders = [document["user_id"] for document in books.reservations.values() if document["status"] == "PENDING"]
     return "more open holds than allowed" if len(set(holders)) < len(holders) else None
 

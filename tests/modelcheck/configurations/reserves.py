@@ -1,4 +1,4 @@
-"""Reserving: single holds, baskets and singles under one f, settlements that ride, ids used twice."""
+"""Reserving: single holds, baskets and single holds under one f, an R1 with a settlement, ids used twice."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The products of most configurations: so many units, or some of them held."""
+"""The products and holds of most configurations. The names say how many units there are, or what is held."""
 
 from typing import Final
 

@@ -1,10 +1,10 @@
-"""Rule 1, exact at every instant, movements in the middle included.
+"""The audit of rule 1, which is exact at every instant, even while movements are unfinished.
 
 available = stocked - Σ live units - Σ reserve-intent items without a reservation that the movement took units for
             - Σ lines released by f of open release intents
 
-Reservations are read in pages by id. A product is judged by what was summed if its stock and intents were the same
-before and after (`moves`), and none was open: then none of its reservations began or ceased to be live meanwhile.
+Reservations are read in pages by id. The sum for a product counts if the product had the same stock and intents before
+and after (`moves`) and no open intent: then none of its reservations became live, or stopped being live, meanwhile.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -20,10 +20,10 @@ from flashreserve.stores.port import Audit, Difference, Progress, SetAside
 from flashreserve.stores.unreadable import NAMED_MAX, UnreadableError
 
 PAGE: Final = 5_000
-"""Documents that are read at once."""
+"""Documents in one page."""
 
 LOOKS_MAX: Final = 20
-"""How often a product that moves is summed again."""
+"""How often a product is summed again when it changed meanwhile."""
 
 _UNSUMMED: Final[Fields] = {"claims": 0, "open": 0, "hour": 0, "key": 0, "taken_by": 0}
 
@@ -50,7 +50,7 @@ class _Books(msgspec.Struct):
 
 
 class _Sum(msgspec.Struct):
-    """Units of one product: held or bought, released by open movements; and a reservation that is held or bought."""
+    """Units of one product, live or released by open movements, and the id of a live reservation."""
 
     live: int = 0
     released: int = 0
@@ -90,13 +90,14 @@ class _Audit:
         )
 
     async def _look(self, product_id: str) -> tuple[Difference | None, bool]:
-        """The product's difference, if any, and whether a still picture of it could be had.
+        """The product's difference, if any, and whether a consistent sum of it was possible.
 
-        A picture is still when no movement began or ended on the product while it was summed, and no reservation of an
-        open one appeared. What else may happen meanwhile leaves the sum alone: confirming keeps units live, and
-        releasing under an open intent takes them from live to released.
+        A sum is consistent if no movement began or ended on the product meanwhile, and no reservation of an open
+        movement appeared. Other changes don't alter the sum: confirming keeps units live, and releasing under an open
+        intent moves units from live to released.
 
-        All of it by current reads: after an election, others may show the product and its reservations of two instants.
+        All reads are current. After an election, other reads may show the product and its reservations at different
+        instants.
         """
         for _ in range(LOOKS_MAX):
             product = await self._books_of(product_id)
@@ -131,7 +132,7 @@ class _Audit:
                 self._leave_out("product", id_of(document), str(error))
 
     async def _missing(self, product: _Books) -> int:
-        """Units taken for reservations that don't exist (yet, or never will)."""
+        """Units taken for reservations that don't exist, either not yet or never."""
         reserves = [intent for intent in product.intents if intent.kind == "reserve"]
         ids = [item.id for intent in reserves for item in intent.items]
         if not ids:
@@ -144,7 +145,7 @@ class _Audit:
     async def _sums(
         self, which: Mapping[str, Any], releases: frozenset[str], *, counted: bool = False, current: bool = False
     ) -> dict[str, _Sum]:
-        """By product. No reservation is read twice, because ids never change."""
+        """The sums, by product. No reservation is read twice, because ids never change."""
         sums: dict[str, _Sum] = {}
         query = {**which, "status": {"$ne": VOID}}
         async for documents in _pages(self._database, "reservations", query, _UNSUMMED, current=current):
@@ -160,7 +161,7 @@ class _Audit:
         return sums
 
     async def _leave_out_strange_ids(self, collection: Collection, kind: str) -> None:
-        """Ids of other types aren't compared with texts, so pages pass them over."""
+        """Note documents whose id isn't a text. Pages miss them: MongoDB doesn't compare ids of different types."""
         query = {"_id": {"$not": {"$type": "string"}}}
         for document in await self._database.find(collection, query, fields={"_id": 1}, most=NAMED_MAX):
             self._leave_out(kind, id_of(document), "expected a text as its id")
@@ -172,14 +173,14 @@ class _Audit:
 
 
 async def audit(database: Database, progress: Progress | None = None) -> Audit:
-    """Sum all products at once; those that moved meanwhile, or look wrong, are looked at again one by one."""
+    """Audit all products. They are summed at once; those that changed meanwhile, or look wrong, again one by one."""
     return await _Audit(database, progress).run()
 
 
 async def _pages(
     database: Database, collection: Collection, query: Mapping[str, Any], fields: Fields, *, current: bool = False
 ) -> AsyncIterator[Sequence[Document]]:
-    """All documents that match and whose id is a text, in the order of their ids."""
+    """All documents that match and have a text as id, in the order of their ids."""
     after = ""
     while page := await database.find(
         collection, {"_id": {"$gt": after}, **query}, fields=fields, order=[("_id", 1)], most=PAGE, current=current
@@ -205,7 +206,7 @@ def _books_from(document: Document) -> _Books:
     """The books in a product's document.
 
     Raises:
-        UnreadableError: it isn't one.
+        UnreadableError: the document is invalid.
     """
     named = {**document, "id": document["_id"]}
     try:
@@ -215,7 +216,7 @@ def _books_from(document: Document) -> _Books:
 
 
 def _difference(product: _Books, total: _Sum, missing: int) -> Difference | None:
-    """What is wrong with the product's books."""
+    """The difference in the product's books; None if they are right."""
     moving = missing + total.released
     if product.available == product.stocked - total.live - moving:
         return None

@@ -1,4 +1,4 @@
-"""Carrying out a plan's effects, each as guarded writes."""
+"""Writing a plan's effects, each under its guard."""
 
 import asyncio
 from collections import Counter
@@ -19,7 +19,7 @@ from flashreserve.stores.mongo.write_results import WriteResult, WriteResults
 
 
 class Carrier:
-    """Writes effects as of `now`; what it sees of products on the way goes to `seen`."""
+    """Writes effects as of `now`. Adds the products that it sees meanwhile to `seen`."""
 
     def __init__(self, database: Database, ids: IdSource, late: LateSettling, now: int, seen: Sightings) -> None:
         self._database = database
@@ -28,12 +28,12 @@ class Carrier:
         self._now = now
         self._seen = seen
         self._restocked: Counter[str] = Counter()
-        """By product, the adjustments of this plan that were written: each is a move that an edit may know of."""
+        """By product, how many adjustments of this plan were written. The guard of an edit allows for these moves."""
 
     async def carry_out(self, plan: Plan, loaded: Loaded, wanted: Callable[[str], bool]) -> WriteResults:
-        """Write the plan's effects, stage by stage, until one of them fails: what comes later was planned on it.
+        """Write the plan's effects, stage by stage, until one fails, because later stages were planned on it.
 
-        No reservation is inserted whose id isn't `wanted` at that moment.
+        A reservation is inserted only if its id is `wanted` at that moment.
         """
         results = WriteResults()
         self._restocked.clear()
@@ -53,7 +53,7 @@ class Carrier:
     def _write(
         self, writes: Sequence[PlannedWrite], loaded: Loaded, results: WriteResults, wanted: Callable[[str], bool]
     ) -> Awaitable[None]:
-        """Carry out writes that are all of one type."""
+        """Carry out writes of one type."""
         match writes[0]:
             case PlannedReserve():
                 return self._reserve(cast("Sequence[PlannedReserve]", writes), results, wanted)
@@ -78,7 +78,7 @@ class Carrier:
             results.meet(planned.effect.reservation, result)
 
     async def _release(self, releases: Sequence[ReleaseEffect], results: WriteResults) -> None:
-        """Those of one mode go together: what expires has another guard than what is cancelled."""
+        """Release the holds of each mode together, because expiring and cancelling have different guards."""
         modes: dict[Mode, list[ReleaseEffect]] = {}
         for effect in releases:
             modes.setdefault("sweep" if effect.after.status is Status.EXPIRED else "cancel", []).append(effect)
@@ -118,14 +118,14 @@ class Carrier:
             if edit.fixes_limit:
                 still = loaded.moves[edit.effect.after.id]
                 if still is None:
-                    continue  # Something moves on the product: whether anybody has reserved it isn't known yet.
+                    continue  # A movement is open on the product, so it isn't known yet whether it was ever reserved.
                 still += self._restocked[edit.effect.after.id]
             result, product = await product_writes.edit(self._database, edit.effect, still, self._seen)
             results.meet(edit.effect.after, result, product)
 
 
 async def _at_once(parts: Sequence[Awaitable[None]]) -> None:
-    """Run the parts side by side. All end before an error of one is raised."""
+    """Run the parts concurrently. All of them end before an error of one is raised."""
     if len(parts) == 1:
         await parts[0]
         return

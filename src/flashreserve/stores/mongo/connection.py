@@ -1,4 +1,4 @@
-"""The database through PyMongo: settings of the connection, and what the driver's errors mean here."""
+"""The database through PyMongo: the connection's settings, and translating the driver's errors to the port's."""
 
 import re
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -36,36 +36,36 @@ from flashreserve.stores.mongo.database import (
 from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 DATABASE_DEFAULT: Final = "flashreserve"
-"""The database's name, where the URL has none."""
+"""The database's name if the URL has none."""
 
 T = TypeVar("T")
 
 _TOLD_LENGTH_MAX: Final = 300
-"""Characters of an error, which may name each server of a set."""
+"""Characters of an error that are kept. It may name each server of a replica set."""
 
 _ADDITIONS: Final = re.compile(r" \(configured timeouts: [^)]*\)|, (?:Timeout|full error): .*", re.DOTALL)
 _DUPLICATE_KEY: Final = 11000
 _POOL_MAX: Final = 64
 _CONNECTING_MAX: Final = 16
-"""The driver's own default, 2, makes a spike wait for its connections."""
+"""Connections opened at a time. With the driver's default, 2, requests in a spike would wait for connections."""
 _POOL_WAIT_MS: Final = 1_500
 _SERVER_WAIT_MS: Final = 2_000
 _CONNECT_MS: Final = 2_000
 _SOCKET_MS: Final = 10_000
-"""Longest wait for a reply of a server that is there but stopped. It ends the calls that were given up."""
+"""Longest wait for the reply of a server that accepts connections but hangs. It ends abandoned calls."""
 _BUILD_S: Final = 600.0
-"""Time limit of building the indexes of a collection that is full already."""
+"""Time limit for building the indexes of a large collection."""
 _CLOSE_S: Final = 2.0
 
 
 class PymongoDatabase(Database):
-    """A database by PyMongo. It is made inside the event loop that uses it."""
+    """A database through PyMongo. Make it inside the event loop that uses it."""
 
     def __init__(self, url: str) -> None:
-        """Nothing is connected to yet.
+        """Prepare the client. It doesn't connect yet.
 
         Raises:
-            StoreUnavailableError: the URL can't be read.
+            StoreUnavailableError: the URL is invalid.
         """
         try:
             name = parse_uri(url)["database"] or DATABASE_DEFAULT
@@ -82,7 +82,7 @@ class PymongoDatabase(Database):
                 retryWrites=DRIVER_RETRIES_WRITES,
                 retryReads=True,
             )
-        except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:  # by the option that is wrong
+        except (PyMongoError, ValueError, TypeError, LookupError, OSError) as error:  # depends on the bad option
             raise StoreUnavailableError(f"the database's URL can't be used: {_url_fault(error)}") from error
         self._database = self._client.get_database(
             name,
@@ -109,7 +109,7 @@ class PymongoDatabase(Database):
             return await self._calls.run(purpose, call)
 
     async def _current(self, collection: Collection) -> AsyncCollection[Document]:
-        """The collection for linearizable reads. A server without a replica set refuses these, and needs none."""
+        """The collection for linearizable reads. A server without a replica set refuses them and doesn't need them."""
         of = self._of(collection)
         if self._replicated is None:
             told = await self._read("asking the topology", self._client.admin.command("hello"))
@@ -196,7 +196,7 @@ class PymongoDatabase(Database):
         return int(told["localTime"].timestamp() * 1000)
 
     async def version(self) -> str:
-        """The server's version, and what it is beside MongoDB if it tells.
+        """The server's version, and its product if it reports one other than MongoDB.
 
         Raises:
             StoreUnavailableError: the server can't be reached.
@@ -206,7 +206,7 @@ class PymongoDatabase(Database):
         return f"{built['version']} (FerretDB {other})" if other else str(built["version"])
 
     async def topology(self) -> str:
-        """Whether one server, a replica set or a sharded cluster was connected to.
+        """The kind of deployment: one server, a replica set or a sharded cluster.
 
         Raises:
             StoreUnavailableError: the server can't be reached.
@@ -218,7 +218,7 @@ class PymongoDatabase(Database):
 
     @override
     async def close(self) -> None:
-        """What is still under way gets a moment to end."""
+        """Close the client. Calls in flight get a short time to end."""
         await self._calls.finish(_CLOSE_S)
         with suppress(CallError):
             await self._calls.run("closing", self._client.close(), limit_s=_CLOSE_S)
@@ -230,7 +230,7 @@ class PymongoDatabase(Database):
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Whatever a read fails by, it has changed nothing."""
+    """Translate the errors of a read. A read changes nothing, so no outcome is unknown."""
     try:
         yield
     except PyMongoError as error:
@@ -241,10 +241,10 @@ def _reading() -> Iterator[None]:
 
 @contextmanager
 def _writing() -> Iterator[None]:
-    """A write has surely not been carried out only if it never left: no server was found for it.
+    """Translate the errors of a write. It is certain that it wasn't carried out only if no server was found for it.
 
-    All else counts as unknown, a full connection pool too: the driver may come to it after a first attempt that did
-    leave.
+    After any other error the outcome is unknown. That includes a full connection pool, because the driver may report it
+    after a first attempt that was sent.
     """
     try:
         yield
@@ -263,12 +263,12 @@ def _url_fault(error: Exception) -> str:
 
 
 def _told(error: PyMongoError) -> str:
-    """What the driver says, without the timeouts and the topology that it adds at length."""
+    """The driver's message, without the long lists of timeouts and of the topology."""
     return _ADDITIONS.sub("", str(error))[:_TOLD_LENGTH_MAX]
 
 
 def _duplicates(error: BulkWriteError) -> list[int]:
-    """The places of the documents refused as duplicates; any other refusal makes the whole reply unusable."""
+    """The places of the documents that were refused as duplicates. Raises the error if there is any other refusal."""
     details = error.details or {}
     refused: list[Document] = details.get("writeErrors", [])
     if details.get("writeConcernErrors") or any(each["code"] != _DUPLICATE_KEY for each in refused):
@@ -288,7 +288,7 @@ def _model(index: Index) -> IndexModel:
 
 
 def _difference(index: Index, found: Mapping[str, Any]) -> str:
-    """How the index that is there differs, in words: one that isn't unique would let holds collide that must not."""
+    """How an existing index differs, in words. One that isn't unique would let two holds have the same claim."""
     is_so = _in_words(
         [(field, int(direction)) for field, direction in found["key"]],
         unique=bool(found.get("unique")),

@@ -1,4 +1,4 @@
-"""The seam to the database: all that the store ever asks of it, so that a simulated server can take its place."""
+"""The seam to the database: all operations that the store uses, so that a simulated server can replace it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias
@@ -8,8 +8,8 @@ import msgspec
 DRIVER_RETRIES_WRITES: Final = False
 """Whether the driver may send a write again by itself.
 
-It must not: it would report the second copy's refusal while the first copy is still in flight and may be carried out
-later (docs/adr/0010).
+That is forbidden: the driver would report the second copy's refusal while the first copy is still in flight and may be
+carried out later (docs/adr/0010).
 """
 
 Document: TypeAlias = dict[str, Any]
@@ -23,7 +23,7 @@ Collection = Literal["products", "reservations", "accounts", "batches", "meta"]
 
 
 class Index(msgspec.Struct, frozen=True):
-    """An index that the store relies on; `where` makes it partial."""
+    """An index that the store relies on. With `where`, it is partial."""
 
     collection: Collection
     name: str
@@ -40,11 +40,11 @@ class Database(Protocol):
     was acknowledged before. Only `find` with `current` shows all of these.
 
     Each call is one command, which the driver sends once (`DRIVER_RETRIES_WRITES`). A call that fails raises one of two
-    errors, and the difference is what the protocol rests on:
+    errors, and the protocol depends on the difference:
 
-    - `StoreUnavailableError`: it was surely not carried out, and never will be.
-    - `StoreOutcomeUnknownError`, from writes only: no definite reply. It may have been carried out, may be any moment
-      later, or never.
+    - `StoreUnavailableError`: the command was certainly not carried out, and never will be.
+    - `StoreOutcomeUnknownError`, from writes only: there was no definite reply. The command may have been carried out
+      already, may be carried out at any later moment, or never.
     """
 
     async def find(
@@ -59,35 +59,35 @@ class Database(Protocol):
     ) -> list[Document]:
         """The documents that match, at most `most` of them unless that is 0.
 
-        With `current`, each is read as it was at some instant after the call began (a linearizable read): every write
-        acknowledged before is seen. It costs a replica set a round trip to its majority.
+        With `current`, each is read as it was at some instant after the call began (a linearizable read), so the read
+        sees every write that was acknowledged before. On a replica set it costs a round trip to the majority.
         """
         ...
 
     async def aggregate(self, collection: Collection, pipeline: Sequence[Mapping[str, Any]]) -> list[Document]:
-        """What the pipeline comes to."""
+        """The documents that the pipeline returns."""
         ...
 
     async def insert_many(self, collection: Collection, documents: Sequence[Document]) -> list[int]:
-        """Insert each document on its own; the places of those refused as duplicates, by `_id` or a unique index."""
+        """Insert each document on its own. Returns the places of duplicates, by `_id` or by a unique index."""
         ...
 
     async def find_one_and_update(
         self, collection: Collection, query: Query, update: Update, *, fields: Fields | None = None
     ) -> Document | None:
-        """Change the one document that matches, and return it as it then is; None where none matched."""
+        """Change one document that matches. Returns it as it is after the change; None if none matched."""
         ...
 
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
-        """Change each document that matches. On a sharded cluster one may be missed while it moves: read again."""
+        """Change each document that matches. A sharded cluster may miss one that moves between shards: read again."""
         ...
 
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
-        """Carry out each update, on one document each, independently of the others."""
+        """Carry out the updates, each on one document, independently of each other."""
         ...
 
     async def ensure_indexes(self, indexes: Sequence[Index], *, create: bool) -> None:
-        """Make the indexes, or only look whether they are there and as they should be.
+        """Create the indexes, or with `create` false only check that they exist and don't differ.
 
         Raises:
             StoreUnavailableError: one is missing, or differs.
@@ -103,5 +103,5 @@ class Database(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         ...

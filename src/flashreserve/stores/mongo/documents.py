@@ -1,4 +1,4 @@
-"""How products, reservations and accounts look as documents, and the indexes that the store relies on."""
+"""The documents of products, reservations and accounts, and the indexes that the store relies on."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -14,12 +14,13 @@ from flashreserve.stores.mongo.database import Document, Fields, Index, Query
 from flashreserve.stores.unreadable import UnreadableError
 
 VOID: Final = "VOID"
-"""The status of a document that says: no such reservation ever existed, and none will under this id."""
+"""The status of a document that blocks an id: no reservation existed under it, and none ever will."""
 
 INDEXES: Final = (
-    # Finds whose movement to recover; products without one aren't in it.
+    # Finds products with an open movement, for recovery. Other products aren't in it.
     Index("products", "intents", (("intents.at", 1),), sparse=True),
-    # One claim, one reservation. Only strings: two empty arrays would collide. Starts with the key of a shard.
+    # Each claim belongs to one reservation. Strings only, because two empty arrays would collide. Starts with the shard
+    # key.
     Index(
         "reservations",
         "claims",
@@ -27,9 +28,9 @@ INDEXES: Final = (
         unique=True,
         where={"claims": {"$type": "string"}},
     ),
-    # Finds who holds a claim: a list of claims alone, where customers times claims would be tried one by one.
+    # Finds the holders of a list of claims. With the customer in the index, each pair would be searched for by itself.
     Index("reservations", "claimed", (("claims", 1),), where={"claims": {"$type": "string"}}),
-    # One place in a quota, one reservation. A text costs half of what an entry in the list of claims does.
+    # Each place in a quota belongs to one reservation. A text costs half as much as an entry in the list of claims.
     Index("reservations", "open", (("user_id", 1), ("open", 1)), unique=True, where={"open": {"$type": "string"}}),
     Index("reservations", "hour", (("user_id", 1), ("hour", 1)), unique=True, where={"hour": {"$type": "string"}}),
     Index("reservations", "due", (("expires_at", 1), ("_id", 1)), where={"status": "PENDING"}),
@@ -40,10 +41,10 @@ INDEXES: Final = (
 )
 
 VISIBLE: Final[Document] = {"batch": {"$exists": False}}
-"""Products whose import isn't complete are nobody's business."""
+"""Products of complete imports. The others must not be seen."""
 
 PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0}
-"""A product without the lists that grow."""
+"""A product without the lists that can get long."""
 
 _T = TypeVar("_T")
 
@@ -64,28 +65,29 @@ def due(now: int) -> Query:
 
 
 def product_document(product: Product) -> Document:
-    """A new product, on which nothing moves yet.
+    """A new product, without movements.
 
-    `moves` counts every change of its stock or intents: two readings with the same count saw a still product.
+    `moves` counts every change of its stock or intents: if two readings have the same count, neither changed between
+    them.
     """
     return {**_document(product), "moves": 0, "intents": [], "adjustments": []}
 
 
 def product_from(document: Document) -> Product:
-    """The product in a document with all of its plain fields.
+    """The product in a document that has all fields except the lists.
 
     Raises:
-        UnreadableError: it isn't one.
+        UnreadableError: the document is invalid.
     """
     return _read(document, Product)
 
 
 def reservation_document(reservation: Reservation, claims: Collection[str], taken_by: str) -> Document:
-    """A reservation with the claims that it holds, and the id of the movement that took its units.
+    """A reservation with its claims, and the id of the movement that took its units.
 
-    Its places in the customer's quotas are `open` and `hour`, of which it has one each: see `core.quotas`.
-    What is None stays out. `product` is there to be found by: the product, or a basket's list of them. A list costs
-    some servers several times as much in an index, so only baskets have one.
+    `open` and `hour` are its places in the customer's quotas, one of each: see `core.quotas`. Fields that are None are
+    left out. `product` is for searching: the product, or a basket's list of products. In an index, a list costs some
+    servers several times as much, so only baskets have one.
     """
     product_ids = [line.product_id for line in reservation.lines]
     document = {name: value for name, value in _document(reservation).items() if value is not None}
@@ -100,14 +102,14 @@ def reservation_document(reservation: Reservation, claims: Collection[str], take
 
 
 def kept_claim(claim: Claim) -> str:
-    """A customer's claim as documents have it: with the customer in it, so that it can be looked up by itself."""
+    """A customer's claim as it is stored: with the customer in it, so that it can be looked up alone."""
     user_id, text = claim
     kind, _, rest = text.partition(":")
     return f"{kind}:{user_id}:{rest}"
 
 
 def claims_of(document: Document) -> Iterator[Claim]:
-    """The claims that a reservation holds."""
+    """The claims in a reservation's document."""
     user_id: str = document["user_id"]
     for kept in document.get("claims", ()):
         kind, _, rest = kept.partition(":")
@@ -118,7 +120,7 @@ def claims_of(document: Document) -> Iterator[Claim]:
 
 
 def void_document(reservation_id: str, user_id: str) -> Document:
-    """A VOID. It carries the customer so that it lies where the reservation would, on a sharded cluster too."""
+    """A VOID. It has the customer, so that a sharded cluster puts it on the same shard as the reservation."""
     return {"_id": reservation_id, "user_id": user_id, "status": VOID}
 
 
@@ -126,7 +128,7 @@ def reservation_from(document: Document) -> Reservation:
     """The reservation in a document that isn't a VOID.
 
     Raises:
-        UnreadableError: it isn't one.
+        UnreadableError: the document is invalid.
     """
     held = _read(document, Reservation)
     if not held.lines or any(line.quantity < 1 for line in held.lines):
@@ -135,23 +137,23 @@ def reservation_from(document: Document) -> Reservation:
 
 
 def adjustment_document(adjustment: Adjustment) -> Document:
-    """An adjustment as its product keeps it."""
+    """An adjustment as it is stored in its product."""
     fields: Document = msgspec.to_builtins(adjustment)
     del fields["product_id"]
     return fields
 
 
 def adjustment_from(product_id: str, document: Document) -> Adjustment:
-    """An adjustment as its product keeps it.
+    """The adjustment that is stored in its product as `document`.
 
     Raises:
-        UnreadableError: it isn't one.
+        UnreadableError: the document is invalid.
     """
     return _read({**document, "_id": None, "product_id": product_id}, Adjustment)
 
 
 def account_document(account: Account) -> Document:
-    """An account."""
+    """The document of an account."""
     return _document(account)
 
 
@@ -159,13 +161,13 @@ def account_from(document: Document) -> Account:
     """The account in a document.
 
     Raises:
-        UnreadableError: it isn't one.
+        UnreadableError: the document is invalid.
     """
     return _read(document, Account)
 
 
 def readable(documents: Iterable[Document], read: Callable[[Document], _T]) -> dict[str, _T]:
-    """By id, those of the documents that can be read: the others are as good as not there."""
+    """The documents that can be read, by id. The others are left out, as if they didn't exist."""
     found: dict[str, _T] = {}
     for document in documents:
         with suppress(UnreadableError):
@@ -174,7 +176,7 @@ def readable(documents: Iterable[Document], read: Callable[[Document], _T]) -> d
 
 
 def id_of(document: Document) -> str:
-    """The document's id, also where it is no text."""
+    """The document's id as a text, even if it is of another type."""
     return str(document["_id"])
 
 
@@ -185,17 +187,17 @@ def _document(struct: msgspec.Struct) -> Document:
 
 
 def _read(document: Document, kind: type[_T]) -> _T:
-    """What the document says of the fields of `kind`.
+    """The struct of the fields that `kind` has.
 
-    A field that is missing has its default, and one that a newer version added is left out: so the version before and
-    the version after can work on one database.
+    A missing field gets its default, and a field that a newer version added is ignored, so two successive versions can
+    share a database.
     """
     document = {**document, "id": document["_id"]}
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError:
         pass
-    try:  # Numbers that were put in by hand are doubles.
+    try:  # Numbers that somebody entered in a MongoDB shell are doubles.
         return msgspec.convert(_whole(document), kind)
     except msgspec.ValidationError as error:
         raise UnreadableError(why_not(_whole(document), kind)) from error

@@ -1,4 +1,4 @@
-"""Loading the facts that `rules.plan` needs. They may be stale when the plan is carried out: guards see to that."""
+"""Loading the facts that `rules.plan` needs. They may be stale when the plan is carried out; the guards detect that."""
 
 import asyncio
 from collections import Counter
@@ -27,14 +27,14 @@ from flashreserve.stores.mongo.documents import (
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """Facts, and what the guards need beside them.
+    """Facts, and the other values that guards need.
 
-    `moves` are the edited products' counts; None for one that has a movement open. `refusals` are how many restocks of
-    each restocked product were refused. `used_ids` are ids of new
-    reservations under which there is one already, `void_ids` those under which there is a VOID.
+    `moves` are the edited products' counts of moves; None for a product with an open movement. `refusals` are the
+    counts of refused restocks of the restocked products. `used_ids` are ids of new reservations that a reservation has
+    already, `void_ids` those that a VOID has.
 
-    With `current`, every write acknowledged before is among the facts. `moving` are then the keys, each with its
-    customer, of reserves that may still be carried out: their movement was open before the other facts were read.
+    With `current`, the facts include every write that was acknowledged before. `moving` are then the keys, each with
+    its customer, of reserves that may still be carried out: their movement was open before the other facts were read.
     """
 
     facts: Facts
@@ -55,12 +55,12 @@ async def load(
     counting: bool = False,
     current: bool = False,
 ) -> Loaded:
-    """All that planning the commands takes. Whether a product was ever reserved is read after its count of moves.
+    """All facts for planning the commands. Whether a product was ever reserved is read after its count of moves.
 
-    Quota claims are left out where the stock is ample, as if nobody had any, unless `counting`: the guard of a hold
-    finds out who has, and then its command comes here again, to be counted.
+    Without `counting`, quota claims aren't loaded if there is ample stock, as if no customer had any. If one has, the
+    guard of the hold refuses it, and its command is planned again with `counting`.
 
-    With `current`, by reads that see every write acknowledged before.
+    With `current`, the reads see every write that was acknowledged before.
 
     Raises:
         StoreUnavailableError: the database can't be read.
@@ -85,7 +85,7 @@ async def load(
 async def facts_to_expire(
     database: Database, documents: Sequence[Document], known: Mapping[str, Product], now: int
 ) -> Facts:
-    """What planning to expire these reservations takes; of their products only that they are there, so known ones do.
+    """All facts for planning to expire these reservations. Products only have to exist, so `known` ones will do.
 
     Raises:
         StoreUnavailableError: the database can't be read.
@@ -104,7 +104,7 @@ async def facts_to_expire(
 
 
 async def _facts_from(lookups: Lookups, find: Callable[[Lookup], Awaitable[Found]]) -> Facts:
-    """As `core.lookup.facts_from`."""
+    """The same as `core.lookup.facts_from`, but asynchronous."""
     lookup = next(lookups)
     while True:
         found = await find(lookup)
@@ -118,9 +118,9 @@ async def _facts_from(lookups: Lookups, find: Callable[[Lookup], Awaitable[Found
 class _DocumentSearch:
     """Looks up facts in documents.
 
-    `named` is the first lookup, of what the commands name, and `products` are the products that it found.
-    `reservations` are all that any lookup found, and what stands under `new_ids`, those of the holds to be made;
-    `held` are those of them that can be read and aren't VOID.
+    `named` is the first lookup, for the ids and keys in the commands, and `products` are the products that it found.
+    `reservations` are the documents that any lookup found, including those under `new_ids`, the ids of new holds.
+    `held` are those of them that are readable and aren't VOID.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class _DocumentSearch:
         self._begun = False
 
     async def find(self, lookup: Lookup) -> Found:
-        """What the lookup asks for. Customers wait for the second: who is frequent depends on the products."""
+        """The facts of a lookup. Customers wait for the second one: which of them to load depends on the products."""
         if self._begun:
             return await self._find_more(lookup)
         self._begun, self.named = True, lookup
@@ -180,9 +180,10 @@ class _DocumentSearch:
         self.held |= readable((each for each in documents.values() if each.get("status") != VOID), reservation_from)
 
     def _claims(self, counted: Container[str] = ()) -> dict[Claim, str]:
-        """The claims of what is held; those of quotas for `counted` customers only, of whom all were loaded.
+        """The claims of the held reservations. Quota claims only for `counted` customers, whose holds are all loaded.
 
-        A part of a customer's holds of an hour would tell of lapses and not of purchases, and refuse what it shouldn't.
+        With a part of a customer's holds of an hour, lapses might be counted without the purchases, and a reserve
+        refused wrongly.
         """
         return {
             (user_id, claim): id_
@@ -193,7 +194,7 @@ class _DocumentSearch:
 
 
 def _leave_out_without_product(facts: Facts) -> None:
-    """Leave out the reservations of which a product isn't there, or can't be read: they can't be moved."""
+    """Leave out the reservations with a missing or unreadable product: no movement of them is possible."""
     products, reservations = facts.products, facts.reservations
     lost = {held.id for held in reservations.values() if any(line.product_id not in products for line in held.lines)}
     if lost:
@@ -202,7 +203,7 @@ def _leave_out_without_product(facts: Facts) -> None:
 
 
 async def _moving(database: Database, commands: Sequence[Command]) -> set[Claim]:
-    """The commands' keys, with their customers, that an open movement of their products names."""
+    """The commands' keys, with their customers, that are in an open movement of their products."""
     keyed = [command for command in commands if isinstance(command, Reserve) and command.key is not None]
     if not keyed:
         return set()
@@ -229,7 +230,7 @@ async def _moving(database: Database, commands: Sequence[Command]) -> set[Claim]
 async def _products(
     database: Database, ids: Iterable[str], wanted: Lookup | None = None, *, current: bool = False
 ) -> dict[str, Document]:
-    """The products; with their lists only where a restock or an edit needs them."""
+    """The products, with their lists only if a restock or an edit needs them."""
     whole = wanted is not None and (wanted.adjustments or wanted.edited_product_ids)
     listed = list(ids)
     if not listed:
@@ -240,7 +241,7 @@ async def _products(
 
 
 async def _by_id(database: Database, ids: set[str], *, current: bool) -> dict[str, Document]:
-    """The reservations named, and whatever stands under ids that should be new."""
+    """The documents under the ids that commands name, and under ids that should be new."""
     if not ids:
         return {}
     found = await database.find("reservations", {"_id": {"$in": list(ids)}}, current=current)
@@ -251,13 +252,13 @@ async def _by_claim(database: Database, claims: set[Claim], *, current: bool) ->
     """The reservations that hold the claims."""
     if not claims:
         return {}
-    # Naming the type as well lets the partial index answer.
+    # With the type in the query, MongoDB can use the partial index.
     query: dict[str, Any] = {"claims": {"$in": [kept_claim(claim) for claim in claims], "$type": "string"}}
     return {each["_id"]: each for each in await database.find("reservations", query, current=current)}
 
 
 def _frequent_customers(commands: Sequence[Command], products: dict[str, Product], *, counting: bool) -> set[str]:
-    """Whose quota claims to load: those who may be granted a hold, and take units that nobody else could have then."""
+    """The customers whose quota claims to load: those who may be granted a hold, if stock is scarce or `counting`."""
     reserves = [command for command in commands if type(command) is Reserve]
     wanted: Counter[str] = Counter()
     for command in reserves:
@@ -273,10 +274,10 @@ def _frequent_customers(commands: Sequence[Command], products: dict[str, Product
 
 
 async def _by_quota(database: Database, customers: set[str], now: int, *, current: bool) -> dict[str, Document]:
-    """All holds that the customers' quota claims of now are in: those PENDING, and those granted in the hour of `now`.
+    """All holds with the customers' quota claims: those that are PENDING, and those granted in the hour of `now`.
 
-    Looked for by customer, not by claim: 128 customers have 15,000 places for a claim, and looking for each of them
-    took 70 ms where this takes 3. It reads through all that a customer ever reserved.
+    The search is by customer, not by claim: 128 customers have 15,000 possible claims, and a search by claim took 70 ms
+    instead of 3 ms. It reads all reservations that a customer ever made.
     """
     if not customers:
         return {}
@@ -298,7 +299,7 @@ def _adjustments(
 
 
 async def _reserved(database: Database, ids: Iterable[str], documents: dict[str, Document]) -> frozenset[str]:
-    """Which of the products anybody ever reserved."""
+    """The products that were ever reserved."""
     return frozenset(
         [
             id_

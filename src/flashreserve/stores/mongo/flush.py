@@ -1,4 +1,4 @@
-"""One flush: plan on facts that may be stale, carry the effects out under their guards, and plan the rest again."""
+"""One flush: plan on facts that may be stale, carry out the effects under their guards, and plan the rest again."""
 
 import asyncio
 from collections import Counter
@@ -43,20 +43,20 @@ from flashreserve.stores.mongo.write_results import WriteResult, WriteResults, W
 from flashreserve.stores.port import Flushed, StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 TRIES_MAX: Final = 50
-"""How often a command is planned, while others keep changing what it was planned on."""
+"""How often a command is planned at most, when its facts keep changing."""
 
 FLUSH_S: Final = 5.0
-"""How long a flush plans again. Nobody waits for it any longer (`combiner.DEADLINE_S`)."""
+"""How long a flush retries. After that no caller waits for it any more (`combiner.DEADLINE_S`)."""
 
 _RETURNING_PART: Final = 4
-"""Quotas are counted first once one in so many reserves is of a customer who holds something already."""
+"""Count quotas before planning once at least one in this many reserves is of a customer who already has a hold."""
 
 _MOVING_LOOKS_MAX: Final = 3
-"""How often a refused key is looked up again while an earlier request with it is under way."""
+"""How often a refused reserve is planned again while an earlier request with its key is in flight."""
 
 
 class Flush:
-    """The commands of one flush on their way to their outcomes."""
+    """Plans and writes the commands of one flush, until each has an outcome."""
 
     def __init__(
         self, database: Database, ids: IdSource, late: LateSettling, known: KnownProducts, quotas: Quotas, now: int
@@ -74,19 +74,19 @@ class Flush:
         self._outcomes: dict[int, Outcome] = {}
         self._reserves = 0
         self._in_flight: set[int] = set()
-        """Commands that were sent once and may still be carried out, whatever becomes of their next try."""
+        """Places of commands that were sent and may still be carried out, even if they are retried."""
         self._blocked: Counter[int] = Counter()
-        """How often a command's refusal was held back, since an earlier request with its key is under way."""
+        """How often a command's refusal was held back, because an earlier request with its key is in flight."""
         self._current = False
-        """Whether facts are loaded by current reads from now on."""
+        """Whether facts have to be loaded by current reads from now on."""
 
     async def run(self, commands: Sequence[Command], given_up: Callable[[int], bool] | None = None) -> Flushed:
-        """Decide and write the commands; `given_up` is `Taken`'s.
+        """Decide and write the commands. `given_up` is that of `Taken`.
 
         Raises:
             StoreUnavailableError: nothing was written.
             StoreDefectError: nothing was written.
-            StoreOutcomeUnknownError: something may have been, but by a fault of ours it isn't known what.
+            StoreOutcomeUnknownError: something may have been written. It isn't known what, because of a defect of ours.
         """
         self._given_up = given_up or _nobody
         self._reserves = sum(type(command) is Reserve for command in commands)
@@ -98,9 +98,9 @@ class Flush:
         return Flushed([self._outcomes[place] for place in range(len(commands))], products)
 
     async def expire(self, documents: Sequence[Document]) -> int:
-        """Release holds that have lapsed, as they were just read; how many of them this flush released.
+        """Release lapsed holds, given as they were just read. Returns how many of them this flush released.
 
-        Each is tried once: whatever keeps one from being released, the next sweep finds it again, a second later.
+        Each is tried once. If one can't be released now, the next sweep finds it again, a second later.
 
         Raises:
             StoreUnavailableError: nothing was written.
@@ -116,17 +116,17 @@ class Flush:
         try:
             await self._finish(left, plan, loaded, tries)
         except Exception as error:
-            # In the middle. Whatever was begun, recover finishes or undoes; nobody may try as if nothing had been.
+            # Some writes may be done. Recovery finishes or undoes them; a retry as if nothing was written is forbidden.
             raise StoreOutcomeUnknownError(f"carrying out a flush: {error!r}") from error
         if any(type(outcome) in {Unavailable, OutcomeUnknown} for outcome in self._outcomes.values()):
-            self._known.forget()  # Should the database be away, the next flush finds out by reading, before it writes.
+            self._known.forget()  # If the database is away, the next flush learns it from a read, before it writes.
         else:
             self._known.learn(self._seen.products.values())
 
     def _plan_on_what_is_known(self, commands: Sequence[Command]) -> tuple[Loaded, Plan] | None:
-        """A plan without asking the database first, if it grants everything; R1 then tells how the products are.
+        """A plan without reading the database first, if it grants everything. R1 then returns the products.
 
-        Whatever isn't as it was known to be meets a guard. A refusal has none, so it needs facts just loaded.
+        The guards detect facts that are stale. A refusal has no guard, so it needs facts that were just loaded.
         """
         facts = None if self._known.returning else self._known.facts_for(commands)
         if facts is None:
@@ -137,9 +137,9 @@ class Flush:
         return Loaded(facts=facts), plan
 
     async def _plan_on_first_load(self, left: dict[int, Command]) -> tuple[Loaded, Plan]:
-        """A plan on facts just loaded. An id that is used by then is a fault of the caller's."""
+        """A plan on facts just loaded. If a new id is in use already, that is a defect of the caller."""
         if any(type(command) is Edit for command in left.values()):
-            await self._late.finish()  # A limit may only be set on a product on which nothing is open.
+            await self._late.finish()  # A limit may only be set on a product without open movements.
         counting = self._known.returning
         loaded = await self._load(left, counting=counting)
         self._known.returning = counting and self._many_return(loaded)
@@ -151,7 +151,7 @@ class Flush:
         return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
 
     async def _load(self, left: Mapping[int, Command], *, counting: bool) -> Loaded:
-        # A keyed reserve that isn't granted needs current facts: loading them at once spares it a second plan.
+        # A refusal of a keyed reserve needs current facts. Loading them at once saves planning it again.
         keyed = any(isinstance(command, Reserve) and command.key is not None for command in left.values())
         current = self._current or keyed
         loaded = await load(
@@ -161,12 +161,12 @@ class Flush:
         return loaded
 
     def _many_return(self, loaded: Loaded) -> bool:
-        """Whether so many of the customers hold something already that it is better to count their quotas first."""
+        """Whether so many customers already have holds that counting their quotas before planning costs less."""
         holding = {user_id for user_id, claim in loaded.facts.claims if is_quota_claim(claim)}
         return bool(holding) and len(holding) * _RETURNING_PART >= self._reserves
 
     async def _finish(self, left: dict[int, Command], plan: Plan, loaded: Loaded, tries: int) -> None:
-        """Carry the plan out, and plan again what failed, until every command has an outcome."""
+        """Carry out the plan, and plan again the commands that failed, until each has an outcome."""
         for tries_left in reversed(range(tries)):
             results = await self._carrier.carry_out(plan, loaded, self._wanted(left))
             left = await self._judge(left, plan, results, loaded)
@@ -186,16 +186,17 @@ class Flush:
             )
 
     def _wanted(self, left: Mapping[int, Command]) -> Callable[[str], bool]:
-        """Whether the reservation of that id may still be inserted."""
+        """A function that says whether the reservation with an id may still be inserted."""
         places = {command.reservation_id: place for place, command in left.items() if isinstance(command, Reserve)}
         return lambda reservation_id: not self._given_up(places[reservation_id])
 
     async def _judge(
         self, left: Mapping[int, Command], plan: Plan, results: WriteResults, loaded: Loaded
     ) -> dict[int, Command]:
-        """Keep the outcomes that hold; the commands of the others are left.
+        """Keep the outcomes that are final. Returns the commands of the others.
 
-        An outcome holds if its own effect was applied, or if everything was: a refusal may rest on any of the others.
+        An outcome with an effect is final if the effect was applied. One without is final only if all effects were,
+        since a refusal may depend on any of them.
         """
         released = {effect.after.id: effect.after for effect in plan.effects if isinstance(effect, ReleaseEffect)}
         rest: dict[int, Command] = {}
@@ -215,7 +216,7 @@ class Flush:
             elif result is WriteResult.UNKNOWN or self._given_up(place):
                 self._outcomes[place] = OutcomeUnknown()
             elif isinstance(command, Reserve) and result is WriteResult.REFUSED:
-                # Never again under an id that a message, or an intent, may still name.
+                # A retry gets a new id, because a message in flight or an intent may still have the old one.
                 rest[place] = replace(command, reservation_id=self._ids.new())
             else:
                 rest[place] = command
@@ -224,16 +225,16 @@ class Flush:
     async def _without_effect(
         self, place: int, command: Command, outcome: Ruled, plan: Plan, loaded: Loaded
     ) -> Outcome | None:
-        """The outcome of a command that changes nothing; None where it has to be planned again first.
+        """The outcome of a command without effect; None if it has to be planned again first.
 
-        No guard says that a refusal is true. One that denies what an earlier sending may have done, or may still do,
-        takes more: current facts, and a fence against what is still in flight.
+        A refusal has no guard that proves it. If an earlier sending of the command may have taken effect, or still may,
+        the refusal needs current facts and a fence against messages in flight.
         """
         match command:
             case Reserve() if command.key is not None and type(outcome) not in {Replayed, KeyReused}:
                 return self._refused_key(place, (command.user_id, command.key), outcome, loaded)
             case Confirm(id_) | Extend(id_) | Cancel(id_) if type(outcome) is NotFound:
-                # What this flush makes after the command's turn wasn't there for it.
+                # A reservation that this flush makes after the command's turn didn't exist for it.
                 if loaded.current or _makes(plan, id_):
                     return outcome
                 self._current = True
@@ -249,7 +250,7 @@ class Flush:
                 assert_never(command)
 
     def _refused_key(self, place: int, claim: Claim, outcome: Ruled, loaded: Loaded) -> Outcome | None:
-        """A refusal of a keyed reserve holds once no earlier request with the key can be granted any more."""
+        """The refusal of a keyed reserve, which is final once no earlier request with the key can still be granted."""
         if claim not in loaded.moving:
             return outcome
         self._blocked[place] += 1
@@ -261,7 +262,7 @@ def _nobody(_place: int) -> bool:
 
 
 def _uses_key(plan: Plan, command: Restock) -> bool:
-    """Whether another restock of the flush has used the key: that keeps out what is in flight as well as a fence."""
+    """Whether another restock of the flush has used the key. That is as good a fence against messages in flight."""
     return any(
         isinstance(effect, RestockEffect)
         and (effect.adjustment.product_id, effect.adjustment.key) == (command.product_id, command.key)
@@ -280,7 +281,7 @@ def _refuse_same_ids(commands: Sequence[Command]) -> None:
 
 
 def _intended_by(outcome: Ruled, released: Mapping[str, Reservation]) -> Written | None:
-    """The document that the outcome's own effect is planned to leave; None where the outcome has no effect."""
+    """The document that the outcome's own effect is planned to leave; None if the outcome has no effect."""
     if isinstance(outcome, Refused):
         return None
     match outcome:
@@ -299,7 +300,7 @@ def _intended_by(outcome: Ruled, released: Mapping[str, Reservation]) -> Written
 
 
 def _as_written(outcome: Ruled, written: Written | None) -> Ruled:
-    """The outcome with what was really written, where that isn't what was planned on facts that were stale."""
+    """The outcome with the document that was really written, if stale facts made the plan differ from it."""
     if written is None or isinstance(outcome, Refused):
         return outcome
     match outcome:

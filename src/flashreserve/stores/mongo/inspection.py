@@ -1,4 +1,4 @@
-"""What can be said about a database server without changing anything."""
+"""Inspection of a database server, without changing anything."""
 
 from typing import Final
 
@@ -13,17 +13,17 @@ from flashreserve.stores.mongo.documents import INDEXES, VOID, due, id_of
 from flashreserve.stores.port import StoreUnavailableError
 
 UNREADABLE_MAX: Final = 5
-"""Unreadable reservations that are named."""
+"""Unreadable reservations that are named, at most."""
 
 
 class ServerInspection(msgspec.Struct, frozen=True):
     """A server's state.
 
-    `topology` is what it is part of, in words. `fault` says that the documents' version doesn't fit, or which index is
-    missing or differs; `products` is false where there is nothing yet at all. `oldest_due_at` is when the longest
-    lapsed hold that isn't released yet lapsed; `unreadable` are the ids of some reservations that can't be read, None
-    where the server took too long to find any. `oldest_movement_at` is when the oldest movement not yet finished began.
-    `now_ms` is the server's time of day; all instants are UTC milliseconds.
+    `topology` is the kind of deployment, in words. `fault` says that the documents' version doesn't fit, or which index
+    is missing or differs; `products` is false if the database is still empty. `oldest_due_at` is the `expires_at` of
+    the earliest due hold. `unreadable` are the ids of some reservations that can't be read; None if the search took the
+    server too long. `oldest_movement_at` is when the oldest unfinished movement began. `now_ms` is the server's time of
+    day. All instants are UTC milliseconds.
     """
 
     version: str
@@ -37,7 +37,7 @@ class ServerInspection(msgspec.Struct, frozen=True):
 
 
 async def inspect_mongo(url: str) -> ServerInspection:
-    """Look at the database that the URL names.
+    """Inspect the database that the URL names.
 
     Raises:
         StoreUnavailableError: the server can't be reached.
@@ -64,7 +64,7 @@ async def inspect_mongo(url: str) -> ServerInspection:
 
 
 async def oldest_due(database: Database, now: int) -> int | None:
-    """When the longest lapsed hold that isn't released yet lapsed (UTC milliseconds)."""
+    """The `expires_at` of the earliest due hold (UTC milliseconds); None if no hold is due."""
     found = await database.find(
         "reservations", due(now), fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
     )
@@ -72,7 +72,7 @@ async def oldest_due(database: Database, now: int) -> int | None:
 
 
 async def _unreadable(database: Database) -> list[str] | None:
-    """The server finds what is wrong at first sight; the audit reads everything."""
+    """Ids of reservations with obvious faults, which a query can find. Only the audit reads everything."""
     wrong = {"$or": [{"status": {"$nin": [VOID, *Status]}}, {"status": {"$ne": VOID}, "lines.0": {"$exists": False}}]}
     try:
         with patience(PATIENT_S):

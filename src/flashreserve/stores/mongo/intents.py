@@ -1,8 +1,8 @@
-"""Intents: the notes inside a product of stock movements not yet finished, and how every movement ends.
+"""Intents: the records inside a product of unfinished stock movements; and settling, the end of every movement.
 
-An intent stands in the product's document from the first step of a movement, which takes or announces units, to the
-last, which settles. `f` is the movement's id; `owner` a token of whoever may settle it, fresh for each flush and each
-takeover, never a process's id: a process that comes back must not be taken for itself.
+An intent is in the product's document from the first step of a movement, which takes or announces units, to the last
+step, which settles. `f` is the movement's id. `owner` is the token of the flush or recovery that may settle it, fresh
+for each of them. It isn't a process's id, because a process that was paused must not settle after a takeover.
 
     reserve  {f, owner, at, kind, items: [{id, user_id, quantity}]}
     release  {f, owner, at, kind, mode: sweep | cancel, ids, cutoff}
@@ -23,32 +23,32 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 Mode = Literal["sweep", "cancel"]
 
 RESERVE_INTENTS_MAX: Final = 500
-"""A product with so many open intents takes no reserve: nobody seems to recover."""
+"""A product with this many open intents refuses reserves, since no process seems to recover."""
 
 INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "intents.items": 0, "intents.ids": 0}
-"""A product with its intents' ids and owners, without what they list."""
+"""A product with its intents' ids and owners, without their items and ids of reservations."""
 
 _SENDINGS_MAX: Final = 3
 _BACKGROUND_MAX: Final = 32
 _RIDE_S: Final = 0.05
-"""How long a settlement waits for an R1 to ride on."""
+"""How long a settlement waits for an R1 that can include it."""
 
 
 class IdSource(Protocol):
-    """Makes ids that nobody else makes."""
+    """Makes ids that no other source makes."""
 
     def new(self) -> str:
-        """A new id; later ones of this maker sort after earlier ones."""
+        """A new id. It sorts after all earlier ones of this source."""
         ...
 
 
 class Sightings(msgspec.Struct):
-    """The products that a flush came across, each as it last saw it."""
+    """The products that a flush read, each as it last read it."""
 
     products: dict[str, Product] = {}
 
     def add(self, documents: Iterable[Document]) -> None:
-        """Take in product documents, newer than all before."""
+        """Add product documents, which are newer than all earlier ones."""
         for document in documents:
             self.products[document["_id"]] = product_from(document)
 
@@ -61,7 +61,7 @@ class Movement(msgspec.Struct, frozen=True):
 
 
 class Settlement(msgspec.Struct, frozen=True):
-    """The end of a movement on one product: so many units go back to `available`."""
+    """The end of a movement on one product: `units` go back to `available`."""
 
     product_id: str
     movement: Movement
@@ -69,13 +69,13 @@ class Settlement(msgspec.Struct, frozen=True):
 
 
 Opening = tuple[str, Movement, tuple[Query, Update]]
-"""A first step: of a product, of a movement, and what to send."""
+"""A first step: the product, the movement, and the update to send."""
 
 
 class Opened(msgspec.Struct):
-    """First steps, by (product, f): those that certainly took, and those that may still be carried out.
+    """First steps, by (product, f): those that were certainly carried out, and those that may still be.
 
-    The others were refused, and never will be.
+    The others were refused, and will never be carried out.
     """
 
     took: set[tuple[str, str]] = set()
@@ -85,10 +85,10 @@ class Opened(msgspec.Struct):
 def opening(
     product_id: str, guard: Query, intents_max: int | None, intent: Document, taken: int, f: str
 ) -> tuple[Query, Update]:
-    """The first step of a movement on a product: under `guard`, take the units and leave the intent.
+    """The first step of a movement on a product: under `guard`, take the units and add the intent.
 
-    With `intents_max`, only where fewer intents are open. It is sent once: should a late copy arrive after the movement
-    is over, nothing keeps it out ("no intent f" holds again). It then takes units that recovery gives back.
+    With `intents_max`, only if fewer intents are open. It is sent once, because no guard stops a copy that arrives
+    after the movement ended ("no intent f" is true again). Such a copy takes units, which recovery gives back.
     """
     query = {"_id": product_id, **guard, "intents.f": {"$ne": f}}
     if intents_max is not None:
@@ -97,10 +97,10 @@ def opening(
 
 
 def opening_with(step: tuple[Query, Update], settled: Movement) -> tuple[Query, Update]:
-    """R1 with the R4 of an earlier movement riding on it, one that gives nothing back.
+    """R1 combined with the R4 of an earlier movement that gives no units back.
 
-    One write does both: where the new intent is, the old one has gone. That it may have gone before is no part of the
-    guard. Update operators can't put in and take out of one array at once, so this is a pipeline.
+    One write does both: it adds the new intent and removes the old one. The guard doesn't ask for the old one, which
+    may be gone already. It is a pipeline, since update operators can't add to and remove from one array in one update.
     """
     query, operators = step
     if not isinstance(operators, Mapping):
@@ -123,9 +123,9 @@ def _closing(settlement: Settlement) -> tuple[Query, Update]:
 async def open_all(database: Database, openings: Sequence[Opening], seen: Sightings) -> Opened:
     """Send first steps, each once.
 
-    One goes as a single command whose answer tells; several as one unordered bulk, and a read of which took. Where the
-    reply is lost, a read tells as well: a step that isn't there then is abandoned, and recovery finishes or undoes it
-    if it still arrives.
+    One step goes as a single command, whose reply has the result. Several go as one unordered bulk, and a read then
+    shows which were carried out. The same read follows a lost reply: a step that it doesn't show is abandoned, and
+    recovery finishes or undoes it if it arrives later.
     """
     if len(openings) == 1:
         return await _open_one(database, openings[0], seen)
@@ -148,7 +148,7 @@ async def _open_one(database: Database, sent: Opening, seen: Sightings) -> Opene
 
 
 async def _open_part(database: Database, openings: Sequence[Opening]) -> Sequence[Opening]:
-    """Send the steps; those of which it is not certain that they were never sent."""
+    """Send the steps. Returns those that may have been sent."""
     try:
         await database.bulk_update("products", [step for _, _, step in openings])
     except StoreUnavailableError:
@@ -159,7 +159,7 @@ async def _open_part(database: Database, openings: Sequence[Opening]) -> Sequenc
 
 
 async def _read_which_opened(database: Database, sent: Sequence[Opening], seen: Sightings) -> Opened:
-    """Read which steps took. The others count as in flight: the reply may be lost, and this read may be stale."""
+    """Read which steps were carried out. The others count as in flight: a reply was lost, or this read is stale."""
     if not sent:
         return Opened()
     product_ids = list({product_id for product_id, _, _ in sent})
@@ -181,7 +181,8 @@ async def _read_which_opened(database: Database, sent: Sequence[Opening], seen: 
 async def settle(database: Database, settlements: Sequence[Settlement], seen: Sightings | None) -> None:
     """R4 and L4: end movements, guarded by id and owner, so that each ends once.
 
-    It may be sent again, since only the first to arrive finds the intent. What can't be settled is left to recover.
+    It may be sent again, since only the first copy to arrive finds the intent. Movements that can't be settled now are
+    left to recovery.
     """
     for _ in range(_SENDINGS_MAX if settlements else 0):
         try:
@@ -189,12 +190,12 @@ async def settle(database: Database, settlements: Sequence[Settlement], seen: Si
         except StoreOutcomeUnknownError:
             continue
         except StoreUnavailableError:
-            return  # The database is away: it would only be waited for again and again.
+            return  # The database is away, so a retry would only wait again.
         return
 
 
 async def _settle_once(database: Database, settlements: Sequence[Settlement], seen: Sightings | None) -> None:
-    """One command, by what it has to do; then a look at the products, where `seen` wants to know them."""
+    """Send the settlements in one command. With `seen`, add the products as they are afterwards."""
     first, *more = settlements
     product_ids = list({settlement.product_id for settlement in settlements})
     if not more:
@@ -212,10 +213,10 @@ async def _settle_once(database: Database, settlements: Sequence[Settlement], se
 
 
 class LateSettling:
-    """Settles after the answer what gives no units back: nobody has to wait for that.
+    """Settles, after the answer, movements that give no units back. No request has to wait for these.
 
-    The settlement of one product waits a moment for the product's next R1, to ride on it. At most `_BACKGROUND_MAX`
-    settlements wait, and as many run; past that the caller waits for its own.
+    The settlement of a single product waits a moment for the product's next R1, which can include it. At most
+    `_BACKGROUND_MAX` settlements wait, and as many run. If there are more, the caller waits for its own.
     """
 
     def __init__(self, database: Database) -> None:
@@ -225,7 +226,7 @@ class LateSettling:
         self._timer: asyncio.TimerHandle | None = None
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Let the settlement wait, or start settling, or settle at once where too much runs already."""
+        """Let the settlement wait, or start it, or settle before returning if too many run already."""
         if len(settlements) == 1 and len(self._waiting) < _BACKGROUND_MAX:
             (waiting,) = settlements
             settlements = [earlier] if (earlier := self.take(waiting.product_id)) is not None else []
@@ -237,7 +238,7 @@ class LateSettling:
             self._start(settlements)
 
     def take(self, product_id: str) -> Settlement | None:
-        """The product's settlement that waits, if any, to ride on an R1; it comes back by `settle` if that fails."""
+        """Take the product's waiting settlement, if any, for an R1. If that R1 fails, pass it to `settle` again."""
         return self._waiting.pop(product_id, None)
 
     def _start(self, settlements: Sequence[Settlement]) -> None:
@@ -251,7 +252,7 @@ class LateSettling:
             self._start([self._waiting.popitem()[1]])
 
     async def finish(self) -> None:
-        """Settle what waits, and wait for what was started."""
+        """Settle all waiting settlements, and wait for those that run."""
         if self._timer is not None:
             self._timer.cancel()
         self._start_waiting()

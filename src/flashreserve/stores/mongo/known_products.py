@@ -1,4 +1,4 @@
-"""The products and customers as this process saw them last: good enough to plan grants on, as each is guarded."""
+"""Cache of products, and whether many customers return. Grants may be planned on it, because each has a guard."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,14 +10,14 @@ from flashreserve.core.model import Product
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 
 PRODUCTS_MAX: Final = 10_000
-"""Products that are remembered, those seen last."""
+"""Size of the cache, which keeps the products seen last."""
 
 
 class KnownProducts:
-    """Remembers `products`, by id, and whether customers are `returning`.
+    """Caches `products` by id, and whether customers are `returning`.
 
-    They are where many of the last flush's had a hold already. A plan that supposes that nobody has any would then be
-    refused by its guards and cost twice as much, so their quotas are counted first.
+    They are if many customers of the last flush already had a hold. A plan that assumes that they have none would then
+    fail by its guards and cost twice as much, so their quotas are counted before planning.
     """
 
     def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
@@ -26,7 +26,7 @@ class KnownProducts:
         self.returning = False
 
     def learn(self, products: Iterable[Product]) -> None:
-        """Remember the products as they are now; forget what hasn't been seen for longest."""
+        """Add the products to the cache, and evict those that weren't seen for longest."""
         for product in products:
             self.products.pop(product.id, None)
             self.products[product.id] = product
@@ -34,15 +34,15 @@ class KnownProducts:
             del self.products[next(iter(self.products))]
 
     def forget(self) -> None:
-        """Remember nothing, so that the next plan needs facts from the database."""
+        """Clear the cache, so that the next plan needs facts from the database."""
         self.products.clear()
 
     def facts_for(self, commands: Sequence[Command]) -> Facts | None:
         """Facts on which the commands may be planned, if they are reserves of known products.
 
-        They hold no claim, as if no key had been seen before and no limit or quota been used. One that has is found out
-        when R2 is refused, and its units are given back; so that nobody else is sold out meanwhile, twice as many units
-        as are asked for must be there.
+        The facts have no claims, as if no key, limit or quota had been used before. If one has been, R2 is refused and
+        the units are given back. So that no other request is told SoldOut meanwhile, twice as many units as asked for
+        must be available.
         """
         wanted: Counter[str] = Counter()
         keys = False

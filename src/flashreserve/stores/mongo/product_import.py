@@ -1,7 +1,8 @@
-"""Adding products, all or none, without a transaction: they are inserted unseen, and one write shows them all.
+"""Adding products, all or none, without a transaction: they are inserted hidden, and one write decides to show them.
 
-I1 note the batch as open, I2 insert its products unseen, I3 open → committed (this decides), I4 show them. A batch
-left open is aborted by recover, one left committed is shown by it; a late I2 or I3 finds the batch decided.
+I1 records the batch as open, I2 inserts its products hidden, I3 sets open → committed (this decides), I4 shows them.
+Recovery aborts a batch that was left open, and shows one that was left committed. A late I2 or I3 finds the batch
+decided.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ async def add(database: Database, ids: IdSource, products: Sequence[Product]) ->
     Raises:
         StoreDefectError: an id is in use; nothing was written.
         StoreUnavailableError: nothing was written.
-        StoreOutcomeUnknownError: they may be there.
+        StoreOutcomeUnknownError: the products may be there.
     """
     if not products:
         return
@@ -81,9 +82,9 @@ async def _show(database: Database, batch: str) -> bool:
 
 
 async def recover(database: Database, now: int, most: int) -> None:
-    """Abort imports left open, and show those left committed; at most `most` of them.
+    """Abort imports that were left open, and show those left committed, at most `most` of them.
 
-    The products of an aborted import stay unseen for good: another insert of theirs may still be on its way.
+    The products of an aborted import stay hidden for good, because another insert of it may still be in flight.
     """
     old = {"at": {"$lte": now - ABANDONED_AFTER_MS}}
     left = await database.find("batches", {"state": {"$in": ["open", "committed"]}, **old}, most=most)

@@ -1,4 +1,4 @@
-"""Restocking and edits: one guarded write on the product each."""
+"""Restocking and editing: each is one guarded write on the product."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 ADJUSTMENTS_MAX: Final = 1_000
-"""Adjustments that a product keeps, the newest: as many restocks later, a key may be used again."""
+"""The newest adjustments, which a product keeps. After this many more restocks, a key may be used again."""
 
 _TRIES_MAX: Final = 3
 _NOT_EDITED: Final = frozenset({"id", "stocked", "available", "created_at", "updated_at"})
@@ -25,10 +25,11 @@ _NOT_EDITED: Final = frozenset({"id", "stocked", "available", "created_at", "upd
 async def restock(
     database: Database, effect: RestockEffect, refusals: int, seen: Sightings
 ) -> tuple[WriteResult, Adjustment | None]:
-    """Put units in or take them out. Guard: key unused, none below zero, not more than the most, no refusal since.
+    """Put units in or take them out.
 
-    It may be sent again: once it has been carried out, the key is used. The count of `refusals` keeps out a copy that
-    arrives after the same request was refused (`refuse`).
+    Guard: the key is unused, no figure gets below 0 or above its maximum, and no restock was refused since the facts
+    were read. It may be sent again: once it has been carried out, the key is used. The count of `refusals` is the fence
+    against a copy that arrives after the same request was refused (`refuse`).
     """
     wanted = effect.adjustment
     guard = {
@@ -53,9 +54,9 @@ async def restock(
 
 
 async def refuse(database: Database, command: Restock, refusals: int) -> WriteResult:
-    """Refuse a restock for good: an earlier sending of it that is still in flight will not be carried out.
+    """Refuse a restock for good, so that an earlier sending that is still in flight will not be carried out.
 
-    Guard: no refusal since the facts were read, and key unused. The count of refusals is the fence.
+    Guard: no restock was refused since the facts were read, and the key is unused. The count of refusals is the fence.
     """
     unused = {"adjustments.key": {"$ne": command.key}}
     guard = {"_id": command.product_id, "refusals": _exactly(refusals), **unused}
@@ -69,12 +70,12 @@ async def refuse(database: Database, command: Restock, refusals: int) -> WriteRe
 
 
 def _exactly(refusals: int) -> int | dict[str, bool]:
-    """The condition that so many restocks were refused: a product has no count before the first."""
+    """The condition that the product has refused this many restocks. Before the first, it has no such field."""
     return refusals or {"$exists": False}
 
 
 def _restocking(wanted: Adjustment) -> list[dict[str, Any]]:
-    """A pipeline, since the adjustment is kept with the figures that it leads to."""
+    """A pipeline, because the adjustment is stored with the stock that results from it."""
     stocked = {"$add": ["$stocked", wanted.change]}
     available = {"$add": ["$available", wanted.change]}
     as_planned = {name: {"$literal": value} for name, value in adjustment_document(wanted).items()}
@@ -93,9 +94,9 @@ def _restocking(wanted: Adjustment) -> list[dict[str, Any]]:
 
 
 async def _look_at_adjustment(database: Database, wanted: Adjustment) -> tuple[WriteResult, Adjustment | None]:
-    """The guard failed, after a sending whose reply was lost: that one may have used the key.
+    """The result after the guard failed, when an earlier sending whose reply was lost may have used the key.
 
-    Where it hasn't, nobody knows yet: it may still be in flight, and find what it wants when it arrives.
+    If the key is unused, the result isn't known yet: that sending may still be in flight, and its guard may hold later.
     """
     try:
         found = await database.find("products", {"_id": wanted.product_id, "adjustments.key": wanted.key})
@@ -119,9 +120,9 @@ async def edit(
 ) -> tuple[WriteResult, Product | None]:
     """Change the description and rules. Guard: `rev` is the one that the edit was planned on.
 
-    With `still`, also that nothing has moved on the product since it had so many `moves`: the limit may only change
-    so while nobody has ever reserved, and a reserve that is under way holds an intent. `rev` only grows, so a copy
-    that arrives late finds another one.
+    With `still`, the guard also asks that the product has this count of `moves` and no intents. Such a change of the
+    limit is allowed only if the product was never reserved, and a reserve in flight has an intent. `rev` only grows, so
+    the guard refuses a late copy.
     """
     after = effect.after
     guard: Document = {"_id": after.id, "rev": effect.rev_before}
@@ -148,7 +149,7 @@ def _editing(after: Product) -> Update:
 
 
 async def _look_at_edit(database: Database, after: Product) -> tuple[WriteResult, Product | None]:
-    """The guard failed, after a sending whose reply was lost: that one may be why. Another's same edit is as good."""
+    """The result after the guard failed, maybe because of an earlier sending. An equal edit by another is as good."""
     try:
         found = await database.find("products", {"_id": after.id}, fields=PRODUCT_FIELDS)
     except StoreUnavailableError:

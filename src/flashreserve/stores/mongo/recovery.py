@@ -1,6 +1,6 @@
-"""Recovering: V0 take a movement over, V1 undo a reserve, V2 finish a release. Any process may, at any time.
+"""Recovery: V0 takes a movement over, V1 undoes a reserve, V2 finishes a release. Any process may recover at any time.
 
-The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
+The reason for each step and guard is in docs/adr/0010. Change none without checking the protocol's model again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,11 +23,11 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 from flashreserve.stores.unreadable import UnreadableItems
 
 ABANDONED_AFTER_MS: Final = 30_000
-"""A movement so old was left by a process that died or sleeps; one that only sleeps does no harm when it wakes up."""
+"""Age at which a movement counts as abandoned: its process crashed or is paused. A paused one does no harm later."""
 
 
 async def recover(database: Database, ids: IdSource, aside: UnreadableItems, now: int, most: int) -> int:
-    """Finish or undo at most `most` movements; how many there were. What can't be read or finished is set aside."""
+    """Finish or undo at most `most` movements; returns how many. Those that can't be read or finished are set aside."""
     postponed = aside.postponed("movement", now)
     old = {"$lte": now - ABANDONED_AFTER_MS}
     products = await database.find(
@@ -49,7 +49,7 @@ async def recover(database: Database, ids: IdSource, aside: UnreadableItems, now
             done += await _recover_one(database, ids, product_id, intent, now)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others must be recovered
+        except Exception as error:  # noqa: BLE001 - a fault of one; the others must be recovered
             aside.postpone("movement", key, f"can't be finished: {error!r}", now)
     return done
 
@@ -80,7 +80,7 @@ async def _recover_one(database: Database, ids: IdSource, product_id: str, inten
 
 
 async def _take_over(database: Database, ids: IdSource, product_id: str, intent: Document, now: int) -> Movement | None:
-    """V0: a fresh token, and the time set anew, guarded by the old owner; failed or unknown, leave it alone."""
+    """V0: set a fresh owner and time, guarded by the old owner. If that fails or is unknown, return None."""
     movement = Movement(intent["f"], ids.new())
     old = {"f": intent["f"], "owner": intent["owner"]}
     try:
@@ -96,9 +96,9 @@ async def _take_over(database: Database, ids: IdSource, product_id: str, intent:
 
 
 async def _undo_reserve(database: Database, f: str, items: Sequence[Document]) -> int | None:
-    """V1: put a VOID where a reservation is missing, and give back exactly the VOIDs' units.
+    """V1: put a VOID where a reservation is missing. Returns the VOIDs' units, which are given back; None if unknown.
 
-    It never inserts a reservation: whoever asked for it may have been refused, or have asked again since.
+    It never inserts a reservation, because its customer may have been refused, or may have sent the request again.
     """
     results = await decide(database, f, {item["id"]: item["user_id"] for item in items})
     if WriteResult.UNKNOWN in results.values():
@@ -108,9 +108,9 @@ async def _undo_reserve(database: Database, f: str, items: Sequence[Document]) -
 
 
 async def _finish_release(database: Database, ids: IdSource, product_id: str, intent: Document, now: int) -> int | None:
-    """V2: the single-product reservations under the old id; baskets by a whole release under a fresh one.
+    """V2: release single-product reservations under the old id, and baskets by a complete release under a fresh id.
 
-    Never L2 on a basket under another's id: not all of its products may carry that.
+    A basket never gets L2 under the old id, because some of its products may not have that intent.
     """
     mode, cutoff = cast("Mode", intent["mode"]), intent["cutoff"]
     try:

@@ -1,6 +1,6 @@
-"""Releasing: L1 announce, L2 set the status, L3 count, L4 settle. For sweep and cancel alike.
+"""Releasing, by sweep or cancel: L1 announce, L2 set the status, L3 count, L4 settle.
 
-The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
+The reason for each step and guard is in docs/adr/0010. Change none without checking the protocol's model again.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 RELEASE_INTENTS_MAX: Final = 1_000
-"""A product with so many open intents takes no release, except to recover: nobody else seems to."""
+"""A product with this many open intents refuses releases, except those of recovery: no process seems to recover."""
 
 _TRIES_MAX: Final = 5
 _FIELDS: Final[Fields] = {
@@ -39,16 +39,16 @@ _FIELDS: Final[Fields] = {
     "lines.product_id": 1,
     "lines.quantity": 1,
 }
-"""What a reservation may have become, and what counting it takes."""
+"""The fields that show what became of a reservation, and those needed for counting it."""
 
 _STATUS: Final[dict[Mode, Status]] = {"sweep": Status.EXPIRED, "cancel": Status.CANCELLED}
 
 
 class Releasing(msgspec.Struct, frozen=True):
-    """What a release means to do.
+    """A release that is to be done.
 
-    `cutoff` is when it was decided (ms): the reservations' `released_at`, and for a sweep also the instant by which
-    they must have lapsed.
+    `cutoff` is when it was decided (ms). It becomes the reservations' `released_at`. For a sweep it is also the instant
+    by which they must have lapsed.
     """
 
     mode: Mode
@@ -65,24 +65,24 @@ async def release(
     *,
     bounded: bool = True,
 ) -> dict[str, tuple[WriteResult, Document | None]]:
-    """Release the reservations; the fate of each by its id, with its document as it was read last.
+    """Release the reservations. Returns by id the result of each, with its document as it was read last.
 
-    `bounded`: not on a product with `RELEASE_INTENTS_MAX` open intents. Recovery has no bound: it has to get through.
+    `bounded` refuses a product with `RELEASE_INTENTS_MAX` open intents. Recovery isn't bounded, since it must succeed.
     """
     movement = Movement(ids.new(), ids.new())
     most = RELEASE_INTENTS_MAX if bounded else None
     announced, in_flight = await _announce(database, movement, releasing, at, seen, most)
     results = {held.id: _not_released(held, announced | in_flight) for held in releasing.reservations}
-    # L2 only where all products carry f: whoever counts f on one of them must know that no other is missing.
+    # L2 only if all products have intent f: a count of f on one product relies on the intents of the others.
     ready = [held for held in releasing.reservations if all(line.product_id in announced for line in held.lines)]
     documents = await release_under(database, movement.f, [held.id for held in ready], releasing.mode, releasing.cutoff)
     if documents is None:
         return results | {held.id: (WriteResult.UNKNOWN, None) for held in ready}
     for document in documents:
-        # Another movement may have released it for this one: recovery finishes under an id of its own.
+        # Another movement may have released it, because recovery finishes this one under an id of its own.
         result = WriteResult.APPLIED if document.get("released_by") == movement.f else WriteResult.IN_FLIGHT
         results[document["_id"]] = (result, document)
-    # A product that names a reservation left out above is settled by recover alone.
+    # A product whose intent has a reservation left out above is settled only by recovery.
     ready_ids = {held.id for held in ready}
     left_out = {line.product_id for held in releasing.reservations if held.id not in ready_ids for line in held.lines}
     await settle(
@@ -98,7 +98,7 @@ async def release(
 
 
 def _not_released(held: Reservation, announced: set[str]) -> tuple[WriteResult, Document | None]:
-    """The fate of a hold until it is released. Once it is announced on one product, recovery may release it."""
+    """The result of a hold before L2. Once it is announced on one product, recovery may release it."""
     anywhere = any(line.product_id in announced for line in held.lines)
     return (WriteResult.IN_FLIGHT if anywhere else WriteResult.REFUSED), None
 
@@ -106,7 +106,7 @@ def _not_released(held: Reservation, announced: set[str]) -> tuple[WriteResult, 
 async def _announce(
     database: Database, movement: Movement, releasing: Releasing, at: int, seen: Sightings, intents_max: int | None
 ) -> tuple[set[str], set[str]]:
-    """L1, sent once for this movement and product: no intent f. The products that carry it, and those that may yet."""
+    """L1, sent once for each product. Guard: no intent f. Returns the products that have it, and those that may."""
     ids_of: dict[str, list[str]] = {}
     for held in releasing.reservations:
         for line in held.lines:
@@ -131,11 +131,11 @@ async def _announce(
 async def release_under(
     database: Database, f: str, ids: Sequence[str], mode: Mode, cutoff: int
 ) -> list[Document] | None:
-    """L2: release, under movement f, those of the ids that may be; sent again until there is a definite reply.
+    """L2: release under movement f those of the reservations that may be. It is sent again until a definite reply.
 
     Returns:
-        All the documents (`_FIELDS` of them), read after that reply, when none of them can be changed by this step
-        any more (`is_final`); None if that couldn't be had.
+        All the documents (`_FIELDS` of them), read after that reply, once this step can change none of them any more
+        (`is_final`); None if that wasn't reached.
     """
     if not ids:
         return []
@@ -148,7 +148,7 @@ async def release_under(
     for _ in range(_TRIES_MAX):
         try:
             await database.update_many("reservations", {"_id": {"$in": list(ids)}, **may}, change)
-            # On a sharded cluster a broadcast may miss a document that moves between shards: read again.
+            # On a sharded cluster, a broadcast may miss a document that moves between shards: read again.
             documents = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields=_FIELDS)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
@@ -163,15 +163,15 @@ def _may_release(mode: Mode, cutoff: int) -> dict[str, Any]:
 
 
 def may_still_match(document: Document, mode: Mode, cutoff: int) -> bool:
-    """Whether L2 would still change the document. Once false it stays so: `expires_at` only ever grows."""
+    """Whether L2 would still change the document. Once false it stays false, since `expires_at` only grows."""
     return document["status"] == Status.PENDING and (mode == "cancel" or has_lapsed(document["expires_at"], cutoff))
 
 
 def is_final(documents: Sequence[Document], ids: Sequence[str], mode: Mode, cutoff: int) -> bool:
     """Whether L3 may count these documents: every reservation named is there, and L2 can change none any more.
 
-    Both stay true once they are, so the count is exact even if the read is stale, as after an election it may be. A
-    read that shows too little finds a reservation missing or still PENDING.
+    Both conditions stay true, so the count is exact even if the read is stale, as it may be after an election. A read
+    that is too old shows a reservation as missing or still PENDING.
     """
     return len(documents) == len(set(ids)) and not any(
         may_still_match(document, mode, cutoff) for document in documents
@@ -179,7 +179,7 @@ def is_final(documents: Sequence[Document], ids: Sequence[str], mode: Mode, cuto
 
 
 def as_released(planned: Reservation, document: Document) -> Reservation:
-    """The reservation as it was really released, where it had been extended since the release was planned."""
+    """The reservation as it was really released. It may have been extended since the release was planned."""
     return replace(
         planned,
         status=Status(document["status"]),
@@ -190,7 +190,7 @@ def as_released(planned: Reservation, document: Document) -> Reservation:
 
 
 def units_released(documents: Sequence[Document], f: str, product_id: str) -> int:
-    """L3: this product's units of the reservations released by f."""
+    """L3: the product's units in the reservations that f released."""
     return sum(
         line["quantity"]
         for document in documents

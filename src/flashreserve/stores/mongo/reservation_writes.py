@@ -1,4 +1,4 @@
-"""Confirming and extending: one guarded write on the reservation alone, and a look at what it left."""
+"""Confirming and extending: one guarded write on the reservation, and a read of the result."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ _TRIES_MAX: Final = 3
 _EXTENSIONS_AT_ONCE: Final = 16
 
 Held = tuple[WriteResult, Reservation | None]
-"""A fate, and the reservation as it was read last."""
+"""A result, and the reservation as it was read last."""
 
 
 async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int) -> list[Held]:
-    """Confirm, all in one command; then read back: what is CONFIRMED is confirmed, by whomever.
+    """Confirm all in one command, then read them: one that is CONFIRMED counts, even if another request confirmed it.
 
-    Guard: PENDING and `expires_at > now`. A copy that arrives late confirms a hold that nobody was told to be over:
-    Expired is only ever answered once the hold has been released.
+    Guard: PENDING and `expires_at > now`. A late copy can only confirm a hold whose customer wasn't told that it is
+    over, because Expired is answered only after the hold was released.
     """
     ids = [effect.after.id for effect in effects]
     guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": not_lapsed(now)}
@@ -37,7 +37,7 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
             found = await _read(database, ids)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
-        # A broadcast may miss a document that moves between shards: then send again, under the same guard.
+        # A broadcast may miss a document that moves between shards. Then send again, under the same guard.
         if any(status_at(held, now) is Status.PENDING for held in found.values()):
             continue
         return [_confirmed(found.get(id_)) for id_ in ids]
@@ -49,7 +49,7 @@ def _confirmed(held: Reservation | None) -> Held:
 
 
 async def extend(database: Database, effects: Sequence[ExtendEffect], now: int) -> list[Held]:
-    """Extend each hold by a command of its own, whose answer tells whether it was this one that did it."""
+    """Extend each hold by a command of its own, because the reply then shows whether this command extended it."""
     gate = asyncio.Semaphore(_EXTENSIONS_AT_ONCE)
 
     async def one(effect: ExtendEffect) -> Held:
@@ -60,9 +60,9 @@ async def extend(database: Database, effects: Sequence[ExtendEffect], now: int) 
 
 
 async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
-    """Guard: PENDING, `expires_at > now`, `expires_at < new`, one extension fewer.
+    """Extend one hold. Guard: PENDING, `expires_at > now`, `expires_at < new`, one extension fewer.
 
-    The last two keep out a copy that arrives after another extension: `expires_at` never goes back.
+    The last two refuse a copy that arrives after another extension, so `expires_at` never goes back.
     """
     guard = {
         "_id": after.id,
@@ -82,7 +82,7 @@ async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
 
 
 async def _look_at_extension(database: Database, after: Reservation) -> Held:
-    """The reply was lost. What was extended just so is extended; of anything else a copy may still come."""
+    """The result after a lost reply: APPLIED if the hold has the planned values. If not, a copy may still arrive."""
     try:
         held = (await _read(database, [after.id])).get(after.id)
     except StoreUnavailableError:

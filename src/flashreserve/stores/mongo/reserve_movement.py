@@ -1,6 +1,6 @@
 """Reserving: R1 take the units, R2 insert the reservations, R3 answer, R4 settle.
 
-The argument for each step and guard is in docs/adr/0010; change none without checking the protocol's model again.
+The reason for each step and guard is in docs/adr/0010. Change none without checking the protocol's model again.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class PlannedReserve(msgspec.Struct, frozen=True):
 
 
 class _Taken(msgspec.Struct):
-    """What R1 has come to so far: by product that took, the holds in its intent; and the holds that fell out."""
+    """The result of R1 so far: by product that was carried out, the holds in its intent; and the holds that failed."""
 
     by_product: dict[str, list[PlannedReserve]] = {}
     fallen: set[str] = set()
@@ -55,10 +55,11 @@ async def reserve(
     seen: Sightings,
     wanted: Callable[[str], bool],
 ) -> list[WriteResult]:
-    """Make the holds, each on its own; their fates in the same order. `at` (ms) is when recover counts from.
+    """Make the holds, each on its own. Returns their results in the same order. Recovery counts the age from `at` (ms).
 
-    R2 is not sent for a reservation whose id isn't `wanted` by then: its customer was told that the outcome is unknown,
-    may have asked again with the same key, and may have been refused by a process that saw no movement of this key.
+    R2 isn't sent for a reservation whose id isn't `wanted` any more. Its customer was told that the outcome is unknown,
+    may have sent the request again with the same key, and may have been refused by a process that saw no movement of
+    the key.
     """
     movement = Movement(ids.new(), ids.new())
     taken = await _take_units(database, late, movement, reserves, at, seen)
@@ -84,10 +85,10 @@ async def _take_units(
     at: int,
     seen: Sightings,
 ) -> _Taken:
-    """R1 for each product, for all holds on it together, in rounds: each basket takes its products in their order.
+    """R1 for each product, once for all holds on it, in rounds, so that each basket takes its products in their order.
 
-    Where a product's guard fails, all holds on it fall out. What a basket took before is given back when the product
-    is settled; what it would take after isn't asked for.
+    If a product's guard fails, all holds on it fail. The units that a basket took before are given back when their
+    product is settled. Later products of the basket aren't taken.
     """
     taken = _Taken()
     for product_ids in _rounds(reserves):
@@ -107,9 +108,9 @@ async def _take_units(
 async def _open(
     database: Database, late: LateSettling, openings: Sequence[Opening], seen: Sightings
 ) -> set[tuple[str, str]]:
-    """Send R1; if it is one, with the settlement of the movement before, if that waits. Returns the steps that took.
+    """Send R1. A single step includes the waiting settlement of the movement before. Returns the steps carried out.
 
-    A step in flight counts as refused: alone it makes no reservation, and recovery gives back what it takes.
+    A step in flight counts as refused: R1 alone makes no reservation, and recovery gives back the units that it takes.
     """
     product_id, movement, step = openings[0]
     settlement = late.take(product_id) if len(openings) == 1 else None
@@ -122,10 +123,10 @@ async def _open(
 
 
 def _rounds(reserves: Sequence[PlannedReserve]) -> list[list[str]]:
-    """The products, so that in each basket every product comes in a later round than those before it.
+    """The products in rounds. In each basket, every product is in a later round than the products before it.
 
-    Without a basket it is one round. That all take products in the same order keeps two baskets from each taking what
-    the other needs.
+    Without baskets there is one round. All baskets take products in the same order, so that no two baskets each take
+    units that the other needs.
     """
     before: dict[str, set[str]] = {}
     for planned in reserves:
@@ -133,7 +134,7 @@ def _rounds(reserves: Sequence[PlannedReserve]) -> list[list[str]]:
         for place, product_id in enumerate(product_ids):
             before.setdefault(product_id, set()).update(product_ids[max(place - 1, 0) : place])
     round_of: dict[str, int] = {}
-    for product_id in sorted(before):  # the order of lines, so that those before come first
+    for product_id in sorted(before):  # the order of lines, so that earlier ones come first
         round_of[product_id] = max((round_of[earlier] + 1 for earlier in before[product_id]), default=0)
     rounds: list[list[str]] = [[] for _ in range(max(round_of.values()) + 1)]
     for product_id, place in round_of.items():
@@ -151,7 +152,7 @@ def _by_product(reserves: Sequence[PlannedReserve], product_ids: Sequence[str]) 
 
 
 def _r1(movement: Movement, product_id: str, reserves: Sequence[PlannedReserve], at: int) -> tuple[Query, Update]:
-    """R1, sent once for this movement and product: rules unchanged, enough units, no intent f."""
+    """R1, sent once for this movement and product. Guard: rules unchanged, enough units, no intent f."""
     items = [_item(planned, product_id) for planned in reserves]
     units = sum(item["quantity"] for item in items)
     guard: Query = {"rev": reserves[0].revs[product_id], "available": {"$gte": units}}
@@ -160,7 +161,7 @@ def _r1(movement: Movement, product_id: str, reserves: Sequence[PlannedReserve],
 
 
 def _item(planned: PlannedReserve, product_id: str) -> Document:
-    """What an intent says of a hold. By the key, a repeated request finds out that this one isn't over."""
+    """A hold in an intent. A repeated request finds its key here, and so learns that this one is in flight."""
     held = planned.effect.reservation
     item: Document = {"id": held.id, "user_id": held.user_id, "quantity": _quantity(planned, product_id)}
     if held.key is not None:
@@ -173,7 +174,7 @@ def _quantity(planned: PlannedReserve, product_id: str) -> int:
 
 
 async def _insert(database: Database, f: str, documents: Sequence[Document]) -> dict[str, WriteResult]:
-    """R2: insert the reservations, each on its own; fates by id."""
+    """R2: insert the reservations, each on its own. Returns the results by id."""
     if not documents:
         return {}
     results: dict[str, WriteResult] = {}
@@ -185,8 +186,8 @@ async def _insert(database: Database, f: str, documents: Sequence[Document]) -> 
 async def _insert_part(database: Database, f: str, documents: Sequence[Document]) -> dict[str, WriteResult]:
     """One command of R2.
 
-    A refusal counts as one only when no copy of the insert can still arrive: after a definite reply, or once a VOID
-    stands under the id.
+    A refusal is final only if no copy of the insert can still arrive: after a definite reply, or once there is a VOID
+    with the id.
     """
     try:
         places = await database.insert_many("reservations", documents)
@@ -196,8 +197,8 @@ async def _insert_part(database: Database, f: str, documents: Sequence[Document]
         return await decide(database, f, {document["_id"]: document["user_id"] for document in documents})
     results = {document["_id"]: WriteResult.APPLIED for document in documents}
     if places:
-        # A taken claim, or an id that is there already: perhaps a recoverer's VOID, perhaps the reservation itself.
-        # The error's text doesn't tell reliably which, so look.
+        # The claim was taken, or the id exists: as a VOID of recovery, or as the reservation itself. The error's text
+        # doesn't say reliably which of them, so read the documents.
         results |= await _look_at_refused(database, f, [documents[place]["_id"] for place in places])
     return results
 
@@ -213,9 +214,9 @@ async def _look_at_refused(database: Database, f: str, ids: Sequence[str]) -> di
 
 
 async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dict[str, WriteResult]:
-    """Whether each id (with its customer) is a reservation of movement f: where nothing stands under it, put a VOID.
+    """Decide for each id (with its customer) whether it is a reservation of movement f. A missing one becomes a VOID.
 
-    Afterwards APPLIED ones exist, REFUSED ones never will; UNKNOWN where the database didn't let us find out.
+    Afterwards those that are APPLIED exist, and those that are REFUSED never will. UNKNOWN: the database failed.
     """
     results: dict[str, WriteResult] = {}
     for _ in range(_TRIES_MAX):
@@ -236,9 +237,9 @@ async def decide(database: Database, f: str, user_ids: Mapping[str, str]) -> dic
 
 
 async def _standing(database: Database, f: str, ids: Sequence[str]) -> dict[str, bool]:
-    """Which of the ids have a document, and whether that is a reservation whose units movement f took.
+    """The ids that have a document, each with whether it is a reservation whose units movement f took.
 
-    It may also be a VOID or, should a caller use an id twice, another movement's.
+    Other documents are a VOID or, if a caller uses an id twice, a reservation of another movement.
     """
     found = await database.find("reservations", {"_id": {"$in": list(ids)}}, fields={"status": 1, "taken_by": 1})
     return {document["_id"]: document["status"] != VOID and document["taken_by"] == f for document in found}
@@ -252,9 +253,9 @@ async def _settle(
     results: Mapping[str, WriteResult],
     seen: Sightings,
 ) -> None:
-    """R4 for every product whose holds' fates are all known; the others are recover's.
+    """R4 for every product whose holds all have known results. The others are left to recovery.
 
-    Settlements that give units back are awaited, since the flush's next try counts on them; the others run later.
+    Settlements that give units back are awaited, because the flush's next try needs the units. The others run later.
     """
     done: list[Settlement] = []
     giving_back: list[Settlement] = []

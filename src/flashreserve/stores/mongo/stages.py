@@ -1,4 +1,4 @@
-"""In which order effects have to be carried out, and which of them can go at the same time."""
+"""The order in which effects have to be carried out, and which of them can be carried out at the same time."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, assert_never
@@ -23,28 +23,28 @@ _NOWHERE: Final[dict[type[Effect], int]] = {}
 
 
 class PlannedEdit(msgspec.Struct, frozen=True):
-    """An edit to be written; `fixes_limit` when it is allowed only because nobody has ever reserved."""
+    """An edit to be written. `fixes_limit`: it is allowed only because the product was never reserved."""
 
     effect: EditEffect
     fixes_limit: bool
 
 
 PlannedWrite = PlannedReserve | ExtendEffect | ConfirmEffect | ReleaseEffect | RestockEffect | PlannedEdit
-"""An effect, with what else its write has to know."""
+"""An effect, with the other values that its write needs."""
 
 
 class Stage(msgspec.Struct):
-    """Writes that don't touch each other."""
+    """Writes that are independent of each other."""
 
     writes: list[PlannedWrite] = []
 
     def effects(self) -> Iterator[Effect]:
-        """Their effects."""
+        """The effects of its writes."""
         for write in self.writes:
             yield write.effect if isinstance(write, PlannedReserve | PlannedEdit) else write
 
     def by_kind(self) -> list[list[PlannedWrite]]:
-        """The writes, those of one type together."""
+        """The writes, grouped by type."""
         kinds: dict[type[PlannedWrite], list[PlannedWrite]] = {}
         for write in self.writes:
             kinds.setdefault(type(write), []).append(write)
@@ -52,12 +52,12 @@ class Stage(msgspec.Struct):
 
 
 def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[Stage]:
-    """The effects in stages; `products` as they were before all of them.
+    """The effects in stages. `products` are as they were before all effects.
 
-    What names the same reservation goes one after the other, as planned. On a product, holds go together and releases
-    go together; all else goes one after the other. A hold goes after whatever gives up a claim that it takes, and
-    after the customer's hold that takes the first claim of the hour: if that is refused, the others were planned as if
-    the customer had none.
+    Effects on the same reservation are in successive stages, as planned. On a product, holds share a stage and releases
+    share a stage; all other effects are in successive stages. A hold comes after the effect that gives up a claim that
+    the hold takes. It also comes after the customer's hold that takes the first claim of the hour: if that one is
+    refused, the customer's other holds were planned on a wrong count.
     """
     arranging = _Arranging(products)
     for effect in effects:
@@ -113,7 +113,7 @@ class _Arranging:
         return PlannedEdit(effect, fixes_limit=new != limit and not raised)
 
     def _stage(self, effect: Effect, reservation_id: str | None, product_ids: list[str], *, least: int = 0) -> Stage:
-        """The first stage after all that the effect has to wait for, and none before `least`."""
+        """The first stage, from `least` on, that is after all effects that this one has to wait for."""
         kind = type(effect)
         place = least
         if reservation_id is not None:
@@ -132,7 +132,7 @@ class _Arranging:
 
 
 def intended(effect: Effect) -> Written:
-    """What the effect is planned to leave behind: that is how it is told from others."""
+    """The document that the effect is planned to write, which identifies the effect."""
     match effect:
         case ReserveEffect(reservation, _):
             return reservation

@@ -1,4 +1,4 @@
-"""The store on a MongoDB server: standalone, replica set or sharded cluster. Any number of processes share it."""
+"""The store on a MongoDB server: standalone, replica set or sharded cluster. Any number of processes can share it."""
 
 import asyncio
 from collections import deque
@@ -50,20 +50,20 @@ from flashreserve.stores.port import (
 from flashreserve.stores.unreadable import UnreadableItems
 
 FLUSHES_MAX: Final = 4
-"""Flushes in the database at one time, from one process: the combiner's, the sweep's, and some to spare."""
+"""Flushes that one process runs at a time: that of the combiner, that of the sweep, and two more."""
 
 _FINISH_S: Final = 3.0
 """How long closing waits for settlements."""
 
 _LOOKS_MAX: Final = 50
-"""How often one step of a sweep looks for what is due."""
+"""How often one step of a sweep searches for due holds."""
 
 
 async def open_mongo(url: str, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
     """Open the database that the URL names, from within the event loop that will use it.
 
-    `ids` makes new ids for movements, and for reservations that are tried again. With `create` the indexes are made
-    where they are missing; without, they must be there.
+    `ids` makes new ids for movements, and for reservations that are tried again. With `create`, missing indexes are
+    created; without, they must exist.
 
     Raises:
         StoreUnavailableError: the server can't be reached, the database is of a version that this program can't use,
@@ -73,9 +73,9 @@ async def open_mongo(url: str, ids: IdSource, *, create: bool, quotas: Quotas = 
 
 
 async def start(database: Database, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
-    """The store on any database, its version and indexes made or checked."""
+    """Make the store on any database, after writing or checking its version and indexes."""
     try:
-        with patience(PATIENT_S):  # A server that has just come back answers slowly at first.
+        with patience(PATIENT_S):  # A server that has just started answers slowly at first.
             await _prepare(database, create=create)
     except BaseException:
         await database.close()
@@ -94,8 +94,8 @@ class MongoStore(Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 0
-    # Finding what is due may cost the server a look at all of it (FerretDB sorts it each time), so it is done rarely.
-    # Nobody waits for the whole of a step here.
+    # A search for due holds may make the server read all of them (FerretDB sorts them each time), so searches are rare
+    # and large. No request waits for a whole step.
     sweep_max = 32 * limits.SWEEP_MAX
 
     def __init__(self, database: Database, ids: IdSource, quotas: Quotas = NO_QUOTAS) -> None:
@@ -136,15 +136,15 @@ class MongoStore(Store):
             released += mine
             if mine == len(due[:wanted]):
                 return Swept(released, more=len(due) > wanted)
-            # Another process sweeps as well and was faster, or a product has no room for a release: there may be others
-            # left for this one. What it has tried waits for the next sweep.
+            # Another process sweeps too and was faster, or a product has no room for a release. There may be other due
+            # holds for this process. Those that it has tried wait for the next sweep.
             tried.update(map(str, due[:wanted]))
         return Swept(released, more=True)
 
     async def _expire_in_turn(self, due: Sequence[str], now: int) -> int:
-        """Release the holds, so many at a time; how many of them this store released.
+        """Release the holds in batches. Returns how many of them this store released.
 
-        Where another process turns out to be at them as well, go on from the other end, away from it.
+        If another process is releasing the same holds, continue from the other end of the list, away from it.
         """
         left = deque(due[start : start + limits.SWEEP_MAX] for start in range(0, len(due), limits.SWEEP_MAX))
         released, forwards = 0, True
@@ -157,12 +157,12 @@ class MongoStore(Store):
         return released
 
     async def _expire_apart(self, due: Sequence[str], now: int) -> int:
-        """Release the holds; where that fails by one of them, halve until it stands alone, and set it aside."""
+        """Release the holds. If one makes that fail, halve the list until that one is alone, and set it aside."""
         try:
             return await self._expire(due, now)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the others must be released
+        except Exception as error:  # noqa: BLE001 - a fault of one; the others must be released
             if len(due) == 1:
                 self._aside.postpone("reservation", due[0], f"can't be released: {error!r}", now)
                 return 0
@@ -170,7 +170,7 @@ class MongoStore(Store):
         return await self._expire_apart(due[:half], now) + await self._expire_apart(due[half:], now)
 
     async def _expire(self, due: Sequence[str], now: int) -> int:
-        """Release the holds, if there are many in some flushes at once; how many of them this store released."""
+        """Release the holds, by several concurrent flushes if there are many. Returns how many this store released."""
 
         async def one(ids: Sequence[str]) -> int:
             async with self._gate:
@@ -186,7 +186,7 @@ class MongoStore(Store):
         return sum(result for result in results if isinstance(result, int))
 
     async def _releasable(self, documents: Sequence[Document], now: int) -> list[Document]:
-        """Those that can be read and whose products are there; the others are set aside."""
+        """Those that can be read and whose products exist. The others are set aside."""
         held = {each.id: each for each in self._readable_reservations(documents)}
         named = {line.product_id for each in held.values() for line in each.lines}
         query = {"_id": {"$in": list(named)}}
@@ -204,7 +204,7 @@ class MongoStore(Store):
         return sound
 
     async def _due(self, now: int, most: int, tried: Collection[str] = ()) -> list[str]:
-        """The ids of holds that have lapsed, the longest lapsed first, without those set aside or `tried` before."""
+        """The ids of lapsed holds, the earliest first, without those that are set aside or were `tried` before."""
         passed_over = {*self._aside.postponed("reservation", now), *tried}
         found = await self._database.find(
             "reservations",
@@ -218,7 +218,7 @@ class MongoStore(Store):
     @override
     async def recover(self, now: int, most: int) -> int:
         with patience(PATIENT_S):
-            await self._late.finish()  # What this process has still to settle was abandoned by nobody.
+            await self._late.finish()  # Settle this process's own movements first, because they aren't abandoned.
             await product_import.recover(self._database, now, most)
             return await recovery.recover(self._database, self._ids, self._aside, now, most)
 
@@ -242,7 +242,7 @@ class MongoStore(Store):
     async def _reservations(
         self, query: Mapping[str, Any], after: str | None, most: int, *, direction: Literal[1, -1] = 1
     ) -> list[Reservation]:
-        """A page, filled up where documents can't be read."""
+        """A page. Documents that can't be read are replaced by the next ones."""
         query = {**query, "status": {"$ne": VOID}}
         page: list[Reservation] = []
         while (wanted := most - len(page)) > 0:
@@ -334,7 +334,7 @@ class MongoStore(Store):
 
     @override
     async def check_writable(self) -> None:
-        """A journalled write that a majority has."""
+        """Make a journalled write that is acknowledged by a majority."""
         await self._database.find("products", {}, fields={"_id": 1}, most=1)
         try:
             await version.touch(self._database)
@@ -355,7 +355,7 @@ class MongoStore(Store):
 
     @override
     async def close(self) -> None:
-        """A settlement that lasts too long is left to recover."""
+        """Close the database. A settlement that takes too long is left to recovery."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_S):
                 await self._late.finish()

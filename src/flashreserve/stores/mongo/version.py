@@ -1,8 +1,8 @@
-"""The version of the documents: which programs may work on a database.
+"""The version of the documents, which decides which programs may work on a database.
 
-One document says by which version the others were written, and from which version on a program can read them. A newer
-version only adds fields that have a default, so the version before and the version after may share a database while
-they are exchanged, and one step back stays possible.
+One document has the version that wrote the others, and the oldest version of a program that can read them. A newer
+version only adds fields that have a default. So two successive versions can share a database during an upgrade, and a
+downgrade by one version stays possible.
 """
 
 from typing import Final
@@ -11,18 +11,18 @@ from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.port import StoreUnavailableError
 
 VERSION: Final = 1
-"""Of the documents that this program writes."""
+"""The version of the documents that this program writes."""
 
 USABLE_FROM: Final = 1
-"""The oldest program that can work on them: `VERSION - 1`, except that there is none before the first."""
+"""The oldest version of a program that can work on them: `VERSION - 1`, but at least 1."""
 
 _ID: Final = "schema"
 
 
 async def check(database: Database, *, create: bool) -> bool:
-    """Refuse a database that this program can't work on; whether it has its version noted.
+    """Refuse a database that this program can't work on. Returns whether the database has a version.
 
-    With `create` the version is noted where there is none, and raised where it is the one before.
+    With `create`, the version is written if there is none, and raised if it is the previous one.
 
     Raises:
         StoreUnavailableError: the database is of a version that is too old or too new, or can't be read.
@@ -51,7 +51,7 @@ async def check(database: Database, *, create: bool) -> bool:
 
 
 async def touch(database: Database) -> None:
-    """Write something that nobody reads, to see whether writing works."""
+    """Write a value that is never read, to check that writing works."""
     await database.update_many("meta", {"_id": _ID}, {"$inc": {"touched": 1}})
 
 

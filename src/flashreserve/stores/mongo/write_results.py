@@ -1,4 +1,4 @@
-"""What became of the effects of a plan, each of which was carried out under its own guard."""
+"""The results of a plan's effects, each of which was carried out under its own guard."""
 
 from enum import Enum
 
@@ -8,8 +8,8 @@ from flashreserve.core.model import Adjustment, Product, Reservation
 class WriteResult(Enum):
     """APPLIED: written. REFUSED: not written, and never will be. UNTRIED: never sent.
 
-    UNKNOWN: sent; whether it was written is not known, and it may not be tried again. IN_FLIGHT: sent, and not written
-    so far, but it may still be. It may be tried again, since both together do no harm.
+    UNKNOWN: sent, but it isn't known whether it was written, and a retry is forbidden. IN_FLIGHT: sent and not written
+    so far, but it may still be written. A retry is allowed, because both together do no harm.
     """
 
     APPLIED = 1
@@ -20,11 +20,11 @@ class WriteResult(Enum):
 
 
 Written = Reservation | Adjustment | Product
-"""What an effect leaves behind."""
+"""The document that an effect writes."""
 
 
 class WriteResults:
-    """Which effect met which fate, and what it really left. An effect is known by what it was planned to leave."""
+    """The result of each effect, and what it really wrote. The document that it was planned to write identifies it."""
 
     def __init__(self) -> None:
         self._fates: dict[int, WriteResult] = {}
@@ -32,22 +32,22 @@ class WriteResults:
         self._planned: list[Written] = []
 
     def expect(self, planned: Written) -> None:
-        """An effect that is about to be carried out."""
-        self._planned.append(planned)  # keeps it alive: it is known by its identity
+        """Note an effect that is about to be carried out."""
+        self._planned.append(planned)  # kept alive, because its identity is the key
         self._fates[id(planned)] = WriteResult.UNTRIED
 
     def meet(self, planned: Written, result: WriteResult, written: Written | None = None) -> None:
-        """The effect met this fate, and left `written` behind if that isn't what was planned."""
+        """Note the effect's result, and the document that it wrote if that isn't the planned one."""
         self._fates[id(planned)] = result
         if written is not None:
             self._written[id(planned)] = written
 
     def of(self, planned: object) -> WriteResult | None:
-        """The effect's fate; None where no effect leaves this behind."""
+        """The effect's result; None if no effect writes this document."""
         return self._fates.get(id(planned))
 
     def written(self, planned: object) -> Written | None:
-        """What the effect really left behind, where that isn't what was planned."""
+        """The document that the effect really wrote, if it isn't the planned one."""
         return self._written.get(id(planned))
 
     @property

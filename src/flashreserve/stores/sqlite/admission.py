@@ -1,9 +1,9 @@
-"""Whether a database may be opened: the files can be written, and the log is there and belongs to the file.
+"""Checks before a database is opened: its files can be written, and its log is there and belongs to it.
 
-A log that lies beside a file is applied to it by SQLite, whichever file it was written for. After a crash that is
-right; a backup that was copied over the database is corrupted by it. The generations tell the two cases apart
-(`generation.py`), as long as nobody else has the database open. SQLite's exclusive locking mode shows whether that is
-so, and it changes nothing.
+SQLite applies the log that lies beside a database file, even if it was written for another file. After a crash that is
+right, but it corrupts a backup that was copied over the database. The generations tell the two cases apart
+(`generation.py`), provided that no other process has the database open. SQLite's exclusive locking mode shows whether
+one has, without changing the file.
 """
 
 import fcntl
@@ -25,16 +25,16 @@ from flashreserve.stores.sqlite.header import APPLICATION_ID, LogSpan, log_of, r
 from flashreserve.stores.sqlite.schema import MIGRATIONS
 
 OPENING_WAIT_S: Final = 10.0
-"""How long to wait for another process that opens the database."""
+"""How long to wait while another process opens the database."""
 _STEP_S: Final = 0.005
 
 
 @contextmanager
 def admitted(path: Path, busy_wait_s: float, *, create: bool) -> Iterator[None]:
-    """Open the database for writing within this context, which only one process enters at a time.
+    """Context in which the database may be opened for writing. Only one process is inside at a time.
 
-    A database that must not be opened is refused. A missing one is admitted, unless it left a log; an empty one only
-    to `create` it.
+    It refuses a database that must not be opened. It admits a missing file, unless there is a log of it, and an empty
+    file only with `create`.
 
     Raises:
         StoreReadOnlyError: the file, its log or its directory can't be written.
@@ -48,7 +48,9 @@ def admitted(path: Path, busy_wait_s: float, *, create: bool) -> Iterator[None]:
 
 @contextmanager
 def admitted_to_read(path: Path) -> Iterator[None]:
-    """The same for opening it to read. It is admitted where the log can't be checked without writing.
+    """Context in which the database may be opened for reading. Only one process is inside at a time.
+
+    It admits a database whose log can't be checked because this process may not write.
 
     Raises:
         StoreUnavailableError: the log is another file's, or the file is empty.
@@ -91,13 +93,13 @@ def _admit(path: Path, busy_wait_s: float, *, create: bool) -> None:
 
 
 def unwritable_of(path: Path) -> Path | None:
-    """The first of the database's files and its directory that this process may not write, or None."""
+    """The first of the database's files, then of its directory, that this process can't write; None if it can."""
     parts = [each for each in (path, log_of(path), shared_of(path)) if each.exists()]
     return next((each for each in (*parts, path.resolve().parent) if not os.access(each, os.W_OK)), None)
 
 
 def refuse_orphaned_log(path: Path) -> None:
-    """Refuse to make a database beside a log: SQLite would delete the log, and with it reservations.
+    """Refuse to create a database beside an old log: SQLite would delete the log and the reservations in it.
 
     Raises:
         StoreUnavailableError: there is such a log.
@@ -110,7 +112,7 @@ def refuse_orphaned_log(path: Path) -> None:
 
 
 def _refuse_empty(path: Path) -> None:
-    """Refuse a file of 0 bytes, which SQLite takes for a database without tables: the one that was there is lost."""
+    """Refuse a file of 0 bytes: SQLite would read it as a database without tables, but its content was lost."""
     if path.exists():
         raise StoreUnavailableError(
             f"{path.absolute()} is empty, so it is no database: put back the file that was there,"
@@ -119,7 +121,7 @@ def _refuse_empty(path: Path) -> None:
 
 
 def _check_alone(path: Path) -> bool:
-    """Check the log if nobody else has the file open; whether that is so. It doesn't wait.
+    """Check the log if no other process has the file open, and return whether none has. It doesn't wait.
 
     Raises:
         StoreUnavailableError: the log is another file's.
@@ -137,12 +139,12 @@ def _check_alone(path: Path) -> bool:
 
 
 def _check_log(path: Path, span: LogSpan, connection: apsw.Connection) -> None:
-    # Closing the descriptor drops this process's locks on the file (howtocorrupt.html, 2.2): the one that has told by
-    # now that nobody else has it open.
+    # Closing this descriptor drops all of this process's locks on the file (howtocorrupt.html, 2.2). The lock that
+    # showed that no other process has the file open isn't needed any more.
     with path.open("rb") as file:
         header = read_header(file.fileno())
     if header is not None and header.application_id not in {0, APPLICATION_ID}:
-        return  # `version_of` says whose it is.
+        return  # `version_of` reports the other application.
     if header is None or header.page_bytes != span.page_bytes or not header.uses_log:
         raise StoreUnavailableError(_not_its_log(path))
     if span.first is None or span.last is None:
@@ -153,7 +155,7 @@ def _check_log(path: Path, span: LogSpan, connection: apsw.Connection) -> None:
 
 
 def _check_books(path: Path, connection: apsw.Connection) -> None:
-    """Check the database with the log, where that is too short to say which file it is of."""
+    """Check the database with its log applied. For a log that is too short to have a generation."""
     faults = [str(row[0]) for row in connection.execute("PRAGMA quick_check(1)")]
     is_newest = version_in(int(connection.pragma("user_version"))) == len(MIGRATIONS)
     if faults != ["ok"] or (is_newest and sum_up(connection).differences):
@@ -170,11 +172,11 @@ def _not_its_log(path: Path) -> str:
 
 @contextmanager
 def _exclusive(path: Path, *, keep_log: bool) -> Iterator[apsw.Connection]:
-    """A connection that wants the file for itself. With `keep_log`, closing it neither copies nor deletes the log."""
+    """A connection in exclusive locking mode. With `keep_log`, closing it neither copies nor deletes the log."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(keep_log))
-        # Before anything is read, so that the index of the log is in this process's memory.
+        # Set before the first read, so that SQLite keeps the index of the log in this process's memory, not in a file.
         connection.pragma("locking_mode", "EXCLUSIVE")
         yield connection
     finally:
@@ -183,10 +185,10 @@ def _exclusive(path: Path, *, keep_log: bool) -> Iterator[apsw.Connection]:
 
 @contextmanager
 def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Keep other processes from opening the database meanwhile, by a lock on its directory.
+    """Lock the database's directory, so that no other process opens the database meanwhile.
 
-    So a file that is in use is in use by processes that were admitted. Where there is no directory, or it can't be
-    read, there is nothing to keep them from.
+    So every process that has the file open was admitted before. If the directory is missing or unreadable, no process
+    can open the database, and nothing is locked.
     """
     try:
         directory = os.open(path.resolve().parent, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""The books of the whole database: rule 1, product by product."""
+"""The audit of the whole database: rule 1, product by product."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from flashreserve.stores.unreadable import NAMED_MAX
 
 def sum_up(connection: apsw.Connection) -> Audit:
     """Check rule 1 for every product, as `ReservationStore.audit` does."""
-    with connection:  # One look at all of it.
+    with connection:  # One transaction, so that all queries see the same state.
         found: list[Any] = connection.execute(rows.SELECT_BOOKS).fetchall()
         unreadable = int(connection.execute(rows.COUNT_UNREADABLE).get)
         bad: list[Any] = connection.execute(rows.SELECT_UNREADABLE, (NAMED_MAX,)).fetchall()

@@ -1,7 +1,7 @@
 """The columns of each table that keeps structs, derived from the struct: one row is one struct.
 
-A field's column has the field's name, unless it is renamed. All statements name their columns, so they work whatever
-order of columns a migration left in the table. A field that has no column yet fails `tests/sqlite/test_columns.py`.
+A field's column has the field's name, unless it is renamed. All statements name their columns, so they don't depend on
+the order of columns that migrations left. `tests/sqlite/test_columns.py` fails for a field that has no column yet.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +19,13 @@ from flashreserve.stores.unreadable import UnreadableError
 Row = TypeVar("Row", bound=msgspec.Struct)
 
 _CACHED_MAX: Final = 1024
-"""Different values of a field whose JSON is remembered."""
+"""Size of the cache from a field's value to its JSON."""
 
 
 class Codec(NamedTuple):
-    """How the values of a field become those of its column, and back.
+    """Conversion between the values of a field and those of its column.
 
-    `select` is the SQL expression that reads the column, which stands in it as `{}`.
+    `select` is the SQL expression that reads the column, with `{}` for the column's name.
     """
 
     encode: Callable[[Any], Any] | None
@@ -36,8 +36,8 @@ class Codec(NamedTuple):
 class TableColumns(Generic[Row]):
     """The columns of `table`, in the order of the fields of `kind`.
 
-    `renamed` has the names of columns that are not their fields', `codecs` the fields that are kept in another form.
-    Both are by field. Members of an enum are kept as their values.
+    `renamed` has the columns that aren't named like their field, `codecs` the fields that are stored in another form.
+    The keys of both are fields. An enum's members are stored as their values.
     """
 
     def __init__(
@@ -61,21 +61,21 @@ class TableColumns(Generic[Row]):
         self.names = tuple((renamed or {}).get(field, field) for field in fields)
 
     def select(self, alias: str) -> str:
-        """The list of columns for a SELECT that calls the table `alias`."""
+        """The column list of a SELECT in which the table has the name `alias`."""
         return ", ".join(self._selects[place].format(f"{alias}.{name}") for place, name in enumerate(self.names))
 
     def insert(self, rows: int = 1, verb: str = "INSERT") -> str:
-        """A statement that inserts so many rows; its parameters are `values` of each."""
+        """A statement that inserts `rows` rows. Its parameters are the `values` of each row."""
         return insert(self.table, self.names, rows, verb)
 
     def update(self) -> str:
-        """A statement that sets all columns of the row with the same first column; its parameters are `values`."""
+        """A statement that updates the row with the same first column. Its parameters are `values`."""
         key, *others = self.names
         changes = ", ".join(f"{name} = ?{place}" for place, name in enumerate(others, start=2))
         return f"UPDATE {self.table} SET {changes} WHERE {key} = ?1"  # noqa: S608
 
     def values(self, struct: Row) -> Sequence[Any]:
-        """What the columns have for the struct, in their order."""
+        """The struct's column values, in the order of the columns."""
         fields = msgspec.structs.astuple(struct)
         if not self._encoders:
             return fields
@@ -85,10 +85,10 @@ class TableColumns(Generic[Row]):
         return values
 
     def struct(self, row: Sequence[Any]) -> Row:
-        """The struct of a row of `select`.
+        """The struct of a row that `select` read.
 
         Raises:
-            UnreadableError: a column isn't as it should be.
+            UnreadableError: a column's value is invalid.
         """
         if self._decoders:
             row = list(row)
@@ -97,14 +97,14 @@ class TableColumns(Generic[Row]):
         return self._kind(*row)
 
     def json_decoder(self) -> msgspec.json.Decoder[list[tuple[Any, ...]]]:
-        """Reads the rows of `select` from JSON, each as an array. Only for tables without codecs."""
+        """A decoder of a JSON array of rows of `select`, each an array. Only for tables without codecs."""
         row: Any = GenericAlias(tuple, tuple(self._types))
         return msgspec.json.Decoder(list[row])
 
 
 @lru_cache(maxsize=1024)
 def insert(table: str, names: Sequence[str], rows: int, verb: str = "INSERT") -> str:
-    """A statement that inserts so many rows of these columns."""
+    """A statement that inserts `rows` rows of these columns."""
     row = f"({', '.join('?' * len(names))})"
     return f"{verb} INTO {table} ({', '.join(names)}) VALUES {', '.join([row] * rows)}"
 
@@ -116,7 +116,7 @@ def _is_enum(kind: object) -> bool:
 def struct_arrays(kind: type[Row]) -> Codec:
     """Structs as JSON, each as an array of its fields: `[["0199…", 1, 1250, "EUR"]]`.
 
-    A field that an earlier version wrote nothing for has its default.
+    A field that an earlier version didn't write gets its default.
     """
     hints = get_type_hints(kind)
     array = msgspec.defstruct(
@@ -131,14 +131,14 @@ def struct_arrays(kind: type[Row]) -> Codec:
     to_json = msgspec.json.Encoder().encode
     arrays_in = msgspec.json.Decoder(list[array]).decode  # type: ignore[valid-type]
 
-    @lru_cache(maxsize=_CACHED_MAX)  # One hot product: nearly all lines of a flush are the same.
+    @lru_cache(maxsize=_CACHED_MAX)  # In a sale of one product, nearly all lines of a flush are equal.
     def encode(structs: tuple[Row, ...]) -> str:
         return to_json([msgspec.structs.astuple(each) for each in structs]).decode()
 
     def decode(kept: bytes) -> tuple[Row, ...]:
         return tuple([kind(*msgspec.structs.astuple(each)) for each in arrays_in(kept)])
 
-    # As bytes, since the driver fails by itself on a text that isn't UTF-8.
+    # Read as bytes: the driver raises an error of its own for a text that isn't UTF-8.
     return Codec(encode, decode, "CAST({} AS BLOB)")
 
 

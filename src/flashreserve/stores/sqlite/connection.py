@@ -1,4 +1,4 @@
-"""How a connection is opened, and what SQLite's errors mean here."""
+"""Opening a connection, and translating SQLite's errors to the port's."""
 
 import select
 import time
@@ -13,12 +13,12 @@ import apsw
 from flashreserve.stores.port import StoreDefectError, StoreUnavailableError
 
 BUSY_WAIT_S: Final = 2.5
-"""How long to wait, about, for another process that writes: less than the combiner's deadline, so that whoever waited
-in vain is told that nothing was taken."""
+"""About how long to wait for the write lock. It is less than the combiner's deadline, so that a caller who didn't get
+the lock is told that nothing was taken."""
 _BUSY_STEP_S: Final = 0.0005
 
 _PREPARED_MAX: Final = 512
-"""Statements that stay prepared: those that write many rows are one for each number of rows."""
+"""Size of the cache of prepared statements. A statement that writes many rows has one entry for each number of rows."""
 
 Access = Literal["create", "write", "read"]
 
@@ -30,7 +30,7 @@ _FLAGS: dict[Access, int] = {
 
 
 def connect(path: Path, access: Access, busy_wait_s: float = BUSY_WAIT_S) -> apsw.Connection:
-    """Open the file; only `create` makes one that isn't there. Nothing in a file that is there changes.
+    """Open the file; only `create` creates a missing one. An existing file isn't changed.
 
     Raises:
         StoreUnavailableError: the file is missing, unreadable, or no database.
@@ -40,27 +40,27 @@ def connect(path: Path, access: Access, busy_wait_s: float = BUSY_WAIT_S) -> aps
         connection.set_busy_handler(partial(wait_while_busy, busy_wait_s))
         connection.pragma("synchronous", "FULL")
         connection.pragma("foreign_keys", "ON")
-        connection.pragma("temp_store", "MEMORY")  # an INSERT of a hundred rows would keep its undo log in a file
-        connection.pragma("cache_size", -65_536)  # KiB, since it is negative
-        connection.pragma("mmap_size", 0)  # a truncated map would be a crash instead of an error
+        connection.pragma("temp_store", "MEMORY")  # otherwise an INSERT of a hundred rows writes its undo log to a file
+        connection.pragma("cache_size", -65_536)  # negative, so in KiB
+        connection.pragma("mmap_size", 0)  # with a map, a truncated file is a crash, not an error
     return connection
 
 
 def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
-    """Write to a log beside the file from now on, as every later connection will.
+    """Switch the file to SQLite's write-ahead log, for this connection and all later ones.
 
-    Every commit is durable when it returns: with synchronous=FULL the log is synced before the commit returns.
+    Every commit is durable when it returns: with synchronous=FULL the log is synced first.
 
     Raises:
         StoreUnavailableError: the file system can't share memory between processes, which the log needs.
-        apsw.BusyError: another process kept the file to itself for about `busy_wait_s`, or twice as long.
+        apsw.BusyError: another process kept the file locked for about `busy_wait_s`, or twice as long.
     """
     until = time.monotonic() + busy_wait_s
     while True:
         try:
             mode = connection.pragma("journal_mode", "WAL")
         except apsw.BusyError:
-            # Depending on what the other does, SQLite has asked the busy handler, which waits itself, or hasn't.
+            # SQLite calls the busy handler, which waits, for some locks of the other process but not for all.
             if time.monotonic() >= until:
                 raise
             _wait_a_step()
@@ -71,24 +71,24 @@ def use_wal(connection: apsw.Connection, busy_wait_s: float) -> None:
 
 
 def wait_while_busy(wait_s: float, tries: int) -> bool:
-    """Look again soon, for as long as `wait_s`.
+    """Busy handler: sleep for a short step, and return whether to retry. It retries for about `wait_s`.
 
-    SQLite's own handler sleeps longer and longer, up to 100 ms, and so starves beside a process that writes all the
-    time.
+    SQLite's own handler sleeps longer each time, up to 100 ms, so it starves while another process writes all the time.
     """
     _wait_a_step()
     return tries * _BUSY_STEP_S < wait_s
 
 
 def _wait_a_step() -> None:
-    select.select((), (), (), _BUSY_STEP_S)  # time.sleep fails where libfaketime sets the clock, as tests do
+    select.select((), (), (), _BUSY_STEP_S)  # unlike time.sleep, it works under libfaketime, which tests use
 
 
 @contextmanager
 def store_errors(what: str) -> Iterator[None]:
-    """Turn SQLite's errors into the port's: the database is away, locked, full or broken, or we made a mistake.
+    """Translate SQLite's errors to the port's.
 
-    Whatever is raised inside a transaction has rolled it back.
+    A database that is missing, locked, full or corrupt is `StoreUnavailableError`; a mistake of ours is
+    `StoreDefectError`. An error inside a transaction rolls the transaction back.
     """
     try:
         yield

@@ -1,9 +1,10 @@
-"""Filing: whose a reservation and its key are is noted in the order of arrival, and filed by customer later.
+"""The deferred customer index: lookup from customer to reservations and idempotency keys.
 
-An index by customer costs each reservation a page of its own, in the log and in the file, more than all the rest of it
-does. So it is noted in `fresh`, and twenty thousand at a time are sorted by customer, so that those who come often cost
-one page for all that they did, and filed in `filed` and `claims`, some with each flush: nobody waits for more than a
-few of them. Only when all are filed are they taken out of `fresh`, some with each flush as well.
+An immediate index by customer would write a page of its own for each reservation, in the log and in the file. That is
+more than the rest of the reservation costs. So new rows are appended to the table `fresh` in arrival order. Once 20,000
+are unindexed, they are sorted by customer, so that all rows of one customer share a page, and copied to the tables
+`filed` and `claims`, a small batch with each flush. When all are copied, they are deleted from `fresh`, also in small
+batches. So no flush takes long.
 """
 
 from typing import Any, Final
@@ -11,14 +12,14 @@ from typing import Any, Final
 import apsw
 
 FRESH: Final = 20_000
-"""File reservations when so many aren't."""
+"""Index reservations by customer once this many are unindexed."""
 STEP: Final = 256
-"""So many are filed, or forgotten, at once."""
+"""Reservations in one batch that is indexed, or deleted from `fresh`."""
 _PACE: Final = 3
-"""For each reservation made, so many are filed or forgotten: each has to be both, and it mustn't fall behind."""
+"""Rows indexed or deleted for each new reservation. Each row needs both steps, so fewer than 2 would fall behind."""
 
 _COUNT: Final = "SELECT coalesce((SELECT max(place) FROM fresh) - (SELECT min(place) FROM fresh) + 1, 0)"
-# Sorted by SQLite: outside the interpreter's lock, which requests need.
+# SQLite sorts, because it doesn't hold the interpreter's lock, which requests need.
 _SELECT: Final = """
     SELECT json_group_array(place), count(idem_key), min(place), max(place)
     FROM (
@@ -37,9 +38,10 @@ _FORGET: Final = "DELETE FROM fresh WHERE place < ?"
 
 
 class _Pile:
-    """What is being filed: `parts` are places as JSON, and how many of them have keys; so many of them are `filed`.
+    """The rows that are being indexed, in batches.
 
-    The places from `forgotten` to `last` have still to be forgotten.
+    Each of `parts` is one batch: its places in `fresh` as JSON, and how many of its rows have keys. The first `filed`
+    batches are indexed. The places from `forgotten` to `last` have still to be deleted from `fresh`.
     """
 
     __slots__ = ("filed", "forgotten", "last", "parts")
@@ -52,15 +54,17 @@ class _Pile:
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all rows are indexed and deleted."""
         return self.filed >= len(self.parts) and self.forgotten >= self.last
 
 
 class CustomerIndexer:
-    """One process's filing. `prepare` is for any thread and a connection of its own; the rest is the writer's.
+    """Fills the customer index for one process.
 
-    Whatever was begun may be begun again, after a crash or by another process at the same time: a reservation that is
-    filed twice, or both filed and fresh, means nothing.
+    `prepare` may run on any thread, with a connection of its own. The other methods are for the writer's thread.
+
+    Work may be repeated after a crash, or done by two processes at the same time: indexing a reservation twice changes
+    nothing, and neither does a row that is both in the index and in `fresh`.
     """
 
     def __init__(self, *, at_least: int = FRESH, step: int = STEP) -> None:
@@ -72,22 +76,22 @@ class CustomerIndexer:
 
     @property
     def busy(self) -> bool:
-        """Whether something is being filed."""
+        """Whether rows are being indexed."""
         return self._pile is not None
 
     def prepare(self, connection: apsw.Connection) -> None:
-        """Pile up what isn't filed, if that is much and nothing is being filed."""
+        """Prepare the batches to index, if enough rows are unindexed and none are being indexed."""
         if self._pile is None and connection.execute(_COUNT).get >= self._at_least:
             found: list[Any] = connection.execute(_SELECT, (self._step,)).fetchall()
             firsts, lasts = zip(*((first, last) for _, _, first, last in found), strict=True)
             self._pile = _Pile([(text, keys) for text, keys, _, _ in found], min(firsts), max(lasts))
 
     def begin(self) -> None:
-        """A transaction begins: what an earlier one did that didn't come to its end doesn't count."""
+        """Begin a transaction. The progress of an earlier one that wasn't committed is dropped."""
         self._after = None
 
     def go_on(self, connection: apsw.Connection, made: int) -> None:
-        """Within a transaction that made so many reservations, file or forget some; `committed` makes it count."""
+        """Index or delete some rows in a transaction that made `made` reservations; `committed` keeps the progress."""
         pile = self._pile
         if pile is None:
             return
@@ -102,13 +106,13 @@ class CustomerIndexer:
                     connection.execute(_FILE_KEYS, (text,))
                 filed += 1
             elif forgotten < pile.last:
-                # Never the last one: its place must not be used again.
+                # The last row stays, so that SQLite never assigns its place again.
                 forgotten = min(forgotten + self._step, pile.last)
                 connection.execute(_FORGET, (forgotten,))
         self._after = (filed, forgotten)
 
     def committed(self) -> None:
-        """The transaction is durable."""
+        """Record the progress: the transaction is durable."""
         if self._after is None or self._pile is None:
             return
         self._pile.filed, self._pile.forgotten = self._after

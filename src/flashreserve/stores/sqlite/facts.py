@@ -1,4 +1,4 @@
-"""Looking up, inside a transaction, the facts that commands need."""
+"""Loading the facts that commands need, inside a transaction."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -21,7 +21,7 @@ _products = PRODUCTS.json_decoder().decode
 _claims = msgspec.json.Decoder(list[tuple[str, str, str]]).decode
 _indexed = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _NO_PLACE: Final = 2**62
-"""After all."""
+"""Greater than every place, so no row of `fresh` is read."""
 _NONE: Final[set[str]] = set()
 
 
@@ -50,7 +50,7 @@ def _find(connection: apsw.Connection, unindexed: UnindexedReservations, now: in
 def _select_for_flush(
     connection: apsw.Connection, unindexed: UnindexedReservations, lookup: Lookup, now: int
 ) -> tuple[dict[str, Product], dict[Claim, str], dict[str, set[str]]]:
-    """The products; who holds the keys; and by customer, the reservations that may count for quotas."""
+    """The products, the holders of the keys, and by customer the reservations that may count for quotas."""
     after = unindexed.place if lookup.keys or lookup.customers else _NO_PLACE
     customers = list(lookup.customers)
     listed = (rows.to_json(list(lookup.product_ids)), rows.to_json(list(lookup.keys)))

@@ -1,8 +1,8 @@
-"""The files of an open database, watched: whether the paths still lead to the files that this process has open.
+"""Watching an open database: its paths must still lead to the files that this process has open.
 
-On Unix a file that was removed or replaced stays usable for whoever has it open. Every write would succeed, and all of
-it would be gone with the process. So a thread compares, twice a second, device and inode of each path with those at
-the start, and the store refuses work as long as they differ.
+On Unix, a process can still use an open file that was removed or replaced. Every write would succeed, and all of them
+would be lost when the process ends. So twice a second a thread compares the device and inode of each path with those at
+the start. The store refuses work while they differ.
 """
 
 import os
@@ -17,7 +17,7 @@ from flashreserve.stores.sqlite.generation import GENERATIONS
 from flashreserve.stores.sqlite.header import APPLICATION_ID, Header, log_of, read_header, shared_of
 
 _READINGS_MAX: Final = 3
-"""A header read while SQLite writes it may be torn: it counts as bad when so many readings are."""
+"""Readings of the header before it counts as invalid. One reading may be torn, because SQLite was writing it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +26,7 @@ Identity = tuple[int, int]
 
 
 def identity_of(path: Path) -> Identity | None:
-    """The file that the path leads to now, or None."""
+    """The identity of the file that the path leads to now; None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -35,19 +35,19 @@ def identity_of(path: Path) -> Identity | None:
 
 
 class DatabaseFiles:
-    """The database, its log and its shared memory, as they are when this is made: right after they were opened.
+    """The database, its log and its shared memory, as they were when this object was made, right after opening.
 
-    `lost` says why the database mustn't be used now, or is empty. Any thread may `look` and read it.
+    `lost` is the reason why the database must not be used now, or empty. Any thread may call `look` and read `lost`.
 
     Raises:
-        StoreUnavailableError: one of them isn't there.
+        StoreUnavailableError: one of the files is missing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.lost = ""
         self.database_lost = False
-        """Whether it is the database itself. Then its log mustn't be copied into whatever lies there now."""
+        """Whether the database file itself is lost. Then the log must not be copied into the file at its path now."""
         self._parts = {
             self.path: "the database file",
             log_of(self.path): "the database's log (-wal)",
@@ -65,7 +65,7 @@ class DatabaseFiles:
             self._generation = header.generation
 
     def look(self) -> None:
-        """Compare the paths and the file's header with what was opened."""
+        """Compare the paths and the file's header with the files that were opened."""
         with self._looking:
             path_fault = self._fault_of(self.path) or self._fault_of_content()
             fault = path_fault or next(filter(None, map(self._fault_of, self._parts)), "")
@@ -78,10 +78,10 @@ class DatabaseFiles:
             self.lost = fault
 
     def require(self) -> None:
-        """Refuse to go on while something is lost. It looks again, so that what is back is used at once.
+        """Refuse work while a file is lost. It looks again first, so that a file that is back is used at once.
 
         Raises:
-            StoreUnavailableError: it is.
+            StoreUnavailableError: a file is lost.
         """
         if self.lost:
             self.look()
@@ -89,7 +89,7 @@ class DatabaseFiles:
             raise StoreUnavailableError(f"{self.lost}; stop all servers and put it back")
 
     def close(self) -> None:
-        """Look no more. Called once, after all of SQLite's connections are closed."""
+        """Close the descriptor. Called once, after all of SQLite's connections are closed."""
         _descriptors.close(self._descriptor)
 
     def _fault_of(self, part: Path) -> str:
@@ -106,7 +106,7 @@ class DatabaseFiles:
         return "the database file was overwritten"
 
     def _goes_on(self, header: Header | None) -> bool:
-        """Whether the header may follow the one seen last: checkpoints never take a generation back."""
+        """Whether the header may follow the one seen last. A checkpoint never lowers the generation."""
         if header is None or header.application_id not in {0, APPLICATION_ID}:
             return False
         ahead = (header.generation - self._generation) % GENERATIONS
@@ -117,10 +117,11 @@ class DatabaseFiles:
 
 
 class _Descriptors:
-    """Descriptors to read headers by, one for each file, shared by all stores of this process.
+    """Descriptors for reading headers, one for each file, shared by all stores of this process.
 
-    POSIX drops all locks that a process has on a file when it closes any descriptor of it, those of SQLite too
-    (https://www.sqlite.org/howtocorrupt.html, 2.2). So a descriptor stays open as long as any store has the file open.
+    When a process closes any descriptor of a file, POSIX drops all locks that the process has on the file, including
+    SQLite's (https://www.sqlite.org/howtocorrupt.html, 2.2). So a descriptor stays open while any store has the file
+    open.
     """
 
     def __init__(self) -> None:
@@ -141,7 +142,7 @@ class _Descriptors:
             return descriptor
 
     def close(self, descriptor: int) -> None:
-        """Let go of it; the last user closes it."""
+        """Release the descriptor; the last user closes it."""
         with self._lock:
             identity, users = self._open.pop(descriptor)
             if users > 1:

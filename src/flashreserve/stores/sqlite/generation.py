@@ -1,10 +1,10 @@
 """The generation: a counter in the database header that tells which log belongs to which file.
 
-SQLite's write-ahead log doesn't name its database. A backup that is copied over the database while an old log lies
-beside it gets the log's pages all the same, and the books are corrupt. So the header counts generations, in the same
-32-bit field as the version of the tables (`PRAGMA user_version`): a write advances it when `Pulse` says so, at most
-twice a second. A log begins at most one generation after its file and ends at most at its own last generation, so a
-file outside that range isn't the log's (`opening.py`).
+SQLite's write-ahead log doesn't name its database. If a backup is copied over the database while an old log lies beside
+it, SQLite applies the log's pages to the backup and corrupts it. So the header has a generation, in the same 32-bit
+field as the version of the tables (`PRAGMA user_version`). A write advances it when `Pulse` is due, at most twice a
+second. A log's first generation is at most one after that of its file, and the file is never ahead of the log's last
+generation. So a file outside that range belongs to another log (`admission.py`).
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ _VERSIONS: Final = 1 << 7
 """The lower 7 bits of the field are the version of the tables."""
 
 GENERATIONS: Final = 1 << 24
-"""Generations are counted modulo this: two a second last for 97 days."""
+"""Generations are counted modulo this number. At two a second they repeat after 97 days."""
 
 
 def version_in(field: int) -> int:
@@ -29,19 +29,20 @@ def generation_in(field: int) -> int:
 
 
 def field_of(version: int, generation: int) -> int:
-    """Both in one field."""
+    """The field that has both."""
     return generation % GENERATIONS * _VERSIONS + version
 
 
 def lies_within(generation: int, first: int, last: int) -> bool:
-    """Whether it is one of the generations from `first` to `last`."""
+    """Whether `generation` is one of those from `first` to `last`."""
     return (generation - first) % GENERATIONS <= (last - first) % GENERATIONS
 
 
 class Pulse:
-    """When the next generation begins: with the first write after `due` was set by a clock, a failure or a new log.
+    """Decides when the next generation begins: with the first write after `due` was set.
 
-    A store whose pulse isn't due has written since the clock last set it. One writer uses it; any thread may set `due`.
+    The maintenance thread sets `due` at each tick; a failed write and a new log set it too. A store whose pulse isn't
+    due has written since the last tick. One writer uses the pulse; any thread may set `due`.
     """
 
     def __init__(self) -> None:
@@ -50,20 +51,20 @@ class Pulse:
         self._log_is_home = False
 
     def begin(self) -> None:
-        """A transaction begins."""
+        """Begin a transaction."""
         self._advanced = self._log_is_home = False
 
     def note_log_is_home(self) -> None:
-        """All of the log is in the file: the next commit begins it anew, and has to say which file it is of."""
+        """Note that the whole log is in the file. The next commit restarts the log, so it must begin a generation."""
         self._log_is_home = self.due = True
 
     def advance(self, connection: apsw.Connection) -> None:
-        """Begin a generation within a transaction. It writes the file's first page and no table."""
+        """Begin a generation, within a transaction. It writes the file's first page and no table."""
         field = int(connection.pragma("user_version"))
         connection.pragma("user_version", field_of(version_in(field), generation_in(field) + 1))
         self._advanced = True
 
     def committed(self) -> None:
-        """The transaction is durable."""
+        """Note that the transaction is durable."""
         if self._advanced:
             self.due = self._log_is_home

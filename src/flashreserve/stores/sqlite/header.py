@@ -1,4 +1,4 @@
-"""What the headers of a database file and of its log say, read past SQLite.
+"""The headers of a database file and of its log, read directly, without SQLite.
 
 The formats: https://www.sqlite.org/fileformat2.html, sections 1.3 (the database header) and 4.1 (the log).
 """
@@ -13,7 +13,7 @@ import msgspec
 from flashreserve.stores.sqlite.generation import generation_in
 
 APPLICATION_ID: Final = 0x464C5253
-"""`FLRS`: says in the file's header whose database it is."""
+"""`FLRS`: marks the file in its header as a FlashReserve database."""
 
 _HEADER_BYTES: Final = 100
 _WAL_VERSION: Final = 2
@@ -31,7 +31,7 @@ _FRAME_BYTES: Final = 24
 
 
 class Header(msgspec.Struct, frozen=True):
-    """A database file's header. `uses_log`: it is in SQLite's WAL mode."""
+    """A database file's header. `uses_log` is whether the file is in SQLite's WAL mode."""
 
     page_bytes: int
     uses_log: bool
@@ -40,7 +40,7 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class LogSpan(msgspec.Struct, frozen=True):
-    """What is committed in a log. `first` and `last` are its generations; None where it doesn't hold the first page."""
+    """The committed part of a log. `first` and `last` are its generations, None if it doesn't hold the first page."""
 
     page_bytes: int
     first: int | None
@@ -48,22 +48,22 @@ class LogSpan(msgspec.Struct, frozen=True):
 
 
 def log_of(path: Path) -> Path:
-    """The write-ahead log. It lies beside the file itself, also where `path` is a symbolic link."""
+    """The write-ahead log. It lies beside the file itself, even if `path` is a symbolic link."""
     return Path(f"{path.resolve()}-wal")
 
 
 def shared_of(path: Path) -> Path:
-    """The memory that processes share; see `log_of`."""
+    """The file of SQLite's shared memory, in the same place as the log (`log_of`)."""
     return Path(f"{path.resolve()}-shm")
 
 
 def read_header(descriptor: int) -> Header | None:
-    """The header of an open file; None where it is none of SQLite's."""
+    """The header of an open file; None if it isn't an SQLite database."""
     return parse_header(os.pread(descriptor, _HEADER_BYTES, 0))
 
 
 def parse_header(found: bytes) -> Header | None:
-    """The header in a file's first bytes; None where it is none of SQLite's."""
+    """The header in a file's first bytes; None if it isn't an SQLite database."""
     if len(found) < _HEADER_BYTES:
         return None
     magic, page_bytes, _, reads, user_version, application_id = _HEADER.unpack_from(found)
@@ -73,10 +73,10 @@ def parse_header(found: bytes) -> Header | None:
 
 
 def read_log(path: Path) -> LogSpan | None:
-    """What is committed in the log; None where nothing is.
+    """The committed part of the log; None if nothing is committed.
 
     Raises:
-        OSError: the log is there, and can't be read.
+        OSError: the log exists but can't be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -100,7 +100,7 @@ def _read_log(descriptor: int) -> LogSpan | None:
     place = _LOG_HEADER_BYTES
     while len(frame := os.pread(descriptor, _FRAME_BYTES + _HEADER_BYTES, place)) == _FRAME_BYTES + _HEADER_BYTES:
         page, pages_after, its_salts = _FRAME.unpack_from(frame)
-        if its_salts != salts:  # left from before the log began anew
+        if its_salts != salts:  # a frame from before the log was restarted
             break
         if page == 1 and (header := parse_header(frame[_FRAME_BYTES:])) is not None:
             generations.append(header.generation)

@@ -1,4 +1,4 @@
-"""What can be said about a database file without changing it."""
+"""Inspection of a database file, without changing it."""
 
 from pathlib import Path
 from typing import Final
@@ -12,18 +12,18 @@ from flashreserve.stores.sqlite.connection import connect, store_errors
 from flashreserve.stores.sqlite.schema import MIGRATIONS, version_of
 
 FAULTS_MAX: Final = 10
-"""Faults of a file that are told."""
+"""Faults of a file that are reported."""
 
 SAFE_SQLITE: Final = 3_051_003
-"""The first SQLite (3.51.3) whose log is safe with several processes that write."""
+"""The first version of SQLite (3.51.3) whose log is safe when several processes write."""
 
 
 class FileInspection(msgspec.Struct, frozen=True):
     """A database file's state.
 
-    `version` and `newest_version` are those of its tables. `faults` is what SQLite's quick check found. `newest_at` is
-    when the newest reservation was made, in UTC milliseconds. `unreadable` are the ids of some reservations that can't
-    be read or released.
+    `version` is the version of its tables, `newest_version` the one that this program writes. `faults` are the findings
+    of SQLite's quick check. `newest_at` is when the newest reservation was made, in UTC milliseconds. `unreadable` are
+    the ids of some reservations that can't be read or released.
     """
 
     version: int
@@ -40,7 +40,7 @@ def sqlite_version() -> tuple[str, bool]:
 
 
 def inspect_sqlite(path: Path) -> FileInspection:
-    """Look at the file; takes as long as reading all of it does.
+    """Inspect the file, which reads all of it.
 
     Raises:
         StoreUnavailableError: the file is missing, empty, unreadable, another application's, or of a newer version.

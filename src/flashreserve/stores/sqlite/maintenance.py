@@ -1,10 +1,10 @@
-"""What is done beside the writer, so that nobody waits: bringing the log home, and piling up what is to be filed.
+"""Background work for the SQLite writer: WAL checkpoints, and preparing batches for the deferred customer index.
 
-SQLite by itself copies the pages of its write-ahead log into the database file within the commit that makes the log a
-thousand pages long, and everybody who waits for that commit waits for two more syncs and thousands of small writes.
-Here it is done by a thread with a connection of its own, and less often, so that a page that changes again and again is
-copied once. The log begins anew only when all of it is home at the instant of a commit; under load there is always a
-bit more, so the last bit is the writer's.
+By default, SQLite runs a checkpoint within the commit that makes its write-ahead log 1,000 pages long. All requests of
+that commit then wait for two more syncs and thousands of small writes. Here a thread with a connection of its own runs
+the checkpoints, so that no request waits, and less often, so that a page that changes many times is copied once. SQLite
+restarts the log only if all of it is in the database file at the instant of a commit. Under load new pages always come,
+so the writer itself copies the last ones.
 """
 
 import threading
@@ -19,24 +19,24 @@ from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
 
 PAGES: Final = 2_000
-"""Look after things when the log has so many (8 MiB). With more, syncs take so long that commits have to wait."""
+"""Pages in the log (8 MiB) at which the thread starts work. With more, syncs take so long that commits have to wait."""
 PAGES_MAX: Final = 16_000
-"""The writer copies the log by itself when it has so many, because the thread doesn't keep up, or can't."""
+"""Pages in the log at which the writer runs a checkpoint itself, because the thread is too slow or fails."""
 
 TICK_S: Final = 0.5
-"""How often to look whether the files are still there, and how often the pulse becomes due."""
+"""How often the files are checked, and how often the pulse becomes due."""
 
 _REST_MAX: Final = 250
-"""Leave no more pages than so many to the writer."""
+"""Pages that may be left to the writer."""
 _PASSES_MAX: Final = 5
 
 _log = structlog.get_logger(__name__)
 
 
 class Maintenance:
-    """Watches the log of `writer`, and works with `own`, a connection that nobody else uses, on a thread of its own.
+    """Watches the log of `writer`, and works on a thread of its own with `own`, a connection that nothing else uses.
 
-    Closing it closes `own`.
+    `close` closes `own`.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Maintenance:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and wait until it has."""
+        """Stop the thread, and wait until it has ended."""
         self._closed = True
         self._wanted.set()
         self._thread.join()
 
     def _after_commit(self, writer: apsw.Connection, _database: str, pages: int) -> int:
-        """On the writer's thread, after each commit. What fails here is tried again, and is no fault of the commit."""
-        if pages < self._pages:  # The log began anew, and another process had copied it.
+        """Runs on the writer's thread after each commit. A failure here is retried and doesn't fail the commit."""
+        if pages < self._pages:  # The log was restarted, after a checkpoint by another process.
             self._pulse.due = True
         self._pages = pages
         if pages < PAGES:
@@ -83,7 +83,7 @@ class Maintenance:
     def _serve(self) -> None:
         while True:
             wanted = self._wanted.wait(TICK_S)
-            self._wanted.clear()  # before the look at what was set before it
+            self._wanted.clear()  # cleared before the state is read, so that no later signal is lost
             if self._closed:
                 break
             self._pulse.due = True
@@ -97,11 +97,11 @@ class Maintenance:
         try:
             with store_errors("filing"):
                 self._indexer.prepare(self._own)
-        except Exception as error:  # noqa: BLE001 - nothing is lost by filing later
+        except Exception as error:  # noqa: BLE001 - rows can be indexed later
             _log.warning("reservations not filed by customer", error=str(error))
 
     def _copy_nearly_all(self) -> bool:
-        """Whether there is little left. Each pass copies what was written during the last."""
+        """Whether few pages are left. Each pass copies the pages that were written during the pass before."""
         for _ in range(_PASSES_MAX):
             rest = self._copy(self._own)
             if rest is None or self._closed:
@@ -118,11 +118,11 @@ class Maintenance:
 
 
 def copy_log(connection: apsw.Connection) -> int | None:
-    """Copy what can be copied without waiting for anybody; how many pages are left, None where another copies."""
+    """Run a passive checkpoint, which waits for nobody. Returns how many pages are left; None if it failed."""
     try:
         with store_errors("copying the log"):
             pages, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-    except Exception as error:  # noqa: BLE001 - nothing is lost by a longer log
+    except Exception as error:  # noqa: BLE001 - a longer log does no harm
         _log.debug("log not copied", error=str(error))
         return None
     return int(pages - copied)

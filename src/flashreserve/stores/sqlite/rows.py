@@ -1,4 +1,4 @@
-"""Rows to facts, and effects to rows. Everything here runs inside a transaction that the store began."""
+"""SQL statements, and writing effects as rows. All of it runs inside a transaction that the store began."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -46,18 +46,18 @@ SELECT_PAGE_OF_USER: Final = f"""
         UNION SELECT reservation_id FROM fresh WHERE user_id = ?1 AND reservation_id < ?2
     )
     SELECT {_RESERVATION_COLUMNS} FROM mine CROSS JOIN reservations AS r USING (id) ORDER BY r.id DESC LIMIT ?3"""  # noqa: S608
-"""Reads all of `fresh`, which is short: see `upkeep`."""
+"""Reads all of `fresh`, which is short: see `customer_index.py`."""
 SELECT_PAGE_OF_PRODUCT: Final = (
     f"SELECT {_RESERVATION_COLUMNS} FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id"  # noqa: S608
     " WHERE l.product_id = ? AND l.reservation_id > ? ORDER BY l.reservation_id LIMIT ?"
 )
 HAS_LAPSED: Final = "expires_at <= ?"
-"""`core.holds.has_lapsed` in SQL. Its parameter is now."""
+"""`core.holds.has_lapsed` in SQL. Its parameter is the time now."""
 SELECT_DUE: Final = (
     f"SELECT id FROM reservations WHERE status = 'PENDING' AND {HAS_LAPSED} ORDER BY expires_at, id LIMIT ?"  # noqa: S608
 )
 SELECT_OLDEST_DUE: Final = f"SELECT min(expires_at) FROM reservations WHERE status = 'PENDING' AND {HAS_LAPSED}"  # noqa: S608
-# Those that no list shows, or no sweep can release.
+# Reservations that no list can show, or that no sweep can release.
 _UNREADABLE: Final = """
     SELECT r.id, 'lines: expected a list of [product, quantity, price, currency]' AS why FROM reservations AS r
     WHERE NOT json_valid(r.lines) OR json_type(r.lines) <> 'array' OR json_array_length(r.lines) = 0
@@ -77,7 +77,7 @@ SELECT_CLAIMS: Final = """
     SELECT c.user_id, c.claim, c.reservation_id
     FROM json_each(?) AS wanted
     CROSS JOIN claims AS c ON c.user_id = wanted.value ->> 0 AND c.claim = wanted.value ->> 1"""
-# All that most flushes have to know, in one row: each step of a statement gives the interpreter's lock away.
+# All facts of most flushes in one row, because each step of a statement releases the interpreter's lock.
 SELECT_FOR_FLUSH: Final = f"""
     SELECT
         (SELECT json_group_array(json_array({_PRODUCT_COLUMNS}))
@@ -112,7 +112,7 @@ UPDATE_PASSWORD_HASH: Final = "UPDATE accounts SET password_hash = ?3 WHERE id =
 UPDATE_ROLE: Final = "UPDATE accounts SET role = ?2 WHERE id = ?1"
 
 ROWS_MAX: Final = 128
-"""Rows of one statement."""
+"""Rows in one statement, at most."""
 
 
 @lru_cache(maxsize=ROWS_MAX)
@@ -125,8 +125,8 @@ def _stock_sql(count: int) -> str:
 
 
 _INSERT: Final = "INSERT OR ROLLBACK"
-"""With OR ROLLBACK a failure undoes the whole transaction, as we would anyway; without it, SQLite would copy each page
-that the statement touches, to be able to undo that alone."""
+"""With OR ROLLBACK a failure rolls the whole transaction back, as the store would do anyway. Without it, SQLite copies
+each page that the statement touches, to be able to undo only the statement."""
 _LINE_COLUMNS: Final = ("product_id", "reservation_id", "quantity")
 _CLAIM_COLUMNS: Final = ("user_id", "claim", "reservation_id")
 
@@ -134,14 +134,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 def to_json(values: object) -> str:
-    """A list of values as the text that `json_each` takes apart."""
+    """A list of values as JSON text for `json_each`."""
     return _encode(values).decode()
 
 
 def apply(connection: apsw.Connection, effects: Sequence[Effect], before: Facts, after: dict[str, Product]) -> None:
-    """Write the effects in their order, then the products as they came out.
+    """Write the effects in their order, then the products as the plan left them.
 
-    Edits and stock movements are both in the products, so `EditEffect` has nothing left to write.
+    `after` includes edits and stock movements, so `EditEffect` writes nothing itself.
     """
     for _, run in groupby(effects, type):
         _write(connection, list(run))
@@ -166,13 +166,13 @@ def _write(connection: apsw.Connection, effects: Sequence[Effect]) -> None:
         case RestockEffect():
             _write_adjustments(connection, cast("Sequence[RestockEffect]", effects))
         case EditEffect():
-            pass  # The product as it came out says all of it.
+            pass  # `apply` writes the edited product.
         case _:
             assert_never(effects[0])
 
 
 def _write_stock(connection: apsw.Connection, moved: Sequence[Product]) -> None:
-    """Write what is available now of products of which nothing else has changed, many in one statement."""
+    """Write `available` of products of which nothing else has changed, many in one statement."""
     for start in range(0, len(moved), ROWS_MAX):
         some = moved[start : start + ROWS_MAX]
         values = [value for product in some for value in (product.id, product.available)]
@@ -193,7 +193,7 @@ def _write_holds(connection: apsw.Connection, holds: Sequence[ReserveEffect]) ->
         connection,
         "claims",
         _CLAIM_COLUMNS,
-        # A key's is noted with the reservation, and filed with it: see `fresh`. Those of quotas are counted instead.
+        # A trigger on `reservations` writes the claims of keys to `fresh`. Quotas are counted, not stored.
         [
             (hold.reservation.user_id, claim, hold.reservation.id)
             for hold in holds
@@ -206,8 +206,8 @@ def _write_holds(connection: apsw.Connection, holds: Sequence[ReserveEffect]) ->
 def _insert(connection: apsw.Connection, table: str, names: tuple[str, ...], values: Sequence[Sequence[Any]]) -> None:
     """Insert rows, many in one statement.
 
-    Each step of a statement gives up the interpreter's lock, and beside a busy event loop it takes a while to get it
-    back: row by row, a flush would spend most of its time waiting. The statements, one for each number of rows, stay
+    Each step of a statement releases the interpreter's lock, and while the event loop is busy it takes time to get it
+    back. Row by row, a flush would spend most of its time waiting. The statements, one for each number of rows, stay
     prepared.
     """
     for start in range(0, len(values), ROWS_MAX):

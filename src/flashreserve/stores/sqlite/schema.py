@@ -1,4 +1,4 @@
-"""The tables, and how an older file becomes a newer one."""
+"""The tables, and the migrations of older files."""
 
 from typing import Final
 
@@ -44,8 +44,8 @@ CREATE TABLE reservations (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reservations_due ON reservations (expires_at) WHERE status = 'PENDING';
 
--- Whose reservations, and idempotency keys, are whose: at first in the order of their arrival, then, many at a time, by
--- customer in `filed` and `claims`. The last row stays, so that no place is used again.
+-- Lookup from customer to reservations and idempotency keys. New rows are appended to `fresh` in arrival order and
+-- moved to the index (`filed` and `claims`) in batches. The last row stays, so that no place is used again.
 CREATE TABLE fresh (
     place           INTEGER PRIMARY KEY,
     user_id         TEXT NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE filed (
     PRIMARY KEY (user_id, reservation_id)
 ) STRICT, WITHOUT ROWID;
 
--- Which products a reservation is of. Written with it and never changed: prices and the rest are in its `lines`.
+-- The products of each reservation. Written with it and never changed. Prices are in the reservation's own `lines`.
 CREATE TABLE lines (
     product_id      TEXT NOT NULL REFERENCES products,
     reservation_id  TEXT NOT NULL,
@@ -101,7 +101,7 @@ COUNTS_UNTIL: Final = f"""
         (r.created_at / {HOUR_MS} + 1) * {HOUR_MS},
         r.created_at + (1 + r.extensions_max) * (r.hold_s * 1000 + 1)
     )"""
-"""When the reservation surely counts for no quota any more: its hour is over, and so is its longest possible hold."""
+"""From when the reservation counts for no quota: its hour is over, and so is its longest possible hold."""
 
 _VERSION_2: Final = f"""
 ALTER TABLE fresh ADD COLUMN counts_until INTEGER NOT NULL DEFAULT 0;
@@ -117,11 +117,11 @@ END;
 """  # noqa: S608
 
 MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
-"""Script n makes version n + 1. A released script never changes; a new version is a new script."""
+"""Script n makes version n + 1. A released script never changes, apart from comments; add a new script instead."""
 
 
 def migrate(connection: apsw.Connection, busy_wait_s: float = BUSY_WAIT_S) -> None:
-    """Bring the file to the newest version; several processes may do so at once.
+    """Migrate the file to the newest version. Several processes may do so at once.
 
     Raises:
         StoreUnavailableError: the file is another application's, or of a newer version than this program knows.
@@ -145,7 +145,7 @@ def migrate(connection: apsw.Connection, busy_wait_s: float = BUSY_WAIT_S) -> No
 
 
 def check(connection: apsw.Connection) -> None:
-    """Refuse a file that `migrate` would change, for those who may only read.
+    """Refuse a file that `migrate` would change, when it is opened for reading.
 
     Raises:
         StoreUnavailableError: not a FlashReserve database of this version.
@@ -162,7 +162,7 @@ def version_of(connection: apsw.Connection) -> int:
     Raises:
         StoreUnavailableError: the file is another application's, or of a newer version than this program knows.
     """
-    with connection:  # One look: another process may be migrating.
+    with connection:  # One transaction, because another process may be migrating.
         tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
         version = version_in(int(connection.pragma("user_version")))
         owner = int(connection.pragma("application_id"))

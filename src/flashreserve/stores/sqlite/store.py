@@ -1,4 +1,4 @@
-"""The store on one SQLite file: one writer connection a process, reads on a connection of their own."""
+"""The store on one SQLite file. Each process has one connection that writes and one that reads."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -49,10 +49,10 @@ _LAST_ID: Final = "~"
 def open_sqlite(
     path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S, quotas: Quotas = NO_QUOTAS
 ) -> "SqliteStore":
-    """Open the file with a writer thread and a reader thread, and bring its tables up to date.
+    """Open the file with a writer thread and a reader thread, and migrate its tables.
 
-    With `create` false, a file that isn't there, or is empty, stays that way. A write waits about `busy_wait_s` seconds
-    at most for other processes' writes.
+    With `create` false, a missing or empty file is refused and not changed. A write waits for other processes' writes,
+    at most about `busy_wait_s` seconds.
 
     Raises:
         StoreReadOnlyError: the file or its directory can't be written.
@@ -75,7 +75,7 @@ def open_sqlite(
     def before_close() -> None:
         upkeep.close()
         files.look()
-        if files.database_lost:  # Another file may lie there by now: the log isn't copied into it, nor deleted.
+        if files.database_lost:  # Keep the log, and don't copy it into the file that may lie there now.
             writer.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
     return SqliteStore(
@@ -89,10 +89,10 @@ def open_sqlite(
 
 
 def open_sqlite_to_read(path: Path) -> "SqliteStore":
-    """Open the file for reading only: nothing is created, migrated or written.
+    """Open the file for reading only. Nothing is created, migrated or written.
 
     Raises:
-        StoreUnavailableError: as for `open_sqlite`, or the file has to be brought up to date first.
+        StoreUnavailableError: as for `open_sqlite`, or the file has to be migrated first.
     """
     with admitted_to_read(path):
         connection = connect(path, "read")
@@ -132,7 +132,7 @@ class SqliteStore(Store):
 
     @override
     async def flush_late(self, take: Take) -> Flushed:
-        """The commands are taken once no other process writes any more."""
+        """Take the commands once this process has the write lock."""
 
         def flush(connection: apsw.Connection) -> Flushed:
             taken = take()
@@ -150,7 +150,7 @@ class SqliteStore(Store):
             return await self._write(lambda connection: self._sweep(connection, now, most))
         except (StoreUnavailableError, StoreOutcomeUnknownError, StoreDefectError):
             raise
-        except Exception:  # noqa: BLE001 - one of the holds: the others must be released
+        except Exception:  # noqa: BLE001 - a fault of one hold; the others must be released
             await self._write(lambda connection: self._set_unreleasable_aside(connection, now, most))
             return await self._write(lambda connection: self._sweep(connection, now, most))
 
@@ -165,7 +165,7 @@ class SqliteStore(Store):
         return [id_ for (id_,) in found if id_ not in postponed][:most]
 
     def _set_unreleasable_aside(self, connection: apsw.Connection, now: int, most: int) -> None:
-        """Try each hold by itself, without writing."""
+        """Plan the release of each hold by itself, without writing, and set aside those that fail."""
         for id_ in self._due(connection, now, most + 1):
             commands = [Expire(id_)]
             try:
@@ -251,7 +251,7 @@ class SqliteStore(Store):
 
     @override
     async def check_writable(self) -> None:
-        """The proof is a new generation."""
+        """Write a new generation, unless one was written since the last tick of the pulse."""
 
         def answer(connection: apsw.Connection) -> None:
             if self._files is not None:
@@ -330,7 +330,7 @@ class SqliteStore(Store):
         return Flushed(plan.outcomes, list(plan.products.values()))
 
     async def _read_page(self, sql: str, of: tuple[str, ...], after: str, most: int) -> list[Reservation]:
-        """A page, filled up where rows can't be read."""
+        """A page. Rows that can't be read are replaced by the next ones."""
 
         def read(connection: apsw.Connection) -> list[Reservation]:
             page: list[Reservation] = []
@@ -375,10 +375,10 @@ def _execute_all(connection: apsw.Connection, sql: str, values: Sequence[Sequenc
 
 
 def _in_transaction(connection: apsw.Connection, work: Callable[[apsw.Connection], T]) -> T:
-    """Run `work` in one transaction. What fails before the commit has written nothing.
+    """Run `work` in one transaction. An error before the commit means that nothing was written.
 
-    A commit that fails otherwise than by waiting in vain, or for want of room, may have reached the disk: only a later
-    look can tell.
+    A commit that fails because the database is busy or the disk is full wrote nothing. After any other failure the
+    commit may be on disk, so the outcome is unknown until the data is read again.
     """
     with store_errors("writing"):
         connection.execute("BEGIN IMMEDIATE")
@@ -400,7 +400,7 @@ def _in_transaction(connection: apsw.Connection, work: Callable[[apsw.Connection
 
 
 def _roll_back(connection: apsw.Connection) -> None:
-    # What can't be rolled back ends with the connection; the error that led here says more.
+    # If the rollback fails, closing the connection ends the transaction. The first error says more than this one.
     with suppress(apsw.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")

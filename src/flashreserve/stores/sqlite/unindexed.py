@@ -1,8 +1,8 @@
-"""The reservations that aren't filed by customer yet: found by customer, and by idempotency key, without an index.
+"""The reservations that aren't in the customer index yet, kept in memory by customer and by idempotency key.
 
-They stand in the table `fresh` in the order of their arrival. Each process keeps them by customer and key in memory,
-and reads on where it left off at the beginning of a flush: then it holds the lock under which alone anybody writes, so
-it knows them all, its own and other processes'. Only what was committed is ever read.
+They are in the table `fresh` in arrival order. At the beginning of a flush, each process reads the rows that are new
+since its last read. It has the write lock then, so it knows all rows, its own and those of other processes. It reads
+only committed rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,17 +13,17 @@ import msgspec
 from flashreserve.core.facts import Claim, idempotency_claim
 
 FORGET_AT: Final = 60_000
-"""Look which are filed by now when so many are kept, or twice as many as weren't when last looked."""
+"""Drop indexed reservations once this many are in memory, or twice as many as were left the last time."""
 
 _decode = msgspec.json.Decoder(list[tuple[int, str, str | None, str, int]]).decode
 
 
 class UnindexedReservations:
-    """What one process knows of them. Only for use inside a transaction that writes.
+    """The unindexed reservations that one process knows. Only for use inside a transaction that writes.
 
-    Those that were filed are forgotten from time to time. Until then they stand in the table of claims as well, which
-    says the same of them. `place` is the last one that was read. With `counts`, reservations are kept by customer as
-    well, and those without a key are to be learnt too.
+    Reservations that were indexed are dropped from time to time. Until then both this object and the index have them,
+    with the same content. `place` is the last place that was read. With `counts`, reservations are also kept by
+    customer, and `learn` needs those without a key too.
     """
 
     def __init__(self, *, counts: bool = False) -> None:
@@ -35,7 +35,7 @@ class UnindexedReservations:
         self.place = 0
 
     def learn(self, rows: str, first: int | None, last: int | None) -> None:
-        """Take in the rows above `place`, as JSON, and the first and the last place that aren't filed."""
+        """Add the rows above `place`, given as JSON. `first` and `last` are the first and last place in `fresh`."""
         for place, user_id, key, reservation_id, counts_until in _decode(rows):
             if key is not None:
                 self._holders[user_id, idempotency_claim(key)] = (place, reservation_id)
@@ -54,12 +54,12 @@ class UnindexedReservations:
         self._forget_at = max(FORGET_AT, 2 * self._kept)
 
     def holders(self, claims: set[Claim]) -> dict[Claim, str]:
-        """Which of the claims are held by reservations that may not be filed, and by which."""
+        """The claims that a reservation in memory holds, with the reservation's id."""
         holders = self._holders
         return {claim: holders[claim][1] for claim in claims if claim in holders}
 
     def counting(self, customers: Iterable[str], now: int) -> Iterator[tuple[str, str]]:
-        """Each customer's reservations that may count for quotas at `now`, of those that may not be filed."""
+        """The customers' reservations in memory that may count for quotas at `now`: customer and reservation id."""
         for user_id in customers:
             for _, counts_until, reservation_id in self._by_customer.get(user_id, ()):
                 if counts_until > now:

@@ -1,4 +1,4 @@
-"""Where a connection's work runs: on a thread of its own, or right here (the simulation)."""
+"""Running a connection's work: on a thread of its own, or on the caller's thread (the simulation)."""
 
 import asyncio
 import queue
@@ -19,7 +19,7 @@ class Writer(Protocol):
     """One connection, on which one piece of work runs at a time, in order of arrival."""
 
     async def run(self, work: Work[T]) -> T:
-        """Run `work` to its end, even when the caller goes away; its result, or what it raised.
+        """Run `work` to its end, even if the caller is cancelled. Returns its result, or raises its error.
 
         Raises:
             StoreUnavailableError: the connection is closed.
@@ -27,7 +27,7 @@ class Writer(Protocol):
         ...
 
     async def close(self) -> None:
-        """Wait for what was handed over, then close the connection."""
+        """Wait for the work that was handed over, then close the connection."""
         ...
 
 
@@ -47,10 +47,10 @@ class InlineWriter(Writer):
 
 
 class ThreadWriter(Writer):
-    """Runs work on a thread of its own, so that the event loop goes on while the disk syncs.
+    """Runs work on a thread of its own, so that the event loop isn't blocked while the disk syncs.
 
-    The queue is as long as its callers let it be: the combiner hands over two flushes at most, everything else
-    awaits its answer before it asks again. `before_close` is called on the thread when it ends.
+    The callers bound the queue: the combiner hands over at most two flushes, and every other caller awaits its result
+    before it hands over more work. `before_close` is called on the thread when it ends.
     """
 
     def __init__(self, connection: apsw.Connection, name: str, before_close: Callable[[], None] = lambda: None) -> None:
@@ -71,7 +71,7 @@ class ThreadWriter(Writer):
         def call() -> None:
             try:
                 result = work(self._connection)
-            except BaseException as error:  # noqa: BLE001 - the caller gets it, whatever it is
+            except BaseException as error:  # noqa: BLE001 - the caller gets every error
                 _post(loop, _fail, future, error)
             else:
                 _post(loop, _finish, future, result)
@@ -96,7 +96,7 @@ def _post(loop: asyncio.AbstractEventLoop, *call: object) -> None:
     try:
         loop.call_soon_threadsafe(*call)  # type: ignore[arg-type]
     except RuntimeError:
-        return  # The loop was closed meanwhile: nobody waits for the answer any more.
+        return  # The loop was closed meanwhile, so no caller waits for the result.
 
 
 def _finish(future: "asyncio.Future[T]", result: T) -> None:
