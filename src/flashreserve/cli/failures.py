@@ -33,7 +33,7 @@ class Exit(IntEnum):
 
 
 JUDGES: Final = frozenset({"audit", "doctor", "rehearse"})
-"""Commands whose exit code 1 is a verdict. Their failures are `NO_VERDICT`: no script may take one for the other."""
+"""Commands whose exit code 1 is a verdict. Their failures are `NO_VERDICT`, so that scripts can tell them apart."""
 
 SERVERS: Final = frozenset({"serve", "worker", "serve-share"})
 """Commands that run until a signal ends them, which is how they succeed."""

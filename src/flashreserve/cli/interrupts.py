@@ -35,10 +35,10 @@ class Interrupts:
                 signal.signal(number, self._interrupt)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """As `asyncio.run`: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
+        """Run `main` as `asyncio.run` does: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
 
-        asyncio does so in its handler of Ctrl-C. It sets none where the process ignores Ctrl-C, as those do that a
-        shell starts in the background; an exception would be raised in the middle of some coroutine then.
+        asyncio cancels in its handler of Ctrl-C. It sets no handler if the process ignores Ctrl-C, as a shell's
+        background processes do. Then an exception would be raised in the middle of some coroutine.
         """
         # Imported where used: until this module is imported, no signal is watched.
         import asyncio  # noqa: PLC0415

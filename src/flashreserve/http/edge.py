@@ -121,12 +121,12 @@ class Edge:
         try:
             await self._admit(context)
             if not context.status and not context.gone:
-                raise RuntimeError("the application returned without an answer")  # noqa: TRY301 it is the same to us
+                raise RuntimeError("the application returned without an answer")  # noqa: TRY301 handled as others
         except asyncio.CancelledError:
             # Only the server cancels, when it stops and its time limit is over. The request's outcome is unknown.
             if not context.over:
                 await _answer_broken(context, "outcome-unknown", (b"retry-after", b"1"), CLOSE)
-        except Exception as error:  # noqa: BLE001 whatever went wrong inside ends here
+        except Exception as error:  # noqa: BLE001 every error must be answered
             await self._broken(context, error)
         finally:
             # Scope and context refer to each other. Without this, only the garbage collector could free every request.

@@ -87,5 +87,5 @@ class Lane:
 def _tell(context: LaneContext, outcome: Outcome) -> None:
     try:
         context.answer(answers.from_outcome(outcome, context.exchange.path))
-    except Exception as error:  # noqa: BLE001 nobody above could answer for it
+    except Exception as error:  # noqa: BLE001 no caller could answer it
         context.broken(error)

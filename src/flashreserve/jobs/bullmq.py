@@ -46,7 +46,7 @@ _WORKER_TIMEOUT_S: Final = 30.0
 # is needed for a second that has passed.
 _KEPT: Final = {"count": 100, "age": 3_600}
 
-# How often a worker looks for jobs whose worker died.
+# How often a worker searches for jobs whose worker died.
 _STALLED_EVERY_MS: Final = 30_000
 
 _log = structlog.get_logger(__name__)

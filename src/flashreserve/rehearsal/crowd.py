@@ -45,7 +45,7 @@ async def crowd(order: CrowdOrder, ledger: Ledger, clock: Clock) -> None:
 
 
 def raise_open_files() -> int:
-    """Raise this process's limit of open files as far as allowed; how many connections that leaves room for."""
+    """Raise this process's limit on open files as far as allowed. Returns how many connections that allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + _FILES_SPARE
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

@@ -1,4 +1,4 @@
-"""What the server needs of the application that it serves."""
+"""The application that the server serves, in the form that the server needs."""
 
 import msgspec
 

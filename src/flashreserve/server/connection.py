@@ -152,7 +152,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
     # Called by the reader.
 
-    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool) -> None:  # noqa: FBT001 once for each request
+    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool) -> None:  # noqa: FBT001 positional for speed
         """A request's head is complete. The request is answered now, or after those before it."""
         exchange = Exchange(self, method, version, url, headers, keep_alive=keep_alive)
         self.latest = exchange
@@ -175,7 +175,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         if exchange.answer_state not in NOT_BEGUN:
             exchange.wake()
 
-    def trailers_read(self, keep_alive: bool) -> None:  # noqa: FBT001 the reader's only word about them
+    def trailers_read(self, keep_alive: bool) -> None:  # noqa: FBT001 a callback with one argument
         """Trailers ended the latest request's body."""
         if self.latest is not None and not keep_alive:
             self.latest.keep_alive = False

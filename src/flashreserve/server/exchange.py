@@ -175,7 +175,7 @@ class Exchange(ExchangeMachines):
             await app(self.scope(), self.receive, self.send)
         except asyncio.CancelledError:
             self._channel.unanswered(self, "outcome-unknown")
-        except Exception:  # noqa: BLE001 behind the edge nothing comes here; without it, everything ends here
+        except Exception:  # noqa: BLE001 the edge catches all errors; without an edge, this is the last handler
             _log.exception("unhandled error")
             self._channel.unanswered(self, "internal")
         else:

@@ -45,6 +45,6 @@ class Lifespan:
         ended: Message = {"type": "lifespan.ended", "message": "it returned without an answer"}
         try:
             await self._app({"type": "lifespan", "asgi": asgi, "state": self.state}, self._asked.get, self._answers.put)
-        except Exception as error:  # noqa: BLE001 whatever breaks the application is why it didn't start or end
+        except Exception as error:  # noqa: BLE001 any error means that it didn't start or end
             ended = {"type": "lifespan.ended", "message": "it raised an error", "error": error}
         self._answers.put_nowait(ended)

@@ -36,7 +36,7 @@ def bind(host: str, port: int, *, backlog: int) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SYSTEM_UNSENT_BYTES)
         listener.bind(address[4])
         listener.listen(backlog)
-        listener.setblocking(False)  # noqa: FBT003 the standard library's own
+        listener.setblocking(False)  # noqa: FBT003 the standard library's signature
     except OSError as error:
         listener.close()
         raise ServerError(f"cannot listen on {host} port {port}: {error.strerror}") from error
