@@ -1,4 +1,4 @@
-"""Products: made, edited, restocked, listed and exported."""
+"""Products: creating, editing, restocking, listing and exporting them."""
 
 import csv
 import io
