@@ -259,7 +259,7 @@ async def test_after_too_many_tries_at_an_account_the_next_one_has_to_wait(
     bob = await registered(shop)
     assert [(await log_in(shop, ann.mistyped)).status for _ in range(10)] == [401] * 10
 
-    refused = await log_in(shop, ann.credentials)  # Refused although the password is right: it isn't checked.
+    refused = await log_in(shop, ann.credentials)  # Refused although the password is right, because it isn't checked.
 
     assert (refused.status, refused.code) == (429, "too-many-tries")
     wait_s = int(refused.headers["Retry-After"])

@@ -302,7 +302,7 @@ async def test_lane_and_framework_answer_alike(seed: int) -> None:
 )
 async def test_the_lane_serves_what_it_is_for(request_: Ask, *, served: bool) -> None:
     async with shop(lane=True) as edge:
-        if request_.method == "GET":  # The lane answers polls of what the process knows already.
+        if request_.method == "GET":  # The lane answers polls for products in the stock view.
             await ask_slowly(edge, request_)
         whole = WholeExchange(request_)
         assert (edge.take(whole) is not None) is served

@@ -34,7 +34,7 @@ class Door:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 what is waited for sends no event
+        while not condition():  # noqa: ASYNC110 the condition has no event
             await asyncio.sleep(0.005)
 
 
@@ -95,7 +95,7 @@ async def test_a_request_that_is_being_answered_is_never_closed_and_newcomers_ar
         door.open.set()
         assert [(await client.reply()).status for client in busy] == [200, 200]
         async with asyncio.timeout(10):
-            while not await works(await served.connect()):  # noqa: ASYNC110 there is no event for it
+            while not await works(await served.connect()):  # noqa: ASYNC110 the condition has no event
                 await asyncio.sleep(LOOK_AGAIN_S)
 
 
@@ -215,7 +215,7 @@ def test_what_is_taken_or_closed_no_longer_counts() -> None:
 class WatchedRoom(Unsent[Guest]):
     """Records the largest count."""
 
-    seen: "list[WatchedRoom]" = []  # noqa: RUF012 emptied by each test that looks at it
+    seen: "list[WatchedRoom]" = []  # noqa: RUF012 emptied by each test that uses it
     most_kept = 0
 
     def __init__(self, most: int, now: Callable[[], float]) -> None:

@@ -46,7 +46,7 @@ class Probe:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 what is waited for sends no event
+        while not condition():  # noqa: ASYNC110 the condition has no event
             await asyncio.sleep(0.005)
 
 

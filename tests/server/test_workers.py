@@ -226,7 +226,7 @@ asyncio.run(main())
     process.kill()
     await process.wait()
     async with asyncio.timeout(20):
-        while alive(pid):  # noqa: ASYNC110 the child is not this process's own: nothing tells of its end
+        while alive(pid):  # noqa: ASYNC110 not this process's own child, so its end sets no event
             await asyncio.sleep(0.02)
 
 
