@@ -1,5 +1,5 @@
 #!/bin/sh
-# Prints the name of the first Python on this machine that can make the virtual environment. If there is none, fails, and
+# Prints the name of the first Python on this machine that can make the virtual environment. If there is none, fails and
 # names the package to install on standard error. If the variable PYTHON is set, only that Python is tried.
 set -u
 

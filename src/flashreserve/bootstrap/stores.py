@@ -149,7 +149,7 @@ async def _opened(open_file: Callable[[], SqliteStore]) -> SqliteStore:
     try:
         return await asyncio.wrap_future(opened)
     except asyncio.CancelledError:
-        if not opened.cancel() and opened.exception() is None:  # It was opened at this very moment.
+        if not opened.cancel() and opened.exception() is None:  # It was opened just now.
             await opened.result().close()
         raise
 

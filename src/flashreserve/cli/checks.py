@@ -216,7 +216,7 @@ def _directory(what: str, path: Path, variable: str) -> Finding:
 
 
 def _fault_of_writing(directory: Path) -> str:
-    """Why a file can't be written there; empty if it can. Modes don't tell: a file system may be full or read-only."""
+    """Why a file can't be written there; empty if it can. Modes don't show it if a file system is full or read-only."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(_TRIAL_BYTES))

@@ -137,5 +137,5 @@ def _failure(error: BaseException) -> str:
 
 
 def sentence(text: str) -> str:
-    """One line that a terminal shows as it is, without secrets."""
+    """One line that a terminal can show unchanged, without secrets."""
     return f"Error: {printable(' '.join(redact(text).split()))}"

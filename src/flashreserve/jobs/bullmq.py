@@ -182,7 +182,7 @@ async def run_worker(
         asyncio.create_task(_listen(redis, partial(_run_all, woken), reaching, working)),
     ]
     try:
-        # Not gathered: `gather` would pass our cancellation on to the tasks, and `end` would then cut short their end.
+        # Not `gather`, which would pass our cancellation on to the tasks. `end` would then interrupt their clean-up.
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()

@@ -89,7 +89,7 @@ async def _main(order: CrowdOrder, clock: Clock) -> None:
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
     pipe = asyncio.StreamWriter(transport, protocol, None, loop)
     ledger, over = Ledger(), asyncio.Event()
-    # If nobody reads the pipe any more, `report` fails, and the group cancels the customers.
+    # If the pipe has no reader any more, `report` fails, and the group cancels the customers.
     async with asyncio.TaskGroup() as group:
         group.create_task(report(ledger, pipe, over))
         await crowd(order, ledger, clock)
