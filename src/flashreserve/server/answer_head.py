@@ -13,7 +13,7 @@ NO_LENGTH: Final = float("inf")
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 """Characters that would end or break a header; tabs are allowed."""
 
-# Applications use few names.
+# Cached, because applications use few names.
 _NAME: Final = lru_cache(maxsize=1024)(re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch)
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 

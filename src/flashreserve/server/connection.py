@@ -400,7 +400,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self._close()
             return
         self.change(LINGER)
-        with contextlib.suppress(OSError):  # the client may be gone just now
+        with contextlib.suppress(OSError):  # the client may have gone meanwhile
             self.transport.write_eof()
         self.flow.resume_reading()
         self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s

@@ -126,7 +126,7 @@ class Server:
         """Stop accepting, except for clients that have connected already."""
         if self._accepting is not None:
             self._accepting.close()
-        with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+        with contextlib.suppress(OSError):  # BlockingIOError: no more connections wait
             while True:
                 client, _ = self._listener.accept()
                 await asyncio.get_running_loop().connect_accepted_socket(self._connection, client)

@@ -44,7 +44,7 @@ class RequestSink(Protocol):
         ...
 
     def data_received(self, data: bytes, /) -> None:
-        """Read what came."""
+        """Read the data."""
         ...
 
     def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool, /) -> None:  # noqa: FBT001 positional for speed

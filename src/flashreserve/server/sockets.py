@@ -65,7 +65,7 @@ def files_needed(limits: HttpLimits) -> int:
 
 
 def within_files(limits: HttpLimits, files: int) -> HttpLimits:
-    """The limits, with at most as many connections as this many open files allow; with few files, half of them."""
+    """The limits, with no more connections than this many open files allow. Of few files, half are for connections."""
     sockets = max(files - FILES_BESIDE_CONNECTIONS, files // 2)
     connections = max(1, int(sockets / SOCKETS_PER_CONNECTION) - 1)
     each = min(limits.connections_per_address_max, max(1, connections // 2))
