@@ -1,6 +1,6 @@
-# FlashReserve, both engines: `docker build -t flashreserve .`, or compose.yaml for the whole of the clustered one.
+# FlashReserve with both engines: `docker build -t flashreserve .`; compose.yaml runs a whole cluster.
 
-# The build installs exactly what requirements/ pins, checked by hash.
+# The build installs exactly the versions that requirements/ pins, checked by hash.
 FROM python:3.12.8-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
@@ -23,7 +23,7 @@ ENV PATH=/opt/flashreserve/bin:$PATH \
     FLASHRESERVE_DATA_DIR=/data \
     FLASHRESERVE_HOST=0.0.0.0 \
     FLASHRESERVE_PORT=3000
-# By number, so that a cluster can see for itself that it isn't root.
+# A number, so that Kubernetes can check that it isn't root.
 USER 10001:10001
 WORKDIR /data
 VOLUME /data

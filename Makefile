@@ -1,24 +1,24 @@
-# Everything that is done to this repository. `make help` lists it.
+# All commands for working on this repository. `make help` lists them.
 #
-# The environment is made in two steps, each with a stamp file that is younger than the pins it was made from:
-#   .venv/.runtime  what the service needs, and the service itself: enough for `make demo` and `make run`
-#   .venv/.dev      what the checks need, on top
-# Changed pins are installed by the next target that needs them. All versions and hashes stand in requirements/.
+# The environment is made in two steps. Each has a stamp file, which is newer than the pins that it was made from:
+#   .venv/.runtime  the service and its dependencies: enough for `make demo` and `make run`
+#   .venv/.dev      the additional dependencies of the checks
+# Changed pins are installed by the next target that needs them. All versions and hashes are in requirements/.
 #
 # PYTHON=python3.12  makes the environment with that Python (3.11 or later) instead of the newest one found
-# ARGS='…'           is handed on to the command of demo, run, servers, test, test-slow, faults, proof, model and bench
+# ARGS='…'           is passed on to the command of demo, run, servers, test, test-slow, faults, proof, model and bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-# Only `make requirements` installs this.
+# The version of uv, which only `make requirements` installs.
 UV_VERSION := 0.13.9
-# `make requirements UPGRADE=--upgrade` moves every pin to the newest release; without it, pins that still fit stay.
+# `make requirements UPGRADE=--upgrade` moves every pin to the newest release. Without it, pins stay if they still fit.
 UPGRADE ?=
 
 export PYTHON
-# The tests start some thousand processes, each of which would otherwise compile all that it imports.
+# The tests start some thousand processes. With this variable set, each one would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
@@ -42,7 +42,7 @@ servers: ## install the database servers that tests start by themselves (Debian,
 test: .venv/.dev ## run the tests, without the slow ones (those of the clustered engine need `make servers` or a mongod)
 	.venv/bin/pytest -m "not slow" $(ARGS)
 
-# pytest exits with 5 where no test is selected, which is no failure here.
+# pytest exits with 5 if no test is selected; here, that isn't a failure.
 test-slow: .venv/.dev ## run the tests marked slow
 	@.venv/bin/pytest -m slow --collect-only --quiet $(ARGS) > /dev/null 2>&1; \
 	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
@@ -91,13 +91,13 @@ supply-chain: .venv/.supply-chain ## list the service's components (SBOM), and l
 
 .venv: .venv/.dev ## make the environment in .venv from the pinned requirements
 
-# ensurepip writes pip last, so where pip is, the environment is whole.
+# ensurepip writes pip last, so if pip exists, the environment is complete.
 .venv/bin/pip:
 	@python=$$(sh tools/find_python.sh) && echo "Making .venv with $$python …" && "$$python" -m venv .venv
 
-# Python compiles what it imports anyway; compiling all of it here would only lengthen the wait for the first demo.
-# The build backend is pinned like everything else, hence no build isolation, which would fetch one of its own. It needs
-# editables to install from where the sources are.
+# No compilation here: Python compiles modules when it imports them, and compiling all would delay the first demo.
+# No build isolation: it would fetch another build backend than the pinned one. The backend needs editables for an
+# editable installation.
 .venv/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt | .venv/bin/pip
 	@echo "Installing FlashReserve and what it needs into .venv …"
 	@$(PIP) install --no-compile --requirement requirements/build.txt --requirement requirements/runtime.txt
@@ -109,7 +109,7 @@ supply-chain: .venv/.supply-chain ## list the service's components (SBOM), and l
 	@$(PIP) install --no-compile --requirement requirements/dev.txt
 	@touch $@
 
-# In an environment of its own: none of it is needed to build, run or check the service.
+# A separate environment, because these tools aren't needed to build, run or check the service.
 .venv/.supply-chain: requirements/supply-chain.txt | .venv/bin/pip
 	@echo "Installing what looks at the components into .venv/supply-chain …"
 	@.venv/bin/python -m venv .venv/supply-chain

@@ -10,7 +10,7 @@ Sense = Literal["at least", "below", "reported"]
 
 
 class Aim(NamedTuple):
-    """A line of the table: a case's requests per second as a ratio to the reference's; without one, the case's p99."""
+    """A line of the table: a case's requests per second, divided by the reference's; with no reference, its p99."""
 
     what: str
     section: str
@@ -21,7 +21,7 @@ class Aim(NamedTuple):
 
 
 class AimVerdict(NamedTuple):
-    """An aim as it is shown. `met` is None if nothing was aimed at, or nothing was measured."""
+    """An aim and its result. `met` is None if there is no target, or nothing was measured."""
 
     what: str
     aim: str

@@ -22,7 +22,7 @@ _OURS: Final = "bench-"
 
 
 class MissingError(Exception):
-    """A program isn't installed on this machine. The text says which, and how to get it."""
+    """A program isn't installed on this machine. The text names it, and says how to install it."""
 
 
 class Servers:

@@ -28,7 +28,7 @@ from bench import machine, shops
 from flashreserve.rehearsal.client import Client
 
 Ask = Callable[[str, str, str], Awaitable[int]]
-"""Send one POST to a path, with a token and an idempotency key; returns the answer's status."""
+"""A function that sends one POST to a path, with a token and an idempotency key, and returns the answer's status."""
 
 _CONNECTIONS: Final = 64
 _TIMEOUT_S: Final = 30.0
@@ -45,10 +45,10 @@ class ClientRun(NamedTuple):
 
 
 class ClientLoad(NamedTuple):
-    """One run of a client: POSTs to one path, by the owners of `tokens` in turn.
+    """One run of a client: POSTs to one path, with `tokens` in turn.
 
     Attributes:
-        status: of every answer; any other ends the run.
+        status: The expected status of every answer; any other status ends the run.
     """
 
     client: str
@@ -74,7 +74,7 @@ async def _ours(base: str) -> AsyncIterator[Ask]:
 
 @asynccontextmanager
 async def _aiohttp(base: str) -> AsyncIterator[Ask]:
-    """Its cheapest options: no cookies, no decompression, no headers of its own."""
+    """Use aiohttp with its cheapest options: no cookies, no decompression, no headers of its own."""
     session = aiohttp.ClientSession(
         base,
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
@@ -111,7 +111,7 @@ async def _run(load: ClientLoad) -> ClientRun:
 
 
 async def _crowd(load: ClientLoad, ask: Ask, seconds: float) -> int:
-    """Send requests as fast as answers come; their number."""
+    """Send requests as fast as answers come. Returns their number."""
     tokens, run_key, numbers = itertools.cycle(load.tokens), secrets.token_hex(6), itertools.count()
     until_s = time.monotonic() + seconds
 

@@ -71,7 +71,10 @@ def main() -> None:
 
 
 async def make_holds(env: Mapping[str, str], count: int, hold_s: int) -> tuple[str, int]:
-    """Make `count` holds of one unit on one product, all with one end; the product's id, and the end (UTC ms)."""
+    """Make `count` holds of one unit on one product, all with one end.
+
+    Returns the product's id and the end (UTC ms).
+    """
     store = await open_store(read_settings(env), create=True)
     ids = SystemIds()
     now = SystemClock().now_ms()

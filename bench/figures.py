@@ -1,4 +1,4 @@
-"""The figures, as they are kept in a file, and what is computed from them."""
+"""The figures as stored in a file, and the values computed from them."""
 
 import statistics
 from pathlib import Path

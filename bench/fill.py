@@ -1,4 +1,4 @@
-"""Fills a SQLite database with any number of reservations, in the form in which the service would have left them."""
+"""Fills a SQLite database with any number of reservations, in the form that the service would have written."""
 
 import time
 from pathlib import Path

@@ -1,6 +1,6 @@
 -- The requests that wrk sends. The argument is a Lua file that returns
---   requests  whole requests up to the last header's CR LF, sent in turn
---   tail      the empty line and the body, the same for all
+--   requests  requests up to the CR LF of the last header, sent in turn
+--   tail      the empty line and the body, the same for all requests
 --   keys      nil, or the beginning of each request's own Idempotency-Key
 --   rate      nil to send as fast as answers come, or requests per second on a fixed schedule
 --

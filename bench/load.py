@@ -1,4 +1,4 @@
-"""The load generator: wrk if it is installed, else a loop of our own (slower, so its ratios are better).
+"""The load generator: wrk if it is installed, otherwise a loop of our own (slower, so ratios look better).
 
 Both send as fast as answers come, or at a fixed rate that doesn't depend on the answers, as a crowd does.
 """

@@ -1,4 +1,4 @@
-"""The conditions of the figures: the machine, its disk and the versions."""
+"""The conditions of the measurements: the machine, its disk and the versions."""
 
 import os
 import platform

@@ -96,7 +96,7 @@ def write(found: Figures, page: Path = PAGE, plots: Path = PLOTS) -> None:
 
 
 def _put(text: str, page: Path, begin: str, end: str, written: str) -> str:
-    """The text with what is written between the two marks."""
+    """The text, with the part between the two marks replaced."""
     before, _, rest = text.partition(begin)
     if end not in rest:
         raise SystemExit(f"{page}: expected the lines {begin} and {end}")

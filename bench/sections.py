@@ -22,7 +22,7 @@ CONNECTIONS: Final = (1, 16, 64, 256, 1024)
 PRODUCTS: Final = (1, 10, 1000)
 SHARES: Final = (0.3, 0.5, 0.7, 0.9)
 RATE_CONNECTIONS: Final = 512
-"""Enough that one is free whenever the schedule has a request to send."""
+"""Enough connections that one is free whenever the schedule has a request to send."""
 
 _WARM_UP_S: Final = 1.0
 
@@ -198,7 +198,7 @@ def _load(case: Case, shop: BenchShop, seconds: float, section: Section) -> Load
 
 
 def _warm_up(shop: BenchShop) -> int:
-    """Warm the shop up; the number of reservations that it granted."""
+    """Warm the shop up. Returns the number of reservations that it granted."""
     return run(Load(shop.base, shop.posts, shop.tokens, 64, _WARM_UP_S)).answers
 
 

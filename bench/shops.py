@@ -1,4 +1,4 @@
-"""The shops that are measured: each is a server with products to reserve, and an audit."""
+"""The measured shops: each is a server with products to reserve, and an audit."""
 
 import csv
 import json
@@ -23,12 +23,12 @@ FLASHRESERVE: Final = (sys.executable, "-m", "flashreserve")
 PASSWORD: Final = "bench-bench-bench"  # noqa: S105 - guards a database that lives for this run
 ADMIN: Final = "bench@example.com"
 HOLD_S: Final = 6 * 3600
-"""Longer than any run: no hold lapses while it is measured."""
+"""Longer than any run, in seconds, so that no hold lapses during a measurement."""
 
 STOCK: Final = 10**9
 MANY: Final = 1_000
 TOKENS: Final = 1_000
-"""Customers, each with their own token, who take turns."""
+"""Customers who take turns, each with a token."""
 
 _LAST: Final = "last"
 _PAGE: Final = 200
@@ -87,7 +87,7 @@ def environment(directory: Path, settings: Mapping[str, str] | None = None) -> d
 
 
 def flashreserve(env: Mapping[str, str], *arguments: str, stdin: str | None = None) -> str:
-    """Run a command on the bench's own data; its output."""
+    """Run a command on the bench's own data. Returns its output."""
     done = subprocess.run(
         [*FLASHRESERVE, *arguments], env=env, input=stdin, capture_output=True, text=True, check=False
     )
@@ -136,7 +136,7 @@ def free_port() -> int:
 
 
 def post(url: str, body: dict[str, object], token: str | None = None) -> dict[str, str]:
-    """Send a POST; the decoded answer."""
+    """Send a POST. Returns the decoded answer."""
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - our own server
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same

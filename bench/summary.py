@@ -8,11 +8,11 @@ from bench.aims import verdicts
 from bench.figures import Figures, p50_ms, p99_ms, per_second, ratio, why_missing
 
 WIDTH: Final = 120
-"""Of a line of the docs, in characters."""
+"""Characters in a line of the docs."""
 
 
 class KeyFigure(NamedTuple):
-    """A figure in a sentence: a case's answers a second, as such or divided by the reference's, or a latency of it."""
+    """A figure in a sentence: a case's answers per second, alone or divided by the reference's, or its latency."""
 
     section: str
     case: str
@@ -94,7 +94,7 @@ SENTENCES: Final[tuple[tuple[str, tuple[KeyFigure, ...]], ...]] = (
 
 
 def summary(found: Figures) -> str:
-    """The sentences whose figures were all measured, as a list; at its end, how many aims were met."""
+    """The sentences whose figures were all measured, as a list. The last one says how many aims were met."""
     return "\n".join(
         textwrap.fill(sentence, WIDTH, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
         for sentence in _sentences(found)

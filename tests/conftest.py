@@ -1,4 +1,4 @@
-"""For every test: with TESTS_REQUIRE_ALL=1, as in `.ci/run`, a skipped test is a failed one."""
+"""Set-up for all tests. With TESTS_REQUIRE_ALL=1, as in `.ci/run`, a skipped test fails."""
 
 import os
 import signal
@@ -6,15 +6,15 @@ from collections.abc import Generator
 
 import pytest
 
-# Several tests send these signals. SIGHUP is ignored under nohup, and SIGINT in a shell's background; the processes
-# that tests start would inherit that.
+# Several tests send these signals. nohup ignores SIGHUP, and a shell's background ignores SIGINT; processes that tests
+# start would inherit that.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 EVERY_TEST_REQUIRED = os.environ.get("TESTS_REQUIRE_ALL") == "1"
 
 
-# The first to wrap is the outermost: it sees what the skip and xfail marks have made of the report.
+# The outermost wrapper sees the report after the skip and xfail marks have changed it.
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield

@@ -56,12 +56,12 @@ class ScriptedSiblings(Siblings):
 
 
 def true_ms(machine: MovingClock) -> int:
-    """The true time: that of a clock that nobody has set."""
+    """The true time: that of a clock that was never set."""
     return START_MS + machine.elapsed_ms()
 
 
 async def pass_by(machine: MovingClock, clock: SteadyClock, seconds: float, ask: Ask = none) -> list[int]:
-    """Let time pass with a comparison every second; how far the clock was from the true time after each."""
+    """Let time pass with a comparison every second. Returns the clock's difference from the true time after each."""
     apart = []
     for _ in range(round(seconds / COMPARE_EVERY_S)):
         machine.advance(COMPARE_EVERY_S)

@@ -1,4 +1,4 @@
-"""The watchdog ends a process that is stuck and logs what was stuck. It leaves alone a process that sleeps or works."""
+"""The watchdog ends a process that is stuck and logs the reason. It leaves a process alone that sleeps or works."""
 
 import asyncio
 import threading

@@ -1,10 +1,10 @@
-"""Writes the list of common passwords that nobody may choose.
+"""Writes the list of common passwords, which new accounts may not use.
 
     pip install --target /tmp/lists --no-deps zxcvbn==4.5.0 django==5.2.19
     PYTHONPATH=/tmp/lists python tools/common_passwords.py
 
-It is made by hand, once in years. The service needs neither package: only the entries that are long enough to be chosen
-at all, of both lists together, in one file.
+Run it by hand, once in years. It joins both packages' lists in one file, with only the entries that are long enough to
+be allowed. The service itself needs neither package.
 """
 
 import gzip

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Prints the name of the first Python on this machine that can make the virtual environment. Where there is none, says
-# on standard error which package to install, and fails. PYTHON in the environment restricts the choice to that one.
+# Prints the name of the first Python on this machine that can make the virtual environment. If there is none, fails and
+# names the package to install on standard error. If the variable PYTHON is set, only that Python is tried.
 set -u
 
 is_recent() {
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
-# Debian and Ubuntu keep ensurepip in a package of its own.
+# Debian and Ubuntu have ensurepip in a separate package.
 can_make_environments() {
     "$1" -c 'import ensurepip, venv' 2>/dev/null
 }

@@ -1,9 +1,9 @@
-"""Looks the pins up among known vulnerabilities with pip-audit, and says so where that can't be done here.
+"""Checks the pins for known vulnerabilities with pip-audit, and reports it if this machine can't do so.
 
     python tools/known_vulnerabilities.py PIP_AUDIT REQUIREMENTS...
 
-Exits with 1 where there are some. pip-audit itself can't tell a machine without network from a finding, and on a mirror
-that answers for packages but not for their versions it looks up nothing and calls that well.
+Exit code 1 means that there are some. pip-audit alone isn't enough: its exit code is the same for a missing network as
+for a finding. On a mirror that knows packages but not their versions, it checks nothing and reports success.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 
 
 def main(pip_audit: str, *files: str) -> int:
-    """Look up each file; the exit code."""
+    """Check each file. Returns the exit code."""
     words = ["--disable-pip", "--require-hashes", "--progress-spinner", "off", "--format", "json"]
     for file in files:
         done = subprocess.run([pip_audit, *words, "--requirement", file], capture_output=True, text=True, check=False)

@@ -45,12 +45,12 @@ install_all() {
   command -v apt-get >/dev/null || { say "installing needs a Debian machine (apt-get)"; exit 1; }
   mkdir -p "$HOME_DIR/bin" "$HOME_DIR/run"
   exec 9>"$HOME_DIR/install.lock"
-  flock 9 # two at once: the second waits, and finds all there
+  flock 9 # of two installations at once, the second waits, and finds everything installed
   installed || { install_database; install_gateway; }
   exec 9>&-
 }
 
-# The mirror that apt itself is set up with.
+# Prints the mirror that apt uses.
 debian_mirror() {
   apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n 's/^Debian //p' | head -1
 }
@@ -74,7 +74,7 @@ install_database() {
   [ -x "$ROOT$PG_BIN/postgres" ] && [ -e "$ROOT$EXTENSION" ] || { tail -5 "$HOME_DIR/apt.log" >&2; exit 1; }
 }
 
-# Configuring a package may fail in a bare chroot; the unpacked files are all that is needed, and the caller looks.
+# Configuring a package may fail in a bare chroot. Only the unpacked files are needed, and the caller checks for them.
 chroot_install() {
   chroot "$ROOT" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" \
     >>"$HOME_DIR/apt.log" 2>&1 || true
@@ -98,14 +98,15 @@ go_is_recent() {
   [ "${version%%.*}" -ge "$GO_MINOR_MIN" ]
 }
 
-# No Go here, or one too old: the newer release's own, in the chroot. It reaches the network as this machine does.
+# Builds with the newer release's Go in the chroot, if this machine's Go is missing or too old. It uses this machine's
+# network settings.
 build_in_chroot() {
   chroot_install golang-go ca-certificates
   [ -x "$ROOT/usr/bin/go" ] || { tail -5 "$HOME_DIR/apt.log" >&2; exit 1; }
   cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
   [ ! -e /etc/ssl/certs/ca-certificates.crt ] || cp -L /etc/ssl/certs/ca-certificates.crt "$ROOT/etc/ssl/certs/"
   mkdir -p "$ROOT/proc"
-  # Go finds its own root through /proc; in a mount namespace of our own, so that nothing stays mounted.
+  # Go finds its own root through /proc. A private mount namespace makes sure that it doesn't stay mounted.
   unshare --mount sh -c "mount -t proc proc '$ROOT/proc' && chroot '$ROOT' env HOME=/root GOBIN=/usr/local/bin \
     CGO_ENABLED=0 GOTOOLCHAIN=local go install $GATEWAY_MODULE" >"$HOME_DIR/go.log" 2>&1 \
     || { tail -5 "$HOME_DIR/go.log" >&2; exit 1; }
@@ -128,8 +129,8 @@ initialise() {
   printf 'port=%s\npg_port=%s\n' "$port" "$pg_port" >"$RUN/ports"
   chroot "$ROOT" chown postgres "$DATA"
   as_postgres "$PG_BIN/initdb -D $DATA -A trust -U postgres --locale=C.UTF-8" >/dev/null
-  # Many inserts of one customer at once meet in the unique index in different orders: PostgreSQL finds such a deadlock
-  # after a second by default, and the extension tries again, into the next one. MongoDB itself has no such locks.
+  # Concurrent inserts for one customer can deadlock in the unique index. PostgreSQL detects a deadlock after a second
+  # by default; then the extension retries, and may meet the next deadlock. MongoDB itself has no such locks.
   cat >>"$ROOT$DATA/postgresql.conf" <<CONF
 port=$pg_port
 listen_addresses='127.0.0.1'
@@ -160,7 +161,7 @@ up() {
   exit 1
 }
 
-# Kill a process that we started, and wait until it is gone.
+# Kills processes that we started, and waits until they have ended.
 kill_hard() {
   kill -9 "$@" 2>/dev/null || true
   local pid
@@ -183,7 +184,7 @@ pids() {
   postmaster=$(head -1 "$ROOT$DATA/postmaster.pid")
   alive "$postmaster" || return 0
   echo "$postmaster"
-  # Processes that end while it looks make grep fail, whatever else it found.
+  # grep fails if a process ends during the search, even if it found others.
   { grep -ls "^PPid:[[:space:]]*$postmaster\$" /proc/[0-9]*/status || true; } | cut -d/ -f3
 }
 

@@ -22,7 +22,7 @@ usage() {
   exit 2
 }
 
-# Sets ROOT, which is empty for this machine's own, and BIN.
+# Sets BIN, and ROOT, which is empty for this machine's own server.
 find_server() {
   for ROOT in "$UNPACKED" ""; do
     BIN=$(find "$ROOT/usr/lib/postgresql" -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lists what the service is made of, and looks all pins up among known vulnerabilities. `make supply-chain` installs the
+# Lists the service's components (SBOM), and checks all pins for known vulnerabilities. `make supply-chain` installs the
 # tools first.
 set -eu
 cd "$(dirname "$0")/.."
@@ -9,7 +9,7 @@ pins=requirements/runtime.txt
 list=build/components.cdx.json
 
 mkdir -p build
-# The list has no graph of what needs what, since the pins have none; that is the warning that is left out.
+# The suppressed warning says that the list has no dependency graph: the pins have none.
 PYTHONWARNINGS=ignore "$tools/cyclonedx-py" requirements "$pins" --pyproject pyproject.toml --output-reproducible \
     --output-format JSON --output-file "$list"
 echo "$list lists $(grep -c '^[a-z0-9-]*==' "$pins") components."

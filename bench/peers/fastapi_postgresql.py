@@ -4,7 +4,7 @@ One transaction a reservation: a conditional update of the product, and the inse
 
     python fastapi_postgresql.py setup | serve PORT | audit
 
-POSTGRESQL_URL, JWT_SECRET, HOLD_SECONDS and STOCK say where and what. `setup` prints the product's id.
+POSTGRESQL_URL, JWT_SECRET, HOLD_SECONDS and STOCK are the settings. `setup` prints the product's id.
 """
 # mypy: disable-error-code="import-not-found, untyped-decorator, misc, no-any-return"
 
@@ -94,7 +94,7 @@ async def customer(credentials: Annotated[HTTPAuthorizationCredentials, Depends(
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """Whether it serves."""
+    """Answer that the server runs."""
     return {"status": "ok"}
 
 
@@ -126,7 +126,7 @@ async def setup() -> None:
 
 
 async def audit() -> None:
-    """Every unit is in stock or in a reservation."""
+    """Check that every unit is in stock or in a reservation."""
     connection = await asyncpg.connect(URL)
     books = dict(await connection.fetchrow(BOOKS))
     server = await connection.fetchval("SHOW server_version")

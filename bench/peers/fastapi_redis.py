@@ -1,11 +1,11 @@
 """A flash sale on FastAPI and Redis, as tutorials write it.
 
 One Lua script a reservation: check and decrement the stock, and set a hold that Redis forgets when its time is over.
-Nothing is durable, and who gives the stock of a forgotten hold back is left to the reader.
+Nothing is durable, and nothing gives back the stock of a forgotten hold.
 
     python fastapi_redis.py setup | serve PORT | audit
 
-REDIS_URL, JWT_SECRET, HOLD_SECONDS and STOCK say where and what. `setup` prints the product's id.
+REDIS_URL, JWT_SECRET, HOLD_SECONDS and STOCK are the settings. `setup` prints the product's id.
 """
 # mypy: disable-error-code="import-not-found, untyped-decorator, misc, no-any-return, arg-type, str-bytes-safe"
 
@@ -78,7 +78,7 @@ async def customer(credentials: Annotated[HTTPAuthorizationCredentials, Depends(
 
 @app.get("/health")
 async def health() -> dict[str, str]:
-    """Whether it serves."""
+    """Answer that the server runs."""
     return {"status": "ok"}
 
 
@@ -109,7 +109,7 @@ async def setup() -> None:
 
 
 async def audit() -> None:
-    """Every unit is in stock or in a hold, as long as no hold is over."""
+    """Check that every unit is in stock or in a hold. Holds for as long as no hold has lapsed."""
     async with Redis.from_url(URL, decode_responses=True) as redis:
         initial = int(await redis.get("initial"))
         stock = int(await redis.get(f"stock:{await redis.get('product')}"))

@@ -1,4 +1,4 @@
-// Healthy once this server is the primary of its replica set and knows the shop's user; both are made here at first.
+// Healthy once this server is the primary of its replica set and has the shop's user. The first run makes both.
 db.getSiblingDB("admin").auth(process.env.MONGO_INITDB_ROOT_USERNAME, process.env.MONGO_INITDB_ROOT_PASSWORD);
 try {
   rs.status();

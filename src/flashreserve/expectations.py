@@ -1,4 +1,4 @@
-"""Descriptions of what a value has to be, and of why it isn't.
+"""Descriptions of the expected form of a value, and of the reason why a value is invalid.
 
 They are made from the type, so that no library's messages reach clients and operators.
 """
@@ -23,10 +23,10 @@ FOUND: Final[Mapping[str, str]] = {
     "array": "a list",
     "object": "an object",
 }
-"""Words for the kinds of JSON values, by msgspec's names of them."""
+"""Descriptions of the kinds of JSON values, by msgspec's names of them."""
 
 NAME_SHOWN_MAX: Final = 100
-"""Letters that are shown of an unknown field's name."""
+"""Letters of an unknown field's name that are shown."""
 
 
 def expected(kind: types.Type) -> str:  # noqa: C901, PLR0912 - one match, on purpose

@@ -60,7 +60,7 @@ def exposure_of_database(path: Path) -> str:
 
 
 def _open_to(path: Path, bits: int, *, close_by: int = OWNER_READS_AND_WRITES) -> str:
-    """What these bits of the mode allow others, and the mode that keeps them out, in words; empty if there are none."""
+    """The access that these bits give others, and the mode without it, in words; empty if none of the bits is set."""
     if not bits:
         return ""
     verb = "written" if bits & _WRITE_BITS else "read"

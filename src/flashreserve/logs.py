@@ -18,7 +18,7 @@ from flashreserve.redaction import HIDDEN, redact
 Level = Literal["debug", "info", "warning", "error"]
 
 VALUE_LENGTH_MAX: Final = 2_000
-"""Characters of one value; the rest is cut off."""
+"""Characters of one logged value; the rest is cut off."""
 
 TRACEBACK_LENGTH_MAX: Final = 20_000
 """Characters of one traceback. Its end says the most, so the beginning is cut off."""

@@ -1,6 +1,6 @@
 """The Redis or Valkey server: connecting, checking its configuration, and logging its outages.
 
-Redis makes the service prompt, and nothing that must be correct is kept there. During its outage the service goes on.
+Redis makes the service prompt, but correctness never depends on its data. During an outage the service goes on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -100,7 +100,7 @@ def _role(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
 def _memory(facts: Mapping[str, Any]) -> Iterator[RedisFinding]:
     policy = facts.get("maxmemory_policy")
     if policy != "noeviction":
-        # A server that evicts drops parts of jobs without a word.
+        # A server that evicts keys drops parts of jobs silently.
         yield RedisFinding("fault", f"evicts keys when memory is short ({policy})", "set maxmemory-policy noeviction")
 
 

@@ -21,7 +21,7 @@ _WITHOUT_PASSWORD: Final = frozenset({"mongodb-x509", "mongodb-aws", "mongodb-oi
 """MongoDB's mechanisms that prove who a client is by other means."""
 
 _REPEATABLE: Final = frozenset({"readpreferencetags"})
-"""Options that may stand several times. Of any other, one driver takes the first and another the last."""
+"""Options that may be repeated. Of any other, one driver takes the first and another the last."""
 
 _OPTION: Final = re.compile(r"([A-Za-z0-9_]+)=([^\s;]*)")
 
@@ -54,8 +54,9 @@ _TLS_OPTIONS: Final = {
     "ssl_password": _TEXT,
 }
 _REDIS_OPTIONS: Final = {"unix": _SOCKET_OPTIONS, "redis": _TCP_OPTIONS, "rediss": _TLS_OPTIONS}
-"""By scheme, the options for redis-py and their values: who connects, to which database, and how. All others are Python
-objects, or would override the bounds that `redis_server.connect` sets.
+"""Options for redis-py by scheme: credentials, database and connection, with the check of each value.
+
+All others are Python objects, or would override the limits that `redis_server.connect` sets.
 """
 
 _REDIS_PATH: Final = re.compile(r"/?([0-9]{1,9}/?)?")
@@ -131,9 +132,9 @@ def read_server_url(url: str) -> ServerUrl:
 
 
 def check_mongodb_url(url: str) -> None:
-    """Refuse what PyMongo can't use. Its options' values may be secret, so they aren't shown.
+    """Refuse URLs that PyMongo can't use. Its options' values may be secret, so they aren't shown.
 
-    Neither a server nor, for mongodb+srv, the DNS is asked. Files that options name aren't looked for.
+    Neither a server nor, for mongodb+srv, the DNS is asked. Files that options name aren't opened.
 
     Raises:
         ValueError: what was expected instead.
@@ -161,7 +162,7 @@ def check_mongodb_url(url: str) -> None:
 
 
 def check_redis_url(url: str) -> None:
-    """Refuse what redis-py can't use. Its option names may be parts of a secret, so they aren't shown.
+    """Refuse URLs that redis-py can't use. Its option names may be parts of a secret, so they aren't shown.
 
     Raises:
         ValueError: what was expected instead.
@@ -219,7 +220,7 @@ def _is_host(text: str) -> bool:
 
 
 def _split_port(text: str) -> tuple[str, bool]:
-    """The host's name, and whether what follows it is a port or nothing."""
+    """The host's name, and whether the rest is a port or empty."""
     if text.startswith("["):
         name, bracket, port = text.partition("]")
         return name + bracket, bool(bracket) and (not port or (port[0] == ":" and _is_port(port[1:])))

@@ -60,7 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def production(self) -> bool:
-        """Whether docs and metrics are closed to the public, cookies Secure, and nothing has a default."""
+        """Whether this is production: docs and metrics closed to the public, cookies Secure, no defaults."""
         return self.env == "production"
 
     @property
@@ -198,7 +198,7 @@ def _metrics_token(text: str) -> str:
 
 
 TOKEN_BYTES_MIN: Final = 32
-"""Bytes of a metrics token. It is a key like any other, and opens metrics and docs to everybody who has it."""
+"""Bytes of a metrics token at least. Anyone who has the token can read metrics and docs."""
 
 _DIGITS_MAX: Final = 12
 _SWITCHES: Final = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}

@@ -1,4 +1,4 @@
-"""Suggests the known name that was probably meant by an unknown one."""
+"""Suggests the known name that is most similar to an unknown one."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches

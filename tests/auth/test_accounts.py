@@ -222,7 +222,7 @@ async def test_guesses_from_everywhere_are_bounded_together(shop: AccountsShop, 
 
 
 async def test_a_stranger_does_not_lock_the_owner_out_on_a_new_device(shop: AccountsShop) -> None:
-    """Only the stranger's own network is refused, however long the guessing goes on."""
+    """Only the stranger's own network is refused, even if the guessing goes on for long."""
     await shop.registered()
     for _ in range(30):
         assert isinstance((await shop.guess(11))[-1], TooManyTries)

@@ -128,7 +128,7 @@ async def test_callers_that_go_away_leave_no_room_for_more(monkeypatch: pytest.M
 
 
 async def test_one_group_that_asks_often_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody else's password is the second to be checked, though the room was full when it came."""
+    """Another client's password is checked second, although the room was full when it arrived."""
     go_on, order = threading.Event(), list[str]()
 
     def hash_(_: PasswordHasher, password: str) -> str:

@@ -58,7 +58,7 @@ class SharedThrottles:
         return made
 
     def pass_time(self, passed_ms: int) -> None:
-        """Change the stored times as if so much time had passed; a negative time undoes that."""
+        """Change the stored times as if this much time had passed; a negative time undoes that."""
         with self.server.client() as client:
             for key in client.keys(KEY_PREFIX + "*"):
                 full_at, left_ms = int(client.get(key)), client.pttl(key)

@@ -1,4 +1,4 @@
-"""Clients that wait are served in turn and keep their places, whatever networks others send requests from."""
+"""Waiting clients are served in turn and keep their places, even if others send requests from many networks."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A shop in a directory of its own, and its commands."""
+"""A shop in its own directory, and its commands."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ class CommandAnswer(msgspec.Struct, frozen=True):
 
 
 class CommandShop:
-    """The working directory of a shop: its database lies in `data`, where the default has it."""
+    """The working directory of a shop: its database is in `data`, the default place."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.directory = directory
@@ -57,15 +57,15 @@ class CommandShop:
         self.settings = Settings(data_dir=directory / "data")
 
     def run(self, *args: str, stdin: str | bytes = "", **environment: str) -> EndedCommand:
-        """A command in this process, which spares a second for each."""
+        """Run a command inside this process, which saves a second for each."""
         result = CliRunner().invoke(flashreserve, args, input=stdin, env={**environment})
         return EndedCommand(result.exit_code, result.stdout, result.stderr)
 
     start_words = (sys.executable, "-m", "flashreserve")
-    """How a command line begins."""
+    """The first words of a command line."""
 
     def start(self, *args: str, **environment: str) -> "subprocess.Popen[str]":
-        """A command in a process of its own."""
+        """Start a command in a process of its own."""
         return subprocess.Popen(
             [*self.start_words, *args],
             cwd=self.directory,
@@ -88,7 +88,7 @@ class CommandShop:
         return sorted(str(path.relative_to(self.directory)) for path in self.directory.rglob("*"))
 
     def stock(self, units: int = 10, hold_s: int = 600, **rules: Any) -> str:
-        """Put a product on sale; its id."""
+        """Put a product on sale, and return its id."""
 
         async def make(books: Books) -> str:
             product = await books.catalogue.create(_product(stocked=units, hold_s=hold_s, **rules))
@@ -106,7 +106,7 @@ class CommandShop:
         return self._with_books(take)
 
     def reserve_many(self, product_id: str, count: int) -> list[Reservation]:
-        """One unit for each of so many customers, in the order of their reservations' ids."""
+        """Reserve one unit for each of this many customers. The result is in the order of the reservations' ids."""
 
         async def take(books: Books) -> list[Reservation]:
             wanted = [Wanted(product_id, 1)]
@@ -160,12 +160,12 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandShop:
 
 
 def entry_of(line: str) -> dict[str, Any]:
-    """A line of the log; a process of several that can't start says so in plain text."""
+    """A line of the log. A child process that can't start logs plain text instead."""
     return dict(json.loads(line)) if line.startswith("{") else {"event": "plain text", "text": line}
 
 
 class Running:
-    """A server that runs."""
+    """A running server."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -180,7 +180,7 @@ class Running:
         raise AssertionError(f"no {event!r} in {self.log}")
 
     def read_line(self) -> bool:
-        """Read a line more of the log, waiting for it."""
+        """Wait for the next line of the log, and read it."""
         assert self.process.stderr is not None
         line = self.process.stderr.readline()
         if line:
@@ -211,14 +211,14 @@ class Running:
         return EndedCommand(self.process.returncode, out, err)
 
     def stop_and_read(self) -> list[dict[str, Any]]:
-        """All that was logged."""
+        """All entries of the log."""
         assert self.stop().code == 0
         return self.log
 
 
 @pytest.fixture
 def serve(shop: CommandShop) -> Iterator[Callable[..., Running]]:
-    """Starts `flashreserve serve` (or another command that runs until it is stopped) and waits until it is ready."""
+    """Starts `flashreserve serve` (or another command that runs until stopped) and waits until it is ready."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*args: str, command: str = "serve", **environment: str) -> Running:

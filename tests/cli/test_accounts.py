@@ -111,7 +111,7 @@ def test_on_a_terminal_the_password_is_asked_for_twice_and_never_shown(shop: Com
         try:
             while more := os.read(ours, 1000):
                 shown += more.decode()
-        except OSError:  # what reading from a terminal comes to once nobody has it open
+        except OSError:  # raised when no process has the terminal open any more
             os.close(ours)
         assert process.wait(30) == 0, shown
     assert PASSWORD not in shown

@@ -1,4 +1,4 @@
-"""docs/commands.md names every command and option, and no other; docs/rehearse.md those of `rehearse`."""
+"""docs/commands.md names exactly the existing commands and options; docs/rehearse.md those of `rehearse`."""
 
 import re
 from collections.abc import Iterator

@@ -291,7 +291,7 @@ def test_a_backup_beside_the_log_of_another_file_is_found(shop: CommandShop) -> 
 
 
 def lose_database(shop: CommandShop) -> Path:
-    """Take the database of a killed server away, and leave its log, which is returned."""
+    """Remove the database of a killed server, but not its log, whose path is returned."""
     path = shop.settings.sqlite_path
     shop.stock()
     writer = apsw.Connection(str(path))
@@ -302,7 +302,7 @@ def lose_database(shop: CommandShop) -> Path:
     return Path(f"{path}-wal")
 
 
-# What a user who isn't root, for whom alone modes count, is told of a directory.
+# Run as a user other than root, because directory modes don't limit root.
 LOOK = """
 import os, sys
 from pathlib import Path

@@ -33,10 +33,10 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "commands.md"
 ADMIN: Final = "o@example.com"
 SIGNING: Final = {"FLASHRESERVE_SECRET_KEYS": KEYS}
 HANGS_S: Final = 120
-"""Far more than any command takes: by then it hangs."""
+"""Seconds, far more than any command takes: a command that takes longer hangs."""
 
 AT_ONCE: Final = 3
-"""Processes that start side by side where they are timed."""
+"""Processes that are started at the same time in tests with time limits."""
 
 ADMIN_CREATE: Final = ("admin", "create", "new@example.com", "--password-stdin")
 IMPORT: Final = ("products", "import", "-")
@@ -59,10 +59,10 @@ ONCE: Final = [name for name in COMMANDS if name not in {"serve", "worker"}]
 
 PRINTING: Final = [name for name in ONCE if name != "rehearse"]
 STORED: Final = [name for name in COMMANDS if name != "rehearse"]
-"""The commands that use the settings' database; a rehearsal has one of its own."""
+"""The commands that use the settings' database; a rehearsal has its own."""
 
 MAKING: Final = {"serve", "admin create", "products import", "doctor"}
-"""The commands that don't need a database: they make one, or say that the first start will."""
+"""The commands that need no existing database: they make one, or say that the first start will."""
 
 
 def test_the_table_knows_every_command() -> None:
@@ -70,7 +70,7 @@ def test_the_table_knows_every_command() -> None:
 
 
 def documented(failure: str, names: Sequence[str]) -> dict[str, int]:
-    """The exit codes that docs/commands.md has for a failure."""
+    """The exit codes of a failure in docs/commands.md."""
     rows = [re.split(r" *\| *", line.strip("| ")) for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     row = next(row for row in rows if row[0] == failure)
     columns = {**dict.fromkeys(COMMANDS, row[3]), "serve": row[2], "worker": row[2]}
@@ -82,14 +82,14 @@ def documented(failure: str, names: Sequence[str]) -> dict[str, int]:
 
 
 class CommandProcess:
-    """A command in a process of its own, with its standard output and error as files."""
+    """A command in a process of its own, with files as its standard output and error."""
 
     def __init__(self, shop: CommandShop, name: str, args: Sequence[str], streams: str = "", **options: Any) -> None:
         self.out = shop.directory / f"{name}.out"
         self.err = shop.directory / f"{name}.err"
         environment = {**shop.environment, **SIGNING, "TMPDIR": str(shop.directory)}
         environment |= options.pop("environment", {})
-        # The shell closes streams where a test wants it.
+        # The shell closes the streams that a test wants closed.
         command = [
             "sh",
             "-c",
@@ -137,7 +137,7 @@ def run(shop: CommandShop) -> Iterator[Callable[..., CommandProcess]]:
 
 
 def codes_here(shop: CommandShop, names: Sequence[str], *more: str, **environment: str) -> dict[str, int]:
-    """The commands' exit codes, run in this process, which is much faster."""
+    """The exit codes of commands run inside this process, which is much faster."""
     ended = {
         name: shop.run(*COMMANDS[name], *more, stdin=INPUT.get(COMMANDS[name], ""), **SIGNING, **environment)  # type: ignore[call-overload]
         for name in names
@@ -148,7 +148,7 @@ def codes_here(shop: CommandShop, names: Sequence[str], *more: str, **environmen
 
 
 def codes(run: Callable[..., CommandProcess], names: Sequence[str], *more: str, **options: Any) -> dict[str, int]:
-    """The commands' exit codes, run at the same time; each that fails says so in one sentence."""
+    """The exit codes of commands run concurrently. Each one that fails must say why in one sentence."""
     running = {name: run(name, *more, **options) for name in names}
     ended = {name: process.code() for name, process in running.items()}
     for name, process in running.items():
@@ -215,7 +215,7 @@ def test_a_directory_that_may_not_be_read(shop: CommandShop, run: Callable[..., 
 
 _READ_ALL: Final = "-dac_override,-dac_read_search"
 _AS_ANYBODY: Final = () if os.getuid() else ("setpriv", f"--inh-caps={_READ_ALL}", f"--bounding-set={_READ_ALL}")
-"""Root may read everything; without these rights it is held to a directory's mode like anybody."""
+"""Drops root's right to read everything, so that directory modes apply to the command as to any user."""
 
 
 def test_a_database_that_is_locked(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
@@ -244,7 +244,7 @@ def test_arguments_that_are_invalid(shop: CommandShop) -> None:
 
 
 def test_settings_that_are_invalid(shop: CommandShop) -> None:
-    # A fresh shop has settings of its own.
+    # A fresh shop takes no settings from the environment.
     assert codes_here(shop, STORED, FLASHRESERVE_PORT="none") == documented("a setting is invalid", STORED)
 
 
@@ -301,7 +301,7 @@ def test_closed_streams_change_no_exit_code(
 
 @pytest.fixture
 def silent_server() -> Iterator[Callable[[], socket.socket]]:
-    """Starts servers that take connections and never say a word: a command that asks one is under way until it ends."""
+    """Starts servers that accept connections and never answer, so that a command that asks one keeps waiting."""
     with contextlib.ExitStack() as stack:
         yield lambda: stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
@@ -321,7 +321,7 @@ def test_a_signal(
         assert ("Interrupted." in process.said()) == (name in ONCE), name
         return code
 
-    # Few at a time, since a command waits for a few seconds only.
+    # Few at a time, because a command waits only a few seconds.
     with ThreadPoolExecutor(AT_ONCE) as pool:
         ended = dict(zip(names, pool.map(end, names), strict=True))
 
@@ -357,7 +357,7 @@ def test_a_signal_while_another_process_opens_the_database(
 
 
 def _end_while_it_waits(process: CommandProcess, directory: Path) -> int:
-    """End the process while it waits for the directory's lock; its exit code."""
+    """End the process while it waits for the directory's lock. Returns its exit code."""
     _until_open(process, directory)
     process.process.terminate()
     return process.process.wait(OPENING_WAIT_S / 2)
@@ -371,7 +371,7 @@ def _until_open(process: CommandProcess, path: Path) -> None:
 
 
 def _leads_to(link: Path, path: Path) -> bool:
-    with contextlib.suppress(OSError):  # It may be closed at this very moment.
+    with contextlib.suppress(OSError):  # It may be closed just now.
         return link.samefile(path)
     return False
 
@@ -392,7 +392,7 @@ def test_more_signals_while_a_server_ends_change_nothing(
 
 
 def _send_until_it_ends(process: CommandProcess, *numbers: signal.Signals) -> None:
-    """Send the signals again and again, thousands a second: some handlers are in force for microseconds only."""
+    """Send the signals repeatedly, thousands a second, because some handlers are in force for microseconds only."""
     for number in itertools.cycle(numbers):
         if process.process.poll() is not None:
             return
@@ -406,7 +406,7 @@ def _send_until_it_ends(process: CommandProcess, *numbers: signal.Signals) -> No
 def test_a_signal_while_modules_are_imported(
     shop: CommandShop, run: Callable[..., CommandProcess], module: str, number: signal.Signals
 ) -> None:
-    """One of them belongs to the command line, the other to the servers."""
+    """One of these errors comes from the command line, the other from the servers."""
     open_shop(shop)
     (shop.directory / "sitecustomize.py").write_text(_SIGNAL_AT_IMPORT)
     here = {"PYTHONPATH": os.pathsep.join([str(shop.directory), *sys.path]), "AT": module, "NUMBER": str(int(number))}
@@ -502,7 +502,7 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize(("signals", "said"), [(1, "cancelled"), (2, "cancelled raised")])
 @pytest.mark.parametrize("sigint", [signal.SIG_IGN, signal.SIG_DFL])
 def test_a_signal_cancels_what_runs_and_a_second_one_ends_it(signals: int, said: str, sigint: signal.Handlers) -> None:
-    """Also where Ctrl-C is ignored, as in the background of a shell's script."""
+    """The same holds if Ctrl-C is ignored, as in a shell's background processes."""
     ended = subprocess.run(
         [sys.executable, "-c", _SIGNAL_IN_A_COROUTINE, str(signals)],
         preexec_fn=lambda: signal.signal(signal.SIGINT, sigint),

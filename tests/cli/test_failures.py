@@ -1,4 +1,4 @@
-"""How commands end that can't be done, whatever the reason."""
+"""How commands end that fail, for various reasons."""
 
 import errno
 import subprocess
@@ -116,7 +116,7 @@ def test_commands_that_only_read_leave_the_database_as_it_is(shop: CommandShop, 
 
     assert shop.run(*command, FLASHRESERVE_PORT="0").code == 0
 
-    # SQLite leaves its empty log behind where nobody writes; the next who does takes it away.
+    # SQLite leaves an empty log behind if no process writes; the next writer removes it.
     assert [name for name in shop.files() if not name.endswith(("-wal", "-shm"))] == before
     assert shop.settings.sqlite_path.read_bytes() == content
 

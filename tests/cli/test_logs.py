@@ -1,4 +1,4 @@
-"""The log: one format for all, and nothing in it that shouldn't be."""
+"""The log: one format for all messages, and no secrets in it."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A database that goes away under a running server: it stops selling, and nobody makes an empty shop in its place."""
+"""A running server that loses its database stops selling, and no process makes an empty database in its place."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ WAIT_S = 60.0
 
 
 class WaitingCrowd:
-    """New customers who reserve at a server, one after the other."""
+    """New customers who reserve at a server, one after another."""
 
     def __init__(self, server: Running, product: str, shop: CommandShop) -> None:
         self._server = server
@@ -36,7 +36,7 @@ class WaitingCrowd:
         return answer
 
     def until_refused(self) -> float:
-        """Reserve until it is 503; how many seconds after the call the last one was granted."""
+        """Reserve until a 503. Returns the seconds from the call to the last granted hold."""
         begin_s = last_s = time.monotonic()
         while True:
             asked_s = time.monotonic()

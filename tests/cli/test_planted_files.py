@@ -1,4 +1,4 @@
-"""Files that somebody put where a command is about to write or read: nothing else is written, emptied or believed."""
+"""Planted files, where a command is about to write or read: it neither writes to, empties nor believes them."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ from flashreserve.settings import SettingsError
 
 VICTIM = "the owner's other work"
 SOMEBODY = 65_534
-"""The user id of nobody."""
+"""The user id of `nobody`."""
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
 
@@ -92,7 +92,7 @@ def test_an_export_refuses_a_pipe_that_somebody_else_made(shop: CommandShop) -> 
 
 def test_a_key_is_made_beside_what_an_interrupted_start_has_left(shop: CommandShop, victim: Path) -> None:
     shop.settings.data_dir.mkdir()
-    # A container's first process has the number 1 each time.
+    # In a container, the first process has number 1 at each start.
     (shop.settings.data_dir / f"secret.key.{os.getpid()}").symlink_to(victim)
 
     ring = key_ring(shop.settings, create=True)
@@ -179,7 +179,7 @@ def test_figures_are_written_in_the_place_of_a_link_and_never_through_it(tmp_pat
 
 
 def test_figures_of_others_are_read_from_files_only(tmp_path: Path) -> None:
-    # A pipe without a writer would hold up whoever opens it for reading.
+    # Opening a pipe that has no writer would block the reader.
     os.mkfifo(tmp_path / "worker-1.metrics")
     (tmp_path / "worker-2.metrics").symlink_to("/dev/zero")
     (tmp_path / "worker-3.metrics").mkdir()

@@ -1,4 +1,4 @@
-"""Long commands show how far they are, where somebody watches."""
+"""Long commands show their progress if standard error is a terminal."""
 
 import os
 import pty
@@ -12,7 +12,7 @@ from flashreserve.cli import progress as subject
 
 
 def on_a_terminal(shop: CommandShop, *args: str) -> str:
-    """What a command shows on the terminal that its standard error is."""
+    """The output of a command whose standard error is a terminal."""
     ours, theirs = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "flashreserve", *args],
@@ -26,7 +26,7 @@ def on_a_terminal(shop: CommandShop, *args: str) -> str:
         try:
             while more := os.read(ours, 4096):
                 shown += more
-        except OSError:  # what reading from a terminal comes to once nobody has it open
+        except OSError:  # raised when no process has the terminal open any more
             os.close(ours)
         assert process.wait(60) == 0, shown
     return shown.decode()

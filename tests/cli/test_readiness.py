@@ -1,4 +1,4 @@
-"""A server whose database takes no writes isn't ready, and is again once it does."""
+"""A server whose database accepts no writes isn't ready; it is ready again once writes work."""
 
 import resource
 import time
@@ -13,7 +13,7 @@ WAIT_S = 30.0
 
 
 def until_readyz(server: Running, status: int) -> dict[str, Any]:
-    """Ask until it is so; the last answer."""
+    """Ask until `/readyz` has this status. Returns the last answer."""
     end_s = time.monotonic() + WAIT_S
     while True:
         answer = server.ask("GET", "/readyz")

@@ -1,4 +1,4 @@
-"""Files with secrets and with customers' data are their owner's alone."""
+"""Files with secrets or customers' data are accessible only to their owner."""
 
 import stat
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Serve = Callable[..., Running]
 
 
 def open_to_others(directory: Path) -> list[str]:
-    """The files and directories in it that others may read or write."""
+    """The files and directories in it that other users may read or write."""
     return [
         str(path.relative_to(directory))
         for path in directory.rglob("*")
@@ -99,7 +99,7 @@ def test_in_production_a_database_that_others_may_read_or_write_is_refused(
 
 
 def test_a_database_is_its_group_s_where_the_process_is_in_it(shop: CommandShop) -> None:
-    """As on volumes that are shared out by group."""
+    """Volumes that are shared by group have such modes."""
     shop.stock()
     shop.settings.sqlite_path.chmod(0o660)
     shop.settings.data_dir.chmod(0o770)

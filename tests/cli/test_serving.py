@@ -31,7 +31,7 @@ PATIENCE_S = 60.0
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """What the condition comes to, once it is true."""
+    """Wait until the condition is true, and return its value."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < deadline
@@ -70,7 +70,7 @@ def test_a_server_that_is_stopped_under_load_answers_what_it_took(shop: CommandS
         buyer.join(PATIENCE_S)
     assert ended.code == 0
     assert [buyer.unanswered for buyer in buyers] == [[]] * len(buyers)
-    # Every hold was told to its customer, and every one that was told is there.
+    # Every hold was acknowledged to its customer, and every acknowledged hold exists.
     assert shop.available() == {product_id: 1_000_000 - sum(buyer.granted for buyer in buyers)}
     assert shop.run("audit").code == 0
 
@@ -91,7 +91,7 @@ def test_one_customer_has_only_so_many_open_holds(
 
 
 class SteadyBuyer(threading.Thread):
-    """Reserves on one connection at a time, until no connection can be had."""
+    """Reserves on one connection at a time, until it can't connect."""
 
     def __init__(self, server: Running, product_id: str, token: str) -> None:
         super().__init__(daemon=True)
@@ -152,7 +152,7 @@ def test_a_second_interruption_ends_a_server_that_waits_for_a_request(serve: Ser
 
     server.process.send_signal(signal.SIGINT)
 
-    # A request may take 24 s else; a second is what it takes on a machine that has nothing else to do.
+    # Without the second signal, a request may take 24 s. With it, an idle machine needs one second.
     server.process.wait(15)
     assert connection.getresponse().status == 503
 
@@ -173,7 +173,7 @@ def test_each_of_several_processes_is_told_how_many_they_are(monkeypatch: pytest
 
 
 def _begin_request(server: Running) -> HTTPConnection:
-    """Send a request without its body, and wait until the server waits for that."""
+    """Send a request without its body, and wait until the server waits for the body."""
     connection = server.connect()
     connection.putrequest("POST", "/auth/login")
     for name, value in (("Content-Type", "application/json"), ("Content-Length", "2"), ("Expect", "100-continue")):

@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what happens to those that can't be meant."""
+"""Settings: their sources, and the refusal of invalid ones."""
 
 import os
 import re
@@ -426,7 +426,7 @@ def test_an_env_file_that_can_not_be_read_as_a_file_is_told(tmp_path: Path) -> N
 
 
 def make_pipe(path: Path, text: str) -> None:
-    """A named pipe, and a thread that writes to it once somebody reads."""
+    """A named pipe, with a thread that writes to it once a reader opens it."""
     os.mkfifo(path)
     threading.Thread(target=path.write_text, args=(text,), daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Commands start fast, since each imports only what it uses."""
+"""Commands start fast, because each imports only the modules that it uses."""
 
 import subprocess
 import sys

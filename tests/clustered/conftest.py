@@ -1,4 +1,4 @@
-"""The clustered engine's settings, on a database of the test's own."""
+"""The settings of the clustered engine, with a separate database for each test."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _numbers = count()
 
 
 class Cluster(msgspec.Struct, frozen=True):
-    """Where the servers are."""
+    """The URLs of the servers."""
 
     environment: dict[str, str]
     server: str
@@ -32,7 +32,7 @@ class Cluster(msgspec.Struct, frozen=True):
         return read_settings(self.environment)
 
     def client(self) -> MongoClient[dict[str, Any]]:
-        """A plain client for looking inside, which the caller closes."""
+        """A plain client for inspecting the database. The caller closes it."""
         return MongoClient(self.server)
 
 

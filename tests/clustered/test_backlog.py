@@ -1,4 +1,4 @@
-"""A process that only serves shows what nobody releases, and what can't be read."""
+"""A process that only serves still reports lapsed holds that aren't released, and unreadable documents."""
 
 import pytest
 from tests.clustered.conftest import Cluster

@@ -1,4 +1,4 @@
-"""What the processes of a cluster share: the time, wake-ups, and the counting of tries."""
+"""State that the processes of a cluster share: the time, wake-ups, and the throttle's counts."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mongodb
 
 
 class ShiftedClock:
-    """The machine's clock, set wrong."""
+    """The machine's clock, set wrong by some time."""
 
     def __init__(self, by_ms: int) -> None:
         self._by_ms = by_ms
@@ -43,7 +43,7 @@ class ShiftedClock:
 
 @asynccontextmanager
 async def process(cluster: Cluster, clock: Clock | None = None) -> AsyncIterator[tuple[Core, Edge]]:
-    """A process of the cluster, as far as one fits into this one."""
+    """The parts of one process of the cluster, opened inside the test's own process."""
     settings = cluster.settings
     seams = Seams(clock=clock or SystemClock(), password_cost=CHEAP_PASSWORDS)
     store = await open_store(settings, create=True)
@@ -117,7 +117,7 @@ async def test_a_hold_is_announced_for_the_second_in_which_it_lapses(cluster: Cl
         with valkey.client() as redis:
             async with asyncio.timeout(10):
                 job = f"bull:flashreserve-sweeps:sweep-{held.expires_at // 1000}"
-                while not redis.exists(job):  # noqa: ASYNC110 - another server comes to it
+                while not redis.exists(job):  # noqa: ASYNC110 - another server adds it
                     await asyncio.sleep(0.01)
 
 

@@ -1,7 +1,7 @@
-"""Running the console blocks of a page, and comparing what is printed with what the page shows.
+"""Runs the console blocks of a page, and compares the output with the page.
 
-`…` in a shown line stands for anything on that line; a line that is `…` alone stands for any number of lines. A command
-below which the page shows nothing may print anything. Every command has to succeed.
+`…` in a shown line stands for any text in that line; a line with only `…` stands for any number of lines. A command
+without shown output may print anything. Every command must succeed.
 """
 
 import re
@@ -15,20 +15,20 @@ from tests.docs.pages import ROOT, CodeBlock
 from tests.docs.shell import run_as_reader
 
 _PORT: Final = re.compile(r"\b300\d\b")
-"""The ports that pages name. Each is replaced by one that is free, and put back into what is printed."""
+"""The ports that pages name. Each is replaced by a free one, and put back in the output."""
 
 _COLUMNS: Final = "100"
 
 
 class ShownCommand(NamedTuple):
-    """A command of a console block, with its continued lines, and the lines that the page shows below it."""
+    """A command of a console block, with its continuation lines, and the output that the page shows for it."""
 
     line: str
     shown: tuple[str, ...]
 
 
 def commands_in(text: str) -> list[ShownCommand]:
-    """The commands of a console block: lines that begin with `$ `, and those that a `\\` at the end continues."""
+    """The commands of a console block: lines that begin with `$ `, with continuation lines after a `\\` at the end."""
     commands: list[ShownCommand] = []
     lines = iter(text.splitlines())
     for line in lines:
@@ -95,7 +95,7 @@ def run_blocks(
 
 
 def difference(shown: Sequence[str], printed: str) -> str:
-    """What is printed instead of what is shown; empty where they agree, or nothing is shown."""
+    """The actual output if it differs from the shown output; empty if they agree, or if no output is shown."""
     if not shown:
         return ""
     if re.fullmatch("".join(map(_pattern, shown)), printed.rstrip() + "\n"):
@@ -104,7 +104,7 @@ def difference(shown: Sequence[str], printed: str) -> str:
 
 
 def _pattern(shown: str) -> str:
-    """What a shown line stands for, its end included."""
+    """The regular expression for a shown line, with its line end."""
     if shown.strip() == "…":
         return r"(?:[^\n]*\n)*?"
     return "[^\n]*".join(map(re.escape, shown.rstrip().split("…"))) + " *\n"
@@ -117,7 +117,7 @@ def _replaced(text: str, instead: Mapping[str, str], ports: Mapping[str, str]) -
 
 
 def _free_ports(names: Iterable[str]) -> dict[str, str]:
-    """A free port for each name. All are bound at once, so that no two are the same."""
+    """A free port for each name. All are bound at the same time, so that all differ."""
     sockets = {name: socket.socket() for name in sorted(names)}
     for each in sockets.values():
         each.bind(("127.0.0.1", 0))

@@ -1,14 +1,14 @@
-"""The pages of the documentation and the code blocks in them.
+"""The pages of the documentation and their code blocks.
 
-A block begins with a fence, three backticks, and its language. A second word says how the tests treat the block:
+A block begins with a fence, three backticks, and its language. A second word tells the tests how to treat the block:
 
-    console            its commands are run, and the output that it shows is compared
-    console slow       the same, as a slow test: it takes a minute or more
-    console servers    the same, with a MongoDB server and a Valkey of the tests' own
-    console ci         `.ci/run` runs its commands, on every change
-    console not-run    it needs what no test has, such as a container engine; the page says so to its readers
-    sh                 run as it stands, without output; `sh ci` as above
-    csv NAME           a file of that name, which lies in the folder where the page's commands are run
+    console          its commands are run, and the shown output is compared
+    console slow     the same, as a slow test: it takes a minute or more
+    console servers  the same, with a MongoDB server and a Valkey started by the tests
+    console ci       `.ci/run` runs its commands, on every change
+    console not-run  it needs something that tests don't have, such as a container engine; the page tells its readers
+    sh               run unchanged, without output; `sh ci` as above
+    csv NAME         a file of that name in the folder where the page's commands are run
 """
 
 import re
@@ -51,5 +51,5 @@ def code_in_prose(page: Path) -> list[str]:
 
 
 def name_of(page: Path) -> str:
-    """The page's path from the root, for people."""
+    """The page's path from the root, for messages."""
     return str(page.relative_to(ROOT))

@@ -1,4 +1,4 @@
-"""Running a page's commands as a reader would: in a folder of one's own, with no setting of the shop's in the shell."""
+"""Runs a page's commands as a reader would: in a folder of their own, without any FlashReserve setting in the shell."""
 
 import os
 import subprocess
@@ -9,10 +9,10 @@ from pathlib import Path
 def run_as_reader(
     script: str, *, folder: Path, port: str, timeout_s: float, environment: Mapping[str, str] | None = None
 ) -> str:
-    """Run the script with bash; what it printed. Its servers take `port`.
+    """Run the script with bash, and return its output. Its servers use `port`.
 
     Raises:
-        AssertionError: it failed; the message has what it printed.
+        AssertionError: it failed; the message has the output.
     """
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
     done = subprocess.run(

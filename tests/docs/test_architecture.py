@@ -1,4 +1,4 @@
-"""What the texts say of the code is so: files, folders and names exist, and ARCHITECTURE.md has every package."""
+"""Names in the texts are correct: files, folders and names of code exist, and ARCHITECTURE.md has every package."""
 
 import re
 from pathlib import Path
@@ -12,17 +12,17 @@ PACKAGE: Final = ROOT / "src" / "flashreserve"
 TEXTS: Final = (ARCHITECTURE, *PAGES, *DECISIONS)
 
 SOURCES: Final = ("src", "tests", "bench", "tools", "deploy", "docs", "model", "requirements")
-"""Folders in which a name may stand."""
+"""Folders that names of code are searched in."""
 
 FILE: Final = re.compile(r"[\w./-]+\.(?:py|md|sh|cfg|js|toml|yaml)")
 FOLDER: Final = re.compile(r"[a-z][\w./-]*/")
 NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?:\(.*\))?")
 
 MADE_LATER: Final = frozenset({"deploy/secrets/"})
-"""What a command makes: in no checkout."""
+"""Paths that a command makes, so no checkout has them."""
 
 OF_OTHERS: Final = frozenset({"zsh_source", "fish_source"})
-"""Names of other programs' that no source of ours has."""
+"""Names of other programs, which none of our sources has."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,10 @@ def files() -> list[str]:
 
 @pytest.fixture(scope="module")
 def words() -> set[str]:
-    """Every word of the sources; also as JSON and MongoDB's language write the names of Python, `outcomeUnknown`."""
+    """Every word of the sources.
+
+    Python's names are included as JSON and MongoDB write them, such as `outcomeUnknown`.
+    """
     kinds = {".py", ".sh", ".yaml", ".cfg", ".js", ".mjs", ".toml", ".in"}
     found = {
         word

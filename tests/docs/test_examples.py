@@ -1,6 +1,6 @@
-"""Every console block of the docs is run, and prints what the page shows; every command, request and target exists.
+"""Every console block of the docs runs and prints the shown output; every command, request and target exists.
 
-How a block is treated is said by the word after its language: see `pages`.
+The word after a block's language says how the block is treated: see `pages`.
 """
 
 import os
@@ -28,12 +28,12 @@ __all__ = ["own_valkey", "url"]
 PASSWORD: Final = "correct horse battery"
 
 INSTEAD: Final = {
-    # Where a terminal would ask for the password, the test gives it.
+    # A terminal would ask for the password; here the test gives it.
     "admin create you@example.com": f"admin create you@example.com --password-stdin <<< '{PASSWORD}'",
 }
 
-# Stand-ins for `pipx install WHEEL` and `uvx --from WHEEL COMMAND`: an environment that has the wheel, and what it
-# needs from the tests' own, since the wheel's dependencies are pinned and installed already.
+# Replacements for `pipx install WHEEL` and `uvx --from WHEEL COMMAND`: an environment with the wheel. Its dependencies
+# come from the tests' own environment, because they are pinned and installed there already.
 TOOLS: Final = f"""
 unset PYTHONPATH
 install() {{
@@ -52,7 +52,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is no
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made by `pip wheel --no-deps .`, as README has it."""
+    """A wheel made by `pip wheel --no-deps .`, as the README says."""
     directory = tmp_path_factory.mktemp("wheel")
     subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", directory, ROOT],
@@ -177,7 +177,7 @@ def test_a_block_that_fails_or_prints_something_else_is_told(tmp_path: Path) -> 
 
 
 def commands_of(page: Path) -> Iterator[str]:
-    """Every `flashreserve …` line in code, whole and without what a shell does with it."""
+    """Every `flashreserve …` line in code, joined and without shell syntax."""
     code = [line for block in blocks_of(page) if block.language == "console" for line, _ in commands_in(block.text)]
     code += [block.text for block in blocks_of(page) if block.language == "sh"] + code_in_prose(page)
     for line in "\n".join(code).replace("\\\n", " ").splitlines():
@@ -202,7 +202,7 @@ def test_every_command_in_the_docs_exists_with_its_options(page: Path) -> None:
 
 
 def programs_in_docs() -> dict[str, set[str]]:
-    """The programs of the repository that the docs name, `python -m NAME`, each with the options that they show."""
+    """The repository's programs that the docs name as `python -m NAME`, each with the options that the docs show."""
     found: dict[str, set[str]] = {}
     for page in PAGES:
         code = code_in_prose(page) + [block.text for block in blocks_of(page)]
@@ -241,7 +241,7 @@ def test_every_make_target_in_the_docs_exists() -> None:
 
 
 def test_the_keys_that_the_docs_make_are_long_enough(tmp_path: Path) -> None:
-    """The longest line that `openssl rand` prints has 64 characters: one that is broken would be two values."""
+    """`openssl rand` breaks lines after 64 characters, and a broken line would be two values."""
     made = [line for page in PAGES for line in code_in_prose(page) if line.startswith("openssl rand")]
 
     assert made

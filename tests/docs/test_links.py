@@ -1,4 +1,4 @@
-"""Every link of a text leads somewhere in the repository: to a file, and to a heading of it."""
+"""Every link in a text leads to an existing file of the repository, and to an existing heading in it."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def anchors_of(page: Path) -> set[str]:
-    """How links name the page's headings: lower case, hyphens for spaces, no punctuation."""
+    """The names of the page's headings in links: lower case, hyphens for spaces, no punctuation."""
     headings = re.findall(r"^#+ (.+)$", prose_of(page), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""The form of the pages: what each begins with, and that a summary keeps to what follows it."""
+"""The form of the pages: how each begins, and that its summary agrees with the rest."""
 
 import re
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ TEXTS: Final = (ROOT / "ARCHITECTURE.md", *PAGES, ROOT / "docs" / "adr" / "READM
 
 SENTENCE_END: Final = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`*\[])")
 OPENINGS: Final = ("What ", "Whatever ", "Whoever ", "As far as ")
-"""A sentence that begins like this has to be read twice: its subject comes last."""
+"""Openings that put the subject last, so that the sentence must be read twice."""
 
 
 def paragraphs_of(page: Path) -> Iterator[str]:
-    """The paragraphs and points of lists, without headings and tables."""
+    """The paragraphs and list items, without headings and tables."""
     for part in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", prose_of(page)):
         text = " ".join(part.split())
         if text and not text.startswith(("#", "|", "<!--")):

@@ -1,4 +1,4 @@
-"""The README's tour is run as it stands, in bash, against a server of its own."""
+"""The README's tour runs unchanged in bash, against a server of its own."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Every request that the docs name is sent to a shop, and granted; every address and code in them exists."""
+"""Every request in the docs succeeds when it is sent to a shop; every address and code in the docs exists."""
 
 import json
 import re
@@ -25,11 +25,11 @@ BODIES: Final[dict[str, object]] = {
     "PATCH /products/{}": {"price": "899.99"},
     "POST /reservations": {"lines": [{"productId": "{}", "quantity": 1}]},
 }
-"""What is sent with a request where the docs show no body; `{}` is the product."""
+"""Bodies of requests that the docs show without one; `{}` is the product."""
 
 BY_ADMINS: Final = re.compile(r"(POST|PATCH) /products|GET /products/{}/reservations|GET /reservations\.csv")
 OF_A_HOLD: Final = re.compile(r"/checkout|/reservations/confirm|(GET|DELETE) /reservations/{}|/extend")
-"""Requests whose `{}` is a reservation; elsewhere it is a product."""
+"""Requests whose `{}` is a reservation. In other requests it is a product."""
 
 REQUEST: Final = re.compile(r"(GET|POST|PATCH|PUT|DELETE) (/[^\s?]*)(\?\S+)?(?: ({.*}))?")
 ADDRESS: Final = re.compile(r"/[a-z.-]*(\?\w+)?")
@@ -37,7 +37,7 @@ NOT_OURS: Final = frozenset({"/proc"})
 
 
 def requests_in(pages: tuple[Path, ...]) -> list[tuple[str, str, str]]:
-    """What the pages name: method and path, with `{}` for each id; query; and body."""
+    """The requests in the pages: method and path, with `{}` for each id; query; and body."""
     found = {
         (re.sub(r"{\w+}", "{}", f"{match[1]} {match[2]}"), match[3] or "", match[4] or "")
         for page in pages

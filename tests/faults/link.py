@@ -18,7 +18,7 @@ class TcpLink:
 
     Weathers: "slow" delays each piece. "trickle" sends small pieces. "deaf" holds answers back; when the weather
     changes, they arrive late or the connection is cut. "mute" does the same to requests. "cut after send" delivers the
-    request, and never the answer. "cut" closes all connections at once.
+    request, but not the answer. "cut" closes all connections at once.
     """
 
     def __init__(self, port: int, chance: random.Random) -> None:

@@ -113,7 +113,7 @@ class TimedHold:
         self._sent_s, self._told_s = sent_s, time.time()
 
     def is_short_and_stamped(self, ahead_s: float) -> None:
-        """Check that it lasts three seconds from its request, by a clock that is so far ahead."""
+        """Check that it lasts three seconds from its request, by a clock that is this far ahead."""
         assert round(self.expires_s - self._created_s, 3) == SHORT_S
         assert self._sent_s - SLACK_S <= self._created_s - ahead_s <= self._told_s + SLACK_S
 

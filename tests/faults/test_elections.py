@@ -23,7 +23,7 @@ AWAY_S_MAX = 4.0
 HANGS_S_MAX = 8.0
 PAUSE_S_MAX = 10.0
 KILLED_OF_TEN = 3
-"""In so many of ten turns, a process is killed as well, and started again."""
+"""In this many of ten turns, a process is also killed and started again."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400 + 4 * int(SECONDS))]
 
@@ -73,7 +73,7 @@ async def elect(shop: FaultCluster, chance: random.Random) -> dict[str, int]:
 
 
 async def start_again(shop: FaultCluster, turns: dict[str, int]) -> None:
-    """Start the processes that don't run, as a supervisor does: a start without a database fails."""
+    """Start the processes that have ended, as a supervisor does: a start without a database fails."""
     for process in shop.processes:
         if not process.runs:
             assert process.exit_code != EXIT_STUCK, "a watchdog had to end it"

@@ -49,7 +49,7 @@ PRODUCTS: list[dict[str, Any]] = [
 
 @pytest.fixture(autouse=True)
 def no_process_breaks(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Check that no process ends by an unhandled error, whatever faults happen around it."""
+    """Check that no process ends by an unhandled error during the faults."""
     yield
     assert "a fault of FlashReserve" not in capfd.readouterr().err
 

@@ -1,6 +1,6 @@
-"""Most tests of a file share one shop, as people do: each test makes its own products and reservations.
+"""Fixtures: most tests of a file share one shop, and each test makes its own products and reservations.
 
-A shop for each test would cost 0.1 s, in which the framework registers its routes.
+A shop for each test would take 0.1 s, because the framework registers its routes each time.
 """
 
 from collections.abc import AsyncIterator
@@ -13,13 +13,13 @@ from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 @pytest.fixture(scope="module")
 def clock() -> ShopClock:
-    """The clock of all shops of the file. Only tests move it, and never back."""
+    """The clock of all shops of the file. It moves only when a test moves it, and never back."""
     return ShopClock()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shop(tmp_path_factory: pytest.TempPathFactory, clock: ShopClock) -> AsyncIterator[HttpShop]:
-    """The file's shop. It sweeps only when a test does."""
+    """The file's shop. It sweeps only when a test calls `sweep`."""
     async with open_shop(tmp_path_factory.mktemp("shop"), clock) as running:
         yield running
 

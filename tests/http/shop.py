@@ -1,4 +1,4 @@
-"""A shop in the test's own process, behind a real socket, and its customers and admins."""
+"""A shop in the test's own process, behind a real socket, with customers and admins."""
 
 import asyncio
 import json
@@ -48,9 +48,9 @@ _STOP_TIMEOUT_S: Final = 5.0
 
 
 class ShopClock:
-    """A clock that only tests move.
+    """A clock that moves only when a test moves it.
 
-    Elapsed time is the machine's plus the moves, or with `frozen` the moves alone.
+    Its elapsed time is the machine's plus these moves, or with `frozen` the moves alone.
     """
 
     def __init__(self, *, frozen: bool = False) -> None:
@@ -77,26 +77,26 @@ class ShopClock:
         self.advance(ahead_ms / 1000)
 
     def instant(self, ahead_s: float = 0.0) -> str:
-        """The time that the clock shows, or will show `ahead_s` from now."""
+        """The clock's time, `ahead_s` later."""
         return format_instant(self._now_ms + round(ahead_s * 1000))
 
 
 class FragileStore(SqliteStore):
-    """The real store, with outages of the database, and a door at which flushes wait."""
+    """The real store, with simulated database outages, and a gate that flushes wait at."""
 
     flushes_ahead = 0
 
     def __init__(self, whole: SqliteStore) -> None:
         super().__init__(whole._writer, whole._reader, pulse=whole._pulse, quotas=whole._quotas, files=whole._files)
         self.away = False
-        """Reads and writes fail before they reach the database."""
+        """Whether the database is away: reads and writes fail before they reach it."""
         self.loses_replies = False
-        """Writes are done, but their replies are lost."""
+        """Whether replies are lost: writes are done, but their replies never arrive."""
         self.door = asyncio.Event()
-        """Flushes wait until it is set."""
+        """The gate: flushes wait until it is set."""
         self.door.set()
         self.flushing = False
-        """Whether a flush waits at the door."""
+        """Whether a flush waits at the gate."""
         self.flushes = 0
         self.sweeps_refused = 0
 
@@ -159,13 +159,13 @@ class HttpAnswer:
         return [error["field"] for error in self.json.get("errors", [])]
 
     def granted(self, status: int = 201) -> Any:
-        """The body of an answer that has to be a success."""
+        """The body of an answer that must have this status."""
         assert self.status == status, self.body
         return self.json
 
 
 class HttpShop:
-    """One running instance. `store` is its own; `records` reads the file without it."""
+    """One running instance. `store` is its own; `records` reads the file by another connection."""
 
     def __init__(self, url: str, core: Core, store: FragileStore, edge: Edge, data_dir: Path) -> None:
         self.url = url
@@ -192,7 +192,7 @@ class HttpShop:
         body: object = None,
         raw: bytes | None = None,
     ) -> HttpAnswer:
-        """Send `body` as JSON, or `raw` as it is, and say that it is JSON unless `headers` say otherwise."""
+        """Send `body` as JSON, or `raw` unchanged. Both are declared as JSON unless `headers` have another type."""
         sent = dict(headers or {})
         data = json.dumps(body).encode() if body is not None else raw
         if data is not None and "Content-Type" not in sent:
@@ -205,12 +205,12 @@ class HttpShop:
             return HttpAnswer(response.status, response.headers, read, time.monotonic() - began_s)
 
     async def connect(self) -> RawClient:
-        """A connection for requests that no proper client sends. The caller closes it."""
+        """A connection for requests that an HTTP client can't send. The caller closes it."""
         host, _, port = self.url.removeprefix("http://").partition(":")
         return RawClient(*await asyncio.open_connection(host, int(port)))
 
     def customer(self) -> "HttpCustomer":
-        """A new customer. Reserving needs no account row, only a token that the shop has signed."""
+        """A new customer. Reserving needs no account in the database, only a token signed by the shop."""
         return HttpCustomer(self, str(uuid_utils.uuid7()), Role.CUSTOMER)
 
     def customers(self, count: int) -> list["HttpCustomer"]:
@@ -224,7 +224,7 @@ class HttpShop:
         return admin
 
     async def hold_for_each(self, customers: Sequence["HttpCustomer"], product_id: str) -> list[str]:
-        """Hold a unit for each of them without HTTP, and return the reservations' ids."""
+        """Hold one unit for each of the customers, without HTTP. Returns the reservations' ids."""
         wanted = [Wanted(product_id, 1)]
         held = await asyncio.gather(
             *[self.core.books.reservations.reserve(customer.id, wanted, None) for customer in customers]
@@ -232,7 +232,7 @@ class HttpShop:
         return [outcome.reservation.id for outcome in held if isinstance(outcome, Reserved)]
 
     async def available(self, product_id: str) -> int:
-        """The value as the database has it now."""
+        """The units available, from the database."""
         answer = await self.ask("GET", f"/products/{product_id}")
         return int(answer.granted(200)["available"])
 
@@ -242,7 +242,7 @@ class HttpShop:
         return await sweep_once(self.store, now, step_max=step_max, steps_max=steps_max)
 
     async def check_books(self) -> None:
-        """Rule 1 holds for every product."""
+        """Check rule 1 for every product."""
         audit = await self.store.audit()
         assert audit.differences == []
 
@@ -257,7 +257,7 @@ class HttpShop:
 
 
 class Person:
-    """A person with a token."""
+    """A user with a token."""
 
     def __init__(self, shop: HttpShop, user_id: str, role: Role) -> None:
         self.id = user_id
@@ -266,7 +266,7 @@ class Person:
         self.token = shop.core.tokens.issue(user_id, role, shop.clock.now_ms()).token
 
     def at(self, shop: HttpShop) -> Self:
-        """The same person at another instance."""
+        """The same user at another instance."""
         return type(self)(shop, self.id, self._role)
 
     async def ask(
@@ -297,7 +297,7 @@ class HttpCustomer(Person):
         return await self.ask("POST", "/reservations", body=body, key=key)
 
     async def hold(self, product_id: str, quantity: int = 1) -> Any:
-        """The body of a reservation that has to be granted."""
+        """Reserve, check that it succeeded, and return the answer's body."""
         return (await self.reserve(product_id, quantity, key=new_key())).granted()
 
     async def confirm(self, reservation_id: str) -> HttpAnswer:
@@ -417,7 +417,7 @@ async def _served(edge: Edge, limits: HttpLimits) -> AsyncIterator[str]:
 
 
 async def all_of(asked: Sequence[Awaitable[HttpAnswer]]) -> list[HttpAnswer]:
-    """Await all at the same time."""
+    """Await all of them concurrently."""
     return list(await asyncio.gather(*asked))
 
 

@@ -51,7 +51,7 @@ async def log_in(shop: HttpShop, credentials: Credentials, **headers: str) -> Ht
 
 
 def cookies(answer: HttpAnswer) -> dict[str, Morsel[str]]:
-    """The cookies that an answer sets."""
+    """The cookies that an answer sets, by name."""
     return {name: morsel for line in answer.headers.getall("Set-Cookie") for name, morsel in SimpleCookie(line).items()}
 
 
@@ -123,14 +123,14 @@ async def test_in_production_the_cookies_travel_over_tls_only(tmp_path: Path, cl
         logged_out = await shop.ask("POST", "/auth/logout")
 
         assert all(cookie["secure"] for answer in (logged_in, logged_out) for cookie in cookies(answer).values())
-        # Browsers refuse the prefix unless the path is / and there is no domain.
+        # Browsers accept the prefix only with the path / and without a domain.
         set_cookies = cookies(logged_in)
         assert sorted(set_cookies) == ["__Host-device", "__Host-token"]
         assert all((cookie["path"], cookie["domain"]) == ("/", "") for cookie in set_cookies.values())
         assert list(cookies(logged_out)) == ["__Host-token"]
         token = set_cookies["__Host-token"].value
         assert (await shop.ask("GET", "/auth/me", headers={"Cookie": f"__Host-token={token}"})).status == 200
-        # A page of another host of the domain could plant this one.
+        # A page of another host of the domain could plant this cookie.
         assert (await shop.ask("GET", "/auth/me", headers={"Cookie": f"token={token}"})).status == 401
 
 
@@ -145,7 +145,7 @@ async def test_with_a_cookie_domain_the_cookies_are_for_all_its_hosts(tmp_path: 
 
 
 async def test_of_several_cookies_the_one_that_verifies_counts(shop: HttpShop) -> None:
-    """Other applications of the site set cookies too, under the same name."""
+    """Other applications of the site may set cookies of the same name."""
     ann, bob = await registered(shop), await registered(shop)
     anns, again, bobs = [(await log_in(shop, who.credentials)).granted(200)["token"] for who in (ann, ann, bob)]
     edited = anns[:-1] + ("A" if anns[-1] != "A" else "E")
@@ -259,7 +259,7 @@ async def test_after_too_many_tries_at_an_account_the_next_one_has_to_wait(
     bob = await registered(shop)
     assert [(await log_in(shop, ann.mistyped)).status for _ in range(10)] == [401] * 10
 
-    refused = await log_in(shop, ann.credentials)  # Refused although the password is right: it isn't checked.
+    refused = await log_in(shop, ann.credentials)  # Refused although the password is right, because it isn't checked.
 
     assert (refused.status, refused.code) == (429, "too-many-tries")
     wait_s = int(refused.headers["Retry-After"])
@@ -297,7 +297,7 @@ async def test_x_forwarded_for_tells_addresses_apart_only_when_a_trusted_proxy_w
 
 
 async def test_one_address_with_right_passwords_keeps_nobody_from_signing_in(tmp_path: Path, clock: ShopClock) -> None:
-    """Eight accounts sign in without a break, more at once than there are places; others are served all the same."""
+    """Eight accounts sign in without pause, more at once than there are places. Others are served nevertheless."""
     seams = {"password_cost": Argon2Cost(memory_kib=4_096, passes=2), "passwords_waiting_max": 4}
     async with open_shop(tmp_path, clock, trusted_proxies=PROXY, seams=seams) as shop:
         eight = [await registered(shop) for _ in range(8)]
@@ -537,7 +537,7 @@ async def test_in_production_docs_and_metrics_are_for_admins_and_the_metrics_tok
         admin, customer = await shop.hire(), shop.customer()
 
         async def statuses(headers: dict[str, str]) -> list[int]:
-            # Long enough for an address to get all its tries back.
+            # Long enough that an address has all its tries again.
             clock.advance(60)
             return [(await shop.ask("GET", path, headers=headers)).status for path in paths]
 
@@ -570,7 +570,7 @@ async def test_guessing_the_metrics_token_is_braked_for_one_address_and_nobody_e
         async def scrape(token: str, address: str = "192.0.2.1") -> HttpAnswer:
             return await shop.ask("GET", "/metrics", headers={**bearer(token), "X-Forwarded-For": address})
 
-        # The right token, and those of people who are signed in, aren't counted.
+        # The right token and the tokens of signed-in people aren't counted.
         for _ in range(2 * RATE.burst):
             assert (await scrape("scrape-me")).status == 200
             assert (await scrape(customer.token)).status == 403
@@ -578,7 +578,7 @@ async def test_guessing_the_metrics_token_is_braked_for_one_address_and_nobody_e
 
         braked = await scrape("guess")
         assert (braked.status, braked.code, braked.headers["Retry-After"]) == (429, "too-many-tries", "6")
-        # The right token is refused like any other now, or guessing would only be slower.
+        # Without tries left, the right token is refused like any other. Otherwise guessing would only be slower.
         assert (await scrape("scrape-me")).status == 429
         assert (await scrape(admin.token)).status == 200
         assert (await scrape("scrape-me", "192.0.2.2")).status == 200

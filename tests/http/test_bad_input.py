@@ -22,7 +22,7 @@ from flashreserve.server.limits import HttpLimits
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Refusals = Mapping[str, tuple[HttpAnswer, str]]
-"""By what was sent: the answer, and the field that it has to name."""
+"""For each request: the answer, and the field that it must name."""
 
 UNKNOWN_ID = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 MALFORMED_IDS = [
@@ -42,7 +42,7 @@ MALFORMED_IDS = [
 
 
 class BadInputScene:
-    """A shop with a product on sale and a hold on it. At the end, nothing may have changed."""
+    """A shop with a product on sale and a hold on it. At the end, it must be unchanged."""
 
     def __init__(self, shop: HttpShop, admin: Admin, customer: HttpCustomer, product: str, held: str) -> None:
         self.shop = shop
@@ -59,7 +59,7 @@ class BadInputScene:
             "register": (customer, "POST", "/auth/register"),
             "login": (customer, "POST", "/auth/login"),
         }
-        """Every route that reads a body: its caller, method and path."""
+        """Every route that reads a body, with its caller, method and path."""
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -74,7 +74,7 @@ async def scene(shop: HttpShop, admin: Admin, customer: HttpCustomer) -> AsyncIt
 
 
 def check(refusals: Refusals, status: int = 400, code: str = "bad-request") -> None:
-    """Check that each is refused, and names its field."""
+    """Check that each request is refused by a problem that names its field."""
     expected = {sent: (status, code, [field]) for sent, (_, field) in refusals.items()}
     assert {sent: (answer.status, answer.code, answer.fields) for sent, (answer, _) in refusals.items()} == expected
     for answer, _ in refusals.values():
@@ -82,12 +82,12 @@ def check(refusals: Refusals, status: int = 400, code: str = "bad-request") -> N
 
 
 def check_words(answer: HttpAnswer) -> None:
-    """Check that no message is the decoder's own: those have types between backticks."""
+    """Check that no message comes from the decoder: its messages have types in backticks."""
     assert not re.search("`|Object|array", answer.json["detail"]), answer.json["detail"]
 
 
 def json_of(values: Mapping[str, str]) -> bytes:
-    """A JSON object of values that are JSON text already."""
+    """A JSON object. The values are JSON text already."""
     return ("{" + ", ".join(f'"{name}": {value}' for name, value in values.items()) + "}").encode()
 
 
@@ -387,7 +387,7 @@ async def test_a_body_is_one_json_object(scene: BadInputScene) -> None:
     confirm = (scene.customer, "POST", f"/reservations/confirm/{scene.held}")
     asked = {**scene.routes, "confirm": confirm}
     bodies = {(name, sent): raw for name in asked for sent, raw in {**NO_JSON, **NO_OBJECT}.items()}
-    # No body means one unit, and confirming expects none.
+    # Reserving without a body means one unit, and confirming takes no body.
     for name, sent in (("reserve", "empty"), ("confirm", "empty"), ("confirm", "blank")):
         del bodies[name, sent]
 
@@ -471,7 +471,7 @@ async def test_an_id_with_a_slash_is_another_address(scene: BadInputScene) -> No
 
 
 async def ask_everywhere(scene: BadInputScene, path: str) -> Refusals:
-    """Every route that takes an id, with the id's name there."""
+    """Ask every route that takes an id with this path. Each comes with the id's name there."""
     customer, admin = scene.customer, scene.admin
     return {
         "reserve": (await customer.ask("POST", f"/reservations/{path}"), "productId"),
@@ -703,7 +703,7 @@ def forged(
     digest: str = "sha256",
     **claims: Any,
 ) -> str:
-    """A token that differs from a valid one in the claims given; None removes a claim."""
+    """A token that differs from a valid one in the given claims; None removes a claim."""
     now_s = clock.now_ms() // 1000
     payload = {**CLAIMS, "iat": now_s, "exp": now_s + 600, **claims}
     payload = {name: value for name, value in payload.items() if value is not None}
@@ -767,7 +767,7 @@ def customer_token(clock: ShopClock, ago_s: int) -> str:
 
 
 async def test_the_forger_can_make_good_tokens_too(shop: HttpShop, clock: ShopClock) -> None:
-    """Checks the forger: with an invalid one, the next two tests would prove nothing."""
+    """Checks the forger itself: if all its tokens were invalid, the next two tests would prove nothing."""
     headers = {"Authorization": f"Bearer {forged(clock)}"}
 
     assert (await shop.ask("GET", "/reservations", headers=headers)).status == 200
@@ -795,7 +795,7 @@ async def test_bad_tokens_open_nothing_as_bearer_or_as_cookie(scene: BadInputSce
 
 
 async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: BadInputScene, clock: ShopClock) -> None:
-    """Unknown keys and wrong signatures, among others, get answers that are the same but for the request's id."""
+    """Answers for unknown keys, wrong signatures and other faults are the same except for the request's id."""
     answers = set[bytes]()
     for name, token in bad_tokens(clock, scene.customer, scene.admin).items():
         answer = await scene.shop.ask("GET", "/reservations", headers={"Authorization": f"Bearer {token}"})
@@ -806,7 +806,7 @@ async def test_the_answer_to_a_bad_token_tells_no_key_ids(scene: BadInputScene, 
 
 
 async def test_an_authorization_that_is_no_bearer_token_opens_nothing(scene: BadInputScene) -> None:
-    """A valid cookie beside it makes no difference."""
+    """The result is the same with a valid cookie beside it."""
     cookie = f"token={scene.customer.token}"
     for value in ("Bearer", "Bearer ", "Basic YTpi", scene.customer.token, f"Token {scene.customer.token}", ""):
         answer = await scene.shop.ask("GET", "/reservations", headers={"Authorization": value, "Cookie": cookie})

@@ -153,7 +153,7 @@ async def test_refusals_that_do_not_depend_on_what_is_asked_for_are_documented(
     assert (415 in statuses) == (operation.body is not None)
 
 
-# Faults that were found by calling the API by its document.
+# Faults found by calling the API according to its document.
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ async def test_head_is_answered_as_get_without_the_body(shop: HttpShop) -> None:
 
 
 class _Links(HTMLParser):
-    """The addresses that a page refers to."""
+    """Collects the addresses that a page refers to."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What every request and every answer meets, whatever serves it. Over real sockets, with the product's own server."""
+"""The edge's treatment of every request and answer, over real sockets and with the product's own server."""
 
 import asyncio
 import gc
@@ -68,7 +68,7 @@ async def headless(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def swallows(scope: Scope, receive: Receive, send: Send) -> None:
-    """As frameworks do: whatever goes wrong while reading becomes an answer of theirs."""
+    """An application that turns every error in reading into an answer of its own, as frameworks do."""
     try:
         await read(receive)
     except ConnectionError:
@@ -90,7 +90,7 @@ ROUTES = {
 
 
 async def shop(scope: Scope, receive: Receive, send: Send) -> None:
-    """Does by its path what a route could do."""
+    """An application whose paths do the various things that a route could do."""
     route = echo if scope["type"] == "lifespan" else ROUTES.get(scope["path"].split("/")[1], echo)
     await route(scope, receive, send)
 
@@ -347,7 +347,7 @@ async def test_only_the_cookie_that_signs_in_is_guarded(cookie: str, status: int
 
 @pytest.mark.parametrize("before", [b"\xa0", b"\x85", b"\xa0\x85", b"\x1f", b"\x0b"])
 def test_a_name_that_browsers_take_for_another_is_no_cookie_of_ours(before: bytes) -> None:
-    """Any host may plant it, since the name doesn't begin with `__Host-` for a browser."""
+    """Any host may plant such a cookie, because for a browser its name doesn't begin with `__Host-`."""
     site = Site(Cookies.named(production=True), Hosts([], all_names=True), TrustedProxies())
     for header, ours in ((b"a=1; \t__Host-token =abc", True), (b"a=1; " + before + b"__Host-token=abc", False)):
         assert cookie_values(header, "__Host-token") == (["abc"] if ours else [])
@@ -369,7 +369,7 @@ def test_a_name_that_browsers_take_for_another_is_no_cookie_of_ours(before: byte
     ],
 )
 async def test_only_its_own_hosts_are_served(host: str, *, served_here: bool) -> None:
-    """A page that points its own name here (DNS rebinding) gets nothing, however it asks."""
+    """A page that makes its own name resolve to this server (DNS rebinding) gets nothing."""
     site = Site(Cookies.named(production=False), Hosts(["shop.test", "*.wild.test"]), TrustedProxies())
     async with serving(shop, site=site) as served:
         for method in ("GET", "POST"):
@@ -453,7 +453,7 @@ async def test_a_slow_body_is_refused_whatever_the_application_makes_of_it() -> 
         assert counted(served, "POST", "other", 408) == 1
 
 
-# What breaks.
+# Errors.
 
 
 async def test_an_unhandled_error_is_a_problem_that_tells_nothing_and_a_log_line_that_tells_all() -> None:

@@ -1,4 +1,4 @@
-"""Faults of other shops' software: each case once, over HTTP, on the embedded engine."""
+"""Faults of other shops' software, each tested once over HTTP on the embedded engine."""
 
 import asyncio
 from collections import Counter
@@ -36,7 +36,7 @@ async def test_one_unit_and_500_customers_at_once_make_one_sale_and_stock_never_
 async def test_one_product_twice_in_a_basket_counts_as_the_sum(
     shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
-    """medusa#16502: each line was checked by itself, and 6 of 5 units were sold."""
+    """medusa#16502: each line was checked alone, and 6 of 5 units were sold."""
     product = await admin.product(stockQuantity=5)
     before = shop.records()
 
@@ -51,7 +51,7 @@ async def test_one_product_twice_in_a_basket_counts_as_the_sum(
 async def test_baskets_with_the_same_products_in_either_order_all_succeed_and_none_hangs(
     shop: HttpShop, admin: Admin
 ) -> None:
-    """saleor#14649: rows were locked in the baskets' own order, and checkouts deadlocked."""
+    """saleor#14649: rows were locked in the order of each basket, and checkouts deadlocked."""
     one, other = [await admin.product(stockQuantity=200) for _ in range(2)]
     baskets = [((one, 1), (other, 1)), ((other, 1), (one, 1))]
 
@@ -68,9 +68,9 @@ async def test_baskets_with_the_same_products_in_either_order_all_succeed_and_no
 async def test_of_confirm_and_expiry_within_5_ms_of_each_other_one_wins(
     shop: HttpShop, admin: Admin, clock: ShopClock, ahead_ms: int
 ) -> None:
-    """saleor#12652: a hold was confirmed and expired, and its stock given back as well.
+    """saleor#12652: a hold was both confirmed and expired, so its stock was given back although it was sold.
 
-    Another process sweeps, whose clock is `ahead_ms` ahead of that of the one which confirms.
+    Here another process sweeps. Its clock is `ahead_ms` ahead of the clock of the process that confirms.
     """
     product = await admin.product(stockQuantity=1_000, holdSeconds=60)
     buyers = shop.customers(1_000)
@@ -108,7 +108,7 @@ async def pass_when(clock: ShopClock, instant: str, tasks: Sequence["asyncio.Tas
 async def test_cancelling_twice_and_expiring_three_times_returns_the_stock_once(
     fresh_shop: HttpShop, clock: ShopClock
 ) -> None:
-    """woocommerce#22489: each run of the cleanup put the stock back again."""
+    """woocommerce#22489: each run of the cleanup put the same stock back again."""
     shop, admin, customer = fresh_shop, await fresh_shop.hire(), fresh_shop.customer()
     product = await admin.product(stockQuantity=3, holdSeconds=60)
     cancelled, lapsing = [(await customer.hold(product))["id"] for _ in range(2)]
@@ -198,7 +198,7 @@ async def test_a_limit_used_up_by_ones_own_lapsed_hold_is_free_again_before_any_
 async def test_a_refused_reservation_does_not_prolong_the_hold_before_it(
     shop: HttpShop, admin: Admin, customer: HttpCustomer, clock: ShopClock
 ) -> None:
-    """pretix#1575: adding to a cart in vain extended what was in it."""
+    """pretix#1575: a failed attempt to add to a cart extended the items in it."""
     product = await admin.product(stockQuantity=1, holdSeconds=60)
     held = await customer.hold(product)
     clock.advance(30)
@@ -248,7 +248,7 @@ async def test_a_sale_that_opens_at_10_in_berlin_in_june_opens_at_8_utc(
 async def test_cancelling_everything_gives_back_the_stock_and_the_customers_allowance(
     shop: HttpShop, admin: Admin, customer: HttpCustomer
 ) -> None:
-    """Hi.Events#466: cancelled orders went on counting."""
+    """Hi.Events#466: cancelled orders still counted."""
     product = await admin.product(stockQuantity=4, perCustomerLimit=4)
     held = [await customer.hold(product, 2) for _ in range(2)]
     assert (await customer.reserve(product)).status == 409
@@ -277,7 +277,7 @@ async def test_stock_is_not_lowered_below_what_is_taken(shop: HttpShop, admin: A
 
 
 async def test_2500_due_holds_are_all_released_once_in_batches_of_1000(fresh_shop: HttpShop, clock: ShopClock) -> None:
-    """saleor PR 18324: what didn't fit into one batch stayed, or was released twice."""
+    """saleor PR 18324: holds beyond the first batch stayed, or were released twice."""
     shop, admin = fresh_shop, await fresh_shop.hire()
     product = await admin.product(stockQuantity=2_500, holdSeconds=60)
     await shop.hold_for_each(shop.customers(2_500), product)
@@ -292,7 +292,7 @@ async def test_2500_due_holds_are_all_released_once_in_batches_of_1000(fresh_sho
 
 
 async def test_a_crowd_five_times_the_stock_meets_no_server_error_and_waits_less_than_a_second(tmp_path: Path) -> None:
-    """emfcamp#1901: the shop broke down in the first minute. The whole size is what `make demo` rehearses."""
+    """emfcamp#1901: the shop broke down in the first minute. `make demo` rehearses the same at full size."""
     units, arrive_within_s = 100, 2.6
     async with open_shop(tmp_path, SystemClock(), sweeps=True) as shop:
         product = await (await shop.hire()).product(stockQuantity=units)

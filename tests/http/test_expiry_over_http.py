@@ -1,4 +1,4 @@
-"""A hold is over at `expiresAt`, whether or not anything has swept; its units are back soon after."""
+"""A hold is over at `expiresAt`, even if nothing has swept; its units are back soon after."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""Refusals name fields as HTTP does, although the core has names of its own."""
+"""Refusals name fields as the API does, although the core uses other names."""
 
 import msgspec
 import pytest

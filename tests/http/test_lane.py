@@ -1,4 +1,4 @@
-"""The express lane and the framework answer every request byte for byte alike, and leave the same state behind."""
+"""The express lane and the framework give the same answers, byte for byte, and leave the same state behind."""
 
 import asyncio
 import itertools
@@ -42,7 +42,7 @@ class CountingIds:
 
 
 class Ask(NamedTuple):
-    """A request as the server hands it over."""
+    """A request as the server passes it on."""
 
     method: str
     path: str
@@ -86,7 +86,7 @@ class Told(NamedTuple):
 
 
 class WholeExchange(Exchange):
-    """The request as the server offers it to the express lane, once it has come completely."""
+    """A complete request, as the server offers it to the express lane."""
 
     client = ("192.0.2.1", 4711)
 
@@ -107,7 +107,7 @@ class WholeExchange(Exchange):
 
 
 async def ask(edge: Edge, request: Ask) -> Told:
-    """The answer by the express lane, or where that takes no such request, by ASGI."""
+    """The answer by the express lane or, if that doesn't take the request, by ASGI."""
     whole = WholeExchange(request)
     if edge.take(whole) is not None:
         return await whole.told
@@ -237,7 +237,7 @@ TAGS: list[tuple[tuple[str, str], ...]] = [
 
 
 def some_ask(pick: random.Random) -> Ask:
-    """Half of the requests are what shops send, half are whatever there is."""
+    """A random request: half of them are typical of shops, half are arbitrary."""
     return _odd_ask(pick) if pick.random() < 0.5 else _usual_ask(pick)
 
 
@@ -302,7 +302,7 @@ async def test_lane_and_framework_answer_alike(seed: int) -> None:
 )
 async def test_the_lane_serves_what_it_is_for(request_: Ask, *, served: bool) -> None:
     async with shop(lane=True) as edge:
-        if request_.method == "GET":  # The lane answers polls of what the process knows already.
+        if request_.method == "GET":  # The lane answers polls for products in the stock view.
             await ask_slowly(edge, request_)
         whole = WholeExchange(request_)
         assert (edge.take(whole) is not None) is served

@@ -63,7 +63,7 @@ def test_all_references_lead_somewhere_and_all_components_are_referred_to() -> N
         for name in named
     }
 
-    # No operation is answered 405, so none refers to it.
+    # No operation has the answer 405, so none refers to it.
     assert components - references == {"#/components/responses/method-not-allowed"}
     assert references - components == set()
 

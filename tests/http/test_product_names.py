@@ -1,4 +1,4 @@
-"""A product's name is read by one rule: in POST, PATCH, and CSV files."""
+"""Product names are read by one rule in POST, PATCH and CSV files."""
 
 import csv
 import io
@@ -93,7 +93,7 @@ CASES = {**{name: name for name in UNCHANGED}, **TRIMMED, **dict.fromkeys(REFUSE
 
 
 def answered(answer: HttpAnswer, status: int) -> str | None:
-    """The name that the product got; None if the name was refused."""
+    """The product's name in the answer; None if the name was refused."""
     if answer.status == status:
         return str(answer.json["name"])
     assert (answer.status, answer.fields) == (400, ["name"])
@@ -101,7 +101,7 @@ def answered(answer: HttpAnswer, status: int) -> str | None:
 
 
 def imported(name: str) -> str | None:
-    """The name that a product of a CSV file got; None if it was refused."""
+    """The name of a product imported by CSV; None if the name was refused."""
     file = io.StringIO(newline="")
     csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["price", "name", "stockQuantity"], ["1", name, "1"]])
     try:

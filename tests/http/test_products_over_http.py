@@ -1,4 +1,4 @@
-"""Products: made, edited, restocked, listed and exported."""
+"""Products: creating, editing, restocking, listing and exporting them."""
 
 import csv
 import io
@@ -291,7 +291,7 @@ async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop
         {**common, "productId": phone, "quantity": "2", "unitPrice": "999.99", "currency": "USD", **times},
     ]
     assert (rows[2]["status"], rows[2]["releasedAt"]) == ("CANCELLED", start)
-    assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Although no sweep ran.
+    assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Even without a sweep.
 
 
 async def test_metrics_count_requests_by_route_and_status(fresh_shop: HttpShop) -> None:

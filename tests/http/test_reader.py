@@ -1,4 +1,4 @@
-"""Every kind of fault in a body is described in our words: the field, and what was expected."""
+"""Every kind of fault in a body is described in our own words: the field, and what was expected."""
 
 import enum
 from datetime import datetime

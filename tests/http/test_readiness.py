@@ -1,4 +1,4 @@
-"""`/readyz`: what is missing, and with `?verbose` each check."""
+"""`/readyz`: the missing parts, and with `?verbose` every check."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -97,7 +97,7 @@ async def test_in_production_strangers_read_the_details_of_what_is_missing_alone
 async def test_a_database_that_hangs_is_waited_for_once_by_operators_too(
     tmp_path: Path, clock: ShopClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The admin's account and the database's state are read at the same time."""
+    """The admin's account and the database's state are read concurrently."""
     asked, gives_up = set(), asyncio.Event()
 
     def hangs(name: str) -> Callable[..., Awaitable[None]]:

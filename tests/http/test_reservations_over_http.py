@@ -1,4 +1,4 @@
-"""A reservation's whole life: refused or held, extended, confirmed or cancelled, and read again."""
+"""A reservation's whole life: refused or held, extended, confirmed or cancelled, and read back."""
 
 import asyncio
 import re

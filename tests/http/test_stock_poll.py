@@ -1,4 +1,4 @@
-"""The stock poll: never older than 250 ms, also when another process sells."""
+"""The stock poll: its figure is never older than 250 ms, even if another process sells."""
 
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ UNKNOWN = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 
 
 class Pair:
-    """Two processes on one file. The first reads the database only when the test asks it to."""
+    """Two processes on one file. The first one reads the database only when the test tells it to."""
 
     def __init__(self, clock: ShopClock, here: HttpShop, there: HttpShop) -> None:
         self.clock = clock
@@ -88,7 +88,7 @@ async def test_each_change_of_stock_is_seen_within_250_ms_under_another_tag(
     tags = [(await poll(shop, product)).headers["ETag"]]
 
     async def seen_next() -> int:
-        """The figure that replaces the last one. A poll that is sent 250 ms after the change has to show it."""
+        """The figure after the last one. A poll sent 250 ms after the change must show it."""
         changed_s = time.monotonic()
         while True:
             late = time.monotonic() - changed_s > STALE_AFTER_S

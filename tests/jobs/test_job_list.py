@@ -1,4 +1,4 @@
-"""A job that is added to the list runs wherever jobs run, with no other change."""
+"""A job that is added to the list runs in all places that run jobs, with no other change."""
 
 import asyncio
 import subprocess
@@ -32,7 +32,7 @@ PATIENCE_S: Final = 20.0
 
 
 class PretendedPasses:
-    """The passes of a third job, counted; as many things as there are products."""
+    """Counts the passes of a third job. Each pass reports as many things done as there are products."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -71,7 +71,7 @@ def added() -> Iterator[PretendedPasses]:
 
 @pytest.fixture
 def added_for_wakeups() -> Iterator[PretendedPasses]:
-    """By the clock, each job runs once: what comes later was woken."""
+    """The only job. It runs once by the clock, so that every later pass must come from a wake-up."""
     with_passes, jobs = PretendedPasses(), list(JOBS)
     JOBS[:] = [pretended(with_passes.run_once, every_s=NEVER_S)]
     yield with_passes
@@ -80,7 +80,7 @@ def added_for_wakeups() -> Iterator[PretendedPasses]:
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - jobs tell nobody when they have run
+        while not true():  # noqa: ASYNC110 - jobs set no event
             await asyncio.sleep(0.01)
 
 

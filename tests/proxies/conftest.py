@@ -1,4 +1,4 @@
-"""A server as a process of its own, and ways to it: directly, through HAProxy by our configuration, through nginx."""
+"""A server as a process of its own, reached directly, through HAProxy with our configuration, or through nginx."""
 
 import os
 import time
@@ -30,7 +30,7 @@ class Reply:
 
 
 class Way:
-    """A way to the server, at the level of bytes."""
+    """One way to the server, at the level of bytes."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -39,7 +39,7 @@ class Way:
         return create_connection(("127.0.0.1", self.port), timeout=TIMEOUT_S)
 
     def ask(self, *parts: bytes | str) -> Reply:
-        """Send one request on a connection of its own, and read its answer."""
+        """Send one request on a new connection, and read its answer."""
         with self.connect() as connection:
             for part in parts:
                 connection.sendall(part if isinstance(part, bytes) else part.encode())
@@ -65,7 +65,7 @@ class ProxyPlace:
         return self.running.process.pid
 
     def memory_kib(self) -> int:
-        """What the server's process has in memory."""
+        """The memory of the server's process."""
         text = Path(f"/proc/{self.pid}/status").read_text()
         return int(next(line for line in text.splitlines() if line.startswith("VmRSS")).split()[1])
 
@@ -102,7 +102,7 @@ def place(shop: CommandShop, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def until(condition: Callable[[], Any]) -> Any:
-    """What the condition comes to, once it is true."""
+    """Wait until the condition is true, and return its value."""
     deadline = time.monotonic() + PATIENCE_S
     while not (found := condition()):
         assert time.monotonic() < deadline

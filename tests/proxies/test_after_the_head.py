@@ -1,4 +1,4 @@
-"""Trailers and chunk extensions, directly and through proxies: bounded, and never taken for headers."""
+"""Trailers and chunk extensions, directly and through proxies: limited, and never treated as headers."""
 
 import contextlib
 import re
@@ -18,7 +18,7 @@ from flashreserve.core.model import Role
 MOST: Final = 20_000_000
 WITHIN: Final = 64 * 1024
 MEMORY_KIB: Final = 16 * 1024
-"""What the process may have more after an attack. Without the bounds it was over a gigabyte."""
+"""Memory that the process may gain during an attack. Without the limits it gained over a gigabyte."""
 
 ENDLESS: Final = {
     "trailers": (b"0\r\n", b"X-Trailer: abcdefgh\r\n"),
@@ -60,7 +60,7 @@ def test_nginx_reads_over_them_by_itself_and_the_server_has_nothing_of_it(
 
 
 def _flood(connection: socket, endless: bytes, most: int, pause_s: float = 0.0) -> int:
-    """Send until there is an answer, or so much is sent; how much was sent."""
+    """Send until an answer comes or this much is sent. Returns the number of bytes sent."""
     sent, piece = 0, endless * (4_096 // len(endless))
     while sent + len(piece) <= most and not select.select([connection], [], [], pause_s)[0]:
         connection.sendall(piece)
@@ -75,7 +75,7 @@ def _head(method: str, path: str, *headers: str, host: str | None = "shop.test")
 
 
 class Buyer:
-    """A customer, signed in, and a product."""
+    """A signed-in customer, and a product."""
 
     def __init__(self, place: ProxyPlace, product: str) -> None:
         ring = key_ring(place.shop.settings, create=False)
@@ -94,13 +94,13 @@ def product(place: ProxyPlace) -> str:
 
 @pytest.fixture
 def buyer(place: ProxyPlace, product: str) -> Buyer:
-    """Somebody new for each test: one customer may hold only so much."""
+    """A new customer for each test, because a quota limits the holds of one customer."""
     return Buyer(place, product)
 
 
 ONE: Final = b'{"quantity": 1}'
 CASES: Final = {
-    # The trailer, and a request without it to which it would make a difference. {…} stand for the buyer's.
+    # A trailer, and a request without it whose answer it would change. {…} stand for the buyer's values.
     "Authorization": ("Authorization: Bearer {token}", "POST", "/reservations/{product}", (JSON,), ONE),
     "another Authorization": ("Authorization: Bearer x", "POST", "/reservations/{product}", (JSON, "{bearer}"), ONE),
     "Cookie": ("Cookie: token={token}", "POST", "/reservations/{product}", (JSON,), ONE),
@@ -164,7 +164,7 @@ _PASSING: Final = re.compile(r'"([0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[0-9:
 
 
 def _said(way: Way, asked: bytes) -> tuple[int, dict[str, str], str]:
-    """An answer without what differs from one to the next: ids and times."""
+    """An answer without the parts that differ each time: ids and times."""
     answer: Reply = way.ask(asked)
     if "x-request-id" in answer.headers:
         assert answer.headers["x-request-id"] not in asked.decode()

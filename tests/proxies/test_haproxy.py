@@ -1,4 +1,4 @@
-"""HAProxy by the configuration that we ship: it starts, and what it answers by itself looks like our answers."""
+"""HAProxy with the configuration that we ship: it starts, and its own answers have the same form as ours."""
 
 import json
 import os
@@ -25,11 +25,11 @@ GET = "GET /products/a%22b?c=d HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 LIVE = "GET /livez HTTP/1.1\r\nHost: shop.test\r\n\r\n"
 FILES = 20_000
 FRONT_PROXY = "acl front_proxy always_false"
-"""The line that docs/clustered.md has replaced."""
+"""The line that docs/clustered.md tells operators to replace."""
 
 
 def problem(answer: Reply) -> tuple[str, str]:
-    """The code and instance of an answer that must be a problem document of ours."""
+    """The code and instance of an answer, which must be one of our problem documents."""
     assert answer.headers["content-type"] == CONTENT_TYPE
     assert answer.headers["cache-control"] == "no-store"
     said = json.loads(answer.body)
@@ -40,14 +40,14 @@ def problem(answer: Reply) -> tuple[str, str]:
 
 
 class ServerBehindProxy(BaseHTTPRequestHandler):
-    """Logs nothing."""
+    """A server that logs nothing."""
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's own name
-        """Say nothing."""
+        """Log nothing."""
 
 
 class Vanishing(ServerBehindProxy):
-    """A server that is ready, and goes away whatever it is asked."""
+    """A server that is ready, but closes the connection on every request."""
 
     def do_GET(self) -> None:
         if self.path == "/readyz":
@@ -58,7 +58,7 @@ class Vanishing(ServerBehindProxy):
 
 
 class Repeating(ServerBehindProxy):
-    """A server that answers with who it is told the request is from."""
+    """A server that answers with the client address that it was told."""
 
     def do_GET(self) -> None:
         body = json.dumps([self.headers[f"X-Forwarded-{what}"] for what in ("For", "Proto", "Host")]).encode()
@@ -128,7 +128,7 @@ def test_one_address_cannot_have_all_connections(place: ProxyPlace) -> None:
     beyond = 50
     with ExitStack() as stack:
         clients = [connected(stack, way.port, "127.0.0.1") for _ in range(most + beyond)]
-        until(lambda: sum(map(_is_closed, clients)) >= beyond - 8)  # its threads count side by side
+        until(lambda: sum(map(_is_closed, clients)) >= beyond - 8)  # HAProxy's threads count concurrently
         assert not _is_closed(clients[0])
         with socket.create_connection(("127.0.0.1", way.port), 30.0, source_address=("127.0.0.2", 0)) as other:
             other.sendall(b"GET /livez HTTP/1.1\r\nHost: shop.test\r\n\r\n")
@@ -136,11 +136,11 @@ def test_one_address_cannot_have_all_connections(place: ProxyPlace) -> None:
 
 
 def test_one_site_cannot_have_all_connections_from_its_many_networks(tmp_path: Path) -> None:
-    """In the proportions of the real bounds, with IPv4 networks in place of a site's, which no machine has."""
+    """The same proportions as the real limits, with IPv4 networks in place of a site's IPv6 networks."""
     smaller = {"gt 800": "gt 8", "gt 1600": "gt 16", "ipmask(32,48)": "ipmask(24,48)"}
     with haproxy(tmp_path, free_port(), changes=smaller) as port, ExitStack() as stack:
         clients = [connected(stack, port, f"127.0.1.{number % 4 + 1}") for number in range(24)]
-        # Of these, 8 are beyond; but its threads count side by side.
+        # 8 of these exceed the limit, but HAProxy's threads count concurrently.
         until(lambda: sum(map(_is_closed, clients)) >= 4)
         other = connected(stack, port, "127.0.2.1")
         assert other is not None
@@ -153,7 +153,7 @@ def test_a_proxy_in_front_may_have_more_connections_than_one_address(tmp_path: P
     with haproxy(tmp_path, free_port(), changes=smaller) as port, ExitStack() as stack:
         of_proxy = [connected(stack, port, "127.0.0.3") for _ in range(24)]
         others = [connected(stack, port, "127.0.0.2") for _ in range(24)]
-        until(lambda: sum(map(_is_closed, others)) >= 12)  # its threads count side by side
+        until(lambda: sum(map(_is_closed, others)) >= 12)  # HAProxy's threads count concurrently
         assert not any(map(_is_closed, of_proxy))
         newest = connected(stack, port, "127.0.0.3")
         assert newest is not None
@@ -183,7 +183,7 @@ def test_only_a_proxy_in_front_is_believed_who_sent_a_request(
 
 
 def connected(stack: ExitStack, port: int, source: str) -> socket.socket | None:
-    """A connection; None where it was refused so soon that it never was one."""
+    """A connection; None if it was refused before it was established."""
     try:
         return stack.enter_context(socket.create_connection(("127.0.0.1", port), 30.0, source_address=(source, 0)))
     except ConnectionResetError:
@@ -195,7 +195,7 @@ def _is_closed(client: socket.socket | None) -> bool:
         return True
     client.settimeout(0.0)
     try:
-        # Peeked at, so that one with an answer, such as the 408 to idle ones, is never told as refused.
+        # MSG_PEEK leaves the data in place, so that a connection with an answer, such as 408, doesn't count as refused.
         return client.recv(1, socket.MSG_PEEK) == b""
     except BlockingIOError:
         return False
@@ -226,7 +226,7 @@ def test_browsers_that_come_over_tls_are_told_to_stay_there_and_nobody_else(tmp_
                 haproxy(tmp_path / "plain", server) as plain,
             ):
                 over_tls = until(lambda: ask_over_tls(encrypted))
-                # The client's own word doesn't count.
+                # The client's own header doesn't count.
                 lying = LIVE.replace("\r\n\r\n", "\r\nX-Forwarded-Proto: https\r\n\r\n")
                 until(lambda: Way(plain).ask(LIVE).status == 200)
                 in_clear = Way(plain).ask(lying)

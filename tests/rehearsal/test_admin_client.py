@@ -1,4 +1,4 @@
-"""The admin of a rehearsal, at addresses that answer otherwise than a shop does."""
+"""The admin of a rehearsal, at addresses whose answers differ from a shop's."""
 
 import pytest
 from typing_extensions import override

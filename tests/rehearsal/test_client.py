@@ -10,7 +10,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Colour: Red\r\n\r\nhi"
 
 
 class ScriptedServer:
-    """Answers as `answering` does, and counts connections."""
+    """Answers by the function `answering`, and counts connections."""
 
     def __init__(self) -> None:
         self.answering: Answering = always(OK)

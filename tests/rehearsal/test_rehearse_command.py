@@ -1,4 +1,4 @@
-"""`flashreserve rehearse` as a command: against running shops, and with a fresh one."""
+"""The command `flashreserve rehearse`, against running shops and with a fresh one."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
-"""A check for Schemathesis in place of its own `use_after_free`, which can't hold for reservations.
+"""A check that replaces Schemathesis' own `use_after_free`, which doesn't apply to reservations.
 
-DELETE gives the units back, but the reservation stays so that its owner can see its state. After a DELETE it may still
-be read; it must not read as held or bought.
+DELETE gives the units back, but the reservation stays, so that its owner can see its state. After a DELETE it can still
+be read, but it must not read as held or bought.
 """
 
 from typing import Any

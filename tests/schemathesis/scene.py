@@ -40,7 +40,7 @@ UNHINDERED: Final = TryRates(
     login_address=_UNHINDERED,
     register_address=_UNHINDERED,
 )
-"""Schemathesis tries more passwords in a minute than any customer, and 429 would hide other findings."""
+"""Rates high enough for Schemathesis, which tries many passwords a minute: 429 would hide other findings."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SceneTokens:
 
 
 async def prepare(shop: HttpShop) -> SceneTokens:
-    """Fill the shop; the tokens of an admin and two customers."""
+    """Fill the shop. Returns the tokens of an admin and two customers."""
     now = shop.clock.now_ms()
     await shop.store.add_products(_products(now))
     await _admit(shop, now)

@@ -27,7 +27,7 @@ REFUSALS = {"400", "410", "422"}
 
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[HttpShop]:
-    """The running shop. It is audited when it closes: rule 1 must hold after all that Schemathesis did."""
+    """The running shop. It is audited when it closes: rule 1 must hold after all requests by Schemathesis."""
     async with open_shop(tmp_path, SystemClock(), sweeps=True, seams={"try_rates": scene.UNHINDERED}) as running:
         yield running
 
@@ -59,7 +59,7 @@ async def test_random_requests_are_answered_as_documented(
 
 
 async def go_through(shop: HttpShop, tokens: SceneTokens, who: str, tmp_path: Path, *options: str) -> str:
-    """Let Schemathesis test the API as `who`; its report. The test fails if it found anything."""
+    """Let Schemathesis test the API as `who`, and return its report. The test fails on any finding."""
     users = {"caller": getattr(tokens, who), "another": tokens.another}
     (tmp_path / "accounts.json").write_text(json.dumps({"auth": [_user(*user) for user in users.items()]}))
     process = await asyncio.create_subprocess_exec(
@@ -67,7 +67,7 @@ async def go_through(shop: HttpShop, tokens: SceneTokens, who: str, tmp_path: Pa
         f"--config-file={CONFIG}",
         "run",
         f"{shop.url}/openapi.json",
-        # Schemathesis leaves out the document's own address unless it is named.
+        # Schemathesis leaves out the address of the document itself, unless a pattern includes it.
         "--include-path-regex=.",
         "--generation-database=none",
         "--no-color",

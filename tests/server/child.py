@@ -1,4 +1,4 @@
-"""One of several server processes, for test_workers.py. Answers with its place and process id."""
+"""One of several server processes for test_workers.py. Answers with its place and process id."""
 
 import asyncio
 import os

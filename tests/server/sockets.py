@@ -1,4 +1,4 @@
-"""A server in the test's own process around a small application, and a client that can send anything at all."""
+"""A server in the test's own process around a small application, and a client that can send any bytes."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ class RawReply:
 
     @property
     def code(self) -> str:
-        """The problem's code; the reply must be a problem document, and a whole one."""
+        """The problem's code. The reply must be a complete problem document."""
         assert self.header("content-type") == PROBLEM, self
         assert self.header("x-request-id"), self
         assert self.header("x-content-type-options") == "nosniff", self
@@ -63,7 +63,7 @@ class RawReply:
 
 
 class RawClient:
-    """One connection. Bytes go out as they are; replies are read one by one."""
+    """One connection. Bytes are sent unchanged; replies are read one by one."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -87,29 +87,29 @@ class RawClient:
         return await asyncio.wait_for(self._reply(bodiless=bodiless), TIMEOUT_S)
 
     async def ended(self) -> bytes:
-        """What is left until the server ends the connection; a reset is an end too."""
+        """The remaining bytes until the server ends the connection; a reset counts as an end."""
         try:
             return await asyncio.wait_for(self._reader.read(), TIMEOUT_S)
         except ConnectionError:
             return b""
 
     def read_nothing(self) -> None:
-        """Leave what the server sends to the system, whose buffers fill."""
+        """Stop reading, so that the system's buffers fill up."""
         self._writer.transport.pause_reading()  # type: ignore[attr-defined]
 
     def read_on(self) -> None:
-        """After `read_nothing`."""
+        """Read again after `read_nothing`."""
         self._writer.transport.resume_reading()  # type: ignore[attr-defined]
 
     async def read_some(self) -> None:
-        """After `read_nothing`: take what the loop reads in a few of its turns, and no more."""
+        """Read for a few turns of the loop only, after `read_nothing`."""
         self.read_on()
         await asyncio.sleep(0.01)
         self.read_nothing()
         await asyncio.sleep(0.05)
 
     def finish(self) -> None:
-        """Send nothing more, but go on reading."""
+        """Close the sending side, and go on reading."""
         self._writer.write_eof()
 
     def shut(self) -> None:
@@ -166,14 +166,14 @@ class Served:
     clients: list[RawClient] = field(default_factory=list)
 
     async def connect(self, address: str = HOST) -> RawClient:
-        """A connection from this address of the machine; every one of 127.0.0.0/8 is."""
+        """A connection from this local address, which may be any in 127.0.0.0/8."""
         reader, writer = await asyncio.open_connection(HOST, self.port, limit=2**22, local_addr=(address, 0))
         client = RawClient(reader, writer)
         self.clients.append(client)
         return client
 
     def metric(self, line: str) -> float:
-        """The value of one line of the metrics; 0 where there is none."""
+        """The value of one line of the metrics; 0 if there is no such line."""
         for found in render(self.metrics.families()).decode().splitlines():
             if found.rpartition(" ")[0] == line:
                 return float(found.rpartition(" ")[2])
@@ -242,7 +242,7 @@ async def serving(
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
-    """The lifespan of an application that has nothing to start."""
+    """The lifespan of an application without start-up or shutdown."""
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()
@@ -258,7 +258,7 @@ async def answer(
 
 
 async def read(receive: Receive) -> bytes:
-    """A whole body."""
+    """The whole body of a request."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -270,7 +270,7 @@ async def read(receive: Receive) -> bytes:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with what was asked."""
+    """An application that answers with the request's contents."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return

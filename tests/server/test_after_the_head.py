@@ -1,4 +1,4 @@
-"""Chunk extensions and trailers: bounded while they come, and never taken for headers (RFC 9110, 6.5.1)."""
+"""Chunk extensions and trailers: limited while they are read, and never treated as headers (RFC 9110, 6.5.1)."""
 
 import asyncio
 from itertools import cycle, islice
@@ -13,7 +13,7 @@ from flashreserve.server.limits import HttpLimits
 CHUNKED = "Transfer-Encoding: chunked"
 UPGRADE = ("Connection: Upgrade", "Upgrade: h2c")
 ENOUGH = 64 * 1024
-"""Bytes within which the refusal must come; none is sent after them."""
+"""Bytes within which the refusal must come; no more are sent."""
 
 ENDLESS = {
     "many trailers": (b"0\r\n", b"X-Trailer: abcdefgh\r\n"),
@@ -52,7 +52,7 @@ HEADERS = {
 
 
 async def tell(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the headers that it sees, after the whole body, as the scope and the edge have them."""
+    """Answers, after the whole body, with the headers in the scope and those in the edge's context."""
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
         return
@@ -61,7 +61,7 @@ async def tell(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def reply_to_pieces(client: RawClient, sent: bytes, size: int) -> RawReply:
-    """The answer that comes while so much is sent, in pieces of this size."""
+    """The answer that comes while these bytes are sent in pieces of this size."""
     reply = asyncio.ensure_future(client.reply())
     for start in range(0, len(sent), size):
         await client.send(sent[start : start + size])
@@ -122,7 +122,7 @@ async def test_trailers_and_extensions_within_the_bound_are_read_over() -> None:
     async with serving(echo) as served:
         client = await served.connect()
         for _ in range(20):
-            # What came with one request doesn't count against the next.
+            # Framing bytes of one request don't count against the next one.
             await client.send(head("POST", "/", CHUNKED), body, trailers, "\r\n")
             assert (await client.reply()).body == b"POST / abcde"
 
@@ -150,7 +150,7 @@ async def test_no_trailer_becomes_a_header(upgrade: tuple[str, ...], *, apart: b
         else:
             await client.send(plain, trailers, "\r\n")
         assert (await client.reply()).body == without.body
-        # Nor does one become a header of the request after it.
+        # A trailer doesn't become a header of the next request either.
         await client.send(plain, "\r\n")
         assert (await client.reply()).body == without.body
 

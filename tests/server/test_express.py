@@ -1,4 +1,4 @@
-"""Requests that the server offers to an express lane: order, ends and failures are those of any other request."""
+"""Requests that the server offers to an express lane: order, ends and failures are the same as by ASGI."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +17,7 @@ BRIEF = ("Content-Type: application/json", "Content-Length: 4")
 
 
 class Desk:
-    """An application whose lane takes what is sent to /lane, and answers when it is told to."""
+    """An application whose lane takes requests to /lane, and answers them when told to."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -44,7 +44,7 @@ class Desk:
         return True
 
     async def answers(self, count: int) -> None:
-        """Wait until so many were taken, and answer them with what they brought."""
+        """Wait until this many were taken, and answer each with its own contents."""
         await self.has_taken(count)
         for context in self.taken:
             context.answer(Answer(201, b"lane " + context.exchange.body, headers=(("location", "/x"),)))
@@ -55,7 +55,7 @@ class Desk:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what it waits for has no event to tell it
+        while not condition():  # noqa: ASYNC110 - the condition has no event
             await asyncio.sleep(0.001)
 
 

@@ -1,4 +1,4 @@
-"""Room for connections and for what is written: who makes room for whom."""
+"""Room for connections and unsent data: which connection is closed for which other one."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ OTHER = "127.0.0.2"
 
 
 class Door:
-    """Answers when it is open."""
+    """An application that answers once it is open."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -34,7 +34,7 @@ class Door:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 what is waited for sends no event
+        while not condition():  # noqa: ASYNC110 the condition has no event
             await asyncio.sleep(0.005)
 
 
@@ -95,7 +95,7 @@ async def test_a_request_that_is_being_answered_is_never_closed_and_newcomers_ar
         door.open.set()
         assert [(await client.reply()).status for client in busy] == [200, 200]
         async with asyncio.timeout(10):
-            while not await works(await served.connect()):  # noqa: ASYNC110 there is no event for it
+            while not await works(await served.connect()):  # noqa: ASYNC110 the condition has no event
                 await asyncio.sleep(LOOK_AGAIN_S)
 
 
@@ -141,7 +141,7 @@ def test_connections_are_counted_by_address_and_ipv6_by_its_64(peer: str | None,
 
 
 async def test_ten_thousand_idle_connections_of_one_address_keep_nobody_else_out() -> None:
-    """In the proportions of the real limits, a hundredth of their size."""
+    """The same proportions as the real limits, at a hundredth of their size."""
     limits = HttpLimits(connections_max=100, connections_per_address_max=50)
     async with serving(echo, limits=limits) as served:
         for _ in range(200):
@@ -152,7 +152,7 @@ async def test_ten_thousand_idle_connections_of_one_address_keep_nobody_else_out
 
 
 class Reader:
-    """A guest that has so much to take, and has been waited for since then."""
+    """A guest that has this much unsent data, and has been waited for since this time."""
 
     def __init__(self, kept: int = 0, since: float | None = None) -> None:
         self.kept = kept
@@ -193,7 +193,7 @@ def test_the_slowest_readers_are_closed_until_a_part_of_the_bound_is_free() -> N
     for reader in readers[:4]:
         unsent.add(reader)
     now = 10.0
-    # The second takes much, the third little; the others nothing.
+    # The second reader takes much, the third one little, and the others nothing.
     readers[1].kept, readers[2].kept, readers[2].system = 40, 150, 0
     unsent.look(readers)
     assert [reader.closed for reader in readers] == [False] * 6
@@ -213,9 +213,9 @@ def test_what_is_taken_or_closed_no_longer_counts() -> None:
 
 
 class WatchedRoom(Unsent[Guest]):
-    """Keeps the most that it has counted."""
+    """Records the largest count."""
 
-    seen: "list[WatchedRoom]" = []  # noqa: RUF012 emptied by each test that looks at it
+    seen: "list[WatchedRoom]" = []  # noqa: RUF012 emptied by each test that uses it
     most_kept = 0
 
     def __init__(self, most: int, now: Callable[[], float]) -> None:
@@ -254,7 +254,7 @@ async def test_readers_that_take_nothing_cannot_fill_the_memory(monkeypatch: pyt
         assert reply.body == page
         await until(lambda: unsent._kept <= limits.unsent_bytes_max)
         assert unsent.most_kept <= limits.unsent_bytes_max + len(page)
-        # What nobody takes isn't made.
+        # Data that no client takes isn't produced.
         assert made.count("/greedy") < greed * 60
 
 

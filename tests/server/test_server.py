@@ -1,4 +1,4 @@
-"""The server at the level of bytes: every test talks to it over a real socket, most of them not nicely."""
+"""The server at the level of bytes, over real sockets. Most of these clients misbehave."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ from flashreserve.server.sockets import FILES_BESIDE_CONNECTIONS, ServerError, a
 
 
 class Probe:
-    """Counts what reaches the application, and answers when `door` is open."""
+    """An application that counts its requests, and answers once `door` is open."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -46,11 +46,11 @@ class Probe:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 what is waited for sends no event
+        while not condition():  # noqa: ASYNC110 the condition has no event
             await asyncio.sleep(0.005)
 
 
-# What is no request.
+# Invalid requests.
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ async def test_a_client_that_does_not_take_its_answer_is_dropped() -> None:
             await asyncio.wait_for(ended.wait(), 10)
 
 
-# Bodies that nobody reads.
+# Bodies that the application doesn't read.
 
 
 async def test_an_unread_small_body_leaves_the_connection_open() -> None:
@@ -545,7 +545,7 @@ def test_the_limit_of_open_files_bounds_the_connections() -> None:
 
 @pytest.mark.parametrize(("files", "connections_max"), [(300, 135), (1_000, 675), (11_000, 9_766)])
 def test_where_few_open_files_are_allowed_there_are_fewer_connections(files: int, connections_max: int) -> None:
-    """In a process of its own, because a hard limit can't be raised again."""
+    """Runs in a process of its own, because a hard limit can't be raised again."""
     script = (
         "import resource; from flashreserve.server.sockets import *\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))\n"
@@ -596,7 +596,7 @@ async def test_who_waits_to_be_accepted_when_the_server_stops_is_answered() -> N
     address = listener.getsockname()
     server = Server(listener, shared, lambda: 0.0)
     await server.start()
-    # Without a turn of the loop in between, nobody can have accepted them when the server begins to stop.
+    # Without a turn of the loop in between, none of them is accepted before the server begins to stop.
     clients = [socket.create_connection(address) for _ in range(20)]
     for client in clients:
         client.sendall(head("GET", "/queued"))
@@ -671,7 +671,7 @@ async def test_the_end_of_the_parent_sets_stop() -> None:
     os.close(lifeline)
 
 
-# Everything at once.
+# All of it at random.
 
 SCRAPS = [
     b"GET / HTTP/1.1\r\nHost: a\r\n",
@@ -704,7 +704,7 @@ TIGHT = HttpLimits(
 
 
 async def scribble(served: Served, choice: random.Random) -> None:
-    """Send scraps of requests in pieces of any size; leave in any way."""
+    """Send fragments of requests in pieces of random size, and disconnect in a random way."""
     client = await served.connect()
     with contextlib.suppress(OSError):
         for _ in range(choice.randrange(1, 12)):

@@ -36,7 +36,7 @@ class Crew:
     logged: list[Any]
 
     async def ask(self, path: str = "/") -> tuple[int, int]:
-        """The place and the process that answered."""
+        """The place and the process id in the answer."""
         client = await self.connect()
         try:
             reply = await client.get(path)
@@ -49,7 +49,7 @@ class Crew:
         return RawClient(*await asyncio.open_connection(HOST, self.port))
 
     async def until_answered_by(self, wanted: Callable[[int, int], bool]) -> int:
-        """Ask again until the right one answers; return its process id."""
+        """Ask until the answer comes from a wanted process. Returns its process id."""
         async with asyncio.timeout(20):
             while True:
                 try:
@@ -60,7 +60,7 @@ class Crew:
                     return pid
 
     async def until_refused(self) -> None:
-        """Connect now and then: many at once would fill the queue in which they wait, and then be tried again late."""
+        """Connect at intervals: many connections at once would fill the accept queue, and then be retried later."""
         async with asyncio.timeout(60):
             while True:
                 try:
@@ -226,7 +226,7 @@ asyncio.run(main())
     process.kill()
     await process.wait()
     async with asyncio.timeout(20):
-        while alive(pid):  # noqa: ASYNC110 the child is not this process's own: nothing tells of its end
+        while alive(pid):  # noqa: ASYNC110 not this process's own child, so its end sets no event
             await asyncio.sleep(0.02)
 
 

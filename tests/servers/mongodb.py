@@ -1,8 +1,7 @@
-"""A MongoDB server for tests: the first that is available.
+"""A MongoDB server for tests: the first one available.
 
-1. The server at `TESTS_MONGODB_URL`, which somebody else runs. Tests use databases of their own on it.
-2. A `mongod` on PATH.
-3. The server that `make servers` installed: a gateway over PostgreSQL that speaks MongoDB's protocol.
+1. The server at `TESTS_MONGODB_URL`, which is already running. Tests use databases of their own on it. 2. A `mongod` on
+PATH. 3. The server that `make servers` installed: a gateway over PostgreSQL that speaks MongoDB's protocol.
 
 One server runs for the whole session and is stopped when it ends. A test that kills its server starts one of its own.
 """

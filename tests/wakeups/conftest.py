@@ -17,19 +17,22 @@ from flashreserve.stores.port import Store
 __all__ = ["own_valkey", "valkey", "valkey_of_session"]
 
 NEVER_S = 3600.0
-"""For a worker whose own sweeps shan't be mistaken for those that it is woken for."""
+"""The interval for a worker whose own sweeps must not be mistaken for those after wake-ups."""
 
 PATIENCE_S = 20.0
 
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
-        while not true():  # noqa: ASYNC110 - what is waited for happens in another process, or inside the library
+        while not true():  # noqa: ASYNC110 - the change is in another process, or inside the library
             await asyncio.sleep(0.01)
 
 
 class Sweeps:
-    """Counts sweeps, the one with which each worker begins included; `held` ones go on when they are told to."""
+    """Counts sweeps, including the one with which each worker begins.
+
+    With `held`, they wait until a test releases them.
+    """
 
     def __init__(self, *, held: bool = False) -> None:
         self.count = 0
@@ -49,7 +52,7 @@ class Sweeps:
 
 
 async def nothing(_store: Store, _now: int) -> int:
-    """What a job does whose passes are counted elsewhere."""
+    """The pass of a job whose passes are counted elsewhere."""
     return 0
 
 
@@ -61,7 +64,7 @@ def a_job(name: str = "sweep", *, every_s: float = NEVER_S, on_wakeup: bool = Tr
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis is tried again sooner than in earnest."""
+    """Shortens the pause before Redis is tried again."""
     monkeypatch.setattr(bullmq, "RETRY_AFTER_S", 0.1)
     monkeypatch.setattr(bullmq, "_RETRY_AFTER_MS", 100)
 
@@ -72,7 +75,7 @@ StartWorker = Callable[..., Awaitable["asyncio.Task[None]"]]
 
 @pytest.fixture
 async def wakeups() -> AsyncIterator[Wakeups]:
-    """Opens wake-ups on a server, as another process each, and closes them."""
+    """Opens wake-ups on a server, each as another process would, and closes them at the end."""
     opened: list[BullMQWakeups] = []
 
     def make(server: ValkeyProcess, **limits: int) -> BullMQWakeups:
@@ -86,7 +89,7 @@ async def wakeups() -> AsyncIterator[Wakeups]:
 
 @pytest.fixture
 async def start_worker() -> AsyncIterator[StartWorker]:
-    """Starts workers, and ends them."""
+    """Starts workers, and ends them after the test."""
     tasks: list[asyncio.Task[None]] = []
 
     async def make(server: ValkeyProcess, sweeps: Sweeps, *, every_s: float = NEVER_S) -> "asyncio.Task[None]":
@@ -101,7 +104,7 @@ async def start_worker() -> AsyncIterator[StartWorker]:
 
 
 async def jobs(server: ValkeyProcess) -> list[QueueJob]:
-    """All jobs, in whichever state, as BullMQ itself reads them."""
+    """All jobs in any state, as BullMQ itself reads them."""
     redis = connect(server.url, timeout_s=10, connections_max=1)
     queue = Queue(QUEUE, {"connection": redis})
     found: list[QueueJob] = await queue.getJobs(["delayed", "waiting", "active", "completed", "failed"])

@@ -8,13 +8,13 @@ from tests.wakeups.conftest import Wakeups, job_ids, jobs, until
 from flashreserve.clock import SystemClock
 from flashreserve.jobs.bullmq import QUEUE, open_wakeups
 
-# The last second of the year 2099: due long after every test.
+# The last second of the year 2099, so that it is due long after every test.
 SECOND = 4_102_444_799
 INSTANT = SECOND * 1000
 
 
 async def added(server: ValkeyProcess, count: int) -> set[str]:
-    """The jobs' ids, once there are so many."""
+    """The jobs' ids, once there are this many."""
 
     def enough() -> bool:
         with server.client() as client:

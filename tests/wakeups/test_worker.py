@@ -18,12 +18,12 @@ from flashreserve.stores.port import StoreUnavailableError
 
 
 def soon() -> int:
-    """An instant in this second: whoever is woken for it is woken when the second is over."""
+    """An instant in the current second. Its wake-up comes when this second is over."""
     return time.time_ns() // 1_000_000
 
 
 async def woken(sweeps: Sweeps, wakeups: Wakeups, server: ValkeyProcess, *, after_s: int = 0) -> float:
-    """How late (seconds) the worker sweeps after a hold's second is over."""
+    """Seconds from the end of a hold's second to the worker's sweep."""
     count, instant = sweeps.count, soon() + after_s * 1000
     wakeups(server).expect([instant])
     await until(lambda: sweeps.count > count)
@@ -71,7 +71,7 @@ async def test_of_two_workers_one_is_woken(valkey: ValkeyProcess, wakeups: Wakeu
 
 
 async def until_states(server: ValkeyProcess, states: dict[str, int]) -> None:
-    """Wait until so many jobs are in these states, and none in any other."""
+    """Wait until this many jobs are in these states, and none in any other."""
 
     def reached() -> bool:
         with server.client() as client:
@@ -204,7 +204,7 @@ async def test_a_pass_never_runs_twice_at_once(
 
 
 async def ended_after(task: "asyncio.Task[None]") -> float:
-    """How long (seconds) the worker takes to end."""
+    """Seconds that the worker takes to end."""
     began = time.monotonic()
     await end(task)
     assert task.cancelled()
@@ -213,7 +213,7 @@ async def ended_after(task: "asyncio.Task[None]") -> float:
 
 @pytest.fixture
 def long_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What would have to be ended by force is waited for so long that nobody takes it for a slow machine."""
+    """Lengthens the limits for ending by force, so that a forced end can't be mistaken for a slow machine."""
     monkeypatch.setattr(bullmq, "CLOSE_TIMEOUT_S", 10.0)
 
 
@@ -231,7 +231,7 @@ async def test_an_idle_worker_ends_at_once(valkey: ValkeyProcess, wakeups: Wakeu
 async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
     valkey: ValkeyProcess, start_worker: StartWorker
 ) -> None:
-    # BullMQ cancels its waiting once: of 20 moments after a job, one came before the waiting and held the worker up.
+    # BullMQ cancels its wait once. Of 20 moments after a job, one came before the wait, and the worker didn't end.
     moments = 100
     redis = connect(valkey.url, timeout_s=10, connections_max=1)
     queue = Queue(QUEUE, {"connection": redis})
@@ -240,7 +240,7 @@ async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
         task = await start_worker(valkey, sweeps)
         await queue.addBulk(bullmq._jobs([steps], soon()))
         async with asyncio.timeout(PATIENCE_S):
-            while sweeps.count < 2:  # noqa: ASYNC110 - an event would be heard a step of the loop later
+            while sweeps.count < 2:  # noqa: ASYNC110 - an event would wake it one turn of the loop later
                 await asyncio.sleep(0)
         for _ in range(steps):
             await asyncio.sleep(0)
@@ -251,7 +251,7 @@ async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
 async def test_a_worker_that_finds_no_redis_ends_soon_in_whichever_moment_it_is_ended(
     own_valkey: MakeValkey, start_worker: StartWorker
 ) -> None:
-    # Every 0.2 s it gives up, cleans up and begins anew; a cancellation amid the cleaning must not be lost.
+    # Every 0.2 s the worker gives up, cleans up and starts again; a cancellation during the clean-up must not be lost.
     server = own_valkey()
     server.kill()
     before = asyncio.all_tasks()

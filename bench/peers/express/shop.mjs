@@ -3,7 +3,7 @@
 //
 //   node shop.mjs setup | serve PORT | worker | audit
 //
-// MONGODB_URL, REDIS_URL, JWT_SECRET, HOLD_SECONDS and STOCK say where and what. `setup` prints the product's id.
+// MONGODB_URL, REDIS_URL, JWT_SECRET, HOLD_SECONDS and STOCK are the settings. `setup` prints the product's id.
 
 import { Queue, Worker } from "bullmq";
 import express from "express";

@@ -9,10 +9,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Final, Self
 
 HOPS_MAX: Final = 16
-"""Entries of X-Forwarded-For that are read."""
+"""Entries of X-Forwarded-For that are read at most."""
 
 UNIX: Final = "unix"
-"""In the list of proxies, the name of one that connects through a Unix socket and so has no address."""
+"""Stands in the list of proxies for one that connects through a Unix socket and so has no address."""
 
 _IPV6_PREFIXES: Final = (64, 56, 48)
 """Usual sizes of one customer's IPv6 network: a /64 at least, often a /56, for sites a /48."""

@@ -18,7 +18,7 @@ DEVICE_AUDIENCE: Final = "flashreserve-device"
 """Differs from the access tokens' audience, so neither kind is accepted as the other."""
 
 DEVICE_TTL_S: Final = 180 * 24 * 3600
-"""Half a year; every login renews it."""
+"""Half a year, in seconds; every login renews it."""
 
 _DEVICE_ID = re.compile(r"[0-9a-f-]{36}")
 

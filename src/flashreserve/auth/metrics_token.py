@@ -12,10 +12,10 @@ RATE: Final = Rate(burst=10, every_ms=6_000)
 
 
 class MetricsToken:
-    """One token that gives access to docs and metrics; an empty one gives access to nobody.
+    """One token that gives access to docs and metrics. If it is empty, it gives no access.
 
-    Wrong tries are counted by address. An address without tries left is refused even with the right token: otherwise
-    it could go on guessing.
+    Wrong tries are counted by address. An address without tries left is refused even with the right token: otherwise it
+    could go on guessing.
     """
 
     def __init__(self, token: str, throttle: Throttle, *, rate: Rate = RATE) -> None:

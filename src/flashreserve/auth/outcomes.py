@@ -46,7 +46,7 @@ class LoggedIn(msgspec.Struct, frozen=True, tag=True):
 
 
 class WrongCredentials(msgspec.Struct, frozen=True, tag=True):
-    """The email is unknown or the password wrong; nobody is told which."""
+    """The email is unknown or the password is wrong. The client isn't told which."""
 
 
 class TooManyTries(msgspec.Struct, frozen=True, tag=True):

@@ -202,7 +202,7 @@ class Passwords:
         except RuntimeError as error:  # No thread can be started, or the pool is closed.
             job.complete(_unhashed(error))
             if self._working == 0 and not self._closed:
-                # The pool has kept the job that it had no thread for; nobody waits for that any more.
+                # The pool has kept the job for which it had no thread, but no caller waits for that job any more.
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = self._new_pool()
             return

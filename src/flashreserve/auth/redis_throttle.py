@@ -21,10 +21,10 @@ from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 
 KEY_PREFIX: Final = "flashreserve:tries:"
 TIMEOUT_S: Final = 0.2
-"""How long a login waits for Redis; after that, this process counts it."""
+"""Seconds that a login waits for Redis; after that, this process counts it."""
 
 AWAY_S: Final = 1.0
-"""How long Redis isn't asked after a failure. Otherwise every login during an outage would wait."""
+"""Seconds without calls to Redis after a failure. Otherwise every login during an outage would wait."""
 
 CONNECTIONS_MAX: Final = 8
 

@@ -1,10 +1,11 @@
 """A fair queue of jobs that wait for a thread, by groups of clients.
 
 The threads take one job of each group in turn, so a group with many jobs delays another group's job by one. If all
-places are taken, the group with the most jobs loses its newest: nobody keeps others out by sending many requests.
+places are taken, the group with the most jobs loses its newest one. So a client that sends many requests can't keep
+others out.
 
-Groups are nested, as networks are, so the owner of a large network counts as one group, however many addresses are
-used. Places and turns are shared among the widest groups first, then within each of them.
+Groups are nested, as networks are. So the owner of a large network counts as one group, even with many addresses.
+Places and turns are shared among the widest groups first, then within each of them.
 """
 
 from collections import OrderedDict, deque

@@ -43,9 +43,10 @@ _log = structlog.get_logger(__name__)
 
 
 class ProcessPlace(msgspec.Struct, frozen=True):
-    """A process's place among those that one `serve` started: its name, how many they are, and what they share.
+    """A process's place among those that one `serve` started.
 
-    They share a directory of figures, and the database, by its `database_identity`.
+    It has the process's name, how many processes there are, and what they share: a directory of metrics files, and the
+    database, known by its `database_identity`.
     """
 
     name: str
@@ -56,10 +57,10 @@ class ProcessPlace(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def prepare(settings: Settings) -> AsyncIterator[str]:
-    """Check the keys and make what is missing, before several processes start. Yields the database's identity.
+    """Check the keys, and make missing ones and a missing database, before several processes start.
 
-    A database file stays open as long as the context lasts. So no other file gets its inode, and its log stays, even
-    when all processes that serve have died.
+    Yields the database's identity. A database file stays open as long as the context lasts. So no other file gets its
+    inode, and its log stays, even if all processes that serve have died.
 
     Raises:
         SettingsError: a setting is invalid.
@@ -180,7 +181,7 @@ def trusted_proxies(settings: Settings) -> TrustedProxies:
 
 
 def _hosts(settings: Settings) -> Hosts:
-    """The hosts that requests may name. In production, unless the settings say it, the proxy in front decides that."""
+    """The hosts that requests may name. In production without this setting, all: the proxy in front decides."""
     return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
 
 

@@ -41,10 +41,10 @@ def _parsed(text: str, place: str) -> KeyRing:
 
 
 def _make_key(path: Path) -> None:
-    """Make the file in one step, because several processes may start at once. The first one's stays."""
+    """Make the file in one step, because several processes may start at once. The first process's file is kept."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
-        # A fresh name, so that a file left or planted there is neither followed nor in the way.
+        # A new random name, so that a leftover or planted file there is neither followed nor an obstacle.
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         fresh = Path(name)
         try:
@@ -67,7 +67,7 @@ def _read_key(path: Path) -> str:
         if path.is_symlink() and not is_ours(path):
             raise SettingsError(f"{where} is a link that belongs to somebody else, who may know the key")
         if not path.is_file():
-            path.stat()  # Says why it can't be read, where it isn't there.
+            path.stat()  # Raises the reason if it doesn't exist.
             raise SettingsError(f"{where}: expected a file")
         if path.stat().st_size > _KEY_FILE_BYTES_MAX:
             raise SettingsError(f"{where}: expected at most {_KEY_FILE_BYTES_MAX} bytes")

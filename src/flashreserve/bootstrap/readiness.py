@@ -1,7 +1,7 @@
 """Readiness: the checks behind `/readyz`.
 
 To add one, write a function that returns a `Check`, and call it in `Readiness.checks`. Every balancer asks `/readyz`
-about once a second: a check reads what a background job has noted, and only the database's own does I/O.
+about once a second. So a check only reads results of background jobs; only the database's own check does I/O.
 """
 
 import asyncio
@@ -51,7 +51,8 @@ class Readiness:
             self._asking = asyncio.create_task(_ask(self._books.store))
         await asyncio.wait({self._asking}, timeout=READY_WAIT_S)
         if not self._asking.done():
-            # The driver looks for a server that is away about as long as this waits. So the last answer stands.
+            # For a server that is away, the driver searches about as long as this waits. So the last failure still
+            # counts.
             return self._failed or Check("database", ok=False, detail="the database takes too long to answer")
         found = self._asking.result()
         self._failed = None if found.ok else found
@@ -72,7 +73,10 @@ async def _ask(store: Store) -> Check:
 
 
 def _clock(clock: SteadyClock) -> Check:
-    """Keeps the process from serving if the clock is known to be wrong. A step that may be taken back only informs."""
+    """Whether the clock is right.
+
+    A wrong clock keeps the process from serving; a step that may be undone only informs.
+    """
     reference = "the database's clock" if clock.of_database else "this machine's clock"
     step = clock.step
     if step is not None:

@@ -182,7 +182,7 @@ async def open_core(
 def _shared(
     settings: Settings, clock: Clock, stack: AsyncExitStack
 ) -> tuple[Throttle, Callable[[Iterable[int]], None] | None]:
-    """What processes share through Redis if there is one: the count of tries to sign in, and `expect` of wake-ups."""
+    """The parts shared through Redis, if there is one: the throttle of sign-ins, and `expect` of the wake-ups."""
     alone = MemoryThrottle(clock)
     if not settings.redis_url:
         return alone, None

@@ -57,10 +57,10 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
 
 
 async def open_store_again(settings: Settings, identity: str) -> Store:
-    """Open the store for a process that starts beside others: nothing is made, and it must be the file they have open.
+    """Open the store for a process that starts beside others. Makes nothing, and requires the file that they have open.
 
     Raises:
-        StoreUnavailableError: as for `open_store`, or another database lies in its place.
+        StoreUnavailableError: as for `open_store`, or another database is in its place.
     """
     if not settings.clustered and database_identity(settings) not in {identity, ""}:
         raise StoreUnavailableError(
@@ -71,7 +71,7 @@ async def open_store_again(settings: Settings, identity: str) -> Store:
 
 
 def database_identity(settings: Settings) -> str:
-    """An identity by which another file in the database file's place is noticed; empty if there is no file."""
+    """An identity that differs if another file takes the database file's place; empty if there is no file."""
     found = None if settings.clustered else identity_of(settings.sqlite_path)
     return "" if found is None else "{}:{}".format(*found)
 
@@ -149,7 +149,7 @@ async def _opened(open_file: Callable[[], SqliteStore]) -> SqliteStore:
     try:
         return await asyncio.wrap_future(opened)
     except asyncio.CancelledError:
-        if not opened.cancel() and opened.exception() is None:  # It was opened at this very moment.
+        if not opened.cancel() and opened.exception() is None:  # It was opened just now.
             await opened.result().close()
         raise
 

@@ -35,7 +35,7 @@ _TASKS_MAX: Final = 8
 _log = structlog.get_logger(__name__)
 
 Beat = Callable[[], str]
-"""Is called on the event loop once a second; returns what is stuck, in words, or an empty text."""
+"""A function that is called on the event loop once a second. It returns what is stuck, in words, or an empty text."""
 
 
 class Watchdog:

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 Start = Callable[[Coroutine[None, None, None]], None]
 Run = Callable[[Job], Awaitable[int]]
-"""Makes one pass of a job, and returns its count."""
+"""A function that makes one pass of a job, and returns its count."""
 
 
 @asynccontextmanager
@@ -55,7 +55,7 @@ def passes(store: Store, now: Callable[[], int]) -> Run:
 
 
 def counted(run: Run, metrics: Metrics) -> Run:
-    """The same, and the counts are summed in the jobs' counters among the metrics."""
+    """A function that does the same, and adds the counts to the jobs' counters in the metrics."""
     cells = {
         job.name: metrics.counter(job.counter.name, job.counter.documentation).cell()
         for job in JOBS

@@ -37,22 +37,22 @@ from flashreserve.settings import Settings, SettingsError
 from flashreserve.stores.port import StoreUnavailableError
 
 DISK_FREE_MIN: Final = 100 * 1024**2
-"""Bytes below which a sale can't be relied on."""
+"""Bytes of free space below which a sale is at risk."""
 
 DISK_FREE_ENOUGH: Final = 1024**3
-"""Bytes above which nothing need be said; a million reservations take about half of it."""
+"""Bytes of free space above which no finding is needed; a million reservations take about half of it."""
 
 MOVEMENT_OLD_MS: Final = 60_000
-"""A movement so old should have been finished by a worker long ago."""
+"""Milliseconds from which a movement counts as abandoned: a worker should have finished it long ago."""
 
 DUE_OLD_MS: Final = 60_000
-"""A hold that lapsed so long ago should have been released long ago."""
+"""Milliseconds from which a lapsed hold counts as stuck: it should have been released long ago."""
 
 YEARS: Final = range(2026, 2100)
 """The years that a correct clock can show."""
 
 AHEAD_MAX_MS: Final = 1_000
-"""By how much the database's newest entry may be in the future."""
+"""Milliseconds by which the database's newest entry may be in the future."""
 
 LIBRARIES: Final = (
     "apsw",
@@ -79,7 +79,7 @@ class CheckResult(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One result: what was looked at, what was seen, and advice if something is wrong."""
+    """One result: its subject, the observation, and advice if something is wrong."""
 
     verdict: CheckResult
     what: str
@@ -160,7 +160,7 @@ def clock(now_ms: int) -> Finding:
 
 
 def env_file(path: Path, *, production: bool) -> Iterable[Finding]:
-    """Who may read and write `.env`; no finding if there is none."""
+    """Permissions of `.env`: who may read and write it; no finding if there is none."""
     if is_file_or_pipe(path):
         yield _owners_alone("env file", path, production=production)
 
@@ -216,7 +216,7 @@ def _directory(what: str, path: Path, variable: str) -> Finding:
 
 
 def _fault_of_writing(directory: Path) -> str:
-    """Why a file can't be written there; empty if it can. Modes don't tell: a file system may be full or read-only."""
+    """Why a file can't be written there; empty if it can. Modes don't show it if a file system is full or read-only."""
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(_TRIAL_BYTES))
@@ -381,7 +381,7 @@ def open_files(limit: tuple[int, int], connections_max: int) -> Finding:
 
 
 def address(host: str, port: int) -> Finding:
-    """Whether the server's address is free, or taken, perhaps by the server itself."""
+    """Whether the server's address is free. If not, the server itself may be using it."""
     shown = f"{host} port {port}"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]

@@ -33,7 +33,7 @@ class Exit(IntEnum):
 
 
 JUDGES: Final = frozenset({"audit", "doctor", "rehearse"})
-"""Commands whose exit code 1 is a verdict. Their failures are `NO_VERDICT`: no script may take one for the other."""
+"""Commands whose exit code 1 is a verdict. Their failures are `NO_VERDICT`, so that scripts can tell them apart."""
 
 SERVERS: Final = frozenset({"serve", "worker", "serve-share"})
 """Commands that run until a signal ends them, which is how they succeed."""
@@ -137,5 +137,5 @@ def _failure(error: BaseException) -> str:
 
 
 def sentence(text: str) -> str:
-    """One line that a terminal shows as it is, without secrets."""
+    """One line that a terminal can show unchanged, without secrets."""
     return f"Error: {printable(' '.join(redact(text).split()))}"

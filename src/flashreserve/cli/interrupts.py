@@ -22,23 +22,23 @@ class Interrupts:
         self.exit_code = 128 + signal.SIGINT
         self._watching = False
         self._held: dict[signal.Signals, Handler] = {}
-        """The handlers that are in force again once signals are heard."""
+        """The handlers to restore when signals are no longer held."""
         self._waiting: list[int] = []
         self._cancel: Callable[[], object] | None = None
         """Cancels the task of `run`, in a process that ignores Ctrl-C."""
 
     def watch(self, numbers: Iterable[signal.Signals] = _BY_OTHERS) -> None:
-        """End by these signals as by Ctrl-C from now on. A signal that the parent had ignored stays ignored."""
+        """From now on, end on these signals as on Ctrl-C. A signal that the parent had ignored stays ignored."""
         self._watching = True
         for number in numbers:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._interrupt)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """As `asyncio.run`: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
+        """Run `main` as `asyncio.run` does: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
 
-        asyncio does so in its handler of Ctrl-C. It sets none where the process ignores Ctrl-C, as those do that a
-        shell starts in the background; an exception would be raised in the middle of some coroutine then.
+        asyncio cancels in its handler of Ctrl-C. It sets no handler if the process ignores Ctrl-C, as a shell's
+        background processes do. Then an exception would be raised in the middle of some coroutine.
         """
         # Imported where used: until this module is imported, no signal is watched.
         import asyncio  # noqa: PLC0415
@@ -74,7 +74,7 @@ class Interrupts:
             _set(dict.fromkeys(_ENDING, signal.SIG_IGN))
 
     def hold(self) -> None:
-        """Keep signals waiting until they are heard again."""
+        """Keep signals waiting until `hear` is called."""
         self._held = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
         _set(dict.fromkeys(self._held, self._wait))
 
@@ -90,7 +90,7 @@ class Interrupts:
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Hold signals within this context, except in the inner context that it yields.
 
-        So everything that is made in it is cleaned up, however many signals come.
+        So everything made in it is cleaned up, even if many signals come.
         """
         self.hold()
         try:
@@ -116,7 +116,7 @@ class Interrupts:
             by_ctrl_c(number, frame)  # asyncio's handler cancels the main task, Python's own raises.
             return
         cancel, self._cancel = self._cancel, None
-        if cancel is None:  # Nothing runs that can be cancelled, or it was, and takes too long.
+        if cancel is None:  # Nothing can be cancelled, or it was, and takes too long.
             raise KeyboardInterrupt
         cancel()
 

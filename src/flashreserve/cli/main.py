@@ -63,17 +63,17 @@ class _CommandGroup(click.RichGroup):
 
     @override
     def invoke(self, ctx: click.Context) -> int:
-        """Run a command; its exit code. Exceptions end here, before click has its own way with some of them."""
+        """Run a command, and return its exit code. Exceptions end here, because click treats some in its own way."""
         return ended(lambda: super(_CommandGroup, self).invoke(ctx), lambda: ctx.invoked_subcommand)
 
     @override
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, import the command, and hear signals from then on."""
+        """Find the command as click does, import it, and let signals interrupt from then on."""
         name, entry, rest = super().resolve_command(ctx, args)
         command = entry.command() if isinstance(entry, CommandEntry) else entry
-        ctx.invoked_subcommand = name  # Click sets it later. How a signal ends the command goes by its name.
+        ctx.invoked_subcommand = name  # Click sets it later. A signal's exit code depends on the name.
         interrupts.hear()
         return name, command, rest
 
@@ -86,7 +86,7 @@ def flashreserve(context: click.Context) -> None:
 
     Settings are environment variables, or lines of a file .env in the working directory.
     """
-    # Until the command reads its log level. Structlog's default is standard output, which is for the command's result.
+    # Used until the command reads its log level. Structlog writes to standard output by default, which is for results.
     logs.configure("warning", sys.stderr, colors=not os.environ.get("NO_COLOR"))
     context.obj = found = environment_here(os.environ, Path.cwd())
     if _REHEARSAL_VARIABLE in found:  # It may be a line of .env, which click doesn't read.

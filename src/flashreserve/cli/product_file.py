@@ -77,7 +77,7 @@ def read_products(data: bytes, hold_s_default: int) -> list[Row]:
 
     Values are separated by commas, semicolons or tabs, whichever gives the header known columns, or as a first line
     `sep=;` says. Empty cells count as left out, and spaces around a value don't count; lines without any value, and
-    empty cells beyond the columns, are passed over.
+    empty cells beyond the columns, are ignored.
 
     Raises:
         ProductFileError: no product of the file may be made.
@@ -122,7 +122,7 @@ def _text(data: bytes) -> str:
 
 
 def _encoding(data: bytes) -> str:
-    """UTF-16 ("Unicode text" in spreadsheets) by its byte order mark, or by the zero in its first, ASCII, character."""
+    """The encoding. UTF-16 has a byte order mark, or a zero byte in the first character, which is ASCII."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     match [bool(byte) for byte in data[:2]]:
@@ -164,7 +164,7 @@ def _records(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _delimiter(header: str) -> str:
-    """The delimiter that gives the header the most known columns, in doubt the comma."""
+    """The delimiter that gives the header the most known columns; if several do, the comma."""
 
     def known(delimiter: str) -> int:
         return sum(name.strip(' "\r\n') in COLUMNS for name in header.split(delimiter))

@@ -41,7 +41,7 @@ def progress(*, printing: bool = False) -> Iterator[Count]:
 
 
 def _unseen(_: int) -> None:
-    """Show nothing, because nobody watches."""
+    """Show nothing: there is no terminal."""
 
 
 @contextlib.contextmanager

@@ -165,7 +165,7 @@ def rehearse(
 
 
 def _check(rehearsal: Rehearsal) -> None:
-    """Refuse options that make no crowd."""
+    """Refuse invalid options of the crowd."""
     try:
         rehearsal.check()
     except ValueError as error:

@@ -45,11 +45,11 @@ Role = Literal["all", "api", "worker"]
 
 WORKERS_MAX: Final = 64
 METRICS_DIR: Final = "metrics"
-"""In the data directory: where the processes of one start share their figures."""
+"""The folder in the data directory in which the processes of one start share their metrics."""
 
 SHARE: Final = "serve-share"
 CANNOT_START: Final = 3
-"""The exit code of a process of several that tells its parent that starting it again can't help."""
+"""The exit code by which a child process tells its parent that a restart can't help."""
 DRAIN_S: Final = 24.0
 """How long requests may take that were accepted before the stop; less than the watchdog's grace."""
 
@@ -220,7 +220,7 @@ async def _serve_by_one(
 ) -> None:
     """One process that serves, until it is asked to stop.
 
-    Each process runs the jobs. One that comes late finds nothing to do, so no process has to know which others live.
+    Each process runs the jobs. One that comes later than another finds nothing to do, so they needn't know each other.
     """
     limits, _ = allow_open_files(HttpLimits())
     clock = SystemClock()

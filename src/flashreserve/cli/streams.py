@@ -48,7 +48,7 @@ class _StreamOutput(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Replace the standard streams by ones that behave as above. Called once, before anything is opened."""
+    """Replace the standard streams by ones that behave as described above. Called once, before any file is opened."""
     for number in range(_COUNT):
         _open_if_closed(number)
     if sys.stdin is None:

@@ -1,1 +1,1 @@
-"""FlashReserve over HTTP: the server, the edge, the express lane and the routes."""
+"""FlashReserve over HTTP: the edge, the express lane, and the routes."""

@@ -14,7 +14,7 @@ SECURITY_HEADERS: Final[tuple[Header, ...]] = (
 NO_STORE: Final[Header] = (b"cache-control", b"no-store")
 CONTENT_POLICY: Final[Header] = (
     b"content-security-policy",
-    # Neither directive after the first falls back to it.
+    # base-uri, form-action and frame-ancestors don't fall back to default-src, so each is set.
     b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 )
 USUAL_HEADERS: Final[tuple[Header, ...]] = (
@@ -23,7 +23,7 @@ USUAL_HEADERS: Final[tuple[Header, ...]] = (
     CONTENT_POLICY,
     (b"content-type", b"application/json"),
 )
-"""Of nearly every answer."""
+"""Headers of nearly every answer."""
 
 _NOT_MODIFIED: Final = 304
 
@@ -40,7 +40,7 @@ _STRICT_TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=3153
 
 
 def lines(headers: Sequence[Header]) -> bytes:
-    """Headers as they are written."""
+    """Headers as bytes, one line each."""
     return b"".join(b"%b: %b\r\n" % header for header in headers)
 
 
@@ -50,7 +50,10 @@ _STRICT_LINE: Final = lines([_STRICT_TRANSPORT])
 
 
 def with_added_headers(own: Sequence[Header], request_id: bytes, path: str, *, strict: bool) -> list[Header]:
-    """An answer's own headers and those that are added. Its own caching and content policy stand."""
+    """An answer's own headers and the added ones.
+
+    If the answer sets caching or a content policy itself, that one stays.
+    """
     names = dict(own)
     headers = [*own, (b"x-request-id", request_id), *SECURITY_HEADERS]
     if b"cache-control" not in names:
@@ -63,7 +66,7 @@ def with_added_headers(own: Sequence[Header], request_id: bytes, path: str, *, s
 
 
 def answer_lines(answer: Answer, request_id: bytes, *, strict: bool) -> bytes:
-    """The same for an answer of the express lane, as it is written. It has no content policy of its own."""
+    """The same for an answer of the express lane, as bytes. Such an answer has no content policy of its own."""
     own = ""
     for name, value in answer.headers:
         own += f"{name}: {value}\r\n"
@@ -75,10 +78,10 @@ def answer_lines(answer: Answer, request_id: bytes, *, strict: bool) -> bytes:
 
 
 def over_tls(scheme: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the client's own connection is encrypted, as the proxies say where there are some.
+    """Whether the client's connection is encrypted; behind proxies, they report this.
 
-    Several proxies write a list, whose first entry is the client's. Anybody may write it: a lie comes back to the liar
-    only, whose browser obeys HSTS over TLS alone (RFC 6797, 8.1).
+    Several proxies write a list, whose first entry is the client's. Any client can send a false entry, but harms only
+    itself: browsers obey HSTS only if it came over TLS (RFC 6797, 8.1).
     """
     proto = headers.get(b"x-forwarded-proto")
     if proto is None:

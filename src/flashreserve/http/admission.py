@@ -1,4 +1,4 @@
-"""Admission: which requests no route may see, and why."""
+"""Admission: refuses invalid requests before they reach a route."""
 
 from collections.abc import Sequence
 from typing import Final, TypeAlias
@@ -11,7 +11,7 @@ CLOSE: Final[Header] = (b"connection", b"close")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 Refused: TypeAlias = tuple[Code, str] | tuple[Code, str, Header]
-"""A refusal's code and detail, and a header of its own if it has one."""
+"""A refusal's code and detail, and an extra header if it needs one."""
 
 _ONCE_ONLY: Final = frozenset(
     {b"host", b"authorization", b"content-type", b"content-encoding", b"idempotency-key", b"origin", b"sec-fetch-site"}
@@ -21,11 +21,11 @@ _NOT_SERVED: Final = "the header host names none of the hosts served here; expec
 
 
 class Admission:
-    """Judges requests by their heads.
+    """Checks the heads of requests.
 
     Args:
         site: The shop's hosts and cookies.
-        body_bytes_max: Of one request.
+        body_bytes_max: The largest allowed body.
     """
 
     def __init__(self, site: Site, body_bytes_max: int) -> None:
@@ -42,7 +42,7 @@ class Admission:
         http_version: str,
         peer: tuple[str, int] | None,
     ) -> Refused | None:
-        """Why no route may see this request, if so. Merges into `headers` what was `sent` more than once."""
+        """The reason to refuse this request, or None. Merges repeated headers of `sent` into `headers`."""
         if len(headers) != len(sent):
             twice = _merge_repeated(headers, sent)
             if twice is not None:
@@ -64,10 +64,10 @@ class Admission:
 
 
 def _merge_repeated(merged: dict[bytes, bytes], headers: Sequence[Header]) -> str | None:
-    """Join the values of a header that came several times, in their order (RFC 9110, 5.3; cookies by their own sign).
+    """Join the values of repeated headers in their order, by commas or, for cookies, by semicolons (RFC 9110, 5.3).
 
     Returns:
-        The name of a header that may come only once and came more often, or None.
+        The name of a header that must not be repeated and was, or None.
     """
     values_of: dict[bytes, list[bytes]] = {}
     for name, value in headers:

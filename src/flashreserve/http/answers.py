@@ -81,9 +81,9 @@ def refusal(code: Code, detail: str, instance: str, errors: Sequence[FieldError]
 
 
 def readiness(checks: list[Check], instance: str, *, verbose: bool, operator: bool) -> Answer:
-    """200, or 503 that names what is missing; with `verbose`, every check.
+    """200 if all needed parts are ready; otherwise 503, which names the missing parts. `verbose` adds every check.
 
-    Strangers (not `operator`) see the details of missing parts only, and the names of the others.
+    Anyone but an operator sees the details of missing parts only, and the names of the others.
     """
     absent = missing(checks)
     shown = tuple(
@@ -214,14 +214,14 @@ def _from_trouble(outcome: _Trouble, instance: str) -> Answer:
         case OutcomeUnknown(retry_after_s):
             return refusal("outcome-unknown", _UNKNOWN, instance, headers=_retry(retry_after_s))
         case Failed() | NotDue():
-            # NotDue is the sweep's own: no request asks for it.
+            # NotDue occurs in the sweep only; no request leads to it.
             return refusal("internal", problems.KINDS["internal"].meaning, instance)
         case _:
             assert_never(outcome)
 
 
 def from_sight(sight: Sight, *, known: bool) -> Answer:
-    """A product's stock. `known` says that the caller has this figure already."""
+    """A product's stock. `known` is true if the client has this figure already."""
     headers = (("etag", stock_tag(sight)), ("cache-control", "no-cache"))
     if known:
         return Answer(304, b"", headers=headers)
@@ -230,7 +230,7 @@ def from_sight(sight: Sight, *, known: bool) -> Answer:
 
 
 def stock_tag(sight: Sight) -> str:
-    """The tag of a stock poll: the same as long as the figure is."""
+    """The ETag of a stock poll. It changes with the figure."""
     return f'W/"{sight.product.available}"'
 
 

@@ -1,4 +1,4 @@
-"""The application: routes in Litestar, and what its own errors look like."""
+"""The Litestar application: its routes, and its errors as problem documents."""
 
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 def create_app(services: Services) -> Litestar:
-    """All routes, working with `services`."""
+    """The application with all routes, which use `services`."""
 
     def provide() -> Services:
         return services
@@ -84,5 +84,5 @@ def _store_outcome_unknown(request: HttpRequest, error: StoreOutcomeUnknownError
 
 
 def _not_ours(_request: HttpRequest, error: Exception) -> Response[Any]:
-    """What nobody foresaw goes on to the edge, which answers and logs it."""
+    """Pass an unexpected error on to the edge, which answers and logs it."""
     raise error

@@ -1,4 +1,4 @@
-"""The context of a request that goes ASGI's way."""
+"""The context of a request that is served by ASGI."""
 
 from collections.abc import Awaitable
 from typing import Any
@@ -12,12 +12,12 @@ from flashreserve.server.asgi import TIMED_OUT, Header, Message, Receive, Scope,
 
 
 class AsgiContext(RequestContext):
-    """The context of a request that goes ASGI's way; `receive` and `send` are the application's.
+    """The context of a request that is served by ASGI; `receive` and `send` are the ones given to the application.
 
     Attributes:
-        status: Of the answer; 0 while there is none.
-        took_s: From the request's head to the answer's.
-        gone: Whether the client is gone, or will be cut off after the answer.
+        status: The answer's status; 0 before there is one.
+        took_s: Seconds from the request's head to the answer's.
+        gone: Whether the client is gone, or will be disconnected after the answer.
     """
 
     status = 0
@@ -37,7 +37,7 @@ class AsgiContext(RequestContext):
         self._send = send
 
     def refusal(self) -> Refused | None:
-        """Why no route may see the request, if so. Gives it its id, and joins headers that came several times."""
+        """The reason why no route may see the request, or None. Sets the request's id, and merges repeated headers."""
         scope = self.scope
         self.id = self._rules.request_ids.of(self.headers)
         return self._rules.admission.refusal(
@@ -45,7 +45,7 @@ class AsgiContext(RequestContext):
         )
 
     async def receive(self) -> Message:
-        """The application's receive: ends the request where the body is too large or comes too slowly."""
+        """The application's `receive`: ends the request if the body is too large or too slow."""
         if self.over:
             return {"type": "http.disconnect"}
         message = await self._receive()
@@ -60,9 +60,9 @@ class AsgiContext(RequestContext):
             self.gone = True
         return {"type": "http.disconnect"}
 
-    # Not a coroutine itself: it hands back the server's own, and spares a frame for each message.
+    # Not a coroutine: returning the server's own awaitable saves a frame for each message.
     def send(self, message: Message) -> Awaitable[None]:
-        """The application's send: adds headers, and drops what comes after the edge's own answer."""
+        """The application's `send`: adds headers, and drops everything after an answer by the edge."""
         if self.over:
             return _nothing()
         if message["type"] == "http.response.start":
@@ -70,7 +70,7 @@ class AsgiContext(RequestContext):
         return self._send(message)
 
     async def refuse(self, code: Code, detail: str, *headers: Header) -> None:
-        """Answer in the application's place; anything that it sends from now on is dropped."""
+        """Answer instead of the application; everything that it sends later is dropped."""
         self.over = True
         body = encode(code, detail, self.path)
         start = {
@@ -87,7 +87,7 @@ class AsgiContext(RequestContext):
 
     async def _cut_off(self, code: Code, detail: str) -> None:
         if self.status:
-            # The answer is on its way already; after it the server closes the connection.
+            # The answer has begun already; the server closes the connection after it.
             self.gone = True
         else:
             await self.refuse(code, detail, CLOSE)
@@ -98,7 +98,7 @@ class AsgiContext(RequestContext):
         self.took_s = rules.monotonic() - self.started_at
         strict = rules.strict_transport and over_tls(self.scope.get("scheme", "http"), self.headers)
         headers = with_added_headers(message.get("headers", ()), self.id, self.path, strict=strict)
-        # A new message: the application may send one and the same for many requests.
+        # A copy, because the application may reuse one message for many requests.
         return {**message, "headers": headers}
 
 

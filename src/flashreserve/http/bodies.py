@@ -1,4 +1,4 @@
-"""The bodies of requests, and how they become commands and new products."""
+"""The bodies of requests, and their conversion to commands and new products."""
 
 import re
 from datetime import datetime

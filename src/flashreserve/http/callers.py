@@ -1,4 +1,4 @@
-"""Finds out who sent a request, and refuses callers who may not do what they ask for."""
+"""Identifies the sender of a request, and refuses senders without the permission."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,11 +14,11 @@ from flashreserve.http.site import COOKIES_TRIED_MAX, cookie_values
 from flashreserve.stores.port import StoreUnavailableError
 
 _CUSTOMER: Final = Role.CUSTOMER
-"""`Role.CUSTOMER`, looked up once: on an enumeration each look-up runs Python code, here for every reservation."""
+"""`Role.CUSTOMER`, cached: looking up an enumeration's member runs Python code, here for every reservation."""
 
 _EXPIRED: Final = "the token has expired; sign in again"
 _INVALID: Final = "the token is invalid; sign in again"
-"""The same text for every other reason: strangers must not learn, for one, which key ids exist."""
+"""The same text for every reason, so that a stranger can't learn, for example, which key ids exist."""
 
 
 def signed_in(headers: RequestHeaders, services: Services) -> Identity:
@@ -39,7 +39,7 @@ def customer(headers: RequestHeaders, services: Services) -> Identity:
     """The customer who sent the request.
 
     Raises:
-        RefusalError: Nobody is signed in, or somebody who is no customer.
+        RefusalError: Nobody is signed in, or the sender is not a customer.
     """
     identity = signed_in(headers, services)
     if identity.role is not _CUSTOMER:
@@ -48,10 +48,10 @@ def customer(headers: RequestHeaders, services: Services) -> Identity:
 
 
 async def admin(headers: RequestHeaders, services: Services) -> Identity:
-    """The admin who sent the request. The token is not enough: the account must still be an admin's in the database.
+    """The admin who sent the request. Besides the token, the account's role in the database must still be admin.
 
     Raises:
-        RefusalError: Nobody is signed in, or somebody who is no admin.
+        RefusalError: Nobody is signed in, or the sender is not an admin.
     """
     identity = signed_in(headers, services)
     if identity.role is not Role.ADMIN or not await services.accounts.is_admin(identity.user_id):
@@ -60,17 +60,17 @@ async def admin(headers: RequestHeaders, services: Services) -> Identity:
 
 
 async def check_operator(headers: RequestHeaders, address: str | None, services: Services) -> None:
-    """Let operators pass: in production, admins and holders of the metrics token; elsewhere, everybody.
+    """Allow operators only: in production, admins and holders of the metrics token; in development, everybody.
 
     `address` is the client's. Wrong metrics tokens are counted by it.
 
     Raises:
-        RefusalError: The sender is no operator, or has tried too many tokens.
+        RefusalError: The sender is not an operator, or has tried too many tokens.
     """
     if not services.production:
         return
     sent = bearer_token(headers) or ""
-    # A valid sign-in token is no guess at the metrics token.
+    # A valid access token isn't counted as a wrong metrics token.
     if not isinstance(services.tokens.verify(sent, services.clock.now_ms()), Identity):
         admitted = await services.metrics_token.admits(sent, address)
         if isinstance(admitted, TooManyTries):
@@ -82,7 +82,7 @@ async def check_operator(headers: RequestHeaders, address: str | None, services:
 
 
 async def is_operator(headers: RequestHeaders, address: str | None, services: Services) -> bool:
-    """Whether `check_operator` lets the sender pass. Without a database, only the metrics token does."""
+    """Whether `check_operator` allows the sender. During a database outage, only the metrics token is accepted."""
     try:
         await check_operator(headers, address, services)
     except (RefusalError, StoreUnavailableError):
@@ -96,7 +96,7 @@ def device_tokens(headers: RequestHeaders, services: Services) -> Sequence[str]:
 
 
 def _signed_in_by_cookie(headers: RequestHeaders, services: Services) -> Identity:
-    """Of several cookies, the one that verifies counts. Two accounts in one request are refused: one may be planted."""
+    """Sign in by the cookie whose token is valid. Valid cookies of two accounts are refused: one may be planted."""
     tokens = cookie_values(headers.get(b"cookie"), services.cookies.token)
     if not tokens:
         raise RefusalError("unauthenticated", "sign in first", headers=(CHALLENGE,))

@@ -1,4 +1,4 @@
-"""A request's context: what the edge and the application know of a request beside the server's exchange."""
+"""A request's context: facts about a request that the edge and the application share."""
 
 from typing import Final
 
@@ -6,20 +6,20 @@ UNKNOWN_ROUTE: Final = "other"
 
 
 class RequestContext:
-    """A request as the edge and the application see it. There is one subclass for each of a request's two ways.
+    """A request as the edge and the application see it. It has a subclass for ASGI and one for the express lane.
 
     Attributes:
         method: As the client sent it.
         path: Without the query, percent-decoded.
-        client: Who sent it: address and port.
-        headers: The request's, by lower-case name; those that came several times are joined.
-        route: For the application to set to the template of the route that answers (`/products/{id}`): the label
-            under which the request is counted.
-        over: Whether the edge lets no answer through any more.
-        started_at: In the monotonic clock's seconds.
+        client: The client's address and port.
+        headers: The request's, by lower-case name; repeated ones are joined.
+        route: The template of the route that answers (`/products/{id}`), set by the application. The request is
+            counted under it.
+        over: Whether the edge drops everything that the application still sends.
+        started_at: Seconds of the monotonic clock.
     """
 
-    # What most requests never change stands on the class: that spares its assignment for each of them.
+    # Defaults that most requests never change are class attributes: this saves an assignment for each request.
     route = UNKNOWN_ROUTE
     over = False
     id = b""
@@ -32,5 +32,5 @@ class RequestContext:
 
     @property
     def request_id(self) -> str:
-        """The id under which this request stands in the log and in the answer's X-Request-Id."""
+        """The request's id in the log and in the answer's X-Request-Id."""
         return self.id.decode("ascii")

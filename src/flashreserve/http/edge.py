@@ -1,11 +1,11 @@
-"""The one layer around everything that is served over HTTP. It does what every request needs.
+"""The edge: the one layer around all of HTTP, for the work that every request needs.
 
-It gives each request its id, refuses requests that no route should see (`admission.py`), adds the security headers
-(`added_headers.py`), turns errors inside into problem documents, counts, and logs (`request_log.py`).
+It gives each request its id, refuses invalid requests before they reach a route (`admission.py`), adds the security
+headers (`added_headers.py`), turns errors into problem documents, counts, and logs (`request_log.py`).
 
-A request comes in by one of two ways. `Edge.__call__` is ASGI's. `Edge.take` is the express lane's: for a request that
-came whole, and that the lane understands, it spares the task, the scope and the messages, each of which costs as much
-as a reservation does. Both ways refuse, add, count and log by the same functions.
+A request arrives in one of two ways. `Edge.__call__` serves it by ASGI. `Edge.take` offers it to the express lane if it
+is complete. The lane needs no task, scope or messages, each of which costs as much time as a reservation. Both ways
+refuse, add headers, count and log by the same functions.
 """
 
 import asyncio
@@ -32,44 +32,44 @@ from flashreserve.server.exchange import Exchange
 from flashreserve.server.limits import HttpLimits
 
 DISCONNECTED: Final = 499
-"""The status under which a request is counted whose client went away before it was answered."""
+"""The status under which a request is counted if its client went away before the answer."""
 
 
 @runtime_checkable
 class ExpressApp(Protocol):
-    """An application that takes some requests by the express lane, and all by ASGI."""
+    """An application that serves some requests by the express lane, and any request by ASGI."""
 
     def __call__(self, scope: Scope, receive: Receive, send: Send, /) -> Awaitable[None]:
         """Serve one request or the lifespan."""
         ...
 
     def may_take(self, exchange: Exchange, /) -> bool:
-        """Whether a request with this line is for the lane; its headers and body aren't looked at."""
+        """Whether the lane serves requests with this request line; headers and body are ignored."""
         ...
 
     def take(self, context: LaneContext, /) -> bool:
-        """Answer the request, now or later, by `context.answer`; or return False and leave it alone."""
+        """Answer the request, now or later, by `context.answer`; or do nothing and return False."""
         ...
 
 
 def context_of(scope: Mapping[str, Any]) -> AsgiContext:
-    """The context of the request with this scope. It is there until the application has returned."""
+    """The context of the request with this scope. It exists until the application has returned."""
     return cast("AsgiContext", scope["context"])
 
 
 class Edge:
-    """The layer itself: an ASGI application around another.
+    """The edge: an ASGI application that wraps another one.
 
     Args:
-        app: Serves the requests that are let through.
-        metrics: Where they are counted.
-        log: Where those that went wrong are logged, and with `log_every_request` all of them, at debug level.
+        app: Serves the admitted requests.
+        metrics: Count the requests.
+        log: Gets the failed requests; with `log_every_request` all requests, at debug level.
         monotonic: Seconds that never go back.
-        request_ids: Makes the ids of requests that bring no valid one of their own.
-        limits: Of the network.
+        request_ids: Makes ids for requests that have no valid one.
+        limits: Limits on what clients may send.
         site: The shop's hosts and cookies.
-        log_every_request: Costs much time: only for looking closely.
-        strict_transport: Whether browsers that came over TLS are told to stay there (HSTS).
+        log_every_request: Logs all requests. Slow: use it for debugging only.
+        strict_transport: Whether browsers that came over TLS are told to always use it (HSTS).
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Edge:
             monotonic, self._log, request_ids, Admission(site, limits.body_bytes_max), strict_transport
         )
         self.draining = False
-        """Whether the server is about to stop: /readyz says so, that no more is sent here."""
+        """Whether the server is about to stop. /readyz then reports it, so that balancers send no more requests."""
 
     @property
     def in_flight(self) -> int:
@@ -100,18 +100,18 @@ class Edge:
         return self._log.in_flight
 
     def application(self) -> Application:
-        """This layer and what is behind it, as the server takes it."""
+        """This layer and the application in it, in the form that the server takes."""
         refuse = server_refusals(self._rules.request_ids, self._log.refused)
         return Application(self, refuse, None if self._express is None else self, USUAL_HEADERS)
 
     def drain(self) -> None:
-        """From now on say that the server is not ready; requests are still answered."""
+        """Report from now on that the server is not ready; requests are still answered."""
         self.draining = True
 
-    # ASGI's way.
+    # Requests by ASGI.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request; everything else but the lifespan is refused."""
+        """Serve a request or the lifespan; other kinds of scope are refused."""
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
@@ -121,50 +121,50 @@ class Edge:
         try:
             await self._admit(context)
             if not context.status and not context.gone:
-                raise RuntimeError("the application returned without an answer")  # noqa: TRY301 it is the same to us
+                raise RuntimeError("the application returned without an answer")  # noqa: TRY301 handled as others
         except asyncio.CancelledError:
-            # Only a server that stops cancels, when its patience is over: what the request did is not known.
+            # Only the server cancels, when it stops and its time limit is over. The request's outcome is unknown.
             if not context.over:
                 await _answer_broken(context, "outcome-unknown", (b"retry-after", b"1"), CLOSE)
-        except Exception as error:  # noqa: BLE001 whatever went wrong inside ends here
+        except Exception as error:  # noqa: BLE001 every error must be answered
             await self._broken(context, error)
         finally:
-            # Each holds the other; left so, every request would be garbage that only the collector finds.
+            # Scope and context refer to each other. Without this, only the garbage collector could free every request.
             scope.pop("context", None)
             took_s = context.took_s if context.took_s >= 0.0 else self._rules.monotonic() - context.started_at
             self._log.answered(context, context.status or DISCONNECTED, took_s)
 
-    # Not a coroutine itself, as `AsgiContext.send`.
+    # Not a coroutine, for the reason at `AsgiContext.send`.
     def _admit(self, context: AsgiContext) -> Awaitable[None]:
-        """Hand the request to the application, or refuse it."""
+        """Pass the request to the application, or refuse it."""
         refusal = context.refusal()
         if refusal is not None:
             return context.refuse(*refusal)
         scope = context.scope
         scope["context"] = context
         if scope["method"] == "HEAD":
-            # Every GET can be asked as HEAD; the server leaves out the body by its own scope.
+            # HEAD works wherever GET does. The server still has the original scope, and leaves out the body.
             scope = {**scope, "method": "GET"}
         return self._app(scope, context.receive, context.send)
 
     async def _broken(self, context: AsgiContext, error: Exception) -> None:
         if context.gone or context.over:
-            # Frameworks raise when the rest of a body doesn't come; nobody waits for their answer.
+            # Frameworks raise an error if the body ends early. The client is gone, so no answer is needed.
             self._log.ended_early(context)
             return
         self._log.broken(context, error)
         await _answer_broken(context, "internal")
 
-    # The express lane's way.
+    # Requests on the express lane.
 
     def may_take(self, exchange: Exchange) -> bool:
-        """Whether the request, whose body may still be on its way, is one for the express lane by its line."""
+        """Whether the request line is one that the express lane serves. The body may still be incomplete."""
         return self._express is not None and self._express.may_take(exchange)
 
     def take(self, exchange: Exchange) -> LaneContext | None:
-        """Serve a request that came whole by the express lane, if that takes it. The context is there to be given up.
+        """Serve a complete request by the express lane. Returns its context, with which the server can end the wait.
 
-        With None, nothing was done, and the request is to be served by ASGI's way.
+        If it returns None, it has done nothing, and the request must be served by ASGI.
         """
         if self._express is None:
             return None
@@ -182,6 +182,9 @@ class Edge:
 
 
 async def _answer_broken(context: AsgiContext, code: Code, *headers: Header) -> None:
-    """Answer if nothing was sent yet. Else the server closes the connection, and the client sees it cut short."""
+    """Answer if nothing was sent yet.
+
+    Otherwise the server closes the connection, so the client sees a cut-off answer.
+    """
     with contextlib.suppress(RuntimeError):
         await context.refuse(code, KINDS[code].meaning, *headers)

@@ -1,4 +1,4 @@
-"""How the edge treats every request, whichever way it comes."""
+"""The edge's parts that requests by ASGI and by the express lane share."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from flashreserve.http.request_log import RequestLog
 
 
 class EdgeRules(msgspec.Struct, frozen=True):
-    """How the edge treats every request.
+    """The edge's parts that every request uses.
 
     Attributes:
         monotonic: Seconds that never go back.
-        log: Counts and logs them.
-        request_ids: Makes the ids of requests that bring no valid one.
-        strict_transport: Whether browsers that came over TLS are told to stay there (HSTS).
+        log: Counts and logs requests.
+        request_ids: Makes ids for requests that have no valid one.
+        strict_transport: Whether browsers that came over TLS are told to always use it (HSTS).
     """
 
     monotonic: Callable[[], float]

@@ -1,4 +1,4 @@
-"""The names of fields over HTTP, where outcomes of the core speak of its own fields."""
+"""The names of fields over HTTP, for outcomes of the core, which have the core's names."""
 
 import re
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from flashreserve.core.model import Product
 
 _OTHERS: Final = {"stocked": "stockQuantity", "hold_s": "holdSeconds", "extensions_max": "maxExtensions"}
-"""Fields that have another name, and not only another spelling."""
+"""Fields whose name over HTTP differs by more than the spelling."""
 
 
 def _camel(name: str) -> str:
@@ -19,5 +19,5 @@ _named: Final = re.compile(rf"\b({'|'.join(_WIRE_NAMES)})\b")
 
 
 def with_wire_names(text: str) -> str:
-    """The text with each of the product's fields by its name over HTTP: `sale_ends_at` is `saleEndsAt`."""
+    """The text with each product field under its name over HTTP, such as `saleEndsAt` for `sale_ends_at`."""
     return _named.sub(lambda found: _WIRE_NAMES[found[1]], text)

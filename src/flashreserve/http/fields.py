@@ -1,4 +1,4 @@
-"""The types of the fields of bodies, views and parameters: what decoders accept, and what the OpenAPI document says."""
+"""The types of fields in bodies, views and parameters: validation by decoders, and the OpenAPI document's text."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -28,7 +28,7 @@ Name = Annotated[
             f"1 to {limits.NAME_LENGTH_MAX} characters on one line, without control and direction characters."
             " Spaces, and other characters that show nothing, don't count at the ends."
         ),
-        # `names.parse_name` is the rule. The pattern is the part of it that stays readable.
+        # The rule itself is `names.parse_name`. The pattern shows the part of it that stays readable.
         extra_json_schema={"pattern": rf"^\s*\S(.{{0,{limits.NAME_LENGTH_MAX - 2}}}\S)?\s*$"},
         extra={"expected": f"text of 1 to {limits.NAME_LENGTH_MAX} characters on one line"},
     ),
@@ -56,7 +56,7 @@ A_PRICE: Final = "a number such as 999.99"
 PAGE_DEFAULT: Final = 50
 PageLimit = Annotated[int, Meta(ge=1, le=limits.PAGE_MAX, extra_json_schema={"default": PAGE_DEFAULT})]
 Price = Annotated[
-    # Not a float, which would round what was written. `reader` keeps the digits, and `bodies` checks them.
+    # Not a float, because floats round. `reader` keeps all digits, and `bodies` checks them.
     Any,
     Meta(
         description="A decimal, as text or number, with at most the currency's places.",
@@ -84,7 +84,7 @@ PriceText = Annotated[
 RoleText = Annotated[str, Meta(extra_json_schema={"enum": [role.value for role in Role]})]
 StatusText = Annotated[str, Meta(extra_json_schema={"enum": [status.value for status in Status]})]
 
-# These constraints are for the OpenAPI document only: auth checks the values, and its messages suit a person.
+# These constraints are for the OpenAPI document only: auth checks the values, with messages for people.
 Email = Annotated[
     str,
     Meta(

@@ -8,7 +8,7 @@ from flashreserve.core import limits
 from flashreserve.http.answers import bad_request
 
 RequestHeaders = Mapping[bytes, bytes]
-"""A request's headers by lower-case name, as the edge merged them: values that came several times are joined."""
+"""A request's headers by lower-case name; the edge has joined the values of repeated ones."""
 
 KEY_HEADER: Final = "Idempotency-Key"
 
@@ -19,7 +19,7 @@ _REFUSED: Final = re.compile(r";q=0(\.0*)?$")
 
 
 def text_of(headers: RequestHeaders, name: bytes) -> str | None:
-    """A header by its lower-case name."""
+    """The value of a header, given its lower-case name."""
     value = headers.get(name)
     return None if value is None else value.decode("latin-1")
 

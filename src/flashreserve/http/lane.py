@@ -1,7 +1,7 @@
-"""The express lane: serves the hottest requests without the framework, when it understands everything about them.
+"""The express lane: serves the most frequent requests without the framework.
 
-It decides from the request line and the headers, answers by the same functions as the routes, and leaves everything
-else to the application behind it. Switching it off changes only speed.
+It takes a request only if it understands the request line and all headers, and answers by the same functions as the
+routes. It leaves every other request to the application. Without the lane, only the speed changes.
 """
 
 import re
@@ -20,7 +20,7 @@ from flashreserve.server.asgi import App, Receive, Scope, Send
 from flashreserve.server.exchange import Exchange
 
 _UUID: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
-# A crowd asks for few products.
+# Cached: a crowd asks for few different products.
 _RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").fullmatch)
 _STOCK: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/stock").fullmatch)
 _RESERVE_ROUTE: Final = "/reservations/{id}"
@@ -29,22 +29,22 @@ _read_quantity: Final = reader.decoder(bodies.QuantityBody)
 
 
 class Lane:
-    """Takes the requests that are for the lane (see `edge.ExpressApp`); all that come by ASGI are the application's."""
+    """Serves the lane's requests (see `edge.ExpressApp`); requests by ASGI go to the application."""
 
     def __init__(self, app: App, services: Services) -> None:
         self._app = app
         self._services = services
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        """Hand the request on."""
+        """Pass the request to the application."""
         return self._app(scope, receive, send)
 
     def may_take(self, exchange: Exchange) -> bool:
-        """Whether the request's line is that of a reservation; polls have no body to wait for."""
+        """Whether the request line is that of a reservation. Stock polls have no body to wait for."""
         return exchange.method == "POST" and not exchange.query_string and _RESERVE(exchange.path) is not None
 
     def take(self, context: LaneContext) -> bool:
-        """Serve the request, or leave it alone."""
+        """Serve the request, or do nothing and return False."""
         exchange = context.exchange
         if exchange.query_string:
             return False
@@ -87,5 +87,5 @@ class Lane:
 def _tell(context: LaneContext, outcome: Outcome) -> None:
     try:
         context.answer(answers.from_outcome(outcome, context.exchange.path))
-    except Exception as error:  # noqa: BLE001 nobody above could answer for it
+    except Exception as error:  # noqa: BLE001 no caller could answer it
         context.broken(error)

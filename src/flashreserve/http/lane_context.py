@@ -9,7 +9,7 @@ from flashreserve.server.exchange import Exchange
 
 
 class LaneContext(RequestContext):
-    """The context of a request on the express lane: `admitted` first, then exactly one `answer`."""
+    """The context of a request on the express lane. Call `admitted` first, then `answer` exactly once."""
 
     def __init__(self, rules: EdgeRules, exchange: Exchange) -> None:
         self.started_at = rules.monotonic()
@@ -21,7 +21,7 @@ class LaneContext(RequestContext):
         self._rules = rules
 
     def admitted(self) -> bool:
-        """Whether the edge lets the request through; then `headers` are filled in. If not, ASGI's way will say why."""
+        """Whether the edge admits the request; if so, this fills in `headers`. If not, ASGI's way gives the refusal."""
         exchange, rules = self.exchange, self._rules
         self.headers = headers = dict(exchange.headers)
         self.id = rules.request_ids.of(headers)
@@ -29,7 +29,7 @@ class LaneContext(RequestContext):
         return refusal is None
 
     def answer(self, answer: Answer, *, close: bool = False) -> None:
-        """Send the answer with the headers that all have, and count it. Only the first one is sent."""
+        """Send the answer with the added headers, and count it. Only the first answer is sent."""
         if self.over:
             return
         self.over = True
@@ -41,12 +41,12 @@ class LaneContext(RequestContext):
         rules.log.answered(self, answer.status, took_s)
 
     def broken(self, error: Exception) -> None:
-        """Log what broke, and answer for it."""
+        """Log the error, and answer with a problem."""
         self._rules.log.broken(self, error)
         self._refuse("internal")
 
     def give_up(self) -> None:
-        """Answer for the application: the server waits no longer, and nobody knows what the request did."""
+        """Answer 503 `outcome-unknown` in place of the application: the server waits no longer."""
         self._refuse("outcome-unknown", ("retry-after", "1"), close=True)
 
     def _refuse(self, code: Code, *headers: tuple[str, str], close: bool = False) -> None:

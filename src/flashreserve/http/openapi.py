@@ -27,11 +27,11 @@ EVERY: Final[tuple[Code, ...]] = (
     "unavailable",
     "outcome-unknown",
 )
-"""The problems that every request may be answered with."""
+"""Problems that any request may get."""
 
 
 def document(cookies: Cookies, *, production: bool) -> bytes:
-    """The document as JSON. In production, docs and metrics are closed to the public, and the document says so."""
+    """The document as JSON. In production it says that docs and metrics are closed to the public."""
     return msgspec.json.encode(tree(cookies, production=production))
 
 
@@ -61,7 +61,7 @@ def tree(cookies: Cookies, *, production: bool) -> Schema:
 
 
 def codes_of(operation: Operation, *, production: bool) -> list[Code]:
-    """All problems of the operation: its own, and those that its method, body and callers add."""
+    """All problems of an operation: its own, and those that follow from its method, body and callers."""
     codes = {*EVERY, *operation.codes}
     if operation.method != "get":
         codes.add("cross-site")
@@ -137,7 +137,7 @@ def _success(success: Success) -> Schema:
 
 
 def _problem_responses(*, production: bool) -> dict[str, Schema]:
-    """Each set of problems that an operation may be answered with under one status, and 405, which belongs to none."""
+    """A response for each set of problems that some operation has under one status; 405 belongs to no operation."""
     every: list[tuple[Code, ...]] = [("method-not-allowed",)]
     for operation in OPERATIONS:
         every += _by_status(codes_of(operation, production=production))
@@ -192,7 +192,7 @@ def _schemas() -> dict[str, Schema]:
 
 
 def _as_published(name: str, schema: Schema) -> Schema:
-    # Docstrings are indented as the code is.
+    # Docstrings have the indentation of the code.
     return {**schema, "title": _published(name), "description": cleandoc(schema["description"])}
 
 
@@ -206,7 +206,7 @@ def _published(name: str) -> str:
 
 _SCHEMAS: Final = "#/components/schemas/"
 _PUBLISHED_NAMES: Final = {"StockLevelView": "StockView"}
-"""Schemas whose struct has another name in the code. Clients' generated code has the published one."""
+"""Published names of schemas that differ from the struct's. Clients' generated code uses the published ones."""
 
 
 def _without(whole: Schema, name: str) -> Schema:

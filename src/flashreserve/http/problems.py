@@ -41,9 +41,9 @@ Code = Literal[
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """The common part of all problems of one code.
+    """Facts that all problems of one code share.
 
-    `meaning` is one sentence for the page that a problem's `type` leads to.
+    `meaning` is one sentence for the page that a problem's `type` links to.
     """
 
     status: int

@@ -1,4 +1,4 @@
-"""Decodes JSON bodies and query parameters, to values or to a sentence about the first fault."""
+"""Decodes JSON bodies and query parameters; for invalid ones, describes the first fault."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
-    """The function that decodes bodies of this kind, to the value or to its first fault."""
+    """A function that decodes bodies of this kind. It returns the value, or the first fault."""
     decode = msgspec.json.Decoder(kind, float_hook=_exact).decode
     decode_listed = msgspec.json.Decoder(list[kind], float_hook=_exact).decode  # type: ignore[valid-type]
 
@@ -29,7 +29,7 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
             return FieldError("body", _why_not_json(body))
         except RecursionError:
             return FieldError("body", _TOO_DEEP)
-        # The hottest body, `{"quantity":1}`, is too short for a second field, and every field has a colon.
+        # Skip the search for repeated fields in short bodies: the most frequent one, `{"quantity":1}`, can't have two.
         if len(body) < _REPEATING_BYTES_MIN or body.count(b":") < _REPEATING_COLONS_MIN:
             return value
         return _repeated_field(body) or value
@@ -55,13 +55,13 @@ def convert(value: str, kind: type[T], field: str) -> T | FieldError:
 
 
 def explained(text: str, kind: Any) -> FieldError:
-    """The fault of a body of this kind that msgspec found in a list of this one body; `text` is msgspec's message."""
+    """The fault of a body of this kind. `text` is msgspec's message, from decoding a list of this one body."""
     place, message = unmet(text, kind)
     return FieldError(place or "body", message)
 
 
 def _why_not_json(body: bytes) -> str:
-    """The place where a body is invalid JSON. Bytes, lines and columns count from 1."""
+    """Why and where a body is invalid JSON. Bytes, lines and columns count from 1."""
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
@@ -78,7 +78,7 @@ def _why_not_json(body: bytes) -> str:
 
 
 FIELD_LETTERS_MIN: Final = 4
-"""Letters of the shortest field that a body may have."""
+"""Letters of the shortest field name in any body."""
 
 _REPEATING_COLONS_MIN: Final = 2
 _REPEATING_BYTES_MIN: Final = len('{"name":1,"name":1}')
@@ -142,7 +142,7 @@ def _path_of_repeated(value: Any, path: str) -> str:
     return next(filter(None, paths), "")
 
 
-# Numbers stay text: they aren't used, and Python takes long to convert long ones.
+# Numbers stay text: their values aren't needed, and Python is slow to convert long ones.
 _PLAIN: Final = json.JSONDecoder(parse_int=str, parse_float=str)
 _SEARCH: Final = json.JSONDecoder(object_pairs_hook=_refuse_repeated, parse_int=str, parse_float=str)
 _MARK: Final = json.JSONDecoder(object_pairs_hook=_mark_repeated, parse_int=str, parse_float=str)

@@ -1,4 +1,4 @@
-"""Problem documents for the refusals of the server, which come before there is a request that the edge could see."""
+"""Problem documents for the server's own refusals, which the edge never sees."""
 
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +14,7 @@ _ADDED_LINES: Final = lines((*SECURITY_HEADERS, CONTENT_POLICY, NO_STORE))
 
 
 def server_refusals(request_ids: RequestIds, count: Callable[[int], None]) -> Refuse:
-    """Words refusals as problem documents, each under a request id of its own, and counts them by status."""
+    """A function that writes refusals as problem documents, each with a new request id, and counts them by status."""
 
     def refuse(code: RefusalCode, detail: str, instance: str) -> ServerRefusal:
         kind = KINDS[code]

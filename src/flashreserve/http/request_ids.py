@@ -1,4 +1,4 @@
-"""The id under which a request stands in the log and in its answer's X-Request-Id."""
+"""Request ids, for the log and for X-Request-Id in answers."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}").fullmatch
 
 
 class RequestIds:
-    """Makes request ids that are unique for a process of its own `prefix`, at the cost of counting."""
+    """Makes request ids by a counter. They are unique if each process has its own `prefix`."""
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix.encode("ascii")
@@ -20,6 +20,6 @@ class RequestIds:
         return b"%b-%x" % (self._prefix, self._made)
 
     def of(self, headers: Mapping[bytes, bytes]) -> bytes:
-        """The id that the request brought, if it is short and plain, or a new one."""
+        """The id that the request brought if it is short and plain; otherwise a new one."""
         own_id = headers.get(b"x-request-id")
         return own_id if own_id is not None and _SANE_ID(own_id) else self.new()

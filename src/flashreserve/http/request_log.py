@@ -10,10 +10,10 @@ from flashreserve.http.context import UNKNOWN_ROUTE, RequestContext
 from flashreserve.metrics import CELLS_MAX, Cell, Distribution, Metrics
 
 SLOW_S: Final = 1.0
-"""A request that takes this long is logged whatever the level of detail."""
+"""Seconds from which a request counts as slow and is logged at any log level."""
 
 LOG_LINES_MAX: Final = 20
-"""Of requests that went wrong, each second; the log says how many more were left out."""
+"""Failed or slow requests that are logged in one second; the log says how many more were left out."""
 
 _COUNTED_METHODS: Final = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _SERVER_ERROR: Final = 500
@@ -21,10 +21,10 @@ _UNAVAILABLE: Final = 503
 
 
 class RequestLog:
-    """Counts all requests, and logs those that went wrong or took long.
+    """Counts all requests, and logs those that failed or were slow.
 
     Args:
-        every_request: Whether all are logged, at debug level. That costs much time: only for looking closely.
+        every_request: Whether to log all requests, at debug level. Slow: use it for debugging only.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class RequestLog:
         self._cells: dict[tuple[str, str, int], tuple[Cell, Distribution]] = {}
 
     def begun(self) -> None:
-        """A request is being answered: exactly one `answered`, or `left_alone`, follows."""
+        """A request begins. Exactly one call of `answered` or `left_alone` must follow."""
         self.in_flight += 1
 
     def left_alone(self) -> None:
-        """The request goes another way, and begins anew there."""
+        """The express lane didn't take the request, which begins again by ASGI."""
         self.in_flight -= 1
 
     def answered(self, context: RequestContext, status: int, took_s: float) -> None:
-        """A request is over, with this status."""
+        """A request ended with this status."""
         self.in_flight -= 1
         key = (context.method, context.route, status)
         cells = self._cells.get(key) or self._new_cells(*key)
@@ -72,7 +72,7 @@ class RequestLog:
             self._log.warning("request", **_answered_fields(context, status, took_s))
 
     def refused(self, status: int) -> None:
-        """The server refused something before there was a request that the edge could see."""
+        """The server refused a request before the edge saw it."""
         self._requests.cell("other", UNKNOWN_ROUTE, str(status)).count += 1
 
     def broken(self, context: RequestContext, error: Exception) -> None:
@@ -87,11 +87,11 @@ class RequestLog:
             )
 
     def ended_early(self, context: RequestContext) -> None:
-        """The application raised an error when nobody waited for its answer any more."""
+        """The application raised an error after the client had gone."""
         self._log.debug("request ended early", request_id=context.request_id, path=context.path)
 
     def _may_log(self) -> bool:
-        """Whether one more line may be logged in this second. Keeps the log readable, and the disk free."""
+        """Whether another line may be logged in this second. This keeps the log readable and bounds its size."""
         second = int(self._monotonic())
         if second != self._second:
             if self._lines > LOG_LINES_MAX:

@@ -1,4 +1,4 @@
-"""Reads what routes need of the framework's request. Invalid values are refused, by name, before anything is done."""
+"""Reads the framework's request for routes. Invalid values are refused by name before the route does anything."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -21,19 +21,19 @@ T = TypeVar("T")
 
 
 def headers_of(request: HttpRequest) -> RequestHeaders:
-    """The request's headers, as `headers` and `callers` read them."""
+    """The request's headers, in the form that `headers` and `callers` use."""
     return context_of(request.scope).headers
 
 
 def client_address(request: HttpRequest, services: Services) -> str | None:
-    """The address that the request came from. X-Forwarded-For counts only where a trusted proxy wrote it."""
+    """The client's address. X-Forwarded-For counts only if a trusted proxy wrote it."""
     peer = request.scope.get("client")
     forwarded = text_of(headers_of(request), b"x-forwarded-for") or ""
     return services.proxies.client_address(peer[0] if peer else None, forwarded)
 
 
 async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *, empty: T | None = None) -> T:
-    """The decoded body. `empty` stands for no body, where that is allowed.
+    """The decoded body. `empty` is the result for a request without a body; without it, a body is required.
 
     Raises:
         RefusalError: The body is invalid, or isn't declared as JSON.
@@ -57,7 +57,7 @@ async def no_body(request: HttpRequest) -> None:
 
 
 def path_id(text: str, field: str) -> str:
-    """An id from the path, in lower case. `field` is the name that a refusal gives it."""
+    """An id from the path, in lower case. Refusals name it as `field`."""
     value = reader.convert(text, fields.Id, field)
     if isinstance(value, FieldError):
         raise bad_request(field, value.message)
@@ -86,7 +86,7 @@ def flag(request: HttpRequest, name: str) -> bool:
 
 
 def check_parameters(request: HttpRequest) -> None:
-    """Refuse query parameters that the operation doesn't have, or that are given twice."""
+    """Refuse query parameters that are unknown to the operation, or repeated."""
     if not request.scope["query_string"]:
         return
     method = request.scope["method"].lower()
@@ -105,4 +105,4 @@ _PARAMETERS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     (operation.method, operation.path): tuple(each.name for each in operation.parameters if each.place == "query")
     for operation in OPERATIONS
 }
-"""The query parameters of each operation, as the OpenAPI document lists them."""
+"""The query parameters of each operation, from the same table as the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""The services that routes use. bootstrap makes them."""
+"""The services that routes use. `bootstrap` makes them."""
 
 from collections.abc import Awaitable, Callable
 

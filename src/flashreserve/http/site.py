@@ -1,4 +1,4 @@
-"""Names the shop's cookies and hosts, and finds requests that come from pages of other sites (CSRF)."""
+"""The shop's cookies and hosts, and the check for requests from pages of other sites (CSRF)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from flashreserve.auth.address import HOPS_MAX, TrustedProxies
 from flashreserve.host_names import check_host_names, is_host_name, split_host_names
 
 COOKIES_TRIED_MAX: Final = 5
-"""Different cookies of one name that are tried: another application of the site, or an old path, may have set some.
+"""Different cookies of one name that are tried. Other applications of the site, or an old path, may have set some.
 
 With more, nobody is signed in. If only some were tried, an attacker who can plant cookies would choose which.
 """
@@ -21,7 +21,7 @@ With more, nobody is signed in. If only some were tried, an attacker who can pla
 _BLANKS: Final = b" \t"
 """The characters that may stand around a cookie's name.
 
-Browsers take any other for a part of the name, which then lacks the protection of the prefix `__Host-`.
+Browsers take any other character as part of the name, which then lacks the protection of the prefix `__Host-`.
 """
 
 _HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@?#\s]+))(?::[0-9]{0,5})?")

@@ -1,4 +1,4 @@
-"""The bodies of answers, and how they are made from the model."""
+"""The bodies of answers, and their conversion from the model."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -191,7 +191,7 @@ def reservation_view(held: Reservation) -> ReservationView:
     )
 
 
-# Cached because a crowd that wants one product gets equal lines.
+# Cached, because a crowd that wants one product gets equal lines.
 @lru_cache(maxsize=1024)
 def _line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
     return tuple(

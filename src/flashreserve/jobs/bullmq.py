@@ -46,7 +46,7 @@ _WORKER_TIMEOUT_S: Final = 30.0
 # is needed for a second that has passed.
 _KEPT: Final = {"count": 100, "age": 3_600}
 
-# How often a worker looks for jobs whose worker died.
+# How often a worker searches for jobs whose worker died.
 _STALLED_EVERY_MS: Final = 30_000
 
 _log = structlog.get_logger(__name__)
@@ -182,7 +182,7 @@ async def run_worker(
         asyncio.create_task(_listen(redis, partial(_run_all, woken), reaching, working)),
     ]
     try:
-        # Not gathered: `gather` would pass our cancellation on to the tasks, and `end` would then cut short their end.
+        # Not `gather`, which would pass our cancellation on to the tasks. `end` would then interrupt their clean-up.
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.result()

@@ -41,10 +41,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a wake-up by BullMQ makes a pass too. Wake-ups come when holds lapse."""
 
     purpose: str
-    """What one pass does: the command's line in the help."""
+    """The effect of one pass, as a line in the command's help."""
 
     result: tuple[str, str]
-    """What the command prints before and after the count: `("Released", "lapsed hold")`."""
+    """The words that the command prints before and after the count: `("Released", "lapsed hold")`."""
 
     counter: JobCounter | None = None
 

@@ -87,7 +87,7 @@ class AdminClient:
         return sum(stock.available for stock in stocks)
 
     async def books(self, product_id: str) -> ProductBooks:
-        """Stock and all reservations of one product. They are not of one instant if the shop is busy."""
+        """Stock and all reservations of one product. If the shop is busy, they are not of one instant."""
         read_ms = self._clock.monotonic() * 1_000
         entries: dict[str, BookedReservation] = {}
         cursor: str | None = ""

@@ -45,7 +45,7 @@ async def crowd(order: CrowdOrder, ledger: Ledger, clock: Clock) -> None:
 
 
 def raise_open_files() -> int:
-    """Raise this process's limit of open files as far as allowed; how many connections that leaves room for."""
+    """Raise this process's limit on open files as far as allowed. Returns how many connections that allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS_MAX + _FILES_SPARE
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
@@ -89,7 +89,7 @@ async def _main(order: CrowdOrder, clock: Clock) -> None:
     transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
     pipe = asyncio.StreamWriter(transport, protocol, None, loop)
     ledger, over = Ledger(), asyncio.Event()
-    # If nobody reads the pipe any more, `report` fails, and the group cancels the customers.
+    # If the pipe has no reader any more, `report` fails, and the group cancels the customers.
     async with asyncio.TaskGroup() as group:
         group.create_task(report(ledger, pipe, over))
         await crowd(order, ledger, clock)

@@ -37,7 +37,7 @@ TIMED_OUT = "timed out"
 DROPPED = "connection lost"
 UNREADABLE = "unreadable answer"
 LATER = " and Retry-After"
-"""Follows the status in a try's word if the answer had Retry-After."""
+"""Suffix of a try's word, after the status, if the answer had Retry-After."""
 
 
 class ShopExchange(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -42,7 +42,7 @@ class Press(StrEnum):
 
 
 class Decision(StrEnum):
-    """What a customer does with a hold."""
+    """A customer's action after a hold is granted."""
 
     CONFIRM = "confirm"
     CANCEL = "cancel"

@@ -3,7 +3,7 @@
 Promises to customers are reconstructed from the crowd's side alone. A hold is *surely live* from the moment its 201
 was read. That ends when the hold's length has passed since its key was first sent (the hold can't have begun earlier),
 or when its cancellation was sent; it never ends if its confirmation was answered. More holds surely live at one time
-than there are units is overselling, whatever the shop's books say, and however much clocks differ.
+than there are units is overselling. This holds even if the shop's books say otherwise and clocks differ.
 """
 
 import math
@@ -45,7 +45,7 @@ class ProductBooks(msgspec.Struct, frozen=True):
         return sum(entry.quantity for entry in self.entries if entry.status in LIVE)
 
     def gap(self, units: int) -> int:
-        """Units that are neither available nor live, or both, or not in stock. Oversold ones are counted elsewhere."""
+        """Units that are neither available nor live, or both, or not in stock. Oversold units are counted elsewhere."""
         return max(abs(units - self.available - min(self.live, units)), abs(units - self.stocked))
 
 

@@ -1,1 +1,1 @@
-"""The HTTP server: from bytes to requests, and back. Knows ASGI, and nothing of the shop that it serves."""
+"""The HTTP server: reads requests and writes answers. Speaks ASGI; knows nothing of the shop."""

@@ -1,4 +1,4 @@
-"""The head of an answer by ASGI: the application's headers as bytes, checked before anything is written."""
+"""The head of an ASGI answer: encodes the application's headers, and checks them before anything is written."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,23 +8,23 @@ from typing import Final
 from flashreserve.server.asgi import Header
 
 NO_LENGTH: Final = float("inf")
-"""The length of a body that isn't announced."""
+"""The length of a body whose length isn't announced."""
 
 _CONTROL: Final = bytes({*range(0x20), 0x7F} - {0x09})
 """Characters that would end or break a header; tabs are allowed."""
 
-# Applications use few names.
+# Cached, because applications use few names.
 _NAME: Final = lru_cache(maxsize=1024)(re.compile(rb"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch)
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"connection"})
 
 
 def header_lines(headers: Iterable[Header]) -> dict[Header, bytes]:
-    """Each of the headers as it is written."""
+    """Each header mapped to its line of bytes."""
     return {header: b"%b: %b\r\n" % header for header in headers}
 
 
 def encode_headers(headers: Iterable[Header], usual: Mapping[Header, bytes]) -> tuple[bytes, float, bool]:
-    """The application's headers but those that are the server's business.
+    """Encode the application's headers, without those that the server sets itself.
 
     Args:
         headers: Names are lower-case.
@@ -52,7 +52,7 @@ def encode_headers(headers: Iterable[Header], usual: Mapping[Header, bytes]) -> 
                 raise RuntimeError(f"the header name {name!r} is not lower-case ASCII")
             line = b"%b: %b\r\n" % (name, value)
         parts.append(line)
-    # One look at all of them: besides the ends of the lines there may be nothing that ends a line.
+    # One check for all lines: the only control characters may be the CR and LF that end each line.
     lines = b"".join(parts)
     if len(lines) - len(lines.translate(None, _CONTROL)) != 2 * len(parts):
         raise RuntimeError("a header's value holds a control character")

@@ -1,4 +1,4 @@
-"""What the server needs of the application that it serves."""
+"""The application that the server serves, in the form that the server needs."""
 
 import msgspec
 
@@ -8,12 +8,12 @@ from flashreserve.server.refusals import Refuse
 
 
 class Application(msgspec.Struct, frozen=True):
-    """An application, and what the server can't know by itself.
+    """An application, and the facts about it that the server needs.
 
     Attributes:
         asgi: Serves the requests and the lifespan.
-        refuse: Words the server's own refusals.
-        express: Where requests that came whole are offered, before ASGI's way.
+        refuse: Writes the text of the server's own refusals.
+        express: The express lane. Complete requests are offered to it before ASGI.
         usual_headers: Headers of nearly every answer. The server encodes them once.
     """
 

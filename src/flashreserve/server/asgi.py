@@ -10,7 +10,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 
 TIMED_OUT: Final = "flashreserve.timed_out"
-"""The key in an `http.disconnect` message by which the server says that the body came too slowly."""
+"""The key in an `http.disconnect` message that says the body wasn't sent in time."""
 
 
 class App(Protocol):

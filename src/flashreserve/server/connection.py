@@ -1,14 +1,14 @@
-"""One client's connection: takes turns between its exchanges, keeps its deadlines, and ends it.
+"""One client's connection: answers its requests in order, enforces its deadlines, and closes it.
 
-`states.py` says which states there are. `request_reader.py` reads, `exchange.py` answers, `flow.py` holds both to what
-the other side takes.
+`states.py` has the states. `request_reader.py` reads, `exchange.py` answers, `flow.py` controls the flow in both
+directions.
 
-- Every refusal of invalid input is a problem document, and comes after the answers to the requests before it.
-- All connections' deadlines are looked at once a second, in place of timers for each request (which also is cheaper).
-- A connection that ends while the client still sends is closed for writing first and read for a while, because a
-  reset would take the answer away from the client.
-- A request to upgrade the protocol is served as the plain request that it also is, body included.
-- A request that came whole is offered to the express lane before a scope and a task are made for it.
+- Every refusal of invalid input is a problem document. It is sent after the answers to the requests before it.
+- The deadlines of all connections are checked once a second. That is cheaper than a timer for each request.
+- If the client is still sending when a connection ends, the server first closes its own side and reads on for a while.
+  Closing at once would send a reset, and the client could lose the answer.
+- A request to upgrade the protocol is served as a plain HTTP/1.1 request, body included.
+- A complete request is offered to the express lane before a scope and a task are made for it.
 """
 
 import asyncio
@@ -50,16 +50,16 @@ from flashreserve.server.states import (
 
 _INSTANCE_MAX: Final = 200
 _SHORT_BODY: Final = 256
-"""Bytes of a body that the express lane waits for, before a request is started."""
+"""Longest body, in bytes, that is awaited for the express lane before the request is started by ASGI."""
 
 
 class Connection(ConnectionMachine, asyncio.Protocol):
-    """The protocol of one connection.
+    """The asyncio protocol of one connection.
 
     Attributes:
         latest: The exchange whose head was read last.
         active: The exchange that is being answered.
-        queue: Exchanges whose requests were sent ahead.
+        queue: Exchanges that wait for the active one: their requests were pipelined.
         deadline: When `overdue` is called, in the loop's time.
     """
 
@@ -81,11 +81,11 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         self._refusal: bytes | None = None
         self._dropped = 0
 
-    # From the transport.
+    # Called by the transport.
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, or turn the client away where there are too many."""
+        """Start the connection, or refuse it if there are too many."""
         shared, limits = self.shared, self.shared.limits
         self.transport = cast("asyncio.Transport", transport)
         self.flow = Flow(self.transport, limits)
@@ -103,7 +103,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        """Read what came; what comes after the last answer is dropped."""
+        """Read the data. Data after the last answer is dropped."""
         if self.state != OPEN:
             self._drop(len(data))
         elif len(data) <= PIECE_BYTES:
@@ -123,14 +123,14 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
     @override
     def pause_writing(self) -> None:
-        """The client takes less than it gets."""
+        """The transport's buffer is full: the client reads more slowly than the server writes."""
         self.flow.pause_writing(self._loop.time())
-        # Not within the write that has filled the buffer: it may be this very connection that is closed.
+        # Not during the write that filled the buffer, because counting may close this same connection.
         self._loop.call_soon(self._count_unsent)
 
     @override
     def resume_writing(self) -> None:
-        """The client takes what it gets: answer what it has asked meanwhile."""
+        """The buffer has room again: go on with requests that were waiting for it."""
         self.flow.resume_writing()
         self.shared.unsent.discard(self)
         if self.active is None and self.queue and self.state == OPEN:
@@ -138,7 +138,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell those that still answer that nobody listens."""
+        """Tell the tasks that still answer that the client is gone."""
         self._leave()
         self.change(CLOSE)
         self._hang_up()
@@ -150,22 +150,22 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         self.flow.resume_writing()
         self._reader.close()
 
-    # From the reader.
+    # Called by the reader.
 
-    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool) -> None:  # noqa: FBT001 once for each request
-        """A request's head is complete: it is answered now, or after those before it."""
+    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool) -> None:  # noqa: FBT001 positional for speed
+        """A request's head is complete. The request is answered now, or after those before it."""
         exchange = Exchange(self, method, version, url, headers, keep_alive=keep_alive)
         self.latest = exchange
         self.deadline = NEVER
         if self.active is None and not self.flow.write_paused:
-            # Started when all of it is there, or else when all of this piece of data is read.
+            # Started once its body is complete, or at the latest when this piece of data has been read.
             self.active = exchange
         else:
             self.flow.pause_reading()
             self.queue.append(exchange)
 
     def body_read(self, body: bytes) -> None:
-        """A piece of the latest request's body."""
+        """Part of the latest request's body."""
         exchange = self.latest
         if exchange is None or exchange.answer_state == ANSWERED:
             return
@@ -175,7 +175,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         if exchange.answer_state not in NOT_BEGUN:
             exchange.wake()
 
-    def trailers_read(self, keep_alive: bool) -> None:  # noqa: FBT001 the reader's only word about them
+    def trailers_read(self, keep_alive: bool) -> None:  # noqa: FBT001 a callback with one argument
         """Trailers ended the latest request's body."""
         if self.latest is not None and not keep_alive:
             self.latest.keep_alive = False
@@ -199,11 +199,11 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             exchange.wake()
 
     def head_begun(self) -> None:
-        """A head began, and isn't complete: bound its time."""
+        """A head is incomplete: limit its time."""
         self.deadline = self._loop.time() + self.shared.limits.head_timeout_s
 
     def body_open(self) -> None:
-        """A body isn't complete: bound its time, and start the request unless the rest is short."""
+        """A body is incomplete: limit its time, and start the request unless the rest is short."""
         if self.deadline == NEVER:
             self.deadline = self._loop.time() + self.shared.limits.body_timeout_s
         exchange = self.active
@@ -213,7 +213,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self._start(exchange)
 
     def refuse(self, code: RefusalCode, detail: str) -> None:
-        """Answer what can't be served, after the requests before it, and end."""
+        """Refuse an invalid request after the requests before it are answered, then end the connection."""
         self.change(REFUSE)
         self.deadline = NEVER
         instance = self._reader.url.partition(b"?")[0].decode("ascii", "replace")
@@ -223,10 +223,10 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         if self.active is None and not self.queue:
             self._write_refusal()
 
-    # From the exchanges.
+    # Called by exchanges.
 
     def is_last(self, exchange: Exchange) -> bool:
-        """Whether the server stops, and this is the last request that it took from this connection."""
+        """Whether the server is stopping, and this is the last request that it accepted from this connection."""
         return self.shared.draining and exchange is self.latest and self._reader.reading != IN_HEAD
 
     def answered(self, exchange: Exchange) -> None:
@@ -240,7 +240,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self._end(linger=exchange.more_body)
 
     def unanswered(self, exchange: Exchange, code: RefusalCode) -> None:
-        """The application is done with a request and hasn't answered it, or only in part."""
+        """The application returned without an answer, or with an incomplete one."""
         if exchange.over or self.transport.is_closing():
             return
         cut_short = exchange.answer_state == SENDING
@@ -253,10 +253,10 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self._refusal = self._refusal or self.shared.refusal(code, exchange.path)
             self._write_refusal()
 
-    # From the process.
+    # Called by the process.
 
     def overdue(self, now: float) -> None:
-        """A deadline is over: close, or answer if there is something to answer."""
+        """The deadline has passed: close, or answer if an answer is due."""
         exchange = self.latest
         if self.flow.deadline <= now:
             if self.flow.stalls(now):
@@ -277,7 +277,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             exchange.wake()
 
     def waits_since(self) -> float | None:
-        """Since when the server has waited for the client, in the loop's time; None while the client waits for it."""
+        """When the server began to wait for the client, in the loop's time; None while the client waits for it."""
         limits = self.shared.limits
         if self.flow.deadline != NEVER:
             return self.flow.waits_since()
@@ -290,7 +290,10 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         return self.deadline - (limits.body_timeout_s if self._reader.reading == IN_BODY else limits.idle_timeout_s)
 
     def make_way(self) -> bool:
-        """Close at once and leave the room, unless the client has sent something meanwhile. Whether it was closed."""
+        """Close at once and leave the room, unless the client has sent something meanwhile.
+
+        Returns whether it closed.
+        """
         if self.state == OPEN and self.flow.has_unread():
             return False
         self._leave()
@@ -298,11 +301,11 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         return True
 
     def unsent(self) -> int:
-        """Bytes that the process keeps for the client to take."""
+        """Bytes in the process's buffer that the client hasn't taken."""
         return self.flow.unsent()
 
     def untaken(self) -> int:
-        """Bytes that the client hasn't acknowledged: those that the system keeps too."""
+        """Bytes that the client hasn't acknowledged, those in the system's buffers included."""
         return self.flow.untaken()
 
     def close_if_idle(self) -> None:
@@ -312,26 +315,26 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self._close()
 
     def unfinished(self) -> asyncio.Task[None] | None:
-        """The task that answers a request of this connection now."""
+        """The task that is answering a request of this connection."""
         return None if self.active is None else self.active.task
 
     def give_up(self) -> None:
-        """Have a request answered that is still with the express lane: nobody knows what it comes to."""
+        """Answer a request that is still with the express lane. Its outcome is unknown."""
         if self.active is not None and self.active.promised is not None:
             self.active.promised.give_up()
 
     def abort(self) -> None:
-        """Close at once, whatever is still to be sent."""
+        """Close at once, and drop everything that isn't sent yet."""
         self.change(CLOSE)
         self._hang_up()
         self.transport.abort()
 
-    # Taking turns.
+    # The order of answers.
 
     def _go_on(self) -> None:
         """Answer the next request, or wait for one."""
         if self.queue:
-            # Answers pile up nowhere: a client that takes none has the next request answered when it does.
+            # While the client takes nothing, its next request is not answered, so that answers don't pile up.
             if not self.flow.write_paused:
                 self._start(self.queue.popleft())
         elif self._refusal is not None:
@@ -342,21 +345,21 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self.flow.resume_reading()
 
     def _start(self, exchange: Exchange) -> None:
-        """Answer the request: by the express lane, or else by ASGI, in a task of its own."""
+        """Answer the request by the express lane or, if that doesn't take it, by ASGI in a task."""
         self.active = exchange
         exchange.change_answer(START)
         application = self.shared.application
-        # What a client doesn't take is waited for by ASGI's way only.
+        # If the client isn't taking its answers, use ASGI: only ASGI waits for it.
         if application.express is not None and exchange.body_state == WHOLE and not self.flow.write_paused:
             promised = application.express.take(exchange)
             if promised is not None:
-                # One that was given at once would hold, and be held by, its exchange for good.
+                # An answer that was given at once isn't kept: it and its exchange would refer to each other for good.
                 exchange.promised = None if promised.over else promised
                 return
         exchange.task = self._loop.create_task(exchange.run(application.asgi))
 
     def _waits_for_rest(self, exchange: Exchange) -> bool:
-        """Whether the rest of a body is so short that the request may become one for the express lane.
+        """Whether to wait for the rest of a short body, so that the express lane may take the request.
 
         Some clients send the head and the body apart, even if the body is a few bytes.
         """
@@ -392,12 +395,12 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         self._end(linger=True)
 
     def _end(self, *, linger: bool) -> None:
-        """Close; while the client still sends, for writing only."""
+        """Close the connection. While the client is still sending, close only the server's side."""
         if not linger or not self.transport.can_write_eof():
             self._close()
             return
         self.change(LINGER)
-        with contextlib.suppress(OSError):  # the client may be gone just now
+        with contextlib.suppress(OSError):  # the client may have gone meanwhile
             self.transport.write_eof()
         self.flow.resume_reading()
         self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s
@@ -405,7 +408,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
     def _close(self) -> None:
         self.change(CLOSE)
         self.transport.close()
-        # For a client that doesn't take the last bytes.
+        # Time for a client that hasn't taken the last bytes yet.
         self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s
 
     def _drop(self, received: int) -> None:
@@ -422,14 +425,14 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             self.shared.unsent.add(self)
 
     def _hang_up(self) -> None:
-        """Tell those that answer, or wait for a body, that nobody is there."""
+        """Tell those that answer, or wait for a body, that the client is gone."""
         for exchange in (self.active, self.latest):
             if exchange is not None and exchange.answer_state != ANSWERED:
                 exchange.change_answer(LEAVE)
                 exchange.wake()
 
     def _keep_task(self, exchange: Exchange) -> None:
-        """What a client began and doesn't wait for is finished all the same, and waited for when the server stops."""
+        """Keep the task of a client that has gone: its request is finished, and awaited when the server stops."""
         if exchange.task is not None and not exchange.task.done():
             self.shared.tasks.add(exchange.task)
             exchange.task.add_done_callback(self.shared.tasks.discard)

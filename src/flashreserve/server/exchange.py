@@ -1,4 +1,4 @@
-"""An exchange: one request on a connection, and its answer, by ASGI or by the express lane."""
+"""An exchange: one request on a connection and its answer, by ASGI or by the express lane."""
 
 import asyncio
 import logging
@@ -38,20 +38,20 @@ _log: Final = logging.getLogger("flashreserve.server")
 
 
 class PromisedAnswer(Protocol):
-    """The answer to a request that the express lane has taken."""
+    """The answer that the express lane owes for a request that it has taken."""
 
     @property
     def over(self) -> bool:
-        """Whether it was given."""
+        """Whether the answer was given."""
         ...
 
     def give_up(self) -> None:
-        """Give it at once, whatever became of the request: the server waits no longer."""
+        """Answer at once, with an unknown outcome: the server waits no longer."""
         ...
 
 
 class SharedByAnswers(Protocol):
-    """State that the answers of all connections share, see `SharedState`."""
+    """State that the answers of all connections share; see `SharedState`."""
 
     limits: HttpLimits
     draining: bool
@@ -60,12 +60,12 @@ class SharedByAnswers(Protocol):
 
     @property
     def usual_lines(self) -> Mapping[Header, bytes]:
-        """Headers of nearly every answer, as they are written."""
+        """Headers of nearly every answer, as bytes."""
         ...
 
 
 class Channel(Protocol):
-    """A connection, as its exchanges see it."""
+    """The part of a connection that its exchanges use."""
 
     transport: asyncio.Transport
     flow: Flow
@@ -75,11 +75,11 @@ class Channel(Protocol):
 
     @property
     def shared(self) -> SharedByAnswers:
-        """The same for all connections."""
+        """The state shared by all connections."""
         ...
 
     def is_last(self, exchange: "Exchange", /) -> bool:
-        """Whether the server stops, and this is the last request that it took from this connection."""
+        """Whether the server is stopping, and this is the last request that it accepted from this connection."""
         ...
 
     def answered(self, exchange: "Exchange", /) -> None:
@@ -87,7 +87,7 @@ class Channel(Protocol):
         ...
 
     def unanswered(self, exchange: "Exchange", code: RefusalCode, /) -> None:
-        """The application is done with the request and hasn't answered it, or only in part."""
+        """The application returned without an answer, or with an incomplete one."""
         ...
 
 
@@ -95,15 +95,15 @@ class Exchange(ExchangeMachines):
     """One request and its answer. Names are those of ASGI's scope; `receive` and `send` are ASGI's.
 
     Attributes:
-        client: Who sent it: address and port.
-        body: Of the request's body, what came and wasn't taken yet.
-        keep_alive: Whether the connection goes on after the answer.
+        client: The client's address and port.
+        body: The part of the request's body that was read and not yet taken by the application.
+        keep_alive: Whether the connection stays open after the answer.
         late: Whether the body wasn't sent in time.
-        task: Runs the application.
-        promised: The express lane's answer, while it is owed.
+        task: The task that runs the application.
+        promised: The answer that the express lane owes, if any.
     """
 
-    # What most requests never change stands on the class: that spares its assignment for each of them.
+    # Defaults that most requests never change are class attributes: this saves an assignment for each request.
     body = b""
     late = False
     task: asyncio.Task[None] | None = None
@@ -130,9 +130,9 @@ class Exchange(ExchangeMachines):
     # For the express lane.
 
     def answer(self, status: int, lines: bytes, body: bytes, *, close: bool) -> None:
-        """Write a whole answer: `lines` are its headers, each with its end of line. With `close`, it is the last one.
+        """Write a whole answer. `lines` are its headers, each with its end of line. `close` makes it the last one.
 
-        Writes at once, past flow control: a connection has one request at a time in the lane.
+        Writes at once, without flow control: a connection has only one request at a time in the lane.
         """
         self.promised = None
         if self.answer_state == GONE:
@@ -150,7 +150,7 @@ class Exchange(ExchangeMachines):
     # For ASGI.
 
     def scope(self) -> Scope:
-        """The request as ASGI has it."""
+        """The request as an ASGI scope."""
         channel = self._channel
         return {
             "type": "http",
@@ -169,13 +169,13 @@ class Exchange(ExchangeMachines):
         }
 
     async def run(self, app: App) -> None:
-        """Let the application answer, and see to it that there is an answer."""
+        """Run the application, and make sure that there is an answer."""
         self.change_answer(RUN)
         try:
             await app(self.scope(), self.receive, self.send)
         except asyncio.CancelledError:
             self._channel.unanswered(self, "outcome-unknown")
-        except Exception:  # noqa: BLE001 behind the edge nothing comes here; without it, everything ends here
+        except Exception:  # noqa: BLE001 the edge catches all errors; without an edge, this is the last handler
             _log.exception("unhandled error")
             self._channel.unanswered(self, "internal")
         else:
@@ -183,7 +183,7 @@ class Exchange(ExchangeMachines):
                 self._channel.unanswered(self, "request-timeout" if self.late else "internal")
 
     async def receive(self) -> Message:
-        """The next piece of the body; after the last one, waits for the client to go or the answer to be complete."""
+        """The next part of the body. After the last one, waits until the client has gone or the answer is complete."""
         while True:
             if self.body or self.body_state == WHOLE:
                 body, self.body = self.body, b""
@@ -199,9 +199,9 @@ class Exchange(ExchangeMachines):
                 self._channel.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             await self._woken()
 
-    # Not a coroutine itself: what is written without waiting is as good as a future that is done, and costs less.
+    # Not a coroutine: if nothing must be awaited, returning a finished future is cheaper.
     def send(self, message: Message) -> Awaitable[None]:
-        """Write the answer. Raises RuntimeError, before anything of it is written, where it breaks HTTP."""
+        """Write the answer. Raises RuntimeError, before any of it is written, if the message breaks HTTP."""
         channel = self._channel
         state = self.answer_state
         if state == GONE:
@@ -219,18 +219,18 @@ class Exchange(ExchangeMachines):
         return channel.shared.done
 
     def wake(self) -> None:
-        """Let a waiting `receive` look again."""
+        """Wake up a waiting `receive`."""
         if self._event is not None:
             self._event.set()
 
     @property
     def over(self) -> bool:
-        """Whether nothing more of the answer can be written."""
+        """Whether no more of the answer can be written."""
         return self.answer_state in OVER
 
     @property
     def more_body(self) -> bool:
-        """Whether the request's body hasn't come to its end."""
+        """Whether the request's body is incomplete."""
         return self.body_state in INCOMPLETE
 
     async def _send_later(self, message: Message) -> None:
@@ -263,13 +263,13 @@ class Exchange(ExchangeMachines):
         if not self.keep_alive or self.body_state == BROKEN or self.late or self._channel.is_last(self):
             return False
         if self._waits_for_word():
-            # The client wasn't told to go on: whether its body will come, nobody knows.
+            # The client sent `Expect: 100-continue` and was not told to go on: it may or may not send its body.
             return False
-        # What the client still sends of a body that nobody read must be waited for, before the next request comes.
+        # The client may still be sending a body that the application didn't read. The next request comes only after it.
         return self.body_state != COMING or self._expected_length() <= self._channel.shared.limits.body_bytes_max
 
     def _waits_for_word(self) -> bool:
-        """Whether the client sends the body only when it is told to."""
+        """Whether the client waits for `100 Continue` before it sends the body."""
         if self._told_to_go_on or self.body_state != COMING or self.http_version == "1.0":
             return False
         return any(name == b"expect" and value.lower() == b"100-continue" for name, value in self.headers)

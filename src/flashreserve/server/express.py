@@ -1,4 +1,4 @@
-"""The express lane, as the server sees it: a way past ASGI for requests that came whole."""
+"""The express lane's interface to the server: serves complete requests without ASGI."""
 
 from typing import Protocol
 
@@ -6,15 +6,15 @@ from flashreserve.server.exchange import Exchange, PromisedAnswer
 
 
 class Express(Protocol):
-    """Takes some requests by the express lane."""
+    """The application's side of the express lane."""
 
     def may_take(self, exchange: Exchange, /) -> bool:
-        """Whether the request, whose body may still be on its way, is one for the lane by its line."""
+        """Whether the request line is one that the lane serves. The body may still be incomplete."""
         ...
 
     def take(self, exchange: Exchange, /) -> PromisedAnswer | None:
-        """Serve a request that came whole, now or later, by `exchange.answer`.
+        """Serve a complete request, now or later, by `exchange.answer`.
 
-        With None, nothing was done, and the request is to go ASGI's way.
+        If it returns None, it has done nothing, and ASGI must serve the request.
         """
         ...

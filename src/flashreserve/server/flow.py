@@ -1,4 +1,4 @@
-"""Flow control: neither side of a connection keeps more than its bound of what the other hasn't taken."""
+"""Flow control: bounds the bytes that a connection buffers in each direction."""
 
 import asyncio
 import fcntl
@@ -9,14 +9,14 @@ from typing import Final
 from flashreserve.server.limits import HttpLimits
 
 NEVER: Final = float("inf")
-"""The deadline of what may take any time."""
+"""The deadline of something that may take any time."""
 
 HIGH_WATER_BYTES: Final = 64 * 1024
-"""Of a body that the application hasn't taken; past it, no more is read."""
+"""Bytes of a request's body that the application hasn't taken; above this, reading pauses."""
 
 
 class Flow:
-    """Whether a connection reads, whether it may write, and whether the client takes what is written.
+    """Whether a connection reads, whether it may write, and whether the client takes the data fast enough.
 
     `deadline` is when the client must have taken enough, in the loop's time.
     """
@@ -32,19 +32,19 @@ class Flow:
         self._writable.set()
 
     def pause_reading(self) -> None:
-        """Let the client's bytes wait in the system."""
+        """Stop reading; the client's bytes wait in the system's buffers."""
         if not self.read_paused:
             self.read_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Read on."""
+        """Start to read again."""
         if self.read_paused:
             self.read_paused = False
             self._transport.resume_reading()
 
     def pause_writing(self, now: float) -> None:
-        """The transport's buffer is full: give a client that takes little or nothing some time, not all of it."""
+        """The transport's buffer is full: from now on, the client has limited time to take enough."""
         self.write_paused = True
         self._writable.clear()
         self.deadline = now + self._limits.write_timeout_s
@@ -61,7 +61,7 @@ class Flow:
         await self._writable.wait()
 
     def stalls(self, now: float) -> bool:
-        """At the deadline: whether the client has taken too little. If not, it gets another while."""
+        """Called at the deadline. Whether the client has taken too little; if not, sets the next deadline."""
         untaken = self.untaken()
         if self._untaken - untaken < self._limits.write_bytes_min:
             return True
@@ -70,24 +70,24 @@ class Flow:
         return False
 
     def waits_since(self) -> float:
-        """Since when the client has been given time."""
+        """When the client's current time limit began."""
         return self.deadline - self._limits.write_timeout_s
 
     def unsent(self) -> int:
-        """Bytes that the process keeps for the client."""
+        """Bytes in the process's buffer that the client hasn't taken."""
         return self._transport.get_write_buffer_size()
 
     def untaken(self) -> int:
-        """Bytes that the client hasn't acknowledged: those that the system keeps too."""
+        """Bytes that the client hasn't acknowledged, those in the system's buffers included."""
         return self.unsent() + queued_bytes(self._transport, termios.TIOCOUTQ)
 
     def has_unread(self) -> bool:
-        """Whether the client has sent something that the process would read next."""
+        """Whether the client has sent something that the process hasn't read yet."""
         return not self.read_paused and bool(queued_bytes(self._transport, termios.FIONREAD))
 
 
 def queued_bytes(transport: asyncio.Transport, which: int) -> int:
-    """Bytes in the system's queues of this connection: FIONREAD those to be read, TIOCOUTQ those not acknowledged."""
+    """Bytes in the system's queues of this connection: FIONREAD for unread, TIOCOUTQ for unacknowledged ones."""
     endpoint = transport.get_extra_info("socket")
     try:
         return int.from_bytes(fcntl.ioctl(endpoint.fileno(), which, bytes(4)), sys.byteorder)

@@ -1,4 +1,4 @@
-"""Settings of the Python interpreter for the time in which a process serves."""
+"""Tuning of the Python interpreter while a process serves."""
 
 import contextlib
 import gc
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from typing import Final
 
 _COLLECT_AFTER: Final = 50_000
-"""Objects made and not yet freed, when the collector runs."""
+"""The garbage collector runs after this many objects were allocated and not freed."""
 
 _TURN_S: Final = 0.0005
-"""How long a thread may go on with the interpreter's lock while another wants it."""
+"""How long a thread may keep the interpreter's lock (GIL) while another one waits for it, in seconds."""
 
 
 @contextlib.contextmanager
 def tuned_interpreter() -> Iterator[None]:
-    """Let the garbage collector run less often and leave out what was loaded before; let threads take shorter turns.
+    """Run the garbage collector less often and without the modules loaded so far; let threads switch sooner.
 
-    Requests leave next to no cycles behind, but with Python's own thresholds a collection comes every few dozen
-    requests, and every so often it walks through all modules: a tenth of a request's time. And the thread that writes
-    asks for the interpreter's lock several times a flush, while Python lets it wait for 5 ms each time.
+    Requests leave almost no reference cycles. With Python's own thresholds, a collection runs every few dozen requests,
+    and some of them walk through all modules: together a tenth of a request's time. The writer's thread needs the
+    interpreter's lock several times in each flush, and Python's default lets it wait 5 ms each time.
     """
     before, turn_s = gc.get_threshold(), sys.getswitchinterval()
     gc.collect()

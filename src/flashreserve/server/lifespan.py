@@ -1,4 +1,4 @@
-"""The application's start and end (ASGI's lifespan), run in one task beside the requests."""
+"""Start-up and shutdown of the application (ASGI's lifespan), run in a task beside the requests."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ _log: Final = logging.getLogger("flashreserve.server")
 
 
 class Lifespan:
-    """One run of an application. `state` is what it keeps for its requests, each of which gets a copy."""
+    """One run of an application. `state` is the application's own; each request gets a copy of it."""
 
     def __init__(self, app: App) -> None:
         self.state: dict[str, Any] = {}
@@ -23,12 +23,12 @@ class Lifespan:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> bool:
-        """Whether the application started. If not, the log says why."""
+        """Start the application, and return whether it started. If not, the log says why."""
         self._task = asyncio.create_task(self._run())
         return await self._ask("startup")
 
     async def end(self) -> None:
-        """Let the application end. An application that has ended already is not asked."""
+        """Shut the application down, unless it has ended already."""
         if self._task is not None and not self._task.done():
             await self._ask("shutdown")
 
@@ -45,6 +45,6 @@ class Lifespan:
         ended: Message = {"type": "lifespan.ended", "message": "it returned without an answer"}
         try:
             await self._app({"type": "lifespan", "asgi": asgi, "state": self.state}, self._asked.get, self._answers.put)
-        except Exception as error:  # noqa: BLE001 whatever breaks the application is why it didn't start or end
+        except Exception as error:  # noqa: BLE001 any error means that it didn't start or end
             ended = {"type": "lifespan.ended", "message": "it raised an error", "error": error}
         self._answers.put_nowait(ended)

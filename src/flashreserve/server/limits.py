@@ -1,26 +1,27 @@
-"""Every bound of the HTTP layers. Units stand last in the names; tests pass smaller ones in."""
+"""All limits of the HTTP layers. Names end with the unit; tests use smaller values."""
 
 from typing import Final
 
 import msgspec
 
 SOCKETS_PER_CONNECTION: Final = 1.1
-"""The tenth beyond those that are served is for clients that are being told that there are too many."""
+"""A tenth more than the connections that are served: room to refuse clients when there are too many."""
 
 
 class HttpLimits(msgspec.Struct, frozen=True):
-    """How much one server process takes from the network, and for how long it waits.
+    """How much one server process accepts from the network, and how long it waits.
 
-    What crosses a bound is answered by a problem document wherever an answer can still be sent: 408, 413, 414,
-    431 or 503.
+    A request above a limit gets a problem document wherever an answer can still be sent: 408, 413, 414, 431 or 503.
     """
 
     body_bytes_max: int = 64 * 1024
-    """Of one request. The largest that means anything, a full basket, has some 3 KiB."""
+    """Of one request. The largest valid body, a full basket, has about 3 KiB."""
 
     head_bytes_max: int = 16 * 1024
-    """Request line and headers together. The same holds for what follows them without being body: chunk sizes, chunk
-    extensions and trailers together."""
+    """Request line and headers together.
+
+    The same limit applies to chunk sizes, chunk extensions and trailers together.
+    """
 
     headers_max: int = 100
     """Header fields of one request."""
@@ -29,19 +30,22 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """The request target, query included."""
 
     pipelined_max: int = 64
-    """Requests that one connection may send ahead while an earlier one is being answered."""
+    """Pipelined requests: those that one connection may send while an earlier one is being answered."""
 
     connections_max: int = 10_000
-    """Open at once in one process. Past it, those are closed that have kept the server waiting for longest."""
+    """Open at once in one process. Above this, the connections that have kept the server waiting longest are closed."""
 
     connections_per_address_max: int = 5_000
-    """Of them from one address (IPv6: one /64) that isn't a trusted proxy's. Past it, as above, but only its own."""
+    """Of these, from one address (IPv6: one /64) other than a trusted proxy's.
+
+    Above this, connections of this address are closed in the same way.
+    """
 
     unsent_bytes_max: int = 64 * 1024 * 1024
-    """Written and not yet taken, of all clients of a process together. Past it, the slowest readers are closed."""
+    """Bytes written that clients haven't taken, in one process. Above this, the slowest readers are closed."""
 
     backlog: int = 2_048
-    """Connections that the kernel keeps until the process accepts them."""
+    """Connections that the kernel queues until the process accepts them."""
 
     head_timeout_s: float = 10.0
     """From the first byte of a request to the end of its headers, and from connecting to the first byte."""
@@ -53,18 +57,18 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """Between two requests on one connection."""
 
     write_timeout_s: float = 20.0
-    """For how long a client may go on taking less than `write_bytes_min` of what was written to it."""
+    """How long a client may take less than `write_bytes_min` of the data written to it."""
 
     write_bytes_min: int = 16 * 1024
-    """What a client must take in each `write_timeout_s`, when so much is there that flow control has set in."""
+    """The least that a client must take in each `write_timeout_s` while flow control holds back more data."""
 
     linger_timeout_s: float = 2.0
-    """For how long a connection that was answered for the last time stays, so that its client can read."""
+    """How long a connection stays open after its last answer, so that the client can read it."""
 
     linger_bytes_max: int = 8 * 1024 * 1024
-    """How much of what such a client still sends is read and dropped."""
+    """How much data from such a client is read and dropped."""
 
     @property
     def sockets_max(self) -> int:
-        """Connections open at once with those that are being turned away; beyond them, one is closed without a word."""
+        """Connections open at once, those being refused included; any more are closed without an answer."""
         return int(self.connections_max * SOCKETS_PER_CONNECTION) + 1

@@ -1,6 +1,6 @@
-"""Serves an ASGI application over HTTP/1.1 in one process, from the first connection to the last answer.
+"""Serves an ASGI application over HTTP/1.1 in one process.
 
-The loop is the caller's (`uvloop.run`).
+The caller provides the event loop (`uvloop.run`).
 """
 
 import asyncio
@@ -26,11 +26,11 @@ _SETTLE_S: Final = 0.02
 
 
 class Hooks(msgspec.Struct, frozen=True):
-    """What the server tells the rest of the service.
+    """Callbacks by which the server informs the rest of the service.
 
     Attributes:
         ready: Called once, when connections are accepted.
-        draining: Called when the server is asked to stop, before anything else is done.
+        draining: Called when the server is asked to stop, before anything else.
     """
 
     ready: Callable[[], None]
@@ -50,13 +50,13 @@ async def serve(
     shutdown_timeout_s: float = 30.0,
     idle_grace_s: float = 0.2,
 ) -> None:
-    """Serve until `stop` is set, answer what was accepted, and return.
+    """Serve until `stop` is set, answer the requests that were accepted, and return.
 
-    When it stops, it takes what waits to be accepted, accepts no more, gives clients with an open connection
-    `idle_grace_s` for the request that may be on its way, and answers everything that came. Requests that aren't
-    answered `shutdown_timeout_s` later, or when `hurry` is set, are cancelled (the edge answers 503 `outcome-unknown`).
-    Then the application's lifespan ends. The listener is closed on return. `address_of` says under which name a peer's
-    connections are counted; None for those that aren't.
+    When it stops, the server accepts the connections that are waiting and then no more. Clients with an open connection
+    get `idle_grace_s` for a request that may be on its way, and every request that has arrived is answered. Requests
+    still unanswered after `shutdown_timeout_s`, or when `hurry` is set, are cancelled (the edge answers 503
+    `outcome-unknown`). Then the application's lifespan ends. The listener is closed on return. `address_of` gives the
+    name under which a peer's connections are counted, or None if they aren't counted.
 
     Raises:
         ServerError: The application's lifespan didn't start.
@@ -72,7 +72,7 @@ async def serve(
 
 
 class Server:
-    """One process's listening socket and the connections made on it."""
+    """The listening socket of one process and its connections."""
 
     def __init__(self, listener: socket.socket, shared: SharedState, wall_clock_s: Callable[[], float]) -> None:
         self._shared = shared
@@ -88,25 +88,25 @@ class Server:
             raise ServerError("the application did not start; the log says why")
         loop = asyncio.get_running_loop()
         self._set_date()
-        # A copy, because what waits in the socket's queue is fetched after the loop has closed its own.
+        # A duplicate, because the loop closes the socket it was given, and waiting connections are accepted after that.
         self._accepting = await loop.create_server(
             self._connection, sock=self._listener.dup(), backlog=self._shared.limits.backlog
         )
 
     async def tick_until(self, stop: asyncio.Event) -> None:
-        """Keep the date and the deadlines until `stop` is set."""
+        """Update the date and check the deadlines until `stop` is set."""
         while not stop.is_set():
             self._tick()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._tick_s())
 
     async def stop(self, timeout_s: float, idle_grace_s: float, hurry: asyncio.Event) -> None:
-        """Answer what was accepted, close everything, end the application; don't wait once `hurry` is set."""
+        """Answer the accepted requests, close all connections, end the application. Don't wait once `hurry` is set."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         await self._accept_last()
         self._shared.draining = True
-        # Those just accepted become connections in the loop's next turns.
+        # Connections just accepted start in the next turns of the loop.
         await asyncio.sleep(_SETTLE_S)
         await self._tick_while(
             lambda: bool(self._shared.connections) and not hurry.is_set(), loop.time() + min(idle_grace_s, timeout_s)
@@ -123,10 +123,10 @@ class Server:
         return Connection(self._shared, self._lifespan.state, asyncio.get_running_loop())
 
     async def _accept_last(self) -> None:
-        """Stop accepting, but take those in that have connected already."""
+        """Stop accepting, except for clients that have connected already."""
         if self._accepting is not None:
             self._accepting.close()
-        with contextlib.suppress(OSError):  # BlockingIOError: nobody waits any more
+        with contextlib.suppress(OSError):  # BlockingIOError: no more connections wait
             while True:
                 client, _ = self._listener.accept()
                 await asyncio.get_running_loop().connect_accepted_socket(self._connection, client)
@@ -141,7 +141,7 @@ class Server:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=_CANCEL_TIMEOUT_S)
-        # One turn of the loop for what was written just now.
+        # One turn of the loop, so that data just written is sent.
         await asyncio.sleep(0)
         for connection in tuple(self._shared.connections):
             connection.abort()

@@ -1,4 +1,4 @@
-"""Answers that the server gives by itself: to invalid input, and where the application gave none."""
+"""Answers by the server itself: to invalid input, and when the application gave no answer."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -20,10 +20,10 @@ STATUS_LINES: Final = {
 
 
 class ServerRefusal(NamedTuple):
-    """A refusal, as the application's side words it.
+    """A refusal, with the text that the application's side gave it.
 
     Attributes:
-        lines: all headers but Date and Connection, each with its end of line.
+        lines: All headers except Date and Connection, each with its end of line.
     """
 
     status: int
@@ -32,11 +32,11 @@ class ServerRefusal(NamedTuple):
 
 
 Refuse: TypeAlias = Callable[[RefusalCode, str, str], ServerRefusal]
-"""Words a refusal. Takes its code, the detail (empty for the code's own meaning), and the path that was asked for."""
+"""Writes a refusal. Takes its code, the detail (empty for the code's own meaning), and the requested path."""
 
 
 def encode_refusal(refusal: ServerRefusal, date_line: bytes) -> bytes:
-    """The whole answer, which is the last one on its connection."""
+    """The whole answer. It is the last one on its connection."""
     return b"".join(
         (STATUS_LINES[refusal.status], date_line, refusal.lines, b"connection: close\r\n\r\n", refusal.body)
     )

@@ -1,8 +1,8 @@
-"""Reads requests from a client's bytes, with bounds on everything that a client may send.
+"""Reads requests from a client's bytes, with limits on everything that a client may send.
 
-The syntax is httptools' business (llhttp). Here are the bounds that it doesn't have: on the head, the target, the
-number of headers and of requests sent ahead; on empty lines between requests; and on what follows a head without being
-body: chunk sizes, chunk extensions, trailers. Trailers never become headers (RFC 9110, 6.5.1): they are dropped.
+httptools (llhttp) parses the syntax. This module adds the limits that it lacks: on the head, the target, the number of
+headers and of pipelined requests, on empty lines between requests, and on framing (chunk sizes, chunk extensions and
+trailers). Trailers never become headers (RFC 9110, 6.5.1): they are dropped.
 """
 
 from collections.abc import Iterable, Sized
@@ -25,17 +25,17 @@ from flashreserve.server.states import (
 )
 
 PIECE_BYTES: Final = 4096
-"""The reader gets at most this many bytes at once, so that the bounds are checked while a large read is parsed."""
+"""The parser gets at most this many bytes at once, so that limits are checked in the middle of a large read."""
 
 _VERSIONS: Final = frozenset({"1.1", "1.0"})
 
 
 class RequestSink(Protocol):
-    """A connection, as the reader of its requests sees it."""
+    """The part of a connection that the reader uses."""
 
     @property
     def state(self) -> ConnectionState:
-        """Whether bytes are read."""
+        """The connection's state, which says whether bytes are read."""
         ...
 
     @property
@@ -44,19 +44,19 @@ class RequestSink(Protocol):
         ...
 
     def data_received(self, data: bytes, /) -> None:
-        """Read what came."""
+        """Read the data."""
         ...
 
-    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool, /) -> None:  # noqa: FBT001 once for each request
+    def head_read(self, method: str, version: str, url: bytes, headers: list[Header], keep_alive: bool, /) -> None:  # noqa: FBT001 positional for speed
         """A head is complete."""
         ...
 
     def body_read(self, body: bytes, /) -> None:
-        """A piece of the latest request's body came."""
+        """Part of the latest request's body was read."""
         ...
 
     def trailers_read(self, keep_alive: bool, /) -> None:  # noqa: FBT001 as above
-        """Trailers came, which may ask to close the connection."""
+        """Trailers were read; they may ask to close the connection."""
         ...
 
     def request_read(self) -> None:
@@ -64,20 +64,20 @@ class RequestSink(Protocol):
         ...
 
     def head_begun(self) -> None:
-        """A piece of data is read, at whose end a head that began in it was not complete."""
+        """A piece of data has been read, and a head that began in it is incomplete."""
         ...
 
     def body_open(self) -> None:
-        """A piece of data is read, at whose end a request's body was not complete."""
+        """A piece of data has been read, and a request's body is incomplete."""
         ...
 
     def refuse(self, code: RefusalCode, detail: str, /) -> None:
-        """What came is no valid request, or crosses a bound."""
+        """The data is not a valid request, or exceeds a limit."""
         ...
 
 
 class RequestReader(ReadingMachine):
-    """The parser of one connection, its callbacks, and the counts that its bounds need."""
+    """The parser of one connection, its callbacks, and the counters for its limits."""
 
     def __init__(self, sink: RequestSink, limits: HttpLimits) -> None:
         self._sink = sink
@@ -87,19 +87,19 @@ class RequestReader(ReadingMachine):
         self._headers: list[Header] = []
         self._fault: tuple[RefusalCode, str] | None = None
         self._body_head: bytes | None = None
-        # Of the head that is being read: how much came in the first, in middle and in this piece of data.
+        # Bytes of the current head in its first piece of data, in those between, and in this one.
         self._begun = False
         self._head_first = 0
         self._head_more = 0
         self._fed = 0
-        # Bytes after the latest head that were not body. The piece of data in which the head ended is left out.
+        # Framing bytes since the latest head. Those in the piece of data that ended the head aren't counted.
         self._beside_body = 0
         self._has_trailers = False
-        # Bytes since the latest request that were none of the next.
+        # Bytes since the latest request that don't belong to the next one.
         self._between = 0
 
     def feed(self, data: bytes) -> None:
-        """Read a piece of data. Tells the connection what was in it."""
+        """Read a piece of data, and report its contents to the connection."""
         self._fed = len(data)
         self._begun = False
         try:
@@ -119,14 +119,14 @@ class RequestReader(ReadingMachine):
                 self._bound_empty_lines()
 
     def close(self) -> None:
-        """Read nothing any more."""
-        # Each holds the others; left so, all would be garbage that only the collector finds.
+        """Stop reading."""
+        # The parser and the reader refer to each other. Without this, only the garbage collector could free them.
         del self._parser, self._sink
 
-    # From the parser.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """A request begins. The one before it may just have got the connection's last answer."""
+        """A request begins. The connection may just have sent its last answer."""
         if self._sink.state != OPEN:
             raise _StopError
         self.read(HEAD_BEGINS)
@@ -138,11 +138,11 @@ class RequestReader(ReadingMachine):
         self._between = 0
 
     def on_url(self, url: bytes) -> None:
-        """A piece of the target."""
+        """Part of the target."""
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header; or a trailer, which is dropped."""
+        """One header, or a trailer, which is dropped."""
         if self.reading == IN_HEAD:
             self._headers.append((name.lower(), value))
         else:
@@ -168,22 +168,22 @@ class RequestReader(ReadingMachine):
             self._body_head = _body_head(headers)
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
+        """Part of the body."""
         self._beside_body -= len(body)
         self._sink.body_read(body)
 
     def on_message_complete(self) -> None:
-        """The request is complete, unless it asked to upgrade: then the parser hasn't seen its body."""
+        """The request is complete. If it asked to upgrade, the parser hasn't read its body yet."""
         if self._body_head is not None:
             return
         self.read(REQUEST_ENDS)
         if self._has_trailers:
             self._has_trailers = False
-            # The parser obeys `Connection: close` in a trailer too: it would swallow the next request.
+            # The parser obeys `Connection: close` in a trailer too, and would then swallow the next request.
             self._sink.trailers_read(self._parser.should_keep_alive())
         self._sink.request_read()
 
-    # Bounds.
+    # Limits.
 
     def _bound_head(self) -> None:
         if self._begun:
@@ -201,16 +201,16 @@ class RequestReader(ReadingMachine):
             self._sink.body_open()
 
     def _bound_empty_lines(self) -> None:
-        """The parser reads over line ends between requests. The end of a body may count once."""
+        """Limit the line ends between requests, which the parser skips. The end of a body may count once."""
         most = self._limits.head_bytes_max
         self._between += self._fed
         if self._between > most:
             self._sink.refuse("bad-request", f"empty lines may have at most {most} bytes together")
 
     def _head_fault(self, version: str) -> tuple[RefusalCode, str] | None:
-        """Why the head that was just read can't be served, if so."""
+        """The reason why the head just read can't be served, or None."""
         limits = self._limits
-        # An upper bound that costs nothing; the sum is made only where it matters.
+        # An upper bound that is cheap to compute; the exact size is computed only if this exceeds the limit.
         size = self._fed if self._begun else self._head_first + self._head_more + self._fed
         if len(self.url) > limits.url_bytes_max:
             return "uri-too-long", f"the address may have at most {limits.url_bytes_max} bytes"
@@ -228,10 +228,10 @@ class RequestReader(ReadingMachine):
         return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self._headers)
 
     def _resume_after_upgrade(self) -> None:
-        """Read on after a request that asked for another protocol.
+        """Read on after a request that asked to upgrade to another protocol.
 
-        The parser takes what follows for that protocol. A new one is told of the body that is still to come by a head
-        made for it, whose callbacks are left out.
+        The parser treats the following bytes as that protocol's. So a new parser takes over. It first gets a made-up
+        head that announces the body still to come; the callbacks for this head are ignored.
         """
         if self._body_head is None:
             self._parser = _parser(self)
@@ -242,7 +242,7 @@ class RequestReader(ReadingMachine):
 
 
 class _CallbacksAfterHead:
-    """Hands a new parser's callbacks on to the reader, but for those of the first head."""
+    """Passes a new parser's callbacks on to the reader, except those for the made-up head."""
 
     def __init__(self, reader: RequestReader) -> None:
         self._reader = reader
@@ -275,13 +275,13 @@ class _StopError(Exception):
 
 def _parser(callbacks: object) -> httptools.HttpRequestParser:
     parser = httptools.HttpRequestParser(callbacks)
-    # Requests sent ahead of an answer are read even after one that asks to close: it is the answer that closes.
+    # Pipelined requests after one that asks to close are still read: it is the server that closes, after the answer.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
 
 
 def _body_head(headers: Iterable[Header]) -> bytes | None:
-    """A head that announces the same body as these headers, or nothing where they announce none."""
+    """A head that announces the same body as these headers; None if they announce no body."""
     framing = [b"%b: %b\r\n" % header for header in headers if header[0] in {b"content-length", b"transfer-encoding"}]
     return b"".join((b"POST / HTTP/1.1\r\n", *framing, b"\r\n")) if framing else None
 

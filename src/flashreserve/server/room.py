@@ -1,9 +1,9 @@
-"""Room for connections and for what is written to them: which connections are closed so that others are served.
+"""Room for connections and for unsent data: closes some connections so that others can be served.
 
-A client costs nothing to itself by connecting and saying nothing, or by asking and reading nothing. So there is a bound
-for one address, one for all connections, and one for the bytes that all of them have not taken yet. Past a bound, those
-that keep the server waiting are closed: of connections the ones that have waited longest, of readers the slowest. A
-request that the server itself is working on is never one of them.
+It costs a client nothing to connect and send nothing, or to ask and read nothing. So there are limits on the
+connections of one address, on all connections, and on the unsent bytes of all of them. Above a limit, the server closes
+connections that keep it waiting: the ones that have waited longest, or the slowest readers. A connection is never
+closed while the server is working on its request.
 """
 
 import heapq
@@ -13,39 +13,42 @@ from typing import Final, Generic, Protocol, TypeVar
 import msgspec
 
 LOOK_AGAIN_S: Final = 0.1
-"""After finding nobody to close. Looking at ten thousand connections takes milliseconds."""
+"""Pause after finding no connection to close: a search through ten thousand connections takes milliseconds."""
 
 _SHARE: Final = 100
-"""Of so many connections one is closed at once: looking through all of them for each new one would cost too much."""
+"""One of this many connections is closed at once, because a search for each new connection would cost too much."""
 
 _SPARE: Final = 20
-"""Of those that are found, so many may have sent something meanwhile, and stay."""
+"""Extra candidates in a search, because some may have sent something meanwhile, and stay."""
 
 _RELIEF: Final = 0.75
-"""Down to this part of the bound, for the same reason."""
+"""Slow readers are closed until this share of the limit is left, for the same reason."""
 
 
 class Guest(Protocol):
-    """A connection, as far as room is concerned."""
+    """The part of a connection that `Room` and `Unsent` use."""
 
     def waits_since(self) -> float | None:
-        """Since when the server has waited for the client, in the loop's time; None while the client waits for it."""
+        """When the server began to wait for the client, in the loop's time; None while the client waits for it."""
         ...
 
     def make_way(self) -> bool:
-        """Close at once and leave the room, unless the client has sent something meanwhile. Whether it was closed."""
+        """Close at once and leave the room, unless the client has sent something meanwhile.
+
+        Returns whether it closed.
+        """
         ...
 
     def unsent(self) -> int:
-        """Bytes that the process keeps for the client to take."""
+        """Bytes in the process's buffer that the client hasn't taken."""
         ...
 
     def untaken(self) -> int:
-        """Bytes that the client hasn't acknowledged: those that the system keeps too."""
+        """Bytes that the client hasn't acknowledged, those in the system's buffers included."""
         ...
 
     def abort(self) -> None:
-        """Close at once, whatever is still to be sent."""
+        """Close at once, and drop everything that isn't sent yet."""
         ...
 
 
@@ -53,13 +56,13 @@ GuestT = TypeVar("GuestT", bound=Guest)
 
 
 class Room(Generic[GuestT]):
-    """The connections that are open, by address.
+    """The open connections, by address.
 
     Args:
-        guests: All of them. The caller adds to it before `enter`.
-        most: Bound of all.
-        each: Bound of one address.
-        address_of: The name under which a peer's connections are counted; None if they aren't, as a proxy's.
+        guests: All connections. The caller adds a new one before `enter`.
+        most: Limit on all connections.
+        each: Limit on one address's connections.
+        address_of: The name under which a peer's connections are counted; None if they aren't, such as a proxy's.
         now: The loop's time.
     """
 
@@ -80,7 +83,7 @@ class Room(Generic[GuestT]):
         self._by_address: dict[str, _Group[GuestT]] = {}
 
     def enter(self, guest: GuestT, peer: str | None) -> tuple[bool, str | None]:
-        """Whether there is room, or could be made; and the name under which it counts, to be given to `leave`."""
+        """Whether there is room, or others could be closed; and the name under which it is counted, for `leave`."""
         address = self._address_of(peer)
         if address is not None:
             group = self._by_address.get(address)
@@ -92,7 +95,7 @@ class Room(Generic[GuestT]):
         return len(self._all.guests) <= self._most or self._make_room(self._all), address
 
     def leave(self, guest: GuestT, address: str | None) -> None:
-        """The connection is closed. A second time does nothing."""
+        """The connection is closed. A second call has no effect."""
         self._all.guests.discard(guest)
         group = None if address is None else self._by_address.get(address)
         if group is not None:
@@ -101,7 +104,7 @@ class Room(Generic[GuestT]):
                 del self._by_address[address or ""]
 
     def _make_room(self, group: "_Group[GuestT]") -> bool:
-        """Close those who have kept the server waiting for longest. Whether there were any."""
+        """Close the connections that have kept the server waiting longest. Returns whether there were any."""
         now = self._now()
         if now < group.full_until:
             return False
@@ -118,7 +121,7 @@ class Room(Generic[GuestT]):
 
 
 class _Group(Generic[GuestT]):
-    """Connections that share a bound."""
+    """Connections that share a limit."""
 
     def __init__(self, guests: set[GuestT]) -> None:
         self.guests = guests
@@ -126,13 +129,13 @@ class _Group(Generic[GuestT]):
 
 
 class _Reading(msgspec.Struct):
-    """How a client takes what was written.
+    """Measures how fast a client takes its data.
 
     Attributes:
-        since: When it was first seen not to have taken all.
-        kept: What the process kept for it at the last look.
-        untaken: What it had not taken then.
-        taken: What it has taken since, as far as it was more than was written meanwhile.
+        since: When unsent data was first seen.
+        kept: Bytes in the process's buffer at the last measurement.
+        untaken: Bytes that the client had not acknowledged at that time.
+        taken: Bytes taken since `since`, as the sum of the decreases of `untaken`.
     """
 
     since: float
@@ -142,9 +145,9 @@ class _Reading(msgspec.Struct):
 
 
 class Unsent(Generic[GuestT]):
-    """The bytes that were written and that clients have not taken, of all connections together.
+    """The unsent bytes of all connections together.
 
-    Counted at each tick, and for a connection whose buffer becomes full at once. Past the bound the slowest readers are
+    Measured at each tick, and for one connection when its buffer fills up. Above the limit, the slowest readers are
     closed.
     """
 
@@ -155,18 +158,18 @@ class Unsent(Generic[GuestT]):
         self._readings: dict[GuestT, _Reading] = {}
 
     def add(self, guest: GuestT) -> None:
-        """The connection's buffer is full: count it now."""
+        """The connection's buffer is full: measure it now."""
         self._read(guest, guest.unsent())
         self._relieve()
 
     def discard(self, guest: GuestT) -> None:
-        """Its buffer has room again, or it is closed."""
+        """The connection's buffer has room again, or it is closed."""
         reading = self._readings.pop(guest, None)
         if reading is not None:
             self._kept -= reading.kept
 
     def look(self, guests: Collection[GuestT]) -> None:
-        """Count what all of them keep."""
+        """Measure all connections."""
         for guest in guests:
             kept = guest.unsent()
             if kept:
@@ -195,6 +198,6 @@ class Unsent(Generic[GuestT]):
             guest.abort()
 
     def _pace(self, guest: GuestT) -> tuple[float, float]:
-        """Bytes a second that it takes, and since when: the first to be closed comes first."""
+        """The client's bytes per second, and since when. Sorts the first to be closed first."""
         reading = self._readings[guest]
         return reading.taken / max(1.0, self._now() - reading.since), reading.since

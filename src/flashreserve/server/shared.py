@@ -13,13 +13,13 @@ from flashreserve.server.room import Guest, Room, Unsent
 
 
 class OpenConnection(Guest, Protocol):
-    """A connection, as the process sees it. `deadline` is when `overdue` is called, in the loop's time."""
+    """The part of a connection that the process uses. `deadline` is when `overdue` is called, in the loop's time."""
 
     flow: Flow
     deadline: float
 
     def overdue(self, now: float) -> None:
-        """A deadline is over, its own or its flow's: close, or answer if there is something to answer."""
+        """A deadline of the connection or its flow has passed: close, or answer if an answer is due."""
         ...
 
     def close_if_idle(self) -> None:
@@ -27,11 +27,11 @@ class OpenConnection(Guest, Protocol):
         ...
 
     def unfinished(self) -> asyncio.Task[None] | None:
-        """The task that answers a request of this connection now."""
+        """The task that is answering a request of this connection."""
         ...
 
     def give_up(self) -> None:
-        """Have a request answered that is still with the express lane."""
+        """Answer a request that is still with the express lane."""
         ...
 
 
@@ -39,7 +39,7 @@ class SharedState:
     """State that all connections of a process share.
 
     Args:
-        address_of: The name under which a peer's connections are counted; None for those that aren't.
+        address_of: The name under which a peer's connections are counted; None if they aren't counted.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SharedState:
         self.limits = limits
         self.connections: set[OpenConnection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
-        """Those that answer clients who are gone."""
+        """Tasks that answer clients who have gone."""
         self.room = Room(
             self.connections,
             most=limits.connections_max,
@@ -60,15 +60,15 @@ class SharedState:
         )
         self.unsent: Unsent[OpenConnection] = Unsent(limits.unsent_bytes_max, loop.time)
         self.usual_lines = header_lines(application.usual_headers)
-        """Headers of nearly every answer, as they are written."""
+        """Headers of nearly every answer, as bytes."""
         self.draining = False
-        """Whether the server stops."""
+        """Whether the server is stopping."""
         self.date_line = b""
-        """The Date header, made anew each second."""
+        """The Date header, updated once a second."""
         self.done: asyncio.Future[None] = loop.create_future()
-        """A future that is over."""
+        """A finished future."""
         self.done.set_result(None)
 
     def refusal(self, code: RefusalCode, instance: str, detail: str = "") -> bytes:
-        """A whole answer that refuses and closes the connection; without a detail, in the code's own words."""
+        """A whole answer that refuses and closes the connection. Without a detail, it has the code's own text."""
         return encode_refusal(self.application.refuse(code, detail, instance), self.date_line)

@@ -10,10 +10,10 @@ from types import FrameType
 from typing import Final
 
 HURRY_S: Final = 0.8
-"""How long a process may take to end after a second Ctrl-C."""
+"""Seconds that a process may take to end after a second Ctrl-C."""
 
 INTERRUPTED: Final = 130
-"""The exit code of a process that took longer: as shells have it after Ctrl-C."""
+"""The exit code of a process that took longer; shells use it for Ctrl-C."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -22,13 +22,13 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def stop_on_signals(stop: asyncio.Event, afterwards: Callable[[], None] = lambda: None) -> Iterator[asyncio.Event]:
     """Set `stop` on SIGTERM, SIGINT (Ctrl-C) or SIGHUP (the terminal was closed).
 
-    On the way out they do again what they did before, unless `afterwards` sets something else. The loop's own handlers
-    aren't used: removing one sets the system's default for a moment, which ends the process if another thread gets the
-    signal then. The loop has to be uvloop's, which wakes up for a signal; asyncio's own sleeps on.
+    On exit, the former handlers are restored, unless `afterwards` sets others. The loop's own signal handlers aren't
+    used: removing one sets the system's default for a moment, which ends the process if another thread gets the signal
+    then. The loop must be uvloop's, which wakes up for a signal; asyncio's own doesn't.
 
     Yields:
-        The event that a SIGINT sets while the process stops already. The process then ends within a second, by itself
-        if the caller doesn't return in time.
+        An event that is set by a SIGINT while the process is already stopping. The process then ends within a second,
+        by force if the caller doesn't return in time.
     """
     loop = asyncio.get_running_loop()
     hurry = asyncio.Event()
@@ -41,7 +41,7 @@ def stop_on_signals(stop: asyncio.Event, afterwards: Callable[[], None] = lambda
             end.start()
         stop.set()
 
-    # nohup sets SIGHUP to be ignored; whoever uses it wants the process to go on.
+    # nohup ignores SIGHUP so that the process goes on.
     heard = [n for n in _SIGNALS if n is not signal.SIGHUP or signal.getsignal(n) is not signal.SIG_IGN]
 
     def hear(number: int, _frame: FrameType | None) -> None:
@@ -58,7 +58,7 @@ def stop_on_signals(stop: asyncio.Event, afterwards: Callable[[], None] = lambda
 
 
 def stop_with_parent(stop: asyncio.Event, lifeline_fd: int) -> None:
-    """Set `stop` when the process at the other end of the pipe is gone, however it went."""
+    """Set `stop` when the process at the other end of the pipe has ended, for any reason."""
     loop = asyncio.get_running_loop()
 
     def gone() -> None:

@@ -1,4 +1,4 @@
-"""The listening socket, and how many open files the process may have for its connections."""
+"""The listening socket, and the limit on open files for its connections."""
 
 import resource
 import socket
@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from flashreserve.server.limits import SOCKETS_PER_CONNECTION, HttpLimits
 
 FILES_BESIDE_CONNECTIONS: Final = 256
-"""Open files that a process needs for other things than connections."""
+"""Open files that a process needs besides its connections."""
 
 SYSTEM_UNSENT_BYTES: Final = 128 * 1024
-"""The system takes this much of an answer before the network does; without a limit, megabytes for each slow reader."""
+"""The system buffers this much unsent data per connection. Without a limit, a slow reader could fill megabytes."""
 
 
 class ServerError(Exception):
@@ -20,7 +20,7 @@ class ServerError(Exception):
 
 
 def bind(host: str, port: int, *, backlog: int) -> socket.socket:
-    """A listening socket; with port 0 the system chooses one.
+    """A listening socket. With port 0, the system chooses the port.
 
     Raises:
         ServerError: the address is invalid or in use.
@@ -32,11 +32,11 @@ def bind(host: str, port: int, *, backlog: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}: {error.strerror}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Connections inherit it from their listener.
+        # Accepted connections inherit this option from the listener.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, SYSTEM_UNSENT_BYTES)
         listener.bind(address[4])
         listener.listen(backlog)
-        listener.setblocking(False)  # noqa: FBT003 the standard library's own
+        listener.setblocking(False)  # noqa: FBT003 the standard library's signature
     except OSError as error:
         listener.close()
         raise ServerError(f"cannot listen on {host} port {port}: {error.strerror}") from error
@@ -44,10 +44,10 @@ def bind(host: str, port: int, *, backlog: int) -> socket.socket:
 
 
 def allow_open_files(limits: HttpLimits) -> tuple[HttpLimits, int]:
-    """Raise the process's limit of open files to what it needs, or as near to that as the system allows.
+    """Raise the process's limit on open files as far as needed, or as far as the system allows.
 
     Returns:
-        The limits with as many connections as the process then can hold, and how many open files all would need.
+        The limits, with only as many connections as the process can then hold, and how many open files all would need.
     """
     needed = files_needed(limits)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -65,7 +65,7 @@ def files_needed(limits: HttpLimits) -> int:
 
 
 def within_files(limits: HttpLimits, files: int) -> HttpLimits:
-    """The limits with no more connections than so many open files allow. Of few files, half are for connections."""
+    """The limits, with no more connections than this many open files allow. Of few files, half are for connections."""
     sockets = max(files - FILES_BESIDE_CONNECTIONS, files // 2)
     connections = max(1, int(sockets / SOCKETS_PER_CONNECTION) - 1)
     each = min(limits.connections_per_address_max, max(1, connections // 2))

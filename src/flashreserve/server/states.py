@@ -4,46 +4,45 @@ Theory of operation
 ===================
 
 A connection carries requests in and answers out. A request and its answer are one exchange. Exchanges are answered one
-after another, in the order of their requests. At any time one of them is `latest`, the one whose head was read last;
-one may be `active`, the one that is answered now; those between them wait in a queue. Often `latest` and `active` are
-the same.
+after another, in the order of their requests. `latest` is the exchange whose head was read last. `active` is the one
+that is being answered. The exchanges between them wait in a queue. Often `latest` and `active` are the same.
 
-Four machines say how far everything is. Each has one state at a time, and an event that the table doesn't allow in
-that state raises KeyError: that is a bug in this package, never a client's doing.
+Four state machines describe the progress. An event that the table doesn't allow in the current state raises KeyError:
+that is a bug in this package, and no client can cause it.
 
-1. Reading: how far the client's bytes have come. One machine for a connection.
+1. Reading: how far the client's request has been read. One machine for each connection.
 
        IDLE --HEAD_BEGINS--> IN_HEAD --HEAD_ENDS--> IN_BODY --REQUEST_ENDS--> IDLE
 
-   A request without a body passes IN_BODY at once.
+   A request without a body passes through IN_BODY at once.
 
 2. Connection: whether it still reads and writes. It only goes forward.
 
        OPEN       bytes are read
-       REFUSING   something invalid came, or it came too late: bytes are dropped; the refusal is written after the
-                  answers to the requests before it
-       FINISHING  the client closed its side: nothing more comes; what it asked is answered
-       LINGERING  the last answer is written and our side is closed: bytes are dropped until the client closes too, as a
-                  reset would take the answer away from it
+       REFUSING   the input was invalid or too late: bytes are dropped; the refusal is written after the answers to the
+                  requests before it
+       FINISHING  the client closed its side and sends no more; its requests are still answered
+       LINGERING  the last answer is written and our side is closed: bytes are dropped until the client closes too,
+                  because a reset could take the answer away from it
        CLOSED     nothing is read or written any more
 
-   Only OPEN reads. So Reading stands still in all other states.
+   Only OPEN reads. In all other states, Reading doesn't change.
 
 3. Body, of each exchange: how much of it the application has.
 
-       COMING     more may come
-       WHOLE      all of it came, and the application hasn't taken all
-       TAKEN      the application has taken all of it
-       BROKEN     what came is no valid body, so the rest never comes
+       COMING   more may come
+       WHOLE    all of it was read, and the application hasn't taken all of it
+       TAKEN    the application has taken all of it
+       BROKEN   the body is invalid, so the rest is never read
 
    The latest exchange's body is COMING as long as Reading is IN_BODY.
 
 4. Answer, of each exchange.
 
-       QUEUED     not begun: an earlier answer isn't complete, or a short body is still on its way
+       QUEUED     not begun: an earlier answer is incomplete, or the rest of a short body is awaited
        STARTED    with the express lane, or in a task that hasn't run yet
        RUNNING    the application has the request
-       HELD       the application gave the answer's head, which isn't written yet: what breaks can still become a 500
+       HELD       the application gave the answer's head, which isn't written yet: an error can still become a 500
        SENDING    the head and a part of the body are written
        ANSWERED   complete, by the application or by a refusal in its place
        DROPPED    its body broke before the application began: it is never answered
@@ -51,8 +50,8 @@ that state raises KeyError: that is a bug in this package, never a client's doin
 
    The express lane goes from STARTED to ANSWERED: it gives whole answers.
 
-Beside the machines stand two facts that only ever change one way: `keep_alive`, whether the connection goes on after
-the answer (True until something asks to close), and `late`, whether the body's time is over (it may still come).
+Two flags beside the machines change in one direction only: `keep_alive`, whether the connection goes on after the
+answer (True until something asks to close), and `late`, whether the body's time is over (it may still come).
 """
 
 from collections.abc import Mapping
@@ -159,7 +158,7 @@ OVER: Final = frozenset({ANSWERED, GONE})
 
 
 class ReadingMachine:
-    """The first machine."""
+    """Holds the state of Reading."""
 
     reading: Reading = IDLE
 
@@ -169,7 +168,7 @@ class ReadingMachine:
 
 
 class ConnectionMachine:
-    """The second machine."""
+    """Holds the state of a connection."""
 
     state: ConnectionState = OPEN
 
@@ -179,7 +178,7 @@ class ConnectionMachine:
 
 
 class ExchangeMachines:
-    """The third and the fourth machine."""
+    """Holds the states of an exchange's body and answer."""
 
     body_state: BodyState = COMING
     answer_state: AnswerState = QUEUED

@@ -1,4 +1,4 @@
-"""A request's target (RFC 9112, 3.2), taken apart."""
+"""Splits a request's target (RFC 9112, 3.2)."""
 
 from functools import lru_cache
 from urllib.parse import unquote
@@ -6,10 +6,10 @@ from urllib.parse import unquote
 import httptools
 
 
-# A crowd asks for few addresses.
+# Cached: most requests ask for few different targets.
 @lru_cache(maxsize=1024)
 def split_target(url: bytes) -> tuple[str, bytes, bytes]:
-    """Path, path as it was sent, query."""
+    """The decoded path, the path as it was sent, and the query."""
     if url.startswith(b"/") and b"#" not in url:
         raw_path, _, query = url.partition(b"?")
     else:

@@ -1,7 +1,7 @@
-"""Several server processes on one listening socket: started, watched, started again, and stopped together.
+"""Several server processes on one listening socket: starts, watches, restarts and stops them.
 
-The parent binds the socket and serves nothing itself. While it lives each child holds the reading end of a pipe, the
-lifeline: when the parent is gone, even by `kill -9`, its children see the end of it and stop too.
+The parent binds the socket and serves nothing itself. Each child holds the reading end of a pipe, the lifeline. When
+the parent is gone, even by `kill -9`, the children read the end of the pipe and stop too.
 """
 
 import asyncio
@@ -16,17 +16,17 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 FATAL_EXITS: Final = frozenset({2, 3})
-"""Exit codes by which a child says that starting it again can't help: wrong use or settings, or it couldn't start."""
+"""Exit codes of a child that a restart can't help: wrong use or settings, or a failure to start."""
 
 KILL_GRACE_S: Final = 2.0
-"""What a child may take longer to stop than it was told, before it is killed."""
+"""Extra seconds that a child gets to stop, beyond its own time limit, before it is killed."""
 
 HURRY_S: Final = 0.5
-"""What it may take after a second Ctrl-C."""
+"""Seconds that a child gets after a second Ctrl-C."""
 
 
 class WorkerPlace(msgspec.Struct, frozen=True):
-    """What one child is given: its number (from 0; kept by the child that takes its place), and two open files."""
+    """The start parameters of one child: its number (from 0; its replacement gets the same), and two open files."""
 
     number: int
     listener_fd: int
@@ -36,7 +36,8 @@ class WorkerPlace(msgspec.Struct, frozen=True):
 class Restarts(msgspec.Struct, frozen=True):
     """How long to wait before a child that died is started again.
 
-    The wait doubles from `first_s` to `longest_s` with each death; a child that lived for `healthy_s` starts it anew.
+    The wait doubles from `first_s` to `longest_s` with each death. It begins at `first_s` again after a child has lived
+    for `healthy_s`.
     """
 
     first_s: float = 0.2
@@ -44,7 +45,7 @@ class Restarts(msgspec.Struct, frozen=True):
     healthy_s: float = 60.0
 
     def wait_s(self, deaths: int) -> float:
-        """Seconds to wait after that many deaths in a row, 1 at least."""
+        """Seconds to wait after this many deaths in a row, at least 1."""
         return min(self.longest_s, self.first_s * 2.0 ** min(deaths - 1, 30))
 
 
@@ -61,13 +62,12 @@ async def run_workers(
 ) -> int:
     """Keep `count` processes of `command` running until `stop` is set; then end them with SIGTERM, and wait.
 
-    The listener is closed as soon as `stop` is set: as long as one process has it open, clients can connect that nobody
-    will answer. Once `hurry` is set, the children get a SIGINT, and are killed half a second later. They run in process
-    groups of their own, so that Ctrl-C on a terminal reaches the parent only.
+    The listener is closed as soon as `stop` is set: while any process has it open, clients can connect and would never
+    be answered. Once `hurry` is set, the children get a SIGINT, and are killed half a second later. They run in process
+    groups of their own, so that Ctrl-C on a terminal reaches only the parent.
 
     Returns:
-        0, or the exit code of a child that said by it (see `FATAL_EXITS`) that it can't be started. Then all are
-        stopped.
+        0, or the exit code of a child that can't be started again (see `FATAL_EXITS`). In that case, all are stopped.
     """
     lifeline, held = os.pipe()
     crew = _Crew(
@@ -108,7 +108,7 @@ class _Crew:
         self._restarts = restarts
 
     async def keep(self, number: int) -> int:
-        """Keep one place filled until all are to stop."""
+        """Keep one child running until all are to stop."""
         loop = asyncio.get_running_loop()
         deaths = 0
         while not self._stop.is_set():
@@ -127,7 +127,7 @@ class _Crew:
         return 0
 
     async def _run(self, number: int) -> int:
-        """Run one child until it dies, or until it has stopped because all are to stop. Returns its exit code."""
+        """Run one child until it ends. Returns its exit code."""
         command = self._command(WorkerPlace(number, *self._fds))
         child = await asyncio.create_subprocess_exec(
             *command, pass_fds=self._fds, stdin=asyncio.subprocess.DEVNULL, start_new_session=True

@@ -1,7 +1,7 @@
-"""The table of operations: what can be asked over HTTP, by whom, and what it is answered.
+"""The table of operations: each HTTP operation, its callers, and its answers.
 
-The OpenAPI document is made from it, and routes take their query parameters from it. It has what sets an operation
-apart. `openapi.py` adds what all have in common: bodies too large, a database outage, a request without a token.
+The OpenAPI document is made from it, and routes take their query parameters from it. An operation has only its own
+problems; `openapi.py` adds the common ones: a body that is too large, a database outage, a missing token.
 """
 
 from typing import Final

@@ -31,7 +31,7 @@ class AuthRoutes(Controller):
 
     @post("/auth/login", status_code=200)
     async def login(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
-        """Sign in: a token as body and as cookie."""
+        """Sign in. The answer has the token in its body and as a cookie."""
         asked = await requests.body(request, _read_credentials)
         address = requests.client_address(request, services)
         devices = callers.device_tokens(headers_of(request), services)

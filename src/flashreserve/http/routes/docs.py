@@ -15,7 +15,7 @@ from flashreserve.http.requests import HttpRequest, client_address, headers_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.site import Cookies
 
-# Not for shared caches: in production only operators may have it.
+# Private, because in production only operators may have these files.
 _REVALIDATE: Final = ("cache-control", "private, no-cache")
 _VARY: Final = ("vary", "Accept")
 

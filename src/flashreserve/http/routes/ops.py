@@ -1,4 +1,4 @@
-"""Routes of health, metrics, and the meanings of problems."""
+"""Routes for health, metrics, and the meanings of problems."""
 
 import asyncio
 from typing import cast
