@@ -1,6 +1,6 @@
 """Every store gives the same outcomes for random command streams as the reference, and has the same books at the end.
 
-`FLASHRESERVE_TEST_STREAMS` sets the number of streams for each store: 40 by default, some thousands for a night.
+`TESTS_STREAMS` sets the number of streams for each store: 40 by default, some thousands for a night.
 """
 
 import os
@@ -23,7 +23,7 @@ from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.port import Flushed, Store
 
-STREAMS: Final = int(os.environ.get("FLASHRESERVE_TEST_STREAMS", "40"))
+STREAMS: Final = int(os.environ.get("TESTS_STREAMS", "40"))
 _ALL: Final = 10_000
 
 

@@ -11,7 +11,7 @@ from tests.docs.pages import PAGES, ROOT, name_of, prose_of
 TEXTS: Final = (ROOT / "ARCHITECTURE.md", *PAGES, ROOT / "docs" / "adr" / "README.md")
 
 SENTENCE_END: Final = re.compile(r"(?<=[.!?:])\s+(?=[A-Z`*\[])")
-OPENINGS: Final = ("What ", "Whatever ", "Whoever ", "As far as ")
+OPENINGS: Final = ("What ", "Whatever ", "Who ", "Whoever ", "As far as ", "Dear")
 """Openings that put the subject last, so that the sentence must be read twice."""
 
 

@@ -5,7 +5,7 @@ or the lost message arrives. Recovery itself gets into trouble at each of its ca
 
 By default, each call of each scene meets one kind of trouble, and the kinds take turns. The slow set plays every kind
 at every call, some 1,500 performances. Then it plays a share of these points again with recovery in trouble at one of
-its calls. `FLASHRESERVE_TEST_CRASHES` sets the number of those for each scene: 10 by default, or `all`, some 10,200 (at
+its calls. `TESTS_CRASHES` sets the number of those for each scene: 10 by default, or `all`, some 10,200 (at
 a tenth of a second each, twenty minutes). The figures of a run are in pytest's summary.
 """
 
@@ -24,7 +24,7 @@ from flashreserve.stores.mongo.connection import PymongoDatabase
 
 pytestmark = pytest.mark.mongodb
 
-CRASHES: Final = os.environ.get("FLASHRESERVE_TEST_CRASHES", "10")
+CRASHES: Final = os.environ.get("TESTS_CRASHES", "10")
 CALLS_MAX: Final = 60
 KINDS: Final = [
     *((trouble, False) for trouble in (*STOPS, *LOSSES)),

@@ -393,15 +393,15 @@ OF_SQLITE: Final = (
         "stores/sqlite/facts.py",
     ),
     Mutant(
-        "a place among the keys that aren't filed is used again",
-        "forgotten = min(forgotten + self._step, pile.last)",
-        "forgotten += self._step",
+        "a place in the table of unindexed keys is used again",
+        "deleted = min(deleted + self._step, run.last)",
+        "deleted += self._step",
         "stores/sqlite/customer_index.py",
     ),
     Mutant(
-        "a key is forgotten before it is filed",
-        "            if filed < len(pile.parts):",
-        "            if filed < len(pile.parts) - 1:",
+        "a key is deleted before it is indexed",
+        "            if indexed < len(run.parts):",
+        "            if indexed < len(run.parts) - 1:",
         "stores/sqlite/customer_index.py",
     ),
 )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import apsw
 
-FRESH: Final = 20_000
+UNINDEXED_MIN: Final = 20_000
 """Index reservations by customer once this many are unindexed."""
 STEP: Final = 256
 """Reservations in one batch that is indexed, or deleted from `fresh`."""
@@ -26,36 +26,36 @@ _SELECT: Final = """
         SELECT place, idem_key, (row_number() OVER (ORDER BY user_id, reservation_id) - 1) / ? AS part FROM fresh
     )
     GROUP BY part ORDER BY part"""
-_FILE: Final = """
+_INDEX: Final = """
     INSERT OR IGNORE INTO filed (user_id, reservation_id, counts_until)
     SELECT user_id, reservation_id, counts_until
     FROM json_each(?) AS part CROSS JOIN fresh ON fresh.place = part.value"""
-_FILE_KEYS: Final = """
+_INDEX_KEYS: Final = """
     INSERT OR IGNORE INTO claims (user_id, claim, reservation_id)
     SELECT user_id, 'idem:' || idem_key, reservation_id
     FROM json_each(?) AS part CROSS JOIN fresh ON fresh.place = part.value WHERE idem_key IS NOT NULL"""
-_FORGET: Final = "DELETE FROM fresh WHERE place < ?"
+_DELETE: Final = "DELETE FROM fresh WHERE place < ?"
 
 
-class _Pile:
+class _IndexRun:
     """The rows that are being indexed, in batches.
 
-    Each of `parts` is one batch: its places in `fresh` as JSON, and how many of its rows have keys. The first `filed`
-    batches are indexed. The places from `forgotten` to `last` have still to be deleted from `fresh`.
+    Each of `parts` is one batch: its places in `fresh` as JSON, and how many of its rows have keys. The first `indexed`
+    batches are in the index. The places from `deleted` to `last` have still to be deleted from `fresh`.
     """
 
-    __slots__ = ("filed", "forgotten", "last", "parts")
+    __slots__ = ("deleted", "indexed", "last", "parts")
 
     def __init__(self, parts: list[tuple[str, int]], first: int, last: int) -> None:
         self.parts = parts
-        self.filed = 0
-        self.forgotten = first
+        self.indexed = 0
+        self.deleted = first
         self.last = last
 
     @property
     def over(self) -> bool:
         """Whether all rows are indexed and deleted."""
-        return self.filed >= len(self.parts) and self.forgotten >= self.last
+        return self.indexed >= len(self.parts) and self.deleted >= self.last
 
 
 class CustomerIndexer:
@@ -67,24 +67,24 @@ class CustomerIndexer:
     nothing, and neither does a row that is both in the index and in `fresh`.
     """
 
-    def __init__(self, *, at_least: int = FRESH, step: int = STEP) -> None:
+    def __init__(self, *, at_least: int = UNINDEXED_MIN, step: int = STEP) -> None:
         self._at_least = at_least
         self._step = step
-        self._pile: _Pile | None = None
+        self._run: _IndexRun | None = None
         self._after: tuple[int, int] | None = None
         self._owed = 0
 
     @property
     def busy(self) -> bool:
         """Whether rows are being indexed."""
-        return self._pile is not None
+        return self._run is not None
 
     def prepare(self, connection: apsw.Connection) -> None:
         """Prepare the batches to index, if enough rows are unindexed and none are being indexed."""
-        if self._pile is None and connection.execute(_COUNT).get >= self._at_least:
+        if self._run is None and connection.execute(_COUNT).get >= self._at_least:
             found: list[Any] = connection.execute(_SELECT, (self._step,)).fetchall()
             firsts, lasts = zip(*((first, last) for _, _, first, last in found), strict=True)
-            self._pile = _Pile([(text, keys) for text, keys, _, _ in found], min(firsts), max(lasts))
+            self._run = _IndexRun([(text, keys) for text, keys, _, _ in found], min(firsts), max(lasts))
 
     def begin(self) -> None:
         """Begin a transaction. The progress of an earlier one that wasn't committed is dropped."""
@@ -92,30 +92,30 @@ class CustomerIndexer:
 
     def go_on(self, connection: apsw.Connection, made: int) -> None:
         """Index or delete some rows in a transaction that made `made` reservations; `committed` keeps the progress."""
-        pile = self._pile
-        if pile is None:
+        run = self._run
+        if run is None:
             return
         self._owed += _PACE * made
-        filed, forgotten = pile.filed, pile.forgotten
+        indexed, deleted = run.indexed, run.deleted
         while self._owed >= self._step:
             self._owed -= self._step
-            if filed < len(pile.parts):
-                text, keys = pile.parts[filed]
-                connection.execute(_FILE, (text,))
+            if indexed < len(run.parts):
+                text, keys = run.parts[indexed]
+                connection.execute(_INDEX, (text,))
                 if keys:
-                    connection.execute(_FILE_KEYS, (text,))
-                filed += 1
-            elif forgotten < pile.last:
+                    connection.execute(_INDEX_KEYS, (text,))
+                indexed += 1
+            elif deleted < run.last:
                 # The last row stays, so that SQLite never assigns its place again.
-                forgotten = min(forgotten + self._step, pile.last)
-                connection.execute(_FORGET, (forgotten,))
-        self._after = (filed, forgotten)
+                deleted = min(deleted + self._step, run.last)
+                connection.execute(_DELETE, (deleted,))
+        self._after = (indexed, deleted)
 
     def committed(self) -> None:
         """Record the progress: the transaction is durable."""
-        if self._after is None or self._pile is None:
+        if self._after is None or self._run is None:
             return
-        self._pile.filed, self._pile.forgotten = self._after
+        self._run.indexed, self._run.deleted = self._after
         self._after = None
-        if self._pile.over:
-            self._pile = None
+        if self._run.over:
+            self._run = None

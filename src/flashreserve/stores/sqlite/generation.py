@@ -48,15 +48,15 @@ class Pulse:
     def __init__(self) -> None:
         self.due = True
         self._advanced = False
-        self._log_is_home = False
+        self._log_is_copied = False
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self._advanced = self._log_is_home = False
+        self._advanced = self._log_is_copied = False
 
-    def note_log_is_home(self) -> None:
+    def note_log_is_copied(self) -> None:
         """Note that the whole log is in the file. The next commit restarts the log, so it must begin a generation."""
-        self._log_is_home = self.due = True
+        self._log_is_copied = self.due = True
 
     def advance(self, connection: apsw.Connection) -> None:
         """Begin a generation, within a transaction. It writes the file's first page and no table."""
@@ -67,4 +67,4 @@ class Pulse:
     def committed(self) -> None:
         """Note that the transaction is durable."""
         if self._advanced:
-            self.due = self._log_is_home
+            self.due = self._log_is_copied

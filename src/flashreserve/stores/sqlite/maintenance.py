@@ -89,16 +89,16 @@ class Maintenance:
             self._pulse.due = True
             self._files.look()
             if wanted and not self._nearly_copied and not self._files.lost:
-                self._prepare_filing()
+                self._prepare_index()
                 self._nearly_copied = self._copy_nearly_all()
         self._own.close()
 
-    def _prepare_filing(self) -> None:
+    def _prepare_index(self) -> None:
         try:
-            with store_errors("filing"):
+            with store_errors("indexing reservations by customer"):
                 self._indexer.prepare(self._own)
         except Exception as error:  # noqa: BLE001 - rows can be indexed later
-            _log.warning("reservations not filed by customer", error=str(error))
+            _log.warning("reservations not indexed by customer", error=str(error))
 
     def _copy_nearly_all(self) -> bool:
         """Whether few pages are left. Each pass copies the pages that were written during the pass before."""
@@ -113,7 +113,7 @@ class Maintenance:
     def _copy(self, connection: apsw.Connection) -> int | None:
         rest = copy_log(connection)
         if rest == 0:
-            self._pulse.note_log_is_home()
+            self._pulse.note_log_is_copied()
         return rest
 
 
