@@ -51,12 +51,12 @@ SELECT_PAGE_OF_PRODUCT: Final = (
     f"SELECT {_RESERVATION_COLUMNS} FROM lines AS l JOIN reservations AS r ON r.id = l.reservation_id"  # noqa: S608
     " WHERE l.product_id = ? AND l.reservation_id > ? ORDER BY l.reservation_id LIMIT ?"
 )
-HAS_LAPSED: Final = "expires_at <= ?"
+_HAS_LAPSED: Final = "expires_at <= ?"
 """`core.holds.has_lapsed` in SQL. Its parameter is the time now."""
 SELECT_DUE: Final = (
-    f"SELECT id FROM reservations WHERE status = 'PENDING' AND {HAS_LAPSED} ORDER BY expires_at, id LIMIT ?"  # noqa: S608
+    f"SELECT id FROM reservations WHERE status = 'PENDING' AND {_HAS_LAPSED} ORDER BY expires_at, id LIMIT ?"  # noqa: S608
 )
-SELECT_OLDEST_DUE: Final = f"SELECT min(expires_at) FROM reservations WHERE status = 'PENDING' AND {HAS_LAPSED}"  # noqa: S608
+SELECT_OLDEST_DUE: Final = f"SELECT min(expires_at) FROM reservations WHERE status = 'PENDING' AND {_HAS_LAPSED}"  # noqa: S608
 # Reservations that no list can show, or that no sweep can release.
 _UNREADABLE: Final = """
     SELECT r.id, 'lines: expected a list of [product, quantity, price, currency]' AS why FROM reservations AS r
