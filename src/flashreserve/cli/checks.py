@@ -327,9 +327,6 @@ async def server(settings: Settings, now_ms: int) -> list[Finding]:
         now_ms += round((time.monotonic() - began_s) * 1000)
     except StoreUnavailableError as error:
         return [_fail("database", str(error), "start the server, or correct FLASHRESERVE_STORE")]
-    except OSError as error:
-        seen = f"a file that its URL names can't be read: {error.strerror}"
-        return [_fail("database", seen, "correct FLASHRESERVE_STORE, or let the user that runs the server read it")]
     findings = [_ok("database", f"{settings.database}, MongoDB {found.version}, {found.topology}")]
     if found.fault:
         advice = "start `flashreserve serve`, which makes what is missing"

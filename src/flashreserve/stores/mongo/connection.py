@@ -259,7 +259,13 @@ def _writing() -> Iterator[None]:
 
 
 def _url_fault(error: Exception) -> str:
-    return f"unknown value {error}" if isinstance(error, LookupError) else str(error)
+    match error:
+        case OSError(strerror=reason):
+            return f"a file that it names can't be read: {reason}"
+        case LookupError():
+            return f"unknown value {error}"
+        case _:
+            return str(error)
 
 
 def _told(error: PyMongoError) -> str:
