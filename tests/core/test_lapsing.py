@@ -42,7 +42,7 @@ def comparisons(path: Path) -> Iterator[str]:
 @around
 def test_sqlite_has_the_same_condition(now: int) -> None:
     hold = "(SELECT 100 AS expires_at)"
-    found = apsw.Connection(":memory:").execute(f"SELECT {rows.HAS_LAPSED} FROM {hold}", (now,)).get  # noqa: S608
+    found = apsw.Connection(":memory:").execute(f"SELECT {rows._HAS_LAPSED} FROM {hold}", (now,)).get  # noqa: S608
     assert bool(found) is has_lapsed(100, now)
 
 
