@@ -40,12 +40,10 @@ servers: ## install the database servers that tests start by themselves (Debian,
 	else tools/mongodb_server.sh install $(ARGS); fi
 
 test: .venv/.dev ## run the tests, without the slow ones (those of the clustered engine need `make servers` or a mongod)
-	.venv/bin/pytest -m "not slow" $(ARGS)
+	tools/run_tests.sh "not slow" $(ARGS)
 
-# pytest exits with 5 if no test is selected; here, that isn't a failure.
 test-slow: .venv/.dev ## run the tests marked slow
-	@.venv/bin/pytest -m slow --collect-only --quiet $(ARGS) > /dev/null 2>&1; \
-	if [ $$? -eq 5 ]; then echo "There are no slow tests."; else set -x; .venv/bin/pytest -m slow $(ARGS); fi
+	tools/run_tests.sh slow $(ARGS)
 
 faults: .venv/.dev ## let processes, servers, links, disks and clocks fail under load, at full size (ROUNDS=20 FOR=180 seconds)
 	FAULT_ROUNDS=$(or $(ROUNDS),20) FAULT_SECONDS=$(or $(FOR),180) .venv/bin/pytest -m slow -rP tests/faults $(ARGS)

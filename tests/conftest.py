@@ -3,6 +3,8 @@
 import os
 import signal
 from collections.abc import Generator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -11,7 +13,17 @@ import pytest
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+ALONE: Final = ("bench", "clustered", "faults")
+"""Directories of tests that get the mark `alone`."""
+
 EVERY_TEST_REQUIRED = os.environ.get("TESTS_REQUIRE_ALL") == "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(tests).parts[0] in ALONE:
+            item.add_marker(pytest.mark.alone)
 
 
 # The outermost wrapper sees the report after the skip and xfail marks have changed it.

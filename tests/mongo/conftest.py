@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
 
 import pytest
 from tests.mongo.databases import database, url
@@ -14,19 +15,26 @@ from flashreserve.stores.mongo.intents import LateSettling
 
 __all__ = ["database", "url"]
 
-_CRASHES = pytest.StashKey[Counter[str]]()
+_CRASHES: Final = "crash points"
 
 
 @pytest.fixture
-def crashes(request: pytest.FixtureRequest) -> Counter[str]:
-    """Counts the performances of scenes in this session, for the summary."""
-    return request.config.stash.setdefault(_CRASHES, Counter())
+def crashes(record_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """Counts the performances of scenes in a test, for the summary."""
+    counted = Counter[str]()
+    yield counted
+    record_property(_CRASHES, dict(counted))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Report how many performances there were."""
-    for kind, number in sorted(config.stash.get(_CRASHES, Counter[str]()).items()):
-        terminalreporter.write_line(f"crash points: {number} performances {kind}")
+    total = Counter[str]()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "teardown":
+                total.update(dict(report.user_properties).get(_CRASHES, {}))
+    for kind, number in sorted(total.items()):
+        terminalreporter.write_line(f"{_CRASHES}: {number} performances {kind}")
 
 
 @pytest.fixture(autouse=True)
