@@ -136,7 +136,7 @@ def _ends_in_a_wildcard(node: ast.Match, unions: list[frozenset[str]]) -> bool:
 
 def _asserts_never(body: list[ast.stmt]) -> bool:
     match body:
-        case [ast.Expr(value=ast.Call(func=ast.Name(id="assert_never")))]:
+        case [*_, ast.Expr(value=ast.Call(func=ast.Name(id="assert_never")))]:
             return True
         case _:
             return False

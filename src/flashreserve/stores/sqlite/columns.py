@@ -88,7 +88,7 @@ class TableColumns(Generic[Row]):
         """The struct of a row that `select` read.
 
         Raises:
-            UnreadableError: a column's value is invalid.
+            UnreadableError: the value of a column with a codec is invalid. The table's constraints check all others.
         """
         if self._decoders:
             row = list(row)
@@ -116,7 +116,7 @@ def _is_enum(kind: object) -> bool:
 def struct_arrays(kind: type[Row]) -> Codec:
     """Structs as JSON, each as an array of its fields: `[["0199…", 1, 1250, "EUR"]]`.
 
-    A field that an earlier version didn't write gets its default.
+    A field that an earlier version didn't write gets its default, and one that a newer version added is ignored.
     """
     hints = get_type_hints(kind)
     array = msgspec.defstruct(
