@@ -140,7 +140,7 @@ class _DocumentSearch:
         self._begun = False
 
     async def find(self, lookup: Lookup) -> Found:
-        """The facts of a lookup. Customers wait for the second lookup, because the products show which of them to load."""
+        """The facts of a lookup. Customers wait for the second one, because the products show which of them to load."""
         if self._begun:
             return await self._find_more(lookup)
         self._begun, self.named = True, lookup
