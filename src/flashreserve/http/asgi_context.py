@@ -70,7 +70,7 @@ class AsgiContext(RequestContext):
         return self._send(message)
 
     async def refuse(self, code: Code, detail: str, *headers: Header) -> None:
-        """Answer instead of the application; everything that it sends later is dropped."""
+        """Answer in place of the application. Everything that the application sends later is dropped."""
         self.over = True
         body = encode(code, detail, self.path)
         start = {
