@@ -1,4 +1,4 @@
-"""Opens and closes the parts of a process. The only place that names concrete stores, clocks and ids."""
+"""Opens and closes the parts of a process. The only package that names concrete stores, clocks and ids."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Final

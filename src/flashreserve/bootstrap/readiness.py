@@ -31,7 +31,7 @@ class Readiness:
         self._books = books
         self._backlog = backlog
         self._asking: asyncio.Task[Check] | None = None
-        """The check of the database that runs. Requests that come meanwhile share its answer."""
+        """The database's check while it runs. Requests that come meanwhile share its answer."""
         self._failed: Check | None = None
         """The last answer, if it was a failure."""
 
@@ -51,7 +51,7 @@ class Readiness:
             self._asking = asyncio.create_task(_ask(self._books.store))
         await asyncio.wait({self._asking}, timeout=READY_WAIT_S)
         if not self._asking.done():
-            # For a server that is away, the driver searches about as long as this waits. So the last failure still
+            # If the server is away, the driver searches for it about as long as this waits. So the last failure still
             # counts.
             return self._failed or Check("database", ok=False, detail="the database takes too long to answer")
         found = self._asking.result()
@@ -75,7 +75,7 @@ async def _ask(store: Store) -> Check:
 def _clock(clock: SteadyClock) -> Check:
     """Whether the clock is right.
 
-    A wrong clock keeps the process from serving; a step that may be undone only informs.
+    A wrong clock makes the process not ready. A step that may still be undone is only reported.
     """
     reference = "the database's clock" if clock.of_database else "this machine's clock"
     step = clock.step

@@ -49,7 +49,10 @@ class Seams(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """The services that need no signing keys, with the parts under them: enough for workers and most commands."""
+    """The services that need no signing keys, with the parts that they use. Workers and most commands need no more.
+
+    It isn't the books of the glossary, which are stock and reservations.
+    """
 
     store: Store
     clock: SteadyClock
@@ -60,7 +63,7 @@ class Books(msgspec.Struct, frozen=True):
 
 
 class Core(msgspec.Struct, frozen=True):
-    """All services over one open store."""
+    """All services over one open store, those for accounts included. It isn't the package `core`."""
 
     books: Books
     accounts: AccountService
@@ -133,7 +136,7 @@ def _clocks_beside(settings: Settings) -> Path:
 
 
 async def _begin_clock(clock: SteadyClock, store: Store) -> None:
-    """Adopt the reference's time. By a clock that was never compared, holds would lapse at a wrong time."""
+    """Adopt the reference's time. With a clock that was never compared, holds would lapse at wrong times."""
     end_s = clock.monotonic() + _CLOCK_WAIT_S
     while not await clock.compare(store.database_now_ms):
         if clock.monotonic() > end_s:

@@ -59,7 +59,7 @@ class Watchdog:
         self._stop: asyncio.Event | None = None
         self._beats: list[Beat] = []
         self._asked = self._answered = 0
-        """Turns that the event loop was asked for, and those that it has taken."""
+        """How many turns the event loop was asked for, and how many it has taken."""
         self._stuck = ""
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 

@@ -50,12 +50,12 @@ async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[N
 
 
 def passes(store: Store, now: Callable[[], int]) -> Run:
-    """Runs passes over `store`, each as of the time `now` at its start."""
+    """A function that makes passes over `store`, each as of the time `now()` at its start."""
     return lambda job: job.run_once(store, now())
 
 
 def counted(run: Run, metrics: Metrics) -> Run:
-    """A function that does the same, and adds the counts to the jobs' counters in the metrics."""
+    """A function that does the same as `run`, and adds the counts to the jobs' counters in the metrics."""
     cells = {
         job.name: metrics.counter(job.counter.name, job.counter.documentation).cell()
         for job in JOBS

@@ -100,7 +100,7 @@ def _fail(what: str, seen: str, advice: str) -> Finding:
 
 
 def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Finding]:
-    """Run every check, those first that others depend on."""
+    """Run every check. Checks on which others depend come first."""
     yield from versions()
     yield clock(now_ms)
     yield from _looked("env file", lambda: env_file(directory / ENV_FILE, production=settings.production))

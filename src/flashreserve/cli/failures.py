@@ -58,7 +58,7 @@ def ended(run: Callable[[], object], name: Callable[[], str | None]) -> int:
 
     Args:
         run: the command; a number that it returns is its verdict.
-        name: tells the command's name once it ended; None if the command line did not come to one.
+        name: returns the command's name once it has ended; None if the command line named no command.
     """
     try:
         verdict = _printed(run)

@@ -90,7 +90,7 @@ class Interrupts:
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Hold signals within this context, except in the inner context that it yields.
 
-        So everything made in it is cleaned up, even if many signals come.
+        So everything that is made in the outer context is cleaned up, even if many signals come.
         """
         self.hold()
         try:

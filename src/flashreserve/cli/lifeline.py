@@ -45,4 +45,4 @@ class Lifeline:
 
 
 lifeline: Final = Lifeline()
-"""A process has one parent."""
+"""The only instance: a process has one parent."""

@@ -75,9 +75,9 @@ class Row(msgspec.Struct, frozen=True):
 def read_products(data: bytes, hold_s_default: int) -> list[Row]:
     """All products of a file as spreadsheets write it; the first line names the columns.
 
-    Values are separated by commas, semicolons or tabs, whichever gives the header known columns, or as a first line
-    `sep=;` says. Empty cells count as left out, and spaces around a value don't count; lines without any value, and
-    empty cells beyond the columns, are ignored.
+    Values are separated by commas, semicolons or tabs: by the one that gives the header the most known columns, or by
+    the one in a first line such as `sep=;`. Empty cells count as left out. Spaces around a value, lines without any
+    value, and empty cells beyond the columns are ignored.
 
     Raises:
         ProductFileError: no product of the file may be made.

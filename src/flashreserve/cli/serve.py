@@ -51,7 +51,7 @@ SHARE: Final = "serve-share"
 CANNOT_START: Final = 3
 """The exit code by which a child process tells its parent that a restart can't help."""
 DRAIN_S: Final = 24.0
-"""How long requests may take that were accepted before the stop; less than the watchdog's grace."""
+"""How long requests that were accepted before the stop may take; less than the watchdog's grace."""
 
 _log = structlog.get_logger(__name__)
 
@@ -141,7 +141,7 @@ class _StoppedError(Exception):
 
 @contextlib.asynccontextmanager
 async def _unless_stopped(stop: asyncio.Event, opening: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """Enter the context, and cancel that once `stop` is set, so that a server that hangs doesn't delay the end.
+    """Enter the context. Entering is cancelled once `stop` is set, so that a database that hangs doesn't delay the end.
 
     Raises:
         _StoppedError: it was cancelled.

@@ -1,6 +1,6 @@
 """Standard input, output and error that commands can rely on, however the process was started.
 
-- A closed stream (`>&-`) becomes /dev/null: output is dropped, and no database or socket gets its number.
+- A closed stream (`>&-`) becomes /dev/null: output is dropped, and no database or socket gets the stream's number.
 - An error of standard output is an `OutputError`, once; after that, output is dropped. Python would try again at exit,
   and end with 120.
 - An error of standard error is dropped, because it can't be reported anywhere.

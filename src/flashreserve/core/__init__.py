@@ -1,1 +1,1 @@
-"""The rules of stock, without await, clock, entropy, log or I/O."""
+"""The rules of stock: pure functions of facts, commands and time, without await, clock, entropy, log or I/O."""

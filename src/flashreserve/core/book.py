@@ -70,7 +70,10 @@ class Book:
             self.products[product.id] = replace(product, available=product.available + sign * line.quantity)
 
     def _give_up(self, reservation: Reservation, is_given_up: Callable[[str], bool]) -> tuple[str, ...]:
-        """Free the reservation's claims that `is_given_up`. The first call makes the index of claims by reservation."""
+        """Free those of the reservation's claims for which `is_given_up` holds, and return them.
+
+        The first call makes the index of claims by reservation.
+        """
         if self._claims_of is None:
             self._claims_of = {}
             for (_, claim), holder in self.claims.items():

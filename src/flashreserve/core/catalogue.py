@@ -23,7 +23,7 @@ from flashreserve.core.outcomes import (
 
 
 def adjusted(product: Product, change: int, at: int) -> Product:
-    """The product with `change` units put in, or taken out."""
+    """The product with `change` units put in, or taken out if it is negative, as of `at` (UTC milliseconds)."""
     return replace(
         product,
         stocked=product.stocked + change,
@@ -91,7 +91,7 @@ def edit(book: Book, command: Edit) -> EditOutcome:
 
 
 def _refuse_limit_change(book: Book, before: Product, after: Product) -> RulesFixed | None:
-    """Refuse to set or lower a limit once the product was reserved: earlier units may lack claims, or have too many."""
+    """Refuse to set or lower a limit once the product was reserved: earlier units have no claims, or too many."""
     old, new = before.per_customer_limit, after.per_customer_limit
     if old == new or not _was_reserved(book, before.id):
         return None

@@ -1,4 +1,4 @@
-"""The commands. Their ids come from the callers; the core makes none."""
+"""The commands: what callers ask for, as values. Ids in them are made by the callers; the core makes none."""
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,8 +14,8 @@ class Wanted(msgspec.Struct, frozen=True, gc=False):
 class Reserve(msgspec.Struct, frozen=True, gc=False):
     """Hold all of `lines` or nothing, under a new `reservation_id`.
 
-    `lines` are in product order, each product once (see `sale.basket`). `key` is the customer's idempotency key. If a
-    key is repeated, the lines are compared, because a request has no other content.
+    `lines` are in the order of product ids, each product once (see `sale.basket`). `key` is the customer's idempotency
+    key. If a key is repeated, the lines of both requests are compared, because a request has no other content.
     """
 
     reservation_id: str

@@ -27,11 +27,11 @@ def is_limit_claim(claim: str) -> bool:
 
 
 class Facts(msgspec.Struct):
-    """All input of `plan`, which treats everything else as nonexistent.
+    """All that `plan` knows: it treats everything that isn't here as nonexistent.
 
     `claims` lead to the id of the reservation that holds them. That reservation, all its claims and the products of its
-    lines are in the facts too. `reserved_product_ids` are the edited products that were ever reserved. `quotas` are the
-    store's.
+    lines are in the facts too. `adjustments` are found by product id and key. `reserved_product_ids` are those edited
+    products that were ever reserved. `quotas` are those that the store was opened with.
     """
 
     products: dict[str, Product]

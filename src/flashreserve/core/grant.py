@@ -101,7 +101,7 @@ def _quota_claims(book: Book, user_id: str, lapsed: list[str]) -> list[str] | Qu
 
 
 def _next_of_hour(book: Book, user_id: str) -> str | HourlyHoldsReached | LapsesReached:
-    """A free claim of the hour, or a refusal. The customer's holds of the hour are found by their claims."""
+    """A free claim of the hour, or a refusal. The claims of the hour lead to the customer's holds granted in it."""
     most, lapses_max = book.facts.quotas.holds_per_hour_max, book.facts.quotas.lapses_per_hour_max
     hour = quotas.hour_at(book.now)
     claims = [quotas.hour_claim(hour, place) for place in range(most)]
@@ -117,7 +117,7 @@ def _next_of_hour(book: Book, user_id: str) -> str | HourlyHoldsReached | Lapses
 
 
 def _next_of_open(book: Book, user_id: str, lapsed: list[str]) -> str | OpenHoldsReached:
-    """A free open claim, or that of the customer's lapsed hold that lapsed first, or a refusal."""
+    """A free open claim; or that of a lapsed hold, which is then added to `lapsed`; or a refusal."""
     holders: list[tuple[Reservation, str]] = []
     for place in range(book.facts.quotas.open_holds_max):
         claim = quotas.open_claim(place)
@@ -154,7 +154,7 @@ def _granted(command: Reserve, products: Sequence[Product], now: int) -> Reserva
 
 
 def _free_claims(book: Book, user_id: str, product: Product, lapsed: list[str]) -> list[str]:
-    """The customer's free claims on the product, followed by those of the customer's lapsed holds.
+    """The customer's free claims on units of the product, followed by those of the customer's lapsed holds.
 
     The lapsed holds are added to `lapsed`, because they have to be released before their claims are taken.
     """

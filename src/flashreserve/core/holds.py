@@ -38,7 +38,7 @@ def status_at(reservation: Reservation, now: int) -> Status:
 
 
 def live_units(reservations: Iterable[Reservation], product_id: str) -> int:
-    """Live units of the product, held or bought. Rule 1 subtracts them from `stocked`."""
+    """The units of the product in live reservations, held or bought. Rule 1 subtracts them from `stocked`."""
     return sum(
         line.quantity
         for reservation in reservations

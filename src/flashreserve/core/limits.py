@@ -12,7 +12,7 @@ LINES_MAX: Final = 20
 """Different products in one basket."""
 
 PER_CUSTOMER_LIMIT_MAX: Final = 1_000
-"""Highest limit of units per customer. Each unit is a claim of its own."""
+"""The highest limit that a product may have: units of it per customer. Each unit is a claim of its own."""
 
 OPEN_HOLDS_DEFAULT: Final = 20
 OPEN_HOLDS_MAX: Final = 100
@@ -23,7 +23,7 @@ HOLDS_PER_HOUR_MAX: Final = 1_000
 """Highest quota of holds granted to one customer in an hour. Each is a claim of its own."""
 
 LAPSES_PER_HOUR_DEFAULT: Final = 10
-"""Holds granted in an hour that a customer may let lapse without buying any."""
+"""The default quota of lapses: holds granted in an hour that a customer may let lapse without buying any."""
 
 NAME_LENGTH_MAX: Final = 200
 """Characters of a product's name."""

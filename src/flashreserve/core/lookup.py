@@ -22,12 +22,14 @@ from flashreserve.core.quotas import Quotas, hour_at, hour_claim, open_claim
 class Lookup(msgspec.Struct):
     """The next lookup of a store.
 
-    - `keys` are claims of idempotency keys, `claims` those of units of limited products. Wanted: the reservations that
-      hold them.
-    - `customers` reserve, and there are quotas. Wanted: the reservations that count for them now. A store that keeps
-      quota claims finds the reservations by their claims. Any other store returns in `Found.counting` those that may
-      count. Customers without an entry there are in the next lookup again, when the products are known.
-    - `adjustments` are restocks, by product and key. `edited_product_ids`: wanted is whether they were ever reserved.
+    - `keys` are claims of idempotency keys, `claims` those of units of limited products. The store looks up the
+      reservations that hold them.
+    - `customers` are those who reserve, if there are quotas. The store looks up their reservations that count for
+      quotas now. A store that keeps quota claims finds them by these claims. Any other store returns in
+      `Found.counting` the reservations that may count. Customers without an entry there are in the next lookup again,
+      when the products are known.
+    - `adjustments` are looked up by product and key. Of `edited_product_ids`, the store looks up whether they were
+      ever reserved.
     """
 
     product_ids: set[str] = msgspec.field(default_factory=set)
@@ -42,7 +44,8 @@ class Lookup(msgspec.Struct):
 class Found(msgspec.Struct):
     """The result of a lookup. Its fields are those of `Facts`.
 
-    `counting` has, by customer, the ids of all reservations that may count for the quotas. They are looked up next.
+    `counting` has, by customer, the ids of all reservations that may count for the quotas. A later lookup asks for
+    those not read yet.
     """
 
     products: Mapping[str, Product] = {}
@@ -60,7 +63,7 @@ Lookups = Generator[Lookup, Found, Facts]
 def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claims_come_along: bool = False) -> Lookups:
     """The facts on which `commands` can be planned as of `now`.
 
-    `claims_come_along`: the store returns reservations with all their claims, so no lookup of these is needed.
+    With `claims_come_along`, the store returns each reservation with all its claims, so no lookup of these is needed.
     """
     facts = Facts(products={}, reservations={}, claims={}, quotas=quotas)
     first, buyers = _named(commands)
@@ -97,9 +100,10 @@ def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claim
 
 
 def _quota_claims(user_id: str, reservations: Iterable[Reservation], now: int) -> dict[Claim, str]:
-    """The quota claims of the customer's reservations as of `now`, by counting. Each leads to its reservation's id.
+    """The quota claims that the customer's reservations would have at `now`. Each leads to its reservation's id.
 
-    A store needs no stored quota claims if it reads all of a customer's reservations in the transaction that adds one.
+    They are made by counting. A store needn't store quota claims if it reads all of a customer's reservations in the
+    transaction that adds one.
     """
     claims: dict[Claim, str] = {}
     hour = hour_at(now)
@@ -115,7 +119,7 @@ def _quota_claims(user_id: str, reservations: Iterable[Reservation], now: int) -
 
 
 def facts_from(lookups: Lookups, find: Callable[[Lookup], Found]) -> Facts:
-    """The facts, with `find` for each lookup."""
+    """The facts. `find` makes each lookup."""
     lookup = next(lookups)
     while True:
         found = find(lookup)
@@ -127,7 +131,7 @@ def facts_from(lookups: Lookups, find: Callable[[Lookup], Found]) -> Facts:
 
 
 def _named(commands: Iterable[Command]) -> tuple[Lookup, set[tuple[str, str]]]:
-    """The lookup of the ids and keys in the commands; and the customers who reserve, each with a product of theirs."""
+    """The lookup of the ids and keys in the commands; and (customer, product) of each line that somebody reserves."""
     named = Lookup()
     buyers: set[tuple[str, str]] = set()
     for command in commands:

@@ -57,8 +57,8 @@ class Line(msgspec.Struct, frozen=True, gc=False):
 class Reservation(msgspec.Struct, frozen=True, gc=False):
     """Units held for, or bought by, one customer.
 
-    `lines` are in product order, each product once. `hold_s` and `extensions_max` are the terms of the grant:
-    later edits of the products don't change them.
+    `lines` are in the order of product ids, each product once. `hold_s` and `extensions_max` are the terms of the
+    grant: later edits of the products don't change them.
     """
 
     id: str

@@ -10,7 +10,7 @@ from flashreserve.core import limits
 from flashreserve.core.outcomes import Invalid
 
 _EXACT: Final = Context(prec=1_000_000, Emin=MIN_EMIN, Emax=MAX_EMAX)
-"""Exact arithmetic. Python's default context rounds to 28 digits, so it could round a fraction to a whole number."""
+"""Exact arithmetic. Python's default context rounds to 28 digits, and could round a fraction away."""
 
 
 @lru_cache(maxsize=1024)

@@ -84,7 +84,7 @@ class LimitReached(msgspec.Struct, frozen=True, gc=False):
 
 
 class OpenHoldsReached(msgspec.Struct, frozen=True, gc=False):
-    """The customer has `limit` open holds. One has to be bought or cancelled, or the next lapses in `retry_after_s`."""
+    """The customer has `limit` open holds. Buying or cancelling one makes room; the first lapses in `retry_after_s`."""
 
     limit: int
     retry_after_s: int
@@ -199,7 +199,7 @@ Refused = (
     | RulesFixed
     | Invalid
 )
-"""Outcomes that refuse and write nothing. `Expired` isn't one, because the hold may be released by it."""
+"""Outcomes that refuse and write nothing. `Expired` isn't one, because its command may release the hold."""
 SystemOutcome = Unavailable | OutcomeUnknown | Failed
 Ruled = ReserveOutcome | ConfirmOutcome | ExtendOutcome | CancelOutcome | ExpireOutcome | RestockOutcome | EditOutcome
 """All outcomes of the rules."""

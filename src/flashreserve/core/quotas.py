@@ -27,7 +27,7 @@ class Quotas(msgspec.Struct, frozen=True):
 
     @property
     def some(self) -> bool:
-        """Whether there is any quota."""
+        """Whether there is any quota. `lapses_per_hour_max` has no effect by itself."""
         return self.open_holds_max > 0 or self.holds_per_hour_max > 0
 
 
@@ -36,13 +36,13 @@ NO_QUOTAS: Final = Quotas()
 
 @lru_cache(maxsize=128)
 def open_claim(place: int) -> str:
-    """The claim of one of the customer's open holds. Places count from 0."""
+    """The claim of an open hold, by its place among those that the quota allows the customer. Places count from 0."""
     return f"open:{place}"
 
 
 @lru_cache(maxsize=2_048)
 def hour_claim(hour: int, place: int) -> str:
-    """The claim of one of the customer's holds granted in the hour. Places count from 0.
+    """The claim of a hold granted in the hour, by its place among those that the quota allows. Places count from 0.
 
     A customer who has any claim of the hour has the first one: it is taken before all others and never given up.
     """

@@ -50,7 +50,7 @@ def plan(facts: Facts, commands: Sequence[Command], now: int) -> Plan:
 
 
 def _turn(command: Command) -> int:
-    """The turn of a command within a flush. The lowest is decided first."""
+    """The turn of a command's kind within a flush. The lowest turn is decided first."""
     match command:
         case Reserve():
             return 0

@@ -8,7 +8,7 @@ from flashreserve.core.outcomes import NotOnSale, SoldOut
 
 
 def basket(lines: Iterable[Wanted]) -> tuple[Wanted, ...]:
-    """The lines of one request in product order. Lines of the same product are summed."""
+    """The lines of one request in the order of product ids. Lines of the same product are summed."""
     sums: dict[str, int] = {}
     for line in lines:
         sums[line.product_id] = sums.get(line.product_id, 0) + line.quantity

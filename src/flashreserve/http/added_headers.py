@@ -78,7 +78,7 @@ def answer_lines(answer: Answer, request_id: bytes, *, strict: bool) -> bytes:
 
 
 def over_tls(scheme: str, headers: Mapping[bytes, bytes]) -> bool:
-    """Whether the client's connection is encrypted; behind proxies, they report this.
+    """Whether the client's connection is encrypted. Behind proxies, a header that they add says so.
 
     Several proxies write a list, whose first entry is the client's. Any client can send a false entry, but harms only
     itself: browsers obey HSTS only if it came over TLS (RFC 6797, 8.1).

@@ -10,7 +10,7 @@ from flashreserve.server.asgi import Header
 CLOSE: Final[Header] = (b"connection", b"close")
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
-Refused: TypeAlias = tuple[Code, str] | tuple[Code, str, Header]
+AdmissionRefusal: TypeAlias = tuple[Code, str] | tuple[Code, str, Header]
 """A refusal's code and detail, and an extra header if it needs one."""
 
 _ONCE_ONLY: Final = frozenset(
@@ -41,7 +41,7 @@ class Admission:
         method: str,
         http_version: str,
         peer: tuple[str, int] | None,
-    ) -> Refused | None:
+    ) -> AdmissionRefusal | None:
         """The reason to refuse this request, or None. Merges repeated headers of `sent` into `headers`."""
         if len(headers) != len(sent):
             twice = _merge_repeated(headers, sent)

@@ -83,7 +83,7 @@ def refusal(code: Code, detail: str, instance: str, errors: Sequence[FieldError]
 def readiness(checks: list[Check], instance: str, *, verbose: bool, operator: bool) -> Answer:
     """200 if all needed parts are ready; otherwise 503, which names the missing parts. `verbose` adds every check.
 
-    Anyone but an operator sees the details of missing parts only, and the names of the others.
+    Anyone but an operator sees details of the missing parts only; of the others, only the names.
     """
     absent = missing(checks)
     shown = tuple(
@@ -221,7 +221,7 @@ def _from_trouble(outcome: _Trouble, instance: str) -> Answer:
 
 
 def from_sight(sight: Sight, *, known: bool) -> Answer:
-    """A product's stock. `known` is true if the client has this figure already."""
+    """A product's stock. `known` is true if the client already has this figure (304, without a body)."""
     headers = (("etag", stock_tag(sight)), ("cache-control", "no-cache"))
     if known:
         return Answer(304, b"", headers=headers)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from flashreserve.http.added_headers import over_tls, with_added_headers
-from flashreserve.http.admission import CLOSE, Refused
+from flashreserve.http.admission import CLOSE, AdmissionRefusal
 from flashreserve.http.context import RequestContext
 from flashreserve.http.edge_rules import EdgeRules
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
@@ -36,7 +36,7 @@ class AsgiContext(RequestContext):
         self._receive = receive
         self._send = send
 
-    def refusal(self) -> Refused | None:
+    def refusal(self) -> AdmissionRefusal | None:
         """The reason why no route may see the request, or None. Sets the request's id, and merges repeated headers."""
         scope = self.scope
         self.id = self._rules.request_ids.of(self.headers)
@@ -70,7 +70,7 @@ class AsgiContext(RequestContext):
         return self._send(message)
 
     async def refuse(self, code: Code, detail: str, *headers: Header) -> None:
-        """Answer instead of the application; everything that it sends later is dropped."""
+        """Answer in place of the application. Everything that the application sends later is dropped."""
         self.over = True
         body = encode(code, detail, self.path)
         start = {

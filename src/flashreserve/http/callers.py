@@ -1,4 +1,4 @@
-"""Identifies the sender of a request, and refuses senders without the permission."""
+"""Identifies the sender of a request, and refuses senders who lack the permission."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -61,7 +61,7 @@ class Edge:
     """The edge: an ASGI application that wraps another one.
 
     Args:
-        app: Serves the admitted requests.
+        app: Serves the requests that the edge doesn't refuse.
         metrics: Count the requests.
         log: Gets the failed requests; with `log_every_request` all requests, at debug level.
         monotonic: Seconds that never go back.
@@ -162,7 +162,7 @@ class Edge:
         return self._express is not None and self._express.may_take(exchange)
 
     def take(self, exchange: Exchange) -> LaneContext | None:
-        """Serve a complete request by the express lane. Returns its context, with which the server can end the wait.
+        """Serve a complete request by the express lane. Returns its context, by which the server can give up waiting.
 
         If it returns None, it has done nothing, and the request must be served by ASGI.
         """

@@ -21,7 +21,7 @@ class LaneContext(RequestContext):
         self._rules = rules
 
     def admitted(self) -> bool:
-        """Whether the edge admits the request; if so, this fills in `headers`. If not, ASGI's way gives the refusal."""
+        """Whether the edge admits the request; if so, this fills in `headers`. If not, ASGI's way refuses it."""
         exchange, rules = self.exchange, self._rules
         self.headers = headers = dict(exchange.headers)
         self.id = rules.request_ids.of(headers)
@@ -46,7 +46,7 @@ class LaneContext(RequestContext):
         self._refuse("internal")
 
     def give_up(self) -> None:
-        """Answer 503 `outcome-unknown` in place of the application: the server waits no longer."""
+        """Answer 503 `outcome-unknown` in place of the application, because the server waits no longer."""
         self._refuse("outcome-unknown", ("retry-after", "1"), close=True)
 
     def _refuse(self, code: Code, *headers: tuple[str, str], close: bool = False) -> None:

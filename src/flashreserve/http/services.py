@@ -19,7 +19,7 @@ class Services(msgspec.Struct, frozen=True):
     """The services, and settings of HTTP.
 
     `health` runs the checks of `/readyz`. `metrics` renders the figures of the process, or of all processes on the
-    machine. `metrics_token` gives access to docs and metrics in production; an empty one gives none.
+    machine. `metrics_token` gives access to docs and metrics in production; if it is empty, no token does.
     """
 
     reservations: ReservationService

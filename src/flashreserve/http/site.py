@@ -13,7 +13,7 @@ from flashreserve.auth.address import HOPS_MAX, TrustedProxies
 from flashreserve.host_names import check_host_names, is_host_name, split_host_names
 
 COOKIES_TRIED_MAX: Final = 5
-"""Different cookies of one name that are tried. Other applications of the site, or an old path, may have set some.
+"""How many different cookies of one name are tried. Other applications of the site, or an old path, may set some.
 
 With more, nobody is signed in. If only some were tried, an attacker who can plant cookies would choose which.
 """
@@ -74,7 +74,7 @@ class Hosts:
 
     This stops DNS rebinding: a page of another site, whose name is made to resolve to this machine, has the same origin
     as this service for a browser, and could read everything that needs no sign-in. It can't choose the Host header,
-    which has the page's own name.
+    which contains the page's own name.
     """
 
     def __init__(self, names: Sequence[str], *, all_names: bool = False) -> None:

@@ -25,10 +25,10 @@ QUEUE: Final = "flashreserve-sweeps"
 JOB: Final = "sweep"
 
 PENDING_MAX: Final = 4_096
-"""Seconds that wait to be added, in one process; further ones are left to the sweeps."""
+"""Seconds whose jobs wait to be added, in one process. Further ones are left to the sweeps by the clock."""
 
 ADDED_MAX: Final = 65_536
-"""Seconds that a process remembers to have added, some 8 MB of them. Adding one again would only cost a round trip."""
+"""Seconds whose jobs a process remembers to have added (some 8 MB). Adding one again only costs a round trip."""
 
 ADDED_AT_ONCE_MAX: Final = 256
 ADD_TIMEOUT_S: Final = 2.0
@@ -159,8 +159,8 @@ async def run_worker(
 ) -> None:
     """Repeat the jobs, each at its own interval, and run those with `on_wakeup` at every wake-up, until cancelled.
 
-    Redis may be away at the start and at any later time. Once cancelled, however often, a pass that has begun has a
-    second to end, and all of it takes some four seconds at most.
+    Redis may be away at the start and at any later time. After a cancellation (further ones change nothing), a pass
+    that has begun has a second to end, and the whole clean-up takes some four seconds at most.
 
     Args:
         redis_url: where the queue is.
@@ -197,9 +197,9 @@ async def _clean_up(tasks: Iterable["asyncio.Task[None]"], passes: Iterable["_Pa
 
 
 class _Passes:
-    """The passes of one job, which never overlap. A caller who comes during one waits for a whole pass of its own.
+    """The passes of one job, which never overlap. A caller who comes during one gets a pass of its own after it.
 
-    A pass goes on when its caller is cancelled, so that no movement is left half done for others to find.
+    A pass goes on when its caller is cancelled, so that no movement is left unfinished for other processes.
     """
 
     def __init__(self, once: Callable[[], Awaitable[int]]) -> None:
@@ -214,7 +214,7 @@ class _Passes:
             return self._running.result()
 
     async def finish(self) -> None:
-        """Give a pass that runs a moment to end; then cancel it."""
+        """If a pass is running, give it a moment to end; then cancel it."""
         if self._running is not None:
             await asyncio.wait({self._running}, timeout=CLOSE_TIMEOUT_S)
             self._running.cancel()

@@ -25,7 +25,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """A background job: the same bounded pass over the store, again and again.
 
     Several processes run every job at the same time, and a pass may end in the middle. So a pass must be safe beside
-    others and when it is repeated, and its result must not depend on a process having run it (rule 2 in ARCHITECTURE).
+    others and when it is repeated, and no answer may depend on whether a pass has run (rule 2 in ARCHITECTURE.md).
     """
 
     name: str
@@ -53,7 +53,7 @@ JOBS: Final[list[Job]] = [
     Job(
         name="sweep",
         run_once=sweep_once,
-        every_s=1.0,  # With a pass's own time, stock is back well within 2.5 s of expiry.
+        every_s=1.0,  # Even with the time that a pass takes, stock is back well within 2.5 s of expiry.
         on_wakeup=True,
         purpose="Release the holds that have lapsed, once.",
         result=("Released", "lapsed hold"),

@@ -49,7 +49,7 @@ async def end(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def run_shielded(cleanup: Coroutine[Any, Any, None]) -> None:
-    """Run a clean-up to its end, and raise a cancellation that came meanwhile only then; `end` sends several.
+    """Run a clean-up to its end, and only then raise a cancellation that came meanwhile; `end` sends several.
 
     The clean-up needs a time limit of its own.
     """

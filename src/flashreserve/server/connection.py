@@ -50,7 +50,7 @@ from flashreserve.server.states import (
 
 _INSTANCE_MAX: Final = 200
 _SHORT_BODY: Final = 256
-"""Longest body, in bytes, that is awaited for the express lane before the request is started by ASGI."""
+"""Longest body, in bytes, for which a request waits so that the express lane may take it; longer ones go to ASGI."""
 
 
 class Connection(ConnectionMachine, asyncio.Protocol):
@@ -277,7 +277,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             exchange.wake()
 
     def waits_since(self) -> float | None:
-        """When the server began to wait for the client, in the loop's time; None while the client waits for it."""
+        """When the server began to wait for the client, in the loop's time; None while it is the server's turn."""
         limits = self.shared.limits
         if self.flow.deadline != NEVER:
             return self.flow.waits_since()
@@ -290,7 +290,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         return self.deadline - (limits.body_timeout_s if self._reader.reading == IN_BODY else limits.idle_timeout_s)
 
     def make_way(self) -> bool:
-        """Close at once and leave the room, unless the client has sent something meanwhile.
+        """Close at once and leave the `Room`, unless the client has sent something meanwhile.
 
         Returns whether it closed.
         """

@@ -46,7 +46,7 @@ class PromisedAnswer(Protocol):
         ...
 
     def give_up(self) -> None:
-        """Answer at once, with an unknown outcome: the server waits no longer."""
+        """Answer at once that the outcome is unknown, because the server waits no longer."""
         ...
 
 

@@ -15,11 +15,11 @@ _TURN_S: Final = 0.0005
 
 @contextlib.contextmanager
 def tuned_interpreter() -> Iterator[None]:
-    """Run the garbage collector less often and without the modules loaded so far; let threads switch sooner.
+    """Run the garbage collector less often, and let it skip the objects made so far; let threads switch sooner.
 
     Requests leave almost no reference cycles. With Python's own thresholds, a collection runs every few dozen requests,
-    and some of them walk through all modules: together a tenth of a request's time. The writer's thread needs the
-    interpreter's lock several times in each flush, and Python's default lets it wait 5 ms each time.
+    and some of them examine the objects of all modules: together a tenth of a request's time. The writer's thread needs
+    the interpreter's lock several times in each flush, and Python's default lets it wait 5 ms each time.
     """
     before, turn_s = gc.get_threshold(), sys.getswitchinterval()
     gc.collect()

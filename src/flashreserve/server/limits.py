@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 SOCKETS_PER_CONNECTION: Final = 1.1
-"""A tenth more than the connections that are served: room to refuse clients when there are too many."""
+"""Open sockets for each connection that is served. The tenth is for refusing clients when there are too many."""
 
 
 class HttpLimits(msgspec.Struct, frozen=True):
@@ -15,7 +15,7 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """
 
     body_bytes_max: int = 64 * 1024
-    """Of one request. The largest valid body, a full basket, has about 3 KiB."""
+    """The body of one request. The largest valid body, a full basket, has about 3 KiB."""
 
     head_bytes_max: int = 16 * 1024
     """Request line and headers together.
@@ -48,13 +48,13 @@ class HttpLimits(msgspec.Struct, frozen=True):
     """Connections that the kernel queues until the process accepts them."""
 
     head_timeout_s: float = 10.0
-    """From the first byte of a request to the end of its headers, and from connecting to the first byte."""
+    """The longest time from a request's first byte to the end of its headers, and from connecting to the first byte."""
 
     body_timeout_s: float = 30.0
-    """From the end of the headers to the end of the body."""
+    """The longest time from the end of the headers to the end of the body."""
 
     idle_timeout_s: float = 75.0
-    """Between two requests on one connection."""
+    """The longest time between two requests on one connection."""
 
     write_timeout_s: float = 20.0
     """How long a client may take less than `write_bytes_min` of the data written to it."""

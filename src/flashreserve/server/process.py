@@ -56,7 +56,7 @@ async def serve(
     get `idle_grace_s` for a request that may be on its way, and every request that has arrived is answered. Requests
     still unanswered after `shutdown_timeout_s`, or when `hurry` is set, are cancelled (the edge answers 503
     `outcome-unknown`). Then the application's lifespan ends. The listener is closed on return. `address_of` gives the
-    name under which a peer's connections are counted, or None if they aren't counted.
+    name under which a peer's connections are counted, or None if they aren't counted (those of a trusted proxy).
 
     Raises:
         ServerError: The application's lifespan didn't start.

@@ -16,24 +16,24 @@ LOOK_AGAIN_S: Final = 0.1
 """Pause after finding no connection to close: a search through ten thousand connections takes milliseconds."""
 
 _SHARE: Final = 100
-"""One of this many connections is closed at once, because a search for each new connection would cost too much."""
+"""Above a limit, one in this many connections is closed at once: a search for each new one would cost too much."""
 
 _SPARE: Final = 20
 """Extra candidates in a search, because some may have sent something meanwhile, and stay."""
 
 _RELIEF: Final = 0.75
-"""Slow readers are closed until this share of the limit is left, for the same reason."""
+"""Above the limit, slow readers are closed until unsent data is at this share of it, for the same reason."""
 
 
 class Guest(Protocol):
     """The part of a connection that `Room` and `Unsent` use."""
 
     def waits_since(self) -> float | None:
-        """When the server began to wait for the client, in the loop's time; None while the client waits for it."""
+        """When the server began to wait for the client, in the loop's time; None while it is the server's turn."""
         ...
 
     def make_way(self) -> bool:
-        """Close at once and leave the room, unless the client has sent something meanwhile.
+        """Close at once and leave the `Room`, unless the client has sent something meanwhile.
 
         Returns whether it closed.
         """
@@ -83,7 +83,7 @@ class Room(Generic[GuestT]):
         self._by_address: dict[str, _Group[GuestT]] = {}
 
     def enter(self, guest: GuestT, peer: str | None) -> tuple[bool, str | None]:
-        """Whether there is room, or others could be closed; and the name under which it is counted, for `leave`."""
+        """Whether there is room for the connection, perhaps after closing others; and its `address` for `leave`."""
         address = self._address_of(peer)
         if address is not None:
             group = self._by_address.get(address)
@@ -198,6 +198,6 @@ class Unsent(Generic[GuestT]):
             guest.abort()
 
     def _pace(self, guest: GuestT) -> tuple[float, float]:
-        """The client's bytes per second, and since when. Sorts the first to be closed first."""
+        """The client's bytes per second, and since when. The first one in this order is the first to be closed."""
         reading = self._readings[guest]
         return reading.taken / max(1.0, self._now() - reading.since), reading.since

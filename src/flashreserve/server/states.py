@@ -51,7 +51,7 @@ that is a bug in this package, and no client can cause it.
    The express lane goes from STARTED to ANSWERED: it gives whole answers.
 
 Two flags beside the machines change in one direction only: `keep_alive`, whether the connection goes on after the
-answer (True until something asks to close), and `late`, whether the body's time is over (it may still come).
+answer (True until something asks to close), and `late`, whether the body's time is over (the body may still come).
 """
 
 from collections.abc import Mapping

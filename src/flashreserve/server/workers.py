@@ -1,6 +1,7 @@
 """Several server processes on one listening socket: starts, watches, restarts and stops them.
 
-The parent binds the socket and serves nothing itself. Each child holds the reading end of a pipe, the lifeline. When
+Here a worker is one of these server processes, not one that only runs jobs. The parent binds the socket and serves
+nothing itself. Each child holds the reading end of a pipe, the lifeline. When
 the parent is gone, even by `kill -9`, the children read the end of the pipe and stop too.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 from structlog.typing import FilteringBoundLogger
 
 FATAL_EXITS: Final = frozenset({2, 3})
-"""Exit codes of a child that a restart can't help: wrong use or settings, or a failure to start."""
+"""Exit codes of a child after which a restart is useless: invalid arguments or settings, or a failure to start."""
 
 KILL_GRACE_S: Final = 2.0
 """Extra seconds that a child gets to stop, beyond its own time limit, before it is killed."""

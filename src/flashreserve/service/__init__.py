@@ -1,1 +1,1 @@
-"""The services: all that HTTP, the command line and jobs can ask for."""
+"""The services: the operations that HTTP, the command line and jobs can ask for."""

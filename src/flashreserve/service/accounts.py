@@ -60,8 +60,8 @@ class AccountService:
     async def register(self, email: str, password: str, address: str | None) -> RegistrationOutcome:
         """Make a customer's account. Of two concurrent registrations of one e-mail address, one succeeds.
 
-        `address` is the client's, None if it has none. Every registration counts against it, even a successful one,
-        because each makes an account.
+        `address` is the client's, None if it has none. Every registration counts against its allowance, even a
+        successful one, because each makes an account.
         """
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
@@ -158,7 +158,7 @@ class AccountService:
         device: Device | None,
         allowance: "_Allowance",
     ) -> LoginOutcome:
-        """The outcome of a try. It is counted already, and given back if the password was right or wasn't checked."""
+        """The outcome of a try. It is counted already, and uncounted if the password was right or wasn't checked."""
         if isinstance(verification, PasswordsBusy):
             await self._throttle.give_back(allowance.all)
             return Busy()
@@ -173,7 +173,7 @@ class AccountService:
     def _logged_in(self, account: Account, device: Device | None) -> LoggedIn:
         now_ms = self._clock.now_ms()
         access = self._tokens.issue(account.id, account.role, now_ms)
-        # A known device keeps its id, and with it its bucket: signing in again gives it no new tries.
+        # A known device keeps its id, and with it its bucket of tries: signing in again gives it no new tries.
         device = device or Device(account_id=account.id, id=self._ids.new())
         renewed = self._devices.issue(device, now_ms)
         return LoggedIn(
@@ -188,8 +188,8 @@ class AccountService:
         """The buckets of a try: a known device's own, or for all others those of the account and their address.
 
         A known device isn't counted by its address, because a stranger behind the same address could then lock its
-        owner out. The cost of its hashing is counted by the account, because a device is known only after a right
-        password.
+        owner out. The cost of its hashing is counted by the account, because a browser becomes a known device only by a
+        right password.
         """
         rates = self._rates
         if device is not None:
@@ -227,5 +227,5 @@ _ACCOUNT_FACTORS: Final = (1, 2, 4)
 
 
 def _parties(groups: Sequence[str]) -> Sequence[str]:
-    """The groups that share the waiting room's turns and places, the widest first."""
+    """The address groups that share the waiting room's turns and places (`auth.waiting_room`), the widest first."""
     return groups[::-1] or (_NOWHERE,)

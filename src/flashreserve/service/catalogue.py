@@ -43,7 +43,7 @@ class CatalogueService:
         return made[0] if isinstance(made, list) else made[1]
 
     async def create_all(self, new: Sequence[NewProduct]) -> list[Product] | tuple[int, Invalid]:
-        """Make all products or none. If none, the place of the first invalid product, and its fault."""
+        """Make all products or none. If none, returns the index of the first invalid product, and its fault."""
         now = self._combiner.now()
         products = [self._product(each, now) for each in new]
         for place, product in enumerate(products):

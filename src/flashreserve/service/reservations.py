@@ -31,7 +31,7 @@ class ReservationService:
         return await self._combiner.submit(asked) if isinstance(asked, Reserve) else asked
 
     def reserve_soon(self, user_id: str, wanted: Wanted, key: str | None, tell: Tell) -> None:
-        """Hold one line, for callers without a task that could wait. `tell` gets the outcome, perhaps at once."""
+        """Hold one line, for callers without a task that could wait. Calls `tell` with the outcome, perhaps at once."""
         asked = self._ask(user_id, (wanted,), key)
         if isinstance(asked, Reserve):
             self._combiner.submit_soon(asked, tell)

@@ -79,7 +79,7 @@ class MemoryStore(Store):
         return {claim: self._claims[claim] for claim in claims if claim in self._claims}
 
     def _reservation_ids_of(self, customers: Collection[str]) -> dict[str, list[str]]:
-        """The customers' reservations. Quota claims are counted, not stored: nothing changes until the flush."""
+        """The customers' reservations. Quota claims aren't stored, but counted: nothing changes until the flush."""
         ids: dict[str, list[str]] = {user_id: [] for user_id in customers}
         for held in self._reservations.values() if customers else ():
             if held.user_id in ids:

@@ -95,10 +95,11 @@ Progress = Callable[[int], None]
 
 
 class Taken(NamedTuple):
-    """Commands, and the instant as of which to decide them.
+    """The commands of a flush, and the instant (`now`, UTC milliseconds) as of which to decide them.
 
-    `given_up` says for a command's place whether its deadline is over. Its caller was then told that the outcome is
-    unknown, and may have sent the request again to another process. So after that, nothing of it may be written.
+    `given_up` takes a command's index in `commands`, and says whether its deadline is over. Its caller was then told
+    that the outcome is unknown, and may have sent the request again to another process. So after that, nothing of the
+    command may be written.
     """
 
     commands: Sequence[Command]
@@ -114,16 +115,16 @@ class ReservationStore(Protocol):
     """Reservations and stock movements."""
 
     flushes_ahead: int
-    """How many flushes may be handed over while one is being written. They are written in the order of arrival."""
+    """How many further flushes the store accepts while it writes one. It writes them in the order of arrival."""
 
     sweep_max: int
     """How many lapsed holds one step of a sweep releases at most, so that other requests don't wait long for it."""
 
     async def flush_late(self, take: Take) -> Flushed:
-        """Flush the commands that `take` returns. The store calls `take` once, when it is this flush's turn.
+        """Flush the commands that `take` returns. The store calls `take` once, when it is ready to write this flush.
 
-        The call may be on another thread. After an earlier exception, `take` isn't called. It may return no commands;
-        then nothing is written.
+        It may call `take` on another thread. If it fails before that, `take` is never called. If `take` returns no
+        commands, nothing is written.
         """
         ...
 
@@ -131,8 +132,8 @@ class ReservationStore(Protocol):
         """Decide and write `commands` (at most `limits.FLUSH_MAX`) as of `now`, in one durable step.
 
         When it returns, all that its outcomes say is durable. Any exception other than `StoreOutcomeUnknownError` means
-        that nothing was written. A store that has to try a reserve again uses a new id, which is that of the outcome's
-        reservation.
+        that nothing was written. If a store has to try a reserve again, it uses a new id; the outcome's reservation has
+        that id.
         """
         ...
 
@@ -152,15 +153,15 @@ class ReservationStore(Protocol):
         ...
 
     async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """The customer's reservations, newest (highest id) first, those with ids below `before`."""
+        """The customer's reservations with ids below `before`, newest (highest id) first, at most `most`."""
         ...
 
     async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """All reservations with a line of the product, lowest id first, those with ids above `after`."""
+        """The reservations with a line of the product and ids above `after`, lowest id first, at most `most`."""
         ...
 
     async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        """All reservations, lowest id first, those with ids above `after`."""
+        """The reservations with ids above `after`, lowest id first, at most `most`."""
         ...
 
     async def oldest_due(self, now: int) -> int | None:
@@ -184,14 +185,14 @@ class CatalogueStore(Protocol):
         ...
 
     async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        """Those of the products that exist, in no particular order, each read at one instant.
+        """The products that exist among these ids, in no particular order, each as it was at one instant.
 
-        A store that takes all products of a basket at one instant also reads them at one instant.
+        A store that takes the units of a basket's products at one instant also reads all of them as of one instant.
         """
         ...
 
     async def list_products(self, after: str | None, most: int) -> list[Product]:
-        """Products, oldest (lowest id) first, those with ids above `after`."""
+        """The products with ids above `after`, oldest (lowest id) first, at most `most`."""
         ...
 
 
@@ -225,8 +226,8 @@ class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
     async def check_writable(self) -> None:
         """Return if the database answers and takes writes now. `/readyz` calls this, one call at a time.
 
-        A store makes a small durable write of a value that is never read. It may omit it if another write succeeded
-        within the last second and none has failed since.
+        A store makes a small durable write of a value that is never read. It may omit this write if another one
+        succeeded within the last second and none has failed since.
 
         Raises:
             StoreReadOnlyError: the database answers, but takes no writes.

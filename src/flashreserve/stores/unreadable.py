@@ -73,7 +73,7 @@ class UnreadableItems:
             del self._retry_at[next(iter(self._retry_at))]
 
     def postponed(self, kind: str, now: int) -> frozenset[str]:
-        """The ids of the items that a job leaves out at `now`."""
+        """The ids of the items of this kind that a job leaves out at `now`, because their retry is later."""
         if not self._retry_at:
             return frozenset()
         for key in [key for key, at in self._retry_at.items() if at <= now]:

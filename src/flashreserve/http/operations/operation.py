@@ -49,7 +49,7 @@ class Success(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `codes` are the problems that only some operations have."""
+    """One method of one path. `codes` are its own problems, which don't follow from its other fields."""
 
     name: str
     method: Method

@@ -1,10 +1,12 @@
 """The audit of rule 1, which is exact at every instant, even while movements are unfinished.
 
-available = stocked - Σ live units - Σ reserve-intent items without a reservation that the movement took units for
-            - Σ lines released by f of open release intents
+available = stocked - Σ units of live reservations
+            - Σ units in items of reserve intents whose reservation isn't there (not yet, or never)
+            - Σ units of reservations that the movement of an open release intent has released
 
-Reservations are read in pages by id. The sum for a product counts if the product had the same stock and intents before
-and after (`moves`) and no open intent: then none of its reservations became live, or stopped being live, meanwhile.
+Reservations are read in pages by id. The sum for a product is valid if the product had the same stock and intents
+before and after (the same `moves`) and no open intent: then none of its reservations became live, or stopped being
+live, meanwhile. Other products are summed again, one by one.
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -132,7 +134,7 @@ class _Audit:
                 self._leave_out("product", id_of(document), str(error))
 
     async def _missing(self, product: _Books) -> int:
-        """Units taken for reservations that don't exist, either not yet or never."""
+        """Units taken for reservations that don't exist yet, or never will."""
         reserves = [intent for intent in product.intents if intent.kind == "reserve"]
         ids = [item.id for intent in reserves for item in intent.items]
         if not ids:

@@ -28,12 +28,12 @@ class Carrier:
         self._now = now
         self._seen = seen
         self._restocked: Counter[str] = Counter()
-        """By product, how many adjustments of this plan were written. The guard of an edit allows for these moves."""
+        """Adjustments of this plan that were written, by product. Each raised `moves`, which guards an edit."""
 
     async def carry_out(self, plan: Plan, loaded: Loaded, wanted: Callable[[str], bool]) -> WriteResults:
         """Write the plan's effects, stage by stage, until one fails, because later stages were planned on it.
 
-        A reservation is inserted only if its id is `wanted` at that moment.
+        A reservation is inserted only if `wanted` is true for its id at that moment.
         """
         results = WriteResults()
         self._restocked.clear()

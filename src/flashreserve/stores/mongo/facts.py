@@ -116,7 +116,7 @@ async def _facts_from(lookups: Lookups, find: Callable[[Lookup], Awaitable[Found
 
 
 class _DocumentSearch:
-    """Looks up facts in documents.
+    """Answers the lookups of `gather_facts` from documents.
 
     `named` is the first lookup, for the ids and keys in the commands, and `products` are the products that it found.
     `reservations` are the documents that any lookup found, including those under `new_ids`, the ids of new holds.
@@ -140,7 +140,7 @@ class _DocumentSearch:
         self._begun = False
 
     async def find(self, lookup: Lookup) -> Found:
-        """The facts of a lookup. Customers wait for the second one: which of them to load depends on the products."""
+        """The facts of a lookup. Customers wait for the second one, because the products show which of them to load."""
         if self._begun:
             return await self._find_more(lookup)
         self._begun, self.named = True, lookup
@@ -182,8 +182,8 @@ class _DocumentSearch:
     def _claims(self, counted: Container[str] = ()) -> dict[Claim, str]:
         """The claims of the held reservations. Quota claims only for `counted` customers, whose holds are all loaded.
 
-        With a part of a customer's holds of an hour, lapses might be counted without the purchases, and a reserve
-        refused wrongly.
+        If only a part of a customer's holds of an hour were loaded, lapses might be counted without the purchases, and
+        a reserve refused wrongly.
         """
         return {
             (user_id, claim): id_

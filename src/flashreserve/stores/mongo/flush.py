@@ -49,7 +49,7 @@ FLUSH_S: Final = 5.0
 """How long a flush retries. After that no caller waits for it any more (`combiner.DEADLINE_S`)."""
 
 _RETURNING_PART: Final = 4
-"""Count quotas before planning once at least one in this many reserves is of a customer who already has a hold."""
+"""Count quotas before planning if at least one in this many reserves is from a customer who already has a hold."""
 
 _MOVING_LOOKS_MAX: Final = 3
 """How often a refused reserve is planned again while an earlier request with its key is in flight."""
@@ -74,7 +74,7 @@ class Flush:
         self._outcomes: dict[int, Outcome] = {}
         self._reserves = 0
         self._in_flight: set[int] = set()
-        """Places of commands that were sent and may still be carried out, even if they are retried."""
+        """Indices of commands that were sent and may still be carried out, even if they are retried."""
         self._blocked: Counter[int] = Counter()
         """How often a command's refusal was held back, because an earlier request with its key is in flight."""
         self._current = False
@@ -195,8 +195,8 @@ class Flush:
     ) -> dict[int, Command]:
         """Keep the outcomes that are final. Returns the commands of the others.
 
-        An outcome with an effect is final if the effect was applied. One without is final only if all effects were,
-        since a refusal may depend on any of them.
+        An outcome with an effect is final if the effect was applied. An outcome without one is final only if all
+        effects were applied, because a refusal may depend on any of them.
         """
         released = {effect.after.id: effect.after for effect in plan.effects if isinstance(effect, ReleaseEffect)}
         rest: dict[int, Command] = {}
@@ -225,7 +225,7 @@ class Flush:
     async def _without_effect(
         self, place: int, command: Command, outcome: Ruled, plan: Plan, loaded: Loaded
     ) -> Outcome | None:
-        """The outcome of a command without effect; None if it has to be planned again first.
+        """The outcome of a command whose plan has no effect; None if the command has to be planned again first.
 
         A refusal has no guard that proves it. If an earlier sending of the command may have taken effect, or still may,
         the refusal needs current facts and a fence against messages in flight.
@@ -234,7 +234,7 @@ class Flush:
             case Reserve() if command.key is not None and type(outcome) not in {Replayed, KeyReused}:
                 return self._refused_key(place, (command.user_id, command.key), outcome, loaded)
             case Confirm(id_) | Extend(id_) | Cancel(id_) if type(outcome) is NotFound:
-                # A reservation that this flush makes after the command's turn didn't exist for it.
+                # A reservation that this flush makes after the command's turn didn't exist for the command.
                 if loaded.current or _makes(plan, id_):
                     return outcome
                 self._current = True
@@ -262,7 +262,7 @@ def _nobody(_place: int) -> bool:
 
 
 def _uses_key(plan: Plan, command: Restock) -> bool:
-    """Whether another restock of the flush has used the key. That is as good a fence against messages in flight."""
+    """Whether another restock of the flush has used the key. It is as good a fence against messages in flight."""
     return any(
         isinstance(effect, RestockEffect)
         and (effect.adjustment.product_id, effect.adjustment.key) == (command.product_id, command.key)

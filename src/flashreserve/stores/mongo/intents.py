@@ -23,7 +23,7 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 Mode = Literal["sweep", "cancel"]
 
 RESERVE_INTENTS_MAX: Final = 500
-"""A product with this many open intents refuses reserves, since no process seems to recover."""
+"""A product with this many open intents refuses reserves: so many show that no process runs the recovery."""
 
 INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "intents.items": 0, "intents.ids": 0}
 """A product with its intents' ids and owners, without their items and ids of reservations."""
@@ -31,7 +31,7 @@ INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "intents.items": 0, "intents.i
 _SENDINGS_MAX: Final = 3
 _BACKGROUND_MAX: Final = 32
 _RIDE_S: Final = 0.05
-"""How long a settlement waits for an R1 that can include it."""
+"""How long a settlement waits for an R1 with which it can be sent in one write."""
 
 
 class IdSource(Protocol):

@@ -1,4 +1,4 @@
-"""Cache of products, and whether many customers return. Grants may be planned on it, because each has a guard."""
+"""Cache of products, and whether many customers have holds already. Plans may use it, because grants have guards."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ PRODUCTS_MAX: Final = 10_000
 class KnownProducts:
     """Caches `products` by id, and whether customers are `returning`.
 
-    They are if many customers of the last flush already had a hold. A plan that assumes that they have none would then
-    fail by its guards and cost twice as much, so their quotas are counted before planning.
+    Customers are `returning` if many of the last flush already had a hold. A plan that assumes that they have none
+    would then fail by its guards and cost twice as much, so their quotas are counted before planning.
     """
 
     def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:

@@ -27,7 +27,7 @@ from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 RELEASE_INTENTS_MAX: Final = 1_000
-"""A product with this many open intents refuses releases, except those of recovery: no process seems to recover."""
+"""A product with this many open intents refuses releases except recovery's: so many show that nothing recovers."""
 
 _TRIES_MAX: Final = 5
 _FIELDS: Final[Fields] = {
@@ -168,7 +168,7 @@ def may_still_match(document: Document, mode: Mode, cutoff: int) -> bool:
 
 
 def is_final(documents: Sequence[Document], ids: Sequence[str], mode: Mode, cutoff: int) -> bool:
-    """Whether L3 may count these documents: every reservation named is there, and L2 can change none any more.
+    """Whether L3 may count these documents: every reservation in `ids` is there, and L2 can change none any more.
 
     Both conditions stay true, so the count is exact even if the read is stale, as it may be after an election. A read
     that is too old shows a reservation as missing or still PENDING.

@@ -161,7 +161,7 @@ def _r1(movement: Movement, product_id: str, reserves: Sequence[PlannedReserve],
 
 
 def _item(planned: PlannedReserve, product_id: str) -> Document:
-    """A hold in an intent. A repeated request finds its key here, and so learns that this one is in flight."""
+    """A hold as an item of an intent. A repeated request finds its key here: then this reserve is still in flight."""
     held = planned.effect.reservation
     item: Document = {"id": held.id, "user_id": held.user_id, "quantity": _quantity(planned, product_id)}
     if held.key is not None:

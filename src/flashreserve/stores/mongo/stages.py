@@ -113,7 +113,7 @@ class _Arranging:
         return PlannedEdit(effect, fixes_limit=new != limit and not raised)
 
     def _stage(self, effect: Effect, reservation_id: str | None, product_ids: list[str], *, least: int = 0) -> Stage:
-        """The first stage, from `least` on, that is after all effects that this one has to wait for."""
+        """The first stage, from number `least` on, that comes after all effects for which this one has to wait."""
         kind = type(effect)
         place = least
         if reservation_id is not None:

@@ -56,7 +56,7 @@ _FINISH_S: Final = 3.0
 """How long closing waits for settlements."""
 
 _LOOKS_MAX: Final = 50
-"""How often one step of a sweep searches for due holds."""
+"""How often one step of a sweep searches for due holds, at most."""
 
 
 async def open_mongo(url: str, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
@@ -186,7 +186,7 @@ class MongoStore(Store):
         return sum(result for result in results if isinstance(result, int))
 
     async def _releasable(self, documents: Sequence[Document], now: int) -> list[Document]:
-        """Those that can be read and whose products exist. The others are set aside."""
+        """The documents that can be read and whose products exist. The others are set aside."""
         held = {each.id: each for each in self._readable_reservations(documents)}
         named = {line.product_id for each in held.values() for line in each.lines}
         query = {"_id": {"$in": list(named)}}
@@ -242,7 +242,7 @@ class MongoStore(Store):
     async def _reservations(
         self, query: Mapping[str, Any], after: str | None, most: int, *, direction: Literal[1, -1] = 1
     ) -> list[Reservation]:
-        """A page. Documents that can't be read are replaced by the next ones."""
+        """A page of reservations. Documents that can't be read are replaced by the next ones."""
         query = {**query, "status": {"$ne": VOID}}
         page: list[Reservation] = []
         while (wanted := most - len(page)) > 0:

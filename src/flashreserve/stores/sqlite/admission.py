@@ -1,9 +1,9 @@
 """Checks before a database is opened: its files can be written, and its log is there and belongs to it.
 
-SQLite applies the log that lies beside a database file, even if it was written for another file. After a crash that is
-right, but it corrupts a backup that was copied over the database. The generations tell the two cases apart
-(`generation.py`), provided that no other process has the database open. SQLite's exclusive locking mode shows whether
-one has, without changing the file.
+SQLite applies the write-ahead log that lies beside a database file, even if the log was written for another file. After
+a crash that is right, but it corrupts a backup that was copied over the database. The generations tell the two cases
+apart (`generation.py`), provided that no other process has the database open. SQLite's exclusive locking mode shows
+whether one has, without changing the file.
 """
 
 import fcntl
@@ -187,8 +187,8 @@ def _exclusive(path: Path, *, keep_log: bool) -> Iterator[apsw.Connection]:
 def _one_at_a_time(path: Path) -> Iterator[None]:
     """Lock the database's directory, so that no other process opens the database meanwhile.
 
-    So every process that has the file open was admitted before. If the directory is missing or unreadable, no process
-    can open the database, and nothing is locked.
+    So every process that has the file open went through these checks before. If the directory is missing or unreadable,
+    no process can open the database, and nothing is locked.
     """
     try:
         directory = os.open(path.resolve().parent, os.O_RDONLY)

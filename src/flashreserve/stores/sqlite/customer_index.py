@@ -1,7 +1,7 @@
 """The deferred customer index: lookup from customer to reservations and idempotency keys.
 
-An immediate index by customer would write a page of its own for each reservation, in the log and in the file. That is
-more than the rest of the reservation costs. So new rows are appended to the table `fresh` in arrival order. Once 20,000
+If the index were filled at once, each reservation would write a page of its own, in the log and in the file. That costs
+more than the rest of the reservation. So new rows are appended to the table `fresh` in arrival order. Once 20,000
 are unindexed, they are sorted by customer, so that all rows of one customer share a page, and copied to the tables
 `filed` and `claims`, a small batch with each flush. When all are copied, they are deleted from `fresh`, also in small
 batches. So no flush takes long.
@@ -63,8 +63,8 @@ class CustomerIndexer:
 
     `prepare` may run on any thread, with a connection of its own. The other methods are for the writer's thread.
 
-    Work may be repeated after a crash, or done by two processes at the same time: indexing a reservation twice changes
-    nothing, and neither does a row that is both in the index and in `fresh`.
+    Work may be repeated after a crash, or done by two processes at the same time: it does no harm if a reservation is
+    indexed twice, or if a row is both in the index and in `fresh`.
     """
 
     def __init__(self, *, at_least: int = UNINDEXED_MIN, step: int = STEP) -> None:

@@ -21,7 +21,7 @@ _products = PRODUCTS.json_decoder().decode
 _claims = msgspec.json.Decoder(list[tuple[str, str, str]]).decode
 _indexed = msgspec.json.Decoder(list[tuple[str, str]]).decode
 _NO_PLACE: Final = 2**62
-"""Greater than every place, so no row of `fresh` is read."""
+"""Greater than every place (row number) in `fresh`, so that no row of it is read."""
 _NONE: Final[set[str]] = set()
 
 

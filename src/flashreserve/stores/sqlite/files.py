@@ -47,7 +47,7 @@ class DatabaseFiles:
         self.path = path.absolute()
         self.lost = ""
         self.database_lost = False
-        """Whether the database file itself is lost. Then the log must not be copied into the file at its path now."""
+        """Whether the database file itself is lost. Then the log must not be copied into any file now at its path."""
         self._parts = {
             self.path: "the database file",
             log_of(self.path): "the database's log (-wal)",

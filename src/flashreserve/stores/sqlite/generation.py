@@ -41,8 +41,8 @@ def lies_within(generation: int, first: int, last: int) -> bool:
 class Pulse:
     """Decides when the next generation begins: with the first write after `due` was set.
 
-    The maintenance thread sets `due` at each tick; a failed write and a new log set it too. A store whose pulse isn't
-    due has written since the last tick. One writer uses the pulse; any thread may set `due`.
+    The maintenance thread sets `due` at each tick; a failed write and a new log set it too. So if `due` isn't set, the
+    store has written successfully since the last tick. One writer uses the pulse; any thread may set `due`.
     """
 
     def __init__(self) -> None:

@@ -101,7 +101,7 @@ COUNTS_UNTIL: Final = f"""
         (r.created_at / {HOUR_MS} + 1) * {HOUR_MS},
         r.created_at + (1 + r.extensions_max) * (r.hold_s * 1000 + 1)
     )"""
-"""From when the reservation counts for no quota: its hour is over, and so is its longest possible hold."""
+"""The instant from which the reservation counts for no quota: its hour and its longest possible hold are over."""
 
 _VERSION_2: Final = f"""
 ALTER TABLE fresh ADD COLUMN counts_until INTEGER NOT NULL DEFAULT 0;

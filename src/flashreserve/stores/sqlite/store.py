@@ -330,7 +330,7 @@ class SqliteStore(Store):
         return Flushed(plan.outcomes, list(plan.products.values()))
 
     async def _read_page(self, sql: str, of: tuple[str, ...], after: str, most: int) -> list[Reservation]:
-        """A page. Rows that can't be read are replaced by the next ones."""
+        """A page of reservations. Rows that can't be read are skipped, and the next ones fill the page."""
 
         def read(connection: apsw.Connection) -> list[Reservation]:
             page: list[Reservation] = []

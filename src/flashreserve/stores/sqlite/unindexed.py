@@ -13,7 +13,7 @@ import msgspec
 from flashreserve.core.facts import Claim, idempotency_claim
 
 FORGET_AT: Final = 60_000
-"""Drop indexed reservations once this many are in memory, or twice as many as were left the last time."""
+"""Drop indexed reservations at this many in memory, or at twice the number left the last time if that is more."""
 
 _decode = msgspec.json.Decoder(list[tuple[int, str, str | None, str, int]]).decode
 
@@ -22,8 +22,8 @@ class UnindexedReservations:
     """The unindexed reservations that one process knows. Only for use inside a transaction that writes.
 
     Reservations that were indexed are dropped from time to time. Until then both this object and the index have them,
-    with the same content. `place` is the last place that was read. With `counts`, reservations are also kept by
-    customer, and `learn` needs those without a key too.
+    with the same content. `place` is the place (row number in `fresh`) that was read last. With `counts`, reservations
+    are also kept by customer for counting quotas, so `learn` also needs the rows without a key.
     """
 
     def __init__(self, *, counts: bool = False) -> None:
