@@ -5,9 +5,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
+
+from flashreserve.core.commands import Command
 
 FILE_LINES_MAX: Final = 450
 FUNCTION_LINES_MAX: Final = 50
@@ -66,6 +68,19 @@ def test_every_union_is_matched_to_its_end(trees: dict[Path, ast.Module]) -> Non
         or (isinstance(node, ast.Dict) and _of_one_union(_names(node.keys), unions))
     ]
     assert found == []
+
+
+def test_every_command_is_made_outside_the_core(trees: dict[Path, ast.Module]) -> None:
+    core = Path("src/flashreserve/core")
+    made = {
+        name
+        for path, tree in trees.items()
+        if path.parts[0] == "src" and core not in path.parents
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for name in _names([node.func])
+    }
+    assert {command.__name__ for command in get_args(Command)} - made == set()
 
 
 @pytest.mark.parametrize(
