@@ -1,13 +1,16 @@
 """docs/commands.md names exactly the existing commands and options; docs/rehearse.md those of `rehearse`."""
 
+import pkgutil
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
 import msgspec
 import pytest
 
+from flashreserve import cli
 from flashreserve.cli.main import CommandEntry, flashreserve
 from flashreserve.cli.product_file import COLUMNS
 from flashreserve.rehearsal.verdict import Verdict
@@ -29,6 +32,16 @@ def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Co
 
 def test_every_command_is_documented_and_no_other() -> None:
     assert set(COMMAND.findall(PAGE)) == {path for path, _ in commands(flashreserve)}
+
+
+def test_every_command_of_a_module_can_be_run() -> None:
+    modules = [import_module(f"{cli.__name__}.{module.name}") for module in pkgutil.iter_modules(cli.__path__)]
+    made = {value for module in modules for value in vars(module).values() if isinstance(value, click.Command)}
+    entries = {entry for entry in made if isinstance(entry, CommandEntry)}
+    reached = {entry.command() for entry in flashreserve.commands.values() if isinstance(entry, CommandEntry)}
+    reached |= {command for group in reached if isinstance(group, click.Group) for command in group.commands.values()}
+
+    assert made - entries - reached == {flashreserve}
 
 
 def test_every_command_has_its_first_line_of_help_in_the_list_of_commands() -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ import pytest
 from tests.cli.conftest import KEYS, PASSWORD, CommandShop
 from tests.cli.test_docs import commands
 
-from flashreserve.cli.failures import JUDGES
+from flashreserve.cli.failures import JUDGES, SERVERS
 from flashreserve.cli.main import flashreserve
 from flashreserve.jobs.job_list import JOBS
 from flashreserve.stores.sqlite.admission import OPENING_WAIT_S
@@ -67,6 +68,16 @@ MAKING: Final = {"serve", "admin create", "products import", "doctor"}
 
 def test_the_table_knows_every_command() -> None:
     assert set(COMMANDS) == {path for path, command in commands(flashreserve) if not isinstance(command, click.Group)}
+
+
+def test_exactly_the_commands_that_return_a_verdict_are_judges() -> None:
+    """A server returns the number with which its processes ended."""
+    returning = {
+        path
+        for path, command in commands(flashreserve)
+        if command.callback is not None and signature(command.callback).return_annotation is int
+    }
+    assert returning - SERVERS == JUDGES
 
 
 def documented(failure: str, names: Sequence[str]) -> dict[str, int]:

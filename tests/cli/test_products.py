@@ -5,6 +5,10 @@ import json
 import pytest
 from tests.cli.conftest import CommandShop
 
+from flashreserve.cli.product_file import COLUMNS
+from flashreserve.http.bodies import ProductBody
+from flashreserve.http.operations import examples
+
 HEADER = "name,price,currency,stockQuantity,saleStartsAt,saleEndsAt,perCustomerLimit,holdSeconds,maxExtensions\n"
 
 
@@ -42,6 +46,20 @@ def test_an_import_makes_every_product_with_all_its_rules(shop: CommandShop) -> 
         600,
     )
     assert (third["price"], third["available"]) == ("500", 7)
+
+
+def test_every_field_of_a_new_product_is_a_column_that_the_help_names(shop: CommandShop) -> None:
+    values = [examples.PRODUCT[column] for column in COLUMNS]
+    row = ",".join("" if value is None else str(value) for value in values)
+
+    ended = shop.run("products", "import", "-", stdin=f"{','.join(COLUMNS)}\n{row}\n")
+
+    assert set(COLUMNS) == set(ProductBody.__struct_encode_fields__)
+    assert ended.out == "Made 1 product.\n", ended.err
+    (made,) = listed(shop)
+    assert [made[column] for column in COLUMNS] == values
+    words = shop.run("products", "import", "--help").out
+    assert [column for column in COLUMNS if column not in words] == []
 
 
 def test_the_shops_own_hold_time_stands_where_the_file_has_none(shop: CommandShop) -> None:

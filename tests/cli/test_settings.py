@@ -15,6 +15,7 @@ from flashreserve.core import limits
 from flashreserve.settings import VARIABLES, Settings, SettingsError, read_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
+PACKAGE = Path(__file__).parents[2] / "src" / "flashreserve"
 METRICS_TOKEN = "0123456789abcdef" * 2
 ROW = re.compile(r"^\| `(FLASHRESERVE_[A-Z_]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 
@@ -27,18 +28,29 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
 
 def test_the_documented_defaults_are_the_real_ones() -> None:
     documented = {name: text.strip("`") for name, text in ROW.findall((DOCS / "settings.md").read_text())}
-    default = Settings()
+    told_in_words = {"FLASHRESERVE_STORE", "FLASHRESERVE_SECRET_KEYS"}
 
-    assert documented["FLASHRESERVE_DATA_DIR"] == str(default.data_dir)
-    assert documented["FLASHRESERVE_TOKEN_SECONDS"] == str(default.token_s)
-    assert documented["FLASHRESERVE_HOST"] == default.host
-    assert documented["FLASHRESERVE_PORT"] == str(default.port)
-    assert documented["FLASHRESERVE_HOLD_SECONDS"] == str(default.hold_s)
-    assert documented["FLASHRESERVE_OPEN_HOLDS_MAX"] == str(default.open_holds_max)
-    assert documented["FLASHRESERVE_HOLDS_PER_HOUR_MAX"] == str(default.holds_per_hour_max)
-    assert documented["FLASHRESERVE_LAPSES_PER_HOUR_MAX"] == str(default.lapses_per_hour_max)
-    assert documented["FLASHRESERVE_LOG_LEVEL"] == default.log_level
-    assert documented["FLASHRESERVE_ENV"] == default.env
+    for name in VARIABLES.keys() - told_in_words:
+        field, parse = VARIABLES[name]
+        default = "" if documented[name] == "none" else parse(documented[name])
+        assert default == getattr(Settings(), field), name
+
+
+def test_every_setting_has_a_variable_and_is_used() -> None:
+    own = (PACKAGE / "settings.py").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+
+    assert sorted(field for field, _ in VARIABLES.values()) == sorted(Settings.__struct_fields__)
+    for field in Settings.__struct_fields__:
+        assert re.search(rf"\bsettings\.{field}\b", code) or re.search(rf"\bself\.{field}\b", own), field
+
+
+def test_a_setting_that_is_named_like_a_secret_is_never_shown() -> None:
+    named = [field for field in Settings.__struct_fields__ if re.search(r"(key|keys|token|password|secret)$", field)]
+    settings = Settings(**{field: f"hidden-{field}" for field in named})  # type: ignore[arg-type]
+
+    assert "hidden-" not in repr(settings)
+    assert {f"hidden-{field}" for field in named} <= set(settings.secrets)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 import pytest
 from tests.contract.requests import do, flush, product
 from tests.core.examples import (
@@ -125,6 +126,8 @@ class TestProducts:
 
     async def test_they_are_kept_as_they_were_added(self, store: Store) -> None:
         every_field = Product(CUP, "Tasse „für dich“ ☕", 0, "JPY", 9, 9, 1, 2, 3, 4, 5, NOON, NOON + 1, 6)
+        defaults = {field.name: field.default for field in msgspec.structs.fields(Product)}
+        assert [name for name, value in defaults.items() if getattr(every_field, name) == value] == []
         await store.add_products([every_field, a_product(HAT)])
         assert await product(store, CUP) == every_field
         assert await product(store, HAT) == a_product(HAT)

@@ -1,9 +1,10 @@
 """Invariants that must hold after every flush, for all commands in all orders."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
-from hypothesis import Phase, settings
+import pytest
+from hypothesis import Phase, find, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.core import streams
 from tests.core.examples import NOON
@@ -155,3 +156,9 @@ TestShopMachine.settings = settings(
     deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
+
+
+@pytest.mark.parametrize("kind", get_args(Command))
+def test_the_streams_have_every_command(kind: type[Command]) -> None:
+    unshrunk = settings(phases=[Phase.generate], database=None)
+    find(streams.batches, lambda batch: any(isinstance(command, kind) for command in batch), settings=unshrunk)

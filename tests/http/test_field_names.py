@@ -1,22 +1,44 @@
 """Refusals name fields as the API does, although the core uses other names."""
 
+from typing import Final
+
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from flashreserve.core.commands import Edit
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Invalid, RulesFixed
 from flashreserve.http import answers, bodies, views
 from flashreserve.http.field_names import with_wire_names
+from flashreserve.http.operations import examples
+from flashreserve.service.catalogue import NewProduct
+
+SET_BY_SERVICE: Final = {"id", "available", "created_at", "updated_at", "rev"}
+"""Fields of a product that no admin gives."""
 
 
-@pytest.mark.parametrize(("kind", "body"), [(Product, views.ProductView), (Edit, bodies.ProductEditBody)])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [(Product, views.ProductView), (NewProduct, bodies.ProductBody), (Edit, bodies.ProductEditBody)],
+)
 def test_every_field_of_a_product_has_the_name_that_bodies_have(
     kind: type[msgspec.Struct], body: type[msgspec.Struct]
 ) -> None:
     own = {"rev", "product_id"}
     told = {with_wire_names(name) for name in kind.__struct_fields__ if name not in own}
     assert told == set(body.__struct_encode_fields__)
+
+
+def test_a_new_product_has_every_field_that_an_admin_gives() -> None:
+    assert set(NewProduct.__struct_fields__) == set(Product.__struct_fields__) - SET_BY_SERVICE
+
+
+def test_an_edit_has_the_value_of_every_field_of_its_body() -> None:
+    said = {name: examples.PRODUCT[name] for name in bodies.ProductEditBody.__struct_encode_fields__}
+    edit = msgspec.convert(said, bodies.ProductEditBody).edit(examples.PRODUCT_ID, "USD")
+    assert isinstance(edit, Edit)
+    assert [name for name, value in msgspec.structs.asdict(edit).items() if value is UNSET] == []
 
 
 @pytest.mark.parametrize(

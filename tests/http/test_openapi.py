@@ -199,6 +199,14 @@ def test_everything_that_a_command_can_come_to_is_documented(name: str) -> None:
         assert _faults(name, from_outcome(outcome, "/")) == [], outcome
 
 
+def test_every_outcome_is_one_of_an_operation() -> None:
+    """Only the sweep gets `NotDue`."""
+    of_operations = {kind for kinds in COMES_TO.values() for kind in get_args(kinds) or (kinds,)}
+
+    assert of_operations == set(get_args(outcomes.Outcome)) - {outcomes.NotDue}
+    assert of_operations == {type(outcome) for outcome in OUTCOMES}
+
+
 def test_no_refusal_of_a_command_is_documented_that_it_cannot_come_to() -> None:
     for name, kinds in COMES_TO.items():
         possible = {

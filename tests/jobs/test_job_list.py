@@ -1,11 +1,13 @@
 """A job that is added to the list runs in all places that run jobs, with no other change."""
 
 import asyncio
+import pkgutil
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +18,7 @@ from tests.servers.valkey import ValkeyProcess, valkey, valkey_of_session
 from tests.simulation.play import play, quietly
 from tests.simulation.script import draw
 
+from flashreserve import jobs
 from flashreserve.bootstrap import Watchdog, open_store, open_worker
 from flashreserve.bootstrap.work import background, passes, start_jobs
 from flashreserve.clock import SteadyClock, SystemClock
@@ -82,6 +85,13 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not true():  # noqa: ASYNC110 - jobs set no event
             await asyncio.sleep(0.01)
+
+
+def test_every_pass_is_in_the_list() -> None:
+    modules = [import_module(f"{jobs.__name__}.{module.name}") for module in pkgutil.iter_modules(jobs.__path__)]
+    passes = {name for module in modules for name in vars(module) if name.endswith("_once") and name != "run_once"}
+
+    assert {job.run_once.__name__ for job in JOBS} == passes
 
 
 async def test_it_runs_in_a_worker_without_a_queue(tmp_path: Path, added: PretendedPasses) -> None:

@@ -48,6 +48,8 @@ HANDLERS: Final = {
     "PretendedOutcome": {
         "src/flashreserve/stores/mongo/flush.py",
         "src/flashreserve/http/answers.py",
+        "tests/modelcheck/programs.py",
+        "tests/mongo/player.py",
         "tests/simulation/crowd.py",
     },
     "PretendedRefusal": {

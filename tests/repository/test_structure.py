@@ -5,12 +5,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import pytest
 
+from flashreserve.core.commands import Command
+from flashreserve.stores.port import Store
+
 FILE_LINES_MAX: Final = 450
 FUNCTION_LINES_MAX: Final = 50
+TESTED_BY_STORE: Final = {"beat", "database_now_ms", "flush_late", "set_aside"}
+"""Operations that differ from store to store, so the contract has no test of them."""
+
 ROOTS: Final = ("src", "tests", "bench", "model")
 
 
@@ -66,6 +72,32 @@ def test_every_union_is_matched_to_its_end(trees: dict[Path, ast.Module]) -> Non
         or (isinstance(node, ast.Dict) and _of_one_union(_names(node.keys), unions))
     ]
     assert found == []
+
+
+def test_every_command_is_made_outside_the_core(trees: dict[Path, ast.Module]) -> None:
+    core = Path("src/flashreserve/core")
+    made = {
+        name
+        for path, tree in trees.items()
+        if path.parts[0] == "src" and core not in path.parents
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for name in _names([node.func])
+    }
+    assert {command.__name__ for command in get_args(Command)} - made == set()
+
+
+def test_every_store_operation_is_called_by_a_test_of_the_contract(trees: dict[Path, ast.Module]) -> None:
+    contract = Path("tests/contract")
+    called = {
+        node.attr
+        for path, tree in trees.items()
+        if path.parent == contract
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+    }
+    operations = {name for name in dir(Store) if not name.startswith("_")}
+    assert operations - called == TESTED_BY_STORE
 
 
 @pytest.mark.parametrize(

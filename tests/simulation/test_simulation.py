@@ -18,6 +18,7 @@ from tests.simulation.shrinker import shrink
 from tests.simulation.sources import PLAYED, code_of
 
 import flashreserve
+from flashreserve.core.commands import Command, Expire
 from flashreserve.stores.mongo import intents
 
 ROOT: Final = Path(__file__).parents[2]
@@ -128,6 +129,13 @@ def test_seeds_differ_in_what_goes_wrong() -> None:
     kinds = {fault.kind for seed in range(200) for fault in draw(seed, "mongo").faults}
     assert len(kinds) > 20
     assert {draw(seed, "mongo").options.apis for seed in range(20)} == {3, 4}
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_scripts_have_every_command_of_callers(store: StoreName) -> None:
+    """Only the sweep expires holds."""
+    commands = {command.__name__.lower() for command in get_args(Command) if command is not Expire}
+    assert commands <= {operation.kind for seed in range(20) for operation in draw(seed, store).operations}
 
 
 @pytest.fixture

@@ -51,6 +51,20 @@ def test_each_field_has_a_column_and_each_column_a_field(path: Path, columns: Ta
     assert sorted(columns.names) == sorted(columns_of_table(path, columns.table))
 
 
+@pytest.mark.parametrize("columns", TABLES, ids=lambda columns: columns.table)
+def test_older_rows_get_the_default_of_the_field(path: Path, columns: TableColumns[Any]) -> None:
+    connection = connect(path, "create")
+    migrate(connection)
+    defaults = dict(connection.execute("SELECT name, dflt_value FROM pragma_table_info(?)", (columns.table,)))
+    fields = dict(zip(columns.names, msgspec.structs.fields(columns._kind), strict=True))
+
+    for name, default in defaults.items():
+        if default is not None:
+            value: object = connection.execute(f"SELECT {default}").get
+            assert value == fields[name].default, name
+    connection.close()
+
+
 def test_a_new_field_is_a_new_column() -> None:
     longer = msgspec.defstruct("LongerProduct", [("weight_g", int, 0)], bases=(Product,), frozen=True)
     columns = TableColumns("products", longer)
