@@ -63,7 +63,7 @@ async def test_thousands_of_seconds_are_added(valkey: ValkeyProcess, wakeups: Wa
 
 
 async def test_what_waits_is_bounded(valkey: ValkeyProcess, wakeups: Wakeups) -> None:
-    waking = wakeups(valkey, pending_max=10)
+    waking = wakeups(valkey, waiting_max=10)
     waking.expect(range(INSTANT, INSTANT + 100_000, 1_000))
     assert len(waking._pending) == 10
     assert len(await added(valkey, 10)) == 10

@@ -24,7 +24,7 @@ from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
 QUEUE: Final = "flashreserve-sweeps"
 JOB: Final = "sweep"
 
-PENDING_MAX: Final = 4_096
+WAITING_MAX: Final = 4_096
 """Seconds whose jobs wait to be added, in one process. Further ones are left to the sweeps by the clock."""
 
 ADDED_MAX: Final = 65_536
@@ -59,10 +59,10 @@ class BullMQWakeups:
     """
 
     def __init__(
-        self, redis_url: str, clock: Clock, *, pending_max: int = PENDING_MAX, added_max: int = ADDED_MAX
+        self, redis_url: str, clock: Clock, *, waiting_max: int = WAITING_MAX, added_max: int = ADDED_MAX
     ) -> None:
         self._clock = clock
-        self._pending_max = pending_max
+        self._waiting_max = waiting_max
         self._added_max = added_max
         self._redis = connect(redis_url, timeout_s=ADD_TIMEOUT_S, connections_max=2)
         self._queue = Queue(QUEUE, {"connection": self._redis})
@@ -82,7 +82,7 @@ class BullMQWakeups:
         for second in {instant // 1000 for instant in instants}:
             if second in self._added or second in self._pending:
                 continue
-            if len(self._pending) >= self._pending_max:
+            if len(self._pending) >= self._waiting_max:
                 return
             self._pending[second] = None
             self._arrived.set()

@@ -30,33 +30,33 @@ class Carrier:
         self._restocked: Counter[str] = Counter()
         """Adjustments of this plan that were written, by product. Each raised `moves`, which guards an edit."""
 
-    async def carry_out(self, plan: Plan, loaded: Loaded, wanted: Callable[[str], bool]) -> WriteResults:
+    async def carry_out(self, plan: Plan, loaded: Loaded, may_insert: Callable[[str], bool]) -> WriteResults:
         """Write the plan's effects, stage by stage, until one fails, because later stages were planned on it.
 
-        A reservation is inserted only if `wanted` is true for its id at that moment.
+        A reservation is inserted only if `may_insert` is true for its id at that moment.
         """
         results = WriteResults()
         self._restocked.clear()
         for effect in plan.effects:
-            results.expect(intended(effect))
+            results.add_planned(intended(effect))
         for stage in arrange(plan.effects, loaded.facts.products):
-            await self._carry_out_stage(stage, loaded, results, wanted)
+            await self._carry_out_stage(stage, loaded, results, may_insert)
             if any(results.of(intended(effect)) is not WriteResult.APPLIED for effect in stage.effects()):
                 break
         return results
 
     async def _carry_out_stage(
-        self, stage: Stage, loaded: Loaded, results: WriteResults, wanted: Callable[[str], bool]
+        self, stage: Stage, loaded: Loaded, results: WriteResults, may_insert: Callable[[str], bool]
     ) -> None:
-        await _at_once([self._write(writes, loaded, results, wanted) for writes in stage.by_kind()])
+        await _at_once([self._write(writes, loaded, results, may_insert) for writes in stage.by_kind()])
 
     def _write(
-        self, writes: Sequence[PlannedWrite], loaded: Loaded, results: WriteResults, wanted: Callable[[str], bool]
+        self, writes: Sequence[PlannedWrite], loaded: Loaded, results: WriteResults, may_insert: Callable[[str], bool]
     ) -> Awaitable[None]:
         """Carry out writes of one type."""
         match writes[0]:
             case PlannedReserve():
-                return self._reserve(cast("Sequence[PlannedReserve]", writes), results, wanted)
+                return self._reserve(cast("Sequence[PlannedReserve]", writes), results, may_insert)
             case ExtendEffect():
                 return self._extend(cast("Sequence[ExtendEffect]", writes), results)
             case ConfirmEffect():
@@ -71,11 +71,11 @@ class Carrier:
                 assert_never(writes[0])
 
     async def _reserve(
-        self, reserves: Sequence[PlannedReserve], results: WriteResults, wanted: Callable[[str], bool]
+        self, reserves: Sequence[PlannedReserve], results: WriteResults, may_insert: Callable[[str], bool]
     ) -> None:
-        met = await reserve(self._database, self._ids, self._late, reserves, self._now, self._seen, wanted)
+        met = await reserve(self._database, self._ids, self._late, reserves, self._now, self._seen, may_insert)
         for planned, result in zip(reserves, met, strict=True):
-            results.meet(planned.effect.reservation, result)
+            results.record(planned.effect.reservation, result)
 
     async def _release(self, releases: Sequence[ReleaseEffect], results: WriteResults) -> None:
         """Release the holds of each mode together, because expiring and cancelling have different guards."""
@@ -92,24 +92,24 @@ class Carrier:
             written = None
             if result is WriteResult.APPLIED and document is not None:
                 written = as_released(effect.after, document)
-            results.meet(effect.after, result, written)
+            results.record(effect.after, result, written)
 
     async def _confirm(self, confirms: Sequence[ConfirmEffect], results: WriteResults) -> None:
         met = await reservation_writes.confirm(self._database, confirms, self._now)
         for effect, (result, held) in zip(confirms, met, strict=True):
-            results.meet(effect.after, result, held)
+            results.record(effect.after, result, held)
 
     async def _extend(self, extends: Sequence[ExtendEffect], results: WriteResults) -> None:
         met = await reservation_writes.extend(self._database, extends, self._now)
         for effect, (result, held) in zip(extends, met, strict=True):
-            results.meet(effect.after, result, held)
+            results.record(effect.after, result, held)
 
     async def _restock(self, restocks: Sequence[RestockEffect], loaded: Loaded, results: WriteResults) -> None:
         for effect in restocks:
             product_id = effect.adjustment.product_id
             refusals = loaded.refusals[product_id]
             result, kept = await product_writes.restock(self._database, effect, refusals, self._seen)
-            results.meet(effect.adjustment, result, kept)
+            results.record(effect.adjustment, result, kept)
             self._restocked[product_id] += result is WriteResult.APPLIED
 
     async def _edit(self, edits: Sequence[PlannedEdit], loaded: Loaded, results: WriteResults) -> None:
@@ -121,7 +121,7 @@ class Carrier:
                     continue  # A movement is open on the product, so it isn't known yet whether it was ever reserved.
                 still += self._restocked[edit.effect.after.id]
             result, product = await product_writes.edit(self._database, edit.effect, still, self._seen)
-            results.meet(edit.effect.after, result, product)
+            results.record(edit.effect.after, result, product)
 
 
 async def _at_once(parts: Sequence[Awaitable[None]]) -> None:

@@ -136,7 +136,7 @@ class _DocumentSearch:
         self.products: dict[str, Document] = {}
         self.reservations: dict[str, Document] = {}
         self.held: dict[str, Reservation] = {}
-        self._frequent: set[str] = set()
+        self._to_count: set[str] = set()
         self._begun = False
 
     async def find(self, lookup: Lookup) -> Found:
@@ -154,7 +154,7 @@ class _DocumentSearch:
         )
         self._keep(by_id | by_key)
         products = readable(self.products.values(), product_from)
-        self._frequent = _frequent_customers(self._commands, products, counting=self._counting)
+        self._to_count = _customers_to_count(self._commands, products, counting=self._counting)
         return Found(
             products=products,
             reservations=self.held,
@@ -164,7 +164,7 @@ class _DocumentSearch:
         )
 
     async def _find_more(self, lookup: Lookup) -> Found:
-        frequent = self._frequent & lookup.customers
+        frequent = self._to_count & lookup.customers
         by_limit, by_quota, products = await asyncio.gather(
             _by_claim(self._database, lookup.claims, current=self._current),
             _by_quota(self._database, frequent, self._now, current=self._current),
@@ -257,7 +257,7 @@ async def _by_claim(database: Database, claims: set[Claim], *, current: bool) ->
     return {each["_id"]: each for each in await database.find("reservations", query, current=current)}
 
 
-def _frequent_customers(commands: Sequence[Command], products: dict[str, Product], *, counting: bool) -> set[str]:
+def _customers_to_count(commands: Sequence[Command], products: dict[str, Product], *, counting: bool) -> set[str]:
     """The customers whose quota claims to load: those who may be granted a hold, if stock is scarce or `counting`."""
     reserves = [command for command in commands if type(command) is Reserve]
     wanted: Counter[str] = Counter()

@@ -128,7 +128,7 @@ class Flush:
 
         The guards detect facts that are stale. A refusal has no guard, so it needs facts that were just loaded.
         """
-        facts = None if self._known.returning else self._known.facts_for(commands)
+        facts = None if self._known.count_first else self._known.facts_for(commands)
         if facts is None:
             return None
         plan = rules.plan(facts, commands, self._now)
@@ -140,9 +140,9 @@ class Flush:
         """A plan on facts just loaded. If a new id is in use already, that is a defect of the caller."""
         if any(type(command) is Edit for command in left.values()):
             await self._late.finish()  # A limit may only be set on a product without open movements.
-        counting = self._known.returning
+        counting = self._known.count_first
         loaded = await self._load(left, counting=counting)
-        self._known.returning = counting and self._many_return(loaded)
+        self._known.count_first = counting and self._many_return(loaded)
         if loaded.used_ids:
             raise StoreDefectError("an id that should be new is in use")
         for place, command in left.items():
@@ -174,7 +174,7 @@ class Flush:
                 break
             try:
                 loaded = await self._load(left, counting=True)
-                self._known.returning |= self._many_return(loaded)
+                self._known.count_first |= self._many_return(loaded)
             except StoreUnavailableError:
                 break
             plan = rules.plan(loaded.facts, list(left.values()), self._now)

@@ -14,16 +14,16 @@ PRODUCTS_MAX: Final = 10_000
 
 
 class KnownProducts:
-    """Caches `products` by id, and whether customers are `returning`.
+    """Caches `products` by id, and whether to `count_first`.
 
-    Customers are `returning` if many of the last flush already had a hold. A plan that assumes that they have none
+    That is so if many customers of the last flush already had a hold. A plan that assumes that they have none
     would then fail by its guards and cost twice as much, so their quotas are counted before planning.
     """
 
     def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
         self._quotas = quotas
         self.products: dict[str, Product] = {}
-        self.returning = False
+        self.count_first = False
 
     def learn(self, products: Iterable[Product]) -> None:
         """Add the products to the cache, and evict those that weren't seen for longest."""

@@ -53,20 +53,20 @@ async def reserve(
     reserves: Sequence[PlannedReserve],
     at: int,
     seen: Sightings,
-    wanted: Callable[[str], bool],
+    may_insert: Callable[[str], bool],
 ) -> list[WriteResult]:
     """Make the holds, each on its own. Returns their results in the same order. Recovery counts the age from `at` (ms).
 
-    R2 isn't sent for a reservation whose id isn't `wanted` any more. Its customer was told that the outcome is unknown,
-    may have sent the request again with the same key, and may have been refused by a process that saw no movement of
-    the key.
+    R2 isn't sent for a reservation if `may_insert` is false for its id by then. Its customer was told that the outcome
+    is unknown, may have sent the request again with the same key, and may have been refused by a process that saw no
+    movement of the key.
     """
     movement = Movement(ids.new(), ids.new())
     taken = await _take_units(database, late, movement, reserves, at, seen)
     standing = [
         planned
         for planned in reserves
-        if planned.effect.reservation.id not in taken.fallen and wanted(planned.effect.reservation.id)
+        if planned.effect.reservation.id not in taken.fallen and may_insert(planned.effect.reservation.id)
     ]
     results = await _insert(
         database,

@@ -27,24 +27,24 @@ class WriteResults:
     """The result of each effect, and what it really wrote. The document that it was planned to write identifies it."""
 
     def __init__(self) -> None:
-        self._fates: dict[int, WriteResult] = {}
+        self._results: dict[int, WriteResult] = {}
         self._written: dict[int, Written] = {}
         self._planned: list[Written] = []
 
-    def expect(self, planned: Written) -> None:
+    def add_planned(self, planned: Written) -> None:
         """Note an effect that is about to be carried out."""
         self._planned.append(planned)  # kept alive, because its identity is the key
-        self._fates[id(planned)] = WriteResult.UNTRIED
+        self._results[id(planned)] = WriteResult.UNTRIED
 
-    def meet(self, planned: Written, result: WriteResult, written: Written | None = None) -> None:
+    def record(self, planned: Written, result: WriteResult, written: Written | None = None) -> None:
         """Note the effect's result, and the document that it wrote if that isn't the planned one."""
-        self._fates[id(planned)] = result
+        self._results[id(planned)] = result
         if written is not None:
             self._written[id(planned)] = written
 
     def of(self, planned: object) -> WriteResult | None:
         """The effect's result; None if no effect writes this document."""
-        return self._fates.get(id(planned))
+        return self._results.get(id(planned))
 
     def written(self, planned: object) -> Written | None:
         """The document that the effect really wrote, if it isn't the planned one."""
@@ -53,4 +53,4 @@ class WriteResults:
     @property
     def all_applied(self) -> bool:
         """Whether everything was carried out as planned."""
-        return all(result is WriteResult.APPLIED for result in self._fates.values())
+        return all(result is WriteResult.APPLIED for result in self._results.values())
