@@ -13,7 +13,7 @@ import pytest
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ALONE: Final = ("bench", "clustered", "faults")
+ALONE: Final = ("bench",)
 """Directories of tests that get the mark `alone`."""
 
 EVERY_TEST_REQUIRED = os.environ.get("TESTS_REQUIRE_ALL") == "1"
