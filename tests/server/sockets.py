@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -193,8 +194,9 @@ async def serving(
     site: Site | None = None,
     monotonic: Callable[[], float] = time.monotonic,
     address_of: Callable[[str | None], str | None] = throttled_as,
+    listener: socket.socket | None = None,
 ) -> AsyncIterator[Served]:
-    """Serve `app` behind the edge, or `bare`."""
+    """Serve `app` behind the edge, or `bare`, on a free port or on `listener`."""
     limits = limits or HttpLimits()
     capture = LogCapture()
     metrics = Metrics()
@@ -212,8 +214,8 @@ async def serving(
         strict_transport=strict_transport,
     )
     application = edge.application()
-    listener = bind(HOST, 0, backlog=limits.backlog)
-    port = listener.getsockname()[1]
+    listener = listener or bind(HOST, 0, backlog=limits.backlog)
+    port = listener.getsockname()[1] if listener.family == socket.AF_INET else 0
     ready, stop = asyncio.Event(), asyncio.Event()
     over = asyncio.create_task(
         serve(

@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from tests.server.sockets import HOST, Served, answer, echo, head, lifespan, read, serving
+from tests.server.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, read, serving
 
 from flashreserve.http.refusals import server_refusals
 from flashreserve.http.request_ids import RequestIds
@@ -421,6 +422,24 @@ async def test_what_a_client_began_is_finished_though_it_went_away() -> None:
 
 
 # Answers.
+
+
+async def test_a_client_on_a_unix_socket_is_served_and_has_no_address(tmp_path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "socket"))
+    listener.listen()
+    listener.settimeout(0)
+
+    async def addresses(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await lifespan(receive, send)
+            return
+        await answer(send, repr((scope["client"], scope["server"])).encode())
+
+    async with serving(addresses, listener=listener) as served:
+        client = RawClient(*await asyncio.open_unix_connection(tmp_path / "socket"))
+        served.clients.append(client)
+        assert (await client.get()).body == b"(None, None)"
 
 
 async def test_answers_have_a_date_and_do_not_name_the_server() -> None:

@@ -439,9 +439,9 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
 
 def _address(of: Callable[[], Any]) -> tuple[str, int] | None:
-    """Host and port of one end of a TCP connection."""
+    """Host and port of one end of a TCP connection; None for a Unix socket, or if the client is gone already."""
     try:
-        host, port, *_ = of()
-    except OSError:  # the client is gone already
+        found = of()
+    except OSError:
         return None
-    return str(host), int(port)
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None
