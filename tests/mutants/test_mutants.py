@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, cast
@@ -113,7 +114,7 @@ _OF_STORES: Final = {store: [pytest.mark.mongodb] if store == "mongodb" else [] 
 
 @pytest.fixture(autouse=True)
 def server(request: pytest.FixtureRequest) -> None:
-    """A MongoDB server for the tests that need one. Its URL is in the environment, so the suite's runs use it too."""
+    """A MongoDB server for the tests that need one. They are skipped if there is none."""
     if request.node.get_closest_marker("mongodb") is not None:
         require_mongodb()
 
@@ -146,6 +147,12 @@ def run_on_mutant(directory: Path, mutant: Mutant, stores: Sequence[str]) -> dic
 Runs = dict[str, Future[dict[str, Run]]]
 
 
+def _start_mongodb() -> None:
+    """Start the session's MongoDB server, if there can be one. All runs use it, by the URL in their environment."""
+    with suppress(pytest.skip.Exception):
+        require_mongodb()
+
+
 @pytest.fixture(scope="module")
 def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     """By mutant, the runs of the tests that were selected: one mutant on each processor, in the tests' order."""
@@ -154,6 +161,8 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if isinstance(item, pytest.Function) and item.originalname == _OF_MUTANTS:
             mutant, store = cast("tuple[Mutant, str]", itemgetter("mutant", "store")(item.callspec.params))
             chosen.setdefault(mutant.name, (mutant, []))[1].append(store)
+    if any("mongodb" in stores for _, stores in chosen.values()):
+        _start_mongodb()
     with ThreadPoolExecutor(usable_processors()) as pool:
         yield {
             name: pool.submit(run_on_mutant, tmp_path_factory.mktemp("mutant"), mutant, stores)
