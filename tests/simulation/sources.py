@@ -24,6 +24,7 @@ PLAYED: Final = (
     "clock.py",
     "combiner.py",
     "siblings.py",
+    "side_by_side.py",
     "stock_view.py",
 )
 """The parts of the package that a seed runs. The rest (HTTP, accounts, settings, commands) can't change its result."""

@@ -20,6 +20,7 @@ from flashreserve.core.instants import format_instant
 from flashreserve.jobs.job_list import Job
 from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, run_shielded
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
+from flashreserve.side_by_side import all_ended
 
 QUEUE: Final = "flashreserve-sweeps"
 JOB: Final = "sweep"
@@ -227,11 +228,7 @@ async def _run_all(passes: Sequence[_Passes]) -> int:
     Raises:
         Exception: the first failure, once all have ended.
     """
-    results = await asyncio.gather(*(each.run() for each in passes), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return sum(result for result in results if isinstance(result, int))
+    return sum(await all_ended([each.run() for each in passes]))
 
 
 async def _listen(redis: Redis, wake: Callable[[], Awaitable[int]], reaching: Presence, working: Presence) -> None:

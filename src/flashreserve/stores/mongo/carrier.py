@@ -1,6 +1,5 @@
 """Writing a plan's effects, each under its guard."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never, cast
@@ -8,6 +7,7 @@ from typing import assert_never, cast
 from flashreserve.core.effects import ConfirmEffect, ExtendEffect, ReleaseEffect, RestockEffect
 from flashreserve.core.model import Status
 from flashreserve.core.rules import Plan
+from flashreserve.side_by_side import all_ended
 from flashreserve.stores.mongo import product_writes, reservation_writes
 from flashreserve.stores.mongo.database import Database
 from flashreserve.stores.mongo.facts import Loaded
@@ -48,7 +48,7 @@ class Carrier:
     async def _carry_out_stage(
         self, stage: Stage, loaded: Loaded, results: WriteResults, may_insert: Callable[[str], bool]
     ) -> None:
-        await _at_once([self._write(writes, loaded, results, may_insert) for writes in stage.by_kind()])
+        await all_ended([self._write(writes, loaded, results, may_insert) for writes in stage.by_kind()])
 
     def _write(
         self, writes: Sequence[PlannedWrite], loaded: Loaded, results: WriteResults, may_insert: Callable[[str], bool]
@@ -82,7 +82,7 @@ class Carrier:
         modes: dict[Mode, list[ReleaseEffect]] = {}
         for effect in releases:
             modes.setdefault("sweep" if effect.after.status is Status.EXPIRED else "cancel", []).append(effect)
-        await _at_once([self._release_by(mode, effects, results) for mode, effects in modes.items()])
+        await all_ended([self._release_by(mode, effects, results) for mode, effects in modes.items()])
 
     async def _release_by(self, mode: Mode, releases: Sequence[ReleaseEffect], results: WriteResults) -> None:
         releasing = Releasing(mode, [effect.after for effect in releases], self._now)
@@ -122,13 +122,3 @@ class Carrier:
                 still += self._restocked[edit.effect.after.id]
             result, product = await product_writes.edit(self._database, edit.effect, still, self._seen)
             results.record(edit.effect.after, result, product)
-
-
-async def _at_once(parts: Sequence[Awaitable[None]]) -> None:
-    """Run the parts concurrently. All of them end before an error of one is raised."""
-    if len(parts) == 1:
-        await parts[0]
-        return
-    for ended in await asyncio.gather(*parts, return_exceptions=True):
-        if isinstance(ended, BaseException):
-            raise ended

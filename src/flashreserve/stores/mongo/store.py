@@ -13,6 +13,7 @@ from flashreserve.core import limits
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Account, Product, Reservation, Role
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
+from flashreserve.side_by_side import all_ended
 from flashreserve.stores.mongo import audit, product_import, recovery, version
 from flashreserve.stores.mongo.chunks import parts
 from flashreserve.stores.mongo.connection import PymongoDatabase
@@ -179,11 +180,7 @@ class MongoStore(Store):
                 sound = await self._releasable(left, now)
                 return await self._new_flush(now).expire(sound) if sound else 0
 
-        results = await asyncio.gather(*[one(part) for part in parts(due)], return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return sum(result for result in results if isinstance(result, int))
+        return sum(await all_ended([one(part) for part in parts(due)]))
 
     async def _releasable(self, documents: Sequence[Document], now: int) -> list[Document]:
         """The documents that can be read and whose products exist. The others are set aside."""
