@@ -220,9 +220,9 @@ def _from_trouble(outcome: _Trouble, instance: str) -> Answer:
             assert_never(outcome)
 
 
-def from_sight(sight: Sight, *, known: bool) -> Answer:
-    """A product's stock. `known` is true if the client already has this figure (304, without a body)."""
-    headers = (("etag", stock_tag(sight)), ("cache-control", "no-cache"))
+def from_sight(sight: Sight, tag: str, *, known: bool) -> Answer:
+    """A product's stock under its `stock_tag`. `known`: the client already has this figure (304, without a body)."""
+    headers = (("etag", tag), ("cache-control", "no-cache"))
     if known:
         return Answer(304, b"", headers=headers)
     view = views.StockLevelView(sight.product.id, sight.product.available, format_instant(sight.as_of))

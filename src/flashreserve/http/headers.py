@@ -50,10 +50,10 @@ def idempotency_key(headers: RequestHeaders) -> str | None:
 
 def names_tag(headers: RequestHeaders, tag: str) -> bool:
     """Whether If-None-Match names the tag: the client has this version. Tags compare weakly (RFC 9110, 13.1.2)."""
-    sent = text_of(headers, b"if-none-match")
+    sent = headers.get(b"if-none-match")
     if sent is None:
         return False
-    names = {name.strip().removeprefix("W/") for name in sent.split(",")}
+    names = {name.strip().removeprefix("W/") for name in sent.decode("latin-1").split(",")}
     return "*" in names or tag.removeprefix("W/") in names
 
 

@@ -79,8 +79,8 @@ class Lane:
         sight = self._services.catalogue.stock_seen(product_id)
         if sight is None:
             return False
-        known = names_tag(context.headers, answers.stock_tag(sight))
-        context.answer(answers.from_sight(sight, known=known))
+        tag = answers.stock_tag(sight)
+        context.answer(answers.from_sight(sight, tag, known=names_tag(context.headers, tag)))
         return True
 
 

@@ -26,12 +26,15 @@ from flashreserve.server.refusals import RefusalCode
 from flashreserve.server.request_reader import PIECE_BYTES, RequestReader
 from flashreserve.server.shared import SharedState
 from flashreserve.server.states import (
+    ANSWER,
     ANSWERED,
+    BODY,
     BODY_ENDS,
     BREAK_BODY,
     CLIENT_ENDS,
     CLOSE,
     COMPLETE,
+    CONNECTION,
     DROP,
     IDLE,
     IN_BODY,
@@ -45,7 +48,7 @@ from flashreserve.server.states import (
     SENDING,
     START,
     WHOLE,
-    ConnectionMachine,
+    ConnectionState,
 )
 
 _INSTANCE_MAX: Final = 200
@@ -53,7 +56,7 @@ _SHORT_BODY: Final = 256
 """Longest body, in bytes, for which a request waits so that the express lane may take it; longer ones go to ASGI."""
 
 
-class Connection(ConnectionMachine, asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """The asyncio protocol of one connection.
 
     Attributes:
@@ -63,6 +66,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         deadline: When `overdue` is called, in the loop's time.
     """
 
+    state: ConnectionState = OPEN
     transport: asyncio.Transport
     flow: Flow
     server: tuple[str, int] | None = None
@@ -117,7 +121,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         """Whether to stay open for writing: a client may close its side and still wait for its answers."""
         if (self.active is None and not self.queue) or self.latest is None or self.latest.more_body:
             return False
-        self.change(CLIENT_ENDS)
+        self.state = CONNECTION[self.state][CLIENT_ENDS]
         self.latest.keep_alive = False
         return True
 
@@ -140,7 +144,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the tasks that still answer that the client is gone."""
         self._leave()
-        self.change(CLOSE)
+        self.state = CONNECTION[self.state][CLOSE]
         self._hang_up()
         self.queue.clear()
         for exchange in (self.active, self.latest):
@@ -185,10 +189,10 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         exchange = self.latest
         if exchange is None:
             return
-        exchange.change_body(BODY_ENDS)
+        exchange.body_state = BODY[exchange.body_state][BODY_ENDS]
         if exchange.answer_state == ANSWERED:
             if exchange.keep_alive:
-                self._rest()
+                self.deadline = self._loop.time() + self.shared.limits.idle_timeout_s
             else:
                 self._close()
             return
@@ -214,7 +218,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
     def refuse(self, code: RefusalCode, detail: str) -> None:
         """Refuse an invalid request after the requests before it are answered, then end the connection."""
-        self.change(REFUSE)
+        self.state = CONNECTION[self.state][REFUSE]
         self.deadline = NEVER
         instance = self._reader.url.partition(b"?")[0].decode("ascii", "replace")
         self._refusal = self.shared.refusal(code, instance[:_INSTANCE_MAX] or "/", detail)
@@ -245,7 +249,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
             return
         cut_short = exchange.answer_state == SENDING
         self.active = None
-        exchange.change_answer(COMPLETE)
+        exchange.answer_state = ANSWER[exchange.answer_state][COMPLETE]
         self.queue.clear()
         if cut_short:
             self._close()
@@ -325,7 +329,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once, and drop everything that isn't sent yet."""
-        self.change(CLOSE)
+        self.state = CONNECTION[self.state][CLOSE]
         self._hang_up()
         self.transport.abort()
 
@@ -340,14 +344,14 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         elif self._refusal is not None:
             self._write_refusal()
         elif self._reader.reading == IDLE:
-            self._rest()
+            self.deadline = self._loop.time() + self.shared.limits.idle_timeout_s
         if self.flow.read_paused and not self.queue and not self.transport.is_closing():
             self.flow.resume_reading()
 
     def _start(self, exchange: Exchange) -> None:
         """Answer the request by the express lane or, if that doesn't take it, by ASGI in a task."""
         self.active = exchange
-        exchange.change_answer(START)
+        exchange.answer_state = ANSWER[exchange.answer_state][START]
         application = self.shared.application
         # If the client isn't taking its answers, use ASGI: only ASGI waits for it.
         if application.express is not None and exchange.body_state == WHOLE and not self.flow.write_paused:
@@ -370,21 +374,18 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         length = headers.get(b"content-length")
         return length is not None and int(length) <= _SHORT_BODY and b"expect" not in headers
 
-    def _rest(self) -> None:
-        self.deadline = self._loop.time() + self.shared.limits.idle_timeout_s
-
     def _abandon(self, exchange: Exchange) -> None:
         """Drop a request whose body is malformed, unless it already had an effect."""
         if exchange in self.queue:
             self.queue.remove(exchange)
-            exchange.change_answer(DROP)
+            exchange.answer_state = ANSWER[exchange.answer_state][DROP]
         elif exchange.answer_state in NOT_BEGUN:
             if exchange.task is not None:
                 exchange.task.cancel()
-            exchange.change_answer(DROP)
+            exchange.answer_state = ANSWER[exchange.answer_state][DROP]
             self.active = None
         else:
-            exchange.change_body(BREAK_BODY)
+            exchange.body_state = BODY[exchange.body_state][BREAK_BODY]
             exchange.wake()
 
     # Ending.
@@ -399,14 +400,14 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         if not linger or not self.transport.can_write_eof():
             self._close()
             return
-        self.change(LINGER)
+        self.state = CONNECTION[self.state][LINGER]
         with contextlib.suppress(OSError):  # the client may have gone meanwhile
             self.transport.write_eof()
         self.flow.resume_reading()
         self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s
 
     def _close(self) -> None:
-        self.change(CLOSE)
+        self.state = CONNECTION[self.state][CLOSE]
         self.transport.close()
         # Time for a client that hasn't taken the last bytes yet.
         self.deadline = self._loop.time() + self.shared.limits.linger_timeout_s
@@ -428,7 +429,7 @@ class Connection(ConnectionMachine, asyncio.Protocol):
         """Tell those that answer, or wait for a body, that the client is gone."""
         for exchange in (self.active, self.latest):
             if exchange is not None and exchange.answer_state != ANSWERED:
-                exchange.change_answer(LEAVE)
+                exchange.answer_state = ANSWER[exchange.answer_state][LEAVE]
                 exchange.wake()
 
     def _keep_task(self, exchange: Exchange) -> None:

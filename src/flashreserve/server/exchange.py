@@ -12,7 +12,9 @@ from flashreserve.server.lifespan import ASGI_VERSION
 from flashreserve.server.limits import HttpLimits
 from flashreserve.server.refusals import STATUS_LINES, RefusalCode
 from flashreserve.server.states import (
+    ANSWER,
     ANSWERED,
+    BODY,
     BROKEN,
     COMING,
     COMPLETE,
@@ -22,12 +24,14 @@ from flashreserve.server.states import (
     HOLD_HEAD,
     INCOMPLETE,
     OVER,
+    QUEUED,
     RUN,
     RUNNING,
     SEND,
     TAKE_BODY,
     WHOLE,
-    ExchangeMachines,
+    AnswerState,
+    BodyState,
 )
 from flashreserve.server.target import split_target
 
@@ -91,7 +95,7 @@ class Channel(Protocol):
         ...
 
 
-class Exchange(ExchangeMachines):
+class Exchange:
     """One request and its answer. Names are those of ASGI's scope; `receive` and `send` are ASGI's.
 
     Attributes:
@@ -104,6 +108,8 @@ class Exchange(ExchangeMachines):
     """
 
     # Defaults that most requests never change are class attributes: this saves an assignment for each request.
+    body_state: BodyState = COMING
+    answer_state: AnswerState = QUEUED
     body = b""
     late = False
     task: asyncio.Task[None] | None = None
@@ -143,7 +149,7 @@ class Exchange(ExchangeMachines):
         if close or not self.keep_alive or (shared.draining and channel.is_last(self)):
             self.keep_alive = False
             head += b"connection: close\r\n"
-        self.change_answer(COMPLETE)
+        self.answer_state = ANSWER[self.answer_state][COMPLETE]
         channel.transport.write(b"%b\r\n%b" % (head, body))
         channel.answered(self)
 
@@ -170,7 +176,7 @@ class Exchange(ExchangeMachines):
 
     async def run(self, app: App) -> None:
         """Run the application, and make sure that there is an answer."""
-        self.change_answer(RUN)
+        self.answer_state = ANSWER[self.answer_state][RUN]
         try:
             await app(self.scope(), self.receive, self.send)
         except asyncio.CancelledError:
@@ -188,7 +194,7 @@ class Exchange(ExchangeMachines):
             if self.body or self.body_state == WHOLE:
                 body, self.body = self.body, b""
                 if self.body_state == WHOLE:
-                    self.change_body(TAKE_BODY)
+                    self.body_state = BODY[self.body_state][TAKE_BODY]
                 return {"type": "http.request", "body": body, "more_body": self.more_body}
             if self.over or self.body_state == BROKEN:
                 return {"type": "http.disconnect"}
@@ -213,7 +219,7 @@ class Exchange(ExchangeMachines):
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and state == RUNNING:
             self._head = self._encode_head(message["status"], message.get("headers", ()))
-            self.change_answer(HOLD_HEAD)
+            self.answer_state = ANSWER[self.answer_state][HOLD_HEAD]
         else:
             raise RuntimeError(f"the application sent {kind} out of order")
         return channel.shared.done
@@ -291,7 +297,7 @@ class Exchange(ExchangeMachines):
                 raise RuntimeError("the answer's body has another length than its Content-Length says")
         if self.answer_state == HELD:
             body = self._head + body
-        self.change_answer(SEND if more else COMPLETE)
+        self.answer_state = ANSWER[self.answer_state][SEND if more else COMPLETE]
         self._channel.transport.write(body)
         if not more:
             self.wake()

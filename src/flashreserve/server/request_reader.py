@@ -16,12 +16,14 @@ from flashreserve.server.refusals import RefusalCode
 from flashreserve.server.states import (
     HEAD_BEGINS,
     HEAD_ENDS,
+    IDLE,
     IN_BODY,
     IN_HEAD,
     OPEN,
+    READING,
     REQUEST_ENDS,
     ConnectionState,
-    ReadingMachine,
+    Reading,
 )
 
 PIECE_BYTES: Final = 4096
@@ -76,8 +78,10 @@ class RequestSink(Protocol):
         ...
 
 
-class RequestReader(ReadingMachine):
+class RequestReader:
     """The parser of one connection, its callbacks, and the counters for its limits."""
+
+    reading: Reading = IDLE
 
     def __init__(self, sink: RequestSink, limits: HttpLimits) -> None:
         self._sink = sink
@@ -129,7 +133,7 @@ class RequestReader(ReadingMachine):
         """A request begins. The connection may just have sent its last answer."""
         if self._sink.state != OPEN:
             raise _StopError
-        self.read(HEAD_BEGINS)
+        self.reading = READING[self.reading][HEAD_BEGINS]
         self.url = b""
         self._headers = []
         self._begun = True
@@ -150,7 +154,7 @@ class RequestReader(ReadingMachine):
 
     def on_headers_complete(self) -> None:
         """A request's head is complete."""
-        self.read(HEAD_ENDS)
+        self.reading = READING[self.reading][HEAD_ENDS]
         parser, headers = self._parser, self._headers
         version = parser.get_http_version()
         self._fault = self._head_fault(version)
@@ -176,7 +180,7 @@ class RequestReader(ReadingMachine):
         """The request is complete. If it asked to upgrade, the parser hasn't read its body yet."""
         if self._body_head is not None:
             return
-        self.read(REQUEST_ENDS)
+        self.reading = READING[self.reading][REQUEST_ENDS]
         if self._has_trailers:
             self._has_trailers = False
             # The parser obeys `Connection: close` in a trailer too, and would then swallow the next request.

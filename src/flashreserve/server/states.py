@@ -1,4 +1,4 @@
-"""The states of a connection and of its exchanges, and the only code that changes them.
+"""The states of a connection and of its exchanges, and which event leads from which state to which.
 
 Theory of operation
 ===================
@@ -7,8 +7,12 @@ A connection carries requests in and answers out. A request and its answer are o
 after another, in the order of their requests. `latest` is the exchange whose head was read last. `active` is the one
 that is being answered. The exchanges between them wait in a queue. Often `latest` and `active` are the same.
 
-Four state machines describe the progress. An event that the table doesn't allow in the current state raises KeyError:
-that is a bug in this package, and no client can cause it.
+Four state machines describe the progress, each by a table. A state is changed only by a look into its table:
+
+    self.reading = READING[self.reading][HEAD_BEGINS]
+
+An event that the table doesn't allow in the current state raises KeyError: that is a bug in this package, and no client
+can cause it. Changes are not made by a method, because every request has six of them, and six calls can be measured.
 
 1. Reading: how far the client's request has been read. One machine for each connection.
 
@@ -155,38 +159,3 @@ ANSWER: Final[Mapping[AnswerState, Mapping[AnswerEvent, AnswerState]]] = {
 NOT_BEGUN: Final = frozenset({QUEUED, STARTED})
 HEAD_GIVEN: Final = frozenset({HELD, SENDING})
 OVER: Final = frozenset({ANSWERED, GONE})
-
-
-class ReadingMachine:
-    """Holds the state of Reading."""
-
-    reading: Reading = IDLE
-
-    def read(self, event: ReadingEvent) -> None:
-        """Go on to the next state."""
-        self.reading = READING[self.reading][event]
-
-
-class ConnectionMachine:
-    """Holds the state of a connection."""
-
-    state: ConnectionState = OPEN
-
-    def change(self, event: ConnectionEvent) -> None:
-        """Go on to the next state."""
-        self.state = CONNECTION[self.state][event]
-
-
-class ExchangeMachines:
-    """Holds the states of an exchange's body and answer."""
-
-    body_state: BodyState = COMING
-    answer_state: AnswerState = QUEUED
-
-    def change_body(self, event: BodyEvent) -> None:
-        """Go on to the body's next state."""
-        self.body_state = BODY[self.body_state][event]
-
-    def change_answer(self, event: AnswerEvent) -> None:
-        """Go on to the answer's next state."""
-        self.answer_state = ANSWER[self.answer_state][event]

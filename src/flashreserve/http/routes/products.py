@@ -44,8 +44,8 @@ class ProductRoutes(Controller):
         sight = await services.catalogue.stock(requests.path_id(id, "id"))
         if isinstance(sight, NotFound):
             return outcome_reply(sight, request)
-        known = names_tag(headers_of(request), answers.stock_tag(sight))
-        return reply(answers.from_sight(sight, known=known))
+        tag = answers.stock_tag(sight)
+        return reply(answers.from_sight(sight, tag, known=names_tag(headers_of(request), tag)))
 
     @post("/products")
     async def create(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
