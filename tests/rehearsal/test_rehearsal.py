@@ -153,11 +153,11 @@ async def test_a_failure_turns_errors_red(perform: Perform, fault: ShopFault) ->
 
 async def test_a_customer_who_is_never_answered_turns_errors_red(perform: Perform) -> None:
     async with open_shop(PretendedShop(fault=ShopFault.NEVER_ANSWERS)) as server:
-        verdict = await perform(server, timeout_s=0.5, shares=BUYERS)
-    # On a busy machine, answers to others may come too late as well.
-    assert (verdict.errors >= 1, verdict.passed) == (True, False)
-    assert verdict.answers["timed out"] >= 3
-    assert verdict.latency_ms.max >= 1500, "the time until a request is given up counts too"
+        # On a busy machine, answers to other customers may take most of a second.
+        verdict = await perform(server, timeout_s=2, shares=BUYERS)
+    assert (verdict.errors, verdict.passed) == (1, False)
+    assert verdict.answers["timed out"] == 3
+    assert verdict.latency_ms.max >= 6000, "the time until a request is given up counts too"
 
 
 async def test_busy_without_saying_when_to_come_back_turns_errors_red(perform: Perform) -> None:
