@@ -192,7 +192,7 @@ class Connection(asyncio.Protocol):
         exchange.body_state = BODY[exchange.body_state][BODY_ENDS]
         if exchange.answer_state == ANSWERED:
             if exchange.keep_alive:
-                self.deadline = self._loop.time() + self.shared.limits.idle_timeout_s
+                self._go_on()
             else:
                 self._close()
             return
