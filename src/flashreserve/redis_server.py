@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 from flashreserve.calls import CallError
 from flashreserve.clock import Clock
@@ -39,7 +40,7 @@ def connect(redis_url: str, *, timeout_s: float, connections_max: int) -> Redis:
     Raises:
         ValueError: the URL is none of these.
     """
-    pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+    pool: _Pool = _Pool.from_url(
         redis_url,
         decode_responses=True,
         retry=Retry(NoBackoff(), retries=1, supported_errors=(RedisConnectionError,)),
@@ -48,6 +49,41 @@ def connect(redis_url: str, *, timeout_s: float, connections_max: int) -> Redis:
     )
     pool.connection_kwargs |= {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
     return Redis.from_pool(pool)
+
+
+async def disconnect(redis: Redis) -> None:
+    """Close this client of `connect` for good: calls that still run lose their connections and get no others.
+
+    Raises:
+        RedisError, OSError: a connection closed badly; all are closed.
+    """
+    pool = redis.connection_pool
+    if not isinstance(pool, _Pool):
+        raise TypeError(f"{redis!r} is no client of `connect`")
+    pool.closed = True
+    await redis.aclose()
+
+
+class _Pool(BlockingConnectionPool):
+    """Connections that `disconnect` closes for good.
+
+    `Redis.aclose` only disconnects what is connected at that moment: a call that is just connecting, or that tries
+    again, would leave a new connection open behind it. BullMQ calls it on a client that is used afterwards.
+    """
+
+    closed = False
+
+    @override
+    async def get_connection(self, command_name: Any = None, *keys: Any, **options: Any) -> Any:
+        if self.closed:
+            raise RedisConnectionError("the client is closed")
+        return await super().get_connection()  # type: ignore[no-untyped-call]
+
+    @override
+    async def release(self, connection: Any) -> None:
+        if self.closed:
+            await connection.disconnect()
+        await super().release(connection)
 
 
 class RedisFinding(msgspec.Struct, frozen=True):
@@ -77,7 +113,7 @@ async def check_redis(redis_url: str) -> list[RedisFinding]:
         advice = "start it, or correct FLASHRESERVE_REDIS_URL; until then sweeps alone release what has lapsed"
         return [RedisFinding("fault", f"doesn't answer: {error}", advice)]
     finally:
-        await redis.aclose()
+        await disconnect(redis)
     return [_version(facts), *_role(facts), *_memory(facts), *_persistence(facts)]
 
 

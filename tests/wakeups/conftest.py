@@ -11,7 +11,7 @@ from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, BullMQWakeups, run_worker
 from flashreserve.jobs.job_list import Job
 from flashreserve.jobs.loop import end
-from flashreserve.redis_server import connect
+from flashreserve.redis_server import connect, disconnect
 from flashreserve.stores.port import Store
 
 __all__ = ["own_valkey", "valkey", "valkey_of_session"]
@@ -108,7 +108,7 @@ async def jobs(server: ValkeyProcess) -> list[QueueJob]:
     redis = connect(server.url, timeout_s=10, connections_max=1)
     queue = Queue(QUEUE, {"connection": redis})
     found: list[QueueJob] = await queue.getJobs(["delayed", "waiting", "active", "completed", "failed"])
-    await redis.aclose()
+    await disconnect(redis)
     return found
 
 

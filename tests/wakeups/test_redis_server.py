@@ -1,9 +1,14 @@
 import asyncio
 import socket
+from typing import Any
 
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.servers.valkey import MakeValkey, ValkeyProcess
 
-from flashreserve.redis_server import check_redis, connect
+from flashreserve.redis_server import check_redis, connect, disconnect
 
 
 async def test_a_server_as_it_should_be_is_only_named(own_valkey: MakeValkey) -> None:
@@ -48,10 +53,30 @@ async def test_checking_changes_nothing(valkey: ValkeyProcess) -> None:
 async def test_timeouts_in_the_url_do_not_count(valkey: ValkeyProcess) -> None:
     redis = connect(valkey.url + "?socket_timeout=0.2", timeout_s=10, connections_max=1)
     assert await redis.blpop(["nothing"], timeout=1) is None
-    await redis.aclose()
+    await disconnect(redis)
 
 
 async def test_calls_wait_for_a_free_connection(valkey: ValkeyProcess) -> None:
     redis = connect(valkey.url, timeout_s=10, connections_max=1)
     assert await asyncio.gather(*(redis.incr("calls") for _ in range(50))) == list(range(1, 51))
-    await redis.aclose()
+    await disconnect(redis)
+
+
+async def test_no_call_leaves_a_connection_open_behind_a_closed_client(valkey: ValkeyProcess) -> None:
+    for steps in range(60):  # of the loop, which begin with the call and end with its reply
+        redis = connect(valkey.url, timeout_s=10, connections_max=2)
+        call = asyncio.ensure_future(redis.ping())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await disconnect(redis)
+        await asyncio.wait({call})
+        call.exception()  # redis-py raises what it likes: it lost its connection
+        assert not [each for each in made_by(redis) if each.is_connected], steps
+        with pytest.raises(RedisConnectionError, match="the client is closed"):
+            await redis.ping()
+
+
+def made_by(redis: Redis) -> list[AbstractConnection]:
+    """The connections of a client: those in its pool, and those in use."""
+    pool: Any = redis.connection_pool
+    return [*pool._available_connections, *pool._in_use_connections]

@@ -13,7 +13,7 @@ from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, run_worker
 from flashreserve.jobs.job_list import Job
 from flashreserve.jobs.loop import end
-from flashreserve.redis_server import connect
+from flashreserve.redis_server import connect, disconnect
 from flashreserve.stores.port import StoreUnavailableError
 
 
@@ -181,7 +181,7 @@ async def test_a_wake_up_that_a_dead_worker_had_taken_is_taken_again(
     waking.expect([soon() - 2_000])
     await until(lambda: bool(waking._added))
     assert await dead.getNextJob("its token") is not None
-    await redis.aclose()
+    await disconnect(redis)
 
     monkeypatch.setattr(bullmq, "_STALLED_EVERY_MS", 200)
     sweeps = Sweeps()
@@ -245,7 +245,7 @@ async def test_a_worker_ends_at_once_in_whichever_moment_it_is_ended(
         for _ in range(steps):
             await asyncio.sleep(0)
         assert await ended_after(task) < 5
-    await redis.aclose()
+    await disconnect(redis)
 
 
 async def test_a_worker_that_finds_no_redis_ends_soon_in_whichever_moment_it_is_ended(

@@ -17,7 +17,7 @@ from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.throttle import Bucket, Throttle
 from flashreserve.calls import Calls
 from flashreserve.clock import Clock
-from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
+from flashreserve.redis_server import REDIS_ERRORS, Presence, connect, disconnect
 
 KEY_PREFIX: Final = "flashreserve:tries:"
 TIMEOUT_S: Final = 0.2
@@ -114,7 +114,7 @@ class RedisThrottle(Throttle):
     async def close(self) -> None:
         """Close the connections to Redis."""
         try:
-            await self._calls.run("closing", self._redis.aclose(), limit_s=_CLOSE_TIMEOUT_S)
+            await self._calls.run("closing", disconnect(self._redis), limit_s=_CLOSE_TIMEOUT_S)
         except REDIS_ERRORS as error:
             self._presence.missed(error)
 

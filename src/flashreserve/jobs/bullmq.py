@@ -19,7 +19,7 @@ from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
 from flashreserve.jobs.job_list import Job
 from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, run_shielded
-from flashreserve.redis_server import REDIS_ERRORS, Presence, connect
+from flashreserve.redis_server import REDIS_ERRORS, Presence, connect, disconnect
 from flashreserve.side_by_side import all_ended
 
 QUEUE: Final = "flashreserve-sweeps"
@@ -311,6 +311,6 @@ async def _close(worker: Worker) -> None:
 
 async def _let_go(redis: Redis) -> None:
     try:
-        await Calls("redis").run("closing", redis.aclose(), limit_s=CLOSE_TIMEOUT_S)
+        await Calls("redis").run("closing", disconnect(redis), limit_s=CLOSE_TIMEOUT_S)
     except REDIS_ERRORS as error:
         _log.debug("redis closed badly", error=str(error))
