@@ -24,6 +24,8 @@ class Interrupts:
         self._held: dict[signal.Signals, Handler] = {}
         """The handlers to restore when signals are no longer held."""
         self._waiting: list[int] = []
+        self._heard = False
+        """Whether the latest inner context of `held` has been interrupted."""
         self._cancel: Callable[[], object] | None = None
         """Cancels the task of `run`, in a process that ignores Ctrl-C."""
 
@@ -38,12 +40,14 @@ class Interrupts:
         """Run `main` as `asyncio.run` does: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
 
         asyncio cancels in its handler of Ctrl-C. It sets no handler if the process ignores Ctrl-C, as a shell's
-        background processes do. Then an exception would be raised in the middle of some coroutine.
+        background processes do, or handles it by itself, as within `held`. Then an exception would be raised in the
+        middle of some coroutine.
         """
         # Imported where used: until this module is imported, no signal is watched.
         import asyncio  # noqa: PLC0415
 
-        by_ctrl_c = callable(signal.getsignal(signal.SIGINT))
+        handler = signal.getsignal(signal.SIGINT)
+        by_ctrl_c = callable(handler) and handler != self._hear_one
         return asyncio.run(main if by_ctrl_c else self._cancellable(main))
 
     async def _cancellable(self, main: Coroutine[Any, Any, T]) -> T:
@@ -90,7 +94,8 @@ class Interrupts:
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
         """Hold signals within this context, except in the inner context that it yields.
 
-        So everything that is made in the outer context is cleaned up, even if many signals come.
+        So everything that is made in the outer context is cleaned up, even if many signals come. The inner context is
+        interrupted once: from the first signal on, all are held again.
         """
         self.hold()
         try:
@@ -100,11 +105,25 @@ class Interrupts:
 
     @contextmanager
     def _hearing(self) -> Iterator[None]:
+        self._heard = False
+        waited, self._waiting = self._waiting, []
         try:
-            self.hear()
+            _set(dict.fromkeys(self._held, self._hear_one))
+            if waited:
+                signal.raise_signal(waited[0])
             yield
         finally:
-            self.hold()
+            # A signal may interrupt even this line. So the handler holds all others before it interrupts anything.
+            _set(dict.fromkeys(self._held, self._wait))
+
+    def _hear_one(self, number: int, _frame: FrameType | None) -> None:
+        _set(dict.fromkeys(self._held, self._wait))
+        if self._heard:  # by another signal's handler, which came in the middle of this one
+            self._waiting.append(number)
+            return
+        self._heard = True
+        self.exit_code = 128 + number
+        self._cancel_or_raise()
 
     def _wait(self, number: int, _frame: FrameType | None) -> None:
         self._waiting.append(number)
@@ -115,6 +134,9 @@ class Interrupts:
         if callable(by_ctrl_c):
             by_ctrl_c(number, frame)  # asyncio's handler cancels the main task, Python's own raises.
             return
+        self._cancel_or_raise()
+
+    def _cancel_or_raise(self) -> None:
         cancel, self._cancel = self._cancel, None
         if cancel is None:  # Nothing can be cancelled, or it was, and takes too long.
             raise KeyboardInterrupt
