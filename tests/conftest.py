@@ -16,6 +16,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ALONE: Final = ("bench",)
 """Directories of tests that get the mark `alone`."""
 
+SLOW_S: Final = 600
+"""Seconds for a slow test that sets no limit of its own: far more than any takes, for a machine under load."""
+
 EVERY_TEST_REQUIRED = os.environ.get("TESTS_REQUIRE_ALL") == "1"
 
 
@@ -24,6 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(map(item.path.is_relative_to, alone)):
             item.add_marker(pytest.mark.alone)
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_S))
 
 
 # The outermost wrapper sees the report after the skip and xfail marks have changed it.
