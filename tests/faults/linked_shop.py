@@ -64,10 +64,10 @@ class LinkedShop(ABC):
     async def kept(self) -> tuple[list[Product], list[Reservation]]:
         """The products and reservations at one instant: they are read until nothing changes any more."""
         async with asyncio.timeout(RECOVERED_S):
-            kept = await self.read()
-            while await self.unfinished() or kept != (again := await self.read()):
-                kept = again
-        return kept
+            while True:
+                kept = await self.read()
+                if not await self.unfinished() and kept == await self.read():
+                    return kept
 
     async def read(self) -> tuple[list[Product], list[Reservation]]:
         """The products, then the reservations, read without links."""
