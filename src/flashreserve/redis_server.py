@@ -68,7 +68,8 @@ class _Pool(BlockingConnectionPool):
     """Connections that `disconnect` closes for good.
 
     `Redis.aclose` only disconnects what is connected at that moment: a call that is just connecting, or that tries
-    again, would leave a new connection open behind it. BullMQ calls it on a client that is used afterwards.
+    again, would leave a new connection open behind it. `aclose` itself can't close for good, because BullMQ calls it on
+    a client that is used afterwards.
     """
 
     closed = False

@@ -39,15 +39,14 @@ class Interrupts:
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run `main` as `asyncio.run` does: a signal cancels `main`, which then ends by a `KeyboardInterrupt`.
 
-        asyncio cancels in its handler of Ctrl-C. It sets no handler if the process ignores Ctrl-C, as a shell's
-        background processes do, or handles it by itself, as within `held`. Then an exception would be raised in the
-        middle of some coroutine.
+        asyncio cancels in its handler of Ctrl-C. It sets that handler only in place of Python's own: not in a process
+        that ignores Ctrl-C, as a shell's background processes do, and not within `held`. Without it, an exception would
+        be raised in the middle of some coroutine.
         """
         # Imported where used: until this module is imported, no signal is watched.
         import asyncio  # noqa: PLC0415
 
-        handler = signal.getsignal(signal.SIGINT)
-        by_ctrl_c = callable(handler) and handler != self._hear_one
+        by_ctrl_c = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         return asyncio.run(main if by_ctrl_c else self._cancellable(main))
 
     async def _cancellable(self, main: Coroutine[Any, Any, T]) -> T:
@@ -80,15 +79,12 @@ class Interrupts:
     def hold(self) -> None:
         """Keep signals waiting until `hear` is called."""
         self._held = {number: handler for number in _ENDING if callable(handler := signal.getsignal(number))}
-        _set(dict.fromkeys(self._held, self._wait))
+        self._let_wait()
 
     def hear(self) -> None:
         """Stop holding signals, and act on the first that waited. Without effect if none are held."""
         held, self._held = self._held, {}
-        _set(held)
-        waited, self._waiting = self._waiting, []
-        if waited:
-            signal.raise_signal(waited[0])
+        self._act(held)
 
     @contextmanager
     def held(self) -> Iterator[Callable[[], AbstractContextManager[None]]]:
@@ -106,18 +102,25 @@ class Interrupts:
     @contextmanager
     def _hearing(self) -> Iterator[None]:
         self._heard = False
-        waited, self._waiting = self._waiting, []
         try:
-            _set(dict.fromkeys(self._held, self._hear_one))
-            if waited:
-                signal.raise_signal(waited[0])
+            self._act(dict.fromkeys(self._held, self._hear_one))
             yield
         finally:
             # A signal may interrupt even this line. So the handler holds all others before it interrupts anything.
-            _set(dict.fromkeys(self._held, self._wait))
+            self._let_wait()
+
+    def _act(self, handlers: Mapping[signal.Signals, Handler]) -> None:
+        """Set the handlers, and act on the first signal that waited."""
+        _set(handlers)
+        waited, self._waiting = self._waiting, []
+        if waited:
+            signal.raise_signal(waited[0])
+
+    def _let_wait(self) -> None:
+        _set(dict.fromkeys(self._held, self._wait))
 
     def _hear_one(self, number: int, _frame: FrameType | None) -> None:
-        _set(dict.fromkeys(self._held, self._wait))
+        self._let_wait()
         if self._heard:  # by another signal's handler, which came in the middle of this one
             self._waiting.append(number)
             return
