@@ -9,8 +9,7 @@ import msgspec
 import structlog
 
 from flashreserve.clock import Clock
-from flashreserve.core.commands import Wanted
-from flashreserve.core.model import Product
+from flashreserve.core.model import Product, Units
 from flashreserve.core.outcomes import NotOnSale, SoldOut
 from flashreserve.core.sale import refuse_products
 from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
@@ -44,7 +43,7 @@ class StockView:
         self._sights: OrderedDict[str, Sight] = OrderedDict()
         self._used: dict[str, float] = {}
 
-    def refuse(self, lines: Sequence[Wanted], key: str | None, now: int) -> NotOnSale | SoldOut | None:
+    def refuse(self, lines: Sequence[Units], key: str | None, now: int) -> NotOnSale | SoldOut | None:
         """The refusal that the rules are certain to give, or None if only the database can tell.
 
         Requests with an idempotency key are never refused here: the key may have been granted before. Nor are requests
@@ -56,7 +55,7 @@ class StockView:
         products: list[Product] = []
         for line in lines:
             sight = self._sights.get(line.product_id)
-            if sight is None or sight.asked_at < oldest:
+            if sight is None or sight.asked_at < oldest or sight.product.archived_at is not None:
                 return None
             self._used[line.product_id] = sight.asked_at
             products.append(sight.product)

@@ -8,9 +8,11 @@ from tests.core.examples import NOON, reservation_id
 from flashreserve.core.commands import Command
 from flashreserve.core.model import Product, Reservation
 from flashreserve.core.outcomes import Outcome, Unavailable
+from flashreserve.stores.filters import ALL_PRODUCTS, ALL_RESERVATIONS, ReservationFilter
 from flashreserve.stores.port import Store
 
 _ALL = 100_000
+_PAGE = 200
 _TRIES_MAX = 5
 
 
@@ -52,13 +54,29 @@ async def reservation(store: Store, number: int) -> Reservation:
 
 async def everything(store: Store) -> tuple[list[Product], list[Reservation]]:
     """All products and reservations, to check whether anything has changed."""
-    return await store.list_products(None, _ALL), await store.all_reservations(None, _ALL)
+    return await listed(store, _ALL), await every(store)
+
+
+async def listed(store: Store, most: int, after: str | None = None) -> list[Product]:
+    """The first `most` products with ids above `after`."""
+    return (await store.search_products(ALL_PRODUCTS, after, most)).products
 
 
 async def assert_balanced(store: Store) -> None:
     audit = await store.audit()
     assert audit.complete
     assert audit.differences == []
+
+
+async def every(
+    store: Store, where: ReservationFilter = ALL_RESERVATIONS, *, newest_first: bool = False
+) -> list[Reservation]:
+    """All reservations that the filter allows, page by page."""
+    found, beyond = await store.search_reservations(where, None, _PAGE, NOON, newest_first=newest_first)
+    while beyond is not None:
+        more, beyond = await store.search_reservations(where, beyond, _PAGE, NOON, newest_first=newest_first)
+        found += more
+    return found
 
 
 def counted(outcomes: Sequence[Any]) -> dict[str, int]:

@@ -14,12 +14,14 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.contract.factories import FACTORIES, MemoryFactory, StoreFactory
+from tests.contract.requests import every, listed
 from tests.core import streams
 from tests.core.examples import NOON
 from tests.mongo.factory import MongoFactory
 
 from flashreserve.core.commands import Command
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
+from flashreserve.stores.filters import ReservationFilter
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.port import Flushed, Store
 
@@ -63,12 +65,12 @@ def in_order(flushed: Flushed) -> tuple[object, object]:
 
 async def books(store: Store) -> list[object]:
     """All data that can be read."""
-    products = await store.list_products(None, _ALL)
+    products = await listed(store, _ALL)
     return [
         products,
-        await store.all_reservations(None, _ALL),
-        [await store.reservations_of_product(product.id, None, _ALL) for product in products],
-        [await store.reservations_of_user(user_id, None, _ALL) for user_id in streams.CUSTOMERS],
+        await every(store),
+        [await every(store, ReservationFilter(product_id=product.id)) for product in products],
+        [await every(store, ReservationFilter(user_id=user_id), newest_first=True) for user_id in streams.CUSTOMERS],
     ]
 
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from tests.contract.requests import do, flush, product
+from tests.contract.requests import do, every, flush, listed, product
 from tests.core.examples import (
     ANN,
     BEN,
@@ -24,6 +24,7 @@ from tests.core.examples import (
 )
 
 from flashreserve.core.model import Product, Reservation, Status
+from flashreserve.stores.filters import ALL_RESERVATIONS, ReservationFilter
 from flashreserve.stores.port import Store, StoreDefectError
 
 T = TypeVar("T", Product, Reservation)
@@ -71,14 +72,15 @@ class TestReservations:
             await flush(store, reserve(number, ANN), reserve(number + 100, BEN))
 
         async def page(before: str | None, most: int) -> list[Reservation]:
-            return await store.reservations_of_user(ANN, before, most)
+            where = ReservationFilter(user_id=ANN)
+            return (await store.search_reservations(where, before, most, NOON, newest_first=True)).reservations
 
         found, sizes = await read_in_pages(page, most)
         assert [held.id for held in found] == [reservation_id(n) for n in (7, 6, 5, 4, 3, 2, 1)]
         assert sizes == page_sizes(most)
 
     async def test_a_customer_without_any_has_an_empty_page(self, store: Store) -> None:
-        assert await store.reservations_of_user(ANN, None, 10) == []
+        assert await every(store, ReservationFilter(user_id=ANN), newest_first=True) == []
 
     @pytest.mark.parametrize("most", [1, 3, 7, 8])
     async def test_a_products_come_in_pages_oldest_first_baskets_included(self, store: Store, most: int) -> None:
@@ -89,14 +91,14 @@ class TestReservations:
         await do(store, confirm(3))
 
         async def page(after: str | None, most: int) -> list[Reservation]:
-            return await store.reservations_of_product(CUP, after, most)
+            return (await store.search_reservations(ReservationFilter(product_id=CUP), after, most, NOON)).reservations
 
         found, sizes = await read_in_pages(page, most)
         assert [held.id for held in found] == [reservation_id(n) for n in range(1, 8)]
         assert sizes == page_sizes(most)
         assert found[2].status is Status.CONFIRMED
         assert len(found[2].lines) == 2
-        assert await store.reservations_of_product(PEN, None, 10) == []
+        assert await every(store, ReservationFilter(product_id=PEN)) == []
 
     @pytest.mark.parametrize("most", [2, 7, 8])
     async def test_all_come_in_pages_oldest_first(self, store: Store, most: int) -> None:
@@ -104,16 +106,21 @@ class TestReservations:
         for number in (4, 1, 7, 2, 6, 3, 5):
             of = HAT if number % 3 == 0 else CUP
             await do(store, reserve(number, ANN if number % 2 else BEN, of=of))
-        found, sizes = await read_in_pages(store.all_reservations, most)
+
+        async def page(after: str | None, most: int) -> list[Reservation]:
+            return (await store.search_reservations(ALL_RESERVATIONS, after, most, NOON)).reservations
+
+        found, sizes = await read_in_pages(page, most)
         assert [held.id for held in found] == [reservation_id(n) for n in range(1, 8)]
         assert sizes == page_sizes(most)
 
     async def test_a_page_may_start_from_an_id_that_does_not_exist(self, store: Store) -> None:
         await store.add_products([a_product()])
         await flush(store, reserve(2), reserve(4))
-        assert [held.id for held in await store.all_reservations(reservation_id(3), 9)] == [reservation_id(4)]
-        assert [h.id for h in await store.reservations_of_user(ANN, reservation_id(3), 9)] == [reservation_id(2)]
-        assert [h.id for h in await store.reservations_of_product(CUP, reservation_id(3), 9)] == [reservation_id(4)]
+        for where in (ALL_RESERVATIONS, ReservationFilter(user_id=ANN), ReservationFilter(product_id=CUP)):
+            for newest_first, number in ((False, 4), (True, 2)):
+                page = await store.search_reservations(where, reservation_id(3), 9, NOON, newest_first=newest_first)
+                assert [held.id for held in page.reservations] == [reservation_id(number)]
 
 
 class TestProducts:
@@ -125,7 +132,9 @@ class TestProducts:
         assert {found.id for found in await store.products([HAT, PEN, CUP])} == {CUP, HAT}
 
     async def test_they_are_kept_as_they_were_added(self, store: Store) -> None:
-        every_field = Product(CUP, "Tasse „für dich“ ☕", 0, "JPY", 9, 9, 1, 2, 3, 4, 5, NOON, NOON + 1, 6)
+        every_field = Product(
+            CUP, "Tasse „für dich“ ☕", 0, "JPY", 9, 9, 1, 2, 3, 4, 5, NOON, NOON + 1, 6, "sku-1", NOON
+        )
         defaults = {field.name: field.default for field in msgspec.structs.fields(Product)}
         assert [name for name, value in defaults.items() if getattr(every_field, name) == value] == []
         await store.add_products([every_field, a_product(HAT)])
@@ -140,7 +149,7 @@ class TestProducts:
 
     async def test_none_at_all_can_be_added(self, store: Store) -> None:
         await store.add_products([])
-        assert await store.list_products(None, 10) == []
+        assert await listed(store, 10) == []
 
     async def test_they_are_added_all_or_none(self, store: Store) -> None:
         await store.add_products([a_product(HAT)])
@@ -148,16 +157,20 @@ class TestProducts:
             await store.add_products([a_product(CUP), a_product(HAT, units=99), a_product(PEN)])
         with pytest.raises(StoreDefectError):
             await store.add_products([a_product(CUP), a_product(CUP)])
-        assert await store.list_products(None, 10) == [a_product(HAT)]
+        assert await listed(store, 10) == [a_product(HAT)]
 
     async def test_many_are_added_at_once(self, store: Store) -> None:
         await store.add_products([a_product(product_id(n)) for n in range(1_000)])
-        assert len(await store.list_products(None, 2_000)) == 1_000
+        assert len(await listed(store, 2_000)) == 1_000
 
     @pytest.mark.parametrize("most", [1, 3, 7, 8])
     async def test_they_come_in_pages_oldest_first(self, store: Store, most: int) -> None:
         await store.add_products([a_product(product_id(n)) for n in (4, 1, 7, 2, 6, 3, 5)])
-        found, sizes = await read_in_pages(store.list_products, most)
+
+        async def page(after: str | None, most: int) -> list[Product]:
+            return await listed(store, most, after)
+
+        found, sizes = await read_in_pages(page, most)
         assert [entry.id for entry in found] == [product_id(n) for n in range(1, 8)]
         assert sizes == page_sizes(most)
 
@@ -166,7 +179,7 @@ class TestProducts:
         for number in range(20):
             granted(await do(store, reserve(number)))
             assert (await product(store, CUP)).available == 19 - number
-            assert len(await store.all_reservations(None, 100)) == number + 1
+            assert len(await every(store)) == number + 1
 
 
 async def test_a_store_that_is_open_answers_and_takes_writes(store: Store) -> None:

@@ -1,7 +1,7 @@
 """Sweeping lapsed holds, and recovering."""
 
 import pytest
-from tests.contract.requests import assert_balanced, available, do, everything, flush, reservation
+from tests.contract.requests import assert_balanced, available, do, every, everything, flush, reservation
 from tests.core.examples import (
     CUP,
     HAT,
@@ -33,7 +33,7 @@ async def hold_one_a_millisecond(store: Store, count: int) -> None:
 
 async def statuses(store: Store) -> str:
     """The first letter of each reservation's status, by id."""
-    return "".join(held.status.value[0] for held in await store.all_reservations(None, 10_000))
+    return "".join(held.status.value[0] for held in await every(store))
 
 
 async def test_nothing_due_is_nothing_released(store: Store) -> None:

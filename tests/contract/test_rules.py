@@ -28,8 +28,8 @@ from tests.core.examples import (
 )
 
 from flashreserve.core import limits
-from flashreserve.core.commands import Command, Reserve, Wanted
-from flashreserve.core.model import Adjustment, Line, Reservation, Status
+from flashreserve.core.commands import Command, Reserve
+from flashreserve.core.model import Adjustment, Line, Reservation, Status, Units
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
     AlreadyConfirmed,
@@ -83,11 +83,10 @@ class TestReserving:
 
     async def test_a_sale_begins_and_ends_on_the_millisecond(self, store: Store) -> None:
         await store.add_products([a_product(sale_starts_at=NOON, sale_ends_at=NOON + 100)])
-        refused = NotOnSale(CUP, NOON, NOON + 100)
-        assert await do(store, reserve(1), at=NOON - 1) == refused
+        assert await do(store, reserve(1), at=NOON - 1) == NotOnSale(CUP, NOON, NOON + 100, retry_after_s=1)
         granted(await do(store, reserve(2), at=NOON))
         granted(await do(store, reserve(3), at=NOON + 99))
-        assert await do(store, reserve(4), at=NOON + 100) == refused
+        assert await do(store, reserve(4), at=NOON + 100) == NotOnSale(CUP, NOON, NOON + 100)
 
     async def test_the_first_reason_in_order_is_told(self, store: Store) -> None:
         await store.add_products(
@@ -115,7 +114,7 @@ class TestReserving:
 
     async def test_one_product_twice_in_a_basket_is_summed(self, store: Store) -> None:
         await store.add_products([a_product(units=5)])
-        lines = basket([Wanted(CUP, 3), Wanted(CUP, 3)])
+        lines = basket([Units(CUP, 3), Units(CUP, 3)])
         assert await do(store, Reserve(reservation_id(1), ANN, lines)) == SoldOut(CUP, 5)
         assert await available(store, CUP) == 5
 

@@ -8,6 +8,7 @@ from tests.contract.requests import (
     counted,
     do,
     do_until_available,
+    every,
     everything,
     flush,
     product,
@@ -158,7 +159,7 @@ async def test_confirming_on_one_and_sweeping_on_the_other_has_one_winner_each(s
         drift = (-3, 2, 0, -1, 5)[end % 5]
         await asyncio.gather(confirm_those_over_at(end, end + drift), stores[1].release_lapsed(LAPSED + end, 1_000))
     await stores[1].release_lapsed(LAPSED + 100, 1_000)
-    found = {held.id: held.status for held in await stores[1].all_reservations(None, count)}
+    found = {held.id: held.status for held in await every(stores[1])}
     bought = [n for n, outcome in outcomes.items() if isinstance(outcome, Confirmed)]
     late = [n for n, outcome in outcomes.items() if isinstance(outcome, Expired)]
     assert bought

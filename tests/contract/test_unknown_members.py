@@ -15,6 +15,7 @@ from flashreserve.core import rules
 from flashreserve.core.facts import Facts
 from flashreserve.core.rules import Plan
 from flashreserve.http.answers import from_outcome
+from flashreserve.http.places import Place
 from flashreserve.stores.port import Store, StoreOutcomeUnknownError
 
 REFUSALS = (AssertionError, StoreOutcomeUnknownError)
@@ -60,4 +61,4 @@ async def test_an_unknown_effect_is_refused_and_nothing_is_written(
 def test_an_unknown_outcome_has_no_answer() -> None:
     unknown: Any = Unheard()
     with pytest.raises(AssertionError):
-        from_outcome(unknown, "/reservations")
+        from_outcome(unknown, Place("/reservations"))

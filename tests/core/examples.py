@@ -4,8 +4,8 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from flashreserve.core.commands import Cancel, Confirm, Edit, Expire, Extend, Reserve, Restock, Wanted
-from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.core.commands import Cancel, Confirm, Edit, Expire, Extend, Label, Reserve, Restock, Return
+from flashreserve.core.model import Account, ApiKey, Product, Reservation, Role, Scope, Units
 from flashreserve.core.outcomes import Reserved
 from flashreserve.core.sale import basket
 
@@ -60,15 +60,19 @@ def an_account(number: int = 1, email: str = "ann@example.com", role: Role = Rol
     return Account(user_id(number), email, role, "$argon2id$first", NOON)
 
 
+def a_key(number: int = 1, **changes: Any) -> ApiKey:
+    key = ApiKey(f"{number:032x}", "Till 1 «é»", (Scope.READ, Scope.CUSTOMERS), "ab" * 32, 10, ADMIN)
+    return replace(key, **changes)
+
+
 def reserve(number: int, user: str = ANN, quantity: int = 1, *, of: str = CUP, key: str | None = None) -> Reserve:
     """The command to reserve one product. `number` gives the reservation's id."""
-    return Reserve(reservation_id(number), user, (Wanted(of, quantity),), key)
+    return Reserve(reservation_id(number), user, (Units(of, quantity),), key)
 
 
 def reserve_basket(number: int, lines: dict[str, int], user: str = ANN, *, key: str | None = None) -> Reserve:
     """The command to reserve a basket."""
-    wanted = basket(Wanted(product, quantity) for product, quantity in lines.items())
-    return Reserve(reservation_id(number), user, wanted, key)
+    return Reserve(reservation_id(number), user, units(lines), key)
 
 
 def confirm(number: int, user: str = ANN) -> Confirm:
@@ -81,6 +85,27 @@ def extend(number: int, user: str = ANN) -> Extend:
 
 def cancel(number: int, user: str = ANN) -> Cancel:
     return Cancel(reservation_id(number), user)
+
+
+def confirm_some(number: int, lines: dict[str, int], user: str | None = ANN) -> Confirm:
+    """The command to buy only these units of a hold."""
+    return Confirm(reservation_id(number), user, units(lines), by=user or ADMIN)
+
+
+def give_back(
+    number: int, lines: dict[str, int], key: str = "parcel-1", *, user: str | None = None, reason: str | None = None
+) -> Return:
+    """The command to return these units of a purchase, by an admin."""
+    return Return(reservation_id(number), user, units(lines), key, ADMIN, reason)
+
+
+def label(number: int, external_id: str | None, user: str | None = ANN) -> Label:
+    """The command to give a reservation the shop's own id, or to take it away."""
+    return Label(reservation_id(number), user, external_id)
+
+
+def units(lines: dict[str, int]) -> tuple[Units, ...]:
+    return basket(Units(product, quantity) for product, quantity in lines.items())
 
 
 def expire(number: int) -> Expire:

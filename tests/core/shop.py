@@ -3,6 +3,7 @@
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from tests.contract.requests import every, listed
 from tests.core.examples import NOON, reservation_id
 
 from flashreserve.core.commands import Command
@@ -55,5 +56,5 @@ class CoreShop:
 
     def state(self) -> tuple[list[Product], list[Reservation]]:
         """All products and reservations of the store."""
-        products = finish_now(self.store.list_products(None, _ALL))
-        return products, finish_now(self.store.all_reservations(None, _ALL))
+        products = finish_now(listed(self.store, _ALL))
+        return products, finish_now(every(self.store))

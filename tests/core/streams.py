@@ -16,9 +16,12 @@ from tests.core.examples import (
     a_product,
     cancel,
     confirm,
+    confirm_some,
     edit,
     expire,
     extend,
+    give_back,
+    label,
     product_id,
     reservation_id,
     reserve_basket,
@@ -66,11 +69,23 @@ _restocks = st.builds(
     st.sampled_from(["r1", "r2", "r3", "r4"]),
     st.sampled_from([CUP, HAT, UNKNOWN]),
 )
+_units_back = st.dictionaries(st.sampled_from([CUP, CUP, HAT, PEN]), st.sampled_from([1, 1, 2]), min_size=1, max_size=2)
+_returns = st.builds(
+    lambda number, lines, key, user: give_back(number, lines, key, user=user),
+    _targets,
+    _units_back,
+    st.sampled_from(["g1", "g2"]),
+    st.sampled_from([None, None, *CUSTOMERS]),
+)
+_labels = st.builds(label, _targets, st.sampled_from([None, "order-1", "order-2"]))
 _commands: st.SearchStrategy[Command] = st.one_of(
     _reserves,
     _reserves,
     _reserves,
     st.builds(confirm, _targets, _customers),
+    st.builds(confirm_some, _targets, _lines, _customers),
+    _returns,
+    _labels,
     st.builds(extend, _targets, _customers),
     st.builds(cancel, _targets, _customers),
     st.builds(expire, _targets),

@@ -11,14 +11,18 @@ from tests.core.examples import (
     confirm,
     edit,
     expire,
+    give_back,
     granted,
     reserve,
     reserve_basket,
 )
 from tests.core.shop import CoreShop
 
+from flashreserve.core import rules
+from flashreserve.core.effects import ReturnEffect
+from flashreserve.core.facts import Facts, limit_claim
 from flashreserve.core.model import Status
-from flashreserve.core.outcomes import LimitReached, Replayed
+from flashreserve.core.outcomes import Confirmed, LimitReached, Replayed
 
 LAPSED = NOON + HOLD_MS
 
@@ -164,3 +168,21 @@ def test_limit_ten_refuses_two_hundred_and_gives_exactly_ten_of_twenty_singles()
     outcomes = shop.flush(*[reserve(number) for number in range(2, 22)])
     assert outcomes[10:] == [LimitReached(CUP, 10)] * 10
     assert shop.available(CUP) == 990
+
+
+@pytest.mark.parametrize("limit_as_read", [1, 11, 12])
+def test_a_return_frees_claims_of_the_highest_units_even_if_the_product_was_read_before_a_raise(
+    limit_as_read: int,
+) -> None:
+    shop = CoreShop(a_product(units=20, per_customer_limit=12))
+    held = granted(shop.do(reserve(1, quantity=12)))
+    confirmed = shop.do(confirm(1))
+    assert isinstance(confirmed, Confirmed)
+    facts = Facts(
+        products={CUP: a_product(units=20, per_customer_limit=limit_as_read)},
+        reservations={held.id: confirmed.reservation},
+        claims={(ANN, limit_claim(CUP, unit)): held.id for unit in range(12)},
+    )
+    (effect,) = rules.plan(facts, [give_back(1, {CUP: 3})], NOON).effects
+    assert isinstance(effect, ReturnEffect)
+    assert sorted(effect.claims) == [limit_claim(CUP, 10), limit_claim(CUP, 11), limit_claim(CUP, 9)]

@@ -6,6 +6,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import Phase, find, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec.structs import replace
 from tests.core import streams
 from tests.core.examples import NOON
 from tests.core.shop import CoreShop, finish_now
@@ -21,6 +22,7 @@ from flashreserve.core.outcomes import (
     Invalid,
     KeyReused,
     LimitReached,
+    NotConfirmed,
     NotDue,
     NotFound,
     NotOnSale,
@@ -28,20 +30,34 @@ from flashreserve.core.outcomes import (
     Replayed,
     Reserved,
     Restocked,
+    Returned,
+    ReturnsUsedUp,
     RulesFixed,
     SoldOut,
     StockTaken,
+    TooMany,
 )
 from flashreserve.stores.memory import MemoryStore
 
 _REFUSALS = (
     *(NotFound, KeyReused, NotOnSale, SoldOut, LimitReached, AlreadyCancelled, AlreadyConfirmed),
-    *(ExtensionsUsedUp, NotDue, StockTaken, RulesFixed, Invalid),
+    *(ExtensionsUsedUp, NotDue, StockTaken, RulesFixed, Invalid, NotConfirmed, TooMany, ReturnsUsedUp),
 )
 
 
 def changes_nothing(outcome: Outcome) -> bool:
-    return isinstance(outcome, (*_REFUSALS, Replayed)) or (isinstance(outcome, Restocked) and outcome.replayed)
+    if isinstance(outcome, (Restocked, Returned)):
+        return outcome.replayed
+    return isinstance(outcome, (*_REFUSALS, Replayed))
+
+
+def as_ended(held: Reservation) -> Reservation:
+    """What nobody may change any more: all but the shop's own id, and the units of a purchase that were returned."""
+    return replace(held, lines=held.as_granted().lines, returns=(), external_id=None)
+
+
+def unlabelled(held: Reservation) -> Reservation:
+    return replace(held, external_id=None)
 
 
 class ShopMachine(RuleBasedStateMachine):
@@ -90,7 +106,7 @@ class ShopMachine(RuleBasedStateMachine):
                 self.bound[command.user_id, command.key] = outcome.reservation
         for command, outcome in zip(commands, outcomes, strict=True):
             if isinstance(command, Reserve) and command.key is not None and isinstance(outcome, Replayed):
-                assert outcome.reservation == self.bound[command.user_id, command.key]
+                assert unlabelled(outcome.reservation) == self.bound[command.user_id, command.key]
 
     @invariant()
     def nothing_is_oversold_or_leaked(self) -> None:
@@ -122,18 +138,30 @@ class ShopMachine(RuleBasedStateMachine):
                 assert held.key is not None
                 assert claim == idempotency_claim(held.key)
         assert by_line == {
-            (held.id, line.product_id): line.quantity
+            (held.id, line.product_id): line.left
             for held in self.reservations()
             for line in held.lines
-            if held.status in LIVE and limits[line.product_id] is not None
+            if held.status in LIVE and limits[line.product_id] is not None and line.left
         }
 
     @invariant()
     def what_has_ended_stays_as_it_is(self) -> None:
         for held in self.reservations():
-            assert self.ended.get(held.id, held) == held
+            ended = as_ended(held)
+            assert self.ended.get(held.id, ended) == ended
             if held.status is not Status.PENDING:
-                self.ended[held.id] = held
+                self.ended[held.id] = ended
+
+    @invariant()
+    def each_return_is_counted_once_and_none_exceeds_the_purchase(self) -> None:
+        for held in self.reservations():
+            for line in held.lines:
+                entries = [units for entry in held.returns for units in entry.lines]
+                assert line.returned == sum(each.quantity for each in entries if each.product_id == line.product_id)
+                assert 0 <= line.returned <= line.quantity
+            keys = [entry.key for entry in held.returns if entry.key is not None]
+            assert len(set(keys)) == len(keys)
+            assert not keys or held.status is Status.CONFIRMED
 
     @invariant()
     def instants_and_counts_fit_the_status(self) -> None:

@@ -20,8 +20,7 @@ from tests.core.examples import (
 )
 from tests.core.shop import CoreShop
 
-from flashreserve.core.commands import Wanted
-from flashreserve.core.model import Line, Reservation, Status
+from flashreserve.core.model import Line, Reservation, Status, Units
 from flashreserve.core.outcomes import KeyReused, LimitReached, NotFound, NotOnSale, Replayed, SoldOut
 from flashreserve.core.sale import basket
 
@@ -83,14 +82,14 @@ class TestSaleWindow:
 
     def test_a_refusal_tells_the_times(self) -> None:
         shop = CoreShop(a_product(sale_starts_at=NOON + 5, sale_ends_at=NOON + 9))
-        assert shop.do(reserve(1)) == NotOnSale(CUP, NOON + 5, NOON + 9)
+        assert shop.do(reserve(1)) == NotOnSale(CUP, NOON + 5, NOON + 9, retry_after_s=1)
 
     def test_ten_in_berlin_in_june_is_eight_utc_to_the_millisecond(self) -> None:
         opening = int(datetime.fromisoformat("2027-06-01T10:00:00+02:00").timestamp() * 1000)
         shop = CoreShop(a_product(sale_starts_at=opening))
         a_moment_before = int(datetime.fromisoformat("2027-06-01T07:59:59.999+00:00").timestamp() * 1000)
         on_time = int(datetime.fromisoformat("2027-06-01T08:00:00+00:00").timestamp() * 1000)
-        assert shop.do(reserve(1), at=a_moment_before) == NotOnSale(CUP, opening, None)
+        assert shop.do(reserve(1), at=a_moment_before) == NotOnSale(CUP, opening, None, retry_after_s=1)
         assert granted(shop.do(reserve(2), at=on_time)).created_at == on_time
 
     def test_what_is_held_can_be_bought_after_the_sale(self) -> None:
@@ -159,11 +158,11 @@ class TestBaskets:
         assert shop.available(CUP) == 5
 
     def test_the_same_product_twice_is_summed(self) -> None:
-        lines = basket([Wanted(HAT, 1), Wanted(CUP, 3), Wanted(HAT, 2), Wanted(CUP, 3)])
-        assert lines == (Wanted(CUP, 6), Wanted(HAT, 3))
+        lines = basket([Units(HAT, 1), Units(CUP, 3), Units(HAT, 2), Units(CUP, 3)])
+        assert lines == (Units(CUP, 6), Units(HAT, 3))
 
     def test_the_order_of_lines_does_not_matter(self) -> None:
-        assert basket([Wanted(HAT, 1), Wanted(CUP, 1)]) == basket([Wanted(CUP, 1), Wanted(HAT, 1)])
+        assert basket([Units(HAT, 1), Units(CUP, 1)]) == basket([Units(CUP, 1), Units(HAT, 1)])
 
     def test_a_basket_is_held_on_the_strictest_terms_of_its_products(self) -> None:
         shop = CoreShop(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.contract.requests import listed
 from tests.core.examples import a_product
 from tests.http.shop import open_shop
 from tests.servers.valkey import ValkeyProcess, valkey, valkey_of_session
@@ -49,7 +50,7 @@ class PretendedPasses:
         await asyncio.sleep(0.001)
         self._running -= 1
         self.count += 1
-        return len(await store.list_products(None, 10))
+        return len(await listed(store, 10))
 
 
 def pretended(run_once: Callable[[Store, int], Awaitable[int]], *, every_s: float = 0.01) -> Job:
@@ -158,9 +159,10 @@ async def _make_database(settings: Settings) -> None:
 
 _WITH_A_THIRD_JOB: Final = """
 from flashreserve.jobs.job_list import JOBS, Job
+from flashreserve.stores.filters import ALL_PRODUCTS
 
 async def run_once(store, now):
-    return len(await store.list_products(None, 10))
+    return len((await store.search_products(ALL_PRODUCTS, None, 10)).products)
 
 JOBS.append(
     Job(name="tally", run_once=run_once, every_s=1, purpose="Count the products, once.", result=("Counted", "product"))

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final, assert_never
 
 import msgspec
+from tests.contract.requests import every
 from tests.mongo.scenes import LAPSED, RECOVERY_MS, STOCK, Cast, Scene, set_stage
 from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
@@ -14,7 +15,9 @@ from flashreserve.core.outcomes import (
     Edited,
     Expired,
     Extended,
+    ExternalIdTaken,
     Failed,
+    Labelled,
     Outcome,
     OutcomeUnknown,
     Refused,
@@ -22,8 +25,10 @@ from flashreserve.core.outcomes import (
     Replayed,
     Reserved,
     Restocked,
+    Returned,
     Unavailable,
 )
+from flashreserve.stores.filters import ReservationFilter
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
@@ -160,23 +165,25 @@ class Performance:
         match outcome:
             case Reserved(reservation):
                 assert reservation.id in held
-            case Confirmed(reservation):
-                assert held[reservation.id].status is Status.CONFIRMED
+            case Confirmed(reservation) | Released(reservation):
+                assert held[reservation.id].status is reservation.status
             case Extended(reservation):
                 assert held[reservation.id].extensions == reservation.extensions
-            case Released(reservation):
-                assert held[reservation.id].status in {Status.CANCELLED, Status.EXPIRED}
             case Expired(reservation_id, _):
                 assert held[reservation_id].status is Status.EXPIRED
             case Restocked(adjustment):
                 product = await self.store.product(adjustment.product_id)
                 assert product is not None
                 assert product.stocked == STOCK + adjustment.change
-            case Replayed() | Edited() | Unavailable() | OutcomeUnknown() | Failed():
+            case Returned(reservation, _):
+                assert held[reservation.id].returns[: len(reservation.returns)] == reservation.returns
+            case Labelled(reservation):
+                assert held[reservation.id].external_id == reservation.external_id
+            case Replayed() | Edited() | ExternalIdTaken() | Unavailable() | OutcomeUnknown() | Failed():
                 pass
             case _:
                 assert_never(outcome)
 
     async def _reservations(self) -> list[Reservation]:
-        found = [await self.store.reservations_of_product(self.cast.product(place), None, _ALL) for place in (1, 2)]
+        found = [await every(self.store, ReservationFilter(product_id=self.cast.product(place))) for place in (1, 2)]
         return [held for each in found for held in each]

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
-from tests.core.examples import HOLD_MS, NOON, a_product, product_id, reservation_id, user_id
+from tests.core.examples import ADMIN, HOLD_MS, NOON, a_product, product_id, reservation_id, user_id
 from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
-from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Extend, Reserve, Restock, Wanted
-from flashreserve.core.outcomes import Outcome, OutcomeUnknown, Reserved, Unavailable
+from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Extend, Reserve, Restock, Return
+from flashreserve.core.model import Units
+from flashreserve.core.outcomes import Confirmed, Outcome, OutcomeUnknown, Reserved, Returned, Unavailable
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.database import Database
 from flashreserve.stores.mongo.documents import product_document
@@ -33,11 +34,18 @@ class Cast(msgspec.Struct, frozen=True):
         return user_id(self.number * 10 + place)
 
     def reserve(self, place: int, *products: int, key: str | None = None, quantity: int = 1) -> Reserve:
-        lines = tuple(Wanted(self.product(each), quantity) for each in products)
+        lines = tuple(Units(self.product(each), quantity) for each in products)
         return Reserve(reservation_id(self.number * 10 + place), self.user(place), lines, key)
 
-    def confirm(self, place: int) -> Confirm:
-        return Confirm(reservation_id(self.number * 10 + place), self.user(place))
+    def confirm(self, place: int, *products: int) -> Confirm:
+        """Buy all of the hold, or one unit of each of these products."""
+        lines = tuple(Units(self.product(each), 1) for each in products)
+        return Confirm(reservation_id(self.number * 10 + place), self.user(place), lines or None, ADMIN)
+
+    def give_back(self, place: int, *products: int, key: str = "parcel") -> Return:
+        """Return one unit of each product."""
+        lines = tuple(Units(self.product(each), 1) for each in products)
+        return Return(reservation_id(self.number * 10 + place), None, lines, key, ADMIN)
 
     def cancel(self, place: int) -> Cancel:
         return Cancel(reservation_id(self.number * 10 + place), self.user(place))
@@ -86,6 +94,17 @@ def flushed(*make: Callable[[Cast], Command]) -> Prepare:
 
     async def prepare(store: MongoStore, cast: Cast) -> None:
         assert all(isinstance(outcome, Reserved) for outcome in await perform(store, cast))
+
+    return prepare
+
+
+def bought(*make: Callable[[Cast], Reserve]) -> Prepare:
+    """A preparation in which all holds are granted and confirmed."""
+
+    async def prepare(store: MongoStore, cast: Cast) -> None:
+        await flushed(*make)(store, cast)
+        confirms = [Confirm(made.reservation_id, made.user_id) for made in (each(cast) for each in make)]
+        assert all(isinstance(outcome, Confirmed) for outcome in (await store.flush(confirms, NOON)).outcomes)
 
     return prepare
 
@@ -148,6 +167,24 @@ def imported(count: int) -> Check:
     return check
 
 
+def returned(keys: int, *, told: type[Outcome] = Returned) -> Check:
+    """Check that reservation 1 has at most so many returns; exactly so many if all were `told`."""
+
+    async def check(store: MongoStore, cast: Cast, outcomes: Sequence[Outcome] | None) -> None:
+        held = await store.reservation(cast.confirm(1).reservation_id)
+        assert held is not None
+        assert len(held.returns) <= keys
+        if outcomes and all(isinstance(outcome, told) for outcome in outcomes):
+            assert len(held.returns) == keys
+
+    return check
+
+
+_return = commands(lambda c: c.give_back(1, 1))
+_return_basket = commands(lambda c: c.give_back(1, 1, 2))
+_one_bought = bought(lambda c: c.reserve(1, 1, quantity=3))
+_basket_bought = bought(lambda c: c.reserve(1, 1, 2))
+
 _baskets_and_singles = commands(
     lambda c: c.reserve(1, 1, 2),
     lambda c: c.reserve(2, 1),
@@ -166,7 +203,7 @@ SCENES: Final = (
         "reserve over a lapsed hold",
         commands(
             lambda c: c.reserve(3, 1),
-            lambda c: Reserve(reservation_id(c.number * 10 + 4), c.user(1), (Wanted(c.product(2), 1),)),
+            lambda c: Reserve(reservation_id(c.number * 10 + 4), c.user(1), (Units(c.product(2), 1),)),
             at=LAPSED,
         ),
         at=LAPSED,
@@ -181,8 +218,8 @@ SCENES: Final = (
         "reserve what is known by a key that was used, over a limit that was used up",
         commands(
             lambda c: c.reserve(5, 1),
-            lambda c: Reserve(reservation_id(c.number * 10 + 6), c.user(1), (Wanted(c.product(1), 1),), "k"),
-            lambda c: Reserve(reservation_id(c.number * 10 + 7), c.user(2), (Wanted(c.product(2), 1),)),
+            lambda c: Reserve(reservation_id(c.number * 10 + 6), c.user(1), (Units(c.product(1), 1),), "k"),
+            lambda c: Reserve(reservation_id(c.number * 10 + 7), c.user(2), (Units(c.product(2), 1),)),
         ),
         prepare=flushed(lambda c: c.reserve(1, 1, key="k"), lambda c: c.reserve(2, 2)),
         knowing=True,
@@ -216,6 +253,20 @@ SCENES: Final = (
         at=LAPSED,
         prepare=flushed(lambda c: c.reserve(1, 1, 2)),
     ),
+    Scene("return", _return, prepare=_one_bought, check=returned(1)),
+    Scene(
+        "return twice",
+        commands(lambda c: c.give_back(1, 1), lambda c: c.give_back(1, 1), lambda c: c.give_back(1, 1, key="other")),
+        prepare=_one_bought,
+        check=returned(2),
+    ),
+    Scene("return a basket", _return_basket, prepare=_basket_bought, check=returned(1)),
+    Scene(
+        "buy some of a basket",
+        commands(lambda c: c.confirm(1, 1)),
+        prepare=flushed(lambda c: c.reserve(1, 1, 2)),
+        check=returned(1, told=Confirmed),
+    ),
     Scene("restock", commands(lambda c: Restock(c.product(1), "delivery", 3, c.user(9)))),
     Scene("edit", commands(lambda c: Edit(c.product(1), price=7))),
     Scene("import", import_two, check=assert_imported_all_or_none),
@@ -236,6 +287,27 @@ SCENES: Final = (
         recover,
         at=LAPSED + RECOVERY_MS,
         prepare=crashed(sweep, "bulk_update", DriverTrouble.STOP_HALF, _three_held),
+    ),
+    Scene(
+        "recover a return",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(_return, "find_one_and_update", DriverTrouble.STOP_AFTER, _one_bought),
+        check=returned(1),
+    ),
+    Scene(
+        "recover a basket's return announced by half",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(_return_basket, "bulk_update", DriverTrouble.STOP_HALF, _basket_bought),
+        check=returned(1),
+    ),
+    Scene(
+        "recover a basket's return that was entered",
+        recover,
+        at=LAPSED + RECOVERY_MS,
+        prepare=crashed(_return_basket, "find_one_and_update", DriverTrouble.STOP_AFTER, _basket_bought),
+        check=returned(1),
     ),
     Scene(
         "recover an import not yet decided",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.contract.requests import every
 from tests.core.examples import CUP, NOON, a_product, reserve, user_id
 from tests.servers.mongodb import MISSING, MongoServer, start_server
 
@@ -48,7 +49,7 @@ async def test_what_was_granted_before_the_kill_is_there_and_the_books_balance(s
     await store.add_products([a_product(units=100_000)])
     stop = asyncio.Event()
     work = [asyncio.create_task(_reserve_until(stop, store, lane)) for lane in range(4)]
-    while len(await store.all_reservations(None, 100)) < 40:
+    while len(await every(store)) < 40:
         pass
     await asyncio.to_thread(server.kill)
     stop.set()
@@ -64,7 +65,7 @@ async def test_what_was_granted_before_the_kill_is_there_and_the_books_balance(s
     assert audit.complete
     assert audit.differences == []
     granted = {outcome.reservation.id for outcome in outcomes if isinstance(outcome, Reserved)}
-    there = {held.id for held in await store.all_reservations(None, 100_000)}
+    there = {held.id for held in await every(store)}
     assert granted <= there
     assert len(there - granted) <= sum(isinstance(outcome, OutcomeUnknown) for outcome in outcomes)
     product = await store.product(CUP)

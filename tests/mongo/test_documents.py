@@ -66,5 +66,6 @@ def test_an_edit_leaves_the_stock_alone() -> None:
 def test_what_is_none_stays_out_of_a_reservation() -> None:
     written = documents.reservation_document(HELD, ("idem:k",), "f")
     assert written.keys().isdisjoint({"confirmed_at", "released_at"})
-    assert written["lines"] == [{"product_id": CUP, "quantity": 2, "unit_price": 1_250, "currency": "EUR"}]
+    line = {"product_id": CUP, "quantity": 2, "unit_price": 1_250, "currency": "EUR", "returned": 0}
+    assert written["lines"] == [line]
     assert (written["product"], written["status"], written["key"]) == (CUP, "PENDING", "k")

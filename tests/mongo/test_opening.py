@@ -8,7 +8,7 @@ from flashreserve.clock import SystemIds
 from flashreserve.stores.mongo import MongoStore, open_mongo
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.documents import INDEXES
-from flashreserve.stores.mongo.version import VERSION
+from flashreserve.stores.mongo.version import USABLE_FROM, VERSION
 from flashreserve.stores.port import StoreUnavailableError
 
 pytestmark = pytest.mark.mongodb
@@ -140,3 +140,13 @@ async def test_whether_writing_works_is_tried_by_a_write(store: MongoStore, data
     await store.check_writable()
     await store.check_writable()
     assert (await database.find("meta", {}))[0]["touched"] == 2
+
+
+async def test_no_program_from_before_returns_may_work_on_a_database_once_a_writer_has_opened_it(
+    url: str, store: MongoStore, database: PymongoDatabase
+) -> None:
+    await set_version(database, 1, 1)
+    await (await open_mongo(url, SystemIds(), create=True)).close()
+    (noted,) = await database.find("meta", {})
+    assert (noted["version"], noted["usable_from"]) == (VERSION, USABLE_FROM)
+    assert noted["usable_from"] >= 2, "programs of version 1 would give returned units back a second time"

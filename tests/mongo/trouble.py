@@ -157,6 +157,9 @@ class TroubledDatabase:
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
         await self._call("update_many", lambda: self._inner.update_many(collection, query, update), write=True)
 
+    async def delete_many(self, collection: Collection, query: Query) -> None:
+        await self._call("delete_many", lambda: self._inner.delete_many(collection, query), write=True)
+
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         await self._call(
             "bulk_update",

@@ -6,12 +6,14 @@ from pathlib import Path
 import apsw
 import pytest
 from tests.contract.requests import do
-from tests.core.examples import a_product, granted, reserve
+from tests.core.examples import NOON, a_product, granted, reservation_id, reserve
 
-from flashreserve.stores.port import StoreDefectError
+from flashreserve.stores.port import StoreDefectError, StoreReadOnlyError, StoreUnavailableError
 from flashreserve.stores.sqlite import SqliteStore, maintenance
+from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.generation import GENERATIONS, field_of, generation_in, lies_within, version_in
 from flashreserve.stores.sqlite.header import log_of, read_log
+from flashreserve.stores.sqlite.schema import MIGRATIONS
 
 Opened = Callable[..., SqliteStore]
 
@@ -130,3 +132,19 @@ async def test_the_first_commit_of_a_log_says_which_file_it_is_of(
         assert span.first is not None, number
         generations.add(span.first)
     assert len(generations) > 5, "the log began anew"
+
+
+async def test_a_process_writes_no_more_once_a_newer_program_has_migrated_the_file(
+    store: SqliteStore, path: Path
+) -> None:
+    await store.add_products([a_product()])
+    newer = connect(path, "write")
+    newer.pragma("user_version", field_of(len(MIGRATIONS) + 1, generation(path)))
+    newer.close()
+    store._pulse.due = True
+    for _ in range(3):
+        with pytest.raises(StoreUnavailableError, match="brought up to version"):
+            await store.flush([reserve(1)], NOON)
+    with pytest.raises(StoreReadOnlyError):
+        await store.check_writable()
+    assert await store.reservation(reservation_id(1)) is None

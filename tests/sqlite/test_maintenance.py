@@ -13,6 +13,7 @@ from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.maintenance import Maintenance
+from flashreserve.stores.sqlite.schema import MIGRATIONS
 
 PAGE_BYTES = 4096
 FRAME_BYTES = PAGE_BYTES + 24
@@ -82,7 +83,7 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
         def close(self) -> None:
             real.close()
 
-    watched = Maintenance(log.writer, Own(), CustomerIndexer(), Pulse(), DatabaseFiles(log.path))  # type: ignore[arg-type]
+    watched = Maintenance(log.writer, Own(), CustomerIndexer(), Pulse(len(MIGRATIONS)), DatabaseFiles(log.path))  # type: ignore[arg-type]
     until(log, copied.is_set)
     log.write(1_000)
     assert log.pages < 1_000, "a thousand transactions of two pages and more each"
@@ -91,7 +92,7 @@ def test_the_log_is_copied_by_the_thread_and_begins_anew(log: Log) -> None:
 
 
 def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
-    watched = Maintenance(log.writer, log.own, CustomerIndexer(), Pulse(), DatabaseFiles(log.path))
+    watched = Maintenance(log.writer, log.own, CustomerIndexer(), Pulse(len(MIGRATIONS)), DatabaseFiles(log.path))
     log.own.close()
     log.write(1_000)
     watched.close()
@@ -100,7 +101,7 @@ def test_where_the_thread_cannot_copy_the_writer_does(log: Log) -> None:
 
 
 def test_a_log_that_another_holds_back_fails_no_commit(log: Log) -> None:
-    watched = Maintenance(log.writer, log.own, CustomerIndexer(), Pulse(), DatabaseFiles(log.path))
+    watched = Maintenance(log.writer, log.own, CustomerIndexer(), Pulse(len(MIGRATIONS)), DatabaseFiles(log.path))
     reader = apsw.Connection(str(log.path), flags=apsw.SQLITE_OPEN_READONLY)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM rows").fetchall()

@@ -9,6 +9,7 @@ from tests.core.examples import ANN, NOON, a_product, reserve, user_id
 
 from flashreserve.core.model import Role
 from flashreserve.core.outcomes import Replayed, Reserved
+from flashreserve.stores.filters import ReservationFilter
 from flashreserve.stores.sqlite import SqliteStore, unindexed
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
@@ -50,9 +51,13 @@ async def filed(store: SqliteStore, path: Path) -> AsyncIterator[IndexedStore]:
 async def listed(store: SqliteStore, user: str) -> list[str]:
     """The ids on all pages of the customer's list."""
     found: list[str] = []
-    while page := await store.reservations_of_user(user, found[-1] if found else None, 7):
-        found += [held.id for held in page]
-    return found
+    beyond: str | None = None
+    while True:
+        page = await store.search_reservations(ReservationFilter(user_id=user), beyond, 7, NOON, newest_first=True)
+        found += [held.id for held in page.reservations]
+        beyond = page.beyond
+        if beyond is None:
+            return found
 
 
 async def held(store: SqliteStore, numbers: range) -> list[str]:

@@ -1,4 +1,6 @@
-"""Changes of products: restocking, and edits of their descriptions and rules."""
+"""Changes of products: restocking, and edits of their names, prices and rules."""
+
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET
@@ -20,6 +22,7 @@ from flashreserve.core.outcomes import (
     RulesFixed,
     StockTaken,
 )
+from flashreserve.core.words import counted
 
 
 def adjusted(product: Product, change: int, at: int) -> Product:
@@ -51,7 +54,7 @@ def restock(book: Book, command: Restock) -> RestockOutcome:
     if product.available + command.change < 0:
         return StockTaken(product.id, product.available)
     if product.stocked + command.change > limits.STOCK_MAX:
-        return Invalid("change", f"expected at most {limits.STOCK_MAX - product.stocked} more units")
+        return Invalid("change", f"expected at most {counted(limits.STOCK_MAX - product.stocked, 'more unit')}")
     after = adjusted(product, command.change, book.now)
     adjustment = Adjustment(
         product_id=product.id,
@@ -74,11 +77,13 @@ def edit(book: Book, command: Edit) -> EditOutcome:
     product = book.products.get(command.product_id)
     if product is None:
         return NotFound("product", command.product_id)
-    changes = {
+    changes: dict[str, Any] = {
         field: value
         for field, value in msgspec.structs.asdict(command).items()
-        if field != "product_id" and value is not UNSET and value != getattr(product, field)
+        if field not in _NOT_FIELDS and value is not UNSET and value != getattr(product, field)
     }
+    if command.archived is not UNSET and command.archived != (product.archived_at is not None):
+        changes["archived_at"] = book.now if command.archived else None
     if not changes:
         return Edited(product)
     after = replace(product, **changes, updated_at=max(book.now, product.updated_at), rev=product.rev + 1)
@@ -88,6 +93,10 @@ def edit(book: Book, command: Edit) -> EditOutcome:
     book.products[product.id] = after
     book.effects.append(EditEffect(after, rev_before=product.rev))
     return Edited(after)
+
+
+_NOT_FIELDS: Final = frozenset({"product_id", "archived"})
+"""Fields of the command that aren't fields of the product."""
 
 
 def _refuse_limit_change(book: Book, before: Product, after: Product) -> RulesFixed | None:

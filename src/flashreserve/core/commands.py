@@ -1,48 +1,77 @@
-"""The commands: what callers ask for, as values. Ids in them are made by the callers; the core makes none."""
+"""The commands: what callers ask for, as values. Ids in them are made by the callers; the core makes none.
+
+A command on a reservation has the `user_id` of the customer whose it must be. None stands for an admin or a key, who
+may act on any reservation.
+"""
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-
-class Wanted(msgspec.Struct, frozen=True, gc=False):
-    """A quantity of one product that a request asks for."""
-
-    product_id: str
-    quantity: int
+from flashreserve.core.model import Units
 
 
 class Reserve(msgspec.Struct, frozen=True, gc=False):
     """Hold all of `lines` or nothing, under a new `reservation_id`.
 
     `lines` are in the order of product ids, each product once (see `sale.basket`). `key` is the customer's idempotency
-    key. If a key is repeated, the lines of both requests are compared, because a request has no other content.
+    key. If a key is repeated, the lines of both requests are compared. `external_id` and `metadata` aren't.
     """
 
     reservation_id: str
     user_id: str
-    lines: tuple[Wanted, ...]
+    lines: tuple[Units, ...]
     key: str | None = None
+    external_id: str | None = None
+    metadata: dict[str, str] = {}
 
 
 class Confirm(msgspec.Struct, frozen=True, gc=False):
-    """Buy the held units."""
+    """Buy the held units, or only `lines` of them. The rest is given back before, under `by`, the customer or key.
+
+    `lines` are in the order of product ids, each product once. Products that they leave out are given back whole.
+    """
 
     reservation_id: str
-    user_id: str
+    user_id: str | None
+    lines: tuple[Units, ...] | None = None
+    by: str = ""
 
 
 class Extend(msgspec.Struct, frozen=True, gc=False):
     """Extend the hold by a full hold time, counted from now."""
 
     reservation_id: str
-    user_id: str
+    user_id: str | None
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):
-    """Give back the held units."""
+    """Release the held units."""
 
     reservation_id: str
-    user_id: str
+    user_id: str | None
+
+
+class Return(msgspec.Struct, frozen=True, gc=False):
+    """Give back `lines` of a purchase, once for each `key`. `by` is the admin or key.
+
+    `lines` are in the order of product ids, each product once. If a key is repeated, the lines are compared.
+    """
+
+    reservation_id: str
+    user_id: str | None
+    lines: tuple[Units, ...]
+    key: str
+    by: str
+    reason: str | None = None
+
+
+class Label(msgspec.Struct, frozen=True, gc=False):
+    """Change the shop's own id and metadata of a reservation, whatever its status. Unset fields stay as they are."""
+
+    reservation_id: str
+    user_id: str | None
+    external_id: str | UnsetType | None = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
 
 
 class Expire(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +90,7 @@ class Restock(msgspec.Struct, frozen=True, gc=False):
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):
-    """Change a product's description or rules. Unset fields stay as they are."""
+    """Change a product's name, price or rules. Unset fields stay as they are."""
 
     product_id: str
     name: str | UnsetType = UNSET
@@ -71,6 +100,7 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
     per_customer_limit: int | UnsetType | None = UNSET
     hold_s: int | UnsetType = UNSET
     extensions_max: int | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
 
 
-Command = Reserve | Extend | Confirm | Cancel | Expire | Restock | Edit
+Command = Reserve | Extend | Confirm | Cancel | Return | Label | Expire | Restock | Edit

@@ -6,7 +6,7 @@ store makes the guard a condition of the write, and checks whether the write was
 
 import msgspec
 
-from flashreserve.core.model import Adjustment, Product, Reservation
+from flashreserve.core.model import Adjustment, Product, Reservation, ReturnEntry
 
 
 class ReserveEffect(msgspec.Struct, frozen=True, gc=False):
@@ -31,7 +31,7 @@ class ExtendEffect(msgspec.Struct, frozen=True, gc=False):
 class ConfirmEffect(msgspec.Struct, frozen=True, gc=False):
     """Set CONFIRMED and `confirmed_at`, and give up `claims`, the claims of an open hold.
 
-    Guard: PENDING and `expires_at` after `confirmed_at`.
+    Guard: PENDING, `expires_at` after `confirmed_at`, and each line has as many units left as planned.
     """
 
     after: Reservation
@@ -48,6 +48,24 @@ class ReleaseEffect(msgspec.Struct, frozen=True, gc=False):
     claims: tuple[str, ...]
 
 
+class ReturnEffect(msgspec.Struct, frozen=True, gc=False):
+    """Add `entry` to the reservation's returns, raise its lines' `returned`, give up `claims`, return the units.
+
+    Guard: the status is that of `after`, each line has as many units left as planned, and the entry's key is unused.
+    """
+
+    after: Reservation
+    entry: ReturnEntry
+    claims: tuple[str, ...]
+
+
+class LabelEffect(msgspec.Struct, frozen=True, gc=False):
+    """Set `external_id` and `metadata` to those of `after`. Guard: both are those of `before`."""
+
+    after: Reservation
+    before: Reservation
+
+
 class RestockEffect(msgspec.Struct, frozen=True, gc=False):
     """Add `change` to `stocked` and `available`, and keep the adjustment.
 
@@ -58,10 +76,19 @@ class RestockEffect(msgspec.Struct, frozen=True, gc=False):
 
 
 class EditEffect(msgspec.Struct, frozen=True, gc=False):
-    """Write the product's description and rules, not its stock. Guard: `rev` is `rev_before`."""
+    """Write the product's name, price and rules, not its stock. Guard: `rev` is `rev_before`."""
 
     after: Product
     rev_before: int
 
 
-Effect = ReserveEffect | ExtendEffect | ConfirmEffect | ReleaseEffect | RestockEffect | EditEffect
+Effect = (
+    ReserveEffect
+    | ExtendEffect
+    | ConfirmEffect
+    | ReleaseEffect
+    | ReturnEffect
+    | LabelEffect
+    | RestockEffect
+    | EditEffect
+)

@@ -1,5 +1,6 @@
 """The facts that the rules need for planning, and the claims by which they are found."""
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -24,6 +25,12 @@ def limit_claim(product_id: str, unit: int) -> str:
 def is_limit_claim(claim: str) -> bool:
     """Whether the claim is that of a unit of a limited product."""
     return claim.startswith("limit:")
+
+
+def limit_claims_of(product_id: str, claims: Iterable[str]) -> list[str]:
+    """Those of the claims that are of units of the product, in the order of the units."""
+    prefix = limit_claim(product_id, 0)[:-1]
+    return sorted((claim for claim in claims if claim.startswith(prefix)), key=lambda claim: int(claim[len(prefix) :]))
 
 
 class Facts(msgspec.Struct):

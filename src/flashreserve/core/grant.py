@@ -5,10 +5,10 @@ from typing import Final
 
 from flashreserve.core import quotas
 from flashreserve.core.book import Book
-from flashreserve.core.commands import Reserve, Wanted
+from flashreserve.core.commands import Reserve
 from flashreserve.core.facts import idempotency_claim, limit_claim
 from flashreserve.core.holds import has_lapsed, status_at
-from flashreserve.core.model import Line, Product, Reservation, Status
+from flashreserve.core.model import Line, Product, Reservation, Status, Units
 from flashreserve.core.outcomes import (
     HourlyHoldsReached,
     KeyReused,
@@ -42,7 +42,7 @@ def reserve(book: Book, command: Reserve) -> ReserveOutcome:
     products: list[Product] = []
     for wanted in command.lines:
         product = book.products.get(wanted.product_id)
-        if product is None:
+        if product is None or product.archived_at is not None:
             return NotFound("product", wanted.product_id)
         products.append(product)
     if earlier is not None and command.key is not None:
@@ -150,6 +150,8 @@ def _granted(command: Reserve, products: Sequence[Product], now: int) -> Reserva
         hold_s=hold_s,
         extensions_max=one.extensions_max if one else min(product.extensions_max for product in products),
         key=command.key,
+        external_id=command.external_id,
+        metadata=command.metadata,
     )
 
 
@@ -172,5 +174,5 @@ def _free_claims(book: Book, user_id: str, product: Product, lapsed: list[str]) 
     return free + reclaimed
 
 
-def _asked_for(reservation: Reservation) -> tuple[Wanted, ...]:
-    return tuple(Wanted(line.product_id, line.quantity) for line in reservation.lines)
+def _asked_for(reservation: Reservation) -> tuple[Units, ...]:
+    return tuple(Units(line.product_id, line.quantity) for line in reservation.lines)

@@ -1,13 +1,13 @@
 """Confirming, extending, cancelling and expiring holds."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
 from flashreserve.core.book import Book
 from flashreserve.core.commands import Cancel, Confirm, Expire, Extend
 from flashreserve.core.effects import ExtendEffect
-from flashreserve.core.model import LIVE, Reservation, Status
+from flashreserve.core.model import LIVE, Reservation, ReturnEntry, Status, Units
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
     AlreadyConfirmed,
@@ -23,6 +23,7 @@ from flashreserve.core.outcomes import (
     NotFound,
     Released,
 )
+from flashreserve.core.returns import refuse_entry, refuse_units, rest_of, units_bought
 
 
 def has_lapsed(expires_at: int, now: int) -> bool:
@@ -40,7 +41,7 @@ def status_at(reservation: Reservation, now: int) -> Status:
 def live_units(reservations: Iterable[Reservation], product_id: str) -> int:
     """The units of the product in live reservations, held or bought. Rule 1 subtracts them from `stocked`."""
     return sum(
-        line.quantity
+        line.left
         for reservation in reservations
         if reservation.status in LIVE
         for line in reservation.lines
@@ -49,23 +50,46 @@ def live_units(reservations: Iterable[Reservation], product_id: str) -> int:
 
 
 def confirm(book: Book, command: Confirm) -> ConfirmOutcome:
-    """Buy the held units. A lapsed hold is released instead."""
-    reservation = _own(book, command.reservation_id, command.user_id)
+    """Buy the held units, or some of them. A lapsed hold is released instead."""
+    reservation = book.owned(command.reservation_id, command.user_id)
     if isinstance(reservation, NotFound):
         return reservation
-    if reservation.status is Status.CONFIRMED:
-        return Confirmed(reservation)
     if reservation.status is Status.CANCELLED:
         return AlreadyCancelled(reservation.id)
+    if reservation.status is Status.CONFIRMED and command.lines is None:
+        return Confirmed(reservation)
     over = _over(book, reservation)
     if over is not None:
         return over
+    if command.lines is None:
+        return Confirmed(book.confirm(reservation))
+    if reservation.status is Status.CONFIRMED:
+        if units_bought(reservation) == {line.product_id: line.quantity for line in command.lines}:
+            return Confirmed(reservation)
+        return refuse_units(reservation, command.lines) or AlreadyConfirmed(reservation.id)
+    return _confirm_some(book, reservation, command.lines, command.by)
+
+
+def _confirm_some(book: Book, reservation: Reservation, lines: Sequence[Units], by: str) -> ConfirmOutcome:
+    """Give back the units that `lines` don't name, then buy the others.
+
+    A crash in between leaves a smaller hold. The same request, sent again, then has nothing to give back.
+    """
+    refusal = refuse_units(reservation, lines)
+    if refusal is not None:
+        return refusal
+    rest = rest_of(reservation, lines)
+    if rest:
+        used_up = refuse_entry(reservation)
+        if used_up is not None:
+            return used_up
+        reservation = book.give_back(reservation, ReturnEntry(rest, book.now, by))
     return Confirmed(book.confirm(reservation))
 
 
 def extend(book: Book, command: Extend) -> ExtendOutcome:
     """Extend a hold by its hold time, counted from now. A lapsed hold is released instead."""
-    reservation = _own(book, command.reservation_id, command.user_id)
+    reservation = book.owned(command.reservation_id, command.user_id)
     if isinstance(reservation, NotFound):
         return reservation
     if reservation.status is Status.CONFIRMED:
@@ -86,8 +110,8 @@ def extend(book: Book, command: Extend) -> ExtendOutcome:
 
 
 def cancel(book: Book, command: Cancel) -> CancelOutcome:
-    """Give back the held units. A hold that has ended already stays as it is."""
-    reservation = _own(book, command.reservation_id, command.user_id)
+    """Release the held units. A hold that has ended already stays as it is."""
+    reservation = book.owned(command.reservation_id, command.user_id)
     if isinstance(reservation, NotFound):
         return reservation
     if reservation.status is Status.CONFIRMED:
@@ -107,14 +131,6 @@ def expire(book: Book, command: Expire) -> ExpireOutcome:
     if not has_lapsed(reservation.expires_at, book.now):
         return NotDue(command.reservation_id)
     return Released(book.release(reservation, Status.EXPIRED))
-
-
-def _own(book: Book, reservation_id: str, user_id: str) -> Reservation | NotFound:
-    """The customer's reservation. Another customer's is NotFound, so that an id doesn't reveal that it exists."""
-    reservation = book.reservations.get(reservation_id)
-    if reservation is None or reservation.user_id != user_id:
-        return NotFound("reservation", reservation_id)
-    return reservation
 
 
 def _over(book: Book, reservation: Reservation) -> Expired | None:

@@ -25,8 +25,40 @@ HOLDS_PER_HOUR_MAX: Final = 1_000
 LAPSES_PER_HOUR_DEFAULT: Final = 10
 """The default quota of lapses: holds granted in an hour that a customer may let lapse without buying any."""
 
+EXTERNAL_ID_LENGTH_MAX: Final = 128
+"""Characters of a shop's own id of a product or reservation."""
+
+DESCRIPTION_LENGTH_MAX: Final = 2_000
+"""Characters of a product's description."""
+
+URL_LENGTH_MAX: Final = 2_000
+"""Characters of the address of a product's picture."""
+
+METADATA_PAIRS_MAX: Final = 20
+METADATA_KEY_LENGTH_MAX: Final = 40
+METADATA_VALUE_LENGTH_MAX: Final = 500
+"""Characters of a value in the metadata of a product or reservation."""
+
 NAME_LENGTH_MAX: Final = 200
 """Characters of a product's name."""
+
+API_KEYS_MAX: Final = 200
+"""API keys that aren't revoked. Every process keeps all of them in memory."""
+
+SIGN_OUTS_MAX: Final = 10_000
+"""Accounts whose earlier tokens are refused, in memory. Their tokens expire by themselves within the tokens' time."""
+
+ERASURES_KEPT_S: Final = 30 * 24 * 3600
+"""How long the tokens of a person who was erased are refused: no token of an own account lives longer."""
+
+ERASED_AT_ONCE: Final = 500
+"""Reservations of a person that are rewritten in one step."""
+
+CUSTOMER_ID_LENGTH_MAX: Final = 128
+"""Characters of a customer's id."""
+
+REASON_LENGTH_MAX: Final = 500
+"""Characters of the reason for a return."""
 
 KEY_LENGTH_MAX: Final = 255
 """Characters of an idempotency key."""
@@ -40,6 +72,9 @@ HOLD_S_MAX: Final = 7 * 24 * 3600
 
 EXTENSIONS_MAX: Final = 100
 """Highest number of extensions that a product may allow."""
+
+RETURNS_MAX: Final = 100
+"""How often units of one reservation may be given back. Each time is an entry in the reservation."""
 
 FLUSH_MAX: Final = 512
 """Commands in one flush."""

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import msgspec
 
-from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
+from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Label, Reserve, Restock, Return
 from flashreserve.core.facts import Claim, Facts, idempotency_claim, limit_claim
 from flashreserve.core.holds import status_at
 from flashreserve.core.model import Adjustment, Product, Reservation, Status
@@ -83,6 +83,7 @@ def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claim
     unread = holders - facts.reservations.keys() | counted
     if unread:
         _take_in(facts, (yield Lookup(reservation_ids=unread)))
+    _forget_former_customers(facts)
     # Only these may be released. Reservations that only count for a quota have not lapsed.
     held = [each for id_, each in facts.reservations.items() if id_ not in counted]
     lines = {(each.user_id, line.product_id) for each in held for line in each.lines}
@@ -94,9 +95,18 @@ def gather_facts(commands: Iterable[Command], quotas: Quotas, now: int, *, claim
         found = yield Lookup(claims=own)
         facts.claims |= {claim: holder for claim, holder in found.claims.items() if holder in facts.reservations}
     for user_id, ids in counting.items():
-        theirs = [facts.reservations[id_] for id_ in ids if id_ in facts.reservations]
+        found_ids = facts.reservations.keys() & ids
+        theirs = [held for held in map(facts.reservations.__getitem__, found_ids) if held.user_id == user_id]
         facts.claims |= _quota_claims(user_id, theirs, now)
     return facts
+
+
+def _forget_former_customers(facts: Facts) -> None:
+    """Drop the claims on reservations whose customer was erased since a store noted them."""
+    held = facts.reservations
+    former = [claim for claim, id_ in facts.claims.items() if id_ in held and held[id_].user_id != claim[0]]
+    for claim in former:
+        del facts.claims[claim]
 
 
 def _quota_claims(user_id: str, reservations: Iterable[Reservation], now: int) -> dict[Claim, str]:
@@ -149,7 +159,7 @@ def _named(commands: Iterable[Command]) -> tuple[Lookup, set[tuple[str, str]]]:
             case Edit():
                 named.product_ids.add(command.product_id)
                 named.edited_product_ids.add(command.product_id)
-            case Confirm() | Extend() | Cancel() | Expire():
+            case Confirm() | Extend() | Cancel() | Return() | Label() | Expire():
                 named.reservation_ids.add(command.reservation_id)
             case _:
                 assert_never(command)

@@ -1,13 +1,15 @@
 """The data model: products with stock, reservations with lines, accounts.
 
 Instants are integers, UTC milliseconds since 1970. Money is an integer in the currency's smallest unit.
-Ids are UUIDv7 as text of 36 characters.
+Ids are UUIDv7 as text of 36 characters, except customers' ids (`user_id`): these are opaque texts, and only those of
+own accounts are UUIDs (see `core.customers`).
 """
 
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 
 class Status(StrEnum):
@@ -27,6 +29,8 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     """A product, its stock and the rules by which it is sold.
 
     Always `0 <= available <= stocked`. `rev` grows by one with each edit of the rules, not with stock movements.
+    `external_id` is the shop's own id of the product, which no other product has. An archived product is neither listed
+    nor sold.
     """
 
     id: str
@@ -43,22 +47,88 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     created_at: int
     updated_at: int
     rev: int = 1
+    external_id: str | None = None
+    archived_at: int | None = None
+
+
+class ProductDetails(msgspec.Struct, frozen=True):
+    """What a shop shows of a product. It is stored apart from the product, because no rule and no flush needs it."""
+
+    description: str | None = None
+    image_url: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class DetailsEdit(msgspec.Struct, frozen=True):
+    """Changes to a product's details. Unset fields stay as they are.
+
+    `metadata` replaces all pairs. `pairs` then sets the values of single keys, and None removes a key.
+    """
+
+    description: str | UnsetType | None = UNSET
+    image_url: str | UnsetType | None = UNSET
+    metadata: dict[str, str] | UnsetType = UNSET
+    pairs: dict[str, str | None] = {}
+
+    def apply(self, details: ProductDetails) -> ProductDetails:
+        """The details after the changes."""
+        metadata = {**(details.metadata if self.metadata is UNSET else self.metadata), **self.pairs}
+        return ProductDetails(
+            description=details.description if self.description is UNSET else self.description,
+            image_url=details.image_url if self.image_url is UNSET else self.image_url,
+            metadata={key: value for key, value in metadata.items() if value is not None},
+        )
 
 
 class Line(msgspec.Struct, frozen=True, gc=False):
-    """One product of a reservation, at the price of the moment when the hold was granted."""
+    """One product of a reservation, at the price of the moment when the hold was granted.
+
+    `quantity` never changes. `returned` of these units were given back: after the purchase, or by a confirmation of
+    fewer units.
+    """
 
     product_id: str
     quantity: int
     unit_price: int
     currency: str
+    returned: int = 0
+
+    @property
+    def left(self) -> int:
+        """The units that weren't given back."""
+        return self.quantity - self.returned
+
+
+class Units(msgspec.Struct, frozen=True, gc=False):
+    """A number of units of one product."""
+
+    product_id: str
+    quantity: int
+
+
+BY_CUSTOMER: Final = "customer"
+"""The name under which a customer's own changes are recorded. The reservation says which customer it is."""
+
+
+class ReturnEntry(msgspec.Struct, frozen=True, gc=False):
+    """Units of a reservation that were given back at once, at `at` (ms), by the admin or key `by`, or BY_CUSTOMER.
+
+    `key` is the request's idempotency key. A confirmation of fewer units makes an entry without a key.
+    """
+
+    lines: tuple[Units, ...]
+    at: int
+    by: str
+    key: str | None = None
+    reason: str | None = None
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False):
     """Units held for, or bought by, one customer.
 
     `lines` are in the order of product ids, each product once. `hold_s` and `extensions_max` are the terms of the
-    grant: later edits of the products don't change them.
+    grant: later edits of the products don't change them. `returns` are in the order in which they were made.
+    `external_id` and `metadata` are the shop's own; several reservations may have one external id.
     """
 
     id: str
@@ -73,9 +143,12 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     confirmed_at: int | None = None
     released_at: int | None = None
     key: str | None = None
+    returns: tuple[ReturnEntry, ...] = ()
+    external_id: str | None = None
+    metadata: dict[str, str] = {}
 
     def as_granted(self) -> Self:
-        """The reservation as it was granted, which is the answer to a repeated request."""
+        """The reservation as it was granted, which is the answer to a repeated request. Labels are the present ones."""
         return msgspec.structs.replace(
             self,
             status=Status.PENDING,
@@ -83,6 +156,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
             extensions=0,
             confirmed_at=None,
             released_at=None,
+            lines=tuple(msgspec.structs.replace(line, returned=0) if line.returned else line for line in self.lines),
+            returns=(),
         )
 
 
@@ -109,14 +184,53 @@ class Role(StrEnum):
 
 
 class Account(msgspec.Struct, frozen=True, gc=False):
-    """An account that can sign in. `email` is normalised, `password_hash` is an argon2id string."""
+    """An account that can sign in. `email` is normalised, `password_hash` is an argon2id string.
+
+    A disabled account can't sign in. Tokens that were issued at `signed_out_at` or earlier are refused.
+    """
 
     id: str
     email: str
     role: Role
     password_hash: str
     created_at: int
+    disabled_at: int | None = None
+    signed_out_at: int | None = None
 
     def __repr__(self) -> str:
         """The representation without the hash, because logs and tracebacks show it."""
         return f"Account(id={self.id!r}, email={self.email!r}, role={self.role.value!r})"
+
+
+class Scope(StrEnum):
+    """Something that an API key may do."""
+
+    CUSTOMERS = "customers"
+    """Act for any customer, and on any reservation."""
+    CATALOGUE = "catalogue"
+    """Manage products and stock."""
+    READ = "read"
+    """Read all reservations, exports and metrics."""
+    REHEARSE = "rehearse"
+    """Run a rehearsal."""
+
+
+class ApiKey(msgspec.Struct, frozen=True, gc=False):
+    """A key by which a program of the shop's signs its requests. `secret_hash` is the SHA-256 of its secret, in hex.
+
+    `created_by` is the admin who made it; None if the command line did. `last_used_at` is exact to a minute or so.
+    """
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    secret_hash: str
+    created_at: int
+    created_by: str | None
+    expires_at: int | None = None
+    revoked_at: int | None = None
+    last_used_at: int | None = None
+
+    def __repr__(self) -> str:
+        """The representation without the hash, because logs and tracebacks show it."""
+        return f"ApiKey(id={self.id!r}, name={self.name!r}, scopes={[scope.value for scope in self.scopes]!r})"

@@ -35,6 +35,19 @@ class Released(msgspec.Struct, frozen=True, gc=False):
     reservation: Reservation
 
 
+class Returned(msgspec.Struct, frozen=True, gc=False):
+    """The units were given back, by an earlier call with this key if `replayed`. The reservation is as it is now."""
+
+    reservation: Reservation
+    replayed: bool = False
+
+
+class Labelled(msgspec.Struct, frozen=True, gc=False):
+    """The reservation has the labels, now or by an earlier call."""
+
+    reservation: Reservation
+
+
 class Restocked(msgspec.Struct, frozen=True, gc=False):
     """The stock was changed, by an earlier call with this key if `replayed`."""
 
@@ -62,11 +75,12 @@ class KeyReused(msgspec.Struct, frozen=True, gc=False):
 
 
 class NotOnSale(msgspec.Struct, frozen=True, gc=False):
-    """The sale hasn't begun or is over."""
+    """The sale hasn't begun or is over. `retry_after_s` is the time until it begins; None if it is over."""
 
     product_id: str
     sale_starts_at: int | None
     sale_ends_at: int | None
+    retry_after_s: int | None = None
 
 
 class SoldOut(msgspec.Struct, frozen=True, gc=False):
@@ -112,13 +126,13 @@ class Expired(msgspec.Struct, frozen=True, gc=False):
 
 
 class AlreadyConfirmed(msgspec.Struct, frozen=True, gc=False):
-    """The reservation was bought, so it can't be cancelled or extended."""
+    """The reservation was bought, so it can't be cancelled or extended, nor bought in other quantities."""
 
     reservation_id: str
 
 
 class AlreadyCancelled(msgspec.Struct, frozen=True, gc=False):
-    """The reservation was cancelled, so it can't be confirmed or extended."""
+    """The reservation was cancelled, so it can't be confirmed or extended, and nothing of it can be returned."""
 
     reservation_id: str
 
@@ -130,10 +144,38 @@ class ExtensionsUsedUp(msgspec.Struct, frozen=True, gc=False):
     extensions_max: int
 
 
+class NotConfirmed(msgspec.Struct, frozen=True, gc=False):
+    """The hold isn't bought yet, so nothing of it can be returned."""
+
+    reservation_id: str
+
+
+class TooMany(msgspec.Struct, frozen=True, gc=False):
+    """The reservation has only `left` units of the product that weren't given back yet."""
+
+    reservation_id: str
+    product_id: str
+    left: int
+
+
+class ReturnsUsedUp(msgspec.Struct, frozen=True, gc=False):
+    """Units of the reservation were already given back `returns_max` times."""
+
+    reservation_id: str
+    returns_max: int
+
+
 class NotDue(msgspec.Struct, frozen=True, gc=False):
     """The reservation isn't PENDING any more, or its hold isn't over yet. Only the sweep gets this."""
 
     reservation_id: str
+
+
+class ExternalIdTaken(msgspec.Struct, frozen=True, gc=False):
+    """Another product has this external id: `product_id`."""
+
+    external_id: str
+    product_id: str
 
 
 class StockTaken(msgspec.Struct, frozen=True, gc=False):
@@ -178,9 +220,15 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
 QuotaReached = OpenHoldsReached | HourlyHoldsReached | LapsesReached
 ReserveOutcome = Reserved | Replayed | NotFound | KeyReused | NotOnSale | SoldOut | LimitReached | QuotaReached
-ConfirmOutcome = Confirmed | NotFound | Expired | AlreadyCancelled
+ConfirmOutcome = (
+    Confirmed | NotFound | Expired | AlreadyConfirmed | AlreadyCancelled | TooMany | ReturnsUsedUp | Invalid
+)
 ExtendOutcome = Extended | NotFound | Expired | AlreadyConfirmed | AlreadyCancelled | ExtensionsUsedUp
 CancelOutcome = Released | NotFound | AlreadyConfirmed
+ReturnOutcome = (
+    Returned | NotFound | KeyReused | NotConfirmed | Expired | AlreadyCancelled | TooMany | ReturnsUsedUp | Invalid
+)
+LabelOutcome = Labelled | NotFound
 ExpireOutcome = Released | NotDue
 RestockOutcome = Restocked | NotFound | KeyReused | StockTaken | Invalid
 EditOutcome = Edited | NotFound | RulesFixed | Invalid
@@ -194,6 +242,9 @@ Refused = (
     | AlreadyConfirmed
     | AlreadyCancelled
     | ExtensionsUsedUp
+    | NotConfirmed
+    | TooMany
+    | ReturnsUsedUp
     | NotDue
     | StockTaken
     | RulesFixed
@@ -201,7 +252,17 @@ Refused = (
 )
 """Outcomes that refuse and write nothing. `Expired` isn't one, because its command may release the hold."""
 SystemOutcome = Unavailable | OutcomeUnknown | Failed
-Ruled = ReserveOutcome | ConfirmOutcome | ExtendOutcome | CancelOutcome | ExpireOutcome | RestockOutcome | EditOutcome
+Ruled = (
+    ReserveOutcome
+    | ConfirmOutcome
+    | ExtendOutcome
+    | CancelOutcome
+    | ReturnOutcome
+    | LabelOutcome
+    | ExpireOutcome
+    | RestockOutcome
+    | EditOutcome
+)
 """All outcomes of the rules."""
-Outcome = Ruled | SystemOutcome
-"""All outcomes that a caller can get: those of the rules and those of the system."""
+Outcome = Ruled | SystemOutcome | ExternalIdTaken
+"""All outcomes that a caller can get: those of the rules and those of the system, and of making a product."""

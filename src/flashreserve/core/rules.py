@@ -11,13 +11,15 @@ import msgspec
 
 from flashreserve.core.book import Book
 from flashreserve.core.catalogue import edit, restock
-from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
+from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Label, Reserve, Restock, Return
 from flashreserve.core.effects import Effect
 from flashreserve.core.facts import Facts
 from flashreserve.core.grant import reserve
 from flashreserve.core.holds import cancel, confirm, expire, extend
+from flashreserve.core.labels import label
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import Ruled, SoldOut
+from flashreserve.core.returns import return_units
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -60,12 +62,16 @@ def _turn(command: Command) -> int:
             return 2
         case Cancel():
             return 3
-        case Expire():
+        case Return():
             return 4
-        case Restock():
+        case Expire():
             return 5
-        case Edit():
+        case Restock():
             return 6
+        case Edit():
+            return 7
+        case Label():
+            return 8
         case _:
             assert_never(command)
 
@@ -80,6 +86,10 @@ def _decide(book: Book, command: Command) -> Ruled:
             return confirm(book, command)
         case Cancel():
             return cancel(book, command)
+        case Return():
+            return return_units(book, command)
+        case Label():
+            return label(book, command)
         case Expire():
             return expire(book, command)
         case Restock():

@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from flashreserve.core.commands import Wanted
-from flashreserve.core.model import Product
+from flashreserve.core.model import Product, Units
 from flashreserve.core.outcomes import NotOnSale, SoldOut
 
 
-def basket(lines: Iterable[Wanted]) -> tuple[Wanted, ...]:
+def basket(lines: Iterable[Units]) -> tuple[Units, ...]:
     """The lines of one request in the order of product ids. Lines of the same product are summed."""
     sums: dict[str, int] = {}
     for line in lines:
         sums[line.product_id] = sums.get(line.product_id, 0) + line.quantity
-    return tuple(Wanted(product_id, sums[product_id]) for product_id in sorted(sums))
+    return tuple(Units(product_id, sums[product_id]) for product_id in sorted(sums))
 
 
 def refuse_sale(product: Product, now: int) -> NotOnSale | None:
@@ -22,10 +21,13 @@ def refuse_sale(product: Product, now: int) -> NotOnSale | None:
         return None
     begun = starts is None or starts <= now
     over = ends is not None and ends <= now
-    return None if begun and not over else NotOnSale(product.id, starts, ends)
+    if begun and not over:
+        return None
+    left_ms = 0 if starts is None or over else starts - now
+    return NotOnSale(product.id, starts, ends, -(-left_ms // 1000) if left_ms > 0 else None)
 
 
-def refuse_products(products: Sequence[Product], lines: Sequence[Wanted], now: int) -> NotOnSale | SoldOut | None:
+def refuse_products(products: Sequence[Product], lines: Sequence[Units], now: int) -> NotOnSale | SoldOut | None:
     """The first refusal of the products at `now`, or None. `products` are in the order of `lines`."""
     for product in products:
         off_sale = refuse_sale(product, now)

@@ -1,6 +1,6 @@
 """The reference store: plain dictionaries, nothing durable. Every store must behave like it."""
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import assert_never
 
 from msgspec.structs import replace
@@ -9,46 +9,52 @@ from typing_extensions import override
 from flashreserve.core import limits, rules
 from flashreserve.core.catalogue import adjusted
 from flashreserve.core.commands import Command, Expire
+from flashreserve.core.customers import hashed_id
 from flashreserve.core.effects import (
     ConfirmEffect,
     EditEffect,
     Effect,
     ExtendEffect,
+    LabelEffect,
     ReleaseEffect,
     ReserveEffect,
     RestockEffect,
+    ReturnEffect,
 )
-from flashreserve.core.facts import Claim
-from flashreserve.core.holds import has_lapsed, live_units
+from flashreserve.core.facts import Claim, is_limit_claim
+from flashreserve.core.holds import has_lapsed, live_units, status_at
 from flashreserve.core.lookup import Found, Lookup, facts_from, gather_facts
-from flashreserve.core.model import Account, Adjustment, Product, Reservation, Role, Status
-from flashreserve.core.quotas import NO_QUOTAS, Quotas, is_quota_claim
-from flashreserve.stores.port import (
-    Audit,
-    Difference,
-    Flushed,
-    Progress,
-    SetAside,
-    Store,
-    StoreDefectError,
-    Swept,
-    Take,
+from flashreserve.core.model import (
+    Adjustment,
+    DetailsEdit,
+    Product,
+    ProductDetails,
+    Reservation,
+    Role,
+    Status,
 )
+from flashreserve.core.quotas import NO_QUOTAS, Quotas, is_quota_claim
+from flashreserve.core.returns import without_person
+from flashreserve.core.sale import refuse_sale
+from flashreserve.stores.filters import ProductFilter, ProductsFound, ReservationFilter, ReservationsFound
+from flashreserve.stores.memory_accounts import MemoryAccounts, refuse_used_ids
+from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, Store, Swept, Take
 
 
-class MemoryStore(Store):
+class MemoryStore(MemoryAccounts, Store):
     """Keeps all data in this process. Each call runs to its end without awaiting, so calls never interleave."""
 
     flushes_ahead = 0
     sweep_max = limits.SWEEP_MAX
 
     def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
+        super().__init__()
         self._quotas = quotas
         self._products: dict[str, Product] = {}
+        self._details: dict[str, ProductDetails] = {}
         self._reservations: dict[str, Reservation] = {}
         self._claims: dict[Claim, str] = {}
         self._adjustments: dict[tuple[str, str], Adjustment] = {}
-        self._accounts: dict[str, Account] = {}
 
     @override
     async def flush_late(self, take: Take) -> Flushed:
@@ -60,7 +66,7 @@ class MemoryStore(Store):
         facts = facts_from(gather_facts(commands, self._quotas, now), self._find)
         plan = rules.plan(facts, commands, now)
         new_ids = [effect.reservation.id for effect in plan.effects if isinstance(effect, ReserveEffect)]
-        _refuse_used_ids(new_ids, self._reservations)
+        refuse_used_ids(new_ids, self._reservations)
         for effect in plan.effects:
             self._apply(effect)
         return Flushed(plan.outcomes, list(plan.products.values()))
@@ -97,13 +103,17 @@ class MemoryStore(Store):
                     (reservation.user_id, claim): reservation.id for claim in claims if not is_quota_claim(claim)
                 }
                 self._move(reservation, -1)
-            case ExtendEffect(after) | ConfirmEffect(after, _):
+            case ExtendEffect(after) | ConfirmEffect(after, _) | LabelEffect(after, _):
                 self._reservations[after.id] = after
             case ReleaseEffect(after, claims):
                 self._reservations[after.id] = after
-                for claim in claims:
-                    self._claims.pop((after.user_id, claim), None)
+                self._give_up(after.user_id, claims)
                 self._move(after, +1)
+            case ReturnEffect(after, entry, claims):
+                self._reservations[after.id] = after
+                self._give_up(after.user_id, claims)
+                for line in entry.lines:
+                    self._put_back(line.product_id, line.quantity)
             case RestockEffect(adjustment):
                 self._adjustments[adjustment.product_id, adjustment.key] = adjustment
                 self._products[adjustment.product_id] = adjusted(
@@ -115,10 +125,17 @@ class MemoryStore(Store):
             case _:
                 assert_never(effect)
 
+    def _give_up(self, user_id: str, claims: Iterable[str]) -> None:
+        for claim in claims:
+            self._claims.pop((user_id, claim), None)
+
     def _move(self, reservation: Reservation, sign: int) -> None:
         for line in reservation.lines:
-            product = self._products[line.product_id]
-            self._products[product.id] = replace(product, available=product.available + sign * line.quantity)
+            self._put_back(line.product_id, sign * line.left)
+
+    def _put_back(self, product_id: str, units: int) -> None:
+        product = self._products[product_id]
+        self._products[product_id] = replace(product, available=product.available + units)
 
     @override
     async def release_lapsed(self, now: int, most: int) -> Swept:
@@ -140,20 +157,13 @@ class MemoryStore(Store):
         return self._reservations.get(reservation_id)
 
     @override
-    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        own = [
-            held for held in self._reservations.values() if held.user_id == user_id and (not before or held.id < before)
-        ]
-        return sorted(own, key=lambda held: held.id, reverse=True)[:most]
-
-    @override
-    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        every = await self.all_reservations(after, len(self._reservations))
-        return [held for held in every if any(line.product_id == product_id for line in held.lines)][:most]
-
-    @override
-    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        return [self._reservations[id_] for id_ in sorted(self._reservations) if not after or id_ > after][:most]
+    async def search_reservations(
+        self, where: ReservationFilter, beyond: str | None, most: int, now: int, *, newest_first: bool = False
+    ) -> ReservationsFound:
+        ids = sorted(self._reservations, reverse=newest_first)
+        after = [id_ for id_ in ids if beyond is None or (id_ < beyond if newest_first else id_ > beyond)]
+        found = [self._reservations[id_] for id_ in after if _is_wanted(where, self._reservations[id_], now)]
+        return ReservationsFound(found[:most], found[most - 1].id if len(found) > most else None)
 
     @override
     async def oldest_due(self, now: int) -> int | None:
@@ -179,7 +189,7 @@ class MemoryStore(Store):
 
     @override
     async def add_products(self, products: Sequence[Product]) -> None:
-        _refuse_used_ids([product.id for product in products], self._products)
+        refuse_used_ids([product.id for product in products], self._products)
         self._products |= {product.id: product for product in products}
 
     @override
@@ -191,40 +201,74 @@ class MemoryStore(Store):
         return [self._products[id_] for id_ in product_ids if id_ in self._products]
 
     @override
-    async def list_products(self, after: str | None, most: int) -> list[Product]:
-        return [self._products[id_] for id_ in sorted(self._products) if not after or id_ > after][:most]
+    async def add_each(self, products: Sequence[Product]) -> list[bool]:
+        added = []
+        for product in products:
+            taken = product.external_id is not None and await self.products_by_external_id([product.external_id])
+            if not taken:
+                await self.add_products([product])
+            added.append(not taken)
+        return added
 
     @override
-    async def add_account(self, account: Account) -> bool:
-        if await self.account_by_email(account.email) is not None:
+    async def products_by_external_id(self, external_ids: Sequence[str]) -> list[Product]:
+        return [product for product in self._products.values() if product.external_id in set(external_ids)]
+
+    @override
+    async def set_details(self, details: Mapping[str, ProductDetails]) -> None:
+        self._details |= details
+
+    @override
+    async def edit_details(self, product_id: str, edit: DetailsEdit) -> ProductDetails:
+        self._details[product_id] = edit.apply(self._details.get(product_id, ProductDetails()))
+        return self._details[product_id]
+
+    @override
+    async def details(self, product_ids: Sequence[str]) -> dict[str, ProductDetails]:
+        return {id_: self._details[id_] for id_ in product_ids if id_ in self._details}
+
+    @override
+    async def search_products(self, where: ProductFilter, beyond: str | None, most: int) -> ProductsFound:
+        products = [self._products[id_] for id_ in sorted(self._products) if not beyond or id_ > beyond]
+        found = [product for product in products if _allows(where, product)]
+        return ProductsFound(found[:most], found[most - 1].id if len(found) > most else None)
+
+    @override
+    async def begin_erasure(self, customer_id: str, at: int) -> bool:
+        account = self._accounts.pop(customer_id, None)
+        if account is not None and account.role is Role.ADMIN:
+            self._accounts[customer_id] = account
             return False
-        _refuse_used_ids([account.id], self._accounts)
-        self._accounts[account.id] = account
+        self._reset_codes.pop(customer_id, None)
+        kept_since = at - limits.ERASURES_KEPT_S * 1000
+        kept = {id_: erased_at for id_, erased_at in self._erasures.items() if erased_at >= kept_since}
+        hashed = hashed_id(customer_id)
+        self._erasures = kept | {hashed: max(at, kept.get(hashed, 0))}
         return True
 
     @override
-    async def account_by_email(self, email: str) -> Account | None:
-        return next((account for account in self._accounts.values() if account.email == email), None)
+    async def is_reserving(self, customer_id: str) -> bool:
+        return False
 
     @override
-    async def account_by_id(self, account_id: str) -> Account | None:
-        return self._accounts.get(account_id)
-
-    @override
-    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        account = self._accounts.get(account_id)
-        if account is None or account.password_hash != old:
-            return False
-        self._accounts[account_id] = replace(account, password_hash=new)
-        return True
-
-    @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        account = self._accounts.get(account_id)
-        if account is None:
-            return False
-        self._accounts[account_id] = replace(account, role=role)
-        return True
+    async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:
+        own = [held for held in self._reservations.values() if held.user_id == customer_id]
+        some = sorted((held for held in own if held.status is not Status.PENDING), key=_by_id)[:most]
+        for held in some:
+            self._reservations[held.id] = replace(
+                held,
+                user_id=pseudonym,
+                key=None,
+                external_id=None,
+                metadata={},
+                returns=tuple(without_person(entry) for entry in held.returns),
+            )
+        ids = {held.id for held in some}
+        for claim, reservation_id in [(claim, id_) for claim, id_ in self._claims.items() if id_ in ids]:
+            del self._claims[claim]
+            if is_limit_claim(claim[1]):
+                self._claims[pseudonym, claim[1]] = reservation_id
+        return len(some)
 
     @override
     async def check_writable(self) -> None:
@@ -247,6 +291,25 @@ class MemoryStore(Store):
         pass
 
 
-def _refuse_used_ids(new_ids: Sequence[str], used_ids: Container[str]) -> None:
-    if len(set(new_ids)) < len(new_ids) or any(id_ in used_ids for id_ in new_ids):
-        raise StoreDefectError("an id that should be new is in use")
+def _by_id(held: Reservation) -> str:
+    return held.id
+
+
+def _is_wanted(where: ReservationFilter, held: Reservation, now: int) -> bool:
+    return (
+        where.user_id in {None, held.user_id}
+        and (where.product_id is None or any(line.product_id == where.product_id for line in held.lines))
+        and where.external_id in {None, held.external_id}
+        and where.status in {None, status_at(held, now)}
+        and (where.since is None or held.created_at >= where.since)
+        and (where.before is None or held.created_at < where.before)
+    )
+
+
+def _allows(where: ProductFilter, product: Product) -> bool:
+    return (
+        where.external_id in {None, product.external_id}
+        and where.archived in {None, product.archived_at is not None}
+        and (where.on_sale_at is None or refuse_sale(product, where.on_sale_at) is None)
+        and (where.off_sale_at is None or refuse_sale(product, where.off_sale_at) is not None)
+    )

@@ -4,14 +4,24 @@ Stores contain no rule: they load the facts that `gather_facts` asks for, let `r
 effects. A store raises the errors below, never those of its driver.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
+from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.commands import Command
-from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.core.model import (
+    Account,
+    ApiKey,
+    DetailsEdit,
+    Product,
+    ProductDetails,
+    Reservation,
+    Role,
+)
 from flashreserve.core.outcomes import Outcome
+from flashreserve.stores.filters import ProductFilter, ProductsFound, ReservationFilter, ReservationsFound
 
 
 class StoreUnavailableError(Exception):
@@ -152,16 +162,13 @@ class ReservationStore(Protocol):
         """The reservation as last written, or None."""
         ...
 
-    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """The customer's reservations with ids below `before`, newest (highest id) first, at most `most`."""
-        ...
+    async def search_reservations(
+        self, where: ReservationFilter, beyond: str | None, most: int, now: int, *, newest_first: bool = False
+    ) -> ReservationsFound:
+        """A page of at most `most` reservations that `where` allows at `now`, in the order of their ids.
 
-    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """The reservations with a line of the product and ids above `after`, lowest id first, at most `most`."""
-        ...
-
-    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        """The reservations with ids above `after`, lowest id first, at most `most`."""
+        It has the ids above `beyond`, or with `newest_first` those below.
+        """
         ...
 
     async def oldest_due(self, now: int) -> int | None:
@@ -177,7 +184,11 @@ class CatalogueStore(Protocol):
     """Products. Edits and restocks are commands of a flush, because the rules decide on them."""
 
     async def add_products(self, products: Sequence[Product]) -> None:
-        """Insert new products, all or none."""
+        """Insert new products without external ids, all or none."""
+        ...
+
+    async def add_each(self, products: Sequence[Product]) -> list[bool]:
+        """Insert new products, each on its own. False: another product, maybe of this call, has its external id."""
         ...
 
     async def product(self, product_id: str) -> Product | None:
@@ -191,8 +202,28 @@ class CatalogueStore(Protocol):
         """
         ...
 
-    async def list_products(self, after: str | None, most: int) -> list[Product]:
-        """The products with ids above `after`, oldest (lowest id) first, at most `most`."""
+    async def products_by_external_id(self, external_ids: Sequence[str]) -> list[Product]:
+        """The products that have these external ids, in no particular order."""
+        ...
+
+    async def set_details(self, details: Mapping[str, ProductDetails]) -> None:
+        """Replace the details of existing products, given by their ids."""
+        ...
+
+    async def edit_details(self, product_id: str, edit: DetailsEdit) -> ProductDetails:
+        """Change an existing product's details in one step. Returns them as they are after it.
+
+        The edit gives at least one change. Only that is written, so concurrent edits of other fields, or of other
+        `pairs`, are kept.
+        """
+        ...
+
+    async def details(self, product_ids: Sequence[str]) -> dict[str, ProductDetails]:
+        """The details of those of these products that have any, by their ids."""
+        ...
+
+    async def search_products(self, where: ProductFilter, beyond: str | None, most: int) -> ProductsFound:
+        """A page of at most `most` products that `where` allows, with ids above `beyond`, oldest (lowest id) first."""
         ...
 
 
@@ -215,12 +246,125 @@ class AccountStore(Protocol):
         """Replace the hash if it is still `old`. Returns whether it was."""
         ...
 
+    async def set_password(self, account_id: str, old: str, new: str, at: int) -> bool:
+        """Replace the hash if it is still `old`, sign the account out at `at`, and delete its reset code, in one step.
+
+        Returns whether it was.
+        """
+        ...
+
+    async def restrict(self, account_id: str, restriction: Restriction, at: int) -> Restricted:
+        """Demote or disable the account as of `at` (UTC milliseconds), and sign it out.
+
+        Some admin's account that isn't disabled always stays, however many calls run at once: another is found and this
+        one is changed in one step. Disabling deletes the reset code; an account that is disabled already keeps its
+        `disabled_at`.
+
+        Raises:
+            StoreUnavailableError: also if too many other restrictions are carried out at the same time.
+        """
+        ...
+
     async def set_role(self, account_id: str, role: Role) -> bool:
-        """Give the account a role. Returns False if there is no such account."""
+        """Give the account a role, even if no admin is left. False: there is no such account."""
+        ...
+
+    async def set_disabled(self, account_id: str, at: int | None) -> bool:
+        """Disable the account as of `at` (UTC milliseconds), even if no admin is left; None enables it.
+
+        False: there is no such account.
+        """
+        ...
+
+    async def sign_out(self, account_id: str, at: int) -> bool:
+        """Refuse the account's tokens that were issued so far, at `at` (UTC milliseconds).
+
+        `core.accounts.signed_out_at` says which instant is noted. False: there is no such account.
+        """
+        ...
+
+    async def accounts(self, account_ids: Sequence[str]) -> list[Account]:
+        """The accounts that exist among these ids, in no particular order."""
+        ...
+
+    async def list_accounts(self, after: str | None, most: int) -> list[Account]:
+        """The accounts with ids above `after`, oldest (lowest id) first, at most `most`."""
+        ...
+
+    async def set_reset_code(self, account_id: str, code_hash: str, expires_at: int) -> None:
+        """Replace the account's reset code: its hash, good until `expires_at` (UTC milliseconds)."""
+        ...
+
+    async def has_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
+        """Whether the account's reset code has this hash and is good at `now`."""
+        ...
+
+    async def use_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
+        """Delete the account's reset code if it has this hash and is good at `now`. Returns whether it was deleted."""
+        ...
+
+    async def signed_out_since(self, since: int, most: int) -> dict[str, int]:
+        """By account id, `signed_out_at` of the accounts where it is `since` or later, the latest `most` of them.
+
+        Customers who were erased within `limits.ERASURES_KEPT_S` are among them, by `core.customers.hashed_id`.
+        """
+        ...
+
+    async def signed_out_at(self, customer_id: str) -> int | None:
+        """When the customer was signed out or erased last, as `signed_out_since` has it; None: never."""
         ...
 
 
-class Store(ReservationStore, CatalogueStore, AccountStore, Protocol):
+class KeyStore(Protocol):
+    """API keys."""
+
+    async def add_key(self, key: ApiKey, most: int) -> bool:
+        """Insert a new key. Returns False, and writes nothing, if there are `most` keys that aren't revoked."""
+        ...
+
+    async def keys(self) -> list[ApiKey]:
+        """All keys, oldest (lowest id) first; of the revoked ones the latest `limits.API_KEYS_MAX`."""
+        ...
+
+    async def revoke_key(self, key_id: str, at: int) -> bool:
+        """Revoke the key as of `at`, unless it is revoked already. Returns False if there is no such key."""
+        ...
+
+    async def touch_keys(self, used: Mapping[str, int]) -> None:
+        """Note by key id when keys were last used, unless a later use is noted."""
+        ...
+
+
+class PersonStore(Protocol):
+    """Erasing a person: a customer's own account, and the name in the customer's reservations."""
+
+    async def begin_erasure(self, customer_id: str, at: int) -> bool:
+        """Delete the customer's own account, if there is one, and refuse all tokens issued at `at` or earlier.
+
+        The hash of the id is kept for that, for `limits.ERASURES_KEPT_S`. False: it is an admin's account, so it stays.
+        """
+        ...
+
+    async def is_reserving(self, customer_id: str) -> bool:
+        """Whether a reservation of the customer may still be added by an unfinished movement.
+
+        Recovery ends a movement whose process has died within `recovery.ABANDONED_AFTER_MS` and some seconds.
+        """
+        ...
+
+    async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:
+        """Rewrite at most `most` of the customer's reservations that aren't PENDING. Returns how many.
+
+        The pseudonym takes the customer's place. Idempotency key, external id, metadata and the reasons of returns are
+        removed. Units, prices, statuses and times stay. Reservations with an unfinished movement are left for later.
+
+        Raises:
+            StoreOutcomeUnknownError: also if the database is sharded, so that a reservation's customer can't change.
+        """
+        ...
+
+
+class Store(ReservationStore, CatalogueStore, AccountStore, KeyStore, PersonStore, Protocol):
     """One database that keeps everything."""
 
     async def check_writable(self) -> None:

@@ -8,6 +8,8 @@ from typing import Final, TypeVar
 
 import structlog
 
+from flashreserve.core import limits
+from flashreserve.core.model import ApiKey
 from flashreserve.stores.port import SetAside
 
 Raw = TypeVar("Raw")
@@ -27,6 +29,18 @@ _log = structlog.get_logger(__name__)
 
 class UnreadableError(Exception):
     """A document or row is invalid. The message says what is wrong, without its values."""
+
+
+def checked_key(key: ApiKey) -> ApiKey:
+    """The key, if its times can be written.
+
+    Raises:
+        UnreadableError: a time is before 1970, or after 9999, which RFC 3339 can't write.
+    """
+    for field in ("created_at", "expires_at", "revoked_at", "last_used_at"):
+        if not 0 <= (getattr(key, field) or 0) <= limits.INSTANT_MAX_MS:
+            raise UnreadableError(f"{field}: expected an instant from 1970 to 9999")
+    return key
 
 
 class UnreadableItems:

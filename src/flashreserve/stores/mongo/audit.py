@@ -3,6 +3,9 @@
 available = stocked - Σ units of live reservations
             - Σ units in items of reserve intents whose reservation isn't there (not yet, or never)
             - Σ units of reservations that the movement of an open release intent has released
+            - Σ units that the movement of an open return intent has entered in reservations
+
+The units of a reservation are those that weren't returned.
 
 Reservations are read in pages by id. The sum for a product is valid if the product had the same stock and intents
 before and after (the same `moves`) and no open intent: then none of its reservations became live, or stopped being
@@ -18,6 +21,7 @@ from flashreserve.core.model import LIVE, Reservation
 from flashreserve.expectations import why_not
 from flashreserve.stores.mongo.database import Collection, Database, Document, Fields
 from flashreserve.stores.mongo.documents import VISIBLE, VOID, id_of, product_from, reservation_from
+from flashreserve.stores.mongo.return_movement import units_returned
 from flashreserve.stores.port import Audit, Difference, Progress, SetAside
 from flashreserve.stores.unreadable import NAMED_MAX, UnreadableError
 
@@ -37,7 +41,7 @@ class _Item(msgspec.Struct):
 
 class _Intent(msgspec.Struct):
     f: str
-    kind: Literal["reserve", "release"]
+    kind: Literal["reserve", "release", "return"]
     items: list[_Item] = []
 
 
@@ -52,10 +56,10 @@ class _Books(msgspec.Struct):
 
 
 class _Sum(msgspec.Struct):
-    """Units of one product, live or released by open movements, and the id of a live reservation."""
+    """Units of one product, live or given back by open movements, and the id of a live reservation."""
 
     live: int = 0
-    released: int = 0
+    given_back: int = 0
     example: str = ""
 
 
@@ -95,8 +99,8 @@ class _Audit:
         """The product's difference, if any, and whether a consistent sum of it was possible.
 
         A sum is consistent if no movement began or ended on the product meanwhile, and no reservation of an open
-        movement appeared. Other changes don't alter the sum: confirming keeps units live, and releasing under an open
-        intent moves units from live to released.
+        movement appeared. Other changes don't alter the sum: confirming keeps units live, and releasing or returning
+        under an open intent moves units from live to given back.
 
         All reads are current. After an election, other reads may show the product and its reservations at different
         instants.
@@ -106,8 +110,8 @@ class _Audit:
             if product is None:
                 return None, True
             missing = await self._missing(product)
-            releases = frozenset(intent.f for intent in product.intents if intent.kind == "release")
-            sums = await self._sums({"product": product_id}, releases, current=True)
+            movements = frozenset(intent.f for intent in product.intents if intent.kind != "reserve")
+            sums = await self._sums({"product": product_id}, movements, current=True)
             again = await self._books_of(product_id)
             if again is not None and again.moves == product.moves and await self._missing(product) == missing:
                 return _difference(product, sums.get(product_id, _Sum()), missing), True
@@ -145,15 +149,17 @@ class _Audit:
         return sum(item.quantity for intent in reserves for item in intent.items if (item.id, intent.f) not in there)
 
     async def _sums(
-        self, which: Mapping[str, Any], releases: frozenset[str], *, counted: bool = False, current: bool = False
+        self, which: Mapping[str, Any], movements: frozenset[str], *, counted: bool = False, current: bool = False
     ) -> dict[str, _Sum]:
-        """The sums, by product. No reservation is read twice, because ids never change."""
+        """The sums, by product. `movements` are the open ones. No reservation is read twice: ids never change."""
         sums: dict[str, _Sum] = {}
         query = {**which, "status": {"$ne": VOID}}
         async for documents in _pages(self._database, "reservations", query, _UNSUMMED, current=current):
             for document in documents:
                 try:
-                    _add(sums, reservation_from(document), is_moving=document.get("released_by") in releases)
+                    held = reservation_from(document)
+                    _require_sound_returns(held, document)
+                    _add(sums, held, document, movements)
                 except UnreadableError as error:
                     self._leave_out("reservation", id_of(document), str(error))
             if counted:
@@ -191,17 +197,41 @@ async def _pages(
         after = page[-1]["_id"]
 
 
-def _add(sums: dict[str, _Sum], held: Reservation, *, is_moving: bool) -> None:
+def _require_sound_returns(held: Reservation, document: Document) -> None:
+    """Refuse a reservation whose lines and returns contradict each other.
+
+    Raises:
+        UnreadableError: what is wrong.
+    """
+    if not held.returns:
+        for line in held.lines:
+            if line.returned:
+                raise UnreadableError("lines: expected no units returned, because there are no returns")
+        return
+    unexplained = {line.product_id: line.returned for line in held.lines}
+    for entry in held.returns:
+        for each in entry.lines:
+            unexplained[each.product_id] = unexplained.get(each.product_id, 0) - each.quantity
+    if any(unexplained.values()) or not all(0 <= line.returned <= line.quantity for line in held.lines):
+        raise UnreadableError("lines: expected as many units returned as its returns have, and as were bought at most")
+    if not all(isinstance(entry.get("f"), str) for entry in document["returns"]):
+        raise UnreadableError("returns: expected a movement, f, in each entry")
+
+
+def _add(sums: dict[str, _Sum], held: Reservation, document: Document, movements: frozenset[str]) -> None:
     live = held.status in LIVE
+    is_moving = document.get("released_by") in movements
     for line in held.lines:
         total = sums.get(line.product_id)
         if total is None:
             total = sums[line.product_id] = _Sum()
         if live:
-            total.live += line.quantity
+            total.live += line.left
             total.example = total.example or held.id
         elif is_moving:
-            total.released += line.quantity
+            total.given_back += line.left
+        for f in movements if held.returns else ():
+            total.given_back += units_returned(document, f, line.product_id)
 
 
 def _books_from(document: Document) -> _Books:
@@ -219,7 +249,8 @@ def _books_from(document: Document) -> _Books:
 
 def _difference(product: _Books, total: _Sum, missing: int) -> Difference | None:
     """The difference in the product's books; None if they are right."""
-    moving = missing + total.released
-    if product.available == product.stocked - total.live - moving:
+    moving = missing + total.given_back
+    is_possible = 0 <= product.available <= product.stocked
+    if is_possible and product.available == product.stocked - total.live - moving:
         return None
     return Difference(product.id, product.stocked, product.available, total.live, moving)

@@ -4,7 +4,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import assert_never, cast
 
-from flashreserve.core.effects import ConfirmEffect, ExtendEffect, ReleaseEffect, RestockEffect
+from flashreserve.core.effects import (
+    ConfirmEffect,
+    ExtendEffect,
+    LabelEffect,
+    ReleaseEffect,
+    RestockEffect,
+    ReturnEffect,
+)
 from flashreserve.core.model import Status
 from flashreserve.core.rules import Plan
 from flashreserve.side_by_side import all_ended
@@ -14,6 +21,7 @@ from flashreserve.stores.mongo.facts import Loaded
 from flashreserve.stores.mongo.intents import IdSource, LateSettling, Mode, Sightings
 from flashreserve.stores.mongo.release_movement import Releasing, as_released, release
 from flashreserve.stores.mongo.reserve_movement import PlannedReserve, reserve
+from flashreserve.stores.mongo.return_movement import return_all
 from flashreserve.stores.mongo.stages import PlannedEdit, PlannedWrite, Stage, arrange, intended
 from flashreserve.stores.mongo.write_results import WriteResult, WriteResults
 
@@ -63,6 +71,10 @@ class Carrier:
                 return self._confirm(cast("Sequence[ConfirmEffect]", writes), results)
             case ReleaseEffect():
                 return self._release(cast("Sequence[ReleaseEffect]", writes), results)
+            case ReturnEffect():
+                return self._return(cast("Sequence[ReturnEffect]", writes), results)
+            case LabelEffect():
+                return self._label(cast("Sequence[LabelEffect]", writes), results)
             case RestockEffect():
                 return self._restock(cast("Sequence[RestockEffect]", writes), loaded, results)
             case PlannedEdit():
@@ -102,6 +114,16 @@ class Carrier:
     async def _extend(self, extends: Sequence[ExtendEffect], results: WriteResults) -> None:
         met = await reservation_writes.extend(self._database, extends, self._now)
         for effect, (result, held) in zip(extends, met, strict=True):
+            results.record(effect.after, result, held)
+
+    async def _return(self, returns: Sequence[ReturnEffect], results: WriteResults) -> None:
+        met = await return_all(self._database, self._ids, returns, self._now, self._seen)
+        for effect, (result, held) in zip(returns, met, strict=True):
+            results.record(effect.after, result, held)
+
+    async def _label(self, labels: Sequence[LabelEffect], results: WriteResults) -> None:
+        for effect in labels:
+            result, held = await reservation_writes.label(self._database, effect)
             results.record(effect.after, result, held)
 
     async def _restock(self, restocks: Sequence[RestockEffect], loaded: Loaded, results: WriteResults) -> None:

@@ -168,6 +168,10 @@ class PymongoDatabase(Database):
         await self._write(f"updating {collection}", self._of(collection).update_many(query, update))
 
     @override
+    async def delete_many(self, collection: Collection, query: Query) -> None:
+        await self._write(f"deleting {collection}", self._of(collection).delete_many(query))
+
+    @override
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         steps = [UpdateOne(query, update) for query, update in updates]
         await self._write(f"updating {collection}", self._of(collection).bulk_write(steps, ordered=False))

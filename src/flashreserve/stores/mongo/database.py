@@ -19,7 +19,7 @@ Update: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Fields: TypeAlias = Mapping[str, int]
 """A projection."""
 Order: TypeAlias = Sequence[tuple[str, int]]
-Collection = Literal["products", "reservations", "accounts", "batches", "meta"]
+Collection = Literal["products", "details", "reservations", "accounts", "keys", "erasures", "batches", "meta"]
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -34,7 +34,7 @@ class Index(msgspec.Struct, frozen=True):
 
 
 class Database(Protocol):
-    """Eight operations, and `close`. Writes are acknowledged by a majority, journalled.
+    """Nine operations, and `close`. Writes are acknowledged by a majority, journalled.
 
     Reads return only what a majority has. They may be stale: after an election, a read may not yet show a write that
     was acknowledged before. Only `find` with `current` shows all of these.
@@ -80,6 +80,10 @@ class Database(Protocol):
 
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
         """Change each document that matches. A sharded cluster may miss one that moves between shards: read again."""
+        ...
+
+    async def delete_many(self, collection: Collection, query: Query) -> None:
+        """Delete each document that matches."""
         ...
 
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:

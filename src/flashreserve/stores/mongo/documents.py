@@ -1,17 +1,28 @@
 """The documents of products, reservations and accounts, and the indexes that the store relies on."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from flashreserve.core.facts import Claim
-from flashreserve.core.model import Account, Adjustment, Product, Reservation, Status
+from flashreserve.core.model import (
+    Account,
+    Adjustment,
+    ApiKey,
+    DetailsEdit,
+    Product,
+    ProductDetails,
+    Reservation,
+    ReturnEntry,
+    Status,
+)
 from flashreserve.core.quotas import is_quota_claim
 from flashreserve.expectations import why_not
-from flashreserve.stores.mongo.database import Document, Fields, Index, Query
-from flashreserve.stores.unreadable import UnreadableError
+from flashreserve.stores.mongo.database import Document, Fields, Index, Query, Update
+from flashreserve.stores.unreadable import UnreadableError, checked_key
 
 VOID: Final = "VOID"
 """The status of a document that blocks an id: no reservation existed under it, and none ever will."""
@@ -19,6 +30,7 @@ VOID: Final = "VOID"
 INDEXES: Final = (
     # Finds products with an open movement, for recovery. Other products aren't in it.
     Index("products", "intents", (("intents.at", 1),), sparse=True),
+    Index("products", "external", (("external_id", 1),), unique=True, where={"external_id": {"$type": "string"}}),
     # Each claim belongs to one reservation. Strings only, because two empty arrays would collide. Starts with the shard
     # key.
     Index(
@@ -36,7 +48,10 @@ INDEXES: Final = (
     Index("reservations", "due", (("expires_at", 1), ("_id", 1)), where={"status": "PENDING"}),
     Index("reservations", "of_user", (("user_id", 1), ("_id", -1))),
     Index("reservations", "of_product", (("product", 1), ("_id", 1))),
+    Index("reservations", "external", (("external_id", 1), ("_id", 1)), where={"external_id": {"$type": "string"}}),
     Index("accounts", "email", (("email", 1),), unique=True),
+    Index("accounts", "signed_out", (("signed_out_at", -1),), where={"signed_out_at": {"$type": "number"}}),
+    Index("erasures", "at", (("at", -1),)),
     Index("batches", "state", (("state", 1), ("at", 1))),
 )
 
@@ -85,12 +100,13 @@ def product_from(document: Document) -> Product:
 def reservation_document(reservation: Reservation, claims: Collection[str], taken_by: str) -> Document:
     """A reservation with its claims, and the id of the movement that took its units.
 
-    `open` and `hour` are its places in the customer's quotas, one of each: see `core.quotas`. Fields that are None are
-    left out. `product` is for searching: the product, or a basket's list of products. In an index, a list costs some
-    servers several times as much, so only baskets have one.
+    `open` and `hour` are its places in the customer's quotas, one of each: see `core.quotas`. Fields that are None, and
+    an empty list of returns, are left out. `product` is for searching: the product, or a basket's list of products. In
+    an index, a list costs some servers several times as much, so only baskets have one.
     """
     product_ids = [line.product_id for line in reservation.lines]
-    document = {name: value for name, value in _document(reservation).items() if value is not None}
+    document = {name: value for name, value in _document(reservation).items() if value not in (None, (), {})}
+    document |= kept_labels(reservation)
     document["lines"] = list(document["lines"])
     document["product"] = product_ids if len(product_ids) > 1 else product_ids[0]
     document["claims"] = [kept_claim((reservation.user_id, claim)) for claim in claims if not is_quota_claim(claim)]
@@ -101,19 +117,49 @@ def reservation_document(reservation: Reservation, claims: Collection[str], take
     return document
 
 
+LABELS: Final = ("external_id", "metadata")
+
+
+def kept_labels(reservation: Reservation) -> Document:
+    """The reservation's labels as they are stored; those that it doesn't have are left out."""
+    labels: Document = {}
+    if reservation.external_id is not None:
+        labels["external_id"] = reservation.external_id
+    if reservation.metadata:
+        labels["metadata"] = _pairs(reservation.metadata)
+    return labels
+
+
+def _pairs(metadata: Mapping[str, str]) -> list[list[str]]:
+    """Metadata as pairs: MongoDB would take a key with a dot apart if it were a field's name."""
+    return sorted([name, value] for name, value in metadata.items())
+
+
+def _metadata_of(document: Document) -> dict[str, str]:
+    return dict(msgspec.convert(document.get("metadata", []), list[tuple[str, str]]))
+
+
 def kept_claim(claim: Claim) -> str:
-    """A customer's claim as it is stored: with the customer in it, so that it can be looked up alone."""
+    """A customer's claim as it is stored: with the customer in it, so that it can be looked up alone.
+
+    A colon in the customer's id is escaped, so that no two customers' claims are stored as the same text.
+    """
     user_id, text = claim
     kind, _, rest = text.partition(":")
-    return f"{kind}:{user_id}:{rest}"
+    return f"{kind}:{_without_colon(user_id)}:{rest}"
+
+
+def _without_colon(user_id: str) -> str:
+    return user_id.replace("%", "%25").replace(":", "%3A")
 
 
 def claims_of(document: Document) -> Iterator[Claim]:
     """The claims in a reservation's document."""
     user_id: str = document["user_id"]
+    length = len(_without_colon(user_id))
     for kept in document.get("claims", ()):
         kind, _, rest = kept.partition(":")
-        yield user_id, f"{kind}:{rest[len(user_id) + 1 :]}"
+        yield user_id, f"{kind}:{rest[length + 1 :]}"
     for kind in ("open", "hour"):
         if kind in document:
             yield user_id, f"{kind}:{document[kind]}"
@@ -130,10 +176,31 @@ def reservation_from(document: Document) -> Reservation:
     Raises:
         UnreadableError: the document is invalid.
     """
+    if "metadata" in document:
+        document = {**document, "metadata": _readable_metadata(document)}
     held = _read(document, Reservation)
     if not held.lines or any(line.quantity < 1 for line in held.lines):
         raise UnreadableError("expected lines of at least one unit")
     return held
+
+
+def _readable_metadata(document: Document) -> dict[str, str]:
+    try:
+        return _metadata_of(document)
+    except msgspec.ValidationError as error:
+        raise UnreadableError("expected metadata as pairs of texts") from error
+
+
+def returns_from(document: Document) -> tuple[ReturnEntry, ...]:
+    """The returns in a reservation's document.
+
+    Raises:
+        UnreadableError: they are invalid.
+    """
+    try:
+        return msgspec.convert(_whole(document.get("returns", [])), tuple[ReturnEntry, ...])
+    except msgspec.ValidationError as error:
+        raise UnreadableError("expected returns, each with lines, at and by") from error
 
 
 def adjustment_document(adjustment: Adjustment) -> Document:
@@ -152,6 +219,38 @@ def adjustment_from(product_id: str, document: Document) -> Adjustment:
     return _read({**document, "_id": None, "product_id": product_id}, Adjustment)
 
 
+def details_document(product_id: str, details: ProductDetails) -> Document:
+    """The details of a product."""
+    fields: Document = msgspec.to_builtins(details)
+    return {**fields, "_id": product_id, "metadata": _pairs(details.metadata)}
+
+
+def details_change(edit: DetailsEdit) -> Update:
+    """The update that an edit makes in a product's details. It writes only what the edit gives."""
+    given: Document = {"description": edit.description, "image_url": edit.image_url}
+    change: Document = {name: {"$literal": value} for name, value in given.items() if value is not UNSET}
+    metadata = {"$literal": _pairs(edit.apply(ProductDetails()).metadata)}
+    if edit.metadata is not UNSET:
+        change["metadata"] = metadata
+    elif edit.pairs:
+        is_changed = {"$in": [{"$arrayElemAt": ["$$this", 0]}, {"$literal": list(edit.pairs)}]}
+        others = {"$filter": {"input": {"$ifNull": ["$metadata", []]}, "cond": {"$not": [is_changed]}}}
+        change["metadata"] = {"$concatArrays": [others, metadata]}
+    return [{"$set": change}]
+
+
+def details_from(document: Document) -> ProductDetails:
+    """The details in a document.
+
+    Raises:
+        UnreadableError: the document is invalid.
+    """
+    try:
+        return msgspec.convert({**document, "metadata": _metadata_of(document)}, ProductDetails)
+    except msgspec.ValidationError as error:
+        raise UnreadableError("expected the details of a product") from error
+
+
 def account_document(account: Account) -> Document:
     """The document of an account."""
     return _document(account)
@@ -164,6 +263,20 @@ def account_from(document: Document) -> Account:
         UnreadableError: the document is invalid.
     """
     return _read(document, Account)
+
+
+def key_document(key: ApiKey) -> Document:
+    """The document of an API key."""
+    return _document(key)
+
+
+def key_from(document: Document) -> ApiKey:
+    """The API key in a document.
+
+    Raises:
+        UnreadableError: the document is invalid.
+    """
+    return checked_key(_read(document, ApiKey))
 
 
 def readable(documents: Iterable[Document], read: Callable[[Document], _T]) -> dict[str, _T]:

@@ -8,8 +8,8 @@ from typing import Final, assert_never, cast
 from msgspec.structs import replace
 
 from flashreserve.core import rules
-from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Reserve, Restock
-from flashreserve.core.effects import ReleaseEffect, ReserveEffect, RestockEffect
+from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Label, Reserve, Restock, Return
+from flashreserve.core.effects import ReleaseEffect, ReserveEffect, RestockEffect, ReturnEffect
 from flashreserve.core.facts import Claim
 from flashreserve.core.model import Adjustment, Product, Reservation
 from flashreserve.core.outcomes import (
@@ -19,6 +19,8 @@ from flashreserve.core.outcomes import (
     Extended,
     Invalid,
     KeyReused,
+    Labelled,
+    NotConfirmed,
     NotFound,
     Outcome,
     OutcomeUnknown,
@@ -27,6 +29,7 @@ from flashreserve.core.outcomes import (
     Replayed,
     Reserved,
     Restocked,
+    Returned,
     Ruled,
     StockTaken,
     Unavailable,
@@ -53,6 +56,10 @@ _RETURNING_PART: Final = 4
 
 _MOVING_LOOKS_MAX: Final = 3
 """How often a refused reserve is planned again while an earlier request with its key is in flight."""
+
+
+_UNSEEN: Final = frozenset({NotFound, NotConfirmed})
+"""Refusals that a stale read causes if it doesn't show a reservation yet, or its confirmation."""
 
 
 class Flush:
@@ -196,14 +203,23 @@ class Flush:
         """Keep the outcomes that are final. Returns the commands of the others.
 
         An outcome with an effect is final if the effect was applied. An outcome without one is final only if all
-        effects were applied, because a refusal may depend on any of them.
+        effects were applied, because a refusal may depend on any of them. A confirmation of a part has two: the units
+        that aren't bought go back first. So nothing was done only if nothing of either was.
         """
         released = {effect.after.id: effect.after for effect in plan.effects if isinstance(effect, ReleaseEffect)}
+        given_back = {
+            effect.after.id: effect.after
+            for effect in plan.effects
+            if isinstance(effect, ReturnEffect) and effect.entry.key is None
+        }
         rest: dict[int, Command] = {}
         for (place, command), outcome in zip(left.items(), plan.outcomes, strict=True):
             planned = _intended_by(outcome, released)
             result = results.of(planned)
-            if result is WriteResult.IN_FLIGHT:
+            part = results.of(given_back.get(outcome.reservation.id)) if isinstance(outcome, Confirmed) else None
+            if part is WriteResult.UNKNOWN:
+                result = part
+            if WriteResult.IN_FLIGHT in {result, part} or (part is WriteResult.APPLIED and result is not part):
                 self._in_flight.add(place)
             if result is WriteResult.APPLIED:
                 self._outcomes[place] = _as_written(outcome, results.written(planned))
@@ -233,18 +249,21 @@ class Flush:
         match command:
             case Reserve() if command.key is not None and type(outcome) not in {Replayed, KeyReused}:
                 return self._refused_key(place, (command.user_id, command.key), outcome, loaded)
-            case Confirm(id_) | Extend(id_) | Cancel(id_) if type(outcome) is NotFound:
+            case Confirm(id_) | Extend(id_) | Cancel(id_) | Return(id_) | Label(id_) if type(outcome) in _UNSEEN:
                 # A reservation that this flush makes after the command's turn didn't exist for the command.
                 if loaded.current or _makes(plan, id_):
                     return outcome
                 self._current = True
+                return None
+            case Label() if isinstance(outcome, Labelled) and not loaded.current:
+                self._current = True  # A stale read may show a label that was replaced since.
                 return None
             case Restock() if type(outcome) in {StockTaken, Invalid} and not _uses_key(plan, command):
                 result = await product_writes.refuse(self._database, command, loaded.refusals[command.product_id])
                 if result is WriteResult.UNKNOWN:
                     return OutcomeUnknown()
                 return outcome if result is WriteResult.APPLIED else None
-            case Reserve() | Confirm() | Extend() | Cancel() | Expire() | Restock() | Edit():
+            case Reserve() | Confirm() | Extend() | Cancel() | Return() | Label() | Expire() | Restock() | Edit():
                 return outcome
             case _:
                 assert_never(command)
@@ -285,6 +304,8 @@ def _intended_by(outcome: Ruled, released: Mapping[str, Reservation]) -> Written
     match outcome:
         case Reserved(reservation) | Confirmed(reservation) | Extended(reservation) | Released(reservation):
             return reservation
+        case Returned(reservation, _) | Labelled(reservation):
+            return reservation
         case Restocked(adjustment, _):
             return adjustment
         case Edited(product):
@@ -304,7 +325,7 @@ def _as_written(outcome: Ruled, written: Written | None) -> Ruled:
     if written is None or isinstance(outcome, Refused):
         return outcome
     match outcome:
-        case Confirmed() | Extended() | Released():
+        case Confirmed() | Extended() | Released() | Returned() | Labelled():
             return replace(outcome, reservation=cast("Reservation", written))
         case Restocked():
             return replace(outcome, adjustment=cast("Adjustment", written))

@@ -1,10 +1,13 @@
-"""Recovery: V0 takes a movement over, V1 undoes a reserve, V2 finishes a release. Any process may recover at any time.
+"""Recovery: V0 takes a movement over, V1 undoes a reserve, V2 finishes a release, V3 finishes or ends a return.
 
-The reason for each step and guard is in docs/adr/0010. Change none without checking the protocol's model again.
+Any process may recover at any time. The reason for each step and guard is in docs/adr/0010 and, for returns, 0022.
+Change none without checking the protocol's model again.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Final, cast
+
+import msgspec
 
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import reservation_from
@@ -18,6 +21,14 @@ from flashreserve.stores.mongo.release_movement import (
     units_released,
 )
 from flashreserve.stores.mongo.reserve_movement import decide
+from flashreserve.stores.mongo.return_movement import (
+    Returning,
+    enter_under,
+    is_over,
+    read_reservation,
+    return_units,
+    units_returned,
+)
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 from flashreserve.stores.unreadable import UnreadableItems
@@ -69,10 +80,15 @@ async def _recover_one(database: Database, ids: IdSource, product_id: str, inten
     movement = await _take_over(database, ids, product_id, intent, now)
     if movement is None:
         return False
-    if intent["kind"] == "reserve":
-        units = await _undo_reserve(database, intent["f"], intent["items"])
-    else:
-        units = await _finish_release(database, ids, product_id, intent, now)
+    match intent["kind"]:
+        case "reserve":
+            units = await _undo_reserve(database, intent["f"], intent["items"])
+        case "release":
+            units = await _finish_release(database, ids, product_id, intent, now)
+        case "return":
+            units = await _finish_return(database, ids, product_id, intent, now)
+        case kind:  # A document may have any.
+            raise ValueError(f"there is no kind {kind!r} of movements")
     if units is None:
         return False
     await settle(database, [Settlement(product_id, movement, units)], None)
@@ -136,3 +152,25 @@ async def _finish_release(database: Database, ids: IdSource, product_id: str, in
     if not is_final(documents, intent["ids"], mode, cutoff):
         return None
     return units_released(documents, intent["f"], product_id)  # L3, after all of L2
+
+
+async def _finish_return(database: Database, ids: IdSource, product_id: str, intent: Document, now: int) -> int | None:
+    """V3: enter a return of one product under the old id, and a basket's by a complete return under a fresh id.
+
+    A basket never gets G2 under the old id, because some of its products may not have that intent. The result is the
+    number of units that the old movement entered; None if unknown.
+    """
+    returning = msgspec.convert(intent, Returning)
+    if len(returning.units) == 1:
+        document = await enter_under(database, intent["f"], returning)
+        return None if document is None else units_returned(document, intent["f"], product_id)
+    try:
+        document = await read_reservation(database, returning)
+        if document is not None and not is_over(document, returning):
+            await return_units(database, ids, returning, now, Sightings(), bounded=False)
+            document = await read_reservation(database, returning)
+    except StoreUnavailableError:
+        return None
+    if document is None or not is_over(document, returning):
+        return None
+    return units_returned(document, intent["f"], product_id)

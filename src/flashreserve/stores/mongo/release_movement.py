@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from flashreserve.core.holds import has_lapsed
 from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document, Fields
-from flashreserve.stores.mongo.documents import lapsed
+from flashreserve.stores.mongo.documents import lapsed, returns_from
 from flashreserve.stores.mongo.intents import (
     IdSource,
     Mode,
@@ -38,6 +38,8 @@ _FIELDS: Final[Fields] = {
     "released_by": 1,
     "lines.product_id": 1,
     "lines.quantity": 1,
+    "lines.returned": 1,
+    "returns": 1,
 }
 """The fields that show what became of a reservation, and those needed for counting it."""
 
@@ -179,20 +181,23 @@ def is_final(documents: Sequence[Document], ids: Sequence[str], mode: Mode, cuto
 
 
 def as_released(planned: Reservation, document: Document) -> Reservation:
-    """The reservation as it was really released. It may have been extended since the release was planned."""
+    """The reservation as it was really released. It may have been extended, or bought in part, since the plan."""
+    returned = {line["product_id"]: line.get("returned", 0) for line in document["lines"]}
     return replace(
         planned,
         status=Status(document["status"]),
         expires_at=document["expires_at"],
         extensions=document["extensions"],
         released_at=document["released_at"],
+        lines=tuple(replace(line, returned=returned[line.product_id]) for line in planned.lines),
+        returns=returns_from(document),
     )
 
 
 def units_released(documents: Sequence[Document], f: str, product_id: str) -> int:
     """L3: the product's units in the reservations that f released."""
     return sum(
-        line["quantity"]
+        line["quantity"] - line.get("returned", 0)
         for document in documents
         if document.get("released_by") == f
         for line in document["lines"]

@@ -1,19 +1,22 @@
-"""Confirming and extending: one guarded write on the reservation, and a read of the result."""
+"""Confirming, extending and labelling: one guarded write on the reservation, and a read of the result."""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from flashreserve.core.effects import ConfirmEffect, ExtendEffect
+from flashreserve.core.effects import ConfirmEffect, ExtendEffect, LabelEffect
 from flashreserve.core.holds import status_at
 from flashreserve.core.model import Reservation, Status
+from flashreserve.core.returns import units_bought
 from flashreserve.stores.mongo.database import Database, Document
-from flashreserve.stores.mongo.documents import VOID, not_lapsed, reservation_from
+from flashreserve.stores.mongo.documents import LABELS, VOID, kept_labels, not_lapsed, reservation_from
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 3
 _EXTENSIONS_AT_ONCE: Final = 16
+_REV: Final = "label_rev"
+_NO_REV: Final[Document] = {"$exists": False}
 
 Held = tuple[WriteResult, Reservation | None]
 """A result, and the reservation as it was read last."""
@@ -23,7 +26,8 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
     """Confirm all in one command, then read them: one that is CONFIRMED counts, even if another request confirmed it.
 
     Guard: PENDING and `expires_at > now`. A late copy can only confirm a hold whose customer wasn't told that it is
-    over, because Expired is answered only after the hold was released.
+    over, because Expired is answered only after the hold was released. The units left are no condition of the write,
+    but one of the result: with fewer than planned, this is the purchase of another request, which gave some back.
     """
     ids = [effect.after.id for effect in effects]
     guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": not_lapsed(now)}
@@ -40,12 +44,13 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
         # A broadcast may miss a document that moves between shards. Then send again, under the same guard.
         if any(status_at(held, now) is Status.PENDING for held in found.values()):
             continue
-        return [_confirmed(found.get(id_)) for id_ in ids]
+        return [_confirmed(effect.after, found.get(effect.after.id)) for effect in effects]
     return [(WriteResult.UNKNOWN, None)] * len(ids)
 
 
-def _confirmed(held: Reservation | None) -> Held:
-    return (WriteResult.APPLIED if held is not None and held.status is Status.CONFIRMED else WriteResult.REFUSED), held
+def _confirmed(planned: Reservation, held: Reservation | None) -> Held:
+    confirmed = held is not None and held.status is Status.CONFIRMED and units_bought(held) == units_bought(planned)
+    return (WriteResult.APPLIED if confirmed else WriteResult.REFUSED), held
 
 
 async def extend(database: Database, effects: Sequence[ExtendEffect], now: int) -> list[Held]:
@@ -90,6 +95,42 @@ async def _look_at_extension(database: Database, after: Reservation) -> Held:
     if held is not None and (held.expires_at, held.extensions) == (after.expires_at, after.extensions):
         return WriteResult.APPLIED, held
     return WriteResult.UNKNOWN, held
+
+
+async def label(database: Database, effect: LabelEffect) -> Held:
+    """Set the labels. Guard: they are as they were planned on, and `label_rev` is as it was read before the first try.
+
+    Each change of labels raises `label_rev`. So a late copy undoes no later change, even one back to the same labels.
+    """
+    before, after = kept_labels(effect.before), kept_labels(effect.after)
+    guard: Document = {"_id": effect.after.id, "user_id": effect.after.user_id} | {
+        name: before.get(name, {"$exists": False}) for name in LABELS
+    }
+    unset = {name: "" for name in LABELS if name not in after}
+    change: Document = {"$inc": {_REV: 1}} | ({"$set": after} if after else {}) | ({"$unset": unset} if unset else {})
+    lost = False
+    for _ in range(_TRIES_MAX):
+        try:
+            if _REV not in guard:
+                guard[_REV] = await _label_rev(database, effect.after.id)
+            document = await database.find_one_and_update("reservations", guard, change)
+        except StoreUnavailableError:
+            continue
+        except StoreOutcomeUnknownError:
+            lost = True
+            continue
+        if document is not None:
+            return WriteResult.APPLIED, reservation_from(document)
+        # The guard of all copies fails from now on. But one whose reply was lost may have been carried out before.
+        return WriteResult.UNKNOWN if lost else WriteResult.REFUSED, None
+    return WriteResult.UNKNOWN if lost else WriteResult.REFUSED, None
+
+
+async def _label_rev(database: Database, reservation_id: str) -> int | Document:
+    """The reservation's count of label changes, as a query; a reservation whose labels never changed has none."""
+    found = await database.find("reservations", {"_id": reservation_id}, fields={_REV: 1})
+    rev: int | Document = found[0].get(_REV, _NO_REV) if found else _NO_REV
+    return rev
 
 
 async def _read(database: Database, ids: Sequence[str]) -> dict[str, Reservation]:

@@ -10,9 +10,11 @@ from flashreserve.core.effects import (
     EditEffect,
     Effect,
     ExtendEffect,
+    LabelEffect,
     ReleaseEffect,
     ReserveEffect,
     RestockEffect,
+    ReturnEffect,
 )
 from flashreserve.core.model import Product, Reservation
 from flashreserve.core.quotas import is_first_of_hour
@@ -29,7 +31,16 @@ class PlannedEdit(msgspec.Struct, frozen=True):
     fixes_limit: bool
 
 
-PlannedWrite = PlannedReserve | ExtendEffect | ConfirmEffect | ReleaseEffect | RestockEffect | PlannedEdit
+PlannedWrite = (
+    PlannedReserve
+    | ExtendEffect
+    | ConfirmEffect
+    | ReleaseEffect
+    | ReturnEffect
+    | LabelEffect
+    | RestockEffect
+    | PlannedEdit
+)
 """An effect, with the other values that its write needs."""
 
 
@@ -54,10 +65,10 @@ class Stage(msgspec.Struct):
 def arrange(effects: Iterable[Effect], products: Mapping[str, Product]) -> list[Stage]:
     """The effects in stages. `products` are as they were before all effects.
 
-    Effects on the same reservation are in successive stages, as planned. On a product, holds share a stage and releases
-    share a stage; all other effects are in successive stages. A hold comes after the effect that gives up a claim that
-    the hold takes. It also comes after the customer's hold that takes the first claim of the hour: if that one is
-    refused, the customer's other holds were planned on a wrong count.
+    Effects on the same reservation are in successive stages, as planned. On a product, holds share a stage, and so do
+    releases and returns; all other effects are in successive stages. A hold comes after the effect that gives up a
+    claim that the hold takes. It also comes after the customer's hold that takes the first claim of the hour: if that
+    one is refused, the customer's other holds were planned on a wrong count.
     """
     arranging = _Arranging(products)
     for effect in effects:
@@ -84,13 +95,17 @@ class _Arranging:
                 stage.writes.append(PlannedReserve(effect, revs))
                 if any(map(is_first_of_hour, claims)):
                     self._first_of_hour[reservation.user_id] = self._reservation_at[reservation.id]
-            case ExtendEffect(after):
+            case ExtendEffect(after) | LabelEffect(after, _):
                 self._stage(effect, after.id, []).writes.append(effect)
             case ConfirmEffect(after, claims):
                 self._stage(effect, after.id, []).writes.append(effect)
                 self._note_free(after, claims)
             case ReleaseEffect(after, claims):
                 product_ids = [line.product_id for line in after.lines]
+                self._stage(effect, after.id, product_ids).writes.append(effect)
+                self._note_free(after, claims)
+            case ReturnEffect(after, entry, claims):
+                product_ids = [line.product_id for line in entry.lines]
                 self._stage(effect, after.id, product_ids).writes.append(effect)
                 self._note_free(after, claims)
             case RestockEffect(adjustment):
@@ -120,7 +135,7 @@ class _Arranging:
             place = max(place, self._reservation_at.get(reservation_id, -1) + 1)
         for product_id in product_ids:
             for other, at in self._product_at.get(product_id, _NOWHERE).items():
-                together = other is kind and kind in (ReserveEffect, ReleaseEffect)
+                together = other is kind and kind in (ReserveEffect, ReleaseEffect, ReturnEffect)
                 place = max(place, at if together else at + 1)
         if reservation_id is not None:
             self._reservation_at[reservation_id] = place
@@ -136,7 +151,9 @@ def intended(effect: Effect) -> Written:
     match effect:
         case ReserveEffect(reservation, _):
             return reservation
-        case ExtendEffect(after) | ConfirmEffect(after, _) | ReleaseEffect(after, _) | EditEffect(after, _):
+        case ExtendEffect(after) | ConfirmEffect(after, _) | ReleaseEffect(after, _) | ReturnEffect(after, _, _):
+            return after
+        case LabelEffect(after, _) | EditEffect(after, _):
             return after
         case RestockEffect(adjustment):
             return adjustment

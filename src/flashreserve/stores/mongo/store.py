@@ -2,46 +2,45 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import Final
 
 from typing_extensions import override
 
-from flashreserve.calls import CALL_S, PATIENT_S, patience
+from flashreserve.calls import PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
-from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.side_by_side import all_ended
+from flashreserve.stores.filters import ReservationFilter, ReservationsFound
 from flashreserve.stores.mongo import audit, product_import, recovery, version
+from flashreserve.stores.mongo.accounts import MongoAccounts, MongoKeys
+from flashreserve.stores.mongo.catalogue import MongoCatalogue
 from flashreserve.stores.mongo.chunks import parts
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
     INDEXES,
-    PRODUCT_FIELDS,
-    VISIBLE,
     VOID,
-    account_document,
-    account_from,
     due,
     id_of,
-    product_from,
     reservation_from,
 )
 from flashreserve.stores.mongo.flush import Flush
 from flashreserve.stores.mongo.inspection import oldest_due
 from flashreserve.stores.mongo.intents import IdSource, LateSettling
 from flashreserve.stores.mongo.known_products import KnownProducts
+from flashreserve.stores.mongo.persons import MongoPersons
 from flashreserve.stores.mongo.release_movement import may_still_match
+from flashreserve.stores.mongo.search import search
 from flashreserve.stores.port import (
     Audit,
     Flushed,
     Progress,
     SetAside,
     Store,
-    StoreDefectError,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
     StoreUnavailableError,
@@ -91,7 +90,7 @@ async def _prepare(database: Database, *, create: bool) -> None:
         raise StoreUnavailableError("the database's version isn't noted; start `flashreserve serve`, which does so")
 
 
-class MongoStore(Store):
+class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 0
@@ -100,12 +99,11 @@ class MongoStore(Store):
     sweep_max = 32 * limits.SWEEP_MAX
 
     def __init__(self, database: Database, ids: IdSource, quotas: Quotas = NO_QUOTAS) -> None:
-        self._database = database
-        self._ids = ids
+        aside = UnreadableItems()
+        MongoCatalogue.__init__(self, database, ids, KnownProducts(quotas), aside)
+        MongoAccounts.__init__(self, database, aside)
         self._quotas = quotas
         self._late = LateSettling(database)
-        self._known = KnownProducts(quotas)
-        self._aside = UnreadableItems()
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
     @override
@@ -225,33 +223,11 @@ class MongoStore(Store):
         return next(iter(self._readable_reservations(found)), None)
 
     @override
-    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        return await self._reservations({"user_id": user_id}, before, most, direction=-1)
-
-    @override
-    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        return await self._reservations({"product": product_id}, after, most)
-
-    @override
-    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        return await self._reservations({}, after, most)
-
-    async def _reservations(
-        self, query: Mapping[str, Any], after: str | None, most: int, *, direction: Literal[1, -1] = 1
-    ) -> list[Reservation]:
-        """A page of reservations. Documents that can't be read are replaced by the next ones."""
-        query = {**query, "status": {"$ne": VOID}}
-        page: list[Reservation] = []
-        while (wanted := most - len(page)) > 0:
-            beyond = {} if after is None else {"_id": {"$gt" if direction == 1 else "$lt": after}}
-            found = await self._database.find(
-                "reservations", {**query, **beyond}, order=[("_id", direction)], most=wanted
-            )
-            page += self._readable_reservations(found)
-            if len(found) < wanted:
-                break
-            after = found[-1]["_id"]
-        return page
+    async def search_reservations(
+        self, where: ReservationFilter, beyond: str | None, most: int, now: int, *, newest_first: bool = False
+    ) -> ReservationsFound:
+        found, after = await search(self._database, where, beyond, most, now, newest_first=newest_first)
+        return ReservationsFound(self._readable_reservations(found), after)
 
     def _readable_reservations(self, documents: Sequence[Document]) -> list[Reservation]:
         return self._aside.readable("reservation", documents, id_of, reservation_from)
@@ -264,70 +240,6 @@ class MongoStore(Store):
     async def audit(self, progress: Progress | None = None) -> Audit:
         with patience(PATIENT_S):
             return await audit.audit(self._database, progress)
-
-    @override
-    async def add_products(self, products: Sequence[Product]) -> None:
-        with patience(PATIENT_S if len(products) > 1 else CALL_S):
-            await product_import.add(self._database, self._ids, products)
-
-    @override
-    async def product(self, product_id: str) -> Product | None:
-        found = await self.products([product_id])
-        return found[0] if found else None
-
-    @override
-    async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        query = {"_id": {"$in": list(product_ids)}, **VISIBLE}
-        found = self._readable_products(await self._database.find("products", query, fields=PRODUCT_FIELDS))
-        self._known.learn(found)
-        return found
-
-    @override
-    async def list_products(self, after: str | None, most: int) -> list[Product]:
-        page: list[Product] = []
-        while (wanted := most - len(page)) > 0:
-            query = {**_above(after), **VISIBLE}
-            found = await self._database.find("products", query, fields=PRODUCT_FIELDS, order=[("_id", 1)], most=wanted)
-            page += self._readable_products(found)
-            if len(found) < wanted:
-                break
-            after = found[-1]["_id"]
-        return page
-
-    def _readable_products(self, documents: Sequence[Document]) -> list[Product]:
-        return self._aside.readable("product", documents, id_of, product_from)
-
-    @override
-    async def add_account(self, account: Account) -> bool:
-        if not await self._database.insert_many("accounts", [account_document(account)]):
-            return True
-        if await self._database.find("accounts", {"email": account.email}, fields={"_id": 1}, most=1):
-            return False
-        raise StoreDefectError("an id that should be new is in use")
-
-    @override
-    async def account_by_email(self, email: str) -> Account | None:
-        return await self._account({"email": email})
-
-    @override
-    async def account_by_id(self, account_id: str) -> Account | None:
-        return await self._account({"_id": account_id})
-
-    async def _account(self, query: Mapping[str, Any]) -> Account | None:
-        found = await self._database.find("accounts", query, most=1)
-        return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
-
-    @override
-    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        return await self._change_account({"_id": account_id, "password_hash": old}, {"password_hash": new})
-
-    @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        return await self._change_account({"_id": account_id}, {"role": role.value})
-
-    async def _change_account(self, query: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
-        found = await self._database.find_one_and_update("accounts", query, {"$set": change}, fields={"_id": 1})
-        return found is not None
 
     @override
     async def check_writable(self) -> None:
@@ -357,7 +269,3 @@ class MongoStore(Store):
             async with asyncio.timeout(_FINISH_S):
                 await self._late.finish()
         await self._database.close()
-
-
-def _above(after: str | None) -> dict[str, Any]:
-    return {"_id": {"$gt": after}} if after else {}

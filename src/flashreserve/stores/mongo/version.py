@@ -1,8 +1,14 @@
 """The version of the documents, which decides which programs may work on a database.
 
-One document has the version that wrote the others, and the oldest version of a program that can read them. A newer
-version only adds fields that have a default. So two successive versions can share a database during an upgrade, and a
-downgrade by one version stays possible.
+One document has the version that wrote the others, and the oldest version of a program that can work on them. If a
+version only adds fields that have a default, that is the version before: the two can share a database during an
+upgrade, and a downgrade by one version stays possible. If programs of the version before would do harm, it is the
+version itself.
+
+A process compares the versions when it starts. So nothing stops a process of an unfit version that already runs.
+
+Version 2 has returns: intents of the kind `return`, and `lines.returned`. A program of version 1 knows neither, and
+would give back returned units a second time. It would also sell products that are archived.
 """
 
 from typing import Final
@@ -10,11 +16,11 @@ from typing import Final
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.port import StoreUnavailableError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The version of the documents that this program writes."""
 
-USABLE_FROM: Final = 1
-"""The oldest version of a program that can work on them: `VERSION - 1`, but at least 1."""
+USABLE_FROM: Final = 2
+"""The oldest version of a program that can work on them: `VERSION - 1`, or `VERSION` if that would do harm."""
 
 _ID: Final = "schema"
 

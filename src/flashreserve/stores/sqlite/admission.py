@@ -132,13 +132,16 @@ def _check_alone(path: Path) -> bool:
             connection.execute("SELECT count(*) FROM sqlite_schema").get  # noqa: B018 - takes the lock
         except apsw.BusyError:
             return False
-        span = read_log(log)
-        if span is not None:
-            _check_log(path, span, connection)
+        except apsw.CorruptError:
+            _check_log(path, read_log(log), connection)  # Another file's log may have pages of the schema.
+            raise
+        _check_log(path, read_log(log), connection)
         return True
 
 
-def _check_log(path: Path, span: LogSpan, connection: apsw.Connection) -> None:
+def _check_log(path: Path, span: LogSpan | None, connection: apsw.Connection) -> None:
+    if span is None:
+        return
     # Closing this descriptor drops all of this process's locks on the file (howtocorrupt.html, 2.2). The lock that
     # showed that no other process has the file open isn't needed any more.
     with path.open("rb") as file:

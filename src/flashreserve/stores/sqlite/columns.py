@@ -12,7 +12,17 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 
-from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation
+from flashreserve.core.model import (
+    Account,
+    Adjustment,
+    ApiKey,
+    Line,
+    Product,
+    ProductDetails,
+    Reservation,
+    ReturnEntry,
+    Scope,
+)
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.stores.unreadable import UnreadableError
 
@@ -142,6 +152,56 @@ def struct_arrays(kind: type[Row]) -> Codec:
     return Codec(encode, decode, "CAST({} AS BLOB)")
 
 
+def struct_objects(kind: type[Row]) -> Codec:
+    """Structs as JSON, each as an object; NULL for none."""
+    to_json = msgspec.json.Encoder().encode
+    objects_in = msgspec.json.Decoder(tuple[kind, ...]).decode  # type: ignore[valid-type]
+
+    def encode(structs: tuple[Row, ...]) -> str | None:
+        return to_json(structs).decode() if structs else None
+
+    def decode(kept: bytes | None) -> tuple[Row, ...]:
+        if kept is None:
+            return ()
+        try:
+            return objects_in(kept)
+        except DECODE_ERRORS as error:
+            raise UnreadableError(f"expected a list of {kind.__name__} as JSON") from error
+
+    return Codec(encode, decode, "CAST({} AS BLOB)")
+
+
+def json_list(kind: type[Any]) -> Codec:
+    """Values of one type as a JSON list."""
+    to_json = msgspec.json.Encoder().encode
+    values_in = msgspec.json.Decoder(list[kind]).decode  # type: ignore[valid-type]
+
+    def decode(kept: bytes) -> tuple[Any, ...]:
+        try:
+            return tuple(values_in(kept))
+        except DECODE_ERRORS as error:
+            raise UnreadableError(f"expected a list of {kind.__name__} as JSON") from error
+
+    return Codec(lambda values: to_json(values).decode(), decode, "CAST({} AS BLOB)")
+
+
+def texts_by_name() -> Codec:
+    """Texts by their names, as a JSON object; NULL for none."""
+    to_json = msgspec.json.Encoder(order="sorted").encode
+    texts_in = msgspec.json.Decoder(dict[str, str]).decode
+
+    def decode(kept: bytes) -> dict[str, str]:
+        try:
+            return texts_in(kept)
+        except DECODE_ERRORS as error:
+            raise UnreadableError("expected an object of texts as JSON") from error
+
+    def decode_if_any(kept: bytes | None) -> dict[str, str]:
+        return {} if kept is None else decode(kept)
+
+    return Codec(lambda texts: to_json(texts).decode() if texts else None, decode_if_any, "CAST({} AS BLOB)")
+
+
 _arrays_of_lines = struct_arrays(Line)
 _LINE_FIELDS: Final = ", ".join(Line.__struct_fields__)
 
@@ -156,13 +216,38 @@ def _decode_lines(kept: bytes) -> tuple[Line, ...]:
     return lines
 
 
+_returns: Final = struct_objects(ReturnEntry)
+
+
+def encode_returns(entries: tuple[ReturnEntry, ...]) -> str | None:
+    """Returns as they are stored in the column `returns`."""
+    kept: str | None = _returns.encode(entries) if _returns.encode is not None else None
+    return kept
+
+
+def decode_returns(kept: bytes | None) -> tuple[ReturnEntry, ...]:
+    """The returns in the column `returns`.
+
+    Raises:
+        UnreadableError: they are invalid.
+    """
+    entries: tuple[ReturnEntry, ...] = _returns.decode(kept)
+    return entries
+
+
 PRODUCTS: Final = TableColumns("products", Product)
 RESERVATIONS: Final = TableColumns(
     "reservations",
     Reservation,
     renamed={"key": "idem_key"},
-    codecs={"lines": _arrays_of_lines._replace(decode=_decode_lines)},
+    codecs={
+        "lines": _arrays_of_lines._replace(decode=_decode_lines),
+        "returns": _returns,
+        "metadata": texts_by_name(),
+    },
 )
+DETAILS: Final = TableColumns("product_details", ProductDetails, codecs={"metadata": texts_by_name()})
 ADJUSTMENTS: Final = TableColumns("adjustments", Adjustment)
 ACCOUNTS: Final = TableColumns("accounts", Account)
-TABLES: Final[tuple[TableColumns[Any], ...]] = (PRODUCTS, RESERVATIONS, ADJUSTMENTS, ACCOUNTS)
+KEYS: Final = TableColumns("api_keys", ApiKey, codecs={"scopes": json_list(Scope)})
+TABLES: Final[tuple[TableColumns[Any], ...]] = (PRODUCTS, DETAILS, RESERVATIONS, ADJUSTMENTS, ACCOUNTS, KEYS)

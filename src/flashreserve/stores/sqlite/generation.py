@@ -11,6 +11,8 @@ from typing import Final
 
 import apsw
 
+from flashreserve.stores.port import StoreUnavailableError
+
 _VERSIONS: Final = 1 << 7
 """The lower 7 bits of the field are the version of the tables."""
 
@@ -43,9 +45,13 @@ class Pulse:
 
     The maintenance thread sets `due` at each tick; a failed write and a new log set it too. So if `due` isn't set, the
     store has written successfully since the last tick. One writer uses the pulse; any thread may set `due`.
+
+    `version` is the version of the tables that this program knows. Advancing reads the field anyway, so it also refuses
+    a file that a newer program has migrated meanwhile. After that, every write is refused, because `due` stays set.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: int) -> None:
+        self._version = version
         self.due = True
         self._advanced = False
         self._log_is_copied = False
@@ -59,8 +65,17 @@ class Pulse:
         self._log_is_copied = self.due = True
 
     def advance(self, connection: apsw.Connection) -> None:
-        """Begin a generation, within a transaction. It writes the file's first page and no table."""
+        """Begin a generation, within a transaction. It writes the file's first page and no table.
+
+        Raises:
+            StoreUnavailableError: the tables have another version. The transaction must be rolled back.
+        """
         field = int(connection.pragma("user_version"))
+        if version_in(field) != self._version:
+            raise StoreUnavailableError(
+                f"the database was brought up to version {version_in(field)} meanwhile, and this process knows"
+                f" {self._version}: stop it, and start the newer FlashReserve"
+            )
         connection.pragma("user_version", field_of(version_in(field), generation_in(field) + 1))
         self._advanced = True
 

@@ -61,7 +61,7 @@ CREATE TABLE filed (
     PRIMARY KEY (user_id, reservation_id)
 ) STRICT, WITHOUT ROWID;
 
--- The products of each reservation. Written with it and never changed. Prices are in the reservation's own `lines`.
+-- The products of each reservation, written with it. Prices are in the reservation's own `lines`.
 CREATE TABLE lines (
     product_id      TEXT NOT NULL REFERENCES products,
     reservation_id  TEXT NOT NULL,
@@ -116,7 +116,59 @@ CREATE TRIGGER note_reservation AFTER INSERT ON reservations BEGIN
 END;
 """  # noqa: S608
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2)
+_VERSION_3: Final = """
+ALTER TABLE reservations ADD COLUMN returns TEXT;  -- JSON: the entries of `core.model.ReturnEntry`; NULL for none
+ALTER TABLE reservations ADD COLUMN external_id TEXT;
+ALTER TABLE reservations ADD COLUMN metadata TEXT;  -- JSON: an object of texts; NULL for none
+CREATE INDEX reservations_external ON reservations (external_id, id) WHERE external_id IS NOT NULL;
+ALTER TABLE lines ADD COLUMN returned INTEGER NOT NULL DEFAULT 0 CHECK (returned BETWEEN 0 AND quantity);
+
+ALTER TABLE products ADD COLUMN external_id TEXT;
+ALTER TABLE products ADD COLUMN archived_at INTEGER;
+CREATE UNIQUE INDEX products_external ON products (external_id) WHERE external_id IS NOT NULL;
+
+ALTER TABLE accounts ADD COLUMN disabled_at INTEGER;
+ALTER TABLE accounts ADD COLUMN signed_out_at INTEGER;
+CREATE INDEX accounts_signed_out ON accounts (signed_out_at) WHERE signed_out_at IS NOT NULL;
+CREATE INDEX accounts_admins ON accounts (id) WHERE role = 'admin' AND disabled_at IS NULL;
+
+CREATE TABLE reset_codes (
+    account_id  TEXT PRIMARY KEY REFERENCES accounts,
+    code_hash   TEXT NOT NULL,
+    expires_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE api_keys (
+    id            TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
+    scopes        TEXT NOT NULL,  -- JSON: a list of `core.model.Scope`
+    secret_hash   TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    created_by    TEXT,
+    expires_at    INTEGER,
+    revoked_at    INTEGER,
+    last_used_at  INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX api_keys_valid ON api_keys (id) WHERE revoked_at IS NULL;
+CREATE INDEX api_keys_revoked ON api_keys (revoked_at) WHERE revoked_at IS NOT NULL;
+
+-- Customers who were erased, by the hash of their id: their tokens are refused.
+CREATE TABLE erasures (
+    id  TEXT PRIMARY KEY,
+    at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX erasures_at ON erasures (at);
+
+-- Apart from `products`: each flush of a hot product writes its row.
+CREATE TABLE product_details (
+    product_id   TEXT PRIMARY KEY REFERENCES products,
+    description  TEXT,
+    image_url    TEXT,
+    metadata     TEXT  -- JSON: an object of texts; NULL for none
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Script n makes version n + 1. A released script never changes, apart from comments; add a new script instead."""
 
 

@@ -1,9 +1,9 @@
 """The store on one SQLite file. Each process has one connection that writes and one that reads."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 from typing_extensions import override
@@ -11,8 +11,9 @@ from typing_extensions import override
 from flashreserve.core import limits, rules
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import ReserveEffect
-from flashreserve.core.model import Account, Product, Reservation, Role
+from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
+from flashreserve.stores.filters import ReservationFilter, ReservationsFound
 from flashreserve.stores.port import (
     Audit,
     Flushed,
@@ -26,24 +27,26 @@ from flashreserve.stores.port import (
     Swept,
     Take,
 )
-from flashreserve.stores.sqlite import rows
+from flashreserve.stores.sqlite import rows, schema
+from flashreserve.stores.sqlite.accounts import SqliteAccounts, SqliteKeys
 from flashreserve.stores.sqlite.admission import admitted, admitted_to_read
 from flashreserve.stores.sqlite.books import sum_up
-from flashreserve.stores.sqlite.columns import ACCOUNTS, PRODUCTS, RESERVATIONS
+from flashreserve.stores.sqlite.catalogue import SqliteCatalogue
+from flashreserve.stores.sqlite.columns import RESERVATIONS
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.facts import load
 from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.maintenance import Maintenance
+from flashreserve.stores.sqlite.persons import SqlitePersons
 from flashreserve.stores.sqlite.schema import check, migrate
+from flashreserve.stores.sqlite.search import search
 from flashreserve.stores.sqlite.unindexed import UnindexedReservations
 from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
 from flashreserve.stores.unreadable import UnreadableError, UnreadableItems
 
 T = TypeVar("T")
-_LAST_ID: Final = "~"
-"""Sorts after every id."""
 
 
 def open_sqlite(
@@ -68,7 +71,7 @@ def open_sqlite(
         stack.callback(reader.close)
         own = connect(path, "write", busy_wait_s)
         stack.callback(own.close)
-        files, indexer, pulse = DatabaseFiles(path), CustomerIndexer(), Pulse()
+        files, indexer, pulse = DatabaseFiles(path), CustomerIndexer(), Pulse(len(schema.MIGRATIONS))
         stack.pop_all()
     upkeep = Maintenance(writer, own, indexer, pulse, files)
 
@@ -106,7 +109,7 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     return SqliteStore(reader, reader)
 
 
-class SqliteStore(Store):
+class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 1
@@ -121,13 +124,9 @@ class SqliteStore(Store):
         quotas: Quotas = NO_QUOTAS,
         files: DatabaseFiles | None = None,
     ) -> None:
-        self._writer = writer
-        self._reader = reader
-        self._pulse = pulse or Pulse()
-        self._files = files
+        super().__init__(writer, reader, indexer or CustomerIndexer(), pulse or Pulse(len(schema.MIGRATIONS)), files)
         self._quotas = quotas
         self._unindexed = UnindexedReservations(counts=quotas.some)
-        self._indexer = indexer or CustomerIndexer()
         self._aside = UnreadableItems()
 
     @override
@@ -189,16 +188,12 @@ class SqliteStore(Store):
         return found[0] if found else None
 
     @override
-    async def reservations_of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        return await self._read_page(rows.SELECT_PAGE_OF_USER, (user_id,), before or _LAST_ID, most)
-
-    @override
-    async def reservations_of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        return await self._read_page(rows.SELECT_PAGE_OF_PRODUCT, (product_id,), after or "", most)
-
-    @override
-    async def all_reservations(self, after: str | None, most: int) -> list[Reservation]:
-        return await self._read_page(rows.SELECT_RESERVATION_PAGE, (), after or "", most)
+    async def search_reservations(
+        self, where: ReservationFilter, beyond: str | None, most: int, now: int, *, newest_first: bool = False
+    ) -> ReservationsFound:
+        return await self._read(
+            lambda connection: search(connection, where, beyond, most, now, self._readable, newest_first=newest_first)
+        )
 
     @override
     async def oldest_due(self, now: int) -> int | None:
@@ -210,44 +205,6 @@ class SqliteStore(Store):
         if progress is not None:
             progress(audit.reservations)
         return audit
-
-    @override
-    async def add_products(self, products: Sequence[Product]) -> None:
-        values = [PRODUCTS.values(product) for product in products]
-        await self._write(lambda connection: _execute_all(connection, rows.INSERT_PRODUCT, values))
-
-    @override
-    async def product(self, product_id: str) -> Product | None:
-        found = await self.products([product_id])
-        return found[0] if found else None
-
-    @override
-    async def products(self, product_ids: Sequence[str]) -> list[Product]:
-        return await self._read_products(rows.SELECT_PRODUCTS, rows.to_json(product_ids))
-
-    @override
-    async def list_products(self, after: str | None, most: int) -> list[Product]:
-        return await self._read_products(rows.SELECT_PRODUCT_PAGE, after or "", most)
-
-    @override
-    async def add_account(self, account: Account) -> bool:
-        return await self._change_one(rows.INSERT_ACCOUNT, *ACCOUNTS.values(account))
-
-    @override
-    async def account_by_email(self, email: str) -> Account | None:
-        return await self._read_account(rows.SELECT_ACCOUNT_BY_EMAIL, email)
-
-    @override
-    async def account_by_id(self, account_id: str) -> Account | None:
-        return await self._read_account(rows.SELECT_ACCOUNT_BY_ID, account_id)
-
-    @override
-    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        return await self._change_one(rows.UPDATE_PASSWORD_HASH, account_id, old, new)
-
-    @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        return await self._change_one(rows.UPDATE_ROLE, account_id, role)
 
     @override
     async def check_writable(self) -> None:
@@ -287,41 +244,6 @@ class SqliteStore(Store):
             self._files.close()
             self._files = None
 
-    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        def beat(connection: apsw.Connection) -> T:
-            before = connection.total_changes()
-            written = work(connection)
-            if self._pulse.due and connection.total_changes() != before:
-                self._pulse.advance(connection)
-            return written
-
-        def write(connection: apsw.Connection) -> T:
-            self._require_files()
-            self._indexer.begin()
-            self._pulse.begin()
-            try:
-                written = _in_transaction(connection, beat)
-            except BaseException:
-                self._pulse.due = True
-                raise
-            self._pulse.committed()
-            self._indexer.committed()
-            return written
-
-        return await self._writer.run(write)
-
-    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
-        def read(connection: apsw.Connection) -> T:
-            self._require_files()
-            with store_errors("reading"):
-                return work(connection)
-
-        return await self._reader.run(read)
-
-    def _require_files(self) -> None:
-        if self._files is not None:
-            self._files.require()
-
     def _flush(self, connection: apsw.Connection, commands: Sequence[Command], now: int) -> Flushed:
         facts = load(connection, self._unindexed, commands, self._quotas, now)
         plan = rules.plan(facts, commands, now)
@@ -329,78 +251,9 @@ class SqliteStore(Store):
         self._indexer.go_on(connection, sum(type(effect) is ReserveEffect for effect in plan.effects))
         return Flushed(plan.outcomes, list(plan.products.values()))
 
-    async def _read_page(self, sql: str, of: tuple[str, ...], after: str, most: int) -> list[Reservation]:
-        """A page of reservations. Rows that can't be read are skipped, and the next ones fill the page."""
-
-        def read(connection: apsw.Connection) -> list[Reservation]:
-            page: list[Reservation] = []
-            beyond = after
-            while (wanted := most - len(page)) > 0:
-                found = connection.execute(sql, (*of, beyond, wanted)).fetchall()
-                page += self._readable(found)
-                if len(found) < wanted:
-                    break
-                beyond = str(found[-1][0])
-            return page
-
-        return await self._read(read)
-
     def _readable(self, found: Iterable[Sequence[Any]]) -> list[Reservation]:
         return self._aside.readable("reservation", found, _id_of, RESERVATIONS.struct)
-
-    async def _read_products(self, sql: str, *values: str | int) -> list[Product]:
-        return await self._read(lambda connection: [PRODUCTS.struct(row) for row in connection.execute(sql, values)])
-
-    async def _read_account(self, sql: str, value: str) -> Account | None:
-        def read(connection: apsw.Connection) -> Account | None:
-            row = connection.execute(sql, (value,)).fetchone()
-            return None if row is None else ACCOUNTS.struct(row)
-
-        return await self._read(read)
-
-    async def _change_one(self, sql: str, *values: str | int) -> bool:
-        def change(connection: apsw.Connection) -> bool:
-            connection.execute(sql, values)
-            return connection.changes() == 1
-
-        return await self._write(change)
 
 
 def _id_of(row: Sequence[Any]) -> str:
     return str(row[0])
-
-
-def _execute_all(connection: apsw.Connection, sql: str, values: Sequence[Sequence[str | int | None]]) -> None:
-    connection.executemany(sql, values)
-
-
-def _in_transaction(connection: apsw.Connection, work: Callable[[apsw.Connection], T]) -> T:
-    """Run `work` in one transaction. An error before the commit means that nothing was written.
-
-    A commit that fails because the database is busy or the disk is full wrote nothing. After any other failure the
-    commit may be on disk, so the outcome is unknown until the data is read again.
-    """
-    with store_errors("writing"):
-        connection.execute("BEGIN IMMEDIATE")
-    try:
-        with store_errors("writing"):
-            result = work(connection)
-    except BaseException:
-        _roll_back(connection)
-        raise
-    try:
-        connection.execute("COMMIT")
-    except (apsw.BusyError, apsw.FullError) as error:  # The log has no commit record.
-        _roll_back(connection)
-        raise StoreUnavailableError(f"commit: {error}") from error
-    except apsw.Error as error:
-        _roll_back(connection)
-        raise StoreOutcomeUnknownError(f"commit: {error}") from error
-    return result
-
-
-def _roll_back(connection: apsw.Connection) -> None:
-    # If the rollback fails, closing the connection ends the transaction. The first error says more than this one.
-    with suppress(apsw.Error):
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")

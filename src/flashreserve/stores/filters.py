@@ -1,0 +1,74 @@
+"""Filters of searches, and the pages that searches find."""
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from flashreserve.core.model import Product, Reservation, Status
+
+
+class ReservationFilter(msgspec.Struct, frozen=True):
+    """Which reservations a list has. A field that is None allows all.
+
+    `status` is the status at the time of the search: a lapsed hold counts as EXPIRED. `since` and `before` limit
+    `created_at` (UTC milliseconds); `since` is included.
+    """
+
+    user_id: str | None = None
+    product_id: str | None = None
+    external_id: str | None = None
+    status: Status | None = None
+    since: int | None = None
+    before: int | None = None
+
+
+ALL_RESERVATIONS: Final = ReservationFilter()
+
+
+class ReservationsFound(NamedTuple):
+    """A page of a search. `beyond` is the id after which the next page begins; None after the last one.
+
+    A page may be short, or empty, although there are more: each looks at a limited number of reservations.
+    """
+
+    reservations: list[Reservation]
+    beyond: str | None
+
+
+SEARCHED_MAX: Final = 10_000
+"""Reservations or products that one page of a search looks at, at most."""
+
+IDS_APART_MS: Final = 24 * 3600 * 1000
+"""The most that the time in a new reservation's id (UUIDv7) differs from its `created_at`: by machines' clocks."""
+
+
+def first_id_at(ms: int) -> str:
+    """The lowest UUIDv7 of this millisecond."""
+    digits = f"{max(0, ms):012x}"
+    return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
+
+
+class ProductFilter(msgspec.Struct, frozen=True):
+    """Which products a list has. A field that is None allows all.
+
+    `archived`: whether the products are archived. `on_sale_at` and `off_sale_at`: an instant at which they are on sale,
+    or aren't, as `core.sale.refuse_sale` says.
+    """
+
+    external_id: str | None = None
+    archived: bool | None = None
+    on_sale_at: int | None = None
+    off_sale_at: int | None = None
+
+
+ALL_PRODUCTS: Final = ProductFilter()
+
+
+class ProductsFound(NamedTuple):
+    """A page of a search. `beyond` is the id after which the next page begins; None after the last one.
+
+    A page may be short, or empty, although there are more: each looks at `SEARCHED_MAX` products at most.
+    """
+
+    products: list[Product]
+    beyond: str | None

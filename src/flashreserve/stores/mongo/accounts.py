@@ -1,0 +1,172 @@
+"""Accounts and API keys on the MongoDB server."""
+
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
+from typing import Any, Final
+
+from typing_extensions import override
+
+from flashreserve.core import limits
+from flashreserve.core.accounts import Restricted, Restriction
+from flashreserve.core.customers import hashed_id
+from flashreserve.core.model import Account, ApiKey, Role
+from flashreserve.stores.mongo import admin_guard
+from flashreserve.stores.mongo.admin_guard import signed_out
+from flashreserve.stores.mongo.database import Database, Fields, Query
+from flashreserve.stores.mongo.documents import (
+    account_document,
+    account_from,
+    id_of,
+    key_document,
+    key_from,
+)
+from flashreserve.stores.port import AccountStore, KeyStore, StoreDefectError
+from flashreserve.stores.unreadable import UnreadableItems
+
+_ID: Final[Fields] = {"_id": 1}
+
+
+class MongoAccounts(AccountStore):
+    """Its methods are documented in `flashreserve.stores.port`."""
+
+    def __init__(self, database: Database, aside: UnreadableItems) -> None:
+        self._database = database
+        self._aside = aside
+
+    @override
+    async def add_account(self, account: Account) -> bool:
+        if not await self._database.insert_many("accounts", [account_document(account)]):
+            return True
+        if await self._database.find("accounts", {"email": account.email}, fields={"_id": 1}, most=1):
+            return False
+        raise StoreDefectError("an id that should be new is in use")
+
+    @override
+    async def account_by_email(self, email: str) -> Account | None:
+        return await self._account({"email": email})
+
+    @override
+    async def account_by_id(self, account_id: str) -> Account | None:
+        return await self._account({"_id": account_id})
+
+    async def _account(self, query: Mapping[str, Any]) -> Account | None:
+        found = await self._database.find("accounts", query, most=1)
+        return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
+
+    @override
+    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
+        return await self._change_account({"_id": account_id, "password_hash": old}, {"password_hash": new})
+
+    @override
+    async def set_password(self, account_id: str, old: str, new: str, at: int) -> bool:
+        query = {"_id": account_id, "password_hash": old}
+        # Literally: a hash begins with a dollar sign, like the name of a field.
+        change = {"password_hash": {"$literal": new}, "signed_out_at": signed_out(at), "reset_code": None}
+        return await self._database.find_one_and_update("accounts", query, [{"$set": change}], fields=_ID) is not None
+
+    @override
+    async def restrict(self, account_id: str, restriction: Restriction, at: int) -> Restricted:
+        return await admin_guard.restrict(self._database, account_id, restriction, at)
+
+    @override
+    async def set_role(self, account_id: str, role: Role) -> bool:
+        return await self._change_account({"_id": account_id}, {"role": role.value})
+
+    @override
+    async def set_disabled(self, account_id: str, at: int | None) -> bool:
+        return await self._change_account({"_id": account_id}, {"disabled_at": at})
+
+    @override
+    async def sign_out(self, account_id: str, at: int) -> bool:
+        change = [{"$set": {"signed_out_at": signed_out(at)}}]
+        return await self._database.find_one_and_update("accounts", {"_id": account_id}, change, fields=_ID) is not None
+
+    @override
+    async def accounts(self, account_ids: Sequence[str]) -> list[Account]:
+        found = await self._database.find("accounts", {"_id": {"$in": sorted(set(account_ids))}})
+        return self._aside.readable("account", found, id_of, account_from)
+
+    @override
+    async def list_accounts(self, after: str | None, most: int) -> list[Account]:
+        query = {"_id": {"$gt": after or ""}}
+        found = await self._database.find("accounts", query, order=[("_id", 1)], most=most)
+        return self._aside.readable("account", found, id_of, account_from)
+
+    @override
+    async def set_reset_code(self, account_id: str, code_hash: str, expires_at: int) -> None:
+        await self._change_account({"_id": account_id}, {"reset_code": {"hash": code_hash, "expires_at": expires_at}})
+
+    @override
+    async def has_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
+        return bool(await self._database.find("accounts", _good(account_id, code_hash, now), fields=_ID, most=1))
+
+    @override
+    async def use_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
+        return await self._change_account(_good(account_id, code_hash, now), {"reset_code": None})
+
+    @override
+    async def signed_out_since(self, since: int, most: int) -> dict[str, int]:
+        query = {"signed_out_at": {"$gte": since, "$type": "number"}}
+        order = [("signed_out_at", -1)]
+        found = await self._database.find("accounts", query, fields={"signed_out_at": 1}, order=order, most=most)
+        erased = await self._database.find("erasures", {}, order=[("at", -1)], most=most)
+        until = {document["_id"]: document["signed_out_at"] for document in found}
+        until |= {document["_id"]: document["at"] for document in erased}
+        return dict(sorted(until.items(), key=_instant, reverse=True)[:most])
+
+    @override
+    async def signed_out_at(self, customer_id: str) -> int | None:
+        accounts = await self._database.find("accounts", {"_id": customer_id}, fields={"signed_out_at": 1})
+        erasures = await self._database.find("erasures", {"_id": hashed_id(customer_id)})
+        found = [each.get("signed_out_at") for each in accounts] + [each["at"] for each in erasures]
+        return max((int(at) for at in found if isinstance(at, int | float)), default=None)
+
+    async def _change_account(self, query: Mapping[str, Any], change: Mapping[str, Any]) -> bool:
+        found = await self._database.find_one_and_update("accounts", query, {"$set": change}, fields={"_id": 1})
+        return found is not None
+
+
+class MongoKeys(KeyStore):
+    """Its methods are documented in `flashreserve.stores.port`. Several keys made at once may exceed `most`."""
+
+    _database: Database
+    _aside: UnreadableItems
+
+    @override
+    async def add_key(self, key: ApiKey, most: int) -> bool:
+        valid = await self._database.find("keys", {"revoked_at": None}, fields={"_id": 1}, most=most, current=True)
+        if len(valid) >= most:
+            return False
+        if await self._database.insert_many("keys", [key_document(key)]):
+            raise StoreDefectError("an id that should be new is in use")
+        return True
+
+    @override
+    async def keys(self) -> list[ApiKey]:
+        valid = await self._database.find("keys", {"revoked_at": None})
+        order = [("revoked_at", -1), ("_id", -1)]
+        revoked = await self._database.find(
+            "keys", {"revoked_at": {"$ne": None}}, order=order, most=limits.API_KEYS_MAX
+        )
+        return sorted(self._aside.readable("API key", [*valid, *revoked], id_of, key_from), key=attrgetter("id"))
+
+    @override
+    async def revoke_key(self, key_id: str, at: int) -> bool:
+        change = {"$set": {"revoked_at": at}}
+        await self._database.find_one_and_update("keys", {"_id": key_id, "revoked_at": None}, change, fields={"_id": 1})
+        return bool(await self._database.find("keys", {"_id": key_id}, fields={"_id": 1}))
+
+    @override
+    async def touch_keys(self, used: Mapping[str, int]) -> None:
+        changes = [({"_id": key_id}, {"$max": {"last_used_at": at}}) for key_id, at in used.items()]
+        if changes:
+            await self._database.bulk_update("keys", changes)
+
+
+def _good(account_id: str, code_hash: str, now: int) -> Query:
+    """The account, if its reset code has this hash and is good at `now`."""
+    return {"_id": account_id, "reset_code.hash": code_hash, "reset_code.expires_at": {"$gt": now}}
+
+
+def _instant(signed_out: tuple[str, int]) -> int:
+    return signed_out[1]
