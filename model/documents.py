@@ -13,6 +13,9 @@ Status = Literal["PENDING", "CONFIRMED", "EXPIRED", "CANCELLED", "VOID"]
 Mode = Literal["sweep", "cancel"]
 
 LIVE: Final = ("PENDING", "CONFIRMED")
+PSEUDONYM: Final = "erased"
+"""The customer of reservations whose customer was erased."""
+
 KEY: Final = "key:"
 """The beginning of a claim that stands for an idempotency key. All others stand for a limit."""
 
@@ -83,7 +86,42 @@ class ReleaseIntent(msgspec.Struct, frozen=True):
         return f"{self.mode} {self.f} of {self.owner}: {brief(self.reservations)}"
 
 
-Intent = ReserveIntent | ReleaseIntent
+class ReturnPlan(msgspec.Struct, frozen=True):
+    """A return as it was planned: the reservation, its customer, status and number of returns, and what goes back.
+
+    `key` is None for a confirmation of fewer units. `freed` are the claims of limits that it gives up.
+    """
+
+    reservation: str
+    user: str
+    status: Status
+    place: int
+    lines: Lines
+    key: str | None = None
+    freed: tuple[str, ...] = ()
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products of which units go back."""
+        return tuple(product for product, _ in self.lines)
+
+    def __str__(self) -> str:
+        units = ", ".join(f"{quantity} of {product}" for product, quantity in self.lines)
+        return f"{units} of {self.reservation} as its return {self.place}"
+
+
+class ReturnIntent(msgspec.Struct, frozen=True):
+    """The note of movement f inside a product: G1 announced this return."""
+
+    f: str
+    owner: str
+    plan: ReturnPlan
+
+    def __str__(self) -> str:
+        return f"return {self.f} of {self.owner}: {self.plan}"
+
+
+Intent = ReserveIntent | ReleaseIntent | ReturnIntent
 
 
 class ProductDoc(msgspec.Struct, frozen=True):
@@ -103,11 +141,22 @@ class ProductDoc(msgspec.Struct, frozen=True):
         return tuple(intent for intent in self.intents if intent != gone)
 
 
+class ReturnDoc(msgspec.Struct, frozen=True):
+    """A return in a reservation: the movement that entered it, and the units that went back."""
+
+    f: str
+    lines: Lines
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.lines} by {self.f}"
+
+
 class ReservationDoc(msgspec.Struct, frozen=True):
     """A reservation. `claims` are those it has now; a release gives up the limits', and keeps the key's.
 
-    `request` names the request that it answers, and `limits` are the claims of limits that it began with. The database
-    has neither; they are here to be checked.
+    `request` names the request that it answers, and `limits` are the claims of limits that it began with, but for those
+    that returns freed. The database has neither; they are here to be checked.
     """
 
     id: str
@@ -122,10 +171,12 @@ class ReservationDoc(msgspec.Struct, frozen=True):
     expires_at: int = 0
     extensions: int = 0
     released_by: str | None = None
+    returns: tuple[ReturnDoc, ...] = ()
 
     def __str__(self) -> str:
         released = f", released by {self.released_by}" if self.released_by else ""
-        return f"{self.id} {self.status} until {self.expires_at}{released}"
+        returned = f", returned {brief(self.returns)}" if self.returns else ""
+        return f"{self.id} {self.status} until {self.expires_at}{released}{returned}"
 
     @property
     def is_live(self) -> bool:
@@ -133,8 +184,25 @@ class ReservationDoc(msgspec.Struct, frozen=True):
         return self.status in LIVE
 
     def units(self, product: str) -> int:
-        """Its units of this product."""
-        return sum(quantity for each, quantity in self.lines if each == product)
+        """Its units of this product that weren't returned."""
+        return _units_of(self.lines, product) - sum(_units_of(entry.lines, product) for entry in self.returns)
+
+    def units_returned(self, f: str, product: str) -> int:
+        """The units of this product in the return that movement f entered."""
+        return sum(_units_of(entry.lines, product) for entry in self.returns if entry.f == f)
+
+    def return_of(self, key: str) -> ReturnDoc | None:
+        """The return under this key."""
+        return next((entry for entry in self.returns if entry.key == key), None)
+
+    def may_be_returned(self, plan: ReturnPlan) -> bool:
+        """The guard of G2: the customer, the status and the number of returns as planned."""
+        return (self.user, self.status, len(self.returns)) == (plan.user, plan.status, plan.place)
+
+    def is_past(self, plan: ReturnPlan) -> bool:
+        """Whether the guard of G2 fails for good. An older read than the plan's never says so."""
+        erased = self.user == PSEUDONYM != plan.user
+        return erased or self.status not in {"PENDING", plan.status} or len(self.returns) > plan.place
 
     def may_be_released(self, mode: Mode, cutoff: int) -> bool:
         """The guard of L2: PENDING, and for a sweep lapsed by the cutoff."""
@@ -168,6 +236,10 @@ class DatabaseState(msgspec.Struct, frozen=True, cache_hash=True):
         others = [document for document in self.reservations if document.id != changed.id]
         ordered = tuple(sorted([*others, changed], key=lambda document: document.id))
         return msgspec.structs.replace(self, reservations=ordered)
+
+
+def _units_of(lines: Lines, product: str) -> int:
+    return sum(quantity for each, quantity in lines if each == product)
 
 
 def _place(intent: Intent) -> tuple[str, str]:

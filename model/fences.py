@@ -1,6 +1,6 @@
 """The fences of the protocol, each of which a configuration can leave out to see what happens then.
 
-docs/adr/0010-mongodb-fences.md has the argument for each.
+docs/adr/0010-mongodb-fences.md has the argument for each; for returns, docs/adr/0022-returns.md.
 """
 
 import msgspec
@@ -56,6 +56,24 @@ class Fences(msgspec.Struct, frozen=True, kw_only=True):
 
     intents_read_first: bool = True
     """Before a key is refused, open intents are read before reservations. Else: after them."""
+
+    returns_in_place: bool = True
+    """G2 is guarded by the number of returns. Else: by its movement and its key alone."""
+
+    returned_when_announced: bool = True
+    """G2 is sent once all products of the return carry f. Else: once any does."""
+
+    baskets_returned_afresh: bool = True
+    """Recovery finishes a basket's return by a whole one of its own. Else: by G2 under the old movement's id."""
+
+    old_reads_not_over: bool = True
+    """A return is over by changes that come later than its plan. Else: by any difference from it."""
+
+    returned_whoever_has_it: bool = True
+    """A return that was announced is finished though its customer was erased. Else: it looks for that customer's."""
+
+    returns_counted_when_over: bool = True
+    """G3 counts once G2 can change the reservation no more. Else: what it reads after G2's reply."""
 
 
 ALL_FENCES = Fences()

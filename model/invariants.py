@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from model.documents import KEY, DatabaseState, ProductDoc, ReleaseIntent, ReserveIntent
+from model.documents import KEY, DatabaseState, ProductDoc, ReleaseIntent, ReserveIntent, ReturnIntent
 from model.processes import ModelPromise, PromiseKind
 
 
@@ -25,6 +25,9 @@ def _of_stock(database: DatabaseState, product: ProductDoc) -> Iterator[str]:
     """Rule 1, exact at every instant: available = stocked - live units - units on their way."""
     live = sum(document.units(product.id) for document in database.reservations if document.is_live)
     right = product.stocked - live - _units_on_their_way(database, product)
+    for document in database.reservations:
+        if document.units(product.id) < 0:
+            yield f"OVERRETURN: {document.id} has {document.units(product.id)} units of {product.id}"
     if product.available < 0:
         yield f"available is below 0 on {product.id}"
     if live > product.stocked:
@@ -48,6 +51,8 @@ def _units_on_their_way(database: DatabaseState, product: ProductDoc) -> int:
             case ReleaseIntent(f):
                 released = [document for document in database.reservations if document.released_by == f]
                 units += sum(document.units(product.id) for document in released)
+            case ReturnIntent(f):
+                units += sum(document.units_returned(f, product.id) for document in database.reservations)
             case _:
                 assert_never(intent)
     return units
@@ -73,6 +78,9 @@ def _of_claims(database: DatabaseState) -> Iterator[str]:
 
 def _of_promise(database: DatabaseState, promise: ModelPromise) -> Iterator[str]:
     kind, subject, until = promise
+    if kind is PromiseKind.RETURNED or kind is PromiseKind.NOT_RETURNED:
+        yield from _of_return(database, promise)
+        return
     document = database.reservation(subject)
     status: str = "VOID" if document is None else document.status
     match kind:
@@ -88,9 +96,21 @@ def _of_promise(database: DatabaseState, promise: ModelPromise) -> Iterator[str]
             wrong = status == "CONFIRMED" or lasting
         case PromiseKind.EXTENDED:
             wrong = document is None or document.expires_at < until
+        case PromiseKind.BOUGHT:
+            units = sum(document.units(product.id) for product in database.products) if document is not None else 0
+            wrong = status != "CONFIRMED" or units != until
         case PromiseKind.NOT_CANCELLED:
             wrong = status == "CANCELLED"
         case _:
             assert_never(kind)
     if wrong:
         yield f"{subject} was told {kind.name}, and is {status}"
+
+
+def _of_return(database: DatabaseState, promise: ModelPromise) -> Iterator[str]:
+    """The promise names a reservation and a key: there is one return under the key, or none."""
+    id_, _, key = promise.subject.partition("/")
+    document = database.reservation(id_)
+    count = [entry.key for entry in document.returns].count(key) if document is not None else 0
+    if count != (promise.kind is PromiseKind.RETURNED):
+        yield f"{promise.subject} was told {promise.kind.name}, and there are {count} returns"

@@ -1,9 +1,9 @@
-"""The two ends of every movement: first steps (R1, L1), and settling (R4, L4)."""
+"""The two ends of every movement: first steps (R1, L1, G1), and settling (R4, L4, G4)."""
 
 from enum import Enum, auto
 
 from model.processes import Actor
-from model.steps import Announce, MovementKey, ReadWhetherOpen, ReplyLostError, Settle, TakeUnits
+from model.steps import Announce, AnnounceReturn, MovementKey, ReadWhetherOpen, ReplyLostError, Settle, TakeUnits
 
 
 class FirstStep(Enum):
@@ -14,8 +14,8 @@ class FirstStep(Enum):
     IN_FLIGHT = auto()
 
 
-async def send_first_step(actor: Actor, step: TakeUnits | Announce) -> FirstStep:
-    """Send R1 or L1, once. If the reply is lost, read whether the intent is there. If not, give the movement up."""
+async def send_first_step(actor: Actor, step: TakeUnits | Announce | AnnounceReturn) -> FirstStep:
+    """Send R1, L1 or G1, once. If the reply is lost, read whether the intent is there. If not, give the movement up."""
     try:
         return FirstStep.TOOK if await step else FirstStep.REFUSED
     except ReplyLostError:
@@ -31,7 +31,7 @@ async def send_first_step(actor: Actor, step: TakeUnits | Announce) -> FirstStep
 
 
 async def settle(actor: Actor, product: str, movement: MovementKey, units: int) -> None:
-    """R4 and L4. If the reply is lost, send it again; if that is lost too, leave the movement to recovery."""
+    """R4, L4 and G4. If the reply is lost, send it again; if that is lost too, leave the movement to recovery."""
     settlement = Settle(product, movement.f, movement.owner if actor.fences.owner_guard else None, units)
     for _ in range(2):
         try:

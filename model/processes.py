@@ -32,6 +32,12 @@ class PromiseKind(Enum):
     """The hold has expired or is cancelled. It is not live, and never will be."""
     EXTENDED = auto()
     """The hold lasts until `until` at least."""
+    RETURNED = auto()
+    """There is one return under the key (`subject` is the reservation's id and the key)."""
+    NOT_RETURNED = auto()
+    """There is no return under the key, and there will be none."""
+    BOUGHT = auto()
+    """The reservation is CONFIRMED, with `until` units."""
     NOT_CANCELLED = auto()
     """Cancelling did nothing, and will do nothing."""
 

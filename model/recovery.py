@@ -1,16 +1,18 @@
-"""Recovering: V0 take a movement over, V1 undo a reserve, V2 finish a release. Any process may, at any time.
+"""Recovering: V0 take a movement over, V1 undo a reserve, V2 finish a release, V3 finish or end a return.
 
-The code waits until a movement is 30 s old. The model doesn't: a recoverer may come at once, so that no time is safe.
+Any process may recover, at any time. The code waits until a movement is 30 s old. The model doesn't: a recoverer may
+come at once, so that no time is safe.
 """
 
 from collections.abc import Sequence
 from typing import assert_never
 
-from model.documents import Intent, IntentItem, ReleaseIntent, ReserveIntent
+from model.documents import Intent, IntentItem, ReleaseIntent, ReserveIntent, ReturnIntent
 from model.movements import settle
 from model.processes import Actor, Program
 from model.release_movement import is_final, release, release_under, units_released
 from model.reservation_insert import InsertFate, decide, make_it_so
+from model.return_movement import enter_under, give_back, is_over, read_reservation
 from model.steps import MovementKey, ReadIntents, ReadReservation, ReplyLostError, TakeOver
 
 
@@ -45,6 +47,8 @@ async def _recover_one(actor: Actor, product: str, intent: Intent, token: str) -
             units = await _undo_reserve(actor, f, product, items)
         case ReleaseIntent():
             units = await _finish_release(actor, product, intent, token)
+        case ReturnIntent():
+            units = await _finish_return(actor, product, intent, token)
         case _:
             assert_never(intent)
     if units is not None:
@@ -90,3 +94,21 @@ async def _finish_release(actor: Actor, product: str, intent: ReleaseIntent, tok
     if not is_final(there, len(baskets), mode, cutoff):
         return None
     return units_released([*counted, *there], intent.f, product)
+
+
+async def _finish_return(actor: Actor, product: str, intent: ReturnIntent, token: str) -> int | None:
+    """V3: G2 under the old id for a return of a single product, a whole return under a fresh id for a basket's.
+
+    Never G2 on a basket's under another's id: not all of its products may carry that.
+    """
+    plan = intent.plan
+    if len(plan.products) == 1 or not actor.fences.baskets_returned_afresh:
+        document = await enter_under(actor, intent.f, plan)
+        return None if document is None else document.units_returned(intent.f, product)
+    document = await read_reservation(actor, plan)
+    if document is not None and not is_over(actor, document, plan):
+        await give_back(actor, f"{token}>{product}", plan)
+        document = await read_reservation(actor, plan)
+    if document is None or not is_over(actor, document, plan):
+        return None
+    return document.units_returned(intent.f, product)

@@ -1,8 +1,9 @@
 """The steps of the protocol: atomic operations on one document each. Every class says its guard.
 
 A process `await`s a step, and gets its reply. Between two steps anything may happen. The names R1 … V0 are those of
-docs/adr/0010-mongodb-fences.md and of the code in `src/flashreserve/stores/mongo`. R3 is the answer to the customer,
-and L3 is adding up; neither is an operation of the database. V1 and V2 are made of the steps here (`recovery.py`).
+docs/adr/0010-mongodb-fences.md (G1 … G4: 0022-returns.md) and of the code in `src/flashreserve/stores/mongo`. R3 is the
+answer to the customer, and L3 and G3 are adding up; none is an operation of the database. V1 to V3 are made of the
+steps here (`recovery.py`).
 """
 
 from collections.abc import Generator
@@ -22,6 +23,9 @@ from model.documents import (
     ReleaseIntent,
     ReservationDoc,
     ReserveIntent,
+    ReturnDoc,
+    ReturnIntent,
+    ReturnPlan,
     Status,
     brief,
 )
@@ -129,12 +133,12 @@ class InsertVoid(AtomicStep[bool], frozen=True):
 
 
 class Settle(AtomicStep[bool], frozen=True):
-    """R4 and L4: end a movement on a product. Take its intent out, and put units back into `available`.
+    """R4, L4 and G4: end a movement on a product. Take its intent out, and put units back into `available`.
 
     Guard: the intent f is there, and has this owner. Without an owner (a fence left out): the intent f is there.
     """
 
-    label: ClassVar[str] = "R4/L4"
+    label: ClassVar[str] = "settle"
     product: str
     f: str
     owner: str | None
@@ -191,6 +195,75 @@ class Release(AtomicStep[bool], frozen=True):
         status: Status = "EXPIRED" if self.mode == "sweep" else "CANCELLED"
         kept = tuple(claim for claim in document.claims if claim.startswith(KEY))
         return before.with_reservation(replace(document, status=status, claims=kept, released_by=self.f)), True
+
+
+class AnnounceReturn(AtomicStep[bool], frozen=True):
+    """G1: leave a return intent on a product of which units go back.
+
+    Guard: there is no intent f.
+    """
+
+    label: ClassVar[str] = "G1"
+    product: str
+    movement: MovementKey
+    plan: ReturnPlan
+
+    @override
+    def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
+        product = before.product(self.product)
+        if product.intent(self.movement.f) is not None:
+            return before, False
+        intent = ReturnIntent(self.movement.f, self.movement.owner, self.plan)
+        return _with(before, product, product.available, (*product.intents, intent)), True
+
+
+class EnterReturn(AtomicStep[bool], frozen=True):
+    """G2: enter a return in its reservation under movement f. Claims of limits are given up for the units.
+
+    Guard: the customer, the status and the number of returns as planned. Without `in_place` (a fence left out): the
+    customer and the status as planned, and no return under f or the key.
+    """
+
+    label: ClassVar[str] = "G2"
+    f: str
+    plan: ReturnPlan
+    in_place: bool = True
+
+    @override
+    def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
+        plan, document = self.plan, before.reservation(self.plan.reservation)
+        if document is None or (document.user, document.status) != (plan.user, plan.status):
+            return before, False
+        entered = any(entry.f == self.f or (plan.key and entry.key == plan.key) for entry in document.returns)
+        if not document.may_be_returned(plan) if self.in_place else entered:
+            return before, False
+        after = replace(
+            document,
+            returns=(*document.returns, ReturnDoc(self.f, plan.lines, plan.key)),
+            claims=tuple(claim for claim in document.claims if claim not in plan.freed),
+            limits=tuple(claim for claim in document.limits if claim not in plan.freed),
+        )
+        return before.with_reservation(after), True
+
+
+class PutPseudonym(AtomicStep[bool], frozen=True):
+    """Erase a customer from one reservation: it is a pseudonym's from now on.
+
+    Guard: the customer, the status and the number of returns as they were read.
+    """
+
+    label: ClassVar[str] = "erase"
+    read: ReservationDoc
+    pseudonym: str
+
+    @override
+    def apply(self, before: DatabaseState) -> tuple[DatabaseState, bool]:
+        read, document = self.read, before.reservation(self.read.id)
+        if document is None or (document.user, document.status) != (read.user, read.status):
+            return before, False
+        if len(document.returns) != len(read.returns):
+            return before, False
+        return before.with_reservation(replace(document, user=self.pseudonym)), True
 
 
 class TakeOver(AtomicStep[bool], frozen=True):
@@ -291,6 +364,12 @@ class ReadIntents(AtomicStep[tuple[Intent, ...]], frozen=True):
     @override
     def apply(self, before: DatabaseState) -> tuple[DatabaseState, tuple[Intent, ...]]:
         return before, before.product(self.product).intents
+
+
+class ReadIntentsNow(ReadIntents, frozen=True):
+    """The same by a current read."""
+
+    current: ClassVar[bool] = True
 
 
 class ReadWhetherOpen(AtomicStep[bool], frozen=True):

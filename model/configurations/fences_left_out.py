@@ -13,6 +13,7 @@ from model.configurations.releases import (
     ONE_OF_EACH,
 )
 from model.configurations.reserves import LAPSING, ONE, V_BOTH, S, V
+from model.configurations.returns import BOUGHT_BASKET, ERASER, TWO, TWO_HELD_LONG, returns
 from model.fences import Fences
 from model.processes import Program
 from model.recovery import recover
@@ -218,4 +219,71 @@ OF_RELEASES: Final = (
     ),
 )
 
-FENCES_LEFT_OUT: Final = (*OF_RESERVES, *OF_RELEASES)
+OF_RETURNS: Final = (
+    Configuration(
+        "without-returns-in-place",
+        "two returns were planned on the same units, and both are entered",
+        Setting(
+            database=database(products(A=2), TWO),
+            processes=(returns("G", "k", A=2), returns("H", "l", A=1)),
+            fences=Fences(returns_in_place=False),
+        ),
+        "OVERRETURN",
+    ),
+    Configuration(
+        "without-all-announced",
+        "a basket's return is entered though one of its products doesn't carry it",
+        Setting(
+            database=database(ONE_OF_EACH, BOUGHT_BASKET),
+            processes=(returns("G", "k", A=1, B=1), V_BOTH),
+            losses=1,
+            fences=Fences(returned_when_announced=False),
+        ),
+        "LEAK",
+    ),
+    Configuration(
+        "without-fresh-return",
+        "recovery does G2 on a basket under another's id, on one of whose products G1 never came",
+        Setting(
+            database=database(ONE_OF_EACH, BOUGHT_BASKET),
+            processes=(returns("G", "k", A=1, B=1), V_BOTH),
+            fences=Fences(baskets_returned_afresh=False),
+        ),
+        "LEAK",
+    ),
+    Configuration(
+        "without-telling-old-reads",
+        "a new primary still shows the hold before it was bought, and its return is taken to be over",
+        Setting(
+            database=database(products(A=2), TWO_HELD_LONG),
+            processes=(Program("D", CONFIRM.run, ("h",)), returns("G", "k", A=1)),
+            losses=1,
+            election=True,
+            fences=Fences(old_reads_not_over=False),
+        ),
+        "LEAK",
+    ),
+    Configuration(
+        "without-returns-of-the-erased",
+        "the customer is erased between announcing a return and entering it, and recovery looks for the customer's",
+        Setting(
+            database=database(products(A=2), TWO),
+            processes=(returns("G", "k", A=1), ERASER),
+            fences=Fences(returned_whoever_has_it=False),
+        ),
+        "STUCK",
+    ),
+    Configuration(
+        "without-waiting-until-over",
+        "G3 counts what a new primary shows",
+        Setting(
+            database=database(products(A=2), TWO),
+            processes=(returns("G", "k", A=1), V),
+            election=True,
+            fences=Fences(returns_counted_when_over=False),
+        ),
+        "LEAK",
+    ),
+)
+
+FENCES_LEFT_OUT: Final = (*OF_RESERVES, *OF_RELEASES, *OF_RETURNS)

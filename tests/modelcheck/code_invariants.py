@@ -30,6 +30,8 @@ def _of_stock(id_: str, product: Document, reservations: Mapping[str, Document])
     live = sum(_units(document, id_) for document in reservations.values() if document["status"] in _LIVE)
     moving = _units_on_their_way(id_, product, reservations)
     available, stocked = product["available"], product["stocked"]
+    for document in reservations.values():
+        yield from _of_returns(id_, document)
     right = stocked - live - moving
     if available < 0:
         yield f"available below 0 on {id_}"
@@ -42,11 +44,17 @@ def _of_stock(id_: str, product: Document, reservations: Mapping[str, Document])
 
 def _units_on_their_way(id_: str, product: Document, reservations: Mapping[str, Document]) -> int:
     """The units that open movements still have to give back."""
-    open_releases = {intent["f"] for intent in product["intents"] if intent["kind"] == "release"}
+    giving_back = {intent["f"] for intent in product["intents"] if intent["kind"] != "reserve"}
     units = sum(
         _units(document, id_)
         for document in reservations.values()
-        if document["status"] not in {*_LIVE, "VOID"} and document.get("released_by") in open_releases
+        if document["status"] not in {*_LIVE, "VOID"} and document.get("released_by") in giving_back
+    )
+    units += sum(
+        _returned(entry, id_)
+        for document in reservations.values()
+        for entry in document.get("returns", ())
+        if entry["f"] in giving_back
     )
     for intent in product["intents"]:
         for item in intent.get("items", ()):
@@ -73,5 +81,20 @@ def _of_limit(id_: str, product: Document, reservations: Mapping[str, Document])
         yield f"limit of {limit} exceeded on {id_}"
 
 
+def _of_returns(id_: str, document: Document) -> Iterator[str]:
+    """No more is returned than was reserved, and the lines say how much."""
+    entries = sum(_returned(entry, id_) for entry in document.get("returns", ()))
+    lines = sum(line["returned"] for line in document.get("lines", ()) if line["product_id"] == id_)
+    if entries != lines or _units(document, id_) < 0:
+        yield f"OVERRETURN of {document['_id']}: {entries} units of {id_} in its returns, {lines} in its lines"
+
+
+def _returned(entry: Document, product: str) -> int:
+    return sum(line["quantity"] for line in entry["lines"] if line["product_id"] == product)
+
+
 def _units(document: Document, product: str) -> int:
-    return sum(line["quantity"] for line in document.get("lines", ()) if line["product_id"] == product)
+    """The units of the product that weren't returned."""
+    lines = (line for line in document.get("lines", ()) if line["product_id"] == product)
+    granted: int = sum(line["quantity"] for line in lines)
+    return granted - sum(_returned(entry, product) for entry in document.get("returns", ()))

@@ -33,7 +33,7 @@ class CallProgress(NamedTuple):
     retried: bool = False
 
 
-class Place(NamedTuple):
+class ProgramPosition(NamedTuple):
     """The position of a process: its local state, and the progress of its pending calls."""
 
     local: int
@@ -65,7 +65,7 @@ class CodeState(NamedTuple):
     told: int
     in_flight: tuple[int, ...]
     """Parts that may still be carried out, of calls whose reply was lost."""
-    places: tuple[Place, ...]
+    places: tuple[ProgramPosition, ...]
     losses: int
     clock: int
     """The number of the setting's ticks that have passed."""
@@ -110,7 +110,7 @@ class CodeSpace:
             database=self._stored.first_database(self._setting.documents),
             told=self._told_number(frozenset(told)),
             in_flight=(),
-            places=tuple(Place(start) for start in starts),
+            places=tuple(ProgramPosition(start) for start in starts),
             losses=self._setting.losses,
             clock=0,
             election=None,
@@ -213,7 +213,7 @@ class CodeSpace:
         local, new = self._locals.after(standing.local, pending.number, reply)
         if new:
             told = self._told_number(self._told[told].union(new))
-        places = _put(state.places, pending.process, Place(local, standing.without(pending.number)))
+        places = _put(state.places, pending.process, ProgramPosition(local, standing.without(pending.number)))
         return self._event(pending, note, part, result, new), state._replace(places=places, told=told)
 
     def _with_progress(self, state: CodeState, pending: PendingCall, progress: CallProgress) -> CodeState:
@@ -324,7 +324,7 @@ class CodeSpace:
         return text + event.note + "".join(f"  TELLS {promise!r}" for promise in event.told)
 
 
-def _put(places: tuple[Place, ...], process: int, place: Place) -> tuple[Place, ...]:
+def _put(places: tuple[ProgramPosition, ...], process: int, place: ProgramPosition) -> tuple[ProgramPosition, ...]:
     return (*places[:process], place, *places[process + 1 :])
 
 

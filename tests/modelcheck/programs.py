@@ -16,11 +16,13 @@ from tests.modelcheck.promises import (
     NothingTaken,
     NotRestocked,
     RestockPromise,
+    ReturnPromise,
     StatusPromise,
 )
 from tests.modelcheck.setting import Seat
 
-from flashreserve.core.commands import Cancel, Command, Reserve, Restock
+from flashreserve.core.commands import Cancel, Command, Reserve, Restock, Return
+from flashreserve.core.customers import PSEUDONYM
 from flashreserve.core.model import Product
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
@@ -29,7 +31,9 @@ from flashreserve.core.outcomes import (
     Edited,
     Expired,
     Extended,
+    ExternalIdTaken,
     Failed,
+    Labelled,
     Outcome,
     OutcomeUnknown,
     Refused,
@@ -37,6 +41,7 @@ from flashreserve.core.outcomes import (
     Replayed,
     Reserved,
     Restocked,
+    Returned,
     StockTaken,
     Unavailable,
 )
@@ -124,6 +129,17 @@ def expire(now: int | None = None) -> ProcessRun:
     return run
 
 
+def erase(customer: str) -> ProcessRun:
+    """A step of erasing a customer: a pseudonym in place of the customer, where no movement names the reservation."""
+
+    async def run(seat: Seat) -> None:
+        store = store_seam.new_store(seat.database, seat.ids, seat.setting.quotas, ())
+        with suppress(*TROUBLE):
+            await store.erase_reservations(customer, f"{PSEUDONYM}{seat.name}", 100)
+
+    return run
+
+
 async def recover(seat: Seat) -> None:
     """One pass of recovery."""
     with suppress(*TROUBLE):
@@ -159,6 +175,9 @@ def import_all(*products: Product) -> ProcessRun:
 
 def tell(seat: Seat, command: Command, outcome: Outcome, others: Others) -> None:
     """Record the promise in the outcome of a command."""
+    if isinstance(command, Return) and not isinstance(outcome, OutcomeUnknown | Unavailable):
+        seat.tell(ReturnPromise(command.reservation_id, command.key, isinstance(outcome, Returned)))
+        return
     promise = _promised(outcome) or _denied(seat, command, outcome, others)
     if promise is not None:
         seat.tell(promise)
@@ -171,7 +190,7 @@ def _promised(outcome: Outcome) -> CodePromise | None:
     match outcome:
         case Reserved(reservation) | Replayed(reservation):
             return GrantPromise(reservation.id)
-        case Confirmed(reservation) | Released(reservation):
+        case Confirmed(reservation) | Released(reservation) | Returned(reservation, _) | Labelled(reservation):
             return StatusPromise(reservation.id, reservation.status.value)
         case Extended(reservation):
             return ExtensionPromise(reservation.id, reservation.extensions)
@@ -183,7 +202,7 @@ def _promised(outcome: Outcome) -> CodePromise | None:
             return StatusPromise(reservation_id, "CONFIRMED")
         case Restocked(adjustment, _):
             return RestockPromise(adjustment.product_id, adjustment.key)
-        case Edited() | OutcomeUnknown() | Unavailable() | Failed():
+        case Edited() | ExternalIdTaken() | OutcomeUnknown() | Unavailable() | Failed():
             return None
         case _:
             assert_never(outcome)

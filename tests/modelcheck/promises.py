@@ -18,6 +18,10 @@ class StoredBooks(msgspec.Struct, frozen=True):
         document = self.reservations.get(reservation)
         return "VOID" if document is None else document["status"]
 
+    def returns(self, reservation: str, key: str) -> int:
+        """The number of returns of the reservation under the key."""
+        return sum(entry["key"] == key for entry in self.reservations[reservation].get("returns", ()))
+
     def restocks(self, product: str, key: str) -> int:
         """The number of restocks of the product under the key."""
         return sum(adjustment["key"] == key for adjustment in self.products[product]["adjustments"])
@@ -78,6 +82,21 @@ class ExtensionPromise(CodePromise, frozen=True):
     def broken(self, books: StoredBooks) -> str | None:
         extended = books.reservations[self.reservation]["extensions"] >= self.extensions
         return None if extended else f"{self.reservation} was told extension {self.extensions}"
+
+
+class ReturnPromise(CodePromise, frozen=True):
+    """Units of the reservation were returned under the key, once; or never will be, if they were refused."""
+
+    reservation: str
+    key: str
+    returned: bool
+
+    @override
+    def broken(self, books: StoredBooks) -> str | None:
+        count = books.returns(self.reservation, self.key)
+        if count == self.returned:
+            return None
+        return f"return {self.key} was told {'done' if self.returned else 'refused'}, and is there {count} times"
 
 
 class NothingTaken(CodePromise, frozen=True):

@@ -56,6 +56,9 @@ class CallingDatabase:
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
         await self._loop.ask(UpdateManyCall(collection, tidy(query), update))
 
+    async def delete_many(self, collection: Collection, query: Query) -> None:
+        raise NotImplementedError("no program that is checked deletes")
+
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         await self._loop.ask(BulkCall(collection, list(updates)))
 
@@ -121,6 +124,7 @@ class Seat:
     """The seams of one process: a database, ids, a clock, and a function that records promises."""
 
     def __init__(self, name: str, loop: SteppedLoop, setting: CodeSetting) -> None:
+        self.name = name
         self.setting = setting
         self.database = CallingDatabase(loop)
         self.ids = NumberedIds(name)

@@ -10,8 +10,8 @@ from tests.modelcheck.setting import CodeProcess, CodeSetting
 from tests.modelcheck.store_seam import product_document, stored_reservation
 from tests.modelcheck.stored_documents import Document
 
-from flashreserve.core.commands import Reserve, Wanted
-from flashreserve.core.model import Line, Product, Reservation, Status
+from flashreserve.core.commands import Confirm, Reserve, Return
+from flashreserve.core.model import Line, Product, Reservation, Status, Units
 
 
 class CodeConfiguration(msgspec.Struct, frozen=True):
@@ -58,9 +58,26 @@ def hold(id_: str, user: str, *product_ids: str, expires_at: int = 1000, claims:
     return stored_reservation(held, claims)
 
 
+def bought(id_: str, user: str, *product_ids: str, quantity: int = 1, claims: Sequence[str] = ()) -> Document:
+    """A purchase of units of each product, which was made long ago."""
+    document = hold(id_, user, *product_ids, claims=claims)
+    lines = [{**line, "quantity": quantity} for line in document["lines"]]
+    return {**document, "lines": lines, "status": Status.CONFIRMED.value, "confirmed_at": 0}
+
+
+def give_back(key: str, *product_ids: str, quantity: int = 1, id_: str = "h") -> Return:
+    """A return of units of each product of a purchase."""
+    return Return(id_, None, tuple(Units(product_id, quantity) for product_id in product_ids), key, "admin")
+
+
+def buy(*product_ids: str, quantity: int = 1, id_: str = "h") -> Confirm:
+    """A confirmation of only these units of a hold."""
+    return Confirm(id_, None, tuple(Units(product_id, quantity) for product_id in product_ids), "admin")
+
+
 def reserve(id_: str, user: str, *product_ids: str, quantity: int = 1, key: str | None = None) -> Reserve:
     """A request for units of each product."""
-    return Reserve(id_, user, tuple(Wanted(product_id, quantity) for product_id in product_ids), key)
+    return Reserve(id_, user, tuple(Units(product_id, quantity) for product_id in product_ids), key)
 
 
 def limit_claims(*numbers: int) -> list[str]:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.simulation.mutants import OF_MONGO, ONLY_OF_MODEL, PACKAGE, ROOT
+from tests.simulation.mutants import PACKAGE, ROOT
+from tests.simulation.mutants_of_mongo import OF_MONGO, ONLY_OF_MODEL
 
-FALLEN: Final = ("k1", "k3", "u1", "l1", "l2", "s1", "s3", "n1", "n2", "n3", "n4")
+FALLEN: Final = ("k1", "k3", "u1", "l1", "l2", "s1", "s3", "n1", "n2", "n3", "n4", "y11", "y13")
 """Configurations in which an earlier version broke a promise."""
 
 MISTAKES: Final = {
@@ -20,6 +21,11 @@ MISTAKES: Final = {
     "released units are counted on what an old read shows": "s1",
     "a key is refused while an earlier request with it is in flight": "n1",
     "a refused restock has no fence": "n3",
+    "returned units are counted on what an old read shows": "y10",
+    "a return is over once the status isn't the planned one": "y11",
+    "a return is over once the customer isn't the planned one": "y13",
+    "a return that was announced looks for its customer's reservation alone": "y12",
+    "a return is entered whoever has the reservation": "y14",
 }
 
 

@@ -7,6 +7,14 @@ from tests.modelcheck.configurations.faults import FAULTS
 from tests.modelcheck.configurations.products import PRODUCTS
 from tests.modelcheck.configurations.releases import RELEASES
 from tests.modelcheck.configurations.reserves import RESERVES
+from tests.modelcheck.configurations.returns import RETURNS
 from tests.modelcheck.shop import CodeConfiguration
 
-CONFIGURATIONS: Final[tuple[CodeConfiguration, ...]] = (*RESERVES, *RELEASES, *CLAIMS, *PRODUCTS, *FAULTS)
+CONFIGURATIONS: Final[tuple[CodeConfiguration, ...]] = (
+    *RESERVES,
+    *RELEASES,
+    *RETURNS,
+    *CLAIMS,
+    *PRODUCTS,
+    *FAULTS,
+)
