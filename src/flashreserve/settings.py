@@ -11,12 +11,14 @@ from msgspec.structs import asdict
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.secret_strength import is_repetitive
+from flashreserve.auth.token_forms import may_be_metrics_token
 from flashreserve.core import limits
 from flashreserve.core.quotas import Quotas
 from flashreserve.host_names import check_host_names, check_resolvable, split_host_names
 from flashreserve.redaction import HIDDEN, redact_url, url_secrets
 from flashreserve.server_urls import PORT_MAX, check_mongodb_url, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
+from flashreserve.web_origins import read_origins
 
 _KEY_FILE: Final = "secret.key"
 
@@ -41,7 +43,12 @@ class Settings(msgspec.Struct, frozen=True):
     lapses_per_hour_max: int = limits.LAPSES_PER_HOUR_DEFAULT
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     hosts: str = ""
+    issuers: str = ""
+    path_prefix: str = ""
+    origins: str = ""
+    cookie_name: str = "token"
     cookie_domain: str = ""
+    cookie_samesite: Literal["lax", "strict", "none"] = "lax"
     trusted_proxies: str = ""
     express_lane: bool = True
     env: Literal["development", "production"] = "development"
@@ -95,7 +102,8 @@ class Settings(msgspec.Struct, frozen=True):
         """Every value that must never be shown."""
         keys = [entry.strip().partition(":")[2] for entry in self.secret_keys.split(",")]
         urls = url_secrets(self.redis_url) + (url_secrets(self.store) if self.clustered else [])
-        return [each for each in (*keys, self.secret_keys, self.metrics_token, *urls) if each]
+        inline = self.issuers if self.issuers.startswith("{") else ""
+        return [each for each in (*keys, self.secret_keys, self.metrics_token, inline, *urls) if each]
 
     @property
     def _shown_store(self) -> str:
@@ -103,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 _SQLITE_SCHEME: Final = "sqlite:///"
-_SECRET: Final = frozenset({"secret_keys", "metrics_token"})
+_SECRET: Final = frozenset({"secret_keys", "issuers", "metrics_token"})
 
 
 def _choice(*words: str) -> Callable[[str], str]:
@@ -194,6 +202,8 @@ def _metrics_token(text: str) -> str:
         raise ValueError(
             f"{TOKEN_BYTES_MIN} or more visible ASCII characters that nobody guesses, as `openssl rand -hex 32` prints"
         )
+    if not may_be_metrics_token(text):
+        raise ValueError("one without the form of a JWT or an API key, such as `openssl rand -hex 32` prints")
     return text
 
 
@@ -214,6 +224,54 @@ def _domain(text: str) -> str:
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 )
+
+
+def _origins(text: str) -> str:
+    read_origins(text)
+    return text
+
+
+ROUTES: Final = frozenset(
+    {
+        "accounts",
+        "api-docs",
+        "api-keys",
+        "auth",
+        "checkout",
+        "livez",
+        "metrics",
+        "openapi.json",
+        "problems",
+        "products",
+        "readyz",
+        "reservations",
+        "reservations.csv",
+    }
+)
+"""The first segments of the service's own paths."""
+
+
+def _path_prefix(text: str) -> str:
+    prefix = text.removesuffix("/")
+    if _PREFIX_PATH.fullmatch(prefix) is None:
+        raise ValueError("a path such as /flash, of letters, digits and - . _ ~, at most 200 characters")
+    first = prefix[1:].partition("/")[0]
+    if first in ROUTES:
+        raise ValueError(f"a path such as /flash; /{first} is a route of this service, which would be hidden")
+    return prefix
+
+
+def _cookie_name(text: str) -> str:
+    if _COOKIE_NAME.fullmatch(text) is None or text.lower().startswith(("__host-", "__secure-")):
+        raise ValueError(
+            "1 to 64 letters, digits, - and _; __Host- or __Secure- is put before it in production by itself"
+        )
+    return text
+
+
+_PREFIX_PATH: Final = re.compile(r"(?=.{0,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)*")
+_COOKIE_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
 VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_STORE": ("store", _store),
     "FLASHRESERVE_REDIS_URL": ("redis_url", _redis_url),
@@ -228,7 +286,12 @@ VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_LAPSES_PER_HOUR_MAX": ("lapses_per_hour_max", _whole(0, limits.HOLDS_PER_HOUR_MAX)),
     "FLASHRESERVE_LOG_LEVEL": ("log_level", _choice("debug", "info", "warning", "error")),
     "FLASHRESERVE_HOSTS": ("hosts", _hosts),
+    "FLASHRESERVE_ISSUERS": ("issuers", str),
+    "FLASHRESERVE_PATH_PREFIX": ("path_prefix", _path_prefix),
+    "FLASHRESERVE_ORIGINS": ("origins", _origins),
+    "FLASHRESERVE_COOKIE_NAME": ("cookie_name", _cookie_name),
     "FLASHRESERVE_COOKIE_DOMAIN": ("cookie_domain", _domain),
+    "FLASHRESERVE_COOKIE_SAMESITE": ("cookie_samesite", _choice("lax", "strict", "none")),
     "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", _trusted_proxies),
     "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),

@@ -1,11 +1,11 @@
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import IPv6Network
 
 import msgspec
 import pytest
 from argon2 import PasswordHasher
 from tests.moving_clock import MovingClock
-from typing_extensions import override
 
 from flashreserve.auth.devices import DeviceTokens
 from flashreserve.auth.keys import KeyRing
@@ -21,13 +21,14 @@ from flashreserve.auth.outcomes import (
     WrongCredentials,
 )
 from flashreserve.auth.passwords import Argon2Cost, Passwords, PasswordsBusy
+from flashreserve.auth.sign_outs import SignOuts
 from flashreserve.auth.throttle import MemoryThrottle, Rate, TryRates
 from flashreserve.auth.tokens import Identity, Tokens
 from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import SystemIds
 from flashreserve.core.model import Account, Role
 from flashreserve.service.accounts import AccountService
-from flashreserve.stores.port import AccountStore
+from flashreserve.stores.memory import MemoryStore
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse"
@@ -35,49 +36,12 @@ HOME = "198.51.100.1"
 STRANGER = "203.0.113.66"
 
 
-class DictStore(AccountStore):
-    """Accounts in a dict."""
-
-    def __init__(self) -> None:
-        self.by_id: dict[str, Account] = {}
-
-    @override
-    async def add_account(self, account: Account) -> bool:
-        if await self.account_by_email(account.email) is not None:
-            return False
-        self.by_id[account.id] = account
-        return True
-
-    @override
-    async def account_by_email(self, email: str) -> Account | None:
-        return next((account for account in self.by_id.values() if account.email == email), None)
-
-    @override
-    async def account_by_id(self, account_id: str) -> Account | None:
-        return self.by_id.get(account_id)
-
-    @override
-    async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
-        account = self.by_id.get(account_id)
-        if account is None or account.password_hash != old:
-            return False
-        self.by_id[account_id] = msgspec.structs.replace(account, password_hash=new)
-        return True
-
-    @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        if account_id not in self.by_id:
-            return False
-        self.by_id[account_id] = msgspec.structs.replace(self.by_id[account_id], role=role)
-        return True
-
-
 class AccountsShop:
     """An account service, and its parts for tests to use directly."""
 
     def __init__(self, clock: MovingClock, keys: KeyRing, passwords: Passwords) -> None:
         self.clock = clock
-        self.store = DictStore()
+        self.store = MemoryStore()
         self.tokens = Tokens(keys, ttl_s=3600)
         self.throttle = MemoryThrottle(clock)
         self.devices = DeviceTokens(keys)
@@ -96,8 +60,8 @@ class AccountsShop:
             shop_names=shop_names(["tickets.example"]),
         )
 
-    async def registered(self, email: str = EMAIL) -> Account:
-        outcome = await self.accounts.register(email, PASSWORD, HOME)
+    async def registered(self, email: str = EMAIL, password: str = PASSWORD) -> Account:
+        outcome = await self.accounts.register(email, password, HOME)
         assert isinstance(outcome, Registered)
         return outcome.account
 
@@ -134,9 +98,10 @@ async def test_a_customer_registers_logs_in_and_is_who_the_token_says(shop: Acco
     assert (account.email, account.role, account.created_at) == (EMAIL, Role.CUSTOMER, shop.clock.now_ms())
     assert PASSWORD not in account.password_hash
     logged_in = await shop.logged_in(email="ADA@example.com")
-    assert shop.tokens.verify(logged_in.token, shop.clock.now_ms()) == Identity(
-        account.id, Role.CUSTOMER, logged_in.expires_at
-    )
+    identity = shop.tokens.verify(logged_in.token, shop.clock.now_ms())
+    assert isinstance(identity, Identity)
+    assert (identity.user_id, identity.role, identity.expires_at) == (account.id, Role.CUSTOMER, logged_in.expires_at)
+    assert identity.signed_in_at == identity.issued_at == shop.clock.now_ms() // 1000 * 1000
     assert logged_in.account == account
     assert await shop.accounts.me(account.id) == account
     assert await shop.accounts.me("0199aaaa-bbbb-7ccc-8ddd-eeeeffff0000") == AccountNotFound()
@@ -146,7 +111,7 @@ async def test_of_two_registrations_at_once_one_wins(shop: AccountsShop) -> None
     outcomes = await asyncio.gather(*(shop.accounts.register(EMAIL, PASSWORD, HOME) for _ in range(20)))
     assert sum(isinstance(outcome, Registered) for outcome in outcomes) == 1
     assert outcomes.count(EmailTaken()) == 19
-    assert len(shop.store.by_id) == 1
+    assert len(shop.store._accounts) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +127,7 @@ async def test_bad_input_names_its_field_and_changes_nothing(
     ):
         assert isinstance(outcome, InvalidField)
         assert outcome.field == field
-    assert shop.store.by_id == {}
+    assert shop.store._accounts == {}
     assert len(shop.throttle._full_at) == 0
 
 
@@ -368,7 +333,19 @@ async def test_registrations_are_throttled_by_address(shop: AccountsShop, passwo
     assert [type(outcome) for outcome in outcomes] == [Registered, Registered, TooManyTries, TooManyTries]
     assert outcomes[-1] == TooManyTries(5)
     assert isinstance(await accounts.register(EMAIL, PASSWORD, HOME), Registered)
-    assert len(shop.store.by_id) == 3
+    assert len(shop.store._accounts) == 3
+
+
+async def test_the_shop_is_not_counted_by_address_but_by_account(shop: AccountsShop) -> None:
+    """All customers who sign in through the shop's backend may come from its one address."""
+    for number in range(120):
+        email = f"user{number}@example.com"
+        assert isinstance(await shop.accounts.register(email, PASSWORD, STRANGER, by_shop=True), Registered)
+        assert await shop.accounts.login(email, "wrong horse", STRANGER, (), by_shop=True) == WrongCredentials()
+    await shop.registered()
+    guesses = [await shop.accounts.login(EMAIL, "wrong horse", STRANGER, (), by_shop=True) for _ in range(12)]
+    assert guesses == [WrongCredentials()] * 10 + [TooManyTries(60)] * 2
+    assert isinstance(await shop.accounts.login("user0@example.com", PASSWORD, STRANGER, ()), LoggedIn)
 
 
 async def test_busy_takes_no_try_and_changes_nothing(
@@ -387,7 +364,7 @@ async def test_busy_takes_no_try_and_changes_nothing(
         assert await shop.accounts.register("eve@example.com", PASSWORD, HOME) == Busy()
     assert await shop.accounts.create_admin("root@example.com", PASSWORD) == Busy()
     assert shop.throttle._full_at == before
-    assert len(shop.store.by_id) == 1
+    assert len(shop.store._accounts) == 1
 
 
 async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: AccountsShop) -> None:
@@ -395,12 +372,12 @@ async def test_a_login_after_parameters_rose_stores_a_new_hash(shop: AccountsSho
     stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=2))
     accounts = shop.service(stronger)
     assert await accounts.login(EMAIL, "wrong horse", HOME, ()) == WrongCredentials()
-    assert shop.store.by_id[account.id].password_hash == account.password_hash
+    assert shop.store._accounts[account.id].password_hash == account.password_hash
     assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, ()), LoggedIn)
-    rehashed = shop.store.by_id[account.id].password_hash
+    rehashed = shop.store._accounts[account.id].password_hash
     assert "m=16,t=2," in rehashed
     assert isinstance(await accounts.login(EMAIL, PASSWORD, HOME, ()), LoggedIn)
-    assert shop.store.by_id[account.id].password_hash == rehashed
+    assert shop.store._accounts[account.id].password_hash == rehashed
     stronger.close()
 
 
@@ -408,17 +385,66 @@ async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
     shop: AccountsShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = await shop.registered()
+    other = (await shop.registered("eve@example.com", "another horse")).password_hash
     stronger = Passwords(threads=1, waiting_max=1, cost=Argon2Cost(memory_kib=16, passes=1))
-    verify = stronger.verify
 
-    async def verify_while_it_changes(stored_hash: str | None, password: str, group: str) -> object:
-        verification = await verify(stored_hash, password, group)
-        await shop.store.replace_password_hash(account.id, account.password_hash, "changed")
+    async def change() -> None:
+        await shop.store.replace_password_hash(account.id, account.password_hash, other)
+
+    _do_while_verifying(monkeypatch, stronger, change)
+    assert await shop.service(stronger).login(EMAIL, PASSWORD, HOME, ()) == WrongCredentials()
+    assert shop.store._accounts[account.id].password_hash == other
+    stronger.close()
+
+
+def _do_while_verifying(
+    monkeypatch: pytest.MonkeyPatch, passwords: Passwords, act: Callable[[], Awaitable[object]]
+) -> None:
+    """Let another request act while a sign-in verifies its password: after it has read the account."""
+    verify = passwords.verify
+
+    async def verify_meanwhile(stored_hash: str | None, password: str, parties: Sequence[str]) -> object:
+        verification = await verify(stored_hash, password, parties)
+        await act()
         return verification
 
-    monkeypatch.setattr(stronger, "verify", verify_while_it_changes)
+    monkeypatch.setattr(passwords, "verify", verify_meanwhile)
+
+
+async def test_an_account_that_is_disabled_while_it_signs_in_gets_no_token(
+    shop: AccountsShop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await shop.registered()
+    _do_while_verifying(monkeypatch, passwords, lambda: shop.store.set_disabled(account.id, shop.clock.now_ms()))
+    assert await shop.accounts.login(EMAIL, PASSWORD, HOME, ()) == WrongCredentials()
+
+
+async def test_an_account_that_is_signed_out_while_it_signs_in_gets_a_later_token(
+    shop: AccountsShop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await shop.registered()
+    _do_while_verifying(monkeypatch, passwords, lambda: shop.store.sign_out(account.id, shop.clock.now_ms()))
+    identity = shop.tokens.verify((await shop.logged_in()).token, shop.clock.now_ms())
+    sign_outs = SignOuts()
+    sign_outs.learn(await shop.store.signed_out_since(0, 9), 9)
+    assert isinstance(identity, Identity)
+    assert not sign_outs.refuse(identity)
+
+
+async def test_two_who_sign_in_while_the_hash_is_renewed_both_do(
+    shop: AccountsShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await shop.registered()
+    stronger = Passwords(threads=1, waiting_max=2, cost=Argon2Cost(memory_kib=16, passes=1))
+    renewed = await stronger.hash(PASSWORD, (HOME,))
+    assert isinstance(renewed, str)
+    _do_while_verifying(
+        monkeypatch,
+        stronger,
+        lambda: shop.store.replace_password_hash(account.id, account.password_hash, renewed),
+    )
     assert isinstance(await shop.service(stronger).login(EMAIL, PASSWORD, HOME, ()), LoggedIn)
-    assert shop.store.by_id[account.id].password_hash == "changed"
+    assert shop.store._accounts[account.id].password_hash == renewed
     stronger.close()
 
 

@@ -11,6 +11,9 @@ from typing import Final, Self
 HOPS_MAX: Final = 16
 """Entries of X-Forwarded-For that are read at most."""
 
+NOWHERE: Final = "nowhere"
+"""Stands for all clients without an address."""
+
 UNIX: Final = "unix"
 """Stands in the list of proxies for one that connects through a Unix socket and so has no address."""
 
@@ -109,6 +112,14 @@ def throttled_as(address: str | None) -> str | None:
     """The narrowest of `address_groups`; None without an address."""
     groups = address_groups(address)
     return groups[0] if groups else None
+
+
+def parties(groups: Sequence[str]) -> Sequence[str]:
+    """`address_groups` as they share the waiting room's turns and places (`auth.waiting_room`), the widest first.
+
+    All clients without an address are one party.
+    """
+    return groups[::-1] or (NOWHERE,)
 
 
 def _carried(address: IPv6Address) -> IPv4Address | None:

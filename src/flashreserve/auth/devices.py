@@ -10,8 +10,9 @@ from typing import Final
 
 import msgspec
 
+from flashreserve.auth.issuers import OWN_ISSUER
 from flashreserve.auth.keys import KeyRing, TokenRefused
-from flashreserve.auth.tokens import ISSUER, LEEWAY_MS
+from flashreserve.auth.tokens import LEEWAY_MS
 from flashreserve.decode_errors import DECODE_ERRORS
 
 DEVICE_AUDIENCE: Final = "flashreserve-device"
@@ -58,7 +59,7 @@ class DeviceTokens:
     def issue(self, device: Device, now_ms: int) -> DeviceIssued:
         """A token for a device that has signed in."""
         exp = now_ms // 1000 + self._ttl_s
-        claims = _DeviceClaims(iss=ISSUER, aud=DEVICE_AUDIENCE, sub=device.account_id, jti=device.id, exp=exp)
+        claims = _DeviceClaims(iss=OWN_ISSUER, aud=DEVICE_AUDIENCE, sub=device.account_id, jti=device.id, exp=exp)
         return DeviceIssued(token=self._keys.sign(msgspec.json.encode(claims)), expires_at=exp * 1000)
 
     def read(self, token: str, now_ms: int) -> Device | None:
@@ -73,7 +74,9 @@ class DeviceTokens:
             claims = self._decoder.decode(payload)
         except DECODE_ERRORS:
             return None
-        ours = claims.iss == ISSUER and claims.aud == DEVICE_AUDIENCE and _DEVICE_ID.fullmatch(claims.jti) is not None
+        ours = (
+            claims.iss == OWN_ISSUER and claims.aud == DEVICE_AUDIENCE and _DEVICE_ID.fullmatch(claims.jti) is not None
+        )
         latest_ms = now_ms + LEEWAY_MS
         if not ours or not now_ms < claims.exp * 1000 <= latest_ms + self._ttl_s * 1000:
             return None

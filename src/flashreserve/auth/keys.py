@@ -46,6 +46,11 @@ class Refusal(StrEnum):
     NOT_YET_VALID = "not-yet-valid"
     TOO_LONG_LIVED = "too-long-lived"
     EXPIRED = "expired"
+    SIGNED_OUT = "signed-out"
+    UNKNOWN_API_KEY = "unknown-api-key"
+    REVOKED_API_KEY = "revoked-api-key"
+    UNKNOWN_ISSUER_KEY = "unknown-issuer-key"
+    NO_ISSUER_KEYS = "no-issuer-keys"
 
 
 class TokenRefused(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -97,6 +102,10 @@ class KeyRing:
     def kids(self) -> tuple[str, ...]:
         """The keys' ids, the signing key's first."""
         return tuple(self._secrets)
+
+    def has(self, secret: bytes) -> bool:
+        """Whether one of the keys has this secret."""
+        return secret in self._secrets.values()
 
     def __repr__(self) -> str:
         return f"KeyRing(kids={self.kids!r})"

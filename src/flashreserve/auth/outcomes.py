@@ -5,6 +5,7 @@ Their printed form shows neither tokens nor password hashes, so they may appear 
 
 import msgspec
 
+from flashreserve.auth.tokens import Issued
 from flashreserve.core.model import Account
 
 
@@ -22,7 +23,10 @@ class EmailTaken(msgspec.Struct, frozen=True, tag=True):
 
 
 class InvalidField(msgspec.Struct, frozen=True, tag=True):
-    """`field` (`email` or `password`) breaks a rule. `message` says which one, and never repeats the value."""
+    """`field` (such as `email` or `password`) breaks a rule. `message` says which one, and never repeats the value.
+
+    A wrong old password, of somebody who is signed in, is one too.
+    """
 
     field: str
     message: str
@@ -74,7 +78,59 @@ class Promoted(msgspec.Struct, frozen=True, tag=True):
         return f"Promoted(account id={self.account.id!r})"
 
 
+class PasswordChanged(msgspec.Struct, frozen=True, tag=True):
+    """The password is another one, and earlier tokens of the account are refused. `account` is its present state.
+
+    `token` is a fresh one; None if the account was disabled, deleted or given another password meanwhile.
+    """
+
+    account: Account
+    token: Issued | None
+
+    def __repr__(self) -> str:
+        return f"PasswordChanged(account id={self.account.id!r})"
+
+
+class WrongCode(msgspec.Struct, frozen=True, tag=True):
+    """The reset code is wrong, used or expired, or no enabled account has the email. The client isn't told which."""
+
+
+class AccountDisabled(msgspec.Struct, frozen=True, tag=True):
+    """The account is disabled, so a new password would be of no use to its owner. Nothing was changed."""
+
+
+class ResetCodeMade(msgspec.Struct, frozen=True, tag=True):
+    """A code by which the account's owner can set a new password, once, until `expires_at` (UTC milliseconds)."""
+
+    code: str
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"ResetCodeMade(expires_at={self.expires_at})"
+
+
+class SessionOver(msgspec.Struct, frozen=True, tag=True):
+    """The sign-in is too long ago for another token, or was ended: by signing out everywhere, or disabling."""
+
+
+class AccountChanged(msgspec.Struct, frozen=True, tag=True):
+    """The account has what was asked for, by this call or an earlier one. `account` is its present state."""
+
+    account: Account
+
+    def __repr__(self) -> str:
+        return f"AccountChanged(account id={self.account.id!r})"
+
+
+class LastAdmin(msgspec.Struct, frozen=True, tag=True):
+    """The account is the last admin's that isn't disabled, so it stays as it is."""
+
+
 CreationOutcome = Registered | EmailTaken | InvalidField | Busy
 RegistrationOutcome = CreationOutcome | TooManyTries
 LoginOutcome = LoggedIn | WrongCredentials | InvalidField | TooManyTries | Busy
+PasswordOutcome = PasswordChanged | InvalidField | AccountNotFound | SessionOver | TooManyTries | Busy
+ResetOutcome = PasswordChanged | WrongCode | InvalidField | TooManyTries | Busy
+ResetCodeOutcome = ResetCodeMade | AccountNotFound | AccountDisabled
+ChangeOutcome = AccountChanged | AccountNotFound | LastAdmin
 PromotionOutcome = Promoted | AccountNotFound | InvalidField

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from flashreserve.bootstrap.http_service import ProcessPlace, open_edge, open_service, prepare, trusted_proxies
+    from flashreserve.bootstrap.issuers import file_with_secrets, issuers_of
     from flashreserve.bootstrap.keys import key_ring
     from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
     from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
@@ -29,8 +30,10 @@ __all__ = [
     "Seams",
     "Watchdog",
     "engine_version",
+    "file_with_secrets",
     "inspect_file",
     "inspect_server",
+    "issuers_of",
     "key_ring",
     "open_books",
     "open_core",
@@ -55,8 +58,10 @@ _MODULES: Final = {
     "Seams": "services",
     "Watchdog": "watchdog",
     "engine_version": "stores",
+    "file_with_secrets": "issuers",
     "inspect_file": "stores",
     "inspect_server": "stores",
+    "issuers_of": "issuers",
     "key_ring": "keys",
     "open_books": "services",
     "open_core": "services",

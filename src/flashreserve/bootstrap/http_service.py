@@ -12,9 +12,11 @@ import msgspec
 import structlog
 
 from flashreserve.auth.address import TrustedProxies
+from flashreserve.auth.key_sources import LOOK_EVERY_S
 from flashreserve.auth.metrics_token import MetricsToken
 from flashreserve.auth.throttle import MemoryThrottle
 from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
+from flashreserve.bootstrap.issuers import issuers_of
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Books, Core, open_core
@@ -25,13 +27,17 @@ from flashreserve.health import Check
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import Edge
 from flashreserve.http.lane import Lane
+from flashreserve.http.origins import Origins
 from flashreserve.http.request_ids import RequestIds
 from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, Hosts, Site
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Metrics, SharedMetrics, render
 from flashreserve.server.limits import HttpLimits
+from flashreserve.service.access import REFRESH_EVERY_S
+from flashreserve.service.orders import OrderService
 from flashreserve.settings import Settings
+from flashreserve.web_origins import read_origins
 
 if TYPE_CHECKING:
     from flashreserve.server.asgi import App
@@ -57,7 +63,7 @@ class ProcessPlace(msgspec.Struct, frozen=True):
 
 @asynccontextmanager
 async def prepare(settings: Settings) -> AsyncIterator[str]:
-    """Check the keys, and make missing ones and a missing database, before several processes start.
+    """Check keys and issuers, and make missing ones and a missing database, before several processes start.
 
     Yields the database's identity. A database file stays open as long as the context lasts. So no other file gets its
     inode, and its log stays, even if all processes that serve have died.
@@ -66,7 +72,7 @@ async def prepare(settings: Settings) -> AsyncIterator[str]:
         SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
-    key_ring(settings, create=True)
+    issuers_of(settings, key_ring(settings, create=True))
     store = await open_store(settings, create=True)
     if settings.clustered:
         await store.close()
@@ -93,6 +99,7 @@ async def open_service(
     """
     if place is None:
         keys = key_ring(settings, create=True)
+        issuers_of(settings, keys)  # Before a database is made.
         store = await open_store(settings, create=True)
     else:  # The database first: an outage may pass, whereas a missing key ends all processes.
         store = await open_store_again(settings, place.database)
@@ -120,6 +127,9 @@ async def open_edge(
     async with background() as start:
         start(books.view.keep_fresh())
         keep_time(books.store, books.clock, start)
+        start(repeat("access", core.access.refresh, every_s=REFRESH_EVERY_S, jitter=random.random))
+        if core.key_sources.any:
+            start(repeat("issuer keys", core.key_sources.refresh, every_s=LOOK_EVERY_S, jitter=random.random))
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
             run = counted(passes(books.store, books.combiner.now), metrics)
@@ -143,12 +153,14 @@ def _edge(
     async def health() -> list[Check]:
         return await readiness.checks(draining=edge.draining)
 
-    cookies = Cookies.named(production=settings.production, domain=settings.cookie_domain)
+    cookies = _cookies(settings)
     services = Services(
         reservations=core.books.reservations,
         catalogue=core.books.catalogue,
+        orders=OrderService(core.books.store),
         accounts=core.accounts,
-        tokens=core.tokens,
+        account_changes=core.account_changes,
+        access=core.access,
         clock=core.books.clock,
         proxies=proxies,
         cookies=cookies,
@@ -168,11 +180,21 @@ def _edge(
         monotonic=core.books.clock.monotonic,
         request_ids=RequestIds(secrets.token_hex(4)),
         limits=limits,
-        site=Site(cookies, hosts, proxies),
+        site=Site(cookies, hosts, proxies, Origins(read_origins(settings.origins)), settings.path_prefix),
         log_every_request=settings.log_level == "debug",
         strict_transport=settings.production,
     )
     return edge
+
+
+def _cookies(settings: Settings) -> Cookies:
+    return Cookies.named(
+        production=settings.production,
+        domain=settings.cookie_domain,
+        name=settings.cookie_name,
+        prefix=settings.path_prefix,
+        same_site=settings.cookie_samesite,
+    )
 
 
 def trusted_proxies(settings: Settings) -> TrustedProxies:

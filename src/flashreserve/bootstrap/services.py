@@ -11,15 +11,20 @@ from typing import Final
 import msgspec
 
 from flashreserve.auth.devices import DeviceTokens
+from flashreserve.auth.foreign_tokens import ForeignTokens
+from flashreserve.auth.key_sources import KeySources
 from flashreserve.auth.keys import KeyRing
 from flashreserve.auth.passwords import WAITING_MAX, Argon2Cost, Passwords, hashing_threads
 from flashreserve.auth.throttle import MemoryThrottle, Throttle, TryRates
 from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import shop_names
+from flashreserve.bootstrap.issuers import issuers_of, key_sources
 from flashreserve.clock import COMPARING_MS_MAX, Clock, Ids, SteadyClock, SystemClock, SystemIds
 from flashreserve.combiner import DEADLINE_S, QUEUE_MAX, Combiner
 from flashreserve.jobs.loop import run_shielded
 from flashreserve.processors import usable_processors
+from flashreserve.service.access import AccessService
+from flashreserve.service.account_changes import AccountChanges
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
@@ -67,6 +72,9 @@ class Core(msgspec.Struct, frozen=True):
 
     books: Books
     accounts: AccountService
+    account_changes: AccountChanges
+    access: AccessService
+    key_sources: KeySources
     tokens: Tokens
 
 
@@ -153,11 +161,13 @@ async def open_core(
     `processes` is the number of processes that share the processors, this one included.
 
     Raises:
-        SettingsError: the Redis URL is invalid.
+        SettingsError: the Redis URL or an issuer is invalid.
         StoreUnavailableError: the database doesn't answer.
     """
     seams = seams or Seams()
-    tokens = Tokens(keys, ttl_s=settings.token_s)
+    issuers = issuers_of(settings, keys)
+    foreign = ForeignTokens(issuers)
+    tokens = Tokens(keys, ttl_s=settings.token_s, foreign=foreign)
     async with AsyncExitStack() as stack:
         passwords = Passwords(
             threads=hashing_threads(usable_processors(), processes=processes),
@@ -179,7 +189,19 @@ async def open_core(
             ids=seams.ids,
             shop_names=shop_names(_host_names(settings)),
         )
-        yield Core(books, accounts, tokens)
+        sources = key_sources(issuers, foreign, books.clock.monotonic)
+        stack.push_async_callback(sources.close)
+        access = AccessService(store, tokens, sources, books.clock, seams.ids, token_s=settings.token_s)
+        changes = AccountChanges(
+            store=store,
+            passwords=passwords,
+            tokens=tokens,
+            throttle=throttle,
+            rates=seams.try_rates,
+            clock=books.clock,
+            shop_names=shop_names(_host_names(settings)),
+        )
+        yield Core(books, accounts, changes, access, sources, tokens)
 
 
 def _shared(

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from flashreserve.auth.address import address_groups
+from flashreserve.auth.address import NOWHERE, address_groups, parties
 from flashreserve.auth.devices import Device, DeviceTokens
 from flashreserve.auth.emails import normalised_email
 from flashreserve.auth.outcomes import (
@@ -22,7 +22,7 @@ from flashreserve.auth.outcomes import (
     RegistrationOutcome,
     WrongCredentials,
 )
-from flashreserve.auth.passwords import Passwords, PasswordsBusy, Verification, new_password, normalised_password
+from flashreserve.auth.passwords import Passwords, PasswordsBusy, new_password, normalised_password
 from flashreserve.auth.throttle import Bucket, Throttle, TryRates, by_address
 from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import refusal_of_weak
@@ -57,31 +57,42 @@ class AccountService:
         self._ids = ids
         self._shop_names = shop_names
 
-    async def register(self, email: str, password: str, address: str | None) -> RegistrationOutcome:
+    async def register(
+        self, email: str, password: str, address: str | None, *, by_shop: bool = False
+    ) -> RegistrationOutcome:
         """Make a customer's account. Of two concurrent registrations of one e-mail address, one succeeds.
 
         `address` is the client's, None if it has none. Every registration counts against its allowance, even a
-        successful one, because each makes an account.
+        successful one, because each makes an account. A request `by_shop` counts against none: a program of the shop's
+        sent it, from whose address all customers come.
         """
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
         groups = address_groups(address)
-        buckets = by_address("register", groups, self._rates.register_address)
+        buckets = by_address("register", () if by_shop else groups, self._rates.register_address)
         refused = await self._throttle.take(buckets)
         if refused is not None:
             return refused
-        outcome = await self._create(*valid, Role.CUSTOMER, _parties(groups))
+        outcome = await self._create(*valid, Role.CUSTOMER, parties(groups))
         if isinstance(outcome, Busy):
             await self._throttle.give_back(buckets)
         return outcome
 
-    async def login(self, email: str, password: str, address: str | None, device_tokens: Sequence[str]) -> LoginOutcome:
+    async def login(
+        self,
+        email: str,
+        password: str,
+        address: str | None,
+        device_tokens: Sequence[str],
+        *,
+        by_shop: bool = False,
+    ) -> LoginOutcome:
         """Sign in: a token for the owner of the password.
 
         An unknown e-mail address gets the same answer, after the same work and under the same throttling, as a wrong
         password. `device_tokens` are those that the browser has of earlier logins. Invalid ones are ignored, and so are
-        those of other accounts.
+        those of other accounts. A try `by_shop` counts against the account, but not against the address.
         """
         known_email, known_password = normalised_email(email), normalised_password(password)
         if isinstance(known_email, InvalidField):
@@ -94,14 +105,11 @@ class AccountService:
         devices = [device for token in device_tokens if (device := self._devices.read(token, now_ms)) is not None]
         device = next((device for device in devices if account is not None and device.account_id == account.id), None)
         groups = address_groups(address)
-        allowance = self._allowance(known_email, groups, device)
+        allowance = self._allowance(known_email, groups, device, by_shop=by_shop)
         refused = await self._throttle.take(allowance.all)
         if refused is not None:
             return refused
-        verification = await self._passwords.verify(
-            account.password_hash if account else None, known_password, _parties(groups)
-        )
-        return await self._tried(account, verification, device, allowance)
+        return await self._tried(account, known_password, parties(groups), device, allowance)
 
     async def me(self, user_id: str) -> Account | AccountNotFound:
         """The account of a token, as the database has it now."""
@@ -110,14 +118,14 @@ class AccountService:
     async def is_admin(self, user_id: str) -> bool:
         """Whether the account is an admin's now. This is never cached: a demotion counts from the next request on."""
         account = await self._store.account_by_id(user_id)
-        return account is not None and account.role is Role.ADMIN
+        return account is not None and account.role is Role.ADMIN and account.disabled_at is None
 
     async def create_admin(self, email: str, password: str) -> CreationOutcome:
         """Make an admin's account, for the command line: nothing is throttled."""
         valid = self._valid(email, password)
         if isinstance(valid, InvalidField):
             return valid
-        return await self._create(*valid, Role.ADMIN, (_NOWHERE,))
+        return await self._create(*valid, Role.ADMIN, (NOWHERE,))
 
     async def promote(self, email: str) -> PromotionOutcome:
         """Make an existing account an admin's. The caller has checked that this is allowed."""
@@ -154,25 +162,35 @@ class AccountService:
     async def _tried(
         self,
         account: Account | None,
-        verification: Verification | PasswordsBusy,
+        password: str,
+        parties: Sequence[str],
         device: Device | None,
         allowance: "_Allowance",
     ) -> LoginOutcome:
-        """The outcome of a try. It is counted already, and uncounted if the password was right or wasn't checked."""
-        if isinstance(verification, PasswordsBusy):
-            await self._throttle.give_back(allowance.all)
-            return Busy()
-        if account is None or not verification.ok:
-            return WrongCredentials()
-        await self._throttle.give_back(allowance.tries)
-        if verification.rehashed is not None:
-            # Not replaced if the password was changed in the meantime: the new one's hash stays.
-            await self._store.replace_password_hash(account.id, account.password_hash, verification.rehashed)
-        return self._logged_in(account, device)
+        """The outcome of a try. It is counted already, and uncounted if the password was right or wasn't checked.
 
-    def _logged_in(self, account: Account, device: Device | None) -> LoggedIn:
-        now_ms = self._clock.now_ms()
-        access = self._tokens.issue(account.id, account.role, now_ms)
+        Hashing is slow. So the account is read again after it, and verified again if it has another hash by then.
+        """
+        for _ in range(_VERIFIED_MAX):
+            verification = await self._passwords.verify(account.password_hash if account else None, password, parties)
+            if isinstance(verification, PasswordsBusy):
+                await self._throttle.give_back(allowance.all)
+                return Busy()
+            if account is None or not verification.ok or account.disabled_at is not None:
+                return WrongCredentials()
+            now_ms = self._clock.now_ms()  # Before reading: a sign-out after the read then refuses the token.
+            verified, account = account.password_hash, await self._store.account_by_id(account.id)
+            if account is not None and account.disabled_at is None and account.password_hash == verified:
+                await self._throttle.give_back(allowance.tries)
+                if verification.rehashed is not None:
+                    # Not replaced if the password was changed in the meantime: the new one's hash stays.
+                    await self._store.replace_password_hash(account.id, verified, verification.rehashed)
+                return self._logged_in(account, device, now_ms)
+        return WrongCredentials()
+
+    def _logged_in(self, account: Account, device: Device | None, now_ms: int) -> LoggedIn:
+        after_ms = -1 if account.signed_out_at is None else account.signed_out_at
+        access = self._tokens.issue(account.id, account.role, now_ms, after_ms)
         # A known device keeps its id, and with it its bucket of tries: signing in again gives it no new tries.
         device = device or Device(account_id=account.id, id=self._ids.new())
         renewed = self._devices.issue(device, now_ms)
@@ -184,7 +202,7 @@ class AccountService:
             device_expires_at=renewed.expires_at,
         )
 
-    def _allowance(self, email: str, groups: Sequence[str], device: Device | None) -> "_Allowance":
+    def _allowance(self, email: str, groups: Sequence[str], device: Device | None, *, by_shop: bool) -> "_Allowance":
         """The buckets of a try: a known device's own, or for all others those of the account and their address.
 
         A known device isn't counted by its address, because a stranger behind the same address could then lock its
@@ -199,12 +217,13 @@ class AccountService:
             )
         by_account = [
             Bucket(f"login account {email} from {group}", rates.login_account.times(factor))
-            for group, factor in zip(groups or [_NOWHERE], _ACCOUNT_FACTORS, strict=False)
+            for group, factor in zip(groups or [NOWHERE], _ACCOUNT_FACTORS, strict=False)
         ]
         everywhere = Bucket(f"login account {email}", rates.login_account_everywhere)
+        counted = () if by_shop else groups
         return _Allowance(
-            [*by_account, everywhere, *by_address("login", groups, rates.login_address)],
-            by_address("login work", groups, rates.login_address_work),
+            [*by_account, everywhere, *by_address("login", counted, rates.login_address)],
+            by_address("login work", counted, rates.login_address_work),
         )
 
 
@@ -219,13 +238,8 @@ class _Allowance(msgspec.Struct, frozen=True):
         return [*self.tries, *self.work]
 
 
-_NOWHERE: Final = "nowhere"
-"""Stands for all clients without an address."""
+_VERIFIED_MAX: Final = 3
+"""How often one sign-in verifies its password, at most: again only if the hash has been changed meanwhile."""
 
 _ACCOUNT_FACTORS: Final = (1, 2, 4)
 """Factors of an account's allowance for wider address groups. Few devices of its owner share a /48."""
-
-
-def _parties(groups: Sequence[str]) -> Sequence[str]:
-    """The address groups that share the waiting room's turns and places (`auth.waiting_room`), the widest first."""
-    return groups[::-1] or (_NOWHERE,)

@@ -1,23 +1,31 @@
-"""Reserving, confirming, extending and cancelling for a customer, and reading reservations."""
+"""Reserving, confirming, extending, cancelling and returning, and reading reservations."""
 
 from collections.abc import Iterable
+from typing import Final
 
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from flashreserve.clock import Ids
 from flashreserve.combiner import Combiner, Tell
 from flashreserve.core import limits
-from flashreserve.core.commands import Cancel, Confirm, Extend, Reserve, Wanted
+from flashreserve.core.commands import Cancel, Confirm, Extend, Label, Reserve, Return
 from flashreserve.core.holds import status_at
-from flashreserve.core.model import Reservation
+from flashreserve.core.model import Reservation, Units
 from flashreserve.core.outcomes import Invalid, NotFound, Outcome
 from flashreserve.core.sale import basket
 from flashreserve.stock_view import StockView
+from flashreserve.stores.filters import ReservationFilter, ReservationsFound
 from flashreserve.stores.port import ReservationStore
+
+_NO_METADATA: Final[dict[str, str]] = {}
 
 
 class ReservationService:
-    """Makes, changes and reads reservations for customers and admins."""
+    """Makes, changes and reads reservations for customers and admins.
+
+    Where `user_id` may be None, None stands for an admin or a key, who may act on anybody's reservation.
+    """
 
     def __init__(self, store: ReservationStore, combiner: Combiner, view: StockView, ids: Ids) -> None:
         self._store = store
@@ -25,57 +33,93 @@ class ReservationService:
         self._view = view
         self._ids = ids
 
-    async def reserve(self, user_id: str, lines: Iterable[Wanted], key: str | None) -> Outcome:
+    async def reserve(
+        self,
+        user_id: str,
+        lines: Iterable[Units],
+        key: str | None,
+        external_id: str | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> Outcome:
         """Hold all lines or nothing. Lines of one product are summed. `key` is the customer's idempotency key."""
-        asked = self._ask(user_id, basket(lines), key)
+        asked = self._ask(user_id, basket(lines), key, external_id, metadata)
         return await self._combiner.submit(asked) if isinstance(asked, Reserve) else asked
 
-    def reserve_soon(self, user_id: str, wanted: Wanted, key: str | None, tell: Tell) -> None:
+    def reserve_soon(
+        self,
+        user_id: str,
+        wanted: Units,
+        key: str | None,
+        tell: Tell,
+        external_id: str | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> None:
         """Hold one line, for callers without a task that could wait. Calls `tell` with the outcome, perhaps at once."""
-        asked = self._ask(user_id, (wanted,), key)
+        asked = self._ask(user_id, (wanted,), key, external_id, metadata)
         if isinstance(asked, Reserve):
             self._combiner.submit_soon(asked, tell)
         else:
             tell(asked)
 
-    def _ask(self, user_id: str, wanted: tuple[Wanted, ...], key: str | None) -> Reserve | Outcome:
+    def _ask(
+        self,
+        user_id: str,
+        wanted: tuple[Units, ...],
+        key: str | None,
+        external_id: str | None,
+        metadata: dict[str, str] | None,
+    ) -> Reserve | Outcome:
         """The command, or a refusal that needs no database."""
         for line in wanted:
             if line.quantity > limits.QUANTITY_MAX:
                 return Invalid("quantity", f"expected at most {limits.QUANTITY_MAX} units of a product")
         refusal = self._view.refuse(wanted, key, self._combiner.now())
-        return refusal or Reserve(self._ids.new(), user_id, wanted, key)
+        return refusal or Reserve(self._ids.new(), user_id, wanted, key, external_id, metadata or _NO_METADATA)
 
-    async def confirm(self, user_id: str, reservation_id: str) -> Outcome:
-        """Buy the customer's own hold."""
-        return await self._combiner.submit(Confirm(reservation_id, user_id))
+    async def confirm(
+        self, user_id: str | None, reservation_id: str, lines: Iterable[Units] | None = None, by: str = ""
+    ) -> Outcome:
+        """Buy the customer's own hold, or only `lines` of it; then the rest is given back, under `by`."""
+        bought = None if lines is None else basket(lines)
+        return await self._combiner.submit(Confirm(reservation_id, user_id, bought, by))
 
-    async def extend(self, user_id: str, reservation_id: str) -> Outcome:
+    async def extend(self, user_id: str | None, reservation_id: str) -> Outcome:
         """Extend the customer's own hold by its hold time, counted from now."""
         return await self._combiner.submit(Extend(reservation_id, user_id))
 
-    async def cancel(self, user_id: str, reservation_id: str) -> Outcome:
+    async def cancel(self, user_id: str | None, reservation_id: str) -> Outcome:
         """Cancel the customer's own hold."""
         return await self._combiner.submit(Cancel(reservation_id, user_id))
 
-    async def reservation(self, user_id: str, reservation_id: str) -> Reservation | NotFound:
+    async def return_units(
+        self, user_id: str | None, reservation_id: str, lines: Iterable[Units], *, key: str, by: str, reason: str | None
+    ) -> Outcome:
+        """Give back units of a purchase, once under the key. `by` is the admin or key that asks for it."""
+        return await self._combiner.submit(Return(reservation_id, user_id, basket(lines), key, by, reason))
+
+    async def label(
+        self,
+        reservation_id: str,
+        external_id: str | UnsetType | None = UNSET,
+        metadata: dict[str, str] | UnsetType = UNSET,
+    ) -> Outcome:
+        """Change the shop's own id and metadata of anybody's reservation. Unset ones stay as they are."""
+        return await self._combiner.submit(Label(reservation_id, None, external_id, metadata))
+
+    async def reservation(self, user_id: str | None, reservation_id: str) -> Reservation | NotFound:
         """The customer's own reservation. Another customer's isn't found."""
         reservation = await self._store.reservation(reservation_id)
-        if reservation is None or reservation.user_id != user_id:
+        if reservation is None or user_id not in {None, reservation.user_id}:
             return NotFound("reservation", reservation_id)
         return self._as_now(reservation)
 
-    async def of_user(self, user_id: str, before: str | None, most: int) -> list[Reservation]:
-        """A page of the customer's reservations, newest first, with ids below `before`."""
-        return [self._as_now(held) for held in await self._store.reservations_of_user(user_id, before, most)]
-
-    async def of_product(self, product_id: str, after: str | None, most: int) -> list[Reservation]:
-        """A page of all reservations of a product, oldest first, with ids above `after`."""
-        return [self._as_now(held) for held in await self._store.reservations_of_product(product_id, after, most)]
-
-    async def every(self, after: str | None, most: int) -> list[Reservation]:
-        """A page of all reservations, oldest first, with ids above `after`."""
-        return [self._as_now(held) for held in await self._store.all_reservations(after, most)]
+    async def search(
+        self, where: ReservationFilter, beyond: str | None, most: int, *, newest_first: bool = False
+    ) -> ReservationsFound:
+        """A page of the reservations that `where` allows now; see `ReservationStore.search_reservations`."""
+        now = self._combiner.now()
+        found = await self._store.search_reservations(where, beyond, most, now, newest_first=newest_first)
+        return ReservationsFound([self._as_now(held) for held in found.reservations], found.beyond)
 
     def _as_now(self, reservation: Reservation) -> Reservation:
         """The reservation at this time: a lapsed hold reads as EXPIRED, even before a sweep has returned its stock."""

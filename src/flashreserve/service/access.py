@@ -1,0 +1,191 @@
+"""Access: who the sender of a request is, by tokens and API keys; and making and revoking these keys.
+
+A process keeps the API keys, and the accounts that were signed out everywhere, in memory, and reads them again about
+every second. So a key that was revoked is refused by all processes within seconds, and no request waits for a read.
+"""
+
+from collections.abc import Collection
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from flashreserve.auth.api_keys import KeyIdentity, KeyList, is_api_key, new_secret
+from flashreserve.auth.key_sources import KeySources
+from flashreserve.auth.keys import Refusal, TokenRefused
+from flashreserve.auth.outcomes import InvalidField
+from flashreserve.auth.sign_outs import SignOuts
+from flashreserve.auth.tokens import Identity, Tokens
+from flashreserve.clock import Ids, SteadyClock
+from flashreserve.core import limits
+from flashreserve.core.model import ApiKey, Scope
+from flashreserve.stores.port import AccountStore, KeyStore, StoreOutcomeUnknownError, StoreUnavailableError
+
+REFRESH_EVERY_S: Final = 1.0
+_STALE_AFTER_S: Final = 8.0
+"""A list that wasn't read for this long is read again before an API key is accepted."""
+
+_MARGIN_S: Final = 60
+"""How much longer than a token's life a sign-out is in the list: a token may be refreshed at the same time."""
+
+_LOOKUPS_MAX: Final = 5
+"""How often, between two refreshes, the list is read for a key that isn't in it. It may just have been made."""
+
+_UNKNOWN_KEYS: Final = frozenset({Refusal.UNKNOWN_ISSUER_KEY, Refusal.NO_ISSUER_KEYS})
+"""A token refused for these reasons may be valid once its issuer's keys were read again."""
+
+_NOTE_EVERY_S: Final = 30.0
+_log = structlog.get_logger(__name__)
+
+Caller = Identity | KeyIdentity
+
+
+class AccessStore(AccountStore, KeyStore, Protocol):
+    """The part of a store that access needs."""
+
+
+class KeyMade(msgspec.Struct, frozen=True, tag=True):
+    """The key was made. `text` is the whole key, which nobody can read again."""
+
+    key: ApiKey
+    text: str
+
+    def __repr__(self) -> str:
+        """The representation without the key."""
+        return f"KeyMade({self.key!r})"
+
+
+class KeysFull(msgspec.Struct, frozen=True, tag=True):
+    """There are as many keys as there may be."""
+
+    most: int
+
+
+class AccessService:
+    """Tells senders apart, and manages API keys."""
+
+    def __init__(
+        self, store: AccessStore, tokens: Tokens, sources: KeySources, clock: SteadyClock, ids: Ids, *, token_s: int
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._sources = sources
+        self._clock = clock
+        self._ids = ids
+        self._token_s = token_s
+        self._keys = KeyList()
+        self._sign_outs = SignOuts()
+        self._read_at = -_STALE_AFTER_S
+        self._noted_at = 0.0
+        self._lookups_left = _LOOKUPS_MAX
+
+    def seen(self, bearer: str) -> Caller | TokenRefused | None:
+        """The sender with this token or key, or why it is refused. None: only `look_up` can tell."""
+        now_ms = self._clock.now_ms()
+        if is_api_key(bearer):
+            if self._is_stale():
+                return None
+            return self._keys.find(bearer, now_ms)
+        found = self._tokens.verify(bearer, now_ms)
+        if isinstance(found, TokenRefused):
+            return None if found.reason in _UNKNOWN_KEYS else found
+        refused = self._sign_outs.refuse(found)
+        return None if refused is None else TokenRefused(Refusal.SIGNED_OUT) if refused else found
+
+    async def look_up(self, bearer: str) -> Caller | TokenRefused:
+        """The same, after reading what the process doesn't know yet.
+
+        Raises:
+            StoreUnavailableError: the list is stale or too short, and the database is away.
+        """
+        found = self.seen(bearer)
+        if found is not None:
+            return found
+        if not is_api_key(bearer):
+            return await self._look_up_token(bearer)
+        if self._lookups_left:
+            self._lookups_left -= 1
+            await self._read()
+            found = self.seen(bearer)
+        if found is None and self._is_stale():
+            raise StoreUnavailableError("the API keys can't be read now")
+        return found or TokenRefused(Refusal.UNKNOWN_API_KEY)
+
+    def issuer_name(self, bearer: str) -> str | None:
+        """The name of the shop's issuer that the token names, unverified; None if it names none of them."""
+        return self._tokens.issuer_name(bearer)
+
+    def _is_stale(self) -> bool:
+        return self._clock.monotonic() - self._read_at > _STALE_AFTER_S
+
+    async def _look_up_token(self, token: str) -> Identity | TokenRefused:
+        found = self._tokens.verify(token, self._clock.now_ms())
+        if isinstance(found, TokenRefused) and found.reason in _UNKNOWN_KEYS:
+            await self._sources.look_up(token)
+            found = self._tokens.verify(token, self._clock.now_ms())
+        if isinstance(found, TokenRefused):
+            return found
+        if self._sign_outs.refuse(found) is None:
+            self._sign_outs.note(found.user_id, await self._store.signed_out_at(found.user_id))
+        return found if self._sign_outs.refuse(found) is False else TokenRefused(Refusal.SIGNED_OUT)
+
+    async def refresh(self) -> int:
+        """Read the lists again. Returns 0: nothing is done that is worth a line in the log."""
+        self._lookups_left = _LOOKUPS_MAX
+        await self._read()
+        if self._read_at - self._noted_at >= _NOTE_EVERY_S:
+            self._noted_at = self._read_at
+            await self._note_uses()
+        return 0
+
+    async def _read(self) -> None:
+        began = self._clock.monotonic()
+        since = self._clock.now_ms() - (self._token_s + _MARGIN_S) * 1000
+        most = limits.SIGN_OUTS_MAX
+        sign_outs = await self._store.signed_out_since(since, most)
+        if began >= self._read_at:  # Otherwise a read that began later was faster, and knows more.
+            self._sign_outs.learn(sign_outs, most)
+        keys = await self._store.keys()
+        if began < self._read_at:
+            return
+        self._keys.learn(keys)
+        self._read_at = began
+
+    async def _note_uses(self) -> None:
+        uses = self._keys.uses()
+        if not uses:
+            return
+        try:
+            await self._store.touch_keys(uses)
+        except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
+            _log.info("uses of API keys not noted", error=str(error))
+
+    async def create_key(
+        self, name: str, scopes: Collection[Scope], expires_at: int | None, created_by: str | None
+    ) -> KeyMade | InvalidField | KeysFull:
+        """Make a key. `created_by` is the admin; None for the command line."""
+        now_ms = self._clock.now_ms()
+        if not scopes:
+            return InvalidField("scopes", "expected at least one of " + ", ".join(Scope))
+        if expires_at is not None and expires_at <= now_ms:
+            return InvalidField("expiresAt", "expected an instant in the future")
+        if expires_at is not None and expires_at > limits.INSTANT_MAX_MS:
+            return InvalidField("expiresAt", "expected an instant up to the year 9999, in UTC")
+        key_id = self._ids.new().replace("-", "")
+        secret = new_secret(key_id)
+        ordered = tuple(scope for scope in Scope if scope in scopes)
+        key = ApiKey(key_id, name, ordered, secret.secret_hash, now_ms, created_by, expires_at)
+        if not await self._store.add_key(key, limits.API_KEYS_MAX):
+            return KeysFull(limits.API_KEYS_MAX)
+        await self._read()
+        return KeyMade(key, secret.text)
+
+    async def revoke_key(self, key_id: str) -> bool:
+        """Revoke a key: this process refuses it at once, the others within seconds. False: there is no such key."""
+        found = await self._store.revoke_key(key_id, self._clock.now_ms())
+        await self._read()
+        return found
+
+    async def keys(self) -> list[ApiKey]:
+        """All keys, oldest first; of the revoked ones the latest."""
+        return await self._store.keys()
