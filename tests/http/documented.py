@@ -11,8 +11,8 @@ from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.operations.operation import Operation
 from flashreserve.http.site import Cookies
 
-DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=False), production=False))
-PRODUCTION_DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=True), production=True))
+DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=False), "", production=False))
+PRODUCTION_DOCUMENT: Final[Any] = json.loads(openapi.document(Cookies.named(production=True), "", production=True))
 BY_NAME: Final = {operation.name: operation for operation in OPERATIONS}
 
 

@@ -15,14 +15,15 @@ import apsw
 import uuid_utils
 from multidict import CIMultiDictProxy
 from tests.server.sockets import RawClient
+from yarl import URL
 
 from flashreserve.auth.address import throttled_as
 from flashreserve.auth.passwords import Argon2Cost
 from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
 from flashreserve.clock import Clock
-from flashreserve.core.commands import Command, Wanted
+from flashreserve.core.commands import Command
 from flashreserve.core.instants import format_instant, instant_of
-from flashreserve.core.model import Account, Role
+from flashreserve.core.model import Account, Role, Units
 from flashreserve.core.outcomes import Reserved
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.http.edge import Edge
@@ -197,9 +198,11 @@ class HttpShop:
         data = json.dumps(body).encode() if body is not None else raw
         if data is not None and "Content-Type" not in sent:
             sent["Content-Type"] = "application/json"
+        # The client would write a path that is percent-encoded in another way.
+        url = URL(self.url + path, encoded="%" in path)
         began_s = time.monotonic()
         async with self._session.request(
-            method, self.url + path, headers=sent, data=data, allow_redirects=False, skip_auto_headers=["Content-Type"]
+            method, url, headers=sent, data=data, allow_redirects=False, skip_auto_headers=["Content-Type"]
         ) as response:
             read = await response.read()
             return HttpAnswer(response.status, response.headers, read, time.monotonic() - began_s)
@@ -225,7 +228,7 @@ class HttpShop:
 
     async def hold_for_each(self, customers: Sequence["HttpCustomer"], product_id: str) -> list[str]:
         """Hold one unit for each of the customers, without HTTP. Returns the reservations' ids."""
-        wanted = [Wanted(product_id, 1)]
+        wanted = [Units(product_id, 1)]
         held = await asyncio.gather(
             *[self.core.books.reservations.reserve(customer.id, wanted, None) for customer in customers]
         )
@@ -293,8 +296,7 @@ class HttpCustomer(Person):
         return await self.ask("POST", f"/reservations/{product_id}", body=body, key=key)
 
     async def reserve_basket(self, *lines: tuple[str, int], key: str | None = None) -> HttpAnswer:
-        body = {"lines": [{"productId": product_id, "quantity": quantity} for product_id, quantity in lines]}
-        return await self.ask("POST", "/reservations", body=body, key=key)
+        return await self.ask("POST", "/reservations", body=_lines(lines), key=key)
 
     async def hold(self, product_id: str, quantity: int = 1) -> Any:
         """Reserve, check that it succeeded, and return the answer's body."""
@@ -303,8 +305,8 @@ class HttpCustomer(Person):
     async def confirm(self, reservation_id: str) -> HttpAnswer:
         return await self.ask("POST", f"/reservations/confirm/{reservation_id}")
 
-    async def checkout(self, reservation_id: str) -> HttpAnswer:
-        return await self.ask("POST", f"/checkout/{reservation_id}")
+    async def checkout(self, reservation_id: str, *lines: tuple[str, int]) -> HttpAnswer:
+        return await self.ask("POST", f"/checkout/{reservation_id}", body=_lines(lines) if lines else None)
 
     async def extend(self, reservation_id: str) -> HttpAnswer:
         return await self.ask("POST", f"/reservations/{reservation_id}/extend")
@@ -333,6 +335,13 @@ class Admin(Person):
     async def restock(self, product_id: str, change: int, *, key: str | None = None) -> HttpAnswer:
         return await self.ask("POST", f"/products/{product_id}/stock", body={"change": change}, key=key or new_key())
 
+    async def give_back(
+        self, reservation_id: str, *lines: tuple[str, int], key: str | None = None, reason: str | None = None
+    ) -> HttpAnswer:
+        """Return units of a purchase."""
+        body = _lines(lines) | ({} if reason is None else {"reason": reason})
+        return await self.ask("POST", f"/reservations/{reservation_id}/returns", body=body, key=key or new_key())
+
     async def reservations(self, product_id: str) -> list[Any]:
         """All reservations of a product, page by page."""
         return [item async for item in self.pages(f"/products/{product_id}/reservations?limit=200")]
@@ -349,6 +358,11 @@ class Admin(Person):
             cursor = f"{'&' if '?' in path else '?'}cursor={page['nextCursor']}"
 
 
+def _lines(lines: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    """A body with these products and quantities."""
+    return {"lines": [{"productId": product_id, "quantity": quantity} for product_id, quantity in lines]}
+
+
 @asynccontextmanager
 async def open_shop(
     data_dir: Path,
@@ -358,20 +372,23 @@ async def open_shop(
     production: bool = False,
     trusted_proxies: str = "",
     metrics_token: str = "",
-    cookie_domain: str = "",
     busy_wait_s: float = 5.0,
     quotas: Quotas = NO_QUOTAS,
     seams: Mapping[str, Any] | None = None,
+    **others: Any,
 ) -> AsyncIterator[HttpShop]:
-    """An instance on the database in `data_dir`, on a free port. Its books are audited when it closes."""
+    """An instance on the database in `data_dir`, on a free port. Its books are audited when it closes.
+
+    `others` are further settings.
+    """
     settings = Settings(
         data_dir=data_dir,
         secret_keys=SECRET_KEYS,
         env="production" if production else "development",
         trusted_proxies=trusted_proxies,
         metrics_token=metrics_token,
-        cookie_domain=cookie_domain,
         hosts=RAW_HOST,
+        **others,
     )
     store = FragileStore(open_sqlite(data_dir / DATABASE, create=True, busy_wait_s=busy_wait_s, quotas=quotas))
     tightened = Seams(**{"clock": clock, "password_cost": CHEAP_PASSWORDS, **(seams or {})})

@@ -220,13 +220,17 @@ async def test_unknown_fields_are_refused_wherever_a_body_is_read(scene: BadInpu
 
 async def test_a_change_of_a_reservation_takes_no_body(scene: BadInputScene) -> None:
     paths = [
-        ("POST", f"/reservations/confirm/{scene.held}"),
-        ("POST", f"/checkout/{scene.held}"),
         ("POST", f"/reservations/{scene.held}/extend"),
         ("DELETE", f"/reservations/{scene.held}"),
     ]
 
     check({path: (await scene.customer.ask(method, path, body={"quantity": 1}), "body") for method, path in paths})
+
+
+async def test_a_confirmation_names_its_units_by_product(scene: BadInputScene) -> None:
+    paths = [f"/reservations/confirm/{scene.held}", f"/checkout/{scene.held}"]
+
+    check({path: (await scene.customer.ask("POST", path, body={"quantity": 1}), "quantity") for path in paths})
 
 
 @pytest.mark.parametrize("field", ["saleStartsAt", "saleEndsAt"])
@@ -580,7 +584,7 @@ async def test_pages_have_1_to_200_entries_and_a_cursor_that_was_given_out(scene
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_no_operation_passes_over_a_query_parameter(scene: BadInputScene, operation: Operation) -> None:
-    path = operation.path.format(id=scene.product, code="sold-out", file=min(ASSETS))
+    path = operation.path.format(id=scene.product, externalId="sku-1", code="sold-out", file=min(ASSETS))
 
     answer = await scene.admin.ask(operation.method.upper(), f"{path}?statuss=CONFIRMED")
 

@@ -130,10 +130,10 @@ async def ask_slowly(edge: Edge, request: Ask) -> Told:
 
 
 @asynccontextmanager
-async def shop(*, lane: bool) -> AsyncIterator[Edge]:
+async def shop(*, lane: bool, **settings: Any) -> AsyncIterator[Edge]:
     store = MemoryStore()
     await store.add_products(PRODUCTS)
-    setup = Settings(express_lane=lane, hosts="shop.example")
+    setup = Settings(express_lane=lane, hosts="shop.example", **settings)
     seams = Seams(clock=MovingClock(), ids=CountingIds())
     async with (
         open_core(setup, store, KEYS, seams) as core,
@@ -159,6 +159,8 @@ CREDENTIALS: list[tuple[tuple[str, str], ...]] = [
     (("authorization", f"Bearer {token(Role.ADMIN)}"),),
     (("authorization", f"Bearer {token(ttl_s=1)}"),),
     (("authorization", "Bearer nonsense"),),
+    (("authorization", "Bearer frk_0123_nonsense"),),
+    (("authorization", "Bearer frk_"),),
     (("authorization", "Basic YTpi"),),
     (("authorization", ""),),
     (("cookie", "token="),),
@@ -210,6 +212,7 @@ IDS = [
 ]
 PATHS = (
     [f"/reservations/{id_}" for id_ in IDS]
+    + [f"/products/{id_}/reservations" for id_ in IDS]
     + [f"/products/{id_}/stock" for id_ in IDS]
     + [
         f"/reservations/%30{ON_SALE[1:]}",
@@ -246,7 +249,8 @@ def _usual_ask(pick: random.Random) -> Ask:
         return Ask("GET", f"/products/{pick.choice(IDS[:7])}/stock", headers=pick.choice(TAGS))
     body = pick.choice(BODIES[:5])
     headers = [GOOD, ("content-type", "application/json"), *pick.choice(KEYED[:4]), ("content-length", str(len(body)))]
-    return Ask("POST", f"/reservations/{pick.choice(IDS[:7])}", headers=tuple(headers), body=body)
+    form = pick.choice(["/reservations/{}", "/products/{}/reservations"])
+    return Ask("POST", form.format(pick.choice(IDS[:7])), headers=tuple(headers), body=body)
 
 
 def _odd_ask(pick: random.Random) -> Ask:
@@ -281,10 +285,38 @@ async def test_lane_and_framework_answer_alike(seed: int) -> None:
     assert {200, 201, 304, 400, 401, 403, 404, 405, 409, 415, 422} <= set(statuses), statuses
 
 
+ORIGINS: list[tuple[tuple[str, str], ...]] = [
+    (),
+    (("origin", "https://shop.example"),),
+    (("origin", "https://shop.example"), ("sec-fetch-site", "cross-site")),
+    (("origin", "https://other.example"), ("sec-fetch-site", "cross-site")),
+    (("origin", "null"),),
+    (("origin", "https://shop.example"), ("access-control-request-method", "POST")),
+]
+
+
+async def test_lane_and_framework_answer_alike_for_pages_of_other_origins_and_under_a_prefix() -> None:
+    pick = random.Random(4)
+    seen: set[tuple[bytes, bytes]] = set()
+    settings: dict[str, Any] = {"origins": "https://shop.example", "path_prefix": "/flash"}
+    async with shop(lane=True, **settings) as fast, shop(lane=False, **settings) as plain:
+        for _ in range(500):
+            request = some_ask(pick)
+            path = pick.choice(["", "/flash"]) + request.path
+            request = request._replace(path=path, headers=request.headers + pick.choice(ORIGINS))
+            told = await ask(fast, request)
+            assert told == await ask(plain, request), request
+            seen.update(told.headers)
+            assert b'"instance":"/reservations' not in told.body
+    assert (b"access-control-allow-origin", b"https://shop.example") in seen
+    assert any(name == b"location" and value.startswith(b"/flash/reservations/") for name, value in seen)
+
+
 @pytest.mark.parametrize(
     ("request_", "served"),
     [
         (Ask("POST", f"/reservations/{ON_SALE}", headers=(GOOD,)), True),
+        (Ask("POST", f"/products/{ON_SALE}/reservations", headers=(GOOD,)), True),
         (
             Ask(
                 "POST",

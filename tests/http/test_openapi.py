@@ -18,6 +18,7 @@ from flashreserve.http.answers import Answer, from_account_refusal, from_outcome
 from flashreserve.http.app import create_app
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.operations.examples import PRODUCT_ID as ID
+from flashreserve.http.places import Place
 from flashreserve.http.problems import KINDS
 from flashreserve.http.site import Cookies
 
@@ -27,7 +28,7 @@ from flashreserve.http.site import Cookies
 def test_exactly_the_registered_routes_are_documented() -> None:
     app = create_app(None)  # type: ignore[arg-type]  # no route is called
     registered = {
-        (method, re.sub(r":str}", "}", route.path))
+        (method, route.path.replace(":str}", "}").replace(":path}", "}"))
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for method in route.methods
@@ -47,7 +48,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 
 def test_a_document_that_is_not_valid_openapi_would_be_noticed() -> None:
-    broken = json.loads(openapi.document(Cookies.named(production=False), production=False))
+    broken = json.loads(openapi.document(Cookies.named(production=False), "", production=False))
     broken["paths"]["/products"]["get"]["responses"] = {"200": {"content": 1}}
 
     with pytest.raises(Exception, match=r"content|description"):
@@ -73,6 +74,18 @@ def test_a_schema_keeps_the_name_that_clients_know() -> None:
 
     assert answer["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/StockView"}
     assert DOCUMENT["components"]["schemas"]["StockView"]["title"] == "StockView"
+
+
+def test_a_field_that_may_be_left_out_says_what_it_then_is() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    quantity = schemas["ReserveBody"]["properties"]["quantity"]
+    said = [value for name, value in _leaves(schemas) if name == "description" and "If left out:" in str(value)]
+
+    assert "quantity" not in schemas["ReserveBody"].get("required", ())
+    assert quantity["description"] == "If left out: 1."
+    assert "description" not in schemas["Problem"]["properties"]["errors"]
+    # No field says that it is empty then: empty text, and an empty list, are the same as none.
+    assert [text for text in said if re.search(r"If left out: \W*\.", text)] == []
 
 
 def test_names_of_operations_are_unique_and_links_lead_to_them() -> None:
@@ -153,6 +166,8 @@ OUTCOMES: list[outcomes.Outcome] = [
     outcomes.Reserved(HELD),
     outcomes.Replayed(HELD),
     outcomes.Confirmed(HELD),
+    outcomes.Returned(HELD),
+    outcomes.Labelled(HELD),
     outcomes.Extended(HELD),
     outcomes.Released(HELD),
     outcomes.Restocked(Adjustment(product_id=ID, key="k", change=1, stocked=1, available=1, by=ID, at=NOW)),
@@ -169,6 +184,10 @@ OUTCOMES: list[outcomes.Outcome] = [
     outcomes.AlreadyConfirmed(ID),
     outcomes.AlreadyCancelled(ID),
     outcomes.ExtensionsUsedUp(ID, 1),
+    outcomes.NotConfirmed(ID),
+    outcomes.TooMany(ID, ID, 0),
+    outcomes.ReturnsUsedUp(ID, 10),
+    outcomes.ExternalIdTaken("IP15", ID),
     outcomes.StockTaken(ID, 0),
     outcomes.RulesFixed("perCustomerLimit", "it is"),
     outcomes.Invalid("price", "expected another"),
@@ -178,14 +197,18 @@ OUTCOMES: list[outcomes.Outcome] = [
 ]
 COMES_TO = {
     "reserve": outcomes.ReserveOutcome | outcomes.SystemOutcome,
+    "reserveShort": outcomes.ReserveOutcome | outcomes.SystemOutcome,
     "reserveBasket": outcomes.ReserveOutcome | outcomes.Invalid | outcomes.SystemOutcome,
     "confirm": outcomes.ConfirmOutcome | outcomes.SystemOutcome,
     "checkout": outcomes.ConfirmOutcome | outcomes.SystemOutcome,
     "extend": outcomes.ExtendOutcome | outcomes.SystemOutcome,
     "cancel": outcomes.CancelOutcome | outcomes.SystemOutcome,
+    "returnUnits": outcomes.ReturnOutcome | outcomes.SystemOutcome,
+    "labelReservation": outcomes.LabelOutcome | outcomes.SystemOutcome,
     "restock": outcomes.RestockOutcome | outcomes.SystemOutcome,
     "editProduct": outcomes.EditOutcome | outcomes.SystemOutcome,
-    "createProduct": outcomes.Invalid,
+    "putProduct": outcomes.RulesFixed | outcomes.Invalid | outcomes.SystemOutcome,
+    "createProduct": outcomes.Invalid | outcomes.ExternalIdTaken,
 }
 
 
@@ -196,7 +219,7 @@ def test_everything_that_a_command_can_come_to_is_documented(name: str) -> None:
 
     assert len(possible) == len(kinds)
     for outcome in possible:
-        assert _faults(name, from_outcome(outcome, "/")) == [], outcome
+        assert _faults(name, from_outcome(outcome, Place("/"))) == [], outcome
 
 
 def test_every_outcome_is_one_of_an_operation() -> None:
@@ -212,7 +235,7 @@ def test_no_refusal_of_a_command_is_documented_that_it_cannot_come_to() -> None:
         possible = {
             json.loads(answer.body)["code"]
             for outcome in OUTCOMES
-            if isinstance(outcome, kinds) and (answer := from_outcome(outcome, "/")).status >= 400
+            if isinstance(outcome, kinds) and (answer := from_outcome(outcome, Place("/"))).status >= 400
         }
         own = set(BY_NAME[name].codes)
 
@@ -227,11 +250,15 @@ def test_no_refusal_of_a_command_is_documented_that_it_cannot_come_to() -> None:
         ("login", [accounts.WrongCredentials(), accounts.InvalidField("email", "bad"), accounts.TooManyTries(1)]),
         ("login", [accounts.Busy()]),
         ("me", [accounts.AccountNotFound()]),
+        ("disableAccount", [accounts.AccountNotFound(), accounts.LastAdmin()]),
+        ("resetPassword", [accounts.WrongCode(), accounts.InvalidField("password", "bad")]),
+        ("refreshToken", [accounts.SessionOver(), accounts.AccountNotFound()]),
+        ("changePassword", [accounts.InvalidField("oldPassword", "wrong"), accounts.SessionOver(), accounts.Busy()]),
     ],
 )
 def test_everything_that_becomes_of_accounts_is_documented(name: str, possible: list[Any]) -> None:
     for outcome in possible:
-        assert _faults(name, from_account_refusal(outcome, "/")) == [], outcome
+        assert _faults(name, from_account_refusal(outcome, Place("/"))) == [], outcome
 
 
 def _faults(name: str, answer: Answer) -> list[str]:

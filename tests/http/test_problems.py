@@ -3,6 +3,7 @@ from typing import get_args
 
 import pytest
 
+from flashreserve.http.places import Place
 from flashreserve.http.problems import KINDS, Code, FieldError, encode
 
 
@@ -12,7 +13,7 @@ def test_every_code_has_a_kind_and_every_kind_a_code() -> None:
 
 @pytest.mark.parametrize("code", KINDS)
 def test_a_problem_says_what_its_kind_says(code: Code) -> None:
-    document = json.loads(encode(code, "none of 3 left", "/reservations/7"))
+    document = json.loads(encode(code, "none of 3 left", Place("/reservations/7")))
     assert document == {
         "type": f"/problems/{code}",
         "code": code,
@@ -34,7 +35,7 @@ def test_every_kind_is_an_error_with_a_title_and_a_sentence_that_explains_it(cod
 
 def test_errors_name_fields() -> None:
     errors = [FieldError("quantity", "expected 1 to 1000, not 0"), FieldError("lines[0].productId", "expected an id")]
-    document = json.loads(encode("bad-request", "2 fields are wrong", "/reservations", errors))
+    document = json.loads(encode("bad-request", "2 fields are wrong", Place("/reservations"), errors))
     assert document["errors"] == [
         {"field": "quantity", "message": "expected 1 to 1000, not 0"},
         {"field": "lines[0].productId", "message": "expected an id"},

@@ -109,7 +109,7 @@ def imported(name: str) -> str | None:
     except ProductFileError as error:
         columns = [fault.column for fault in error.faults]
     else:
-        return row.product.name
+        return row.product.new.name
     assert columns == ["name"]
     return None
 

@@ -33,6 +33,11 @@ async def test_a_new_product_has_all_its_fields_and_is_found_where_location_says
         "perCustomerLimit": None,
         "holdSeconds": 600,
         "maxExtensions": 0,
+        "externalId": None,
+        "description": None,
+        "imageUrl": None,
+        "metadata": {},
+        "archived": False,
         "createdAt": clock.instant(),
         "updatedAt": clock.instant(),
     }
@@ -119,11 +124,12 @@ async def test_an_invalid_value_is_named_even_if_the_product_does_not_exist(
 async def test_null_in_an_edit_takes_a_bound_away_and_is_refused_elsewhere(admin: Admin) -> None:
     bounds = {"saleStartsAt": "2026-01-01T00:00:00Z", "saleEndsAt": "2027-01-01T00:00:00Z", "perCustomerLimit": 2}
     product_id = (await admin.create(**bounds)).granted()["id"]
+    emptied: dict[str, object] = {**dict.fromkeys(bounds), "description": None, "imageUrl": None, "metadata": {}}
 
     for field in msgspec.structs.fields(bodies.ProductEditBody):
         answer = await admin.edit(product_id, **{field.encode_name: None})
-        if field.encode_name in bounds:
-            assert answer.granted(200)[field.encode_name] is None
+        if field.encode_name in emptied:
+            assert answer.granted(200)[field.encode_name] == emptied[field.encode_name]
         else:
             assert (answer.status, answer.fields) == (400, [field.encode_name])
 
@@ -246,8 +252,8 @@ async def test_an_empty_shop_has_empty_pages_and_an_export_of_nothing_but_its_he
     assert (await shop.ask("GET", "/products")).granted(200) == empty
     assert (await customer.ask("GET", "/reservations")).granted(200) == empty
     assert (await admin.ask("GET", "/reservations.csv")).body == (
-        b"reservationId,userId,status,productId,quantity,unitPrice,currency,"
-        b"createdAt,expiresAt,confirmedAt,releasedAt\r\n"
+        b"reservationId,externalId,userId,email,status,productId,productExternalId,productName,quantity,returned,"
+        b"unitPrice,amount,currency,createdAt,expiresAt,confirmedAt,releasedAt,metadata\r\n"
     )
 
 
@@ -285,10 +291,12 @@ async def test_the_export_has_a_row_for_each_line_of_each_reservation(fresh_shop
     rows = list(csv.DictReader(io.StringIO(answer.body.decode())))
     assert len(rows) == 213
     common = {"reservationId": bought, "userId": customer.id, "status": "CONFIRMED", "createdAt": start}
-    times = {"expiresAt": end, "confirmedAt": start, "releasedAt": ""}
+    common |= {"externalId": "", "email": "", "productExternalId": "", "productName": "a thing", "returned": "0"}
+    times = {"expiresAt": end, "confirmedAt": start, "releasedAt": "", "metadata": ""}
+    prices = {tea: {"unitPrice": "450", "amount": "450"}, phone: {"unitPrice": "999.99", "amount": "1999.98"}}
     assert sorted(rows[:2], key=lambda row: row["quantity"]) == [
-        {**common, "productId": tea, "quantity": "1", "unitPrice": "450", "currency": "JPY", **times},
-        {**common, "productId": phone, "quantity": "2", "unitPrice": "999.99", "currency": "USD", **times},
+        {**common, "productId": tea, "quantity": "1", **prices[tea], "currency": "JPY", **times},
+        {**common, "productId": phone, "quantity": "2", **prices[phone], "currency": "USD", **times},
     ]
     assert (rows[2]["status"], rows[2]["releasedAt"]) == ("CANCELLED", start)
     assert {row["status"] for row in rows[3:]} == {"EXPIRED"}  # Even without a sweep.

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Meta
 
 from flashreserve.http import fields, reader
-from flashreserve.http.bodies import BasketBody, CredentialsBody, LineBody, ProductEditBody, QuantityBody
+from flashreserve.http.bodies import BasketBody, CredentialsBody, LineBody, ProductBody, ProductEditBody, ReserveBody
 from flashreserve.http.problems import FieldError
 from flashreserve.suggestions import nearest
 
@@ -55,6 +55,9 @@ class Every(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
 
 ID = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
 A_TIME = "a time with its zone, such as 2026-11-27T10:00:00+01:00"
+EXPECTED_NAMES = "unknown field; expected quantity, externalId or metadata"
+A_VALUE = "expected text of at most 500 characters"
+A_METADATA = "expected an object of at most 20 texts with names of 1 to 40 characters, or null"
 FIELDS = [
     ('"needed": "1"', "needed", "expected a whole number of at least 1; found text"),
     ('"needed": 0', "needed", "expected a whole number of at least 1"),
@@ -89,7 +92,7 @@ FIELDS = [
     ('"lines": [{"product_id": "x"}]', "lines[0].product_id", "unknown field; did you mean productId?"),
     ('"few": [1, 2]', "few", "expected a list of at most 1 entries, or null"),
     ('"pairs": {"a": 1, "b": 2}', "pairs", "expected an object of at most 1 fields, or null"),
-    ('"pairs": {"a": "x"}', "pairs[...]", "expected a whole number; found text"),
+    ('"pairs": {"a": "x"}', "pairs.a", "expected a whole number; found text"),
     ('"pair": [1]', "pair", "expected another value, or null"),
     ('"inner": {"x": 1}', "inner.x", "unknown field; expected units or productId"),
     ('"price": ' + "9" * 9_000, "price", "expected a number such as 999.99"),
@@ -142,9 +145,9 @@ def test_a_body_that_is_too_deep_is_told() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "field", "message"),
     [
-        (QuantityBody, b'{"qty": 1}', "qty", "unknown field; did you mean quantity?"),
-        (QuantityBody, b'{"Quantity": 1}', "Quantity", "unknown field; did you mean quantity?"),
-        (QuantityBody, b'{"colour": 1}', "colour", "unknown field; expected quantity"),
+        (ReserveBody, b'{"qty": 1}', "qty", "unknown field; did you mean quantity?"),
+        (ReserveBody, b'{"Quantity": 1}', "Quantity", "unknown field; did you mean quantity?"),
+        (ReserveBody, b'{"colour": 1}', "colour", EXPECTED_NAMES),
         (LineBody, b"{}", "productId", "missing; expected a UUID"),
         (BasketBody, b"{}", "lines", "missing; expected a list of 1 to 20 entries"),
         (
@@ -153,16 +156,23 @@ def test_a_body_that_is_too_deep_is_told() -> None:
             "lines[0].product",
             "unknown field; did you mean productId?",
         ),
+        (ReserveBody, b'{"metadata": {"a": "b", "paid": true}}', "metadata.paid", f"{A_VALUE}; found true or false"),
+        (ReserveBody, b'{"metadata": {"a. b": null}, "quantity": 0}', 'metadata."a. b"', f"{A_VALUE}; found null"),
+        (ProductBody, b'{"metadata": {"a": {"b": 1}}, "name": 1}', "metadata.a", f"{A_VALUE}; found an object"),
+        (ReserveBody, b'{"metadata": {"' + b"k" * 5_000 + b'": 1}}', "metadata", A_METADATA),
+        (ReserveBody, b'{"metadata": {"": "x"}}', "metadata", A_METADATA),
+        (ReserveBody, b'{"metadata": {"a": 1}, "a": 1e999}', "metadata[...]", f"{A_VALUE}; found a whole number"),
+        (ReserveBody, b'{"metadata": {"a": 1, "a": "b"}}', "metadata[...]", f"{A_VALUE}; found a whole number"),
         (CredentialsBody, b'{"mail": "x"}', "mail", "unknown field; did you mean email?"),
         (CredentialsBody, b'{"otp": "x"}', "otp", "unknown field; expected email or password"),
         (ProductEditBody, b'{"hold_s": 1}', "hold_s", "unknown field; did you mean holdSeconds?"),
-        (QuantityBody, b'{"' + b"x" * 5_000 + b'": 1}', "x" * 100, "unknown field; expected quantity"),
-        (QuantityBody, b'{"": 1}', '""', "unknown field; expected quantity"),
-        (QuantityBody, b'{".": 1}', '"."', "unknown field; expected quantity"),
-        (QuantityBody, b'{".quantity": 1}', '".quantity"', "unknown field; did you mean quantity?"),
-        (QuantityBody, b'{"quantity.": 1}', '"quantity."', "unknown field; did you mean quantity?"),
-        (QuantityBody, b'{"\\n`": 1}', '"\\n`"', "unknown field; expected quantity"),
-        (QuantityBody, '{"gr\u00f6\u00dfe": 1}'.encode(), "gr\u00f6\u00dfe", "unknown field; expected quantity"),
+        (ReserveBody, b'{"' + b"x" * 5_000 + b'": 1}', "x" * 100, EXPECTED_NAMES),
+        (ReserveBody, b'{"": 1}', '""', EXPECTED_NAMES),
+        (ReserveBody, b'{".": 1}', '"."', EXPECTED_NAMES),
+        (ReserveBody, b'{".quantity": 1}', '".quantity"', "unknown field; did you mean quantity?"),
+        (ReserveBody, b'{"quantity.": 1}', '"quantity."', "unknown field; did you mean quantity?"),
+        (ReserveBody, b'{"\\n`": 1}', '"\\n`"', EXPECTED_NAMES),
+        (ReserveBody, '{"gr\u00f6\u00dfe": 1}'.encode(), "gr\u00f6\u00dfe", EXPECTED_NAMES),
         (BasketBody, b'{"lines[0].quantity": 1}', '"lines[0].quantity"', "unknown field; did you mean lines?"),
         (BasketBody, b'{"lines": [{"": 1}]}', 'lines[0].""', "unknown field; expected productId or quantity"),
     ],
@@ -182,9 +192,11 @@ def test_a_name_that_looks_like_the_end_of_a_message_forges_no_place(end: str) -
     at_the_top = read(msgspec.json.encode({name: 1}))
     in_a_line = read(msgspec.json.encode({"lines": [{name: 1}]}))
 
-    assert at_the_top == FieldError(shown, "unknown field; expected lines")
+    assert at_the_top == FieldError(shown, "unknown field; expected lines, externalId or metadata")
     assert in_a_line == FieldError(f"lines[0].{shown}", "unknown field; expected productId or quantity")
-    assert read(b'{"x` - at `$.y": 1, and no JSON') == FieldError('"x` - at `$.y"', "unknown field; expected lines")
+    assert read(b'{"x` - at `$.y": 1, and no JSON') == FieldError(
+        '"x` - at `$.y"', "unknown field; expected lines, externalId or metadata"
+    )
 
 
 def test_a_value_that_looks_like_the_end_of_a_message_forges_no_place() -> None:

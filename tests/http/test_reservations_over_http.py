@@ -42,11 +42,13 @@ async def test_a_hold_has_all_its_fields_and_is_found_where_location_says(
         "id": held["id"],
         "userId": customer.id,
         "status": "PENDING",
-        "lines": [{"productId": product, "quantity": 1, "unitPrice": "999.99", "currency": "USD"}],
+        "lines": [{"productId": product, "quantity": 1, "returned": 0, "unitPrice": "999.99", "currency": "USD"}],
         "expiresAt": clock.instant(600),
         "createdAt": clock.instant(),
         "confirmedAt": None,
         "releasedAt": None,
+        "externalId": None,
+        "metadata": {},
     }
     assert answer.headers["Location"] == f"/reservations/{held['id']}"
     assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", held["id"])
@@ -62,8 +64,8 @@ async def test_a_basket_is_held_as_a_whole_for_the_shortest_time_that_its_produc
     held = (await customer.reserve_basket((other, 2), (one, 1), (other, 1))).granted()
 
     assert held["lines"] == [
-        {"productId": one, "quantity": 1, "unitPrice": "1.00", "currency": "EUR"},
-        {"productId": other, "quantity": 3, "unitPrice": "2.00", "currency": "USD"},
+        {"productId": one, "quantity": 1, "returned": 0, "unitPrice": "1.00", "currency": "EUR"},
+        {"productId": other, "quantity": 3, "returned": 0, "unitPrice": "2.00", "currency": "USD"},
     ]
     assert held["expiresAt"] == clock.instant(60)
     (await customer.cancel(held["id"])).granted(200)
@@ -186,7 +188,7 @@ async def test_who_holds_too_much_is_told_what_to_do_and_when_to_come_back(tmp_p
         (429, "hourly-holds-reached"),
         (429, "lapses-reached"),
     ]
-    assert "2 holds are open" in open_holds.json["detail"]
+    assert "at most 2 holds may be open" in open_holds.json["detail"]
     assert [each.headers["Retry-After"] for each in (open_holds, hourly, lapses)] == ["60", "3600", "3540"]
     assert replayed.granted() == last
 
@@ -294,7 +296,7 @@ async def test_another_customers_reservation_is_not_there(shop: HttpShop, admin:
     before = shop.records()
     stranger = shop.customer()
 
-    async def everything(who: HttpCustomer | Admin, id_: str) -> list[HttpAnswer]:
+    async def everything(who: HttpCustomer, id_: str) -> list[HttpAnswer]:
         return [
             await who.ask("GET", f"/reservations/{id_}"),
             await who.ask("POST", f"/reservations/confirm/{id_}"),
@@ -309,7 +311,6 @@ async def test_another_customers_reservation_is_not_there(shop: HttpShop, admin:
     assert [answer.body.replace(id_.encode(), UNKNOWN.encode()) for answer in theirs] == [
         answer.body for answer in nobodys
     ]
-    assert {answer.code for answer in await everything(admin, id_)} == {"not-found"}
     assert (await stranger.ask("GET", "/reservations")).granted(200)["items"] == []
     assert shop.records() == before
 

@@ -6,7 +6,6 @@ import re
 import resource
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.cli.conftest import KEYS, CommandShop, Running
 from tests.proxies.conftest import ProxyPlace, Reply, Way, reply, until
-from tests.servers.proxies import HAPROXY_CONFIG, haproxy, require
+from tests.servers.proxies import HAPROXY_CONFIG, haproxy, self_signed
 
 from flashreserve.http.problems import CONTENT_TYPE, KINDS
 from flashreserve.rehearsal.servers.ports import free_port
@@ -204,12 +203,7 @@ def _is_closed(client: socket.socket | None) -> bool:
 
 
 def test_browsers_that_come_over_tls_are_told_to_stay_there_and_nobody_else(tmp_path: Path) -> None:
-    openssl = require("openssl")
-    certificate = tmp_path / "shop.pem"
-    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=shop.test -keyout shop.pem -out certificate"
-    subprocess.run([openssl, *words.split()], cwd=tmp_path, check=True, capture_output=True)
-    with certificate.open("a") as file:
-        file.write((tmp_path / "certificate").read_text())
+    certificate = self_signed(tmp_path)
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
     settings = {
         "FLASHRESERVE_ENV": "production",

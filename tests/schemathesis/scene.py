@@ -9,8 +9,8 @@ from typing import Final
 from tests.http.shop import HttpShop
 
 from flashreserve.auth.throttle import Rate, TryRates
-from flashreserve.core.commands import Cancel, Confirm, Reserve, Wanted
-from flashreserve.core.model import Account, Product, Role
+from flashreserve.core.commands import Cancel, Confirm, Reserve
+from flashreserve.core.model import Account, Product, Role, Units
 from flashreserve.http.operations.examples import EMAIL, PASSWORD, PRODUCT_ID, RESERVATION_ID, USER_ID
 
 ON_SALE: Final = PRODUCT_ID
@@ -114,7 +114,7 @@ async def _admit(shop: HttpShop, now: int) -> None:
 
 async def _reserve(shop: HttpShop, now: int) -> None:
     """Make one customer's reservations in every state, and one of another customer."""
-    lines = (Wanted(ON_SALE, 1),)
+    lines = (Units(ON_SALE, 1),)
     held = [Reserve(id_, USER_ID, lines) for id_ in (HELD, CONFIRMED, CANCELLED)]
     await shop.store.flush([Reserve(EXPIRED, USER_ID, lines)], now - DAY_MS)
     await shop.store.flush([*held, Reserve(ANOTHERS, ANOTHER_ID, lines)], now)

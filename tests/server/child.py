@@ -8,6 +8,8 @@ import time
 
 import uvloop
 
+from flashreserve.http.origins import Origins
+from flashreserve.http.places import NO_PREFIX
 from flashreserve.http.refusals import server_refusals
 from flashreserve.http.request_ids import RequestIds
 from flashreserve.server.application import Application
@@ -40,7 +42,7 @@ async def main() -> None:
     stop_with_parent(stop, int(lifeline_fd))
     with stop_on_signals(stop) as hurry:
         await serve(
-            Application(app, server_refusals(RequestIds(f"child-{number}"), lambda _: None)),
+            Application(app, server_refusals(RequestIds(f"child-{number}"), lambda _: None, NO_PREFIX, Origins())),
             listener=socket.socket(fileno=int(listener_fd)),
             limits=HttpLimits(),
             address_of=lambda peer: peer,

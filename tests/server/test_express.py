@@ -26,8 +26,8 @@ class Desk:
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._app(scope, receive, send)
 
-    def may_take(self, exchange: Exchange) -> bool:
-        return exchange.path == "/lane"
+    def may_take(self, _exchange: Exchange, path: str) -> bool:
+        return path == "/lane"
 
     def take(self, context: LaneContext) -> bool:
         path = context.exchange.path

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from tests.server.sockets import HOST, RawClient, Served, answer, echo, head, lifespan, read, serving
 
+from flashreserve.http.origins import Origins
+from flashreserve.http.places import NO_PREFIX
 from flashreserve.http.refusals import server_refusals
 from flashreserve.http.request_ids import RequestIds
 from flashreserve.server.application import Application
@@ -609,7 +611,7 @@ async def test_a_request_on_its_way_when_the_server_stops_is_answered_and_closed
 
 
 async def test_who_waits_to_be_accepted_when_the_server_stops_is_answered() -> None:
-    application = Application(echo, server_refusals(RequestIds("server"), lambda _: None))
+    application = Application(echo, server_refusals(RequestIds("server"), lambda _: None, NO_PREFIX, Origins()))
     shared = SharedState(application, HttpLimits(), lambda peer: peer)
     listener = bind(HOST, 0, backlog=50)
     address = listener.getsockname()

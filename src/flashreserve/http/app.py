@@ -11,9 +11,11 @@ from flashreserve.http import problems
 from flashreserve.http.answers import RefusalError, refusal
 from flashreserve.http.edge import context_of
 from flashreserve.http.problems import Code
-from flashreserve.http.requests import HttpRequest
+from flashreserve.http.requests import HttpRequest, place_of
+from flashreserve.http.routes.accounts import AccountRoutes
 from flashreserve.http.routes.auth import AuthRoutes
 from flashreserve.http.routes.docs import DocsRoutes
+from flashreserve.http.routes.keys import KeyRoutes
 from flashreserve.http.routes.ops import OpsRoutes
 from flashreserve.http.routes.options import allow, before_route
 from flashreserve.http.routes.products import ProductRoutes
@@ -32,7 +34,7 @@ def create_app(services: Services) -> Litestar:
         return services
 
     return Litestar(
-        route_handlers=[AuthRoutes, ProductRoutes, ReservationRoutes, OpsRoutes, DocsRoutes],
+        route_handlers=[AuthRoutes, AccountRoutes, KeyRoutes, ProductRoutes, ReservationRoutes, OpsRoutes, DocsRoutes],
         dependencies={"services": Provide(provide, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             RefusalError: _refused,
@@ -57,7 +59,7 @@ _CODES: Final[dict[int, Code]] = {
 
 
 def _refused(request: HttpRequest, error: RefusalError) -> Response[bytes]:
-    return reply(refusal(error.code, error.detail, request.scope["path"], error.errors, error.headers))
+    return reply(error.answer(place_of(request)))
 
 
 def _framework_error(request: HttpRequest, error: HTTPException) -> Response[bytes]:
@@ -68,19 +70,19 @@ def _framework_error(request: HttpRequest, error: HTTPException) -> Response[byt
     if code == "method-not-allowed":
         headers = (("allow", allow((error.headers or {})["allow"].split(", "))),)
     detail = problems.KINDS[code].meaning if error.status_code in {404, 405} else error.detail
-    return reply(refusal(code, detail, request.scope["path"], (), headers))
+    return reply(refusal(code, detail, place_of(request), (), headers))
 
 
 def _store_unavailable(request: HttpRequest, error: StoreUnavailableError) -> Response[bytes]:
     _log.warning("store unavailable", error=str(error), request_id=context_of(request.scope).request_id)
     detail = "the database is away; nothing was changed"
-    return reply(refusal("unavailable", detail, request.scope["path"], (), (("retry-after", "1"),)))
+    return reply(refusal("unavailable", detail, place_of(request), retry_after_seconds=1))
 
 
 def _store_outcome_unknown(request: HttpRequest, error: StoreOutcomeUnknownError) -> Response[bytes]:
     _log.error("outcome unknown", error=str(error), request_id=context_of(request.scope).request_id)
     detail = problems.KINDS["outcome-unknown"].meaning
-    return reply(refusal("outcome-unknown", detail, request.scope["path"], (), (("retry-after", "1"),)))
+    return reply(refusal("outcome-unknown", detail, place_of(request), retry_after_seconds=1))
 
 
 def _not_ours(_request: HttpRequest, error: Exception) -> Response[Any]:

@@ -1,14 +1,19 @@
 """The context of a request that is served by ASGI."""
 
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, Final
+
+from msgspec import UNSET, UnsetType
 
 from flashreserve.http.added_headers import over_tls, with_added_headers
 from flashreserve.http.admission import CLOSE, AdmissionRefusal
 from flashreserve.http.context import RequestContext
 from flashreserve.http.edge_rules import EdgeRules
+from flashreserve.http.places import without_prefix
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
 from flashreserve.server.asgi import TIMED_OUT, Header, Message, Receive, Scope, Send
+
+_NO_CONTENT: Final = 204
 
 
 class AsgiContext(RequestContext):
@@ -27,7 +32,8 @@ class AsgiContext(RequestContext):
 
     def __init__(self, rules: EdgeRules, scope: Scope, receive: Receive, send: Send) -> None:
         self.started_at = rules.monotonic()
-        self.scope = scope
+        self.prefix = prefix = rules.prefix
+        self.scope = scope = _without_prefix(scope, prefix) if prefix else scope
         self.method = scope["method"]
         self.path = scope["path"]
         self.client = scope.get("client")
@@ -69,10 +75,12 @@ class AsgiContext(RequestContext):
             message = self._with_added_headers(message)
         return self._send(message)
 
-    async def refuse(self, code: Code, detail: str, *headers: Header) -> None:
+    async def refuse(self, code: Code, detail: str, *headers: Header, retry_after_s: int | UnsetType = UNSET) -> None:
         """Answer in place of the application. Everything that the application sends later is dropped."""
         self.over = True
-        body = encode(code, detail, self.path)
+        body = encode(code, detail, self.place, retry_after_seconds=retry_after_s)
+        if retry_after_s is not UNSET:
+            headers = (*headers, (b"retry-after", b"%d" % retry_after_s))
         start = {
             "type": "http.response.start",
             "status": KINDS[code].status,
@@ -84,6 +92,14 @@ class AsgiContext(RequestContext):
         }
         await self._send(self._with_added_headers(start))
         await self._send({"type": "http.response.body", "body": body})
+
+    async def answer_empty(self, headers: Sequence[Header]) -> None:
+        """Answer 204 in place of the application."""
+        self.over = True
+        await self._send(
+            self._with_added_headers({"type": "http.response.start", "status": _NO_CONTENT, "headers": headers})
+        )
+        await self._send({"type": "http.response.body"})
 
     async def _cut_off(self, code: Code, detail: str) -> None:
         if self.status:
@@ -98,8 +114,17 @@ class AsgiContext(RequestContext):
         self.took_s = rules.monotonic() - self.started_at
         strict = rules.strict_transport and over_tls(self.scope.get("scheme", "http"), self.headers)
         headers = with_added_headers(message.get("headers", ()), self.id, self.path, strict=strict)
+        headers += rules.origins.headers(self.headers)
         # A copy, because the application may reuse one message for many requests.
         return {**message, "headers": headers}
+
+
+def _without_prefix(scope: Scope, prefix: str) -> Scope:
+    path = without_prefix(scope["path"], prefix)
+    if path == scope["path"]:
+        return scope
+    raw = scope["raw_path"].decode("latin-1")
+    return {**scope, "path": path, "raw_path": without_prefix(raw, prefix).encode("latin-1")}
 
 
 async def _nothing() -> None:

@@ -30,17 +30,31 @@ class Asset(msgspec.Struct, frozen=True):
 
 @cache
 def asset(name: str) -> Asset:
-    """The file with this name, which must be `INDEX` or one of `ASSETS`. It is read once, then cached."""
-    body = (files("flashreserve.http") / "static" / "swagger" / name).read_bytes()
-    content_type = CONTENT_TYPES[name.rpartition(".")[2]]
-    return Asset(body, content_type, tag_of(body))
+    """The file with this name, one of `ASSETS`. It is read once, then cached."""
+    return _read("swagger", name)
 
 
 @cache
-def front() -> Asset:
+def index(prefix: str) -> Asset:
+    """The page that shows the OpenAPI document."""
+    return _with_prefix(_read("swagger", INDEX), prefix)
+
+
+@cache
+def front(prefix: str) -> Asset:
     """The page at `/`. It has neither script nor style, so it is sent with the strictest content policy."""
-    body = (files("flashreserve.http") / "static" / "front" / "index.html").read_bytes()
-    return Asset(body, CONTENT_TYPES["html"], tag_of(body))
+    return _with_prefix(_read("front", INDEX), prefix)
+
+
+def _read(directory: str, name: str) -> Asset:
+    body = (files("flashreserve.http") / "static" / directory / name).read_bytes()
+    return Asset(body, CONTENT_TYPES[name.rpartition(".")[2]], tag_of(body))
+
+
+def _with_prefix(page: Asset, prefix: str) -> Asset:
+    """The page with the prefix (see `places.Place`) before each address in its attributes."""
+    body = page.body.replace(b'="/', b'="%b/' % prefix.encode("ascii"))
+    return Asset(body, page.content_type, tag_of(body))
 
 
 def tag_of(body: bytes) -> str:

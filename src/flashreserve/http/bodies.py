@@ -8,8 +8,9 @@ from typing import Annotated, Final, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from flashreserve.core import limits, money, names
-from flashreserve.core.commands import Edit, Wanted
+from flashreserve.core.commands import Edit
 from flashreserve.core.instants import instant_of
+from flashreserve.core.model import DetailsEdit, ProductDetails, Scope, Units
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http.fields import (
     A_PRICE,
@@ -17,20 +18,26 @@ from flashreserve.http.fields import (
     Change,
     CurrencyCode,
     CustomerLimit,
+    Description,
     Email,
     Extensions,
+    ExternalId,
     HoldSeconds,
     Id,
+    ImageUrl,
     Instant,
+    Metadata,
     Name,
     NewPassword,
     Password,
     Price,
     Quantity,
+    Reason,
     Stock,
 )
 from flashreserve.service.catalogue import NewProduct
 
+_CODE_LENGTH_MAX: Final = 100
 _CURRENCY_DEFAULT: Final = "USD"
 _is_price: Final = re.compile(PRICE_PATTERN[1:-1]).fullmatch
 
@@ -49,10 +56,27 @@ class CredentialsBody(Struct, frozen=True, forbid_unknown_fields=True):
     password: Password
 
 
-class QuantityBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of units of the product in the path. No body means one."""
+class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A change of one's own password."""
+
+    old_password: Password
+    new_password: NewPassword
+
+
+class ResetBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A new password by a reset code."""
+
+    email: Email
+    code: Annotated[str, Meta(max_length=_CODE_LENGTH_MAX)]
+    new_password: NewPassword
+
+
+class ReserveBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The number of units of the product in the path, and the shop's labels. No body means one unit."""
 
     quantity: Quantity = 1
+    external_id: ExternalId | None = None
+    metadata: Metadata | None = None
 
 
 class LineBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -61,15 +85,45 @@ class LineBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     product_id: Id
     quantity: Quantity = 1
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> Units:
         """The line as commands have it."""
-        return Wanted(self.product_id.lower(), self.quantity)
+        return Units(self.product_id.lower(), self.quantity)
 
 
-class BasketBody(Struct, frozen=True, forbid_unknown_fields=True):
+class BasketBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     """A basket: all lines or none. The same product in several lines is summed."""
 
     lines: Annotated[list[LineBody], Meta(min_length=1, max_length=limits.LINES_MAX)]
+    external_id: ExternalId | None = None
+    metadata: Metadata | None = None
+
+
+class LabelsBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Changes to a reservation's labels. Fields left out stay as they are; null removes them."""
+
+    external_id: ExternalId | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+
+
+class PurchaseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The units to buy; the others of the hold are given back. Without a body, all units are bought."""
+
+    lines: Annotated[list[LineBody], Meta(min_length=1, max_length=limits.LINES_MAX)]
+
+
+class ReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The units of a purchase to give back, and why."""
+
+    lines: Annotated[list[LineBody], Meta(min_length=1, max_length=limits.LINES_MAX)]
+    reason: Reason | None = None
+
+
+class KeyBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A new API key: what it is for, what it may do, and until when."""
+
+    name: Name
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
+    expires_at: Instant | None = None
 
 
 class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,6 +144,18 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
     per_customer_limit: CustomerLimit | None = None
     hold_seconds: HoldSeconds | None = None
     max_extensions: Extensions | None = 0
+    external_id: ExternalId | None = None
+    description: Description | None = None
+    image_url: ImageUrl | None = None
+    metadata: Metadata | None = None
+
+    def details(self) -> ProductDetails:
+        """The product's details."""
+        return ProductDetails(self.description, self.image_url, self.metadata or {})
+
+    def price_in_any_currency(self) -> Decimal | Invalid:
+        """The price as a number, or why it is invalid in every currency."""
+        return _price_in_any_currency(self.price)
 
     def product(self, hold_s_default: int) -> NewProduct | Invalid:
         """The product as the service takes it, or the first invalid value."""
@@ -113,6 +179,7 @@ class ProductBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel
             per_customer_limit=self.per_customer_limit,
             hold_s=self.hold_seconds or hold_s_default,
             extensions_max=self.max_extensions or 0,
+            external_id=self.external_id,
         )
 
 
@@ -126,17 +193,23 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
     per_customer_limit: CustomerLimit | UnsetType | None = UNSET
     hold_seconds: HoldSeconds | UnsetType = UNSET
     max_extensions: Extensions | UnsetType = UNSET
+    description: Description | UnsetType | None = UNSET
+    image_url: ImageUrl | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    archived: bool | UnsetType = UNSET
+
+    def details(self) -> DetailsEdit:
+        """The changes to the product's details."""
+        return DetailsEdit(self.description, self.image_url, self.metadata if self.metadata is not None else {})
 
     def fault(self) -> Invalid | None:
         """The first value that is invalid for every product, in any currency."""
         name = UNSET if self.name is UNSET else names.parse_name(self.name)
         if isinstance(name, Invalid):
             return name
-        price = UNSET if self.price is UNSET else _decimal(self.price)
+        price = UNSET if self.price is UNSET else _price_in_any_currency(self.price)
         if isinstance(price, Invalid):
             return price
-        if isinstance(price, Decimal) and not (price.is_finite() and 0 <= price <= limits.PRICE_MINOR_MAX):
-            return Invalid("price", f"expected {A_PRICE}")
         return _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
 
     def edit(self, product_id: str, currency: str) -> Edit | Invalid:
@@ -159,6 +232,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
             per_customer_limit=self.per_customer_limit,
             hold_s=self.hold_seconds,
             extensions_max=self.max_extensions,
+            archived=self.archived,
         )
 
 
@@ -181,6 +255,14 @@ def _price(price: object, currency: str) -> int | Invalid:
     """The price in the currency's smallest unit. It is read digit by digit, and never rounded."""
     decimal = _decimal(price)
     return decimal if isinstance(decimal, Invalid) else money.parse_price(decimal, currency)
+
+
+def _price_in_any_currency(price: object) -> Decimal | Invalid:
+    """The price as a number, or why it is invalid in every currency."""
+    decimal = _decimal(price)
+    if isinstance(decimal, Decimal) and not (decimal.is_finite() and 0 <= decimal <= limits.PRICE_MINOR_MAX):
+        return Invalid("price", f"expected {A_PRICE}")
+    return decimal
 
 
 def _decimal(price: object) -> Decimal | Invalid:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from flashreserve.http.places import Place
+
 UNKNOWN_ROUTE: Final = "other"
 
 
@@ -10,7 +12,8 @@ class RequestContext:
 
     Attributes:
         method: As the client sent it.
-        path: Without the query, percent-decoded.
+        path: Without the query and the prefix, percent-decoded.
+        prefix: That of all addresses, see `Place`.
         client: The client's address and port.
         headers: The request's, by lower-case name; repeated ones are joined.
         route: The template of the route that answers (`/products/{id}`), set by the application. The request is
@@ -26,9 +29,15 @@ class RequestContext:
 
     method: str
     path: str
+    prefix: str
     client: tuple[str, int] | None
     headers: dict[bytes, bytes]
     started_at: float
+
+    @property
+    def place(self) -> Place:
+        """The path and the prefix."""
+        return Place(self.path, self.prefix)
 
     @property
     def request_id(self) -> str:

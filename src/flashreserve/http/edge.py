@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, cast, runtime_checkable
 
+from msgspec import UNSET, UnsetType
 from structlog.typing import FilteringBoundLogger
 
 from flashreserve.http.added_headers import USUAL_HEADERS
@@ -20,6 +21,7 @@ from flashreserve.http.admission import CLOSE, Admission
 from flashreserve.http.asgi_context import AsgiContext
 from flashreserve.http.edge_rules import EdgeRules
 from flashreserve.http.lane_context import LaneContext
+from flashreserve.http.places import without_prefix
 from flashreserve.http.problems import KINDS, Code
 from flashreserve.http.refusals import server_refusals
 from flashreserve.http.request_ids import RequestIds
@@ -43,7 +45,7 @@ class ExpressApp(Protocol):
         """Serve one request or the lifespan."""
         ...
 
-    def may_take(self, exchange: Exchange, /) -> bool:
+    def may_take(self, exchange: Exchange, path: str, /) -> bool:
         """Whether the lane serves requests with this request line; headers and body are ignored."""
         ...
 
@@ -89,7 +91,13 @@ class Edge:
         self._express = app if isinstance(app, ExpressApp) else None
         self._log = RequestLog(metrics, log, monotonic, every_request=log_every_request)
         self._rules = EdgeRules(
-            monotonic, self._log, request_ids, Admission(site, limits.body_bytes_max), strict_transport
+            monotonic=monotonic,
+            log=self._log,
+            request_ids=request_ids,
+            admission=Admission(site, limits.body_bytes_max),
+            strict_transport=strict_transport,
+            origins=site.origins,
+            prefix=site.prefix,
         )
         self.draining = False
         """Whether the server is about to stop. /readyz then reports it, so that balancers send no more requests."""
@@ -101,7 +109,7 @@ class Edge:
 
     def application(self) -> Application:
         """This layer and the application in it, in the form that the server takes."""
-        refuse = server_refusals(self._rules.request_ids, self._log.refused)
+        refuse = server_refusals(self._rules.request_ids, self._log.refused, self._rules.prefix, self._rules.origins)
         return Application(self, refuse, None if self._express is None else self, USUAL_HEADERS)
 
     def drain(self) -> None:
@@ -125,12 +133,12 @@ class Edge:
         except asyncio.CancelledError:
             # Only the server cancels, when it stops and its time limit is over. The request's outcome is unknown.
             if not context.over:
-                await _answer_broken(context, "outcome-unknown", (b"retry-after", b"1"), CLOSE)
+                await _answer_broken(context, "outcome-unknown", CLOSE, retry_after_s=1)
         except Exception as error:  # noqa: BLE001 every error must be answered
             await self._broken(context, error)
         finally:
             # Scope and context refer to each other. Without this, only the garbage collector could free every request.
-            scope.pop("context", None)
+            context.scope.pop("context", None)
             took_s = context.took_s if context.took_s >= 0.0 else self._rules.monotonic() - context.started_at
             self._log.answered(context, context.status or DISCONNECTED, took_s)
 
@@ -140,6 +148,9 @@ class Edge:
         refusal = context.refusal()
         if refusal is not None:
             return context.refuse(*refusal)
+        preflight = self._rules.origins.preflight(context.method, context.headers)
+        if preflight is not None:
+            return context.answer_empty(preflight)
         scope = context.scope
         scope["context"] = context
         if scope["method"] == "HEAD":
@@ -159,7 +170,9 @@ class Edge:
 
     def may_take(self, exchange: Exchange) -> bool:
         """Whether the request line is one that the express lane serves. The body may still be incomplete."""
-        return self._express is not None and self._express.may_take(exchange)
+        return self._express is not None and self._express.may_take(
+            exchange, without_prefix(exchange.path, self._rules.prefix)
+        )
 
     def take(self, exchange: Exchange) -> LaneContext | None:
         """Serve a complete request by the express lane. Returns its context, by which the server can give up waiting.
@@ -181,10 +194,12 @@ class Edge:
         return None
 
 
-async def _answer_broken(context: AsgiContext, code: Code, *headers: Header) -> None:
+async def _answer_broken(
+    context: AsgiContext, code: Code, *headers: Header, retry_after_s: int | UnsetType = UNSET
+) -> None:
     """Answer if nothing was sent yet.
 
     Otherwise the server closes the connection, so the client sees a cut-off answer.
     """
     with contextlib.suppress(RuntimeError):
-        await context.refuse(code, KINDS[code].meaning, *headers)
+        await context.refuse(code, KINDS[code].meaning, *headers, retry_after_s=retry_after_s)

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from flashreserve.core.model import Product
+from flashreserve.core.model import Product, ProductDetails
 
 _OTHERS: Final = {"stocked": "stockQuantity", "hold_s": "holdSeconds", "extensions_max": "maxExtensions"}
 """Fields whose name over HTTP differs by more than the spelling."""
@@ -14,7 +14,8 @@ def _camel(name: str) -> str:
     return first + "".join(map(str.capitalize, rest))
 
 
-_WIRE_NAMES: Final = {name: _OTHERS.get(name, _camel(name)) for name in Product.__struct_fields__}
+_FIELDS: Final = (*Product.__struct_fields__, *ProductDetails.__struct_fields__)
+_WIRE_NAMES: Final = {name: _OTHERS.get(name, _camel(name)) for name in _FIELDS}
 _named: Final = re.compile(rf"\b({'|'.join(_WIRE_NAMES)})\b")
 
 

@@ -8,6 +8,7 @@ from msgspec import Meta
 from flashreserve.auth.emails import EMAIL_LENGTH_MAX
 from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from flashreserve.core import limits
+from flashreserve.core.customers import CUSTOMER_ID_PATTERN
 from flashreserve.core.model import Role, Status
 
 _ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
@@ -20,6 +21,10 @@ Id = Annotated[
         extra_json_schema={"format": "uuid"},
         extra={"expected": "a UUID"},
     ),
+]
+CustomerId = Annotated[
+    str,
+    Meta(pattern=f"^{CUSTOMER_ID_PATTERN}$", description="Opaque. That of an own account is a UUID."),
 ]
 Name = Annotated[
     str,
@@ -44,6 +49,7 @@ CurrencyCode = Annotated[
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone, from 1970 to 9999.")]
 Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
+Returned = Annotated[int, Meta(ge=0, le=limits.QUANTITY_MAX)]
 Stock = Annotated[int, Meta(ge=0, le=limits.STOCK_MAX)]
 Change = Annotated[int, Meta(ge=-limits.STOCK_MAX, le=limits.STOCK_MAX, description="Above zero: put in.")]
 CustomerLimit = Annotated[
@@ -76,6 +82,61 @@ InstantText = Annotated[
         pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
         description="UTC, with milliseconds.",
         extra_json_schema={"format": "date-time"},
+    ),
+]
+ExternalId = Annotated[
+    str,
+    Meta(
+        # `.` and `..` can't be part of an address. In Python `$` also stands before a line break at the end.
+        pattern=r"^(?!\.{1,2}$)[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?(?!\n)$",
+        max_length=limits.EXTERNAL_ID_LENGTH_MAX,
+        description="The shop's own id.",
+        extra={
+            "expected": f"1 to {limits.EXTERNAL_ID_LENGTH_MAX} characters without control characters, and without"
+            " spaces at the ends"
+        },
+    ),
+]
+Description = Annotated[
+    str,
+    Meta(
+        # Lines and tabs are allowed; other control characters, and those that change the text's direction, are not.
+        pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$",
+        max_length=limits.DESCRIPTION_LENGTH_MAX,
+        extra={"expected": f"text of at most {limits.DESCRIPTION_LENGTH_MAX} characters"},
+    ),
+]
+ImageUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[!-~]+$",
+        max_length=limits.URL_LENGTH_MAX,
+        extra={"expected": f"an address (https:// or http://) of at most {limits.URL_LENGTH_MAX} characters"},
+    ),
+]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=limits.METADATA_KEY_LENGTH_MAX)],
+        Annotated[str, Meta(max_length=limits.METADATA_VALUE_LENGTH_MAX)],
+    ],
+    Meta(
+        max_length=limits.METADATA_PAIRS_MAX,
+        description=(
+            f"At most {limits.METADATA_PAIRS_MAX} pairs of texts, with names of up to {limits.METADATA_KEY_LENGTH_MAX}"
+            f" characters and values of up to {limits.METADATA_VALUE_LENGTH_MAX}. They are kept, and not looked at."
+        ),
+        extra={
+            "expected": f"an object of at most {limits.METADATA_PAIRS_MAX} texts with names of 1 to"
+            f" {limits.METADATA_KEY_LENGTH_MAX} characters"
+        },
+    ),
+]
+Reason = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=limits.REASON_LENGTH_MAX,
+        extra={"expected": f"text of 1 to {limits.REASON_LENGTH_MAX} characters"},
     ),
 ]
 PriceText = Annotated[

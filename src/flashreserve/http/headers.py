@@ -5,14 +5,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from flashreserve.core import limits
+from flashreserve.core.customers import EXPECTED, is_customer_id
 from flashreserve.http.answers import bad_request
 
 RequestHeaders = Mapping[bytes, bytes]
 """A request's headers by lower-case name; the edge has joined the values of repeated ones."""
 
 KEY_HEADER: Final = "Idempotency-Key"
+CUSTOMER_HEADER: Final = "On-Behalf-Of"
 
 _KEY_NAME: Final = KEY_HEADER.lower().encode()
+_PADDING: Final = b" \t"
+"""Characters around a header's value that aren't part of it (RFC 9110, 5.5)."""
 _VISIBLE: Final = re.compile("[!-~]+").fullmatch
 _REFUSED: Final = re.compile(r";q=0(\.0*)?$")
 """A weight of 0 means that this media type is not wanted (RFC 9110, 12.4.2)."""
@@ -33,6 +37,21 @@ def bearer_token(headers: RequestHeaders) -> str | None:
     return token.strip().decode("latin-1") if scheme.lower() == b"bearer" else None
 
 
+def on_behalf_of(headers: RequestHeaders) -> str | None:
+    """The On-Behalf-Of header: the id of the customer for whom an API key's request acts.
+
+    Raises:
+        RefusalError: The id is invalid.
+    """
+    sent = headers.get(b"on-behalf-of")
+    if sent is None:
+        return None
+    customer_id = sent.strip(_PADDING).decode("latin-1")
+    if not is_customer_id(customer_id):
+        raise bad_request(CUSTOMER_HEADER, f"expected a customer's id: {EXPECTED}")
+    return customer_id
+
+
 def idempotency_key(headers: RequestHeaders) -> str | None:
     """The Idempotency-Key header: 1 to 255 visible ASCII characters.
 
@@ -45,6 +64,18 @@ def idempotency_key(headers: RequestHeaders) -> str | None:
     key = sent.decode("latin-1")
     if not _VISIBLE(key) or len(key) > limits.KEY_LENGTH_MAX:
         raise bad_request(KEY_HEADER, f"expected 1 to {limits.KEY_LENGTH_MAX} visible ASCII characters")
+    return key
+
+
+def required_key(headers: RequestHeaders) -> str:
+    """The same where it is required.
+
+    Raises:
+        RefusalError: The key is missing or invalid.
+    """
+    key = idempotency_key(headers)
+    if key is None:
+        raise bad_request(KEY_HEADER, "expected this header: it keeps a repeated request from counting twice")
     return key
 
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from functools import lru_cache, partial
 from typing import Final
 
-from flashreserve.core.commands import Wanted
+from flashreserve.core.model import Units
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http import answers, bodies, callers, reader
 from flashreserve.http.answers import RefusalError
@@ -21,11 +21,14 @@ from flashreserve.server.exchange import Exchange
 
 _UUID: Final = "([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})"
 # Cached: a crowd asks for few different products.
-_RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").fullmatch)
+_RESERVE: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/reservations").fullmatch)
+_RESERVE_SHORT: Final = lru_cache(maxsize=4096)(re.compile(f"/reservations/{_UUID}").fullmatch)
 _STOCK: Final = lru_cache(maxsize=4096)(re.compile(f"/products/{_UUID}/stock").fullmatch)
-_RESERVE_ROUTE: Final = "/reservations/{id}"
+_RESERVE_ROUTE: Final = "/products/{id}/reservations"
+_RESERVE_SHORT_ROUTE: Final = "/reservations/{id}"
 _STOCK_ROUTE: Final = "/products/{id}/stock"
-_read_quantity: Final = reader.decoder(bodies.QuantityBody)
+_read_reserve: Final = reader.decoder(bodies.ReserveBody)
+_ONE_UNIT: Final = bodies.ReserveBody()
 
 
 class Lane:
@@ -39,18 +42,22 @@ class Lane:
         """Pass the request to the application."""
         return self._app(scope, receive, send)
 
-    def may_take(self, exchange: Exchange) -> bool:
+    def may_take(self, exchange: Exchange, path: str) -> bool:
         """Whether the request line is that of a reservation. Stock polls have no body to wait for."""
-        return exchange.method == "POST" and not exchange.query_string and _RESERVE(exchange.path) is not None
+        if exchange.method != "POST" or exchange.query_string:
+            return False
+        return _RESERVE_SHORT(path) is not None or _RESERVE(path) is not None
 
     def take(self, context: LaneContext) -> bool:
         """Serve the request, or do nothing and return False."""
         exchange = context.exchange
         if exchange.query_string:
             return False
-        if exchange.method == "POST" and (found := _RESERVE(exchange.path)):
+        if exchange.method == "POST" and (found := _RESERVE_SHORT(context.path)):
+            context.route, serve = _RESERVE_SHORT_ROUTE, self._reserve
+        elif exchange.method == "POST" and (found := _RESERVE(context.path)):
             context.route, serve = _RESERVE_ROUTE, self._reserve
-        elif exchange.method == "GET" and not exchange.body and (found := _STOCK(exchange.path)):
+        elif exchange.method == "GET" and not exchange.body and (found := _STOCK(context.path)):
             context.route, serve = _STOCK_ROUTE, self._stock
         else:
             return False
@@ -59,20 +66,24 @@ class Lane:
     def _reserve(self, context: LaneContext, product_id: str) -> bool:
         headers = context.headers
         try:
-            identity = callers.customer(headers, self._services)
+            user_id = callers.customer_seen(headers, self._services)
             key = idempotency_key(headers)
         except RefusalError:
             return False
-        quantity = 1
+        if user_id is None:
+            return False
+        asked = _ONE_UNIT
         if body := context.exchange.body:
             if headers.get(b"content-type") != b"application/json":
                 return False
-            asked = _read_quantity(body)
-            if not isinstance(asked, bodies.QuantityBody):
+            found = _read_reserve(body)
+            if not isinstance(found, bodies.ReserveBody):
                 return False
-            quantity = asked.quantity
-        wanted = Wanted(product_id, quantity)
-        self._services.reservations.reserve_soon(identity.user_id, wanted, key, partial(_tell, context))
+            asked = found
+        wanted = Units(product_id, asked.quantity)
+        self._services.reservations.reserve_soon(
+            user_id, wanted, key, partial(_tell, context), asked.external_id, asked.metadata
+        )
         return True
 
     def _stock(self, context: LaneContext, product_id: str) -> bool:
@@ -86,6 +97,6 @@ class Lane:
 
 def _tell(context: LaneContext, outcome: Outcome) -> None:
     try:
-        context.answer(answers.from_outcome(outcome, context.exchange.path))
+        context.answer(answers.from_outcome(outcome, context.place))
     except Exception as error:  # noqa: BLE001 no caller could answer it
         context.broken(error)

@@ -1,10 +1,13 @@
 """The context of a request on the express lane."""
 
+from msgspec import UNSET, UnsetType
+
 from flashreserve.http.added_headers import answer_lines, over_tls
-from flashreserve.http.answers import Answer
+from flashreserve.http.answers import Answer, refusal
 from flashreserve.http.context import RequestContext
 from flashreserve.http.edge_rules import EdgeRules
-from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, encode
+from flashreserve.http.places import without_prefix
+from flashreserve.http.problems import KINDS, Code
 from flashreserve.server.exchange import Exchange
 
 
@@ -15,7 +18,8 @@ class LaneContext(RequestContext):
         self.started_at = rules.monotonic()
         self.exchange = exchange
         self.method = exchange.method
-        self.path = exchange.path
+        self.prefix = prefix = rules.prefix
+        self.path = without_prefix(exchange.path, prefix) if prefix else exchange.path
         self.client = exchange.client
         self.headers = {}
         self._rules = rules
@@ -36,7 +40,7 @@ class LaneContext(RequestContext):
         rules = self._rules
         took_s = rules.monotonic() - self.started_at
         strict = rules.strict_transport and over_tls(self.exchange.scheme, self.headers)
-        lines = answer_lines(answer, self.id, strict=strict)
+        lines = answer_lines(answer, self.id, strict=strict) + rules.origins.lines(self.headers)
         self.exchange.answer(answer.status, lines, answer.body, close=close)
         rules.log.answered(self, answer.status, took_s)
 
@@ -47,8 +51,8 @@ class LaneContext(RequestContext):
 
     def give_up(self) -> None:
         """Answer 503 `outcome-unknown` in place of the application, because the server waits no longer."""
-        self._refuse("outcome-unknown", ("retry-after", "1"), close=True)
+        self._refuse("outcome-unknown", retry_after_s=1, close=True)
 
-    def _refuse(self, code: Code, *headers: tuple[str, str], close: bool = False) -> None:
-        body = encode(code, KINDS[code].meaning, self.path)
-        self.answer(Answer(KINDS[code].status, body, CONTENT_TYPE, headers), close=close)
+    def _refuse(self, code: Code, *, retry_after_s: int | UnsetType = UNSET, close: bool = False) -> None:
+        answer = refusal(code, KINDS[code].meaning, self.place, retry_after_seconds=retry_after_s)
+        self.answer(answer, close=close)

@@ -11,6 +11,7 @@ from flashreserve import __version__
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.operations.examples import RESERVATION_ID
 from flashreserve.http.operations.operation import Body, Operation, Parameter, Success
+from flashreserve.http.places import Place
 from flashreserve.http.problems import CONTENT_TYPE, KINDS, Code, FieldError, Problem, problem
 from flashreserve.http.site import Cookies
 
@@ -30,13 +31,13 @@ EVERY: Final[tuple[Code, ...]] = (
 """Problems that any request may get."""
 
 
-def document(cookies: Cookies, *, production: bool) -> bytes:
+def document(cookies: Cookies, prefix: str, *, production: bool) -> bytes:
     """The document as JSON. In production it says that docs and metrics are closed to the public."""
-    return msgspec.json.encode(tree(cookies, production=production))
+    return msgspec.json.encode(tree(cookies, prefix, production=production))
 
 
-def tree(cookies: Cookies, *, production: bool) -> Schema:
-    """The document before it is encoded."""
+def tree(cookies: Cookies, prefix: str, *, production: bool) -> Schema:
+    """The document before it is encoded. `prefix` stands before the paths, see `places.Place`."""
     schemes = {**_SECURITY_SCHEMES, "cookie": {**_SECURITY_SCHEMES["cookie"], "name": cookies.token}}
     return {
         "openapi": "3.1.1",
@@ -47,7 +48,7 @@ def tree(cookies: Cookies, *, production: bool) -> Schema:
             "description": _DESCRIPTION + _table_of_problems(),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": prefix or "/"}],
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "security": [],  # Everybody may call an operation that names no callers.
         "paths": _paths(production=production),
@@ -68,9 +69,7 @@ def codes_of(operation: Operation, *, production: bool) -> list[Code]:
     if operation.body is not None:
         codes.add("unsupported-media-type")
     if operation.who != "anyone" and (production or operation.who != "operator"):
-        codes.add("unauthenticated")
-        if operation.who != "signed-in":
-            codes.add("forbidden")
+        codes |= {"unauthenticated", "forbidden"}  # An API key may lack a scope, wherever somebody is signed in.
         if operation.who == "operator":
             codes.add("too-many-tries")
     return [code for code in KINDS if code in codes]
@@ -113,9 +112,18 @@ def _parameter(parameter: Parameter) -> Schema:
         "in": parameter.place,
         "description": parameter.description,
         "required": parameter.required,
-        "schema": msgspec.json.schema(parameter.kind),
+        "schema": _schema_of(parameter.kind),
     }
     return shape if parameter.example is None else {**shape, "example": parameter.example}
+
+
+def _schema_of(kind: Any) -> Schema:
+    """The schema of a parameter. msgspec defines enumerations apart, and refers to them."""
+    schema = msgspec.json.schema(kind)
+    if "$ref" not in schema:
+        return schema
+    (defined,) = schema["$defs"].values()
+    return dict(defined)
 
 
 def _request_body(body: Body) -> Schema:
@@ -146,13 +154,13 @@ def _problem_responses(*, production: bool) -> dict[str, Schema]:
 
 def _problem_response(codes: Sequence[Code]) -> Schema:
     status = KINDS[codes[0]].status
-    exactly = {"properties": {"status": {"const": status}, "code": {"enum": list(codes)}}}
+    # A schema for each set of codes would be more exact, but generators of clients drop answers with such schemas.
     return {
         "description": " ".join(KINDS[code].meaning for code in codes),
         "headers": _headers("X-Request-Id", *_PROBLEM_HEADERS.get(status, ())),
         "content": {
             CONTENT_TYPE: {
-                "schema": {"allOf": [_reference(Problem), exactly]},
+                "schema": _reference(Problem),
                 "examples": {code: {"summary": KINDS[code].title, "value": _example(code)} for code in codes},
             }
         },
@@ -161,7 +169,7 @@ def _problem_response(codes: Sequence[Code]) -> Schema:
 
 def _example(code: Code) -> Problem:
     errors = (FieldError("quantity", "expected a whole number from 1 to 1000"),) if code == "bad-request" else ()
-    return problem(code, KINDS[code].meaning, f"/reservations/{RESERVATION_ID}", errors)
+    return problem(code, KINDS[code].meaning, Place(f"/reservations/{RESERVATION_ID}"), errors)
 
 
 def _by_status(codes: Iterable[Code]) -> list[tuple[Code, ...]]:
@@ -193,7 +201,21 @@ def _schemas() -> dict[str, Schema]:
 
 def _as_published(name: str, schema: Schema) -> Schema:
     # Docstrings have the indentation of the code.
-    return {**schema, "title": _published(name), "description": cleandoc(schema["description"])}
+    shape = {**schema, "title": _published(name), "description": cleandoc(schema["description"])}
+    if "properties" in schema:
+        shape["properties"] = {field: _without_default(each) for field, each in schema["properties"].items()}
+    return shape
+
+
+def _without_default(schema: Schema) -> Schema:
+    """The schema of a field. Generators of clients take a field with a default for one that is always there."""
+    if "default" not in schema:
+        return schema
+    shape, default = _without(schema, "default"), schema["default"]
+    if default in (None, "", (), [], {}):
+        return shape
+    said = f"If left out: {default}."
+    return {**shape, "description": f"{shape['description']} {said}" if "description" in shape else said}
 
 
 def _reference(kind: type[msgspec.Struct]) -> Schema:
@@ -255,7 +277,7 @@ _SECURITY_SCHEMES: Final[Schema] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "The token from `POST /auth/login`.",
+        "description": "The token from `POST /auth/login`, a token of one of the shop's issuers, or an API key.",
     },
     "cookie": {
         "type": "apiKey",
@@ -273,6 +295,7 @@ _TAGS: Final = {
     "Accounts": "Registering, signing in and out.",
     "Products": "Products: everybody may see them, admins may change them.",
     "Reservations": "Holds on stock: make, confirm (buy), extend and cancel them.",
+    "API keys": "For programs of the shop's.",
     "Operations": "For those who run the service, and for their machines.",
 }
 
@@ -289,6 +312,6 @@ and it is either bought or back on sale.
   make changes.
 * **Every answer** carries an `X-Request-Id`. `HEAD` works wherever `GET` does. A method that an address doesn't have is
   answered 405, with an `Allow` header; an address that doesn't exist, 404.
-* **Errors** are problem documents (RFC 9457). Their `code` is stable, and `errors` names the fields at fault:
+* **Errors** are problem documents (RFC 9457). Their `code` is stable, and `errors` names the first field at fault:
 
 """

@@ -1,9 +1,12 @@
 """Problem documents (RFC 9457): the form of every refusal and error."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict, Unpack
 
 import msgspec
+from msgspec import UNSET, UnsetType
+
+from flashreserve.http.places import Place
 
 CONTENT_TYPE: Final = "application/problem+json"
 
@@ -21,8 +24,15 @@ Code = Literal[
     "already-confirmed",
     "cancelled",
     "extensions-used-up",
+    "not-confirmed",
+    "too-many",
+    "too-many-keys",
+    "returns-used-up",
     "stock-taken",
     "rules-fixed",
+    "external-id-taken",
+    "wrong-code",
+    "last-admin",
     "email-taken",
     "expired",
     "too-large",
@@ -85,10 +95,19 @@ KINDS: Final[dict[Code, Kind]] = {
     "already-confirmed": Kind(409, "Already confirmed", "A confirmed reservation can't be cancelled or extended."),
     "cancelled": Kind(409, "Cancelled", "A cancelled reservation can't be confirmed or extended; reserve again."),
     "extensions-used-up": Kind(409, "Extensions used up", "The hold was extended as often as the product allows."),
+    "not-confirmed": Kind(409, "Not confirmed", "Only what was bought can be returned; a hold can be cancelled."),
+    "too-many": Kind(409, "Too many units", "The reservation has fewer units left than the request names."),
+    "too-many-keys": Kind(409, "Too many API keys", "There are as many API keys as there may be; revoke some."),
+    "returns-used-up": Kind(409, "Returns used up", "The reservation has as many returns as it may have."),
     "stock-taken": Kind(409, "Stock is taken", "Stock can't be lowered below what is held and bought."),
     "rules-fixed": Kind(
         409, "Rule is fixed", "This rule of the product can't change any more, because somebody has reserved under it."
     ),
+    "external-id-taken": Kind(409, "External id taken", "Another product has this external id."),
+    "wrong-code": Kind(
+        409, "Wrong code", "The reset code is wrong, used or older than half an hour, or there is no such account."
+    ),
+    "last-admin": Kind(409, "Last admin", "The account of the last admin can't be disabled or demoted."),
     "email-taken": Kind(409, "E-mail address taken", "There is an account with this e-mail address already."),
     "expired": Kind(410, "Hold expired", "The hold was over before the request came, and its units are back on sale."),
     "too-large": Kind(413, "Body too large", "The request's body is larger than the server takes."),
@@ -154,9 +173,12 @@ class CheckView(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """The document. `type` is relative to the service's address; `instance` is the path that was asked for.
+    """The document. `type` is relative to the site's address; `instance` is the path that was asked for.
 
-    `errors` is left out when there are none, and `checks` everywhere but in the answer to `/readyz?verbose`.
+    `errors` names the first field at fault, and is left out when no field is; `checks` is left out everywhere but in
+    the answer to `/readyz?verbose`. The other members are the facts of some problems, for programs: `productId`, the
+    product that the request failed for; `available`, its available units; `limit`, how much one customer may have;
+    `saleStartsAt`, `saleEndsAt` and `expiresAt`; and `retryAfterSeconds`, the same as Retry-After.
     """
 
     type: str
@@ -167,17 +189,40 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     instance: str
     errors: Sequence[FieldError] = ()
     checks: Sequence[CheckView] = ()
+    product_id: str | UnsetType = UNSET
+    available: int | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+    sale_starts_at: str | UnsetType = UNSET
+    sale_ends_at: str | UnsetType = UNSET
+    expires_at: str | UnsetType = UNSET
+    retry_after_seconds: int | UnsetType = UNSET
 
 
-def problem(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> Problem:
+class ProblemFacts(TypedDict, total=False):
+    """The facts of a problem, see `Problem`."""
+
+    product_id: str | UnsetType
+    available: int
+    limit: int
+    sale_starts_at: str | UnsetType
+    sale_ends_at: str | UnsetType
+    expires_at: str
+    retry_after_seconds: int | UnsetType
+
+
+def problem(
+    code: Code, detail: str, place: Place, errors: Sequence[FieldError] = (), **facts: Unpack[ProblemFacts]
+) -> Problem:
     """A problem of this code."""
     kind = KINDS[code]
-    return Problem(_TYPES[code], code, kind.title, kind.status, detail, instance, errors)
+    return Problem(place.prefix + _TYPES[code], code, kind.title, kind.status, detail, place.shown, errors, **facts)
 
 
-def encode(code: Code, detail: str, instance: str, errors: Sequence[FieldError] = ()) -> bytes:
+def encode(
+    code: Code, detail: str, place: Place, errors: Sequence[FieldError] = (), **facts: Unpack[ProblemFacts]
+) -> bytes:
     """The document as JSON, to be sent with `CONTENT_TYPE` and the status of `KINDS[code]`."""
-    return _encode(problem(code, detail, instance, errors))
+    return _encode(problem(code, detail, place, errors, **facts))
 
 
 _TYPES: Final[dict[Code, str]] = {code: f"/problems/{code}" for code in KINDS}

@@ -9,7 +9,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import inspect as types
 
-from flashreserve.expectations import NAME_SHOWN_MAX, expected, unmet
+from flashreserve.decode_errors import DECODE_ERRORS
+from flashreserve.expectations import NAME_SHOWN_MAX, expected, shown_name, unmet
 from flashreserve.http.problems import FieldError
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ def decoder(kind: type[T]) -> Callable[[bytes], T | FieldError]:
         try:
             decode_listed(b"[%b]" % body)
         except msgspec.ValidationError as error:
-            return explained(str(error), kind)
+            return _with_name(explained(str(error), kind), body, kind)
         except RecursionError:
             return FieldError("body", _TOO_DEEP)
         raise AssertionError("a body is invalid by itself and valid in a list")
@@ -58,6 +59,24 @@ def explained(text: str, kind: Any) -> FieldError:
     """The fault of a body of this kind. `text` is msgspec's message, from decoding a list of this one body."""
     place, message = unmet(text, kind)
     return FieldError(place or "body", message)
+
+
+def _with_name(fault: FieldError, body: bytes, kind: Any) -> FieldError:
+    """The fault with the name of the entry, where msgspec writes `metadata[...]` for each entry of an object."""
+    field, dots, rest = fault.field.partition("[...]")
+    if not dots or rest:
+        return fault
+    try:
+        entries = msgspec.json.decode(body)[field]
+    except DECODE_ERRORS:  # Another field has a value that is read by its type only.
+        return fault
+    for name, value in entries.items():
+        try:
+            msgspec.convert([{field: {name: value}}], list[kind])
+        except msgspec.ValidationError as error:
+            if explained(str(error), kind) == fault:
+                return FieldError(f"{field}.{shown_name(name[:NAME_SHOWN_MAX])}", fault.message)
+    return fault
 
 
 def _why_not_json(body: bytes) -> str:

@@ -2,18 +2,23 @@
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote_to_bytes
 
 from litestar import Request
 from litestar.datastructures import State
 
 from flashreserve.core import limits
+from flashreserve.core.instants import instant_of
+from flashreserve.core.model import Status
 from flashreserve.http import fields, reader
 from flashreserve.http.answers import RefusalError, bad_request
 from flashreserve.http.edge import context_of
 from flashreserve.http.headers import RequestHeaders, text_of
 from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.places import Place
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
+from flashreserve.stores.filters import ReservationFilter
 from flashreserve.suggestions import unknown
 
 HttpRequest = Request[Any, Any, State]
@@ -23,6 +28,11 @@ T = TypeVar("T")
 def headers_of(request: HttpRequest) -> RequestHeaders:
     """The request's headers, in the form that `headers` and `callers` use."""
     return context_of(request.scope).headers
+
+
+def place_of(request: HttpRequest) -> Place:
+    """The request's path and prefix."""
+    return context_of(request.scope).place
 
 
 def client_address(request: HttpRequest, services: Services) -> str | None:
@@ -50,10 +60,23 @@ async def body(request: HttpRequest, read: Callable[[bytes], T | FieldError], *,
     return value
 
 
+async def body_if_any(request: HttpRequest, read: Callable[[bytes], T | FieldError]) -> T | None:
+    """The decoded body, or None without one. An empty object, which some clients send, counts as none.
+
+    Raises:
+        RefusalError: The body is invalid, or isn't declared as JSON.
+    """
+    return None if await _has_no_body(request) else await body(request, read)
+
+
 async def no_body(request: HttpRequest) -> None:
-    """Refuse a body. An empty object, which some clients send, counts as none."""
-    if (await request.body()).strip() not in {b"", b"{}"}:
+    """Refuse a body. An empty object counts as none."""
+    if not await _has_no_body(request):
         raise bad_request("body", "expected no body")
+
+
+async def _has_no_body(request: HttpRequest) -> bool:
+    return (await request.body()).strip() in {b"", b"{}"}
 
 
 def path_id(text: str, field: str) -> str:
@@ -62,6 +85,27 @@ def path_id(text: str, field: str) -> str:
     if isinstance(value, FieldError):
         raise bad_request(field, value.message)
     return value.lower()
+
+
+def product_id(text: str, field: str = "id") -> str:
+    """A product's id from the path, in lower case. Refusals say where to find it, in case the shop's own was sent."""
+    value = reader.convert(text, fields.Id, field)
+    if isinstance(value, FieldError):
+        raise bad_request(field, f"{value.message}; GET /products?externalId= finds a product by the shop's own id")
+    return value.lower()
+
+
+def rest_of_path(request: HttpRequest, prefix: str, kind: Any, field: str) -> str:
+    """The path after `prefix` as a value of this kind, with slashes in it if there are any. Refusals name `field`."""
+    try:
+        unquote_to_bytes(request.scope["raw_path"]).decode()
+    except UnicodeDecodeError:
+        raise bad_request(field, "expected UTF-8, percent-encoded") from None
+    # The decoded path, because that one was matched: an address has many encodings. The router may change its own copy.
+    value: Any = reader.convert(place_of(request).path.removeprefix(prefix), kind, field)
+    if isinstance(value, FieldError):
+        raise bad_request(field, value.message)
+    return str(value)
 
 
 def page(request: HttpRequest) -> tuple[str | None, int]:
@@ -75,6 +119,44 @@ def page(request: HttpRequest) -> tuple[str | None, int]:
     if isinstance(limit, FieldError) or not digits.isdigit():
         raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
     return cursor, limit
+
+
+def parameter(request: HttpRequest, name: str, kind: Any) -> Any:
+    """The query parameter as this kind; None if it isn't sent."""
+    sent = request.query_params.get(name)
+    if sent is None:
+        return None
+    value: Any = reader.convert(sent, kind, name)
+    if isinstance(value, FieldError):
+        raise bad_request(name, value.message)
+    return value
+
+
+def switch(request: HttpRequest, name: str) -> bool | None:
+    """Whether the query parameter is `true` or `false`; None if it isn't sent."""
+    sent = request.query_params.get(name)
+    if sent not in {None, "true", "false"}:
+        raise bad_request(name, "expected true or false")
+    return None if sent is None else sent == "true"
+
+
+def reservation_filter(request: HttpRequest) -> ReservationFilter:
+    """The filter in the query of a list of reservations."""
+    since, before = _instant(request, "from"), _instant(request, "to")
+    product_id = parameter(request, "productId", fields.Id)
+    return ReservationFilter(
+        user_id=parameter(request, "customerId", fields.CustomerId),
+        product_id=None if product_id is None else product_id.lower(),
+        external_id=parameter(request, "externalId", fields.ExternalId),
+        status=parameter(request, "status", Status),
+        since=since,
+        before=before,
+    )
+
+
+def _instant(request: HttpRequest, name: str) -> int | None:
+    moment = parameter(request, name, fields.Instant)
+    return None if moment is None else instant_of(moment)
 
 
 def flag(request: HttpRequest, name: str) -> bool:

@@ -6,12 +6,14 @@ import msgspec
 
 from flashreserve.auth.address import TrustedProxies
 from flashreserve.auth.metrics_token import MetricsToken
-from flashreserve.auth.tokens import Tokens
 from flashreserve.clock import Clock
 from flashreserve.health import Check
 from flashreserve.http.site import Cookies
+from flashreserve.service.access import AccessService
+from flashreserve.service.account_changes import AccountChanges
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
+from flashreserve.service.orders import OrderService
 from flashreserve.service.reservations import ReservationService
 
 
@@ -24,8 +26,10 @@ class Services(msgspec.Struct, frozen=True):
 
     reservations: ReservationService
     catalogue: CatalogueService
+    orders: OrderService
     accounts: AccountService
-    tokens: Tokens
+    account_changes: AccountChanges
+    access: AccessService
     clock: Clock
     proxies: TrustedProxies
     cookies: Cookies

@@ -4,13 +4,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final, Self
+from typing import Final, Literal, Self
 from urllib.parse import urlsplit
 
 import msgspec
 
 from flashreserve.auth.address import HOPS_MAX, TrustedProxies
 from flashreserve.host_names import check_host_names, is_host_name, split_host_names
+from flashreserve.http.origins import Origins
+from flashreserve.http.places import NO_PREFIX
+
+SameSite = Literal["lax", "strict", "none"]
 
 COOKIES_TRIED_MAX: Final = 5
 """How many different cookies of one name are tried. Other applications of the site, or an old path, may set some.
@@ -38,20 +42,35 @@ class Cookies(msgspec.Struct, frozen=True):
 
     token: str
     device: str
+    path: str
     device_path: str
     domain: str
     secure: bool
+    same_site: SameSite = "lax"
 
     @classmethod
-    def named(cls, *, production: bool, domain: str = "") -> Self:
+    def named(
+        cls,
+        *,
+        production: bool,
+        domain: str = "",
+        name: str = "token",
+        prefix: str = NO_PREFIX,
+        same_site: SameSite = "lax",
+    ) -> Self:
         """Host-only cookies have the prefix `__Host-` in production (RFC 6265bis, 4.1.3.2).
 
         Browsers then refuse one that another host of the domain, or an unencrypted page, tries to plant. The prefix
-        requires the path `/`.
+        requires the path `/`, so the cookies of a service under a path have `__Secure-`. Browsers take `none` from
+        secure cookies only.
         """
+        secure = production or same_site == "none"
+        device = f"{name}-device" if name != "token" else "device"
+        path = prefix or "/"
         if production and not domain:
-            return cls("__Host-token", "__Host-device", "/", domain, secure=True)
-        return cls("token", "device", "/auth/login", domain, secure=production)
+            mark, device_path = ("__Secure-", path) if prefix else ("__Host-", "/")
+            return cls(mark + name, mark + device, path, device_path, domain, secure=True, same_site=same_site)
+        return cls(name, device, path, f"{prefix}/auth/login", domain, secure=secure, same_site=same_site)
 
 
 def cookie_values(header: bytes | None, name: str) -> Sequence[str]:
@@ -113,10 +132,19 @@ class Hosts:
 
 
 class Site:
-    """The shop's hosts and cookies, and the check where a request comes from."""
+    """The shop's hosts, cookies and allowed origins, and the check where a request comes from."""
 
-    def __init__(self, cookies: Cookies, hosts: Hosts, proxies: TrustedProxies) -> None:
+    def __init__(
+        self,
+        cookies: Cookies,
+        hosts: Hosts,
+        proxies: TrustedProxies,
+        origins: Origins | None = None,
+        prefix: str = NO_PREFIX,
+    ) -> None:
         self.hosts = hosts
+        self.prefix = prefix
+        self.origins = origins or Origins()
         self._token_cookie = cookies.token.encode("ascii")
         self._proxies = proxies
 
@@ -124,9 +152,12 @@ class Site:
         """Whether a browser sent the sign-in cookie for a page of another site.
 
         Current browsers name a request's source in Sec-Fetch-Site (not over plain HTTP), and all browsers in Origin. A
-        client that sends neither is no browser, and no page can make it send its cookies.
+        client that sends neither is no browser, and no page can make it send its cookies. Pages of an allowed origin
+        are not foreign.
         """
         if not self._has_token(headers[b"cookie"]) or b"authorization" in headers:
+            return False
+        if self.origins.allow(headers.get(b"origin")):
             return False
         site = headers.get(b"sec-fetch-site")
         if site is not None:

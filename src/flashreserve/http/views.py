@@ -9,22 +9,31 @@ from msgspec import Struct
 
 from flashreserve.core import money
 from flashreserve.core.instants import format_instant
-from flashreserve.core.model import Account, Adjustment, Line, Product, Reservation
+from flashreserve.core.model import Account, Adjustment, ApiKey, Line, Product, Reservation, Scope
 from flashreserve.http.fields import (
     Change,
     CurrencyCode,
+    CustomerId,
     CustomerLimit,
+    Description,
     Extensions,
+    ExternalId,
     HoldSeconds,
     Id,
+    ImageUrl,
     InstantText,
+    Metadata,
     PriceText,
     Quantity,
+    Returned,
     RoleText,
     StatusText,
     Stock,
 )
 from flashreserve.http.problems import CheckView
+from flashreserve.service.catalogue import ShownProduct, ShownProductsFound
+from flashreserve.service.orders import Order
+from flashreserve.stores.filters import ReservationsFound
 
 
 class AccountView(Struct, frozen=True, rename="camel"):
@@ -34,6 +43,31 @@ class AccountView(Struct, frozen=True, rename="camel"):
     email: str
     role: RoleText
     created_at: InstantText
+
+
+class AccountForAdminsView(Struct, frozen=True, rename="camel"):
+    """An account, as admins see it."""
+
+    id: Id
+    email: str
+    role: RoleText
+    created_at: InstantText
+    disabled_at: InstantText | None
+    signed_out_at: InstantText | None
+
+
+class AccountPage(Struct, frozen=True, rename="camel"):
+    """Some accounts. `nextCursor`, if not null, is the `cursor` of the next page."""
+
+    items: list[AccountForAdminsView]
+    next_cursor: Id | None
+
+
+class ResetCodeView(Struct, frozen=True, rename="camel"):
+    """A code for setting a new password, once."""
+
+    code: str
+    expires_at: InstantText
 
 
 class TokenView(Struct, frozen=True, rename="camel"):
@@ -57,6 +91,11 @@ class ProductView(Struct, frozen=True, rename="camel"):
     per_customer_limit: CustomerLimit | None
     hold_seconds: HoldSeconds
     max_extensions: Extensions
+    external_id: ExternalId | None
+    description: Description | None
+    image_url: ImageUrl | None
+    metadata: Metadata
+    archived: bool
     created_at: InstantText
     updated_at: InstantText
 
@@ -76,15 +115,16 @@ class AdjustmentView(Struct, frozen=True, rename="camel"):
     change: Change
     stock_quantity: Stock
     available: Stock
-    adjusted_by: Id
+    adjusted_by: CustomerId
     adjusted_at: InstantText
 
 
 class LineView(Struct, frozen=True, rename="camel"):
-    """One line of a reservation, at the price it had when it was reserved."""
+    """One line of a reservation, at the price it had when it was reserved. `returned` of its units were given back."""
 
     product_id: Id
     quantity: Quantity
+    returned: Returned
     unit_price: PriceText
     currency: CurrencyCode
 
@@ -93,27 +133,91 @@ class ReservationView(Struct, frozen=True, rename="camel"):
     """A reservation."""
 
     id: Id
-    user_id: Id
+    user_id: CustomerId
     status: StatusText
     lines: tuple[LineView, ...]
     expires_at: InstantText
     created_at: InstantText
     confirmed_at: InstantText | None
     released_at: InstantText | None
+    external_id: ExternalId | None
+    metadata: Metadata
+
+
+class OrderLineView(Struct, frozen=True, rename="camel"):
+    """One line of an order. `amount` is the price of the units that weren't returned."""
+
+    product_id: Id
+    product_name: str | None
+    product_external_id: ExternalId | None
+    quantity: Quantity
+    returned: Returned
+    unit_price: PriceText
+    amount: PriceText
+    currency: CurrencyCode
+
+
+class OrderView(Struct, frozen=True, rename="camel"):
+    """A reservation with what shipping it needs. `email` is that of the customer's own account, if there is one."""
+
+    id: Id
+    user_id: CustomerId
+    email: str | None
+    status: StatusText
+    lines: list[OrderLineView]
+    expires_at: InstantText
+    created_at: InstantText
+    confirmed_at: InstantText | None
+    released_at: InstantText | None
+    external_id: ExternalId | None
+    metadata: Metadata
+
+
+class OrderPage(Struct, frozen=True, rename="camel"):
+    """Some orders. `nextCursor`, if not null, is the `cursor` of the next page. A page may have no items."""
+
+    items: list[OrderView]
+    next_cursor: Id | None
 
 
 class ProductPage(Struct, frozen=True, rename="camel"):
-    """Some products. `nextCursor`, if not null, is the `cursor` of the next page."""
+    """Some products. `nextCursor`, if not null, is the `cursor` of the next page. A page may have no items."""
 
     items: list[ProductView]
     next_cursor: Id | None
 
 
 class ReservationPage(Struct, frozen=True, rename="camel"):
-    """Some reservations. `nextCursor`, if not null, is the `cursor` of the next page."""
+    """Some reservations. `nextCursor`, if not null, is the `cursor` of the next page. A page may have no items."""
 
     items: list[ReservationView]
     next_cursor: Id | None
+
+
+class KeyView(Struct, frozen=True, rename="camel"):
+    """An API key, without its secret. `lastUsedAt` is exact to about a minute."""
+
+    id: str
+    name: str
+    scopes: tuple[Scope, ...]
+    created_at: InstantText
+    created_by: CustomerId | None
+    expires_at: InstantText | None
+    revoked_at: InstantText | None
+    last_used_at: InstantText | None
+
+
+class NewKeyView(Struct, frozen=True, rename="camel"):
+    """A new API key. `key` is shown this once."""
+
+    key: str
+    api_key: KeyView
+
+
+class KeysView(Struct, frozen=True):
+    """All API keys, oldest first."""
+
+    items: list[KeyView]
 
 
 class ProblemKindView(Struct, frozen=True):
@@ -146,8 +250,27 @@ def account_view(account: Account) -> AccountView:
     return AccountView(account.id, account.email, account.role.value, format_instant(account.created_at))
 
 
-def product_view(product: Product) -> ProductView:
+def account_for_admins(account: Account) -> AccountForAdminsView:
+    """An account for admins."""
+    return AccountForAdminsView(
+        id=account.id,
+        email=account.email,
+        role=account.role.value,
+        created_at=format_instant(account.created_at),
+        disabled_at=_format(account.disabled_at),
+        signed_out_at=_format(account.signed_out_at),
+    )
+
+
+def account_page(accounts: Sequence[Account], most: int) -> AccountPage:
+    """A page of at most `most` accounts. `accounts` has one more if there is a next page."""
+    shown = accounts[:most]
+    return AccountPage([account_for_admins(each) for each in shown], shown[-1].id if len(accounts) > most else None)
+
+
+def product_view(shown: ShownProduct) -> ProductView:
     """A product for everybody."""
+    product, details = shown.product, shown.details
     return ProductView(
         id=product.id,
         name=product.name,
@@ -160,6 +283,11 @@ def product_view(product: Product) -> ProductView:
         per_customer_limit=product.per_customer_limit,
         hold_seconds=product.hold_s,
         max_extensions=product.extensions_max,
+        external_id=product.external_id,
+        description=details.description,
+        image_url=details.image_url,
+        metadata=details.metadata,
+        archived=product.archived_at is not None,
         created_at=format_instant(product.created_at),
         updated_at=format_instant(product.updated_at),
     )
@@ -188,30 +316,84 @@ def reservation_view(held: Reservation) -> ReservationView:
         created_at=format_instant(held.created_at),
         confirmed_at=None if held.confirmed_at is None else format_instant(held.confirmed_at),
         released_at=None if held.released_at is None else format_instant(held.released_at),
+        external_id=held.external_id,
+        metadata=held.metadata,
     )
+
+
+def order_view(order: Order) -> OrderView:
+    """An order for admins."""
+    held = order.reservation
+    return OrderView(
+        id=held.id,
+        user_id=held.user_id,
+        email=order.email,
+        status=held.status,
+        lines=[_order_line(line, order.products.get(line.product_id)) for line in held.lines],
+        expires_at=format_instant(held.expires_at),
+        created_at=format_instant(held.created_at),
+        confirmed_at=_format(held.confirmed_at),
+        released_at=_format(held.released_at),
+        external_id=held.external_id,
+        metadata=held.metadata,
+    )
+
+
+def _order_line(line: Line, product: Product | None) -> OrderLineView:
+    return OrderLineView(
+        product_id=line.product_id,
+        product_name=None if product is None else product.name,
+        product_external_id=None if product is None else product.external_id,
+        quantity=line.quantity,
+        returned=line.returned,
+        unit_price=money.format_price(line.unit_price, line.currency),
+        amount=money.format_price(line.unit_price * line.left, line.currency),
+        currency=line.currency,
+    )
+
+
+def order_page(orders: Sequence[Order], beyond: str | None) -> OrderPage:
+    """A page of orders."""
+    return OrderPage([order_view(order) for order in orders], beyond)
 
 
 # Cached, because a crowd that wants one product gets equal lines.
 @lru_cache(maxsize=1024)
 def _line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
     return tuple(
-        LineView(line.product_id, line.quantity, money.format_price(line.unit_price, line.currency), line.currency)
+        LineView(
+            product_id=line.product_id,
+            quantity=line.quantity,
+            returned=line.returned,
+            unit_price=money.format_price(line.unit_price, line.currency),
+            currency=line.currency,
+        )
         for line in lines
     )
 
 
-def product_page(products: Sequence[Product], most: int) -> ProductPage:
-    """A page of at most `most` products. `products` has one more if there is a next page."""
-    shown = products[:most]
-    return ProductPage([product_view(each) for each in shown], shown[-1].id if len(products) > most else None)
-
-
-def reservation_page(reservations: Sequence[Reservation], most: int) -> ReservationPage:
-    """A page of at most `most` reservations. `reservations` has one more if there is a next page."""
-    shown = reservations[:most]
-    return ReservationPage(
-        [reservation_view(each) for each in shown], shown[-1].id if len(reservations) > most else None
+def key_view(key: ApiKey) -> KeyView:
+    """An API key for admins."""
+    return KeyView(
+        id=key.id,
+        name=key.name,
+        scopes=key.scopes,
+        created_at=format_instant(key.created_at),
+        created_by=key.created_by,
+        expires_at=_format(key.expires_at),
+        revoked_at=_format(key.revoked_at),
+        last_used_at=_format(key.last_used_at),
     )
+
+
+def product_page(found: ShownProductsFound) -> ProductPage:
+    """A page of a search."""
+    return ProductPage([product_view(each) for each in found.products], found.beyond)
+
+
+def reservation_page(found: ReservationsFound) -> ReservationPage:
+    """A page of a search."""
+    return ReservationPage([reservation_view(each) for each in found.reservations], found.beyond)
 
 
 def _format(ms: int | None) -> str | None:

@@ -221,7 +221,7 @@ class Connection(asyncio.Protocol):
         self.state = CONNECTION[self.state][REFUSE]
         self.deadline = NEVER
         instance = self._reader.url.partition(b"?")[0].decode("ascii", "replace")
-        self._refusal = self.shared.refusal(code, instance[:_INSTANCE_MAX] or "/", detail)
+        self._refusal = self.shared.refusal(code, instance[:_INSTANCE_MAX] or "/", self._reader.headers, detail)
         if self.latest is not None and self.latest.more_body:
             self._abandon(self.latest)
         if self.active is None and not self.queue:
@@ -254,7 +254,7 @@ class Connection(asyncio.Protocol):
         if cut_short:
             self._close()
         else:
-            self._refusal = self._refusal or self.shared.refusal(code, exchange.path)
+            self._refusal = self._refusal or self.shared.refusal(code, exchange.path, exchange.headers)
             self._write_refusal()
 
     # Called by the process.

@@ -1,8 +1,10 @@
 """Answers by the server itself: to invalid input, and when the application gave no answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple, TypeAlias
+
+from flashreserve.server.asgi import Header
 
 RefusalCode: TypeAlias = Literal[
     "bad-request",
@@ -31,8 +33,12 @@ class ServerRefusal(NamedTuple):
     body: bytes
 
 
-Refuse: TypeAlias = Callable[[RefusalCode, str, str], ServerRefusal]
-"""Writes a refusal. Takes its code, the detail (empty for the code's own meaning), and the requested path."""
+Refuse: TypeAlias = Callable[[RefusalCode, str, str, Iterable[Header]], ServerRefusal]
+"""Writes a refusal.
+
+Takes its code, the detail (empty for the code's own meaning), the requested path, and those headers of the request that
+were read before it was refused.
+"""
 
 
 def encode_refusal(refusal: ServerRefusal, date_line: bytes) -> bytes:

@@ -79,7 +79,10 @@ class RequestSink(Protocol):
 
 
 class RequestReader:
-    """The parser of one connection, its callbacks, and the counters for its limits."""
+    """The parser of one connection, its callbacks, and the counters for its limits.
+
+    `url` and `headers` are those of the latest head, as much of it as was read.
+    """
 
     reading: Reading = IDLE
 
@@ -88,7 +91,7 @@ class RequestReader:
         self._limits = limits
         self._parser = _parser(self)
         self.url = b""
-        self._headers: list[Header] = []
+        self.headers: list[Header] = []
         self._fault: tuple[RefusalCode, str] | None = None
         self._body_head: bytes | None = None
         # Bytes of the current head in its first piece of data, in those between, and in this one.
@@ -135,7 +138,7 @@ class RequestReader:
             raise _StopError
         self.reading = READING[self.reading][HEAD_BEGINS]
         self.url = b""
-        self._headers = []
+        self.headers = []
         self._begun = True
         self._head_first = self._fed
         self._head_more = 0
@@ -148,14 +151,14 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, or a trailer, which is dropped."""
         if self.reading == IN_HEAD:
-            self._headers.append((name.lower(), value))
+            self.headers.append((name.lower(), value))
         else:
             self._has_trailers = True
 
     def on_headers_complete(self) -> None:
         """A request's head is complete."""
         self.reading = READING[self.reading][HEAD_ENDS]
-        parser, headers = self._parser, self._headers
+        parser, headers = self._parser, self.headers
         version = parser.get_http_version()
         self._fault = self._head_fault(version)
         if self._fault is not None:
@@ -218,7 +221,7 @@ class RequestReader:
         size = self._fed if self._begun else self._head_first + self._head_more + self._fed
         if len(self.url) > limits.url_bytes_max:
             return "uri-too-long", f"the address may have at most {limits.url_bytes_max} bytes"
-        if len(self._headers) > limits.headers_max:
+        if len(self.headers) > limits.headers_max:
             return "headers-too-large", f"a request may have at most {limits.headers_max} headers"
         if size > limits.head_bytes_max and self._head_size() > limits.head_bytes_max:
             return "headers-too-large", _head_too_large(limits)
@@ -229,7 +232,7 @@ class RequestReader:
         return None
 
     def _head_size(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self._headers)
+        return len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
 
     def _resume_after_upgrade(self) -> None:
         """Read on after a request that asked to upgrade to another protocol.

@@ -1,11 +1,12 @@
 """State that all connections of a process share."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from flashreserve.server.answer_head import header_lines
 from flashreserve.server.application import Application
+from flashreserve.server.asgi import Header
 from flashreserve.server.flow import Flow
 from flashreserve.server.limits import HttpLimits
 from flashreserve.server.refusals import RefusalCode, encode_refusal
@@ -69,6 +70,6 @@ class SharedState:
         """A finished future."""
         self.done.set_result(None)
 
-    def refusal(self, code: RefusalCode, instance: str, detail: str = "") -> bytes:
+    def refusal(self, code: RefusalCode, instance: str, headers: Iterable[Header], detail: str = "") -> bytes:
         """A whole answer that refuses and closes the connection. Without a detail, it has the code's own text."""
-        return encode_refusal(self.application.refuse(code, detail, instance), self.date_line)
+        return encode_refusal(self.application.refuse(code, detail, instance, headers), self.date_line)

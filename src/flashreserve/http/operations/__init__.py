@@ -7,9 +7,10 @@ problems; `openapi.py` adds the common ones: a body that is too large, a databas
 from typing import Final
 
 from flashreserve.http.operations.accounts import ACCOUNTS
+from flashreserve.http.operations.keys import KEYS
 from flashreserve.http.operations.operation import Operation
 from flashreserve.http.operations.ops import OPS
 from flashreserve.http.operations.products import PRODUCTS
 from flashreserve.http.operations.reservations import RESERVATIONS
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*ACCOUNTS, *PRODUCTS, *RESERVATIONS, *OPS)
+OPERATIONS: Final[tuple[Operation, ...]] = (*ACCOUNTS, *KEYS, *PRODUCTS, *RESERVATIONS, *OPS)

@@ -9,8 +9,8 @@ from flashreserve.http.problems import Code
 Who = Literal["anyone", "signed-in", "customer", "admin", "operator"]
 """Callers. In development everybody is an `operator`; in production, admins and holders of the metrics token are."""
 
-Method = Literal["get", "post", "patch", "delete"]
-Tag = Literal["Accounts", "Products", "Reservations", "Operations"]
+Method = Literal["get", "post", "put", "patch", "delete"]
+Tag = Literal["Accounts", "API keys", "Products", "Reservations", "Operations"]
 
 
 class Parameter(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from flashreserve.http import assets, callers, openapi, problems
 from flashreserve.http.answers import JSON, Answer, Headers, RefusalError
 from flashreserve.http.assets import Asset
 from flashreserve.http.headers import names_tag, wants_html
-from flashreserve.http.requests import HttpRequest, client_address, headers_of
+from flashreserve.http.requests import HttpRequest, client_address, headers_of, place_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.site import Cookies
 
@@ -28,20 +28,21 @@ class DocsRoutes(Controller):
         """A page of links for browsers. Other clients are answered 404."""
         if not wants_html(headers_of(request)):
             raise RefusalError("not-found", problems.KINDS["not-found"].meaning, headers=(_VARY,))
-        answer = _unless_known(assets.front(), request)
+        answer = _unless_known(assets.front(place_of(request).prefix), request)
         return reply(replace(answer, headers=(*answer.headers, _VARY)))
 
     @get("/openapi.json")
     async def document(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """The OpenAPI document."""
         await _check_operator(request, services)
-        return reply(_unless_known(_document(services.cookies, production=services.production), request))
+        prefix = place_of(request).prefix
+        return reply(_unless_known(_document(services.cookies, prefix, production=services.production), request))
 
     @get("/api-docs")
     async def page(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """The page that shows the document."""
         await _check_operator(request, services)
-        return reply(_unless_known(assets.asset(assets.INDEX), request))
+        return reply(_unless_known(assets.index(place_of(request).prefix), request))
 
     @get("/api-docs/{file:str}")
     async def file(self, request: HttpRequest, file: FromPath[str], services: ServicesHere) -> Response[bytes]:
@@ -57,8 +58,8 @@ async def _check_operator(request: HttpRequest, services: ServicesHere) -> None:
 
 
 @cache
-def _document(cookies: Cookies, *, production: bool) -> Asset:
-    body = openapi.document(cookies, production=production)
+def _document(cookies: Cookies, prefix: str, *, production: bool) -> Asset:
+    body = openapi.document(cookies, prefix, production=production)
     return Asset(body, JSON, assets.tag_of(body))
 
 

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from flashreserve.http import answers, callers, requests, views
 from flashreserve.http.answers import RefusalError
 from flashreserve.http.problems import KINDS, Code
-from flashreserve.http.requests import HttpRequest, headers_of
+from flashreserve.http.requests import HttpRequest, headers_of, place_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 
 
@@ -32,7 +32,7 @@ class OpsRoutes(Controller):
             operator, checks = await asyncio.gather(asking, services.health())
         else:
             operator, checks = False, await services.health()
-        return reply(answers.readiness(checks, request.scope["path"], verbose=verbose, operator=operator))
+        return reply(answers.readiness(checks, place_of(request), verbose=verbose, operator=operator))
 
     @get("/metrics")
     async def metrics(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:

@@ -6,7 +6,7 @@ from litestar.params import SkipValidation
 
 from flashreserve.core.outcomes import Outcome
 from flashreserve.http.answers import Answer, from_outcome
-from flashreserve.http.requests import HttpRequest
+from flashreserve.http.requests import HttpRequest, place_of
 from flashreserve.http.services import Services
 
 ServicesHere = NamedDependency[SkipValidation[Services]]
@@ -24,4 +24,4 @@ def reply(answer: Answer) -> Response[bytes]:
 
 def outcome_reply(outcome: Outcome, request: HttpRequest) -> Response[bytes]:
     """The answer to an outcome."""
-    return reply(from_outcome(outcome, request.scope["path"]))
+    return reply(from_outcome(outcome, place_of(request)))
