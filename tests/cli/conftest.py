@@ -19,11 +19,12 @@ from tests.process_log import log_as_it_was
 from flashreserve.bootstrap import Books, open_books, open_store
 from flashreserve.cli.main import flashreserve
 from flashreserve.clock import SystemIds
-from flashreserve.core.commands import Wanted
-from flashreserve.core.model import Product, Reservation
-from flashreserve.core.outcomes import Reserved
-from flashreserve.service.catalogue import NewProduct
+from flashreserve.core.commands import Edit
+from flashreserve.core.model import Reservation, Units
+from flashreserve.core.outcomes import Edited, Reserved
+from flashreserve.service.catalogue import NewProduct, ShownProduct
 from flashreserve.settings import Settings
+from flashreserve.stores.filters import ALL_PRODUCTS
 
 __all__ = ["log_as_it_was"]
 
@@ -91,25 +92,32 @@ class CommandShop:
         """Put a product on sale, and return its id."""
 
         async def make(books: Books) -> str:
-            product = await books.catalogue.create(_product(stocked=units, hold_s=hold_s, **rules))
-            assert isinstance(product, Product), product
-            return product.id
+            made = await books.catalogue.create(_product(stocked=units, hold_s=hold_s, **rules))
+            assert isinstance(made, ShownProduct), made
+            return made.product.id
 
         return self._with_books(make)
 
     def reserve(self, product_id: str, quantity: int = 1, user_id: str = USER) -> Reservation:
         async def take(books: Books) -> Reservation:
-            outcome = await books.reservations.reserve(user_id, [Wanted(product_id, quantity)], None)
+            outcome = await books.reservations.reserve(user_id, [Units(product_id, quantity)], None)
             assert isinstance(outcome, Reserved), outcome
             return outcome.reservation
 
         return self._with_books(take)
 
+    def archive(self, product_id: str) -> None:
+        async def edit(books: Books) -> None:
+            outcome = await books.catalogue.edit(Edit(product_id, archived=True))
+            assert isinstance(outcome, Edited), outcome
+
+        self._with_books(edit)
+
     def reserve_many(self, product_id: str, count: int) -> list[Reservation]:
         """Reserve one unit for each of this many customers. The result is in the order of the reservations' ids."""
 
         async def take(books: Books) -> list[Reservation]:
-            wanted = [Wanted(product_id, 1)]
+            wanted = [Units(product_id, 1)]
             outcomes = await asyncio.gather(
                 *(books.reservations.reserve(SystemIds().new(), wanted, None) for _ in range(count))
             )
@@ -123,7 +131,8 @@ class CommandShop:
 
     def available(self) -> dict[str, int]:
         async def read(books: Books) -> dict[str, int]:
-            return {each.id: each.available for each in await books.catalogue.products(None, 200)}
+            products = [shown.product for shown in (await books.catalogue.search(ALL_PRODUCTS, None, 200)).products]
+            return {each.id: each.available for each in products}
 
         return self._with_books(read)
 

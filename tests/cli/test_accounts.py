@@ -140,13 +140,73 @@ def test_an_existing_account_is_promoted_without_a_password(shop: CommandShop) -
     assert accounts(shop) == [("o@example.com", "admin")]
 
 
+def test_an_account_is_shown_by_its_address_and_by_its_id(shop: CommandShop) -> None:
+    shop.run("admin", "create", "o@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    shop.run("admin", "create", "p@example.com", "--password-stdin", stdin=f"{PASSWORD}\n")
+    shop.run("accounts", "disable", "o@example.com")
+
+    shown = shop.run("accounts", "show", "O@example.com")
+    fields = dict(line.split(":", 1) for line in shown.out.splitlines())
+    found = {name: value.strip() for name, value in fields.items()}
+
+    assert (found["e-mail"], found["role"]) == ("o@example.com", "admin")
+    assert found["made"] <= found["disabled"]
+    assert (found["made"][-1], found["disabled"][-1], found["signed out"][-1]) == ("Z", "Z", "Z")
+    assert shop.run("accounts", "show", found["id"].upper()).out == shown.out
+    other = shop.run("accounts", "show", "p@example.com").out
+    assert "disabled:   -\nsigned out: -\n" in other
+
+
+@pytest.mark.parametrize("who", ["nobody@example.com", USER, "nobody"])
+def test_an_account_that_is_not_there_is_not_shown(shop: CommandShop, who: str) -> None:
+    shop.stock()
+    ended = shop.run("accounts", "show", who)
+
+    assert (ended.code, ended.out) == (1, "")
+    assert "there is no account with " in ended.err
+
+
 def test_nobody_is_promoted_who_has_no_account(shop: CommandShop) -> None:
     shop.stock()
 
     ended = shop.run("admin", "create", "nobody@example.com", "--promote")
 
     assert (ended.code, accounts(shop)) == (1, [])
-    assert "there is no account" in ended.err
+    assert "there is no account with nobody@example.com; `flashreserve accounts list` shows all" in ended.err
+
+
+@pytest.mark.parametrize("change", ["disable", "enable", "promote", "demote", "sign-out", "reset"])
+def test_an_address_without_an_account_is_repeated(shop: CommandShop, change: str) -> None:
+    shop.stock()
+
+    ended = shop.run("accounts", change, "Nobody@example.com")
+
+    assert ended.code == 1
+    told = "email: there is no account with nobody@example.com; `flashreserve accounts list` shows all"
+    assert told in ended.err
+
+
+@pytest.mark.parametrize(("id_", "told"), [("shop:42", True), ("42", False)])
+def test_a_customer_of_an_issuer_has_no_account_to_change(shop: CommandShop, id_: str, told: bool) -> None:  # noqa: FBT001
+    shop.stock()
+
+    ended = shop.run("accounts", "disable", id_)
+
+    assert (ended.code, "email: must be an email address" in ended.err) == (2, True)
+    assert ("accounts of the shop's own customers, such as shop:42, are kept by the shop" in ended.err) == told
+
+
+def test_a_disabled_account_gets_no_reset_code(shop: CommandShop) -> None:
+    for email in ("o@example.com", "other@example.com"):
+        shop.run("admin", "create", email, "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert shop.run("accounts", "disable", "other@example.com").code == 0
+
+    refused = shop.run("accounts", "reset", "Other@example.com")
+
+    assert (refused.code, refused.out) == (1, "")
+    assert "other@example.com is disabled; enable it first: flashreserve accounts enable other@" in refused.err
+    assert shop.run("accounts", "enable", "other@example.com").code == 0
+    assert len(shop.run("accounts", "reset", "other@example.com").out.strip()) == 27
 
 
 def test_tokens_are_signed_for_as_many_new_customers(shop: CommandShop) -> None:

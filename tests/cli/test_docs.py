@@ -14,6 +14,7 @@ from flashreserve import cli
 from flashreserve.cli.main import CommandEntry, flashreserve
 from flashreserve.cli.product_file import COLUMNS
 from flashreserve.rehearsal.verdict import Verdict
+from flashreserve.service.export import CSV_COLUMNS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "commands.md").read_text()
@@ -85,6 +86,14 @@ def test_the_page_of_rehearse_names_every_field_of_its_verdict() -> None:
 
 
 def test_every_column_of_a_file_of_products_is_documented() -> None:
-    table = PAGE.partition("## A file of products")[2]
+    assert set(_first_cells("## A file of products")) == set(COLUMNS)
 
-    assert set(re.findall(r"`([a-zA-Z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))) == set(COLUMNS)
+
+def test_every_column_of_the_export_is_documented_in_order() -> None:
+    assert tuple(_first_cells("## The export of reservations")) == CSV_COLUMNS
+
+
+def _first_cells(heading: str) -> list[str]:
+    """The names in the first column of the table under this heading of docs/commands.md."""
+    table = PAGE.partition(f"{heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"`([a-zA-Z]+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)))

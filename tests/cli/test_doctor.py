@@ -69,6 +69,41 @@ def test_settings_that_cannot_be_read_are_the_finding(shop: CommandShop) -> None
     assert "→" in ended.out
 
 
+@pytest.mark.parametrize(
+    ("mode", "env", "secret", "expected"),
+    [
+        (0o600, "development", True, "ok    issuers      shop (https://shop.example)"),
+        (0o644, "development", True, "warn  issuers      issuers.json may be read by others (0644)"),
+        (0o644, "production", True, "fail  issuers      issuers.json may be read by others (0644)"),
+        (0o644, "development", False, "ok    issuers      shop (https://shop.example)"),
+    ],
+)
+def test_a_secret_of_an_issuer_that_others_may_read_is_found(
+    shop: CommandShop,
+    port: str,
+    mode: int,
+    env: str,
+    secret: bool,  # noqa: FBT001
+    expected: str,
+) -> None:
+    key = f'"secret": "{"k" * 20}-0123456789-{"q" * 20}"' if secret else '"jwks_url": "https://shop.example/jwks"'
+    file = shop.directory / "issuers.json"
+    issuer = '{"issuers": [{"name": "shop", "issuer": "https://shop.example", "audience": "flashreserve", KEY}]}'
+    file.write_text(issuer.replace("KEY", key))
+    file.chmod(mode)
+
+    ended = shop.run(
+        "doctor",
+        FLASHRESERVE_PORT=port,
+        FLASHRESERVE_ISSUERS="issuers.json",
+        FLASHRESERVE_ENV=env,
+        FLASHRESERVE_SECRET_KEYS=KEYS,
+    )
+
+    assert expected in ended.out, ended.out
+    assert ("→ run chmod 600 issuers.json" in ended.out) == (not expected.startswith("ok"))
+
+
 def test_a_damaged_database_is_found(shop: CommandShop, port: str) -> None:
     product_id = shop.stock(units=1000)
     shop.reserve_many(product_id, 200)

@@ -32,6 +32,7 @@ pytestmark = pytest.mark.timeout(600)
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "commands.md"
 ADMIN: Final = "o@example.com"
+OTHER: Final = "other@example.com"
 SIGNING: Final = {"FLASHRESERVE_SECRET_KEYS": KEYS}
 HANGS_S: Final = 120
 """Seconds, far more than any command takes: a command that takes longer hangs."""
@@ -41,10 +42,20 @@ AT_ONCE: Final = 3
 
 ADMIN_CREATE: Final = ("admin", "create", "new@example.com", "--password-stdin")
 IMPORT: Final = ("products", "import", "-")
+ACCOUNT_CHANGES: Final = ("disable", "enable", "promote", "demote", "sign-out")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "serve": ("serve", "--port", "0"),
     "worker": ("worker",),
     "admin create": ADMIN_CREATE,
+    "accounts list": ("accounts", "list"),
+    "accounts show": ("accounts", "show", OTHER),
+    **{f"accounts {each}": ("accounts", each, OTHER) for each in ACCOUNT_CHANGES},
+    "accounts reset": ("accounts", "reset", ADMIN),
+    "customers export": ("customers", "export", "shop:42"),
+    "customers erase": ("customers", "erase", "shop:42"),
+    "keys create": ("keys", "create", "Backend", "--scope", "read"),
+    "keys list": ("keys", "list"),
+    "keys revoke": ("keys", "revoke", "0123456789abcdef0123456789abcdef"),
     "token": ("token", "--email", ADMIN, "--role", "admin"),
     "products import": IMPORT,
     "products list": ("products", "list"),
@@ -58,7 +69,9 @@ INPUT: Final = {ADMIN_CREATE: f"{PASSWORD}\n", IMPORT: "name,price,stockQuantity
 ONCE: Final = [name for name in COMMANDS if name not in {"serve", "worker"}]
 """The commands that end by themselves."""
 
-PRINTING: Final = [name for name in ONCE if name != "rehearse"]
+PRINTING: Final = [name for name in ONCE if name not in {"rehearse", "customers erase", "keys revoke"}]
+"""The commands that succeed in a shop of `open_shop`, and print to standard output alone."""
+
 STORED: Final = [name for name in COMMANDS if name != "rehearse"]
 """The commands that use the settings' database; a rehearsal has its own."""
 
@@ -170,8 +183,9 @@ def codes(run: Callable[..., CommandProcess], names: Sequence[str], *more: str, 
 
 
 def open_shop(shop: CommandShop) -> None:
-    shop.reserve(shop.stock())
-    assert shop.run("admin", "create", ADMIN, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
+    shop.reserve(shop.stock(), user_id="shop:42")
+    for email in (ADMIN, OTHER):
+        assert shop.run("admin", "create", email, "--password-stdin", stdin=f"{PASSWORD}\n").code == 0
 
 
 def none(shop: CommandShop) -> None:
@@ -273,6 +287,25 @@ def test_an_input_file_that_is_invalid(shop: CommandShop) -> None:
     for name, lines in reads.items():
         for args in lines:
             assert {name: shop.run(*args, stdin=b"\xff\n").code} == documented("an input file is invalid", [name])
+
+
+def test_things_that_do_not_exist(shop: CommandShop) -> None:
+    open_shop(shop)
+    lines = {
+        **{
+            name: ("accounts", name.split()[1], "nobody@example.com")
+            for name in COMMANDS
+            if name.startswith("accounts ")
+        },
+        "customers export": ("customers", "export", "shop:nobody"),
+        "customers erase": ("customers", "erase", "shop:nobody"),
+        "keys revoke": COMMANDS["keys revoke"],
+    }
+    del lines["accounts list"]
+
+    ended = {name: shop.run(*args, **SIGNING).code for name, args in lines.items()}
+
+    assert ended == documented("an account, an API key or a customer does not exist", list(lines))
 
 
 def test_a_full_standard_output(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:

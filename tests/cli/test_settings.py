@@ -1,5 +1,6 @@
 """Settings: their sources, and the refusal of invalid ones."""
 
+import json
 import os
 import re
 import threading
@@ -108,6 +109,8 @@ def test_a_setting_that_is_named_like_a_secret_is_never_shown() -> None:
         ("FLASHRESERVE_STORE", "mongodb+srv://a.b.example/db?ssl=true&tls=false", "nothing that PyMongo refuses: "),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789 abcdef" * 2, "visible ASCII"),
         ("FLASHRESERVE_METRICS_TOKEN", "0123456789äbcdef" * 2, "visible ASCII"),
+        ("FLASHRESERVE_METRICS_TOKEN", f"{METRICS_TOKEN}.{METRICS_TOKEN}.ab", "without the form of a JWT"),
+        ("FLASHRESERVE_METRICS_TOKEN", f"frk_{METRICS_TOKEN}", "without the form of a JWT or an API key"),
         ("FLASHRESERVE_HOSTS", "shop.example,http://b", "not 'http://b'"),
         ("FLASHRESERVE_HOST", "shop..example", "1 to 63 characters between the dots of a name"),
         ("FLASHRESERVE_HOST", f"{'a' * 64}.example", "1 to 63 characters between the dots of a name"),
@@ -117,6 +120,22 @@ def test_a_setting_that_is_named_like_a_secret_is_never_shown() -> None:
         ("FLASHRESERVE_REDIS_URL", "redis://[h]/0", "an IPv6 address in [ ]"),
         ("FLASHRESERVE_COOKIE_DOMAIN", "https://shop.example", "a domain such as shop.example"),
         ("FLASHRESERVE_COOKIE_DOMAIN", "localhost", "a domain such as shop.example"),
+        ("FLASHRESERVE_COOKIE_NAME", "my token", "1 to 64 letters, digits, - and _"),
+        ("FLASHRESERVE_COOKIE_NAME", "__Host-token", "is put before it in production by itself"),
+        ("FLASHRESERVE_COOKIE_SAMESITE", "no", "lax or strict or none"),
+        ("FLASHRESERVE_PATH_PREFIX", "flash", "a path such as /flash"),
+        ("FLASHRESERVE_PATH_PREFIX", "/flash//sales", "a path such as /flash"),
+        ("FLASHRESERVE_PATH_PREFIX", "/flash/../admin", "a path such as /flash"),
+        ("FLASHRESERVE_PATH_PREFIX", "/products", "/products is a route of this service"),
+        ("FLASHRESERVE_PATH_PREFIX", "/auth/flash/", "/auth is a route of this service"),
+        ("FLASHRESERVE_ORIGINS", "*", "would let in the pages of anybody"),
+        ("FLASHRESERVE_ORIGINS", "https://shop.example,null", "null would let in the pages of anybody"),
+        ("FLASHRESERVE_ORIGINS", "shop.example", "origins such as https://shop.example"),
+        ("FLASHRESERVE_ORIGINS", "https://shop.example/", "without a path"),
+        ("FLASHRESERVE_ORIGINS", "https://Shop.example", "all in lower case"),
+        ("FLASHRESERVE_ORIGINS", "https://shop.example:443", "browsers leave out the port 443"),
+        ("FLASHRESERVE_ORIGINS", "https://shop.example:port", "not 'https://shop.example:port'"),
+        ("FLASHRESERVE_ORIGINS", ",".join(f"https://s{n}.example" for n in range(51)), "at most 50 origins"),
     ],
 )
 def test_a_wrong_value_is_told_by_its_variable_and_nothing_is_made(
@@ -156,6 +175,23 @@ def test_a_wrong_value_for_servers_ends_every_command(shop: CommandShop, name: s
     assert (doctor.code, other.code) == (1, 2)
     assert f"fail  settings     {name}: expected" in doctor.out
     assert other.err.startswith(f"Error: {name}: expected")
+
+
+def test_an_issuer_with_a_secret_of_this_service_ends_the_start_and_is_found(shop: CommandShop) -> None:
+    secret = KEYS.partition(":")[2]
+    entry = {"name": "app", "issuer": "https://app.example", "audience": "flashreserve", "secret": secret}
+    issuers = json.dumps({"issuers": [entry]})
+    keys = f"new:a-newer-key-of-the-command-tests-signs,{KEYS}"
+    text = {"FLASHRESERVE_ISSUERS": issuers, "FLASHRESERVE_SECRET_KEYS": keys}
+
+    start, doctor = shop.run("serve", **text), shop.run("doctor", **text)
+
+    expected = "FLASHRESERVE_ISSUERS: issuers[0] (app): secret: expected another one"
+    assert (start.code, doctor.code) == (2, 1)
+    assert start.err.startswith(f"Error: {expected}")
+    assert f"fail  issuers      {expected}" in doctor.out
+    assert secret not in start.err + doctor.out + doctor.err
+    assert shop.files() == []
 
 
 PRODUCTION = {"FLASHRESERVE_ENV": "production", "FLASHRESERVE_SECRET_KEYS": KEYS}

@@ -15,8 +15,7 @@ from tests.servers.valkey import ValkeyProcess
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge, open_store
 from flashreserve.clock import Clock, SystemClock
-from flashreserve.core.commands import Wanted
-from flashreserve.core.model import Product
+from flashreserve.core.model import Product, Units
 from flashreserve.core.outcomes import Reserved
 from flashreserve.http.edge import Edge
 from flashreserve.server.limits import HttpLimits
@@ -62,7 +61,7 @@ async def hot(core: Core, **rules: Any) -> Product:
 
 
 async def hold(core: Core, product: Product) -> Reserved:
-    outcome = await core.books.reservations.reserve(user_id(1), (Wanted(product.id, 1),), None)
+    outcome = await core.books.reservations.reserve(user_id(1), (Units(product.id, 1),), None)
     assert isinstance(outcome, Reserved), outcome
     return outcome
 

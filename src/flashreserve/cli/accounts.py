@@ -1,6 +1,5 @@
 """`flashreserve admin` and `flashreserve token`."""
 
-import re
 import sys
 from typing import Final
 
@@ -20,10 +19,12 @@ from flashreserve.auth.outcomes import (
 from flashreserve.auth.passwords import new_password
 from flashreserve.auth.tokens import Tokens
 from flashreserve.bootstrap import key_ring, open_core, open_store, open_store_to_read
+from flashreserve.cli.account_changes import no_account
 from flashreserve.cli.failures import FailedError, InputError
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.clock import SystemClock, SystemIds
+from flashreserve.core.customers import may_be_of_account
 from flashreserve.core.model import Account, Role
 from flashreserve.settings import Settings
 
@@ -32,7 +33,6 @@ COUNT_MAX: Final = 1_000_000
 
 _BATCH: Final = 1_000
 _PASSWORD_LINE_MAX: Final = 4_096
-_UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @click.group()
@@ -85,16 +85,16 @@ def _ask_password() -> str:
 async def _create(settings: Settings, email: str, password: str) -> Account:
     keys = key_ring(settings, create=True)
     async with open_core(settings, await open_store(settings, create=True), keys) as core:
-        return _account(await core.accounts.create_admin(email, password))
+        return _account(await core.accounts.create_admin(email, password), email)
 
 
 async def _promote(settings: Settings, email: str) -> Account:
     store = await open_store(settings, create=False)  # First: in a wrong directory no key is made.
     async with open_core(settings, store, key_ring(settings, create=True)) as core:
-        return _account(await core.accounts.promote(email))
+        return _account(await core.accounts.promote(email), email)
 
 
-def _account(outcome: CreationOutcome | PromotionOutcome) -> Account:
+def _account(outcome: CreationOutcome | PromotionOutcome, email: str) -> Account:
     match outcome:
         case Registered(account) | Promoted(account):
             return account
@@ -103,7 +103,7 @@ def _account(outcome: CreationOutcome | PromotionOutcome) -> Account:
         case EmailTaken():
             raise FailedError("email: there is an account with it already; --promote makes it an admin's")
         case AccountNotFound():
-            raise FailedError("email: there is no account with it")
+            raise no_account(email)
         case Busy():
             raise FailedError("passwords can't be hashed now, for want of memory or threads; try again")
 
@@ -128,7 +128,7 @@ def token(settings: Settings, role: str, count: int, email: str | None, user_id:
         raise click.UsageError("--user-id: not with --email, which names the user already")
     if role == Role.ADMIN and email is None:
         raise click.UsageError("--email: expected with --role admin, since the rights are those of an account")
-    if user_id is not None and _UUID.fullmatch(user_id.lower()) is None:
+    if user_id is not None and not may_be_of_account(user_id):
         raise click.BadParameter("expected a UUID such as 0199c7e0-0000-7000-8000-000000000000", param_hint="--user-id")
     tokens = Tokens(key_ring(settings, create=False), ttl_s=settings.token_s)
     owner = user_id.lower() if user_id else None if email is None else _owner(settings, email, Role(role))
@@ -145,7 +145,7 @@ def _owner(settings: Settings, email: str, role: Role) -> str:
         raise InputError(f"--{known.field}: {known.message}")
     account = interrupts.run(_account_by_email(settings, known))
     if account is None:
-        raise FailedError("--email: there is no account with it")
+        raise no_account(known, "--email")
     if account.role is not role:
         raise FailedError(f"--email: the account's role is {account.role.value}, not {role.value}")
     return account.id

@@ -16,11 +16,14 @@ from typing import Final
 
 import msgspec
 
+from flashreserve.auth.keys import KeyRing
 from flashreserve.bootstrap import (
     CLOCK_APART_MAX_MS,
     engine_version,
+    file_with_secrets,
     inspect_file,
     inspect_server,
+    issuers_of,
     key_ring,
     times_ahead_ms,
     unwritable_part,
@@ -108,6 +111,8 @@ def check_all(settings: Settings, directory: Path, now_ms: int) -> Iterable[Find
     yield production(settings)
     yield from _looked("data", lambda: [data_dir(settings.data_dir)])
     yield from _looked("keys", lambda: [keys(settings)])
+    if settings.issuers:
+        yield from _looked("issuers", lambda: [issuers(settings)])
     if settings.clustered:
         yield from interrupts.run(server(settings, now_ms))
         yield from interrupts.run(redis(settings))
@@ -241,6 +246,25 @@ def keys(settings: Settings) -> Finding:
     if settings.secret_keys:
         return _ok("keys", f"{', '.join(ring.kids)} from FLASHRESERVE_SECRET_KEYS; the first one signs")
     return _owners_alone("keys", path.absolute(), production=False)
+
+
+def issuers(settings: Settings) -> Finding:
+    """The shop's issuers, whose tokens customers may have, and who may read their file if it has shared secrets."""
+    try:
+        found, secret = issuers_of(settings, _ring(settings)), file_with_secrets(settings)
+    except SettingsError as error:
+        return _fail("issuers", str(error), "correct it; docs/settings.md shows an example")
+    if secret is not None and is_file_or_pipe(secret) and exposure_of(secret):
+        return _owners_alone("issuers", secret, production=settings.production)
+    return _ok("issuers", ", ".join(f"{issuer.name} ({issuer.issuer})" for issuer in found))
+
+
+def _ring(settings: Settings) -> KeyRing | None:
+    """The keys that sign tokens; None if there are none yet, or invalid ones, which `keys` reports."""
+    try:
+        return key_ring(settings, create=False)
+    except SettingsError:
+        return None
 
 
 def disk(path: Path) -> Finding:

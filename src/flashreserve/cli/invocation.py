@@ -14,7 +14,7 @@ import rich_click as click
 import structlog
 from dotenv.parser import Binding, parse_stream
 
-from flashreserve import logs
+from flashreserve import bootstrap, logs
 from flashreserve.cli.service_links import ADVICE, service_links
 from flashreserve.files import exposure_of, exposure_of_database, is_file_or_pipe
 from flashreserve.redaction import remember
@@ -125,7 +125,9 @@ def _check_exposure(settings: Settings) -> None:
     Raises:
         SettingsError: others may, in production.
     """
-    secret = (Path.cwd() / ENV_FILE, settings.key_path.absolute())
+    secret = [Path.cwd() / ENV_FILE, settings.key_path.absolute()]
+    if settings.issuers and (issuers := bootstrap.file_with_secrets(settings)) is not None:
+        secret.append(issuers)
     found = [exposure_of(path) for path in secret if is_file_or_pipe(path)]
     if not settings.clustered:
         found.append(exposure_of_database(settings.sqlite_path.absolute()))

@@ -1,6 +1,5 @@
 """Numbers in sentences."""
 
+from flashreserve.core.words import counted
 
-def counted(number: int, what: str) -> str:
-    """`1 hold`, `2 holds`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+__all__ = ["counted"]
