@@ -18,7 +18,7 @@ from tests.faults.fault_source import CLOCKS, DISKS, NETWORK, SERVERS, FaultSour
 from tests.faults.linked_shop import LinkedShop, clustered_shop, embedded_shop
 from tests.faults.machine_clock import require_libfaketime
 from tests.faults.processes import SECRET_KEYS, audit
-from tests.faults.products import make_products
+from tests.faults.products import make_key, make_products
 from tests.faults.recorded_customers import RecordedCustomers, completed
 from tests.proof import auditor
 from tests.proof.records import Answered, Asked, Ended, FinalProduct, Goods, Healed, Terms, Trouble
@@ -91,7 +91,8 @@ async def test_the_embedded_engine_breaks_no_promise_either(tmp_path: Path) -> N
 async def no_promise_is_broken(shop: LinkedShop, faults: FaultSource, chance: random.Random) -> None:
     """Let customers shop during faults, then heal the shop, and audit the history."""
     ids = await make_products(shop.settings, shop.apis[0].url, *PRODUCTS)
-    customers = RecordedCustomers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance)
+    backend = make_key(shop.settings, "customers")
+    customers = RecordedCustomers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance, backend=backend)
     over = asyncio.Event()
     shopping = asyncio.create_task(customers.shop(over))
     counts = await bad_times(faults, customers, chance)

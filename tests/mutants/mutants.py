@@ -10,6 +10,7 @@ HOLDS: Final = "core/holds.py"
 GRANT: Final = "core/grant.py"
 CATALOGUE: Final = "core/catalogue.py"
 LOOKUP: Final = "core/lookup.py"
+RETURNS: Final = "core/returns.py"
 
 MONGODB: Final = frozenset({"mongodb"})
 
@@ -82,9 +83,9 @@ MUTANTS: Final = [
     Mutant("who was sold out isn't tried again", "if book.units_returned:", "if not book.effects:", RULES),
     Mutant(
         "another customer's reservation is found",
-        "if reservation is None or reservation.user_id != user_id:",
+        "if reservation is None or user_id not in {None, reservation.user_id}:",
         "if reservation is None:",
-        HOLDS,
+        BOOK,
     ),
     Mutant(
         "a purchase can be cancelled",
@@ -182,5 +183,47 @@ MUTANTS: Final = [
         "    first, buyers = _named(commands)\n    if not quotas.some:\n",
         "    first, buyers = _named(commands)\n    if quotas.some:\n",
         LOOKUP,
+    ),
+    Mutant(
+        "more units go back than are left",
+        "if line.quantity > left[line.product_id]:",
+        "if line.quantity < 0:",
+        RETURNS,
+    ),
+    Mutant(
+        "a repeated key of a return gives back again",
+        "earlier = next((entry for entry in reservation.returns if entry.key == command.key), None)",
+        "earlier = None",
+        RETURNS,
+    ),
+    Mutant(
+        "a hold is returned like a purchase",
+        "        case Status.CONFIRMED:\n            return None\n        case Status.PENDING:\n",
+        "        case Status.CONFIRMED | Status.PENDING:\n            return None\n        case None:\n",
+        RETURNS,
+    ),
+    Mutant(
+        "returned units count towards the limit",
+        "claims = self._give_up(before, surplus.__contains__)",
+        "claims = ()",
+        BOOK,
+    ),
+    Mutant(
+        "a return frees all places of the limit",
+        "limit_claims_of(line.product_id, own)[line.left :]",
+        "limit_claims_of(line.product_id, own)",
+        BOOK,
+    ),
+    Mutant(
+        "a confirmation of fewer units gives back those that are bought",
+        "line.left - final.get(line.product_id, 0)",
+        "final.get(line.product_id, 0)",
+        RETURNS,
+    ),
+    Mutant(
+        "a confirmation of fewer units buys all",
+        "    if rest:\n        used_up",
+        "    if not rest:\n        used_up",
+        HOLDS,
     ),
 ]

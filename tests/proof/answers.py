@@ -11,9 +11,14 @@ _OF_KIND = {
         *("reserved", "replayed", "key-reused", "not-on-sale", "sold-out", "limit-reached"),
         *("open-holds-reached", "hourly-holds-reached", "lapses-reached"),
     },
-    "confirm": {"confirmed", "not-found", "expired", "already-cancelled"},
+    "confirm": {"confirmed", "not-found", "expired", "already-cancelled", "already-confirmed", "too-many"},
     "extend": {"extended", "not-found", "expired", "already-confirmed", "already-cancelled", "extensions-used-up"},
     "cancel": {"released", "not-found", "already-confirmed"},
+    "return": {
+        *("returned", "returned-before", "not-found", "key-reused", "not-confirmed"),
+        *("expired", "already-cancelled", "too-many"),
+    },
+    "label": {"labelled", "not-found"},
     "read": {"found", "not-found"},
     "list": {"listed"},
     "stock": {"stock"},
@@ -144,13 +149,15 @@ def _shown(facts: HistoryFacts, request: Request, shown: Held) -> Iterator[Viola
     if left is None or (left.user, left.lines, left.created_at) != (shown.user, shown.lines, shown.created_at):
         yield Violation("durable", f"shown {shown}, is {left}: {request.text()}")
         return
+    if shown.returns != left.returns[: len(shown.returns)]:
+        yield Violation("returns", f"shown {shown}, is {left}: {request.text()}")
     if shown.status in {"CONFIRMED", "CANCELLED"} and shown.status != left.status:
         yield Violation("one end", f"shown {shown}, is {left}: {request.text()}")
     if (
         not facts.terms.stale_reads
         and shown.status == "PENDING"
         and any(
-            other.end < request.asked.at and other.code in {"confirmed", "released", "expired"}
+            other.end < request.asked.at and other.code in {"confirmed", "released", "expired", "returned"}
             for other in facts.about[shown.id]
         )
     ):

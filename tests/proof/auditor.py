@@ -6,7 +6,7 @@ been true and what may have been true. Anything that can't have been true is a v
 
 from collections.abc import Iterator, Sequence
 
-from tests.proof import answers, holds, liveness, quotas, stock
+from tests.proof import answers, holds, labels, liveness, quotas, returns, stock
 from tests.proof.facts import HistoryFacts, Violation
 from tests.proof.records import Record, Terms
 
@@ -21,6 +21,8 @@ def audit(history: Sequence[Record], terms: Terms) -> list[Violation]:
 
 def _safety(facts: HistoryFacts) -> Iterator[Violation]:
     yield from holds.check(facts)
+    yield from returns.check(facts)
+    yield from labels.check(facts)
     yield from answers.check(facts)
     yield from stock.check(facts)
     yield from quotas.check(facts)

@@ -55,7 +55,10 @@ def _granted_as_asked(facts: HistoryFacts, request: Request, told: Held) -> Iter
     asked = request.asked
     if (told.user, told.lines, told.key) != (asked.user, _summed(asked.lines), asked.key):
         yield Violation("as asked", f"{told} for {request.text()}")
-    fresh = (told.status, told.extensions, told.confirmed_at, told.released_at) == ("PENDING", 0, None, None)
+    fresh = (told.status, told.extensions, told.confirmed_at, told.released_at, told.returns) == (
+        *("PENDING", 0, None, None),
+        (),
+    )
     if not fresh or told.expires_at != told.created_at + told.hold_ms:
         yield Violation("as granted", f"{told} isn't as it was granted: {request.text()}")
     terms_of_hold = {value for product, _ in told.lines for value in facts.possible_rule(product, "hold_ms")}
@@ -175,7 +178,7 @@ def _end_as_told(request: Request, told: Held, left: Held) -> Iterator[Violation
         left.confirmed_at,
         left.released_at,
         left.expires_at,
-    ):
+    ) or told.returns != left.returns[: len(told.returns)]:
         yield Violation("one end", f"told {told}, is {left}: {request.text()}")
 
 

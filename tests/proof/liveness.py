@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.proof.facts import EVER, HistoryFacts, Violation
 
-_QUEUED = {"reserve", "confirm", "extend", "cancel", "restock", "edit"}
+_QUEUED = {"reserve", "confirm", "extend", "cancel", "return", "label", "restock", "edit"}
 """The kinds of requests that wait in a queue with a deadline."""
 
 

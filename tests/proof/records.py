@@ -7,13 +7,22 @@ true time, in milliseconds since the beginning of the history, as its recorder s
 
 from typing import Literal, NamedTuple
 
-Kind = Literal["reserve", "confirm", "extend", "cancel", "read", "list", "stock", "restock", "edit", "audit"]
+Kind = Literal[
+    "reserve", "confirm", "extend", "cancel", "return", "label", "read", "list", "stock", "restock", "edit", "audit"
+]
 Lines = tuple[tuple[str, int], ...]
 """Products with their units, each product once and in order."""
 
 
+class ReturnedUnits(NamedTuple):
+    """Units of a reservation that were given back at once; `key` is None if a confirmation of fewer units did it."""
+
+    lines: Lines
+    key: str | None
+
+
 class Held(NamedTuple):
-    """A reservation as the shop showed it to somebody."""
+    """A reservation as the shop showed it to somebody. `lines` are as they were granted."""
 
     id: str
     user: str
@@ -26,6 +35,17 @@ class Held(NamedTuple):
     confirmed_at: int | None
     released_at: int | None
     key: str | None
+    returns: tuple[ReturnedUnits, ...] = ()
+    label: str | None = None
+    """The shop's own id of it."""
+
+    def returned(self, product: str) -> int:
+        """The units of the product that were given back."""
+        return sum(quantity for entry in self.returns for line, quantity in entry.lines if line == product)
+
+    def units(self, product: str) -> int:
+        """The units of the product that were not given back."""
+        return sum(quantity for line, quantity in self.lines if line == product) - self.returned(product)
 
 
 class Goods(NamedTuple):
@@ -41,7 +61,10 @@ class Goods(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request, at the time when its customer sent it. `of` is the id of the reservation or product it is about."""
+    """A request, at the time when its customer sent it. `of` is the id of the reservation or product it is about.
+
+    `lines` are wanted, or are to be returned. In a confirmation, only they are to be bought; without any, all units.
+    """
 
     at: float
     number: int
@@ -54,6 +77,8 @@ class Asked(NamedTuple):
     change: int = 0
     rules: tuple[tuple[str, int | None], ...] = ()
     """The rules that an edit sets: limit, hold_ms, extensions_max, sale_starts_at, sale_ends_at."""
+    label: str | None = None
+    """The label that the reservation is to have afterwards."""
 
 
 class Answered(NamedTuple):

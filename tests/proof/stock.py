@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from tests.proof.facts import EVER, HistoryFacts, Request, Violation
 from tests.proof.records import FinalProduct, Held
+from tests.proof.returns import returned_since, returned_until
 
 _LIVE = frozenset({"PENDING", "CONFIRMED"})
 _REFUSED_BY_RULES = frozenset({"stock-taken", "key-reused", "unavailable", "not-found", "invalid"})
@@ -37,10 +38,6 @@ def check(facts: HistoryFacts) -> Iterator[Violation]:
     yield from _sold_out(facts)
 
 
-def _units(held: Held, product: str) -> int:
-    return sum(quantity for line, quantity in held.lines if line == product)
-
-
 def _sum_at(spans: Iterable[_StockSpan], instant: float) -> int:
     return sum(span.units for span in spans if span.since <= instant < span.until)
 
@@ -52,7 +49,7 @@ def _books(facts: HistoryFacts, left: FinalProduct) -> Iterator[Violation]:
     """available = stocked - held - bought, and `stocked` is the sum of all that was put in."""
     if facts.ended is not None and not facts.ended.books_balance:
         yield Violation("books", f"the shop's own books don't balance: {left}")
-    live = sum(_units(held, left.id) for held in facts.final.values() if held.status in _LIVE)
+    live = sum(held.units(left.id) for held in facts.final.values() if held.status in _LIVE)
     if left.moving == 0 and left.available != left.stocked - live:
         yield Violation("books", f"{left}, but {live} units are held or bought")
     if left.available < 0:
@@ -115,9 +112,15 @@ def _spans_of(
     found = []
     for id_, span in surely.items():
         held = facts.final[id_]
-        units = _units(held, product)
-        if span is not None and units and user in {None, held.user}:
-            found.append(span._replace(units=units))
+        if span is None or user not in {None, held.user}:
+            continue
+        if held.units(product):
+            found.append(span._replace(units=held.units(product)))
+        for entry in held.returns:
+            until = min(span.until, returned_since(facts, held, entry))
+            units = sum(quantity for line, quantity in entry.lines if line == product)
+            if units and span.since < until:
+                found.append(_StockSpan(span.since, until, units))
     return found
 
 
@@ -170,15 +173,27 @@ def _refusals(facts: HistoryFacts, product: str) -> Iterator[Violation]:
         if wanted != product:
             continue
         spans = [
-            _may_block(facts, held)._replace(units=_units(held, product))
+            span
             for held in facts.final.values()
-            if held.user == request.asked.user and _units(held, product)
+            if held.user == request.asked.user
+            for span in _may_block_with(facts, held, product)
         ]
         # After a fault, a long flush may count holds by the time of its beginning, and holds granted since.
         troubled = facts.troubled(request.asked.at, request.end)
         most = (_sum_within if troubled else _most_within)(spans, request.asked.at, request.end)
         if not values or most + quantity <= min(values):
             yield Violation("limit", f"refused with {most} of {product}: {request.text()}")
+
+
+def _may_block_with(facts: HistoryFacts, held: Held, product: str) -> Iterator[_StockSpan]:
+    """The units of the product with which the reservation may have counted; returned ones until that was told."""
+    span = _may_block(facts, held)
+    if held.units(product):
+        yield span._replace(units=held.units(product))
+    for entry in held.returns:
+        units = sum(quantity for line, quantity in entry.lines if line == product)
+        if units:
+            yield span._replace(until=min(span.until, returned_until(facts, held, entry)), units=units)
 
 
 def _may_block(facts: HistoryFacts, held: Held) -> _StockSpan:
@@ -223,6 +238,12 @@ def _may_hold(facts: HistoryFacts, product: str) -> list[_StockSpan]:
             until = EVER
         elif request.code == "reserved" and told is not None:
             until = released.get(told.id, EVER)
+            left = facts.final.get(told.id)
+            for entry in left.returns if left is not None else ():
+                given_back = sum(quantity for line, quantity in entry.lines if line == product)
+                back_at = returned_until(facts, told, entry) + facts.terms.sweep_ms
+                spans.append(_StockSpan(request.asked.at, min(until, back_at), given_back))
+                units -= given_back
         spans.append(_StockSpan(request.asked.at, until, units))
     return spans
 

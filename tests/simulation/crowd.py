@@ -6,18 +6,22 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Final, assert_never
 
-from tests.proof.records import Answered, Asked, Lost, Record
+from tests.proof.records import Answered, Asked, Lines, Lost, Record
 from tests.simulation.histories import held
 from tests.simulation.processes import SimulatedProcess
 from tests.simulation.script import ADMIN, ScriptedOperation
 from tests.simulation.world import World
 
 from flashreserve.core import outcomes as told
-from flashreserve.core.commands import Edit, Restock, Wanted
-from flashreserve.core.model import Reservation
+from flashreserve.core.commands import Edit, Restock
+from flashreserve.core.model import Reservation, Units
+from flashreserve.stores.filters import ReservationFilter
 from flashreserve.stores.port import StoreUnavailableError
 
 _PAGE: Final = 200
+_UNBOUGHT: Final = 5
+"""One in so many returns is of any reservation, which needn't be a purchase."""
+
 _UNSURE: Final = {"unavailable", "outcome-unknown"}
 
 
@@ -29,6 +33,10 @@ class SimulatedCrowd:
         self._apis = [process for process in processes if not process.is_worker]
         self._history = history
         self._known: dict[str, list[str]] = {}
+        self._lines: dict[str, Lines] = {}
+        """By reservation that a customer knows of, the lines that were granted."""
+        self._bought: dict[str, list[str]] = {}
+        """By customer, the reservations of which the customer knows that they are purchases."""
         self._asked = 0
         self._open: dict[int, tuple[SimulatedProcess, ScriptedOperation]] = {}
         for process in processes:
@@ -67,16 +75,22 @@ class SimulatedCrowd:
         at = self._world.now * 1_000
         kind, of = operation.kind, operation.product
         lines, key = operation.lines, operation.key
-        if kind in {"confirm", "cancel", "extend", "read"}:
+        rules, label = operation.rules, operation.label
+        if kind in {"confirm", "cancel", "extend", "read", "return", "label"}:
             known = self._known.get(operation.user, [])
+            if kind == "return" and operation.number % _UNBOUGHT:
+                known = self._bought.get(operation.user, known)
             if operation.stray:
                 strangers = [ids for user, ids in self._known.items() if user != operation.user]
                 known = strangers[0] if strangers else ["nobody's"]
             if known:
                 of = known[-1 - operation.target % len(known)]
+                if operation.part:
+                    lines = _part_of(self._lines.get(of, ()), operation.part, returned=kind == "return")
             else:  # A customer without a reservation makes one instead.
-                kind, lines, key = "reserve", (("product-0", 1),), None
-        return Asked(at, number, process.name, kind, operation.user, lines, key, of, operation.change, operation.rules)
+                kind, lines, key, label = "reserve", (("product-0", 1),), None, None
+        user, change = operation.user, operation.change
+        return Asked(at, number, process.name, kind, user, lines, key, of, change, rules, label)
 
     async def _serve(self, number: int, process: SimulatedProcess, asked: Asked) -> None:
         try:
@@ -91,8 +105,11 @@ class SimulatedCrowd:
         self._history.append(answer._replace(at=self._world.now * 1_000, number=number))
         if answer.held is not None and answer.answer in {"reserved", "replayed"}:
             known = self._known.setdefault(operation.user, [])
+            self._lines[answer.held.id] = answer.held.lines
             if answer.held.id not in known:
                 known.append(answer.held.id)
+        if answer.held is not None and answer.answer == "confirmed":
+            self._bought.setdefault(operation.user, []).append(answer.held.id)
         if answer.answer in _UNSURE:
             self._ask_again(operation)
 
@@ -120,6 +137,23 @@ class SimulatedCrowd:
         self._world.after(self._world.random.uniform(0.001, 1.5), self.ask, again)
 
 
+def _part_of(lines: Lines, part: float, *, returned: bool) -> Lines:
+    """The units of the first product to be returned; or the units to be bought, if those aren't.
+
+    With a part of 1, all of the first product's units. A return of a whole basket is one of every product.
+    """
+    if returned and part == 1.0:
+        return lines
+    if not lines:
+        return ()
+    (product, quantity), *others = lines
+    back = max(1, int(quantity * part))
+    if returned:
+        return ((product, back),)
+    bought = [(product, quantity - back), *others] if quantity > back else others
+    return tuple(bought) or lines
+
+
 _WORDS: Final = re.compile("(?<!^)(?=[A-Z])")
 
 
@@ -137,8 +171,11 @@ def _answered(outcome: told.Outcome) -> Answered:
             | told.Confirmed(reservation)
             | told.Extended(reservation)
             | told.Released(reservation)
+            | told.Labelled(reservation)
         ):
             return answer._replace(held=held(reservation))
+        case told.Returned(reservation, replayed):
+            return answer._replace(answer="returned-before" if replayed else "returned", held=held(reservation))
         case told.Restocked(adjustment, replayed):
             code = "restocked-before" if replayed else "restocked"
             return answer._replace(answer=code, units=adjustment.available, stocked=adjustment.stocked)
@@ -158,8 +195,12 @@ def _answered(outcome: told.Outcome) -> Answered:
             | told.AlreadyConfirmed()
             | told.AlreadyCancelled()
             | told.ExtensionsUsedUp()
+            | told.NotConfirmed()
+            | told.TooMany()
+            | told.ReturnsUsedUp()
             | told.NotDue()
             | told.RulesFixed()
+            | told.ExternalIdTaken()
             | told.Invalid()
             | told.Unavailable()
             | told.OutcomeUnknown()
@@ -172,7 +213,7 @@ def _answered(outcome: told.Outcome) -> Answered:
 
 async def _reserve(process: SimulatedProcess, asked: Asked) -> Answered:
     """Reserve; every other request by `reserve_soon`, as the express lane does."""
-    lines = [Wanted(product, quantity) for product, quantity in asked.lines]
+    lines = [Units(product, quantity) for product, quantity in asked.lines]
     if len(lines) > 1 or asked.number % 2:
         return _answered(await process.reservations.reserve(asked.user, lines, asked.key))
     future: asyncio.Future[told.Outcome] = process.loop.create_future()
@@ -186,7 +227,15 @@ def _tell(future: "asyncio.Future[told.Outcome]", outcome: told.Outcome) -> None
 
 
 async def _confirm(process: SimulatedProcess, asked: Asked) -> Answered:
-    return _answered(await process.reservations.confirm(asked.user, asked.of))
+    lines = [Units(product, quantity) for product, quantity in asked.lines] or None
+    return _answered(await process.reservations.confirm(asked.user, asked.of, lines, asked.user))
+
+
+async def _return(process: SimulatedProcess, asked: Asked) -> Answered:
+    lines = [Units(product, quantity) for product, quantity in asked.lines]
+    return _answered(
+        await process.reservations.return_units(asked.user, asked.of, lines, key=asked.key or "", by=ADMIN, reason=None)
+    )
 
 
 async def _extend(process: SimulatedProcess, asked: Asked) -> Answered:
@@ -197,6 +246,10 @@ async def _cancel(process: SimulatedProcess, asked: Asked) -> Answered:
     return _answered(await process.reservations.cancel(asked.user, asked.of))
 
 
+async def _label(process: SimulatedProcess, asked: Asked) -> Answered:
+    return _answered(await process.reservations.label(asked.of, asked.label))
+
+
 async def _read(process: SimulatedProcess, asked: Asked) -> Answered:
     found = await process.reservations.reservation(asked.user, asked.of)
     if isinstance(found, Reservation):
@@ -205,8 +258,8 @@ async def _read(process: SimulatedProcess, asked: Asked) -> Answered:
 
 
 async def _list(process: SimulatedProcess, asked: Asked) -> Answered:
-    found = await process.reservations.of_user(asked.user, None, _PAGE)
-    return Answered(0, 0, "listed", several=tuple(held(each) for each in found))
+    found = await process.reservations.search(ReservationFilter(user_id=asked.user), None, _PAGE, newest_first=True)
+    return Answered(0, 0, "listed", several=tuple(held(each) for each in found.reservations))
 
 
 async def _stock(process: SimulatedProcess, asked: Asked) -> Answered:
@@ -246,6 +299,8 @@ _CALLS: Final[dict[str, Callable[[SimulatedProcess, Asked], Coroutine[Any, Any, 
     "confirm": _confirm,
     "extend": _extend,
     "cancel": _cancel,
+    "return": _return,
+    "label": _label,
     "read": _read,
     "list": _list,
     "stock": _stock,

@@ -1,6 +1,6 @@
 """Translation of the service's types into records for the auditor, which knows nothing of the service."""
 
-from tests.proof.records import Held
+from tests.proof.records import Held, ReturnedUnits
 
 from flashreserve.core.model import Reservation
 
@@ -19,4 +19,9 @@ def held(reservation: Reservation) -> Held:
         confirmed_at=reservation.confirmed_at,
         released_at=reservation.released_at,
         key=reservation.key,
+        returns=tuple(
+            ReturnedUnits(tuple((line.product_id, line.quantity) for line in entry.lines), entry.key)
+            for entry in reservation.returns
+        ),
+        label=reservation.external_id,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.proof.records import FinalProduct, Goods, Held
+from tests.proof.records import FinalProduct, Goods, Held, ReturnedUnits
 from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
 from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.network import Link, Network, SimulatedDatabase
@@ -142,13 +142,17 @@ def _wrong_with(product: dict[str, Any], reservations: dict[str, dict[str, Any]]
     """Why the product breaks rule 1, unfinished movements included; None if it doesn't."""
     id_ = product["_id"]
     live = moving = 0
-    released_by = {intent["f"] for intent in product["intents"] if intent["kind"] == "release"}
+    giving_back = {intent["f"] for intent in product["intents"] if intent["kind"] != "reserve"}
     for each in reservations.values():
-        status = each["status"]
-        if status in {"PENDING", "CONFIRMED"}:
-            live += sum(line["quantity"] for line in each["lines"] if line["product_id"] == id_)
-        elif status != "VOID" and each.get("released_by") in released_by:
-            moving += sum(line["quantity"] for line in each["lines"] if line["product_id"] == id_)
+        returned = [(entry["f"], line) for entry in each.get("returns", ()) for line in entry["lines"]]
+        here = [(f, line["quantity"]) for f, line in returned if line["product_id"] == id_]
+        left = sum(line["quantity"] for line in each.get("lines", ()) if line["product_id"] == id_)
+        left -= sum(quantity for _, quantity in here)
+        if each["status"] in {"PENDING", "CONFIRMED"}:
+            live += left
+        elif each.get("released_by") in giving_back:
+            moving += left
+        moving += sum(quantity for f, quantity in here if f in giving_back)
     for intent in product["intents"]:
         for item in intent.get("items", ()):
             found = reservations.get(item["id"])
@@ -172,4 +176,9 @@ def _held(document: dict[str, Any]) -> Held:
         confirmed_at=document.get("confirmed_at"),
         released_at=document.get("released_at"),
         key=document.get("key"),
+        returns=tuple(
+            ReturnedUnits(tuple((line["product_id"], line["quantity"]) for line in entry["lines"]), entry["key"])
+            for entry in document.get("returns", ())
+        ),
+        label=document.get("external_id"),
     )

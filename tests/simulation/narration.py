@@ -53,6 +53,7 @@ def _line(record: Asked | Answered | Lost | Trouble | Healed) -> str:
             wanted = " ".join(f"{quantity}x {product}" for product, quantity in record.lines)
             extra = f"{wanted} {record.of}".strip() + (f" key {record.key}" if record.key else "")
             change = f" {record.change:+d}" if record.change else ""
+            change += f" as {record.label}" if record.label else ""
             return f"#{record.number} {record.process} {record.user} {record.kind} {extra}{change} {record.rules or ''}"
         case Answered():
             shown = f" {_short(record.held)}" if record.held else ""
@@ -68,4 +69,8 @@ def _line(record: Asked | Answered | Lost | Trouble | Healed) -> str:
 
 def _short(held: Held) -> str:
     lines = " ".join(f"{quantity}x {product}" for product, quantity in held.lines)
+    for entry in held.returns:
+        units = " ".join(f"{quantity}x {product}" for product, quantity in entry.lines)
+        lines += f" returned {units}" + (f" ({entry.key})" if entry.key else "")
+    lines += f" as {held.label}" if held.label else ""
     return f"{held.id} {held.user} {held.status} {lines} expires {held.expires_at % 1_000_000} ext {held.extensions}"

@@ -545,6 +545,11 @@ class SimulatedDatabase(Database):
         await self._network.send(self._link, begin, write=True, may_miss=True)
 
     @override
+    async def delete_many(self, collection: Collection, query: Query) -> None:
+        server = self._server
+        await self._network.send(self._link, lambda: server.delete_parts(collection, query), write=True, may_miss=True)
+
+    @override
     async def bulk_update(self, collection: Collection, updates: Sequence[tuple[Query, Update]]) -> None:
         server, entered = self._server, sorted(updates, key=lambda each: str(each[0].get("_id")))
         await self._network.send(

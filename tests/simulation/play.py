@@ -29,7 +29,8 @@ LIVENESS_S: Final = 60.0
 
 RECOVERY_S: Final = 45.0
 RECOVERIES_IN_A_ROW: Final = 8
-"""If a product takes one release at a time, unfinished releases are recovered one after the other."""
+"""If a product takes few releases at a time, unfinished releases are recovered one after the other."""
+FEW_AT_ONCE: Final = 2
 
 SWEEP_MS: Final = 2_500.0
 LATENCIES_OF_SWEEP: Final = 100
@@ -166,7 +167,11 @@ class _Play:
         )
 
     def _recovery_s(self) -> float:
-        return RECOVERY_S if self.script.options.release_intents_max > 1 else RECOVERY_S * RECOVERIES_IN_A_ROW
+        return RECOVERY_S * (RECOVERIES_IN_A_ROW if self._few_at_once() else 1)
+
+    def _few_at_once(self) -> bool:
+        """Whether a product takes so few releases at a time that unfinished ones hold up the others."""
+        return self.script.options.release_intents_max <= FEW_AT_ONCE
 
     def _terms(self) -> Terms:
         options = self.script.options
@@ -174,7 +179,7 @@ class _Play:
         sweep_ms = SWEEP_MS + options.latency_s * 1_000 * LATENCIES_OF_SWEEP
         if options.eager_recovery_s is not None:
             sweep_ms += EAGER_MS
-        if options.release_intents_max == 1:
+        if self._few_at_once():
             sweep_ms = self._recovery_s() * 1_000  # Two sweeps that meet may leave a basket to recovery.
         return Terms(
             self.script.goods,

@@ -40,9 +40,12 @@ class ScriptedOperation(NamedTuple):
     key: str | None = None
     target: int = 0
     stray: bool = False
+    part: float = 0.0
+    """The share of the reservation's units that a return gives back, or a confirmation doesn't buy; 0 for none."""
     product: str = ""
     change: int = 0
     rules: tuple[tuple[str, int | None], ...] = ()
+    label: str | None = None
     retries: int = 0
     gone_after: float | None = None
 
@@ -96,14 +99,20 @@ def draw(seed: int, store: StoreName) -> SeedScript:
     random = Random(f"{store} {seed}")
     goods = _draw_goods(random)
     bursts = _draw_bursts(random, goods)
+    kinds = {1: _RETURNING, 3: _RESTOCKING, 4: _RETURNING_BASKETS, 5: _EXTENDING, 6: _LABELLING}.get(seed % 7, _KINDS)
+    if "return" in kinds:  # Enough is bought before it is returned.
+        goods = tuple(each._replace(units=max(each.units, _UNITS_MIN)) for each in goods)
+    if kinds is _RETURNING_BASKETS:
+        bursts = [bursts[0] + later for later in _TURNS_S]
     apis = random.choice((3, 3, 3, 4))
     workers = random.choice((1, 1, 2))
     faults = _draw_faults(random, apis + workers, bursts[-1], store)
     if store == "mongo":
         faults = _with_replica_set_faults(faults, seed, apis + workers, bursts[-1])
-    kinds = {3: _RESTOCKING, 5: _EXTENDING}.get(seed % 7, _KINDS)
     operations = _draw_operations(random, apis, goods, bursts, kinds)
     options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
+    if kinds is _RETURNING_BASKETS:  # A return is announced on one of its products only, so that it stops half way.
+        options = options._replace(part_min=1, release_intents_max=2 if seed % 2 else options.release_intents_max)
     options = options._replace(elections=any(fault.kind == "election" for fault in faults))
     # A short jump affects nobody, and a machine's jump affects no process that follows the database's clock.
     jumps = sum(fault.kind == "clock" and fault.seconds * 1_000 >= LASTING_MS for fault in faults)
@@ -224,14 +233,32 @@ _KINDS: Final[dict[Kind, int]] = {
     "restock": 4,
     "edit": 2,
     "audit": 2,
+    "label": 2,
 }
 
 
 _RESTOCKING: Final[dict[Kind, int]] = {**_KINDS, "restock": 40}
 """For shops with many restocks."""
 
+_RETURNING: Final[dict[Kind, int]] = {**_KINDS, "confirm": 40, "return": 40}
+"""For shops with many returns, and confirmations of fewer units than are held."""
+
+_RETURNING_BASKETS: Final[dict[Kind, int]] = {**_KINDS, "confirm": 40, "cancel": 4, "return": 60}
+"""For shops with many returns of whole baskets."""
+
 _EXTENDING: Final[dict[Kind, int]] = {**_KINDS, "extend": 40}
 """For shops with many extensions, some of them just before the hold lapses."""
+
+
+_LABELLING: Final[dict[Kind, int]] = {**_KINDS, "label": 40}
+"""For shops that often change their own ids of reservations."""
+
+
+_BASKETS_MOST: Final = 0.9
+_UNITS_MIN: Final = 12
+_TURNS_S: Final = (0.0, 0.1, 0.3, 0.5, 0.8)
+_FIRST_TURN: Final[dict[Kind, int]] = {"reserve": 0, "confirm": 2, "return": 3}
+"""In a shop with many returns of baskets, the first of `_TURNS_S` in which customers ask for it."""
 
 
 def _draw_operations(
@@ -240,20 +267,24 @@ def _draw_operations(
     users = [f"user-{place}" for place in range(random.choice((2, 4, 8)))]
     spread = random.choice((0.001, 0.02, 0.2))
     baskets = random.choice((0.1, 0.3, 0.8))
+    parts: tuple[float, ...] = (0.0, 0.4, 0.7, 1.0) if "return" in weights else (0.0,)
+    if weights is _RETURNING_BASKETS:
+        baskets, parts = _BASKETS_MOST, (0.0, 0.0, 0.0, 1.0)
     kinds = random.choices(list(weights), list(weights.values()), k=OPERATIONS)
     if "reserve" not in kinds[:5]:
         kinds[0] = "reserve"
     drawn = []
     for number, kind in enumerate(kinds):
-        at = random.choice(bursts) + random.uniform(0, spread)
+        of_kind = bursts[_FIRST_TURN.get(kind, 0) :][:2] if weights is _RETURNING_BASKETS else bursts
+        at = random.choice(of_kind) + random.uniform(0, spread)
         operation = ScriptedOperation(number, at, random.randrange(apis), kind, random.choice(users))
-        drawn.append(_complete(random, operation, goods, baskets))
+        drawn.append(_complete(random, operation, goods, baskets, parts))
     drawn.sort(key=lambda operation: operation.at)
     return tuple(drawn)
 
 
 def _complete(
-    random: Random, operation: ScriptedOperation, goods: tuple[Goods, ...], baskets: float
+    random: Random, operation: ScriptedOperation, goods: tuple[Goods, ...], baskets: float, parts: tuple[float, ...]
 ) -> ScriptedOperation:
     """The operation with the fields that its kind needs."""
     retries = random.choice((0, 0, 1, 2))
@@ -261,15 +292,25 @@ def _complete(
     match operation.kind:
         case "reserve":
             among = random.sample(goods, k=2 if random.random() < baskets else 1)
-            lines = tuple(sorted((each.id, random.choice((1, 1, 1, 2))) for each in among))
+            quantities = (1, 2, 3, 3) if len(parts) > 1 else (1, 1, 1, 2)
+            lines = tuple(sorted((each.id, random.choice(quantities)) for each in among))
             key = random.choice((None, "k1", "k2", "k3"))
             if key is None:
                 retries = min(retries, 1)
             return operation._replace(lines=lines, key=key, retries=retries, gone_after=gone_after)
-        case "confirm" | "cancel" | "extend" | "read":
-            return operation._replace(
+        case "confirm" | "cancel" | "extend" | "read" | "return" | "label":
+            operation = operation._replace(
                 target=random.choice((0, 0, 0, 1, 2, 5)), stray=random.random() < 0.04, retries=retries
             )
+            if operation.kind == "return":
+                return operation._replace(
+                    part=random.choice([part for part in parts if part]), key=random.choice(("g1", "g2", "g3"))
+                )
+            if operation.kind == "label":
+                return operation._replace(label=random.choice((None, "l1", "l2", f"l{operation.number + 3}")))
+            if operation.kind == "confirm" and len(parts) > 1:
+                return operation._replace(part=random.choice(parts))
+            return operation
         case "stock":
             return operation._replace(product=random.choice(goods).id)
         case "restock":

@@ -249,7 +249,8 @@ class SqliteShop(SimulatedShop):
 
     @override
     def reservations(self) -> tuple[Held, ...]:
-        found = self._outside.execute(rows.SELECT_RESERVATION_PAGE, ("", -1))
+        sql = f"SELECT {RESERVATIONS.select('r')} FROM reservations AS r ORDER BY r.id"  # noqa: S608 - columns only
+        found = self._outside.execute(sql)
         return tuple(held(RESERVATIONS.struct(row)) for row in found)
 
     @override

@@ -81,6 +81,11 @@ class _Collection:
                 unique.move(old, new, id_)
         self.documents[id_] = after
 
+    def remove(self, document: Document) -> None:
+        for unique in self.unique:
+            unique.move(unique.keys(document), (), document["_id"])
+        del self.documents[document["_id"]]
+
     def candidates(self, query: Query) -> Iterable[Document]:
         """The documents that may match; see the function of this name."""
         return candidates(self.documents, query)
@@ -203,6 +208,18 @@ class SimulatedMongoServer:
             for id_ in ids
         ]
 
+    def delete_parts(self, collection: str, query: Query) -> list[Part]:
+        """Parts that delete one document each, of those that match now and still match by then."""
+        of = self._of(collection)
+        ids = [each["_id"] for each in of.candidates(query) if matches(each, query)]
+        return [partial(self._delete, of, {**query, "_id": id_}) for id_ in ids]
+
+    def _delete(self, of: _Collection, query: Query) -> None:
+        for document in of.candidates(query):
+            if matches(document, query):
+                of.remove(document)
+                self.writes += 1
+
     def bulk_parts(self, collection: str, updates: Sequence[tuple[Query, Update]]) -> list[Part]:
         """Parts that carry out one of the updates each."""
         return [
@@ -319,4 +336,5 @@ _STAGES: Final[dict[str, Callable[[list[Document], Any], list[Document]]]] = {
     "$unwind": _unwind,
     "$group": _group,
     "$limit": lambda rows, most: rows[:most],
+    "$sort": lambda rows, order: arrange(rows, None, list(order.items()), 0),
 }
