@@ -17,6 +17,7 @@ from flashreserve.rehearsal.servers.ports import free_port
 START_S: Final = 30.0
 HAPROXY_CONFIG: Final = Path(__file__).parents[2] / "deploy" / "haproxy" / "haproxy.cfg"
 _NGINX_CONFIG: Final = Path(__file__).with_name("nginx.conf")
+_NGINX_PREFIX_CONFIG: Final = Path(__file__).with_name("nginx_prefix.conf")
 # Debian installs them in directories that only root's PATH has.
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -79,15 +80,52 @@ def haproxy(
 @contextmanager
 def nginx(directory: Path, upstream: int) -> Iterator[Mapping[str, int]]:
     """Nginx in front of a server; its ports by how they take requests: `buffered`, the default, and `unbuffered`."""
-    program = require("nginx")
     ports = {"buffered": free_port(), "unbuffered": free_port()}
-    text = _NGINX_CONFIG.read_text().replace("%UPSTREAM%", f"127.0.0.1:{upstream}")
-    for name, port in ports.items():
-        text = text.replace(f"%{name.upper()}%", f"127.0.0.1:{port}")
+    addresses = {name.upper(): f"127.0.0.1:{port}" for name, port in ports.items()}
+    words = {"UPSTREAM": f"127.0.0.1:{upstream}", **addresses}
+    with _nginx_running(directory, _NGINX_CONFIG, words, *ports.values()):
+        yield ports
+
+
+@contextmanager
+def nginx_under_prefix(
+    directory: Path, upstream: int, prefix: str, *, strips: bool, certificate: Path | None = None
+) -> Iterator[int]:
+    """Nginx that shows a server under a path, and strips that path or keeps it; yields its port.
+
+    With a `certificate` (and its key, in the same file), it uses TLS.
+    """
+    port = free_port()
+    words = {
+        "LISTEN": f"127.0.0.1:{port}" + (" ssl" if certificate else ""),
+        "CERTIFICATE": f"ssl_certificate {certificate}; ssl_certificate_key {certificate};" if certificate else "",
+        "PREFIX": prefix,
+        "UPSTREAM": f"127.0.0.1:{upstream}" + ("/" if strips else ""),
+    }
+    with _nginx_running(directory, _NGINX_PREFIX_CONFIG, words, port):
+        yield port
+
+
+@contextmanager
+def _nginx_running(directory: Path, config: Path, words: Mapping[str, str], *ports: int) -> Iterator[None]:
+    program = require("nginx")
+    text = config.read_text()
+    for word, replacement in words.items():
+        text = text.replace(f"%{word}%", replacement)
     file = directory / "nginx.conf"
     file.write_text(text)
-    with _running([program, "-p", str(directory), "-c", str(file), "-e", "stderr"], directory, *ports.values()):
-        yield ports
+    with _running([program, "-p", str(directory), "-c", str(file), "-e", "stderr"], directory, *ports):
+        yield
+
+
+def self_signed(directory: Path) -> Path:
+    """A certificate that nobody has signed, and its key, in one file."""
+    words = "req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=shop.test -keyout shop.pem -out certificate"
+    subprocess.run([require("openssl"), *words.split()], cwd=directory, check=True, capture_output=True)
+    file = directory / "shop.pem"
+    with file.open("a") as both:
+        both.write((directory / "certificate").read_text())
+    return file
 
 
 @contextmanager
