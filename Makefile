@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow faults proof model check format format-check lint types imports bench requirements supply-chain .venv clean
+.PHONY: help demo run servers test test-slow faults proof model check format format-check lint types imports bench requirements supply-chain clients .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -83,9 +83,14 @@ requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE
 		--output-file requirements/dev.txt
 	$(PIN) --group supply-chain --constraints requirements/runtime.txt --constraints requirements/build.txt \
 		--constraints requirements/dev.txt --output-file requirements/supply-chain.txt
+	$(PIN) --group clients --constraints requirements/runtime.txt --constraints requirements/build.txt \
+		--constraints requirements/dev.txt --constraints requirements/supply-chain.txt \
+		--output-file requirements/clients.txt
 
 supply-chain: .venv/.supply-chain ## list the service's components (SBOM), and look them up among known vulnerabilities
 	tools/supply_chain.sh
+
+clients: .venv/.clients ## install the generators of API clients, for the tests of both (needs Node.js with npm)
 
 .venv: .venv/.dev ## make the environment in .venv from the pinned requirements
 
@@ -112,6 +117,18 @@ supply-chain: .venv/.supply-chain ## list the service's components (SBOM), and l
 	@echo "Installing what looks at the components into .venv/supply-chain …"
 	@.venv/bin/python -m venv .venv/supply-chain
 	@.venv/supply-chain/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --requirement $<
+	@touch $@
+
+# Separate environments again: only tests/clients and tests/docs need them. The lock file has no address of a registry,
+# so npm asks the one that the machine is set to.
+CLIENTS := tests/clients/typescript
+.venv/.clients: requirements/clients.txt $(addprefix $(CLIENTS)/,.npmrc package.json package-lock.json) | .venv/bin/pip
+	@echo "Installing the generators of API clients into .venv/clients …"
+	@.venv/bin/python -m venv .venv/clients/python
+	@.venv/clients/python/bin/python -m pip --disable-pip-version-check --quiet install --no-compile --requirement $<
+	@mkdir -p .venv/clients/typescript
+	@cp $(filter $(CLIENTS)/%,$^) .venv/clients/typescript
+	@cd .venv/clients/typescript && npm ci --ignore-scripts --silent
 	@touch $@
 
 clean: ## remove caches and build output; .venv and data stay
