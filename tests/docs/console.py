@@ -47,6 +47,7 @@ def run_blocks(
     blocks: Iterable[CodeBlock],
     folder: Path,
     *,
+    files: Mapping[str, str] | None = None,
     instead: Mapping[str, str] | None = None,
     before: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
@@ -57,6 +58,7 @@ def run_blocks(
     Args:
         blocks: console blocks.
         folder: becomes the reader's; has `.venv` and `tests` as a checkout has, and the project's commands on PATH.
+        files: the texts of files to write into the folder, by name.
         instead: texts of the page, with what stands in their place where the test runs it.
         before: lines of shell to run first.
         environment: variables to add.
@@ -66,7 +68,10 @@ def run_blocks(
         AssertionError: a command failed, or printed something else; the message says which.
     """
     commands = [command for block in blocks for command in commands_in(block.text)]
-    ports = _free_ports({port for command in commands for port in _PORT.findall(command.line)} | {"3000"})
+    texts = [command.line for command in commands] + [*(files or {}).values()]
+    ports = _free_ports({port for text in texts for port in _PORT.findall(text)} | {"3000"})
+    for name, text in (files or {}).items():
+        (folder / name).write_text(_replaced(text, {}, ports), encoding="utf-8")
     own = {port: shown for shown, port in ports.items()}
     outputs = folder / ".outputs"
     outputs.mkdir()

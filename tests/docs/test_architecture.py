@@ -11,10 +11,10 @@ ARCHITECTURE: Final = ROOT / "ARCHITECTURE.md"
 PACKAGE: Final = ROOT / "src" / "flashreserve"
 TEXTS: Final = (ARCHITECTURE, *PAGES, *DECISIONS)
 
-SOURCES: Final = ("src", "tests", "bench", "tools", "deploy", "docs", "model", "requirements")
+SOURCES: Final = ("src", "tests", "bench", "tools", "deploy", "docs", "examples", "model", "requirements")
 """Folders that names of code are searched in."""
 
-FILE: Final = re.compile(r"[\w./-]+\.(?:py|md|sh|cfg|js|toml|yaml)")
+FILE: Final = re.compile(r"[\w./-]+\.(?:py|md|sh|cfg|js|mjs|toml|yaml)")
 FOLDER: Final = re.compile(r"[a-z][\w./-]*/")
 NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*(?:\(.*\))?")
 

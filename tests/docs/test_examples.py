@@ -16,9 +16,22 @@ from typing import Final
 
 import click
 import pytest
+from tests.clients.generators import NODE_MODULES, PYTHON_TOOLS, require_generators
 from tests.docs.console import ShownCommand, commands_in, difference, run_blocks
-from tests.docs.pages import MARKS, PAGES, ROOT, RUNNABLE, CodeBlock, blocks_of, code_in_prose, name_of
+from tests.docs.pages import (
+    EXAMPLES,
+    MARKS,
+    PAGES,
+    ROOT,
+    RUNNABLE,
+    CodeBlock,
+    blocks_of,
+    code_in_prose,
+    files_of,
+    name_of,
+)
 from tests.mongo.databases import url
+from tests.servers.node import require_node
 from tests.servers.valkey import MakeValkey, own_valkey
 
 from flashreserve.cli.main import CommandEntry, flashreserve
@@ -72,14 +85,6 @@ def console_blocks(page: Path, mark: str = "") -> list[CodeBlock]:
     return [block for block in blocks_of(page) if (block.language, block.mark) == ("console", mark)]
 
 
-def folder_of(page: Path, directory: Path) -> Path:
-    """A folder with the files that the page shows."""
-    for block in blocks_of(page):
-        if block.language == "csv":
-            (directory / block.mark).write_text(block.text, encoding="utf-8")
-    return directory
-
-
 def test_every_block_of_commands_is_run_or_says_why_not() -> None:
     sh_is_run = {"README.md"}  # by test_readme.py
     unknown = [
@@ -100,14 +105,16 @@ def test_the_console_blocks_of_a_page_print_what_it_shows(page: Path, tmp_path: 
     if page.name == "README.md":
         shutil.copy(wheel, tmp_path)
         before = [TOOLS]
-    run_blocks(console_blocks(page), folder_of(page, tmp_path), instead=INSTEAD, before=before)
+    if any(block.language == "js" for block in blocks_of(page)):
+        require_node()
+    run_blocks(console_blocks(page), tmp_path, files=files_of(page), instead=INSTEAD, before=before)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", pages_with("slow"))
 def test_the_long_console_blocks_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
-    run_blocks(console_blocks(page, "slow"), folder_of(page, tmp_path), instead=INSTEAD, timeout_s=800)
+    run_blocks(console_blocks(page, "slow"), tmp_path, files=files_of(page), instead=INSTEAD, timeout_s=800)
 
 
 @pytest.mark.slow
@@ -121,7 +128,32 @@ def test_the_console_blocks_that_need_servers_print_what_the_page_shows(
         "mongodb://localhost:27017/shop": url,
         "redis://localhost:6379/0": own_valkey(persistent=True).url,
     }
-    run_blocks(console_blocks(page, "servers"), folder_of(page, tmp_path), instead=instead | INSTEAD)
+    run_blocks(console_blocks(page, "servers"), tmp_path, files=files_of(page), instead=instead | INSTEAD)
+
+
+def test_the_files_that_a_page_shows_are_its_examples() -> None:
+    """A page and its example are changed together: copy the one into the other."""
+    folders = {folder.name: folder for folder in EXAMPLES.iterdir()}
+    pages = {page.stem: page for page in PAGES if page.stem in folders}
+
+    assert pages.keys() == folders.keys()
+    for name, folder in folders.items():
+        files = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.is_file()}
+        assert files_of(pages[name]) == files, name
+
+
+@needs_curl
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", pages_with("clients"))
+def test_the_console_blocks_that_make_clients_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    require_generators()
+    (tmp_path / "node_modules").symlink_to(NODE_MODULES)
+    before = [
+        f'PATH="{PYTHON_TOOLS}:$PATH"',
+        "flashreserve serve 2> server.log &",
+        'curl -s --retry 60 --retry-connrefused --retry-delay 1 "localhost:$FLASHRESERVE_PORT/readyz"',
+    ]
+    run_blocks(console_blocks(page, "clients"), tmp_path, before=before)
 
 
 def test_what_ci_is_said_to_run_stands_in_its_script() -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 from tests.docs.pages import DECISIONS, PAGES, ROOT, code_in_prose
-from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, new_key, open_shop
+from tests.http.shop import Admin, HttpCustomer, HttpShop, Person, ShopClock, new_key, open_shop
 
 from flashreserve.http.problems import KINDS
 
@@ -23,17 +23,22 @@ BODIES: Final[dict[str, object]] = {
     "POST /products": PRODUCT,
     "POST /products/{}/stock": {"change": 100},
     "PATCH /products/{}": {"price": "899.99"},
+    "PUT /products/by-external-id/{}": PRODUCT,
+    "POST /api-keys": {"name": "Shop backend", "scopes": ["customers"]},
     "POST /reservations": {"lines": [{"productId": "{}", "quantity": 1}]},
 }
 """Bodies of requests that the docs show without one; `{}` is the product."""
 
-BY_ADMINS: Final = re.compile(r"(POST|PATCH) /products|GET /products/{}/reservations|GET /reservations\.csv")
+BY_ADMINS: Final = re.compile(
+    r"(POST|PATCH|PUT) /products(?!/{}/reservations)|GET /products/{}/reservations|GET /reservations\.csv"
+    r"|(GET|POST) /accounts|POST /api-keys|.*/returns"
+)
 OF_A_HOLD: Final = re.compile(r"/checkout|/reservations/confirm|(GET|DELETE) /reservations/{}|/extend")
 """Requests whose `{}` is a reservation. In other requests it is a product."""
 
 REQUEST: Final = re.compile(r"(GET|POST|PATCH|PUT|DELETE) (/[^\s?]*)(\?\S+)?(?: ({.*}))?")
 ADDRESS: Final = re.compile(r"/[a-z.-]*(\?\w+)?")
-NOT_OURS: Final = frozenset({"/proc"})
+NOT_OURS: Final = frozenset({"/proc", "/flash"})
 
 
 def requests_in(pages: tuple[Path, ...]) -> list[tuple[str, str, str]]:
@@ -72,23 +77,44 @@ async def test_the_docs_name_requests() -> None:
 async def test_every_request_in_the_docs_is_granted(
     shop: HttpShop, admin: Admin, request_line: str, query: str, body: str
 ) -> None:
-    product_id = await admin.product(maxExtensions=1)
-    asking: HttpCustomer | Admin = admin if BY_ADMINS.match(request_line) else shop.customer()
-    id_ = product_id
-    if OF_A_HOLD.search(request_line):
-        assert isinstance(asking, HttpCustomer)
-        id_ = (await asking.hold(product_id))["id"]
-    sent = json.loads(body) if body else BODIES.get(request_line)
+    asking: Person = admin if BY_ADMINS.match(request_line) else shop.customer()
+    id_, sent = await prepared(shop, admin, asking, request_line)
     method, path = request_line.split(" ")
 
     answer = await asking.ask(
         method,
         path.replace("{}", id_) + query,
-        body=None if sent is None else json.loads(json.dumps(sent).replace("{}", product_id)),
+        body=json.loads(body) if body else sent,
         headers={"Idempotency-Key": new_key()} if method == "POST" else None,
     )
 
-    assert answer.status in {200, 201}, answer.body
+    assert answer.status in {200, 201, 204}, answer.body
+
+
+async def prepared(shop: HttpShop, admin: Admin, asking: Person, request_line: str) -> tuple[str, Any]:
+    """What a request needs: the id that stands for its `{}`, and its body if it shows none."""
+    product_id = await admin.product(maxExtensions=1)
+    if request_line.startswith(
+        ("POST /accounts/", "POST /auth/password/reset", "POST /auth/refresh", "POST /auth/logout")
+    ):
+        account = {**ACCOUNT, "email": f"{new_key()}@example.com"}
+        id_ = (await shop.ask("POST", "/auth/register", body=account)).granted()["id"]
+        if asking is not admin:
+            asking.token = (await shop.ask("POST", "/auth/login", body=account)).granted(200)["token"]
+        if not request_line.startswith("POST /auth/password"):
+            return id_, None
+        made = (await admin.ask("POST", f"/accounts/{id_}/reset-code")).granted()
+        return id_, {"email": account["email"], "code": made["code"], "newPassword": "another horse battery"}
+    if request_line.endswith("/returns"):
+        customer = shop.customer()
+        bought = (await customer.hold(product_id))["id"]
+        (await customer.confirm(bought)).granted(200)
+        return bought, {"lines": [{"productId": product_id, "quantity": 1}]}
+    if OF_A_HOLD.search(request_line):
+        assert isinstance(asking, HttpCustomer)
+        return (await asking.hold(product_id))["id"], None
+    body = BODIES.get(request_line)
+    return product_id, None if body is None else json.loads(json.dumps(body).replace("{}", product_id))
 
 
 @pytest.mark.parametrize(
