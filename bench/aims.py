@@ -46,6 +46,9 @@ AIMS: Final = (
     Aim("p99 at 70 % of the maximum load, MongoDB", "latency", "MongoDB at 70%", "", "below", 40),
     Aim("throughput with many reservations ÷ empty", "growth", "filled", "empty", "at least", 0.85),
     Aim("the same with idempotency keys", "growth", "filled, keys", "empty, keys", "reported"),
+    Aim("a token of the shop's own issuer ÷ an own token", "callers", "foreign token", "own token", "at least", 0.95),
+    Aim("an API key on behalf of customers ÷ an own token", "callers", "key on behalf", "own token", "at least", 0.95),
+    Aim("a page on another origin ÷ an own token", "callers", "own token, CORS", "own token", "at least", 0.95),
     Aim("lane off ÷ lane on", "hot", "SQLite, lane off", "SQLite", "reported"),
 )
 

@@ -23,8 +23,8 @@ from flashreserve.bootstrap import open_store
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.combiner import QUEUE_MAX, Combiner
 from flashreserve.core import limits
-from flashreserve.core.commands import Reserve, Wanted
-from flashreserve.core.model import Product
+from flashreserve.core.commands import Reserve
+from flashreserve.core.model import Product, Units
 from flashreserve.core.outcomes import Reserved
 from flashreserve.settings import read_settings
 from flashreserve.stores.mongo.connection import PymongoDatabase
@@ -117,7 +117,7 @@ async def closed_loop(store: Store, product_ids: Sequence[str], loop: ClosedLoop
         user = ids.new()
         while (sent := time.perf_counter()) < until:
             key = ids.new() if loop.keys else None
-            outcome = await combiner.submit(Reserve(ids.new(), user, (Wanted(next(turn), 1),), key))
+            outcome = await combiner.submit(Reserve(ids.new(), user, (Units(next(turn), 1),), key))
             took_s.append(time.perf_counter() - sent)
             refused += type(outcome) is not Reserved
 

@@ -36,8 +36,8 @@ from bench.shops import (
 from flashreserve.bootstrap import open_store
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.core import limits
-from flashreserve.core.commands import Reserve, Wanted
-from flashreserve.core.model import Product
+from flashreserve.core.commands import Reserve
+from flashreserve.core.model import Product, Units
 from flashreserve.settings import read_settings
 
 HOLD_S: Final = 30
@@ -82,7 +82,7 @@ async def make_holds(env: Mapping[str, str], count: int, hold_s: int) -> tuple[s
     await store.add_products([hot])
     for start in range(0, count, limits.FLUSH_MAX):
         size = min(limits.FLUSH_MAX, count - start)
-        await store.flush([Reserve(ids.new(), ids.new(), (Wanted(hot.id, 1),)) for _ in range(size)], now)
+        await store.flush([Reserve(ids.new(), ids.new(), (Units(hot.id, 1),)) for _ in range(size)], now)
     await store.close()
     return hot.id, now + hold_s * 1000
 

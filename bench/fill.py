@@ -31,13 +31,16 @@ _ROWS: Final = f"""
         printf('%08x-0000-7000-8000-%012x', scatter, scatter) AS user_id, status, shelf.id AS product_id, at, i
     FROM came JOIN temp.shelf USING (place)"""  # noqa: S608 - the number is our own
 _RESERVATIONS: Final = f"""
-    INSERT INTO reservations
+    INSERT INTO reservations (id, user_id, status, lines, created_at, expires_at, hold_s, extensions_max, extensions,
+        confirmed_at, released_at, idem_key)
     SELECT id, user_id, status, json_array(json_array(product_id, 1, 999, 'USD')), at,
         CASE status WHEN 'PENDING' THEN :now + {_HOLD_MS} ELSE at + 600000 END, 600, 0, 0,
         CASE status WHEN 'CONFIRMED' THEN at + 60000 END, CASE status WHEN 'EXPIRED' THEN at + 600000 END,
         printf('key-%d', i)
     FROM ({_ROWS})"""  # noqa: S608 - the same
-_LINES: Final = f"INSERT INTO lines SELECT product_id, id, 1 FROM ({_ROWS}) ORDER BY product_id, id"  # noqa: S608 - the same
+_LINES: Final = f"""
+    INSERT INTO lines (product_id, reservation_id, quantity)
+    SELECT product_id, id, 1 FROM ({_ROWS}) ORDER BY product_id, id"""  # noqa: S608 - the same
 _FILED: Final = f"INSERT INTO filed SELECT user_id, id, {COUNTS_UNTIL} FROM reservations AS r ORDER BY user_id, id"  # noqa: S608 - the same
 _CLAIMS: Final = "INSERT INTO claims SELECT user_id, 'idem:' || idem_key, id FROM reservations ORDER BY user_id"
 _STOCK: Final = """

@@ -34,6 +34,8 @@ class Load(NamedTuple):
         method: POST sends `BODY`, GET no body.
         keys: each request has an idempotency key of its own.
         rate: requests per second on a fixed schedule; None for as many as are answered.
+        customers: the customers for whom an API key acts, in turn; none for a customer's own requests.
+        origin: the page that sends the requests; empty for other clients.
     """
 
     base: str
@@ -44,6 +46,8 @@ class Load(NamedTuple):
     method: str = "POST"
     keys: bool = False
     rate: float | None = None
+    customers: tuple[str, ...] = ()
+    origin: str = ""
 
 
 class Result(NamedTuple):
@@ -89,10 +93,12 @@ def _heads(load: Load) -> list[str]:
     """The different requests, each up to the CR LF of its last header."""
     host = urlsplit(load.base).netloc
     length = f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n" if load.method == "POST" else ""
-    turns = zip(itertools.cycle(load.paths), itertools.cycle(load.tokens), strict=False)
+    origin = f"Origin: {load.origin}\r\n" if load.origin else ""
+    customers = [f"On-Behalf-Of: {customer}\r\n" for customer in load.customers] or [""]
+    turns = zip(*map(itertools.cycle, (load.paths, load.tokens, customers)), strict=False)
     return [
-        f"{load.method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n{length}"
-        for path, token in itertools.islice(turns, max(len(load.paths), len(load.tokens)))
+        f"{load.method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n{customer}{origin}{length}"
+        for path, token, customer in itertools.islice(turns, max(len(load.paths), len(load.tokens), len(customers)))
     ]
 
 

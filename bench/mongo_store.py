@@ -19,7 +19,8 @@ from tests.servers.mongodb import require_mongodb
 
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.core import limits
-from flashreserve.core.commands import Reserve, Wanted
+from flashreserve.core.commands import Reserve
+from flashreserve.core.model import Units
 from flashreserve.jobs.sweep import sweep_once
 from flashreserve.stores.mongo import MongoStore, open_mongo
 
@@ -88,7 +89,7 @@ async def release(store: MongoStore, asked: StoreLoad) -> float:
     turn = itertools.cycle(products)
     for start in range(0, asked.holds, limits.FLUSH_MAX):
         size = min(limits.FLUSH_MAX, asked.holds - start)
-        await store.flush([Reserve(ids.new(), ids.new(), (Wanted(next(turn), 1),)) for _ in range(size)], now)
+        await store.flush([Reserve(ids.new(), ids.new(), (Units(next(turn), 1),)) for _ in range(size)], now)
     begun = time.perf_counter()
     released = await sweep_once(store, now + _SWEEP_HOLD_S * 1000)
     took = time.perf_counter() - begun

@@ -17,7 +17,8 @@ from bench.sections import BenchPlan, begin
 from bench import shops
 from flashreserve.clock import SystemClock, SystemIds
 from flashreserve.core import limits
-from flashreserve.core.commands import Reserve, Wanted
+from flashreserve.core.commands import Reserve
+from flashreserve.core.model import Units
 from flashreserve.core.outcomes import Reserved
 from flashreserve.stores.port import Store
 
@@ -85,7 +86,7 @@ async def _round(store: Store, seconds: float, *, hold_before: bool) -> tuple[Re
     groups: list[list[str]] = []
 
     async def reserve(customers: list[str]) -> int:
-        commands = [Reserve(ids.new(), customer, (Wanted(hot, 1),), None) for customer in customers]
+        commands = [Reserve(ids.new(), customer, (Units(hot, 1),), None) for customer in customers]
         flushed = await store.flush(commands, clock.now_ms())
         return sum(type(outcome) is Reserved for outcome in flushed.outcomes)
 

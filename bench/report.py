@@ -31,6 +31,7 @@ TITLES: Final = {
     "connections": "One connection or many, one hot product",
     "processes": "One serving process or two, 64 and 256 connections",
     "latency": "Latency at a fixed rate, as a share of the server's maximum",
+    "callers": "Who sends the requests, one hot product, 64 connections, embedded engine",
     "growth": "An empty database and a filled one, embedded engine, 64 connections",
     "batches": "Small and large flushes: 512 callers, one hot product, without HTTP",
     "quotas": "The cost of quotas: flushes of 128 reserves of 128 customers, without HTTP",
@@ -165,7 +166,7 @@ def _markdown_conditions(found: Figures) -> Iterator[str]:
 
 def _plots(found: Figures) -> Iterator[tuple[str, str]]:
     """The name and the drawing of each plot with figures."""
-    for name in ("hot", "mongodb", "peers", "processes", "growth"):
+    for name in ("hot", "mongodb", "peers", "processes", "callers", "growth"):
         rows = {
             case: per_second(measured)
             for case, measured in (found[name].cases if name in found else {}).items()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from bench.backends import MissingError, Servers
+from bench.callers import CALLERS, Caller, plugged_in, sent_by
 from bench.figures import CaseFigures, Section, per_second
 from bench.fill import fill
 from bench.load import Load, Result, run
@@ -32,6 +33,7 @@ class Case(NamedTuple):
 
     Attributes:
         share, of: a fixed rate, as this share of the requests per second of the case `of`.
+        caller: the sender of the requests.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Case(NamedTuple):
     products: int = 1
     share: float = 0.0
     of: str = ""
+    caller: Caller = "own token"
 
 
 class BenchPlan(NamedTuple):
@@ -99,6 +102,7 @@ SECTIONS: Final[dict[str, tuple[Case, ...]]] = {
         Case("FastAPI + Redis Lua", "FastAPI + Redis Lua"),
     ),
     "latency": _latency("SQLite", 64) + _latency("MongoDB", 256),
+    "callers": tuple(Case(caller, "SQLite, plugged in", caller=caller) for caller in CALLERS),
     "growth": (
         Case("empty", "SQLite"),
         Case("filled", "SQLite, filled"),
@@ -175,6 +179,7 @@ def _openers(plan: BenchPlan, servers: Servers) -> dict[str, Callable[[], Abstra
         "SQLite x2": lambda: shops.embedded(directory(), processes=2),
         "SQLite, lane off": lambda: shops.embedded(directory(), lane="off"),
         "SQLite, filled": lambda: shops.embedded(directory(), fill=partial(fill, rows=plan.rows)),
+        "SQLite, plugged in": lambda: plugged_in(directory()),
         "MongoDB": lambda: shops.clustered(directory(), servers),
         "MongoDB x2": lambda: shops.clustered(directory(), servers, processes=2),
         "Express": lambda: peer_shops.express(servers),
@@ -185,7 +190,7 @@ def _openers(plan: BenchPlan, servers: Servers) -> dict[str, Callable[[], Abstra
 
 def _load(case: Case, shop: BenchShop, seconds: float, section: Section) -> Load:
     paths = {"sold out": (shop.sold_out,), "stock": (shop.stock,)}.get(case.asks, shop.posts[: case.products])
-    return Load(
+    load = Load(
         base=shop.base,
         paths=paths,
         tokens=shop.tokens,
@@ -195,6 +200,7 @@ def _load(case: Case, shop: BenchShop, seconds: float, section: Section) -> Load
         keys=case.asks == "keys",
         rate=max(1.0, case.share * per_second(section.cases[case.of]).median) if case.share else None,
     )
+    return sent_by(case.caller, load, shop.credentials)
 
 
 def _warm_up(shop: BenchShop) -> int:

@@ -48,6 +48,20 @@ class ShopAudit(NamedTuple):
     summary: str
 
 
+class Credentials(NamedTuple):
+    """The credentials of customers, beside the tokens of own accounts.
+
+    Attributes:
+        foreign: tokens of an issuer, one for each customer.
+        key: an API key that may act for any customer.
+        customers: ids of customers for whom it acts.
+    """
+
+    foreign: tuple[str, ...] = ()
+    key: str = ""
+    customers: tuple[str, ...] = ()
+
+
 class BenchShop(NamedTuple):
     """A shop whose server is running.
 
@@ -58,6 +72,7 @@ class BenchShop(NamedTuple):
         audit: None if there is nothing to audit.
         reservations_before: the number of reservations before the load.
         pid: the serving process, or the parent of the serving processes.
+        credentials: those that aren't own accounts' tokens.
     """
 
     base: str
@@ -68,6 +83,7 @@ class BenchShop(NamedTuple):
     audit: Callable[[], ShopAudit] | None = None
     reservations_before: int = 0
     pid: int = 0
+    credentials: Credentials = Credentials()
 
 
 # ----------------------------------------------------------------------------------------------------------- processes
@@ -159,7 +175,12 @@ def bare(processes: int = 1) -> Iterator[BenchShop]:
 
 @contextmanager
 def embedded(
-    directory: Path, *, lane: str = "on", processes: int = 1, fill: Callable[[Path], int] | None = None
+    directory: Path,
+    *,
+    lane: str = "on",
+    processes: int = 1,
+    fill: Callable[[Path], int] | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[BenchShop]:
     """FlashReserve on a SQLite file.
 
@@ -168,8 +189,9 @@ def embedded(
         lane: `on` or `off`: the express lane in front of the framework.
         processes: the number of serving processes.
         fill: adds reservations to the database before the server starts, and returns their number.
+        settings: further settings.
     """
-    env = environment(directory, {"FLASHRESERVE_EXPRESS_LANE": lane})
+    env = environment(directory, {"FLASHRESERVE_EXPRESS_LANE": lane, **(settings or {})})
     _make_admin_and_products(env, directory)
     before = fill(directory / "flashreserve.db") if fill is not None else 0
     with serving(env, "serve", "--workers", str(processes)) as (base, pid):
