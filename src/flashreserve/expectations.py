@@ -111,7 +111,7 @@ def unmet(text: str, kind: Any) -> tuple[str, str]:
     part = part_at(_type_of(kind), path)
     if found["unknown"] is not None:
         name = found["unknown"][:NAME_SHOWN_MAX]
-        return _within(path, _shown(name)), unknown("field", name, names_of(part))
+        return _within(path, shown_name(name)), unknown("field", name, names_of(part))
     if found["missing"] is not None:
         needed = part and part_at(part, found["missing"])
         return _within(path, found["missing"]), f"missing; expected {_expected(needed)}"
@@ -123,8 +123,8 @@ def _within(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def _shown(name: str) -> str:
-    """The name of an unknown field; in quotes where it could be taken for another place, or for none."""
+def shown_name(name: str) -> str:
+    """A field's name as it was sent; in quotes where it could be taken for another place, or for none."""
     return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 

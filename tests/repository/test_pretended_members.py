@@ -65,7 +65,15 @@ UNIONS: Final = {
     "PretendedOutcome": outcomes.Outcome,
 }
 
-PARTS: Final = {"QuotaReached", "_Success", "_ReserveRefused", "_ChangeRefused", "_ProductRefused", "_Trouble"}
+PARTS: Final = {
+    "QuotaReached",
+    "_Success",
+    "_ReserveRefused",
+    "_ChangeRefused",
+    "_ReturnRefused",
+    "_ProductRefused",
+    "_Trouble",
+}
 """Unions of some outcomes, which `answers.from_outcome` divides them into; the type checker holds it to all of them."""
 
 DEFINITION: Final = '''

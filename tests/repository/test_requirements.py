@@ -1,3 +1,4 @@
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-FILES = ("build", "runtime", "dev", "supply-chain")
+FILES = ("build", "runtime", "dev", "supply-chain", "clients")
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>\S+)(?: ; [^\\]+?)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n")
 
 
@@ -44,6 +45,7 @@ def test_every_dependency_of_the_project_is_pinned_to_a_version_it_allows(
         "runtime": project["project"]["dependencies"],
         "dev": project["dependency-groups"]["dev"],
         "supply-chain": project["dependency-groups"]["supply-chain"],
+        "clients": project["dependency-groups"]["clients"],
     }
 
     unmet = [
@@ -68,6 +70,16 @@ def test_a_package_has_the_same_version_in_every_file(pins: dict[str, dict[str, 
             versions.setdefault(name, set()).add(frozenset(pinned))
 
     assert {name for name, pinned in versions.items() if len(pinned) > 1} == set()
+
+
+def test_npm_packages_are_exact_versions_with_hashes_and_without_the_address_of_a_registry(root: Path) -> None:
+    folder = root / "tests" / "clients" / "typescript"
+    named = json.loads((folder / "package.json").read_text())["dependencies"]
+    locked = json.loads((folder / "package-lock.json").read_text())["packages"]
+    whole = locked.pop("")
+
+    assert whole["dependencies"] == named == {name: locked[f"node_modules/{name}"]["version"] for name in named}
+    assert [name for name, each in locked.items() if "resolved" in each or "integrity" not in each] == []
 
 
 def test_the_oldest_python_is_the_same_for_packaging_lint_types_and_pins(root: Path, project: dict[str, Any]) -> None:
