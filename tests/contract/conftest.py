@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.factories import FACTORIES, StoreFactory
+from tests.contract.requests import assert_balanced
 
 from flashreserve.stores.port import Store
 
@@ -25,6 +26,13 @@ async def factory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 async def store(factory: StoreFactory) -> Store:
     """A store on an empty database. A test runs once for each kind."""
     return await factory.open()
+
+
+@pytest.fixture
+async def balanced_afterwards(store: Store) -> AsyncIterator[None]:
+    """Check rule 1 on the store after the test."""
+    yield
+    await assert_balanced(store)
 
 
 @pytest.fixture(params=_named([factory for factory in FACTORIES if factory.durable]))

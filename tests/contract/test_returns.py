@@ -1,10 +1,8 @@
 """Returns of purchases, and confirmations of some of the held units, through every store."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from msgspec.structs import replace
-from tests.contract.requests import assert_balanced, available, counted, do, flush, reservation
+from tests.contract.requests import available, counted, do, flush, reservation
 from tests.core.examples import (
     ADMIN,
     ANN,
@@ -49,14 +47,9 @@ from flashreserve.core.outcomes import (
 )
 from flashreserve.stores.port import Store
 
+pytestmark = pytest.mark.usefixtures("balanced_afterwards")
+
 LAPSED = NOON + HOLD_MS
-
-
-@pytest.fixture(autouse=True)
-async def balanced_afterwards(store: Store) -> AsyncIterator[None]:
-    """Check rule 1 after each test."""
-    yield
-    await assert_balanced(store)
 
 
 async def bought(store: Store, lines: dict[str, int], *, number: int = 1) -> Reservation:

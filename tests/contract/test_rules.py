@@ -1,10 +1,9 @@
 """Every rule through every store. A store that has rules of its own, or decides by stale facts, fails here."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.contract.requests import assert_balanced, available, do, everything, flush, product, reservation
+from tests.contract.requests import available, do, everything, flush, product, reservation
 from tests.core.examples import (
     ADMIN,
     ANN,
@@ -54,14 +53,9 @@ from flashreserve.core.outcomes import (
 from flashreserve.core.sale import basket
 from flashreserve.stores.port import Store
 
+pytestmark = pytest.mark.usefixtures("balanced_afterwards")
+
 LAPSED = NOON + HOLD_MS
-
-
-@pytest.fixture(autouse=True)
-async def balanced_afterwards(store: Store) -> AsyncIterator[None]:
-    """Check rule 1 after each test."""
-    yield
-    await assert_balanced(store)
 
 
 class TestReserving:

@@ -10,7 +10,7 @@ from flashreserve.cli.failures import Exit
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.progress import progress
-from flashreserve.cli.words import counted
+from flashreserve.core.words import counted
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Audit, Difference
 

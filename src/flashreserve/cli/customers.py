@@ -10,11 +10,11 @@ from flashreserve.bootstrap import Books, open_books, open_store, open_store_to_
 from flashreserve.cli.failures import FailedError, InputError
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
-from flashreserve.cli.words import counted
 from flashreserve.core import customers as ids
 from flashreserve.core import limits
 from flashreserve.core.instants import format_instant
 from flashreserve.core.model import Reservation
+from flashreserve.core.words import counted
 from flashreserve.http import views
 from flashreserve.service.persons import REFUSED_AFTER_S, AdminKept, Erased, ErasureUnfinished, PersonService
 from flashreserve.settings import Settings

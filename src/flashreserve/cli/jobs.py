@@ -5,7 +5,7 @@ import rich_click as click
 from flashreserve.bootstrap import open_books, open_store, steady_clock
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
-from flashreserve.cli.words import counted
+from flashreserve.core.words import counted
 from flashreserve.jobs.job_list import Job
 from flashreserve.settings import Settings
 

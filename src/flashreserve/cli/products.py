@@ -14,12 +14,12 @@ from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.option_values import option_value
 from flashreserve.cli.product_file import FILE_BYTES_MAX, LineFault, ProductFileError, Row, read_products
-from flashreserve.cli.words import counted
 from flashreserve.core import limits
 from flashreserve.core.instants import format_instant
 from flashreserve.core.model import Product
 from flashreserve.core.money import format_price
 from flashreserve.core.outcomes import Invalid, RulesFixed
+from flashreserve.core.words import counted
 from flashreserve.http import fields, views
 from flashreserve.logs import printable
 from flashreserve.service.catalogue import Put, ShownProduct

@@ -7,8 +7,8 @@ from typing import Final
 
 import rich_click as click
 
-from flashreserve.cli.words import counted
 from flashreserve.clock import SystemClock
+from flashreserve.core.words import counted
 
 LONG_S: Final = 10.0
 """A command that took longer prints its rate at the end, even without a terminal."""

@@ -143,8 +143,9 @@ class AccessService:
         since = self._clock.now_ms() - (self._token_s + _MARGIN_S) * 1000
         most = limits.SIGN_OUTS_MAX
         sign_outs = await self._store.signed_out_since(since, most)
-        if began >= self._read_at:  # Otherwise a read that began later was faster, and knows more.
-            self._sign_outs.learn(sign_outs, most)
+        if began < self._read_at:
+            return  # A read that began later was faster, and knows more.
+        self._sign_outs.learn(sign_outs, most)
         keys = await self._store.keys()
         if began < self._read_at:
             return

@@ -9,7 +9,7 @@ import msgspec
 
 from flashreserve.clock import SteadyClock
 from flashreserve.core import limits
-from flashreserve.core.customers import PSEUDONYM, hashed_id
+from flashreserve.core.customers import PSEUDONYM
 from flashreserve.core.model import Account, Reservation, Status
 from flashreserve.service.reservations import ReservationService
 from flashreserve.stores.filters import ReservationFilter
@@ -71,11 +71,8 @@ class PersonService:
         return await self.account(customer_id) is not None or bool(await self._own(customer_id))
 
     async def was_erased(self, customer_id: str) -> bool:
-        """Whether an erasure of the customer began lately, so that it may have been interrupted.
-
-        It is known for `ERASURES_KEPT_S`, and less long only if very many accounts were signed out since.
-        """
-        return hashed_id(customer_id) in await self._store.signed_out_since(0, limits.SIGN_OUTS_MAX)
+        """Whether an erasure of the customer, who has no account, began in the last `ERASURES_KEPT_S`."""
+        return await self._store.signed_out_at(customer_id) is not None
 
     async def erase(self, customer_id: str) -> Erased | AdminKept | ErasureUnfinished:
         """Erase a customer: cancel open holds, delete the account, and put a pseudonym in place of the customer.

@@ -1,5 +1,0 @@
-"""Numbers in sentences."""
-
-from flashreserve.core.words import counted
-
-__all__ = ["counted"]
