@@ -11,6 +11,7 @@ from tests.cli.conftest import PASSWORD, CommandShop, Running
 
 EMAIL = "ann.jones@example.com"
 KEY = "ann-orders-a-cup"
+ORDER = "order-of-ann-17"
 NOTE = "leave it with Mrs Jones"
 
 
@@ -57,7 +58,7 @@ class Ann:
         return self._server.ask(method, path, body, self.token, **headers)
 
     def reserve(self, product_id: str, **headers: str) -> str:
-        body = {"lines": [{"productId": product_id, "quantity": 2}], "externalId": "A-17", "metadata": {"note": NOTE}}
+        body = {"lines": [{"productId": product_id, "quantity": 2}], "externalId": ORDER, "metadata": {"note": NOTE}}
         made = self.ask("POST", "/reservations", body, **headers)
         assert made.status == 201, made.body
         return str(made.json["id"])
@@ -85,7 +86,7 @@ def test_all_about_a_person_is_exported(shop: CommandShop, server: Running) -> N
 
 def test_an_erased_person_leaves_no_trace_and_the_books_balance(shop: CommandShop, server: Running) -> None:
     ann = Ann(shop, server)
-    traces = (ann.id, "jones", KEY, "A-17", NOTE)
+    traces = (ann.id, "jones", KEY, ORDER, NOTE)
     assert all(trace.lower() in dump(shop).lower() for trace in traces)
 
     ended = shop.run("customers", "erase", ann.id)
