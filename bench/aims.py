@@ -68,14 +68,16 @@ def _verdict(aim: Aim, found: Figures) -> AimVerdict:
     if lacking:
         return AimVerdict(what, words[aim.sense], f"not measured ({lacking[0]})", None)
     cases = found[aim.section].cases
-    spread = _figure(cases[aim.case], cases.get(aim.reference))
-    late = cases[aim.case].late()
-    shown = ", ".join(filter(None, [_shown(spread, aim), late]))
+    measured, reference = cases[aim.case], cases.get(aim.reference)
+    spread = figures.p99_ms(measured) if reference is None else figures.ratio(measured, reference)
+    late = measured.late()
+    shown = ", ".join(filter(None, [_shown(spread, aim), _processor(measured, reference), late]))
     return AimVerdict(what, words[aim.sense], shown, _met(spread.median, aim) and not late)
 
 
-def _figure(measured: CaseFigures, reference: CaseFigures | None) -> Spread:
-    return figures.p99_ms(measured) if reference is None else figures.ratio(measured, reference)
+def _processor(measured: CaseFigures, reference: CaseFigures | None) -> str:
+    found = None if reference is None else figures.processor_ratio(measured, reference)
+    return "" if found is None else f"processor time {found:.2f}"
 
 
 def _shown(spread: Spread, aim: Aim) -> str:

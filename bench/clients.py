@@ -100,13 +100,13 @@ CLIENTS: Final[dict[str, Callable[[str], AbstractAsyncContextManager[Ask]]]] = {
 async def _run(load: ClientLoad) -> ClientRun:
     async with CLIENTS[load.client](load.base) as ask:
         await _crowd(load, ask, _WARM_UP_S)
-        began_s, own_s, server_s = time.monotonic(), time.process_time(), _processor_s(load.server_pid)
+        began_s, own_s, server_s = time.monotonic(), time.process_time(), machine.processor_s(load.server_pid)
         count = await _crowd(load, ask, load.seconds)
         took_s, used_s = time.monotonic() - began_s, time.process_time() - own_s
         return ClientRun(
             per_second=count / took_s,
             client_us=used_s / count * _MICROSECONDS,
-            server_us=(_processor_s(load.server_pid) - server_s) / count * _MICROSECONDS,
+            server_us=(machine.processor_s(load.server_pid) - server_s) / count * _MICROSECONDS,
         )
 
 
@@ -123,12 +123,6 @@ async def _crowd(load: ClientLoad, ask: Ask, seconds: float) -> int:
 
     await asyncio.gather(*(customer() for _ in range(_CONNECTIONS)))
     return next(numbers)
-
-
-def _processor_s(pid: int) -> float:
-    """Seconds of processor time that all threads of a process have used, as Linux's scheduler counts them."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text(encoding="ascii").split()[0]) for task in tasks) / 1e9
 
 
 def _measured(load: ClientLoad) -> ClientRun:

@@ -110,10 +110,24 @@ def p99_ms(measured: CaseFigures) -> Spread:
     return spread_of([each.p99_ms for each in measured.rounds])
 
 
+def server_us(measured: CaseFigures) -> Spread | None:
+    """The server's processor time for each answer, in microseconds; None if it wasn't measured in every round."""
+    times_us = [each.server_us for each in measured.rounds]
+    return spread_of(times_us) if times_us and all(times_us) else None
+
+
 def ratio(measured: CaseFigures, reference: CaseFigures) -> Spread:
     """Answers per second as a ratio to the reference's, by round: the two of a round are measured within seconds."""
     pairs = zip(measured.rounds, reference.rounds, strict=True)
     return spread_of([each.per_second / other.per_second for each, other in pairs])
+
+
+def processor_ratio(measured: CaseFigures, reference: CaseFigures) -> float | None:
+    """The server's processor time for each answer as a ratio to the reference's: the median of the rounds' ratios."""
+    if server_us(measured) is None or server_us(reference) is None:
+        return None
+    pairs = zip(measured.rounds, reference.rounds, strict=True)
+    return spread_of([each.server_us / other.server_us for each, other in pairs]).median
 
 
 def why_missing(figures: Figures, section: str, case: str) -> str:

@@ -58,6 +58,7 @@ class Result(NamedTuple):
         refused: answers other than 2xx, included in `answers`.
         errors: connections that failed, and requests that were not answered in time.
         late_share: at a fixed rate, the share of requests sent more than 5 ms after their scheduled time.
+        server_us: processor time of the serving processes for each answer, in microseconds; 0 if it wasn't measured.
     """
 
     per_second: float
@@ -67,6 +68,7 @@ class Result(NamedTuple):
     refused: int
     errors: int
     late_share: float = 0.0
+    server_us: float = 0.0
 
 
 def timed(took_s: list[float], seconds: float, answers: int, refused: int) -> Result:

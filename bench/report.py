@@ -6,7 +6,7 @@ from typing import Final
 
 from bench.aims import AimVerdict, verdicts
 from bench.batches import BATCHES
-from bench.figures import CaseFigures, Figures, Section, Spread, p50_ms, p99_ms, per_second, why_missing
+from bench.figures import CaseFigures, Figures, Section, Spread, p50_ms, p99_ms, per_second, server_us, why_missing
 from bench.sections import CONNECTIONS, PRODUCTS, SHARES
 from bench.summary import summary
 
@@ -53,12 +53,15 @@ def terminal(found: Figures) -> str:
 def _plain_section(name: str, section: Section) -> str:
     lines = [f"{TITLES[name]} ({section.rounds} rounds of {section.seconds:g} s, {section.when})"]
     if section.cases:
-        lines.append(f"  {'':30}{'per second':>11}{'lowest':>9}{'highest':>9}{'p50 ms':>9}{'p99 ms':>9}")
+        lines.append(
+            f"  {'':30}{'per second':>11}{'lowest':>9}{'highest':>9}{'p50 ms':>9}{'p99 ms':>9}{'server µs':>11}"
+        )
     for case, measured in section.cases.items():
         fault = measured.fault()
         rate, half, most = (per_second(measured), p50_ms(measured), p99_ms(measured)) if measured.rounds else _NOTHING
         lines.append(
             f"  {case:30}{rate.median:11,.0f}{rate.low:9,.0f}{rate.high:9,.0f}{half.median:9.2f}{most.median:9.2f}"
+            f"{_server_us(measured):>11}"
             + (f"  void: {fault}" if fault else f"  {measured.late()}" if measured.late() else "")
         )
     lines += [f"  {of:52}{kib:11,.1f} KiB" for of, kib in section.kib.items()]
@@ -124,10 +127,10 @@ def _markdown_section(name: str, section: Section, *, plotted: bool) -> Iterator
     if section.cases or section.missing:
         yield "\n".join(
             [
-                "| | answers a second: median (lowest to highest) | p50 ms | p99 ms |",
-                "|---|---|---|---|",
+                "| | answers a second: median (lowest to highest) | p50 ms | p99 ms | server µs |",
+                "|---|---|---|---|---|",
                 *(_markdown_case(case, measured) for case, measured in section.cases.items()),
-                *(f"| {case} | not measured: {why} | | |" for case, why in section.missing.items()),
+                *(f"| {case} | not measured: {why} | | | |" for case, why in section.missing.items()),
             ]
         )
     if section.kib:
@@ -137,11 +140,17 @@ def _markdown_section(name: str, section: Section, *, plotted: bool) -> Iterator
 def _markdown_case(case: str, measured: CaseFigures) -> str:
     fault = measured.fault()
     if fault:
-        return f"| {case} | void: {fault} | | |"
+        return f"| {case} | void: {fault} | | | |"
     rate = per_second(measured)
     shown = f"{rate.median:,.0f} ({rate.low:,.0f} to {rate.high:,.0f})"
     late = f", {measured.late()}" if measured.late() else ""
-    return f"| {case} | {shown} | {p50_ms(measured).median:.2f} | {p99_ms(measured).median:.2f}{late} |"
+    half, most, spent = p50_ms(measured).median, p99_ms(measured).median, _server_us(measured)
+    return f"| {case} | {shown} | {half:.2f} | {most:.2f}{late} | {spent} |"
+
+
+def _server_us(measured: CaseFigures) -> str:
+    spread = server_us(measured)
+    return f"{spread.median:.0f}" if spread else ""
 
 
 def _markdown_conditions(found: Figures) -> Iterator[str]:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,8 @@ from bench.sections import SECTIONS
 from bench.summary import summary
 
 
-def result(per_second: float, *, refused: int = 0, late_share: float = 0.0) -> Result:
-    return Result(per_second, 1.0, 2.0, answers=10_000, refused=refused, errors=0, late_share=late_share)
+def result(per_second: float, *, refused: int = 0, late_share: float = 0.0, server_us: float = 0.0) -> Result:
+    return Result(per_second, 1.0, 2.0, 10_000, refused, errors=0, late_share=late_share, server_us=server_us)
 
 
 def sitting(**cases: CaseFigures) -> Section:
@@ -65,6 +66,18 @@ def test_the_aims_table_says_met_missed_and_not_measured() -> None:
     assert [verdict.met for verdict in list(shown.values())[:3]] == [True, False, None]
     assert "void" in shown["sold-out answers ÷ bare ASGI"].figure
     assert shown["SQLite ÷ FastAPI + asyncpg"].figure == "not measured (not run)"
+
+
+def test_an_aim_shows_the_processor_time_too_where_it_was_measured() -> None:
+    spent = [[result(700, server_us=each) for each in round_] for round_ in ((55, 60, 50), (50, 50, 50))]
+    foreign, own = (CaseFigures("SQLite", 64, rounds=rounds) for rounds in spent)
+    found = {"callers": sitting(foreign_token=foreign, own_token=own), "hot": sitting(bare=steady(9), SQLite=foreign)}
+
+    shown = {verdict.what: verdict.figure for verdict in verdicts(found)}
+
+    assert shown["a token of the shop's own issuer ÷ an own token"] == "1.00 (1.00 to 1.00), processor time 1.10"
+    assert "processor" not in shown["durable reservations, SQLite, 64 connections ÷ bare ASGI"]
+    assert re.search(r"foreign token +700 .* 55$", terminal(found), re.MULTILINE)
 
 
 @pytest.mark.parametrize(("late_share", "met"), [(0.005, True), (0.02, False)])

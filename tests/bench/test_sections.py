@@ -8,6 +8,14 @@ from bench.shops import BenchShop, ShopAudit, ShopError
 from bench import sections
 
 
+def test_every_round_begins_with_another_case_and_has_them_all() -> None:
+    cases = [sections.Case(name, "SQLite") for name in "abc"]
+
+    orders = ["".join(case.name for case in sections._turns(cases, number)) for number in range(4)]
+
+    assert orders == ["abc", "bca", "cab", "abc"]
+
+
 def no_audit() -> ShopAudit:
     raise ShopError("the database is gone")
 
