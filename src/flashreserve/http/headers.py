@@ -13,6 +13,8 @@ RequestHeaders = Mapping[bytes, bytes]
 
 KEY_HEADER: Final = "Idempotency-Key"
 CUSTOMER_HEADER: Final = "On-Behalf-Of"
+CUSTOMER_HEADER_NAME: Final = CUSTOMER_HEADER.lower().encode()
+"""The same as in `RequestHeaders`."""
 
 _KEY_NAME: Final = KEY_HEADER.lower().encode()
 _PADDING: Final = b" \t"
@@ -43,7 +45,7 @@ def on_behalf_of(headers: RequestHeaders) -> str | None:
     Raises:
         RefusalError: The id is invalid.
     """
-    sent = headers.get(b"on-behalf-of")
+    sent = headers.get(CUSTOMER_HEADER_NAME)
     if sent is None:
         return None
     customer_id = sent.strip(_PADDING).decode("latin-1")

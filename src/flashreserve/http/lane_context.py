@@ -40,7 +40,9 @@ class LaneContext(RequestContext):
         rules = self._rules
         took_s = rules.monotonic() - self.started_at
         strict = rules.strict_transport and over_tls(self.exchange.scheme, self.headers)
-        lines = answer_lines(answer, self.id, strict=strict) + rules.origins.lines(self.headers)
+        lines = answer_lines(answer, self.id, strict=strict)
+        if rules.origins.any:
+            lines += rules.origins.lines(self.headers)
         self.exchange.answer(answer.status, lines, answer.body, close=close)
         rules.log.answered(self, answer.status, took_s)
 

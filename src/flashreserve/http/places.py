@@ -1,11 +1,13 @@
 """Places: the path of a request, and the prefix under which clients see this service."""
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 NO_PREFIX: Final = ""
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """A request's path here, without the prefix, and the prefix: a proxy may show the service as part of a site.
 
     Every address that an answer has begins with the prefix.
