@@ -198,6 +198,9 @@ class Combiner:
                     taken.append(waiting)
             batch.waiting, batch.taken = taken, True
         batch.sent_at = self._clock.monotonic()
+        return self._taken(taken)
+
+    def _taken(self, taken: list[_Waiting]) -> Taken:
         return Taken(
             [waiting.command for waiting in taken],
             self.now(),
@@ -205,13 +208,20 @@ class Combiner:
         )
 
     async def _flush(self, batch: list[_Waiting]) -> None:
+        """Flush these commands, except those whose caller is gone or was told by the time the store takes them."""
         sent_at = self._clock.monotonic()
+        left: list[_Waiting] = []
+
+        def take() -> Taken:
+            left[:] = [waiting for waiting in batch if not waiting.done]
+            return self._taken(left)
+
         try:
-            flushed = await self._store.flush([waiting.command for waiting in batch], self.now())
+            flushed = await self._store.flush_late(take)
         except Exception as error:  # noqa: BLE001 - as in `_flush_next`
             await self._failed(batch, error)
         else:
-            self._told(batch, flushed, sent_at)
+            self._told(left, flushed, sent_at)
 
     async def _failed(self, batch: list[_Waiting], error: Exception) -> None:
         """Answer a batch that couldn't be written, or halve it and send the halves: a poison command fails alone."""

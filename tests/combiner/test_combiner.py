@@ -166,6 +166,22 @@ async def test_past_the_deadline_the_sent_are_unknown_and_the_waiting_never_sent
     assert await store.reservation(reserve(1).reservation_id) is not None
 
 
+async def test_what_is_sent_again_after_a_poison_command_leaves_out_those_past_their_deadline(
+    store: GatedStore, clock: MovingClock
+) -> None:
+    """Their callers may have sent the request again, and have been refused elsewhere."""
+    poison = reserve(2)
+    store.fault = lambda commands: RuntimeError("poison") if poison in commands else None
+    at_work = combiner(store, clock)
+    store.open.clear()
+    given_up = await submitted(at_work, reserve(1), poison)
+    clock.advance(2.1)
+    assert [type(outcome) for outcome in await asyncio.gather(*given_up)] == [OutcomeUnknown] * 2
+    store.open.set()
+    await at_work.close()
+    assert await store.reservation(reserve(1).reservation_id) is None
+
+
 async def test_a_moment_s_step_of_the_machine_s_clock_stamps_no_flush(store: GatedStore, clock: MovingClock) -> None:
     at_work = Combiner(store, SteadyClock(clock), _learn_nothing)
     for number, by_s in enumerate((0, 3600, -3600, -60, 60)):

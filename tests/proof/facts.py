@@ -11,6 +11,9 @@ GRANTS: Final = frozenset({"reserved", "replayed"})
 UNSURE: Final = frozenset({"", "outcome-unknown"})
 """Answers that leave open whether anything was done. The empty one stands for no answer."""
 
+_ELECTED_MS: Final = 300
+"""The most by which an election begins, and so ends, later than its record says."""
+
 _TRUNCATED_MS: Final = 1.5
 """The error of a stamp, which is in whole milliseconds."""
 
@@ -101,6 +104,17 @@ class HistoryFacts:
 
     def _effects_end(self, trouble: Trouble) -> float:
         return trouble.until if trouble.passing else trouble.until + self.terms.recovery_ms
+
+    def oldest_read_ms(self, request: Request) -> float:
+        """The time of the oldest state that the request may have read: an election shows that of its beginning."""
+        elections = [
+            trouble.at
+            for trouble in self.troubles
+            if trouble.kind == "election"
+            and trouble.at <= request.end
+            and request.asked.at <= trouble.until + _ELECTED_MS
+        ]
+        return min([request.asked.at, *elections])
 
     def over_at(self, request: Request) -> float:
         """When the request was answered or its process died. After that, only messages already sent can arrive."""

@@ -180,7 +180,7 @@ def _refusals(facts: HistoryFacts, product: str) -> Iterator[Violation]:
         ]
         # After a fault, a long flush may count holds by the time of its beginning, and holds granted since.
         troubled = facts.troubled(request.asked.at, request.end)
-        most = (_sum_within if troubled else _most_within)(spans, request.asked.at, request.end)
+        most = (_sum_within if troubled else _most_within)(spans, facts.oldest_read_ms(request), request.end)
         if not values or most + quantity <= min(values):
             yield Violation("limit", f"refused with {most} of {product}: {request.text()}")
 

@@ -15,6 +15,7 @@ from tests.proof.records import (
     Kind,
     Lost,
     Record,
+    ReturnedUnits,
     Terms,
     Trouble,
 )
@@ -297,6 +298,22 @@ def test_a_long_flush_counts_holds_that_lapsed_meanwhile(draft: HistoryDraft, tr
     draft.ends("r2", "EXPIRED", 21_010)
     draft.ask(9_900, "reserve", "limit-reached", took=3_000)
     assert draft.rules_broken() == broken
+
+
+@pytest.mark.parametrize("asked_at", [700, 1_200])
+def test_only_an_election_makes_returned_units_count_against_the_limit(draft: HistoryDraft, asked_at: float) -> None:
+    """The election lasts until 0.8 s, and then shows no state from before any more."""
+    draft.granted("r1", 0, lines=(("cup", 2),))
+    bought = draft.ends("r1", "CONFIRMED", 105)
+    draft.ask(100, "confirm", "confirmed", of="r1", held=bought)
+    draft.records.append(Trouble(250, 750, "election", "server"))
+    back = bought._replace(returns=(ReturnedUnits(bought.lines, "g1"),))
+    draft.left["r1"] = back
+    draft.records.append(Asked(300, 100, "api", "return", "ann", bought.lines, "g1", "r1", 0, ()))
+    draft.records.append(Answered(310, 100, "returned", back))
+    draft.ask(asked_at, "reserve", "limit-reached", units=2)
+    broken = draft.rules_broken(available=3, terms=TERMS._replace(stale_reads=True))
+    assert broken == (set() if asked_at == 700 else {"limit"})
 
 
 def test_sold_out_by_a_stock_view_of_a_moment_ago(draft: HistoryDraft) -> None:

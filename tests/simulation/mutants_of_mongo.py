@@ -219,9 +219,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "an unknown outcome is told as nothing done",
-        "            elif result is WriteResult.UNKNOWN or self._given_up(place):\n"
-        "                self._outcomes[place] = OutcomeUnknown()",
-        "            elif result is WriteResult.UNKNOWN or self._given_up(place):\n"
+        "            elif result is WriteResult.UNKNOWN:\n                self._outcomes[place] = OutcomeUnknown()",
+        "            elif result is WriteResult.UNKNOWN:\n"
         '                self._outcomes[place] = Unavailable("perhaps")',
         _FLUSH,
     ),

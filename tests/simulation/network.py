@@ -239,7 +239,7 @@ class Network:
             return True
         return call.void
 
-    def _awaits_majority(self, call: _Call, arrive: Callable[..., None], *more: float) -> bool:
+    def _awaits_majority(self, call: _Call, arrive: Callable[..., None], *more: object) -> bool:
         """Whether the message has to wait and arrive again: a current read does until the primary has a majority."""
         if not call.current:
             return False
@@ -266,7 +266,7 @@ class Network:
 
     def _carry_out_next(self, call: _Call, parts: list[Part], results: list[Any], order: list[int] | None) -> None:
         """Carry out the parts at different instants, writes in any order."""
-        if call.void:
+        if call.void or self._awaits_majority(call, self._carry_out_next, parts, results, order):
             return
         if not results:
             results += [None] * len(parts)

@@ -41,6 +41,28 @@ def test_a_slow_reply_spares_no_current_read_the_end_of_an_election() -> None:
             assert not played.violations, tell(played)
 
 
+def test_a_current_read_of_two_shards_waits_for_the_end_of_an_election_at_both() -> None:
+    """The extensions wait for the flush before them, and share theirs with a keyed reserve, which needs current reads.
+
+    One half of the read arrives before the new primary is there, the other after. The new primary misses both holds.
+    """
+    operations = (
+        ScriptedOperation(0, 0.21, 0, "reserve", "ann", lines=(("product-0", 1),)),
+        ScriptedOperation(1, 0.21, 2, "reserve", "dot", lines=(("product-0", 1),)),
+        ScriptedOperation(2, 0.39, 1, "reserve", "ben", lines=(("product-0", 1),)),
+        ScriptedOperation(3, 0.391, 1, "extend", "ann"),
+        ScriptedOperation(4, 0.391, 1, "extend", "dot"),
+        ScriptedOperation(5, 0.391, 1, "reserve", "cid", lines=(("product-0", 1),), key="k"),
+    )
+    faults = (SimulatedFault(0.2, "election", 0, 3.0),)
+    with quietly():
+        for world in range(WORLDS):
+            script = a_script(world, Goods("product-0", 9, None, 40_000, 1, None, None), operations, faults)
+            options = script.options._replace(elections=True, torn=1.0, latency_s=0.01)
+            played = play(script._replace(options=options))
+            assert not played.violations, tell(played)
+
+
 def a_script(
     world: int, goods: Goods, operations: tuple[ScriptedOperation, ...], faults: tuple[SimulatedFault, ...]
 ) -> SeedScript:

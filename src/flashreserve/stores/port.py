@@ -108,8 +108,8 @@ class Taken(NamedTuple):
     """The commands of a flush, and the instant (`now`, UTC milliseconds) as of which to decide them.
 
     `given_up` takes a command's index in `commands`, and says whether its deadline is over. Its caller was then told
-    that the outcome is unknown, and may have sent the request again to another process. So after that, nothing of the
-    command may be written.
+    that the outcome is unknown, may have sent the request again to another process, and may have been refused there.
+    So the store doesn't decide the command on facts that it reads after that.
     """
 
     commands: Sequence[Command]

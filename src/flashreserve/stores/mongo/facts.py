@@ -298,15 +298,18 @@ def _adjustments(
     }
 
 
-async def _reserved(database: Database, ids: Iterable[str], documents: dict[str, Document]) -> frozenset[str]:
-    """The products that were ever reserved."""
-    return frozenset(
-        [
-            id_
-            for id_ in ids
-            if id_ in documents and await database.find("reservations", {"product": id_}, fields={"_id": 1}, most=1)
-        ]
-    )
+async def _reserved(database: Database, ids: set[str], documents: dict[str, Document]) -> frozenset[str]:
+    """The products that were ever reserved, by current reads.
+
+    The guard of an edit compares the count of moves. A stale read that shows no reservation yet would pass it, because
+    the count was read before.
+    """
+    reserved = set()
+    for id_ in sorted(documents.keys() & ids):
+        query = {"product": id_}
+        if await database.find("reservations", query, fields={"_id": 1}, most=1, current=True):
+            reserved.add(id_)
+    return frozenset(reserved)
 
 
 def _moves(document: Document) -> int | None:

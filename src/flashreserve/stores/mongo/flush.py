@@ -155,7 +155,18 @@ class Flush:
         for place, command in left.items():
             if isinstance(command, Reserve) and command.reservation_id in loaded.void_ids:
                 left[place] = replace(command, reservation_id=self._ids.new())
-        return loaded, rules.plan(loaded.facts, list(left.values()), self._now)
+        return loaded, self._plan(left, loaded)
+
+    def _plan(self, left: dict[int, Command], loaded: Loaded) -> Plan:
+        """Plan the commands, without those whose callers have given up: they leave `left` and are never written.
+
+        Such a caller may have sent the request again, and have been refused before these facts were read. On older
+        facts than that, the guards refuse the request.
+        """
+        for place in [place for place in left if self._given_up(place)]:
+            self._outcomes[place] = OutcomeUnknown()
+            del left[place]
+        return rules.plan(loaded.facts, list(left.values()), self._now)
 
     async def _load(self, left: Mapping[int, Command], *, counting: bool) -> Loaded:
         # A refusal of a keyed reserve needs current facts. Loading them at once saves planning it again.
@@ -184,7 +195,7 @@ class Flush:
                 self._known.count_first |= self._many_return(loaded)
             except StoreUnavailableError:
                 break
-            plan = rules.plan(loaded.facts, list(left.values()), self._now)
+            plan = self._plan(left, loaded)
         for place in left:
             self._outcomes[place] = (
                 OutcomeUnknown()
@@ -229,7 +240,7 @@ class Flush:
                     rest[place] = command
                 else:
                     self._outcomes[place] = told
-            elif result is WriteResult.UNKNOWN or self._given_up(place):
+            elif result is WriteResult.UNKNOWN:
                 self._outcomes[place] = OutcomeUnknown()
             elif isinstance(command, Reserve) and result is WriteResult.REFUSED:
                 # A retry gets a new id, because a message in flight or an intent may still have the old one.

@@ -139,7 +139,7 @@ async def edit(
         if found is not None:
             seen.add([found])
             return WriteResult.APPLIED, product_from(found)
-        return await _look_at_edit(database, after) if sendings else (WriteResult.REFUSED, None)
+        return await _look_at_edit(database, effect) if sendings else (WriteResult.REFUSED, None)
     return WriteResult.UNKNOWN, None
 
 
@@ -148,17 +148,22 @@ def _editing(after: Product) -> Update:
     return {"$set": fields, "$max": {"updated_at": after.updated_at}}
 
 
-async def _look_at_edit(database: Database, after: Product) -> tuple[WriteResult, Product | None]:
-    """The result after the guard failed, maybe because of an earlier sending. An equal edit by another is as good."""
+async def _look_at_edit(database: Database, effect: EditEffect) -> tuple[WriteResult, Product | None]:
+    """The result after the guard failed, maybe because of an earlier sending. An equal edit by another is as good.
+
+    After any other edit it isn't known: the earlier sending may have been carried out before that one.
+    """
     try:
-        found = await database.find("products", {"_id": after.id}, fields=PRODUCT_FIELDS)
+        found = await database.find("products", {"_id": effect.after.id}, fields=PRODUCT_FIELDS, current=True)
     except StoreUnavailableError:
         return WriteResult.UNKNOWN, None
     for document in found:
         product = product_from(document)
-        if _rules_of(product) == _rules_of(after):
+        if _rules_of(product) == _rules_of(effect.after):
             return WriteResult.APPLIED, product
-    return WriteResult.REFUSED, None
+        if product.rev == effect.rev_before:
+            return WriteResult.REFUSED, None
+    return WriteResult.UNKNOWN, None
 
 
 def _rules_of(product: Product) -> Product:

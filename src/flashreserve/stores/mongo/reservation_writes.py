@@ -28,6 +28,9 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
     Guard: PENDING and `expires_at > now`. A late copy can only confirm a hold whose customer wasn't told that it is
     over, because Expired is answered only after the hold was released. The units left are no condition of the write,
     but one of the result: with fewer than planned, this is the purchase of another request, which gave some back.
+
+    A stale read may show less than was written. So a reservation that isn't CONFIRMED as planned is read again by a
+    current read, after the same write.
     """
     ids = [effect.after.id for effect in effects]
     guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": not_lapsed(now)}
@@ -35,22 +38,30 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
         "$set": {"status": Status.CONFIRMED.value, "confirmed_at": now},
         "$unset": {"open": ""},
     }
+    current = False
     for _ in range(_TRIES_MAX):
         try:
             await database.update_many("reservations", guard, change)
-            found = await _read(database, ids)
+            found = await _read(database, ids, current=current)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
+        results = [_confirmed(effect.after, found.get(effect.after.id), now) for effect in effects]
+        if all(result is WriteResult.APPLIED for result, _ in results):
+            return results
         # A broadcast may miss a document that moves between shards. Then send again, under the same guard.
-        if any(status_at(held, now) is Status.PENDING for held in found.values()):
-            continue
-        return [_confirmed(effect.after, found.get(effect.after.id)) for effect in effects]
+        if current and all(result is not WriteResult.UNKNOWN for result, _ in results):
+            return results
+        current = True
     return [(WriteResult.UNKNOWN, None)] * len(ids)
 
 
-def _confirmed(planned: Reservation, held: Reservation | None) -> Held:
-    confirmed = held is not None and held.status is Status.CONFIRMED and units_bought(held) == units_bought(planned)
-    return (WriteResult.APPLIED if confirmed else WriteResult.REFUSED), held
+def _confirmed(planned: Reservation, held: Reservation | None, now: int) -> Held:
+    """The result as this read shows it. A copy in flight may confirm a lapsed hold if another request extends it."""
+    if held is not None and held.status is not Status.PENDING:
+        confirmed = held.status is Status.CONFIRMED and units_bought(held) == units_bought(planned)
+        return (WriteResult.APPLIED if confirmed else WriteResult.REFUSED), held
+    lapsed = held is not None and status_at(held, now) is not Status.PENDING
+    return (WriteResult.IN_FLIGHT if lapsed else WriteResult.UNKNOWN), held
 
 
 async def extend(database: Database, effects: Sequence[ExtendEffect], now: int) -> list[Held]:
@@ -133,6 +144,7 @@ async def _label_rev(database: Database, reservation_id: str) -> int | Document:
     return rev
 
 
-async def _read(database: Database, ids: Sequence[str]) -> dict[str, Reservation]:
-    found = await database.find("reservations", {"_id": {"$in": list(ids)}, "status": {"$ne": VOID}})
+async def _read(database: Database, ids: Sequence[str], *, current: bool = False) -> dict[str, Reservation]:
+    query = {"_id": {"$in": list(ids)}, "status": {"$ne": VOID}}
+    found = await database.find("reservations", query, current=current)
     return {document["_id"]: reservation_from(document) for document in found}
