@@ -105,6 +105,8 @@ class Combiner:
         self._running: dict[_Batch, asyncio.Task[None]] = {}
         self._orphans: list[_Waiting] = []
         """Commands that were sent, but whose flush failed by a defect. They are answered at their deadline."""
+        self._late: list[_Waiting] = []
+        """Commands that were past their deadline when the store took the others. They are never sent."""
         self._watch: asyncio.TimerHandle | None = None
         self._closed = False
         self._flushes, self._commands = Cell(), Cell()
@@ -146,6 +148,7 @@ class Combiner:
         while self._running and (left_s := end_s - self._clock.monotonic()) > 0:
             await asyncio.wait(self._running.values(), timeout=left_s)
         await asyncio.sleep(0)  # The last flush's outcomes are told in the next turn of the event loop.
+        self._enforce_deadlines()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -189,12 +192,15 @@ class Combiner:
             self._told(batch.waiting, flushed, batch.sent_at)
 
     def _take(self, batch: _Batch) -> Taken:
-        """Take the waiting commands, except those whose caller is gone or was told: these are never sent."""
+        """Take the waiting commands, except those whose caller is gone or has given up: these are never sent."""
         taken: list[_Waiting] = []
+        now = self._clock.monotonic()
         with self._taking:
             while self._queue and len(taken) < self._flush_max:
                 waiting = self._queue.popleft()
-                if not waiting.done:
+                if waiting.deadline <= now:
+                    self._late.append(waiting)
+                elif not waiting.done:
                     taken.append(waiting)
             batch.waiting, batch.taken = taken, True
         batch.sent_at = self._clock.monotonic()
@@ -208,12 +214,13 @@ class Combiner:
         )
 
     async def _flush(self, batch: list[_Waiting]) -> None:
-        """Flush these commands, except those whose caller is gone or was told by the time the store takes them."""
+        """Flush these commands, except those whose caller is gone or has given up when the store takes them."""
         sent_at = self._clock.monotonic()
         left: list[_Waiting] = []
 
         def take() -> Taken:
-            left[:] = [waiting for waiting in batch if not waiting.done]
+            now = self._clock.monotonic()
+            left[:] = [waiting for waiting in batch if not waiting.done and waiting.deadline > now]
             return self._taken(left)
 
         try:
@@ -255,8 +262,8 @@ class Combiner:
         """Answer commands past their deadline. Runs again as long as any command waits."""
         self._watch = None
         now = self._clock.monotonic()
-        late: list[_Waiting] = []
         with self._taking:  # Commands that leave the queue here are never sent.
+            late, self._late = self._late, []
             while self._queue and (self._queue[0].done or self._queue[0].deadline <= now):
                 late.append(self._queue.popleft())
             in_flight = [waiting for batch in self._running for waiting in batch.waiting] + self._orphans

@@ -319,6 +319,22 @@ async def test_a_flush_handed_over_ahead_takes_no_command_past_its_deadline(
     assert await ahead.reservation(reserve(2).reservation_id) is None
 
 
+async def test_a_process_that_wakes_up_late_sends_no_command_past_its_deadline(
+    ahead: AheadStore, clock: MovingClock
+) -> None:
+    """The store takes the next flush before the deadlines are looked at. Its caller may have been refused elsewhere."""
+    at_work = combiner(ahead, clock)
+    ahead.open.clear()
+    (sent,) = await submitted(at_work, reserve(1))
+    (waits,) = await submitted(at_work, reserve(2))
+    clock.advance(2.1)
+    ahead.open.set()
+    await sent
+    await at_work.close()
+    assert isinstance(await waits, Unavailable)
+    assert await ahead.reservation(reserve(2).reservation_id) is None
+
+
 async def test_a_store_that_fails_before_it_takes_anything_fails_the_waiting_commands(
     ahead: AheadStore, clock: MovingClock
 ) -> None:

@@ -1,17 +1,39 @@
 """Reads that show an older state than was acknowledged, as after an election, or that come after a request's end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from tests.contract.requests import available, do, product, reservation
-from tests.core.examples import NOON, a_product, confirm, edit, granted, reserve, restock
+from tests.core.examples import (
+    CUP,
+    HAT,
+    NOON,
+    a_key,
+    a_product,
+    an_account,
+    confirm,
+    edit,
+    granted,
+    label,
+    reserve,
+    restock,
+)
 from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 from typing_extensions import override
 
 from flashreserve.clock import SystemIds
-from flashreserve.core.commands import Command
-from flashreserve.core.outcomes import Confirmed, Edited, Outcome, OutcomeUnknown, Restocked, RulesFixed, StockTaken
+from flashreserve.core.commands import Command, Edit
+from flashreserve.core.outcomes import (
+    Confirmed,
+    Edited,
+    Labelled,
+    Outcome,
+    OutcomeUnknown,
+    Restocked,
+    RulesFixed,
+    StockTaken,
+)
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Collection, Database, Document, Fields, Order, Query, Update
@@ -21,14 +43,17 @@ pytestmark = pytest.mark.mongodb
 
 
 class NewPrimary(TroubledDatabase):
-    """A database that shows no reservation from the first `at_a_write` on, except to current reads.
+    """A database that shows nothing of a collection, except to current reads; `after_a_write`: from a write of it on.
 
     Without a majority (`confirmed` false), it answers no current read.
     """
 
-    def __init__(self, inner: Database, *, at_a_write: bool, confirmed: bool) -> None:
+    def __init__(
+        self, inner: Database, hidden: Collection, *, after_a_write: bool = False, confirmed: bool = True
+    ) -> None:
         super().__init__(inner, None, DriverTrouble.STOP_BEFORE)
-        self._elected = not at_a_write
+        self._hidden = hidden
+        self._elected = not after_a_write
         self._confirmed = confirmed
 
     @override
@@ -45,7 +70,7 @@ class NewPrimary(TroubledDatabase):
         if self._elected and current and not self._confirmed:
             raise StoreUnavailableError("no majority")
         found = await super().find(collection, query, fields=fields, order=order, most=most, current=current)
-        return [] if self._elected and collection == "reservations" and not current else found
+        return [] if self._elected and collection == self._hidden and not current else found
 
     @override
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
@@ -59,7 +84,7 @@ async def test_a_purchase_that_a_new_primary_does_not_show_yet_is_never_told_as_
 ) -> None:
     await store.add_products([a_product()])
     granted(await do(store, reserve(1)))
-    behind = NewPrimary(database, at_a_write=True, confirmed=confirmed)
+    behind = NewPrimary(database, "reservations", after_a_write=True, confirmed=confirmed)
     outcome = await do(MongoStore(behind, SystemIds()), confirm(1))
     bought = await reservation(store, 1)
     assert outcome == (Confirmed(bought) if confirmed else OutcomeUnknown())
@@ -72,8 +97,90 @@ async def test_a_limit_is_not_set_because_a_new_primary_shows_no_reservation_yet
     await store.add_products([a_product(per_customer_limit=None)])
     granted(await do(store, reserve(1, quantity=3)))
     await store._late.finish()
-    behind = NewPrimary(database, at_a_write=False, confirmed=True)
+    behind = NewPrimary(database, "reservations")
     assert isinstance(await do(MongoStore(behind, SystemIds()), edit(per_customer_limit=2)), RulesFixed)
+
+
+@pytest.mark.parametrize("command", [edit(price=100), edit(per_customer_limit=None), restock(1)])
+async def test_nothing_is_told_of_a_product_that_a_new_primary_shows_as_it_was(
+    store: MongoStore, database: PymongoDatabase, command: Command
+) -> None:
+    """To the read, the product has the wanted price already, or isn't there at all."""
+    await store.add_products([a_product(price=100)])
+    before = (await database.find("products", {}))[0]
+    assert isinstance(await do(store, edit(price=200, per_customer_limit=7)), Edited)
+    behind = Showing(database, [before] if isinstance(command, Edit) else [])
+    assert isinstance(await do(MongoStore(behind, SystemIds()), command), Edited | Restocked)
+    left = await product(store, CUP)
+    assert (left.price, left.per_customer_limit, left.stocked) == {
+        edit(price=100): (100, 7, 10),
+        edit(per_customer_limit=None): (200, None, 10),
+        restock(1): (200, 7, 11),
+    }[command]
+
+
+class Showing(TroubledDatabase):
+    """A database that shows these products as the only ones, except to current reads."""
+
+    def __init__(self, inner: Database, shown: Sequence[Document]) -> None:
+        super().__init__(inner, None, DriverTrouble.STOP_BEFORE)
+        self._shown = shown
+
+    @override
+    async def find(
+        self,
+        collection: Collection,
+        query: Query,
+        *,
+        fields: Fields | None = None,
+        order: Order | None = None,
+        most: int = 0,
+        current: bool = False,
+    ) -> list[Document]:
+        if collection == "products" and not current:
+            return list(self._shown)
+        return await super().find(collection, query, fields=fields, order=order, most=most, current=current)
+
+
+async def test_a_label_is_not_set_by_what_its_process_reads_after_a_later_change(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    """The process planned the label, and sleeps. Others set it, and take it away again."""
+    await store.add_products([a_product()])
+    granted(await do(store, reserve(1)))
+    asleep = TroubledDatabase(database, 2, DriverTrouble.STOP_BEFORE)  # after it has read the reservation and product
+    first = asyncio.ensure_future(flush_late(MongoStore(asleep, SystemIds()), label(1, "order-1"), lambda _place: over))
+    over = False
+    await asleep.stopped.wait()
+    over = True
+    for wanted in ("order-1", None):
+        assert isinstance(await do(store, label(1, wanted)), Labelled)
+    await asleep.go_on()
+    assert await first == OutcomeUnknown()
+    assert (await reservation(store, 1)).external_id is None
+
+
+async def test_an_import_that_a_new_primary_does_not_show_yet_is_complete(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    behind = NewPrimary(database, "batches")
+    await MongoStore(behind, SystemIds()).add_products([a_product(CUP), a_product(HAT)])
+    assert {each.id for each in await store.products([CUP, HAT])} == {CUP, HAT}
+
+
+async def test_what_was_there_before_is_told_though_a_new_primary_does_not_show_it_yet(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    await store.add_account(an_account(1))
+    await store.add_key(a_key(1), 10)
+    await store.add_products([a_product(CUP, external_id="cup")])
+    assert not await MongoStore(NewPrimary(database, "accounts"), SystemIds()).add_account(an_account(2))
+    for _ in range(2):
+        assert await MongoStore(NewPrimary(database, "keys"), SystemIds()).revoke_key(a_key(1).id, NOON)
+    added = await MongoStore(NewPrimary(database, "products"), SystemIds()).add_each(
+        [a_product(HAT, external_id="cup")]
+    )
+    assert added == [False]
 
 
 async def test_a_restock_whose_caller_has_given_up_is_not_decided_on_what_is_read_afterwards(

@@ -106,7 +106,12 @@ class HistoryFacts:
         return trouble.until if trouble.passing else trouble.until + self.terms.recovery_ms
 
     def oldest_read_ms(self, request: Request) -> float:
-        """The time of the oldest state that the request may have read: an election shows that of its beginning."""
+        """The time of the oldest state that the request may have read: an election shows that of its beginning.
+
+        A request with a key is refused only by current reads.
+        """
+        if request.asked.key is not None:
+            return request.asked.at
         elections = [
             trouble.at
             for trouble in self.troubles

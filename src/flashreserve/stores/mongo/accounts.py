@@ -37,7 +37,7 @@ class MongoAccounts(AccountStore):
     async def add_account(self, account: Account) -> bool:
         if not await self._database.insert_many("accounts", [account_document(account)]):
             return True
-        if await self._database.find("accounts", {"email": account.email}, fields={"_id": 1}, most=1):
+        if await self._database.find("accounts", {"email": account.email}, fields={"_id": 1}, most=1, current=True):
             return False
         raise StoreDefectError("an id that should be new is in use")
 
@@ -152,9 +152,10 @@ class MongoKeys(KeyStore):
 
     @override
     async def revoke_key(self, key_id: str, at: int) -> bool:
-        change = {"$set": {"revoked_at": at}}
-        await self._database.find_one_and_update("keys", {"_id": key_id, "revoked_at": None}, change, fields={"_id": 1})
-        return bool(await self._database.find("keys", {"_id": key_id}, fields={"_id": 1}))
+        valid, change = {"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": at}}
+        if await self._database.find_one_and_update("keys", valid, change, fields=_ID) is not None:
+            return True
+        return bool(await self._database.find("keys", {"_id": key_id}, fields=_ID, current=True))
 
     @override
     async def touch_keys(self, used: Mapping[str, int]) -> None:

@@ -74,7 +74,7 @@ class Carrier:
             case ReturnEffect():
                 return self._return(cast("Sequence[ReturnEffect]", writes), results)
             case LabelEffect():
-                return self._label(cast("Sequence[LabelEffect]", writes), results)
+                return self._label(cast("Sequence[LabelEffect]", writes), loaded, results)
             case RestockEffect():
                 return self._restock(cast("Sequence[RestockEffect]", writes), loaded, results)
             case PlannedEdit():
@@ -121,9 +121,10 @@ class Carrier:
         for effect, (result, held) in zip(returns, met, strict=True):
             results.record(effect.after, result, held)
 
-    async def _label(self, labels: Sequence[LabelEffect], results: WriteResults) -> None:
+    async def _label(self, labels: Sequence[LabelEffect], loaded: Loaded, results: WriteResults) -> None:
         for effect in labels:
-            result, held = await reservation_writes.label(self._database, effect)
+            rev = loaded.label_revs.get(effect.after.id)
+            result, held = await reservation_writes.label(self._database, effect, rev)
             results.record(effect.after, result, held)
 
     async def _restock(self, restocks: Sequence[RestockEffect], loaded: Loaded, results: WriteResults) -> None:

@@ -69,13 +69,17 @@ class MongoCatalogue(CatalogueStore):
     async def _with_ids_of(self, products: Sequence[Product], places: Sequence[int]) -> list[Product]:
         """The products in the database that have the external ids of those at `places`."""
         wanted = [id_ for place in places if (id_ := products[place].external_id) is not None]
-        return await self.products_by_external_id(wanted) if wanted else []
+        return await self._by_external_ids(wanted, current=True) if wanted else []
 
     @override
     async def products_by_external_id(self, external_ids: Sequence[str]) -> list[Product]:
+        return await self._by_external_ids(external_ids)
+
+    async def _by_external_ids(self, external_ids: Sequence[str], *, current: bool = False) -> list[Product]:
         # With the type in the query, MongoDB can use the partial index.
         query = {"external_id": {"$in": list(external_ids), "$type": "string"}, **VISIBLE}
-        return self._readable_products(await self._database.find("products", query, fields=PRODUCT_FIELDS))
+        found = await self._database.find("products", query, fields=PRODUCT_FIELDS, current=current)
+        return self._readable_products(found)
 
     @override
     async def set_details(self, details: Mapping[str, ProductDetails]) -> None:

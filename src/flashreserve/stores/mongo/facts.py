@@ -30,7 +30,8 @@ class Loaded(msgspec.Struct, frozen=True):
     """Facts, and the other values that guards need.
 
     `moves` are the edited products' counts of moves; None for a product with an open movement. `refusals` are the
-    counts of refused restocks of the restocked products. `used_ids` are ids of new reservations that a reservation has
+    counts of refused restocks of the restocked products. `label_revs` are the counts of label changes of the found
+    reservations; one whose labels never changed has none. `used_ids` are ids of new reservations that a reservation has
     already, `void_ids` those that a VOID has.
 
     With `current`, the facts include every write that was acknowledged before. `moving` are then the keys, each with
@@ -40,6 +41,7 @@ class Loaded(msgspec.Struct, frozen=True):
     facts: Facts
     moves: dict[str, int | None] = {}
     refusals: dict[str, int] = {}
+    label_revs: dict[str, int] = {}
     used_ids: set[str] = set()
     void_ids: set[str] = set()
     current: bool = False
@@ -75,6 +77,7 @@ async def load(
         facts=facts,
         moves={id_: _moves(products[id_]) for id_ in named.edited_product_ids & products.keys()},
         refusals={id_: products[id_].get("refusals", 0) for id_ in restocked & products.keys()},
+        label_revs={id_: each["label_rev"] for id_, each in search.reservations.items() if "label_rev" in each},
         used_ids=search.new_ids & facts.reservations.keys(),
         void_ids=search.new_ids & (search.reservations.keys() - facts.reservations.keys()),
         current=current,
@@ -168,7 +171,8 @@ class _DocumentSearch:
         by_limit, by_quota, products = await asyncio.gather(
             _by_claim(self._database, lookup.claims, current=self._current),
             _by_quota(self._database, frequent, self._now, current=self._current),
-            _products(self._database, lookup.product_ids),
+            # What the first lookup missed stays missing, because its other fields aren't known.
+            _products(self._database, lookup.product_ids - self.named.product_ids, current=self._current),
         )
         self._keep(by_limit | by_quota)
         return Found(

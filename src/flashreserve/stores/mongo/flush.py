@@ -158,15 +158,18 @@ class Flush:
         return loaded, self._plan(left, loaded)
 
     def _plan(self, left: dict[int, Command], loaded: Loaded) -> Plan:
-        """Plan the commands, without those whose callers have given up: they leave `left` and are never written.
+        self._drop_given_up(left)
+        return rules.plan(loaded.facts, list(left.values()), self._now)
 
-        Such a caller may have sent the request again, and have been refused before these facts were read. On older
-        facts than that, the guards refuse the request.
+    def _drop_given_up(self, left: dict[int, Command]) -> None:
+        """Leave out the commands whose callers have given up: they aren't decided on facts read from now on.
+
+        Such a caller may have sent the request again, and have been refused. A plan on older facts than that does no
+        harm, because its guards then refuse the request.
         """
         for place in [place for place in left if self._given_up(place)]:
             self._outcomes[place] = OutcomeUnknown()
             del left[place]
-        return rules.plan(loaded.facts, list(left.values()), self._now)
 
     async def _load(self, left: Mapping[int, Command], *, counting: bool) -> Loaded:
         # A refusal of a keyed reserve needs current facts. Loading them at once saves planning it again.
@@ -188,6 +191,7 @@ class Flush:
         for tries_left in reversed(range(tries)):
             results = await self._carrier.carry_out(plan, loaded, self._wanted(left))
             left = await self._judge(left, plan, results, loaded)
+            self._drop_given_up(left)
             if not left or not tries_left or asyncio.get_running_loop().time() >= self._ends_at:
                 break
             try:
@@ -266,8 +270,11 @@ class Flush:
                     return outcome
                 self._current = True
                 return None
-            case Label() if isinstance(outcome, Labelled) and not loaded.current:
-                self._current = True  # A stale read may show a label that was replaced since.
+            case Label() | Edit() if not loaded.current:
+                self._current = True  # A stale read may show what was replaced since as what is wanted.
+                return None
+            case Restock() if type(outcome) is NotFound and not loaded.current:
+                self._current = True
                 return None
             case Restock() if type(outcome) in {StockTaken, Invalid} and not _uses_key(plan, command):
                 result = await product_writes.refuse(self._database, command, loaded.refusals[command.product_id])

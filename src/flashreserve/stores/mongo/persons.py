@@ -46,7 +46,7 @@ class MongoPersons(PersonStore):
     @override
     async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:
         query = {"user_id": customer_id, "status": {"$ne": Status.PENDING.value}}
-        documents = await self._database.find("reservations", query, order=[("_id", 1)], most=most)
+        documents = await self._database.find("reservations", query, order=[("_id", 1)], most=most, current=True)
         moving = await _moving(self._database, documents)
         changes = [_rewriting(document, pseudonym) for document in documents if document["_id"] not in moving]
         if changes:

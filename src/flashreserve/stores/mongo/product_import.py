@@ -60,10 +60,10 @@ async def _commit(database: Database, batch: str) -> None:
             await database.find_one_and_update(
                 "batches", {"_id": batch, "state": "open"}, {"$set": {"state": "committed"}}
             )
-            found = await database.find("batches", {"_id": batch})
+            found = await database.find("batches", {"_id": batch}, current=True)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
-        if not found or found[0]["state"] == "aborted":
+        if found[0]["state"] == "aborted":
             raise StoreUnavailableError("the import took so long that it was undone")
         if await _show(database, batch):
             return
@@ -73,7 +73,7 @@ async def _commit(database: Database, batch: str) -> None:
 async def _show(database: Database, batch: str) -> bool:
     try:
         await database.update_many("products", {"batch": batch}, {"$unset": {"batch": ""}})
-        left = await database.find("products", {"batch": batch}, fields={"_id": 1}, most=1)
+        left = await database.find("products", {"batch": batch}, fields={"_id": 1}, most=1, current=True)
         if not left:
             await database.update_many("batches", {"_id": batch}, {"$set": {"state": "shown"}})
     except (StoreUnavailableError, StoreOutcomeUnknownError):

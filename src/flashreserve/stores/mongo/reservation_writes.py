@@ -16,7 +16,6 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 _TRIES_MAX: Final = 3
 _EXTENSIONS_AT_ONCE: Final = 16
 _REV: Final = "label_rev"
-_NO_REV: Final[Document] = {"$exists": False}
 
 Held = tuple[WriteResult, Reservation | None]
 """A result, and the reservation as it was read last."""
@@ -38,6 +37,7 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
         "$set": {"status": Status.CONFIRMED.value, "confirmed_at": now},
         "$unset": {"open": ""},
     }
+    results: list[Held] = [(WriteResult.UNKNOWN, None)] * len(ids)
     current = False
     for _ in range(_TRIES_MAX):
         try:
@@ -45,14 +45,17 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
             found = await _read(database, ids, current=current)
         except (StoreUnavailableError, StoreOutcomeUnknownError):
             continue
-        results = [_confirmed(effect.after, found.get(effect.after.id), now) for effect in effects]
+        looked = [_confirmed(effect.after, found.get(effect.after.id), now) for effect in effects]
+        results = [
+            each if each[0] is WriteResult.APPLIED else later for each, later in zip(results, looked, strict=True)
+        ]
         if all(result is WriteResult.APPLIED for result, _ in results):
             return results
         # A broadcast may miss a document that moves between shards. Then send again, under the same guard.
         if current and all(result is not WriteResult.UNKNOWN for result, _ in results):
             return results
         current = True
-    return [(WriteResult.UNKNOWN, None)] * len(ids)
+    return [each if each[0] is WriteResult.APPLIED else (WriteResult.UNKNOWN, None) for each in results]
 
 
 def _confirmed(planned: Reservation, held: Reservation | None, now: int) -> Held:
@@ -108,8 +111,8 @@ async def _look_at_extension(database: Database, after: Reservation) -> Held:
     return WriteResult.UNKNOWN, held
 
 
-async def label(database: Database, effect: LabelEffect) -> Held:
-    """Set the labels. Guard: they are as they were planned on, and `label_rev` is as it was read before the first try.
+async def label(database: Database, effect: LabelEffect, rev: int | None) -> Held:
+    """Set the labels. Guard: they and `label_rev` are as they were planned on. `rev` is None before the first change.
 
     Each change of labels raises `label_rev`. So a late copy undoes no later change, even one back to the same labels.
     """
@@ -117,13 +120,12 @@ async def label(database: Database, effect: LabelEffect) -> Held:
     guard: Document = {"_id": effect.after.id, "user_id": effect.after.user_id} | {
         name: before.get(name, {"$exists": False}) for name in LABELS
     }
+    guard[_REV] = {"$exists": False} if rev is None else rev
     unset = {name: "" for name in LABELS if name not in after}
     change: Document = {"$inc": {_REV: 1}} | ({"$set": after} if after else {}) | ({"$unset": unset} if unset else {})
     lost = False
     for _ in range(_TRIES_MAX):
         try:
-            if _REV not in guard:
-                guard[_REV] = await _label_rev(database, effect.after.id)
             document = await database.find_one_and_update("reservations", guard, change)
         except StoreUnavailableError:
             continue
@@ -135,13 +137,6 @@ async def label(database: Database, effect: LabelEffect) -> Held:
         # The guard of all copies fails from now on. But one whose reply was lost may have been carried out before.
         return WriteResult.UNKNOWN if lost else WriteResult.REFUSED, None
     return WriteResult.UNKNOWN if lost else WriteResult.REFUSED, None
-
-
-async def _label_rev(database: Database, reservation_id: str) -> int | Document:
-    """The reservation's count of label changes, as a query; a reservation whose labels never changed has none."""
-    found = await database.find("reservations", {"_id": reservation_id}, fields={_REV: 1})
-    rev: int | Document = found[0].get(_REV, _NO_REV) if found else _NO_REV
-    return rev
 
 
 async def _read(database: Database, ids: Sequence[str], *, current: bool = False) -> dict[str, Reservation]:
