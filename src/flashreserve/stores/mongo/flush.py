@@ -172,9 +172,12 @@ class Flush:
             del left[place]
 
     async def _load(self, left: Mapping[int, Command], *, counting: bool) -> Loaded:
-        # A refusal of a keyed reserve needs current facts. Loading them at once saves planning it again.
-        keyed = any(isinstance(command, Reserve) and command.key is not None for command in left.values())
-        current = self._current or keyed
+        # An edit that seems to change nothing needs current facts, and so does a refusal of a keyed reserve. Planned
+        # again, it would take effect after the flush's later edits.
+        current = self._current or any(
+            isinstance(command, Edit) or (isinstance(command, Reserve) and command.key is not None)
+            for command in left.values()
+        )
         loaded = await load(
             self._database, list(left.values()), self._quotas, self._now, counting=counting, current=current
         )
@@ -270,8 +273,8 @@ class Flush:
                     return outcome
                 self._current = True
                 return None
-            case Label() | Edit() if not loaded.current:
-                self._current = True  # A stale read may show what was replaced since as what is wanted.
+            case Label() if not loaded.current:
+                self._current = True  # A stale read may show a label that was replaced since.
                 return None
             case Restock() if type(outcome) is NotFound and not loaded.current:
                 self._current = True
