@@ -22,7 +22,7 @@ from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
 from flashreserve.core.commands import Label
-from flashreserve.core.outcomes import Confirmed, Labelled, OutcomeUnknown, Released, TooMany
+from flashreserve.core.outcomes import Confirmed, Labelled, NotFound, OutcomeUnknown, Released, TooMany
 from flashreserve.stores.mongo import MongoStore
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database
@@ -102,6 +102,17 @@ async def test_a_partial_confirmation_whose_give_back_is_in_flight_is_never_told
         await store.recover(NOON + minutes * 60_000, 10)
     assert [line.left for line in (await reservation(store, 1)).lines] == [1] * len(lines)
     await assert_balanced(store)
+
+
+async def test_a_key_that_was_granted_holds_up_no_refusal_while_its_movement_is_open(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    await store.add_products([a_product()])
+    first = MongoStore(database, SystemIds())
+    granted(await do(first, reserve(1, key="k")))
+    assert first._late._timer is not None
+    first._late._timer.cancel()  # so that it stays open
+    assert await do(store, reserve_basket(2, {CUP: 1, HAT: 1}, key="k")) == NotFound("product", HAT)
 
 
 class GoingAway(TroubledDatabase):

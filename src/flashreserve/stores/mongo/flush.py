@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from flashreserve.core import rules
 from flashreserve.core.commands import Cancel, Command, Confirm, Edit, Expire, Extend, Label, Reserve, Restock, Return
 from flashreserve.core.effects import ReleaseEffect, ReserveEffect, RestockEffect, ReturnEffect
-from flashreserve.core.facts import Claim
+from flashreserve.core.facts import idempotency_claim
 from flashreserve.core.model import Adjustment, Product, Reservation
 from flashreserve.core.outcomes import (
     Confirmed,
@@ -266,7 +266,7 @@ class Flush:
         """
         match command:
             case Reserve() if command.key is not None and type(outcome) not in {Replayed, KeyReused}:
-                return self._refused_key(place, (command.user_id, command.key), outcome, loaded)
+                return self._refused_key(place, command.user_id, command.key, outcome, loaded)
             case Confirm(id_) | Extend(id_) | Cancel(id_) | Return(id_) | Label(id_) if type(outcome) in _UNSEEN:
                 # A reservation that this flush makes after the command's turn didn't exist for the command.
                 if loaded.current or _makes(plan, id_):
@@ -289,9 +289,12 @@ class Flush:
             case _:
                 assert_never(command)
 
-    def _refused_key(self, place: int, claim: Claim, outcome: Ruled, loaded: Loaded) -> Outcome | None:
-        """The refusal of a keyed reserve, which is final once no earlier request with the key can still be granted."""
-        if claim not in loaded.moving:
+    def _refused_key(self, place: int, user_id: str, key: str, outcome: Ruled, loaded: Loaded) -> Outcome | None:
+        """The refusal of a keyed reserve, which is final once no earlier request with the key can still be granted.
+
+        None can if one was granted: then the movement that names the key is only not settled yet.
+        """
+        if (user_id, key) not in loaded.moving or (user_id, idempotency_claim(key)) in loaded.facts.claims:
             return outcome
         self._blocked[place] += 1
         return OutcomeUnknown() if self._blocked[place] > _MOVING_LOOKS_MAX else None
