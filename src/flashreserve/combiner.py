@@ -148,9 +148,9 @@ class Combiner:
         while self._running and (left_s := end_s - self._clock.monotonic()) > 0:
             await asyncio.wait(self._running.values(), timeout=left_s)
         await asyncio.sleep(0)  # The last flush's outcomes are told in the next turn of the event loop.
-        self._enforce_deadlines()
         if self._watch is not None:
             self._watch.cancel()
+        self._answer_late()
 
     def _enter(self, command: Command, tell: Tell) -> _Waiting | Unavailable:
         if self._closed:
@@ -221,6 +221,8 @@ class Combiner:
         def take() -> Taken:
             now = self._clock.monotonic()
             left[:] = [waiting for waiting in batch if not waiting.done and waiting.deadline > now]
+            with self._taking:
+                self._late += [waiting for waiting in batch if waiting.deadline <= now]
             return self._taken(left)
 
         try:
@@ -260,7 +262,12 @@ class Combiner:
 
     def _enforce_deadlines(self) -> None:
         """Answer commands past their deadline. Runs again as long as any command waits."""
+        self._answer_late()
         self._watch = None
+        if self._queue or self._running or self._orphans:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
+
+    def _answer_late(self) -> None:
         now = self._clock.monotonic()
         with self._taking:  # Commands that leave the queue here are never sent.
             late, self._late = self._late, []
@@ -270,8 +277,6 @@ class Combiner:
         self._orphans = [waiting for waiting in self._orphans if not waiting.done and waiting.deadline > now]
         _answer_all(late, Unavailable("the database is too slow"))
         _answer_all([waiting for waiting in in_flight if waiting.deadline <= now], OutcomeUnknown())
-        if self._queue or self._running or self._orphans:
-            self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
 
 
 def _lapses(outcomes: Iterable[Outcome]) -> Iterator[int]:

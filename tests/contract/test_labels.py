@@ -27,6 +27,15 @@ async def test_labels_come_with_the_hold_and_are_no_part_of_its_key(store: Store
     assert await do(store, other) == Replayed(held)
 
 
+async def test_many_labels_of_one_reservation_in_one_flush_take_effect_in_their_order(store: Store) -> None:
+    await store.add_products([a_product()])
+    held = granted(await do(store, reserve(1)))
+    labels = [f"order-{number}" for number in range(80)]
+    outcomes = await flush(store, *(label(1, external_id=each) for each in labels))
+    assert outcomes == [Labelled(replace(held, external_id=each)) for each in labels]
+    assert (await reservation(store, 1)).external_id == labels[-1]
+
+
 async def test_labels_change_one_by_one_and_whatever_the_status(store: Store) -> None:
     await store.add_products([a_product()])
     held = granted(await do(store, reserve(1)))

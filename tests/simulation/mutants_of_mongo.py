@@ -252,8 +252,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "a key is refused while an earlier request with it is in flight",
-        "        if claim not in loaded.moving:\n            return outcome\n",
-        "        if loaded.current:\n            return outcome\n",
+        "if (user_id, key) not in loaded.moving or ",
+        "if loaded.current or ",
         _FLUSH,
     ),
     Mutant(

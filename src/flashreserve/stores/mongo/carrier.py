@@ -37,6 +37,8 @@ class Carrier:
         self._seen = seen
         self._restocked: Counter[str] = Counter()
         """Adjustments of this plan that were written, by product. Each raised `moves`, which guards an edit."""
+        self._labelled: Counter[str] = Counter()
+        """Labels of this plan that were written, by reservation. Each raised `label_rev`, which guards the next."""
 
     async def carry_out(self, plan: Plan, loaded: Loaded, may_insert: Callable[[str], bool]) -> WriteResults:
         """Write the plan's effects, stage by stage, until one fails, because later stages were planned on it.
@@ -45,6 +47,7 @@ class Carrier:
         """
         results = WriteResults()
         self._restocked.clear()
+        self._labelled.clear()
         for effect in plan.effects:
             results.add_planned(intended(effect))
         for stage in arrange(plan.effects, loaded.facts.products):
@@ -123,9 +126,11 @@ class Carrier:
 
     async def _label(self, labels: Sequence[LabelEffect], loaded: Loaded, results: WriteResults) -> None:
         for effect in labels:
-            rev = loaded.label_revs.get(effect.after.id)
+            id_ = effect.after.id
+            rev = loaded.label_revs.get(id_, 0) + self._labelled[id_]
             result, held = await reservation_writes.label(self._database, effect, rev)
             results.record(effect.after, result, held)
+            self._labelled[id_] += result is WriteResult.APPLIED
 
     async def _restock(self, restocks: Sequence[RestockEffect], loaded: Loaded, results: WriteResults) -> None:
         for effect in restocks:

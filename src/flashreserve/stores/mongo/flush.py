@@ -172,8 +172,8 @@ class Flush:
             del left[place]
 
     async def _load(self, left: Mapping[int, Command], *, counting: bool) -> Loaded:
-        # An edit that seems to change nothing needs current facts, and so does a refusal of a keyed reserve. Planned
-        # again, it would take effect after the flush's later edits.
+        # An edit that seems to change nothing needs current facts, and so does a refusal of a keyed reserve. Loading
+        # them at once saves planning it again, after the flush's later edits.
         current = self._current or any(
             isinstance(command, Edit) or (isinstance(command, Reserve) and command.key is not None)
             for command in left.values()

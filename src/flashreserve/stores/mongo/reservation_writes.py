@@ -111,8 +111,8 @@ async def _look_at_extension(database: Database, after: Reservation) -> Held:
     return WriteResult.UNKNOWN, held
 
 
-async def label(database: Database, effect: LabelEffect, rev: int | None) -> Held:
-    """Set the labels. Guard: they and `label_rev` are as they were planned on. `rev` is None before the first change.
+async def label(database: Database, effect: LabelEffect, rev: int) -> Held:
+    """Set the labels. Guard: they are as they were planned on, and `label_rev` is `rev`; 0 before the first change.
 
     Each change of labels raises `label_rev`. So a late copy undoes no later change, even one back to the same labels.
     """
@@ -120,7 +120,7 @@ async def label(database: Database, effect: LabelEffect, rev: int | None) -> Hel
     guard: Document = {"_id": effect.after.id, "user_id": effect.after.user_id} | {
         name: before.get(name, {"$exists": False}) for name in LABELS
     }
-    guard[_REV] = {"$exists": False} if rev is None else rev
+    guard[_REV] = rev or {"$exists": False}
     unset = {name: "" for name in LABELS if name not in after}
     change: Document = {"$inc": {_REV: 1}} | ({"$set": after} if after else {}) | ({"$unset": unset} if unset else {})
     lost = False
