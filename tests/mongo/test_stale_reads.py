@@ -43,16 +43,24 @@ pytestmark = pytest.mark.mongodb
 
 
 class NewPrimary(TroubledDatabase):
-    """A database that shows nothing of a collection, except to current reads; `after_a_write`: from a write of it on.
+    """A database that shows nothing of a collection but `shown`, except to current reads.
 
-    Without a majority (`confirmed` false), it answers no current read.
+    With `after_a_write`, it does so from the first write of several documents on. Without a majority (`confirmed`
+    false), it answers no current read.
     """
 
     def __init__(
-        self, inner: Database, hidden: Collection, *, after_a_write: bool = False, confirmed: bool = True
+        self,
+        inner: Database,
+        hidden: Collection,
+        shown: Sequence[Document] = (),
+        *,
+        after_a_write: bool = False,
+        confirmed: bool = True,
     ) -> None:
         super().__init__(inner, None, DriverTrouble.STOP_BEFORE)
         self._hidden = hidden
+        self._shown = shown
         self._elected = not after_a_write
         self._confirmed = confirmed
 
@@ -70,7 +78,7 @@ class NewPrimary(TroubledDatabase):
         if self._elected and current and not self._confirmed:
             raise StoreUnavailableError("no majority")
         found = await super().find(collection, query, fields=fields, order=order, most=most, current=current)
-        return [] if self._elected and collection == self._hidden and not current else found
+        return list(self._shown) if self._elected and collection == self._hidden and not current else found
 
     @override
     async def update_many(self, collection: Collection, query: Query, update: Update) -> None:
@@ -109,7 +117,7 @@ async def test_nothing_is_told_of_a_product_that_a_new_primary_shows_as_it_was(
     await store.add_products([a_product(price=100)])
     before = (await database.find("products", {}))[0]
     assert isinstance(await do(store, edit(price=200, per_customer_limit=7)), Edited)
-    behind = Showing(database, [before] if isinstance(command, Edit) else [])
+    behind = NewPrimary(database, "products", [before] if isinstance(command, Edit) else [])
     assert isinstance(await do(MongoStore(behind, SystemIds()), command), Edited | Restocked)
     left = await product(store, CUP)
     assert (left.price, left.per_customer_limit, left.stocked) == {
@@ -117,29 +125,6 @@ async def test_nothing_is_told_of_a_product_that_a_new_primary_shows_as_it_was(
         edit(per_customer_limit=None): (200, None, 10),
         restock(1): (200, 7, 11),
     }[command]
-
-
-class Showing(TroubledDatabase):
-    """A database that shows these products as the only ones, except to current reads."""
-
-    def __init__(self, inner: Database, shown: Sequence[Document]) -> None:
-        super().__init__(inner, None, DriverTrouble.STOP_BEFORE)
-        self._shown = shown
-
-    @override
-    async def find(
-        self,
-        collection: Collection,
-        query: Query,
-        *,
-        fields: Fields | None = None,
-        order: Order | None = None,
-        most: int = 0,
-        current: bool = False,
-    ) -> list[Document]:
-        if collection == "products" and not current:
-            return list(self._shown)
-        return await super().find(collection, query, fields=fields, order=order, most=most, current=current)
 
 
 async def test_a_label_is_not_set_by_what_its_process_reads_after_a_later_change(
