@@ -1,7 +1,8 @@
 """Access: who the sender of a request is, by tokens and API keys; and making and revoking these keys.
 
 A process keeps the API keys, and the accounts that were signed out everywhere, in memory, and reads them again about
-every second. So a key that was revoked is refused by all processes within seconds, and no request waits for a read.
+every second. So a key that was revoked is refused by all processes within seconds, and only requests with a key that
+isn't in the list wait for a read.
 """
 
 from collections.abc import Collection
@@ -19,17 +20,18 @@ from flashreserve.auth.tokens import Identity, Tokens
 from flashreserve.clock import Ids, SteadyClock
 from flashreserve.core import limits
 from flashreserve.core.model import ApiKey, Scope
+from flashreserve.service.shared_read import SharedRead
 from flashreserve.stores.port import AccountStore, KeyStore, StoreOutcomeUnknownError, StoreUnavailableError
 
 REFRESH_EVERY_S: Final = 1.0
 _STALE_AFTER_S: Final = 8.0
 """A list that wasn't read for this long is read again before an API key is accepted."""
 
+_LOOK_UP_EVERY_S: Final = 0.2
+"""How often, at most, the list is read for keys that aren't in it. They may just have been made."""
+
 _MARGIN_S: Final = 60
 """How much longer than a token's life a sign-out is in the list: a token may be refreshed at the same time."""
-
-_LOOKUPS_MAX: Final = 5
-"""How often, between two refreshes, the list is read for a key that isn't in it. It may just have been made."""
 
 _UNKNOWN_KEYS: Final = frozenset({Refusal.UNKNOWN_ISSUER_KEY, Refusal.NO_ISSUER_KEYS})
 """A token refused for these reasons may be valid once its issuer's keys were read again."""
@@ -74,10 +76,10 @@ class AccessService:
         self._ids = ids
         self._token_s = token_s
         self._keys = KeyList()
+        self._read_for_unknown_keys = SharedRead(self._read, _LOOK_UP_EVERY_S, clock.monotonic)
         self._sign_outs = SignOuts()
         self._read_at = -_STALE_AFTER_S
         self._noted_at = 0.0
-        self._lookups_left = _LOOKUPS_MAX
 
     def seen(self, bearer: str) -> Caller | TokenRefused | None:
         """The sender with this token or key, or why it is refused. None: only `look_up` can tell."""
@@ -95,18 +97,18 @@ class AccessService:
     async def look_up(self, bearer: str) -> Caller | TokenRefused:
         """The same, after reading what the process doesn't know yet.
 
+        A key counts as unknown only if a list that was read after this call began doesn't have it.
+
         Raises:
-            StoreUnavailableError: the list is stale or too short, and the database is away.
+            StoreUnavailableError: the list is stale or lacks the key, and the database is away.
         """
         found = self.seen(bearer)
         if found is not None:
             return found
         if not is_api_key(bearer):
             return await self._look_up_token(bearer)
-        if self._lookups_left:
-            self._lookups_left -= 1
-            await self._read()
-            found = self.seen(bearer)
+        await self._read_for_unknown_keys.once()
+        found = self.seen(bearer)
         if found is None and self._is_stale():
             raise StoreUnavailableError("the API keys can't be read now")
         return found or TokenRefused(Refusal.UNKNOWN_API_KEY)
@@ -131,7 +133,6 @@ class AccessService:
 
     async def refresh(self) -> int:
         """Read the lists again. Returns 0: nothing is done that is worth a line in the log."""
-        self._lookups_left = _LOOKUPS_MAX
         await self._read()
         if self._read_at - self._noted_at >= _NOTE_EVERY_S:
             self._noted_at = self._read_at
