@@ -89,6 +89,8 @@ NOT_PLAYED: Final = (
     "service/access.py",
     "service/account_changes.py",
     "service/accounts.py",
+    "service/made.py",
+    "service/shared_read.py",
     "settings.py",
     "suggestions.py",
     "web_origins.py",

@@ -192,6 +192,7 @@ async def open_core(
         sources = key_sources(issuers, foreign, books.clock.monotonic)
         stack.push_async_callback(sources.close)
         access = AccessService(store, tokens, sources, books.clock, seams.ids, token_s=settings.token_s)
+        stack.push_async_callback(access.close)
         changes = AccountChanges(
             store=store,
             passwords=passwords,

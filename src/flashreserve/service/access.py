@@ -1,10 +1,11 @@
 """Access: who the sender of a request is, by tokens and API keys; and making and revoking these keys.
 
 A process keeps the API keys, and the accounts that were signed out everywhere, in memory, and reads them again about
-every second. So a key that was revoked is refused by all processes within seconds, and only requests with a key that
-isn't in the list wait for a read.
+every second. So a key that was revoked is refused by all processes within seconds, and requests rarely wait for a read:
+those with a key that isn't in the list, or when the list is too old.
 """
 
+import asyncio
 from collections.abc import Collection
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from flashreserve.auth.keys import Refusal, TokenRefused
 from flashreserve.auth.outcomes import InvalidField
 from flashreserve.auth.sign_outs import SignOuts
 from flashreserve.auth.tokens import Identity, Tokens
+from flashreserve.calls import CALL_S
 from flashreserve.clock import Ids, SteadyClock
 from flashreserve.core import limits
 from flashreserve.core.model import ApiKey, Scope
@@ -28,7 +30,7 @@ _STALE_AFTER_S: Final = 8.0
 """A list that wasn't read for this long is read again before an API key is accepted."""
 
 _LOOK_UP_EVERY_S: Final = 0.2
-"""How often, at most, the list is read for keys that aren't in it. They may just have been made."""
+"""How often, at most, the list is read because of keys that aren't in it. Such a key may be new."""
 
 _MARGIN_S: Final = 60
 """How much longer than a token's life a sign-out is in the list: a token may be refreshed at the same time."""
@@ -76,9 +78,10 @@ class AccessService:
         self._ids = ids
         self._token_s = token_s
         self._keys = KeyList()
-        self._read_for_unknown_keys = SharedRead(self._read, _LOOK_UP_EVERY_S, clock.monotonic)
+        self._key_look_ups = SharedRead(self._read_keys, _LOOK_UP_EVERY_S, clock.monotonic)
         self._sign_outs = SignOuts()
-        self._read_at = -_STALE_AFTER_S
+        self._keys_read_at = -_STALE_AFTER_S
+        self._sign_outs_read_at = 0.0
         self._noted_at = 0.0
 
     def seen(self, bearer: str) -> Caller | TokenRefused | None:
@@ -97,20 +100,24 @@ class AccessService:
     async def look_up(self, bearer: str) -> Caller | TokenRefused:
         """The same, after reading what the process doesn't know yet.
 
-        A key counts as unknown only if a list that was read after this call began doesn't have it.
+        A key counts as unknown only if a read that began after this call didn't find it.
 
         Raises:
-            StoreUnavailableError: the list is stale or lacks the key, and the database is away.
+            StoreUnavailableError: the list is stale or lacks the key, and the database is away or too slow.
         """
         found = self.seen(bearer)
         if found is not None:
             return found
         if not is_api_key(bearer):
             return await self._look_up_token(bearer)
-        await self._read_for_unknown_keys.once()
+        try:
+            async with asyncio.timeout(CALL_S):
+                await self._key_look_ups.read_anew()
+        except TimeoutError:
+            raise StoreUnavailableError(f"the API keys can't be read within {CALL_S:g} s") from None
         found = self.seen(bearer)
         if found is None and self._is_stale():
-            raise StoreUnavailableError("the API keys can't be read now")
+            raise StoreUnavailableError("the API keys were read too long ago")  # The process was frozen meanwhile.
         return found or TokenRefused(Refusal.UNKNOWN_API_KEY)
 
     def issuer_name(self, bearer: str) -> str | None:
@@ -118,7 +125,7 @@ class AccessService:
         return self._tokens.issuer_name(bearer)
 
     def _is_stale(self) -> bool:
-        return self._clock.monotonic() - self._read_at > _STALE_AFTER_S
+        return self._clock.monotonic() - self._keys_read_at > _STALE_AFTER_S
 
     async def _look_up_token(self, token: str) -> Identity | TokenRefused:
         found = self._tokens.verify(token, self._clock.now_ms())
@@ -133,25 +140,39 @@ class AccessService:
 
     async def refresh(self) -> int:
         """Read the lists again. Returns 0: nothing is done that is worth a line in the log."""
-        await self._read()
-        if self._read_at - self._noted_at >= _NOTE_EVERY_S:
-            self._noted_at = self._read_at
+        await self._read_sign_outs()
+        await self._read_keys()
+        if self._keys_read_at - self._noted_at >= _NOTE_EVERY_S:
+            self._noted_at = self._keys_read_at
             await self._note_uses()
         return 0
 
-    async def _read(self) -> None:
+    async def learn_changes(self) -> None:
+        """Read the lists after a change, so that this process goes by it at once. If that fails, `refresh` does it."""
+        try:
+            await self.refresh()
+        except StoreUnavailableError as error:
+            _log.warning("API keys and sign-outs not read after a change", error=str(error))
+
+    async def close(self) -> None:
+        """Stop reading."""
+        await self._key_look_ups.close()
+
+    async def _read_sign_outs(self) -> None:
         began = self._clock.monotonic()
         since = self._clock.now_ms() - (self._token_s + _MARGIN_S) * 1000
         most = limits.SIGN_OUTS_MAX
         sign_outs = await self._store.signed_out_since(since, most)
-        if began < self._read_at:
-            return  # A read that began later was faster, and knows more.
-        self._sign_outs.learn(sign_outs, most)
+        if began >= self._sign_outs_read_at:  # Otherwise a read that began later was faster, and knows more.
+            self._sign_outs.learn(sign_outs, most)
+            self._sign_outs_read_at = began
+
+    async def _read_keys(self) -> None:
+        began = self._clock.monotonic()
         keys = await self._store.keys()
-        if began < self._read_at:
-            return
-        self._keys.learn(keys)
-        self._read_at = began
+        if began >= self._keys_read_at:
+            self._keys.learn(keys)
+            self._keys_read_at = began
 
     async def _note_uses(self) -> None:
         uses = self._keys.uses()
@@ -179,13 +200,13 @@ class AccessService:
         key = ApiKey(key_id, name, ordered, secret.secret_hash, now_ms, created_by, expires_at)
         if not await self._store.add_key(key, limits.API_KEYS_MAX):
             return KeysFull(limits.API_KEYS_MAX)
-        await self._read()
+        await self.learn_changes()
         return KeyMade(key, secret.text)
 
     async def revoke_key(self, key_id: str) -> bool:
         """Revoke a key: this process refuses it at once, the others within seconds. False: there is no such key."""
         found = await self._store.revoke_key(key_id, self._clock.now_ms())
-        await self._read()
+        await self.learn_changes()
         return found
 
     async def keys(self) -> list[ApiKey]:

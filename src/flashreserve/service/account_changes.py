@@ -30,6 +30,7 @@ from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock
 from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.model import Account, Role
+from flashreserve.service.made import after_a_change
 from flashreserve.stores.port import AccountStore
 
 SESSION_S: Final = 12 * 3600
@@ -122,7 +123,8 @@ class AccountChanges:
             return Busy()
         if not await self._store.use_reset_code(account.id, _hash(code), now_ms):
             return WrongCode()
-        return await self._set_password(account, password_hash) or WrongCode()
+        with after_a_change():  # The code is used up.
+            return await self._set_password(account, password_hash) or WrongCode()
 
     async def refresh(self, identity: Identity) -> Issued | SessionOver | AccountNotFound:
         """A fresh token for the owner of one that is still valid, for some hours after signing in.
@@ -208,7 +210,8 @@ class AccountChanges:
         if not await self._store.set_password(account.id, account.password_hash, password_hash, now_ms):
             return None
         now_ms = self._clock.now_ms()  # Before reading: a sign-out after the read then refuses the token.
-        after = await self._store.account_by_id(account.id)
+        with after_a_change():
+            after = await self._store.account_by_id(account.id)
         if after is None or after.disabled_at is not None or after.password_hash != password_hash:
             return PasswordChanged(after or account, None)
         return PasswordChanged(after, self._tokens.issue(after.id, after.role, now_ms, _last_sign_out(after)))
@@ -221,13 +224,15 @@ class AccountChanges:
         if before is None:
             return AccountNotFound()
         await change(before)
-        after = await self._store.account_by_id(account_id)
+        with after_a_change():
+            after = await self._store.account_by_id(account_id)
         return AccountNotFound() if after is None else AccountChanged(after)
 
     async def _restrict(self, account_id: str, restriction: Restriction) -> ChangeOutcome:
         match await self._store.restrict(account_id, restriction, self._clock.now_ms()):
             case Restricted.DONE:
-                account = await self._store.account_by_id(account_id)
+                with after_a_change():
+                    account = await self._store.account_by_id(account_id)
                 return AccountNotFound() if account is None else AccountChanged(account)
             case Restricted.LAST_ADMIN:
                 return LastAdmin()

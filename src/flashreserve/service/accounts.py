@@ -186,7 +186,8 @@ class AccountService:
                     # Not replaced if the password was changed in the meantime: the new one's hash stays.
                     await self._store.replace_password_hash(account.id, verified, verification.rehashed)
                 return self._logged_in(account, device, now_ms)
-        return WrongCredentials()
+        await self._throttle.give_back(allowance.all)
+        return Busy()
 
     def _logged_in(self, account: Account, device: Device | None, now_ms: int) -> LoggedIn:
         after_ms = -1 if account.signed_out_at is None else account.signed_out_at

@@ -1,47 +1,69 @@
-"""A read that many requests need at the same time, and share."""
+"""Coalesced reads: callers that wait at the same time share one read, and reads begin at a limited rate.
+
+A read that has begun isn't shared with later callers: it may have begun before what they look for was stored.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Final
+
+READS_AT_ONCE_MAX: Final = 2
+"""Reads that run at the same time, at most. Two, so that one that hangs doesn't hold up all callers."""
 
 
 class SharedRead:
-    """Reads again for those who wait. All who ask before a read begins share it.
+    """Reads again for callers that wait for it.
 
     Args:
         read: Reads, and keeps what it found.
-        every_s: Reads begin at least this many seconds apart, however many ask.
+        every_s: Reads begin at least this many seconds apart, however many callers there are.
         monotonic: Seconds since a fixed moment.
+        pause: Waits for some seconds.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[None]], every_s: float, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[None]],
+        every_s: float,
+        monotonic: Callable[[], float],
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._read = read
         self._every_s = every_s
         self._monotonic = monotonic
+        self._pause = pause
         self._began_s = float("-inf")
+        self._room = asyncio.Semaphore(READS_AT_ONCE_MAX)
         self._next: asyncio.Task[None] | None = None
         """The read that hasn't begun; None if nobody waits for one."""
-        self._running: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        """That read and the running ones, since an event loop alone doesn't keep a task alive."""
 
-    async def once(self) -> None:
-        """Wait until a read that began after this call has ended. Raises what the read raises.
-
-        One that began before may have missed what the caller looks for.
-        """
+    async def read_anew(self) -> None:
+        """Wait for a read that begins after this call. Raises what the read raises."""
         if self._next is None:
-            self._next = asyncio.create_task(self._read_in_time())
-            self._running.add(self._next)
+            self._next = asyncio.create_task(self._read_when_due())
+            self._tasks.add(self._next)
             self._next.add_done_callback(self._ended)
-        await asyncio.shield(self._next)  # A caller who no longer waits doesn't stop it.
+        task = self._next
+        await asyncio.wait((task,))  # A caller that is cancelled doesn't stop it.
+        task.result()
 
-    async def _read_in_time(self) -> None:
-        await asyncio.sleep(self._began_s + self._every_s - self._monotonic())
-        self._next = None
-        self._began_s = self._monotonic()
-        await self._read()
+    async def close(self) -> None:
+        """Stop reading. Callers that still wait are cancelled."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read_when_due(self) -> None:
+        async with self._room:
+            await self._pause(max(0.0, self._began_s + self._every_s - self._monotonic()))
+            self._next = None
+            self._began_s = self._monotonic()
+            await self._read()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        if self._next is task:  # It was cancelled before it began.
-            self._next = None
+        self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # Marks the exception as retrieved: all callers may have been cancelled.

@@ -1,0 +1,19 @@
+"""What is told of an error that comes after a change was made."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
+
+@contextmanager
+def after_a_change() -> Iterator[None]:
+    """Within this context, a change has been made already, so an outage doesn't mean that nothing was changed.
+
+    Raises:
+        StoreOutcomeUnknownError: the database is away.
+    """
+    try:
+        yield
+    except StoreUnavailableError as error:
+        raise StoreOutcomeUnknownError(f"a change was made, and the rest of the request failed: {error}") from error

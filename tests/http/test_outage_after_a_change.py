@@ -1,0 +1,125 @@
+"""An outage that begins once a change is made: nobody is told that nothing was changed."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import pytest
+import pytest_asyncio
+from tests.http.shop import Admin, HttpAnswer, HttpShop
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OLD: Final = "correct horse battery staple"
+NEW: Final = "another battery, quite new"
+AwayAfter = Callable[[str], None]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def away_after(shop: HttpShop, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AwayAfter]:
+    """Lets the database go away right after the next call of a method of the store."""
+
+    def away_after(name: str) -> None:
+        write = getattr(shop.store, name)
+
+        async def and_away(*args: Any) -> Any:
+            written = await write(*args)
+            shop.store.away = True
+            return written
+
+        monkeypatch.setattr(shop.store, name, and_away)
+
+    yield away_after
+    shop.store.heal()
+
+
+class Owner:
+    """The owner of an account."""
+
+    def __init__(self, shop: HttpShop, number: int) -> None:
+        self._shop = shop
+        self.email = f"owner-{number}@example.com"
+        self.id = ""
+
+    async def login(self, password: str) -> HttpAnswer:
+        return await self._shop.ask("POST", "/auth/login", body={"email": self.email, "password": password})
+
+    async def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {(await self.login(OLD)).granted(200)['token']}"}
+
+
+_number = iter(range(1000))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def owner(shop: HttpShop) -> Owner:
+    owner = Owner(shop, next(_number))
+    body = {"email": owner.email, "password": OLD}
+    owner.id = (await shop.ask("POST", "/auth/register", body=body)).granted()["id"]
+    return owner
+
+
+def is_unknown(answer: HttpAnswer) -> bool:
+    return (answer.status, answer.code) == (503, "outcome-unknown")
+
+
+async def test_a_password_that_is_changed(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
+    headers = await owner.headers()
+    away_after("set_password")
+    body = {"oldPassword": OLD, "newPassword": NEW}
+    assert is_unknown(await shop.ask("POST", "/auth/password", headers=headers, body=body))
+
+    shop.store.heal()
+    assert (await owner.login(NEW)).status == 200
+
+
+@pytest.mark.parametrize(("write", "valid"), [("use_reset_code", OLD), ("set_password", NEW)])
+async def test_a_password_that_is_reset(
+    shop: HttpShop, admin: Admin, owner: Owner, away_after: AwayAfter, write: str, valid: str
+) -> None:
+    code = (await admin.ask("POST", f"/accounts/{owner.id}/reset-code")).granted()["code"]
+    away_after(write)
+    body = {"email": owner.email, "code": code, "newPassword": NEW}
+    assert is_unknown(await shop.ask("POST", "/auth/password/reset", body=body))
+
+    shop.store.heal()
+    assert (await shop.ask("POST", "/auth/password/reset", body=body)).code == "wrong-code"
+    assert (await owner.login(valid)).status == 200
+
+
+async def test_a_sign_out(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
+    headers = await owner.headers()
+    away_after("sign_out")
+    assert is_unknown(await shop.ask("POST", "/auth/logout-everywhere", headers=headers))
+
+    shop.store.heal()
+    await shop.core.access.refresh()
+    assert (await shop.ask("GET", "/auth/me", headers=headers)).code == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    ("action", "write", "shown"),
+    [("disable", "restrict", ("disabledAt", None)), ("promote", "set_role", ("role", "CUSTOMER"))],
+)
+async def test_an_account_that_is_changed(
+    shop: HttpShop, admin: Admin, owner: Owner, away_after: AwayAfter, action: str, write: str, shown: tuple[str, Any]
+) -> None:
+    away_after(write)
+    assert is_unknown(await admin.ask("POST", f"/accounts/{owner.id}/{action}"))
+
+    shop.store.heal()
+    member, before = shown
+    assert (await admin.ask("GET", f"/accounts/{owner.id}")).granted(200)[member] != before
+
+
+async def test_a_key_that_is_made_and_revoked(shop: HttpShop, admin: Admin, away_after: AwayAfter) -> None:
+    away_after("add_key")
+    made = (await admin.ask("POST", "/api-keys", body={"name": "Backend", "scopes": ["read"]})).granted()
+    shop.store.heal()
+    headers = {"Authorization": f"Bearer {made['key']}"}
+    assert (await shop.ask("GET", "/reservations", headers=headers)).status == 200
+
+    away_after("revoke_key")
+    assert (await admin.ask("DELETE", f"/api-keys/{made['apiKey']['id']}")).status == 204
+    shop.store.heal()
+    await shop.core.access.refresh()
+    assert (await shop.ask("GET", "/reservations", headers=headers)).status == 401
