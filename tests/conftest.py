@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.process_log import log_as_it_was
+
+__all__ = ["log_as_it_was"]
 
 # Several tests send these signals. nohup ignores SIGHUP, and a shell's background ignores SIGINT; processes that tests
 # start would inherit that.

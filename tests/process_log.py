@@ -1,4 +1,4 @@
-"""Commands that run inside the process of the tests set up its log; this restores it after each test."""
+"""The log of the process that runs the tests: what a test changes, such as a command run in it, is undone after it."""
 
 import logging
 from collections.abc import Iterator

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 from click.testing import CliRunner
-from tests.process_log import log_as_it_was
 
 from flashreserve.bootstrap import Books, open_books, open_store
 from flashreserve.cli.main import flashreserve
@@ -25,8 +24,6 @@ from flashreserve.core.outcomes import Edited, Reserved
 from flashreserve.service.catalogue import NewProduct, ShownProduct
 from flashreserve.settings import Settings
 from flashreserve.stores.filters import ALL_PRODUCTS
-
-__all__ = ["log_as_it_was"]
 
 PASSWORD = "correct horse battery"
 T = TypeVar("T")

@@ -8,13 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 from pymongo import MongoClient
-from tests.process_log import log_as_it_was
 from tests.servers.mongodb import require_mongodb
 from tests.servers.valkey import MakeValkey, ValkeyProcess, own_valkey, valkey, valkey_of_session
 
 from flashreserve.settings import Settings, read_settings
 
-__all__ = ["MakeValkey", "log_as_it_was", "own_valkey", "valkey", "valkey_of_session"]
+__all__ = ["MakeValkey", "own_valkey", "valkey", "valkey_of_session"]
 
 KEYS = "test:clustered-tests-sign-with-these-letters"
 _numbers = count()

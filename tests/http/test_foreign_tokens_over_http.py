@@ -11,11 +11,8 @@ import pytest_asyncio
 from tests.auth import sign_in_service
 from tests.auth.sign_in_service import AUDIENCE, ISSUER, KeyServer, key_server
 from tests.http.shop import HttpAnswer, HttpShop, ShopClock, new_key, open_shop
-from tests.process_log import log_as_it_was
 
 from flashreserve import logs
-
-__all__ = ["log_as_it_was"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -32,12 +32,12 @@ async def away_after(shop: HttpShop, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     shop.store.heal()
 
 
-class Owner:
-    """The owner of an account."""
+class AccountHolder:
+    """A customer with an account."""
 
     def __init__(self, shop: HttpShop, number: int) -> None:
         self._shop = shop
-        self.email = f"owner-{number}@example.com"
+        self.email = f"holder-{number}@example.com"
         self.id = ""
 
     async def login(self, password: str) -> HttpAnswer:
@@ -51,43 +51,43 @@ _number = iter(range(1000))
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def owner(shop: HttpShop) -> Owner:
-    owner = Owner(shop, next(_number))
-    body = {"email": owner.email, "password": OLD}
-    owner.id = (await shop.ask("POST", "/auth/register", body=body)).granted()["id"]
-    return owner
+async def holder(shop: HttpShop) -> AccountHolder:
+    holder = AccountHolder(shop, next(_number))
+    body = {"email": holder.email, "password": OLD}
+    holder.id = (await shop.ask("POST", "/auth/register", body=body)).granted()["id"]
+    return holder
 
 
 def is_unknown(answer: HttpAnswer) -> bool:
     return (answer.status, answer.code) == (503, "outcome-unknown")
 
 
-async def test_a_password_that_is_changed(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
-    headers = await owner.headers()
+async def test_a_password_that_is_changed(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
+    headers = await holder.headers()
     away_after("set_password")
     body = {"oldPassword": OLD, "newPassword": NEW}
     assert is_unknown(await shop.ask("POST", "/auth/password", headers=headers, body=body))
 
     shop.store.heal()
-    assert (await owner.login(NEW)).status == 200
+    assert (await holder.login(NEW)).status == 200
 
 
 @pytest.mark.parametrize(("write", "valid"), [("use_reset_code", OLD), ("set_password", NEW)])
 async def test_a_password_that_is_reset(
-    shop: HttpShop, admin: Admin, owner: Owner, away_after: AwayAfter, write: str, valid: str
+    shop: HttpShop, admin: Admin, holder: AccountHolder, away_after: AwayAfter, write: str, valid: str
 ) -> None:
-    code = (await admin.ask("POST", f"/accounts/{owner.id}/reset-code")).granted()["code"]
+    code = (await admin.ask("POST", f"/accounts/{holder.id}/reset-code")).granted()["code"]
     away_after(write)
-    body = {"email": owner.email, "code": code, "newPassword": NEW}
+    body = {"email": holder.email, "code": code, "newPassword": NEW}
     assert is_unknown(await shop.ask("POST", "/auth/password/reset", body=body))
 
     shop.store.heal()
     assert (await shop.ask("POST", "/auth/password/reset", body=body)).code == "wrong-code"
-    assert (await owner.login(valid)).status == 200
+    assert (await holder.login(valid)).status == 200
 
 
-async def test_a_sign_out(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
-    headers = await owner.headers()
+async def test_a_sign_out(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
+    headers = await holder.headers()
     away_after("sign_out")
     assert is_unknown(await shop.ask("POST", "/auth/logout-everywhere", headers=headers))
 
@@ -101,14 +101,20 @@ async def test_a_sign_out(shop: HttpShop, owner: Owner, away_after: AwayAfter) -
     [("disable", "restrict", ("disabledAt", None)), ("promote", "set_role", ("role", "CUSTOMER"))],
 )
 async def test_an_account_that_is_changed(
-    shop: HttpShop, admin: Admin, owner: Owner, away_after: AwayAfter, action: str, write: str, shown: tuple[str, Any]
+    shop: HttpShop,
+    admin: Admin,
+    holder: AccountHolder,
+    away_after: AwayAfter,
+    action: str,
+    write: str,
+    shown: tuple[str, Any],
 ) -> None:
     away_after(write)
-    assert is_unknown(await admin.ask("POST", f"/accounts/{owner.id}/{action}"))
+    assert is_unknown(await admin.ask("POST", f"/accounts/{holder.id}/{action}"))
 
     shop.store.heal()
     member, before = shown
-    assert (await admin.ask("GET", f"/accounts/{owner.id}")).granted(200)[member] != before
+    assert (await admin.ask("GET", f"/accounts/{holder.id}")).granted(200)[member] != before
 
 
 async def test_a_key_that_is_made_and_revoked(shop: HttpShop, admin: Admin, away_after: AwayAfter) -> None:

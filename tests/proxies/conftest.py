@@ -12,10 +12,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import CommandShop, Running
-from tests.process_log import log_as_it_was
 from tests.servers.proxies import find, haproxy, nginx, require
-
-__all__ = ["log_as_it_was"]
 
 TIMEOUT_S = 30.0
 PATIENCE_S = 60.0
