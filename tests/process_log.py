@@ -1,4 +1,4 @@
-"""The log of the process that runs the tests: what a test changes, such as a command run in it, is undone after it."""
+"""Restores the log of the test process after each test: commands that run in it configure the log."""
 
 import logging
 from collections.abc import Iterator

@@ -397,6 +397,21 @@ async def test_a_password_changed_meanwhile_is_not_overwritten_by_the_new_hash(
     stronger.close()
 
 
+async def test_a_right_password_is_not_called_wrong_because_its_hash_changes_again_and_again(
+    shop: AccountsShop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await shop.registered()
+
+    async def rehash() -> None:
+        fresh = await passwords.hash(PASSWORD, ())
+        assert isinstance(fresh, str)
+        before = shop.store._accounts[account.id].password_hash
+        assert await shop.store.replace_password_hash(account.id, before, fresh)
+
+    _do_while_verifying(monkeypatch, passwords, rehash)
+    assert await shop.accounts.login(EMAIL, PASSWORD, HOME, ()) == Busy()
+
+
 def _do_while_verifying(
     monkeypatch: pytest.MonkeyPatch, passwords: Passwords, act: Callable[[], Awaitable[object]]
 ) -> None:

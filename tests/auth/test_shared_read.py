@@ -29,7 +29,7 @@ class Reads:
         await self._running[-1]
 
     async def callers(self, count: int) -> list[asyncio.Task[None]]:
-        """Some callers that wait. Whatever can begin has begun."""
+        """Some callers that wait. All reads that can begin have begun."""
         tasks = [asyncio.create_task(self.shared.read_anew()) for _ in range(count)]
         await settled()
         return tasks
@@ -131,4 +131,4 @@ async def test_closing_stops_what_runs_and_what_waits(reads: Reads) -> None:
     await reads.shared.close()
     ended = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(each) for each in ended] == [asyncio.CancelledError] * len(callers)
-    assert reads.shared._tasks == set()
+    assert (reads.shared._tasks, reads.shared._next) == (set(), None)

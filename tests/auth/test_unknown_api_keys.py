@@ -5,6 +5,7 @@ import time
 
 import pytest
 from structlog.testing import capture_logs
+from tests.moving_clock import MovingClock
 from typing_extensions import override
 
 from flashreserve.auth.api_keys import KeyIdentity, new_secret
@@ -13,7 +14,7 @@ from flashreserve.auth.jwks_reader import read_jwks
 from flashreserve.auth.key_sources import KeySources
 from flashreserve.auth.keys import KeyRing, Refusal, TokenRefused
 from flashreserve.auth.tokens import Tokens
-from flashreserve.clock import SteadyClock, SystemClock, SystemIds
+from flashreserve.clock import SteadyClock, SystemIds
 from flashreserve.core.model import ApiKey, Scope
 from flashreserve.service.access import AccessService, Caller, KeyMade
 from flashreserve.stores.memory import MemoryStore
@@ -33,6 +34,9 @@ class SlowKeys(MemoryStore):
         self.answers = asyncio.Event()
         self.answers.set()
         self.away = False
+        self.frozen_s = 0.0
+        """For how long the process that reads is frozen once it has the answer."""
+        self.clock = MovingClock()
 
     @override
     async def keys(self) -> list[ApiKey]:
@@ -41,6 +45,7 @@ class SlowKeys(MemoryStore):
         await self.answers.wait()
         if self.away:
             raise StoreUnavailableError("away")
+        self.clock.advance(self.frozen_s)
         return found
 
 
@@ -54,7 +59,7 @@ class Shop:
     def _process(self) -> AccessService:
         tokens = Tokens(KeyRing.parse("new:tests-of-unknown-keys-sign-with-these-letters"), ttl_s=60)
         sources = KeySources([], ForeignTokens([]), read_jwks, time.monotonic)
-        return AccessService(self.store, tokens, sources, SteadyClock(SystemClock()), SystemIds(), token_s=60)
+        return AccessService(self.store, tokens, sources, SteadyClock(self.store.clock), SystemIds(), token_s=60)
 
     async def new_key(self) -> str:
         """A new key, which `other` has not read, although its list is fresh."""
@@ -126,13 +131,22 @@ async def test_no_new_key_is_called_invalid_while_the_database_hangs(
     await shop.other.close()
 
 
+async def test_no_new_key_is_called_invalid_by_a_process_that_was_frozen_while_it_read(shop: Shop) -> None:
+    key = await shop.new_key()
+    shop.store.frozen_s = 10
+    assert await look_up(shop.other, key) == "unavailable"
+
+    shop.store.frozen_s = 0
+    assert isinstance(await look_up(shop.other, key), KeyIdentity)
+
+
 async def test_a_key_is_told_although_the_database_goes_away_once_it_is_made(shop: Shop) -> None:
     await shop.new_key()
     shop.store.away = True
     with capture_logs() as logs:
         made = await shop.maker.create_key("backend", [Scope.READ], None, None)
     assert isinstance(made, KeyMade)
-    assert [each["event"] for each in logs] == ["API keys and sign-outs not read after a change"]
+    assert [each["event"] for each in logs] == ["API keys or sign-outs not read after a change"]
 
     shop.store.away = False
     assert isinstance(await look_up(shop.maker, made.text), KeyIdentity)

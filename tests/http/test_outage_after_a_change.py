@@ -7,6 +7,9 @@ import pytest
 import pytest_asyncio
 from tests.http.shop import Admin, HttpAnswer, HttpShop
 
+from flashreserve.service.persons import PersonService
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 OLD: Final = "correct horse battery staple"
@@ -59,7 +62,8 @@ async def holder(shop: HttpShop) -> AccountHolder:
 
 
 def is_unknown(answer: HttpAnswer) -> bool:
-    return (answer.status, answer.code) == (503, "outcome-unknown")
+    """Whether the answer says so, and asks for no idempotency key: these requests have none."""
+    return (answer.status, answer.code) == (503, "outcome-unknown") and "look at" in answer.json["detail"]
 
 
 async def test_a_password_that_is_changed(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
@@ -129,3 +133,49 @@ async def test_a_key_that_is_made_and_revoked(shop: HttpShop, admin: Admin, away
     shop.store.heal()
     await shop.core.access.refresh()
     assert (await shop.ask("GET", "/reservations", headers=headers)).status == 401
+
+
+@pytest.mark.parametrize("what", ["change a password", "reset a password", "sign out", "disable"])
+async def test_all_is_done_if_only_the_list_of_sign_outs_can_not_be_read(
+    shop: HttpShop, admin: Admin, holder: AccountHolder, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    headers = await holder.headers()
+    code = (await admin.ask("POST", f"/accounts/{holder.id}/reset-code")).granted()["code"]
+
+    async def away(since: int, most: int) -> dict[str, int]:
+        raise StoreUnavailableError("unplugged")
+
+    monkeypatch.setattr(shop.store, "signed_out_since", away)
+    match what:
+        case "change a password":
+            body = {"oldPassword": OLD, "newPassword": NEW}
+            changed = (await shop.ask("POST", "/auth/password", headers=headers, body=body)).granted(200)
+            fresh = {"Authorization": f"Bearer {changed['token']}"}
+            assert (await shop.ask("GET", "/auth/me", headers=fresh)).status == 200
+        case "reset a password":
+            body = {"email": holder.email, "code": code, "newPassword": NEW}
+            assert (await shop.ask("POST", "/auth/password/reset", body=body)).status == 204
+        case "sign out":
+            assert (await shop.ask("POST", "/auth/logout-everywhere", headers=headers)).status == 204
+        case _:
+            assert (await admin.ask("POST", f"/accounts/{holder.id}/disable")).status == 200
+
+    monkeypatch.undo()
+    await shop.core.access.refresh()
+    assert (await shop.ask("GET", "/auth/me", headers=headers)).code == "unauthenticated"
+
+
+async def test_a_command_that_promotes(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
+    away_after("set_role")
+    with pytest.raises(StoreOutcomeUnknownError):
+        await shop.core.accounts.promote(holder.email)
+
+
+async def test_a_command_that_erases(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
+    async def pause(_: float) -> None:
+        """Nothing to wait for."""
+
+    persons = PersonService(shop.store, shop.core.books.reservations, shop.core.books.clock, pause)
+    away_after("begin_erasure")
+    with pytest.raises(StoreOutcomeUnknownError):
+        await persons.erase(holder.id)

@@ -49,6 +49,10 @@ def create_app(services: Services) -> Litestar:
     )
 
 
+_UNKNOWN_WITHOUT_KEY: Final = (
+    "the request may or may not have been carried out; look at what it changes before you repeat it"
+)
+
 _CODES: Final[dict[int, Code]] = {
     400: "bad-request",
     404: "not-found",
@@ -81,7 +85,8 @@ def _store_unavailable(request: HttpRequest, error: StoreUnavailableError) -> Re
 
 def _store_outcome_unknown(request: HttpRequest, error: StoreOutcomeUnknownError) -> Response[bytes]:
     _log.error("outcome unknown", error=str(error), request_id=context_of(request.scope).request_id)
-    detail = problems.KINDS["outcome-unknown"].meaning
+    keyed = "idempotency-key" in request.headers
+    detail = problems.KINDS["outcome-unknown"].meaning if keyed else _UNKNOWN_WITHOUT_KEY
     return reply(refusal("outcome-unknown", detail, place_of(request), retry_after_seconds=1))
 
 

@@ -1,12 +1,12 @@
 """Access: who the sender of a request is, by tokens and API keys; and making and revoking these keys.
 
 A process keeps the API keys, and the accounts that were signed out everywhere, in memory, and reads them again about
-every second. So a key that was revoked is refused by all processes within seconds, and requests rarely wait for a read:
-those with a key that isn't in the list, or when the list is too old.
+every second. So a key that was revoked is refused by all processes within seconds, and a request with a key waits for a
+read only if the key isn't in the list, or if the list is too old.
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final, Protocol
 
 import msgspec
@@ -80,8 +80,8 @@ class AccessService:
         self._keys = KeyList()
         self._key_look_ups = SharedRead(self._read_keys, _LOOK_UP_EVERY_S, clock.monotonic)
         self._sign_outs = SignOuts()
-        self._keys_read_at = -_STALE_AFTER_S
-        self._sign_outs_read_at = 0.0
+        self._keys_began_at = self._sign_outs_began_at = float("-inf")
+        """When the read of each list began, in seconds of the monotonic clock."""
         self._noted_at = 0.0
 
     def seen(self, bearer: str) -> Caller | TokenRefused | None:
@@ -103,7 +103,7 @@ class AccessService:
         A key counts as unknown only if a read that began after this call didn't find it.
 
         Raises:
-            StoreUnavailableError: the list is stale or lacks the key, and the database is away or too slow.
+            StoreUnavailableError: the keys, or a sign-out that isn't in the list, can't be read now.
         """
         found = self.seen(bearer)
         if found is not None:
@@ -125,7 +125,7 @@ class AccessService:
         return self._tokens.issuer_name(bearer)
 
     def _is_stale(self) -> bool:
-        return self._clock.monotonic() - self._keys_read_at > _STALE_AFTER_S
+        return self._clock.monotonic() - self._keys_began_at > _STALE_AFTER_S
 
     async def _look_up_token(self, token: str) -> Identity | TokenRefused:
         found = self._tokens.verify(token, self._clock.now_ms())
@@ -142,17 +142,17 @@ class AccessService:
         """Read the lists again. Returns 0: nothing is done that is worth a line in the log."""
         await self._read_sign_outs()
         await self._read_keys()
-        if self._keys_read_at - self._noted_at >= _NOTE_EVERY_S:
-            self._noted_at = self._keys_read_at
+        if self._keys_began_at - self._noted_at >= _NOTE_EVERY_S:
+            self._noted_at = self._keys_began_at
             await self._note_uses()
         return 0
 
-    async def learn_changes(self) -> None:
-        """Read the lists after a change, so that this process goes by it at once. If that fails, `refresh` does it."""
-        try:
-            await self.refresh()
-        except StoreUnavailableError as error:
-            _log.warning("API keys and sign-outs not read after a change", error=str(error))
+    async def learn_sign_outs(self) -> None:
+        """Read the sign-outs after one was made, so that this process refuses tokens at once.
+
+        If that fails, `refresh` does it within seconds: the sign-out itself is made.
+        """
+        await _unless_away(self._read_sign_outs)
 
     async def close(self) -> None:
         """Stop reading."""
@@ -163,16 +163,16 @@ class AccessService:
         since = self._clock.now_ms() - (self._token_s + _MARGIN_S) * 1000
         most = limits.SIGN_OUTS_MAX
         sign_outs = await self._store.signed_out_since(since, most)
-        if began >= self._sign_outs_read_at:  # Otherwise a read that began later was faster, and knows more.
+        if began >= self._sign_outs_began_at:  # Otherwise a read that began later was faster, and knows more.
             self._sign_outs.learn(sign_outs, most)
-            self._sign_outs_read_at = began
+            self._sign_outs_began_at = began
 
     async def _read_keys(self) -> None:
         began = self._clock.monotonic()
         keys = await self._store.keys()
-        if began >= self._keys_read_at:
+        if began >= self._keys_began_at:
             self._keys.learn(keys)
-            self._keys_read_at = began
+            self._keys_began_at = began
 
     async def _note_uses(self) -> None:
         uses = self._keys.uses()
@@ -200,15 +200,26 @@ class AccessService:
         key = ApiKey(key_id, name, ordered, secret.secret_hash, now_ms, created_by, expires_at)
         if not await self._store.add_key(key, limits.API_KEYS_MAX):
             return KeysFull(limits.API_KEYS_MAX)
-        await self.learn_changes()
+        await _unless_away(self._read_keys)
         return KeyMade(key, secret.text)
 
     async def revoke_key(self, key_id: str) -> bool:
-        """Revoke a key: this process refuses it at once, the others within seconds. False: there is no such key."""
+        """Revoke a key: the processes refuse it within seconds, this one at once if it can read the list.
+
+        False: there is no such key.
+        """
         found = await self._store.revoke_key(key_id, self._clock.now_ms())
-        await self.learn_changes()
+        await _unless_away(self._read_keys)
         return found
 
     async def keys(self) -> list[ApiKey]:
         """All keys, oldest first; of the revoked ones the latest."""
         return await self._store.keys()
+
+
+async def _unless_away(read: Callable[[], Awaitable[None]]) -> None:
+    """Read a list again after a change. A failure is only logged, since the change is made."""
+    try:
+        await read()
+    except StoreUnavailableError as error:
+        _log.warning("API keys or sign-outs not read after a change", error=str(error))

@@ -28,6 +28,7 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock, Ids
 from flashreserve.core.model import Account, Role
+from flashreserve.service.made import after_a_change
 from flashreserve.stores.port import AccountStore
 
 
@@ -135,7 +136,8 @@ class AccountService:
         account = await self._store.account_by_email(known_email)
         if account is None or not await self._store.set_role(account.id, Role.ADMIN):
             return AccountNotFound()
-        return Promoted(await self._store.account_by_id(account.id) or account)
+        with after_a_change():
+            return Promoted(await self._store.account_by_id(account.id) or account)
 
     def _valid(self, email: str, password: str) -> tuple[str, str] | InvalidField:
         """The e-mail address and the password of a new account, as they are stored and hashed."""
@@ -186,7 +188,7 @@ class AccountService:
                     # Not replaced if the password was changed in the meantime: the new one's hash stays.
                     await self._store.replace_password_hash(account.id, verified, verification.rehashed)
                 return self._logged_in(account, device, now_ms)
-        await self._throttle.give_back(allowance.all)
+        await self._throttle.give_back(allowance.tries)
         return Busy()
 
     def _logged_in(self, account: Account, device: Device | None, now_ms: int) -> LoggedIn:

@@ -1,4 +1,4 @@
-"""What is told of an error that comes after a change was made."""
+"""An outage after a change was made: the outcome is told as unknown."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ def after_a_change() -> Iterator[None]:
     """Within this context, a change has been made already, so an outage doesn't mean that nothing was changed.
 
     Raises:
-        StoreOutcomeUnknownError: the database is away.
+        StoreOutcomeUnknownError: the database is away, full or locked.
     """
     try:
         yield

@@ -11,6 +11,7 @@ from flashreserve.clock import SteadyClock
 from flashreserve.core import limits
 from flashreserve.core.customers import PSEUDONYM
 from flashreserve.core.model import Account, Reservation, Status
+from flashreserve.service.made import after_a_change
 from flashreserve.service.reservations import ReservationService
 from flashreserve.stores.filters import ReservationFilter
 from flashreserve.stores.port import AccountStore, PersonStore
@@ -82,6 +83,11 @@ class PersonService:
         account = await self.account(customer_id)
         if not await self._store.begin_erasure(customer_id, self._clock.now_ms()):
             return AdminKept()
+        with after_a_change():
+            return await self._erase_begun(customer_id, had_account=account is not None)
+
+    async def _erase_begun(self, customer_id: str, *, had_account: bool) -> Erased | ErasureUnfinished:
+        """The rest of an erasure, once the customer's tokens are refused and the account is deleted."""
         await self._pause(REFUSED_AFTER_S)
         await self._cancel_holds(customer_id)
         pseudonym, done, pauses = f"{PSEUDONYM}{secrets.token_hex(16)}", 0, 0
@@ -92,7 +98,7 @@ class PersonService:
             if rewritten:
                 continue
             if not reserving and not await self._own(customer_id):
-                return Erased(account is not None, done)
+                return Erased(had_account, done)
             if pauses == _PAUSES_MAX:
                 break
             pauses += 1

@@ -12,7 +12,7 @@ READS_AT_ONCE_MAX: Final = 2
 
 
 class SharedRead:
-    """Reads again for callers that wait for it.
+    """A read that waiting callers share. Each caller gets one that begins after its call.
 
     Args:
         read: Reads, and keeps what it found.
@@ -40,7 +40,10 @@ class SharedRead:
         """That read and the running ones, since an event loop alone doesn't keep a task alive."""
 
     async def read_anew(self) -> None:
-        """Wait for a read that begins after this call. Raises what the read raises."""
+        """Wait for a read that begins after this call.
+
+        Raises what the read raises, and `CancelledError` if it is closed meanwhile.
+        """
         if self._next is None:
             self._next = asyncio.create_task(self._read_when_due())
             self._tasks.add(self._next)
@@ -65,5 +68,7 @@ class SharedRead:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if self._next is task:  # It was cancelled before it began.
+            self._next = None
         if not task.cancelled():
             task.exception()  # Marks the exception as retrieved: all callers may have been cancelled.

@@ -99,5 +99,5 @@ async def _change(
     outcome = await change(requests.path_id(id_, "id"))
     if not isinstance(outcome, AccountChanged):
         return reply(answers.from_account_refusal(outcome, place_of(request)))
-    await services.access.learn_changes()
+    await services.access.learn_sign_outs()
     return reply(answers.ok(views.account_for_admins(outcome.account)))

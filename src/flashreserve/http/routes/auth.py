@@ -90,7 +90,7 @@ class AuthRoutes(Controller):
         outcome = await services.account_changes.change_password(identity, asked.old_password, asked.new_password)
         if not isinstance(outcome, PasswordChanged):
             return reply(answers.from_account_refusal(outcome, place_of(request)))
-        await services.access.learn_changes()
+        await services.access.learn_sign_outs()
         if outcome.token is None:
             return reply(answers.from_account_refusal(SessionOver(), place_of(request)))
         return _token_reply(outcome.token, services)
@@ -104,7 +104,7 @@ class AuthRoutes(Controller):
         outcome = await services.account_changes.reset_password(asked.email, asked.code, asked.new_password, address)
         if not isinstance(outcome, PasswordChanged):
             return reply(answers.from_account_refusal(outcome, place_of(request)))
-        await services.access.learn_changes()
+        await services.access.learn_sign_outs()
         return reply(answers.Answer(204, b""))
 
     @post("/auth/logout-everywhere")
@@ -115,7 +115,7 @@ class AuthRoutes(Controller):
         outcome = await services.account_changes.sign_out_everywhere(identity.user_id)
         if not isinstance(outcome, AccountChanged):
             return reply(answers.from_account_refusal(outcome, place_of(request)))
-        await services.access.learn_changes()
+        await services.access.learn_sign_outs()
         answer = reply(answers.Answer(204, b""))
         answer.set_cookie(_cookie(services.cookies, services.cookies.token, "", 0, services.cookies.path))
         return answer
