@@ -1,11 +1,12 @@
 """Changing passwords and rights: earlier tokens are refused, and there is always an admin."""
 
 import asyncio
-from typing import Any
 from urllib.parse import quote
 
 import pytest
-from tests.http.shop import Admin, HttpAnswer, HttpShop, ShopClock, all_of
+from tests.http.owner import NEW, OLD, Owner, an_owner
+from tests.http.shop import Admin, HttpShop, ShopClock, all_of
+from tests.http.slow_refresh import slow_refresh
 
 from flashreserve.auth.outcomes import WrongCredentials
 from flashreserve.auth.tokens import Identity, Issued
@@ -14,48 +15,7 @@ from flashreserve.core.model import Account, Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OLD = "correct horse battery staple"
-NEW = "another battery, quite new"
 NOBODYS = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d4e"
-
-
-class Owner:
-    """The owner of an account, and the token of the last sign-in."""
-
-    def __init__(self, shop: HttpShop, email: str) -> None:
-        self.shop = shop
-        self.email = email
-        self.id = ""
-        self.token = ""
-
-    async def register(self) -> "Owner":
-        body = {"email": self.email, "password": OLD}
-        self.id = (await self.shop.ask("POST", "/auth/register", body=body)).granted()["id"]
-        assert (await self.login(OLD)).status == 200
-        return self
-
-    async def login(self, password: str) -> HttpAnswer:
-        body = {"email": self.email, "password": password}
-        answer = await self.shop.ask("POST", "/auth/login", body=body)
-        if answer.status == 200:
-            self.token = answer.json["token"]
-        return answer
-
-    async def ask(self, method: str, path: str, token: str | None = None, **sent: Any) -> HttpAnswer:
-        headers = {"Authorization": f"Bearer {token or self.token}"}
-        return await self.shop.ask(method, path, headers=headers, **sent)
-
-    async def me(self, token: str | None = None) -> str:
-        """The code of the answer to `/auth/me`, or `signed in`."""
-        answer = await self.ask("GET", "/auth/me", token)
-        return "signed in" if answer.status == 200 else answer.code
-
-
-_number = iter(range(1000))
-
-
-async def an_owner(shop: HttpShop) -> Owner:
-    return await Owner(shop, f"owner-{next(_number)}@example.com").register()
 
 
 async def test_a_changed_password_signs_all_others_out(shop: HttpShop, clock: ShopClock) -> None:
@@ -209,28 +169,12 @@ async def _me_by_cookie(owner: Owner) -> str:
     return "signed in" if answer.status == 200 else answer.code
 
 
-async def test_a_slow_read_does_not_replace_a_list_that_was_read_later(
-    shop: HttpShop, clock: ShopClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_read_does_not_replace_a_list_that_was_read_later(shop: HttpShop, clock: ShopClock) -> None:
     owner = await an_owner(shop)
-    read, has_read, go_on = shop.store.signed_out_since, asyncio.Event(), asyncio.Event()
-
-    async def read_slowly(since: int, most: int) -> dict[str, int]:
-        found = await read(since, most)
-        has_read.set()
-        await go_on.wait()
-        return found
-
-    monkeypatch.setattr(shop.store, "signed_out_since", read_slowly)
-    slow = asyncio.create_task(shop.core.access.refresh())
-    await has_read.wait()
-    monkeypatch.undo()
-    await shop.store.sign_out(owner.id, clock.now_ms())
-    await shop.core.access.refresh()
-    assert await owner.me() == "unauthenticated"
-
-    go_on.set()
-    await slow
+    async with slow_refresh(shop, "signed_out_since"):
+        await shop.store.sign_out(owner.id, clock.now_ms())
+        await shop.core.access.refresh()
+        assert await owner.me() == "unauthenticated"
     assert await owner.me() == "unauthenticated"
 
 

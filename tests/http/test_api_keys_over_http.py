@@ -1,13 +1,13 @@
 """API keys: a program of the shop's acts for customers, manages products and reads reservations."""
 
-import asyncio
 import json
 from typing import Any
 
 import pytest
 from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock, all_of, new_key
+from tests.http.slow_refresh import slow_refresh
 
-from flashreserve.core.model import ApiKey, Role
+from flashreserve.core.model import Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -208,27 +208,11 @@ async def test_no_valid_key_is_called_invalid_while_the_database_is_away(
     assert (await ask(fresh_shop, key, "GET", "/reservations")).status == 200
 
 
-async def test_a_slow_read_does_not_bring_a_revoked_key_back(
-    shop: HttpShop, admin: Admin, clock: ShopClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_read_does_not_bring_a_revoked_key_back(shop: HttpShop, admin: Admin, clock: ShopClock) -> None:
     key, id_ = await a_key(admin, "read")
-    read, has_read, go_on = shop.store.keys, asyncio.Event(), asyncio.Event()
-
-    async def read_slowly() -> list[ApiKey]:
-        found = await read()
-        has_read.set()
-        await go_on.wait()
-        return found
-
-    monkeypatch.setattr(shop.store, "keys", read_slowly)
-    slow = asyncio.create_task(shop.core.access.refresh())
-    await has_read.wait()
-    monkeypatch.undo()
-    await shop.store.revoke_key(id_, clock.now_ms())
-    await shop.core.access.refresh()
-    go_on.set()
-    await slow
-
+    async with slow_refresh(shop, "keys"):
+        await shop.store.revoke_key(id_, clock.now_ms())
+        await shop.core.access.refresh()
     assert (await ask(shop, key, "GET", "/reservations")).code == "unauthenticated"
 
 

@@ -1,10 +1,11 @@
 """An outage that begins once a change is made: nobody is told that nothing was changed."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from tests.http.owner import NEW, OLD, Owner, an_owner
 from tests.http.shop import Admin, HttpAnswer, HttpShop
 
 from flashreserve.service.persons import PersonService
@@ -12,8 +13,6 @@ from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OLD: Final = "correct horse battery staple"
-NEW: Final = "another battery, quite new"
 AwayAfter = Callable[[str], None]
 
 
@@ -35,30 +34,9 @@ async def away_after(shop: HttpShop, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
     shop.store.heal()
 
 
-class AccountHolder:
-    """A customer with an account."""
-
-    def __init__(self, shop: HttpShop, number: int) -> None:
-        self._shop = shop
-        self.email = f"holder-{number}@example.com"
-        self.id = ""
-
-    async def login(self, password: str) -> HttpAnswer:
-        return await self._shop.ask("POST", "/auth/login", body={"email": self.email, "password": password})
-
-    async def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {(await self.login(OLD)).granted(200)['token']}"}
-
-
-_number = iter(range(1000))
-
-
 @pytest_asyncio.fixture(loop_scope="module")
-async def holder(shop: HttpShop) -> AccountHolder:
-    holder = AccountHolder(shop, next(_number))
-    body = {"email": holder.email, "password": OLD}
-    holder.id = (await shop.ask("POST", "/auth/register", body=body)).granted()["id"]
-    return holder
+async def owner(shop: HttpShop) -> Owner:
+    return await an_owner(shop)
 
 
 def is_unknown(answer: HttpAnswer) -> bool:
@@ -66,38 +44,36 @@ def is_unknown(answer: HttpAnswer) -> bool:
     return (answer.status, answer.code) == (503, "outcome-unknown") and "look at" in answer.json["detail"]
 
 
-async def test_a_password_that_is_changed(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
-    headers = await holder.headers()
+async def test_a_password_that_is_changed(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
     away_after("set_password")
     body = {"oldPassword": OLD, "newPassword": NEW}
-    assert is_unknown(await shop.ask("POST", "/auth/password", headers=headers, body=body))
+    assert is_unknown(await owner.ask("POST", "/auth/password", body=body))
 
     shop.store.heal()
-    assert (await holder.login(NEW)).status == 200
+    assert (await owner.login(NEW)).status == 200
 
 
 @pytest.mark.parametrize(("write", "valid"), [("use_reset_code", OLD), ("set_password", NEW)])
 async def test_a_password_that_is_reset(
-    shop: HttpShop, admin: Admin, holder: AccountHolder, away_after: AwayAfter, write: str, valid: str
+    shop: HttpShop, admin: Admin, owner: Owner, away_after: AwayAfter, write: str, valid: str
 ) -> None:
-    code = (await admin.ask("POST", f"/accounts/{holder.id}/reset-code")).granted()["code"]
+    code = (await admin.ask("POST", f"/accounts/{owner.id}/reset-code")).granted()["code"]
     away_after(write)
-    body = {"email": holder.email, "code": code, "newPassword": NEW}
+    body = {"email": owner.email, "code": code, "newPassword": NEW}
     assert is_unknown(await shop.ask("POST", "/auth/password/reset", body=body))
 
     shop.store.heal()
     assert (await shop.ask("POST", "/auth/password/reset", body=body)).code == "wrong-code"
-    assert (await holder.login(valid)).status == 200
+    assert (await owner.login(valid)).status == 200
 
 
-async def test_a_sign_out(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
-    headers = await holder.headers()
+async def test_a_sign_out(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
     away_after("sign_out")
-    assert is_unknown(await shop.ask("POST", "/auth/logout-everywhere", headers=headers))
+    assert is_unknown(await owner.ask("POST", "/auth/logout-everywhere"))
 
     shop.store.heal()
     await shop.core.access.refresh()
-    assert (await shop.ask("GET", "/auth/me", headers=headers)).code == "unauthenticated"
+    assert await owner.me() == "unauthenticated"
 
 
 @pytest.mark.parametrize(
@@ -107,18 +83,18 @@ async def test_a_sign_out(shop: HttpShop, holder: AccountHolder, away_after: Awa
 async def test_an_account_that_is_changed(
     shop: HttpShop,
     admin: Admin,
-    holder: AccountHolder,
+    owner: Owner,
     away_after: AwayAfter,
     action: str,
     write: str,
     shown: tuple[str, Any],
 ) -> None:
     away_after(write)
-    assert is_unknown(await admin.ask("POST", f"/accounts/{holder.id}/{action}"))
+    assert is_unknown(await admin.ask("POST", f"/accounts/{owner.id}/{action}"))
 
     shop.store.heal()
     member, before = shown
-    assert (await admin.ask("GET", f"/accounts/{holder.id}")).granted(200)[member] != before
+    assert (await admin.ask("GET", f"/accounts/{owner.id}")).granted(200)[member] != before
 
 
 async def test_a_key_that_is_made_and_revoked(shop: HttpShop, admin: Admin, away_after: AwayAfter) -> None:
@@ -137,10 +113,9 @@ async def test_a_key_that_is_made_and_revoked(shop: HttpShop, admin: Admin, away
 
 @pytest.mark.parametrize("what", ["change a password", "reset a password", "sign out", "disable"])
 async def test_all_is_done_if_only_the_list_of_sign_outs_can_not_be_read(
-    shop: HttpShop, admin: Admin, holder: AccountHolder, monkeypatch: pytest.MonkeyPatch, what: str
+    shop: HttpShop, admin: Admin, owner: Owner, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    headers = await holder.headers()
-    code = (await admin.ask("POST", f"/accounts/{holder.id}/reset-code")).granted()["code"]
+    code = (await admin.ask("POST", f"/accounts/{owner.id}/reset-code")).granted()["code"]
 
     async def away(since: int, most: int) -> dict[str, int]:
         raise StoreUnavailableError("unplugged")
@@ -149,33 +124,32 @@ async def test_all_is_done_if_only_the_list_of_sign_outs_can_not_be_read(
     match what:
         case "change a password":
             body = {"oldPassword": OLD, "newPassword": NEW}
-            changed = (await shop.ask("POST", "/auth/password", headers=headers, body=body)).granted(200)
-            fresh = {"Authorization": f"Bearer {changed['token']}"}
-            assert (await shop.ask("GET", "/auth/me", headers=fresh)).status == 200
+            changed = (await owner.ask("POST", "/auth/password", body=body)).granted(200)
+            assert await owner.me(changed["token"]) == "signed in"
         case "reset a password":
-            body = {"email": holder.email, "code": code, "newPassword": NEW}
+            body = {"email": owner.email, "code": code, "newPassword": NEW}
             assert (await shop.ask("POST", "/auth/password/reset", body=body)).status == 204
         case "sign out":
-            assert (await shop.ask("POST", "/auth/logout-everywhere", headers=headers)).status == 204
+            assert (await owner.ask("POST", "/auth/logout-everywhere")).status == 204
         case _:
-            assert (await admin.ask("POST", f"/accounts/{holder.id}/disable")).status == 200
+            assert (await admin.ask("POST", f"/accounts/{owner.id}/disable")).status == 200
 
     monkeypatch.undo()
     await shop.core.access.refresh()
-    assert (await shop.ask("GET", "/auth/me", headers=headers)).code == "unauthenticated"
+    assert await owner.me() == "unauthenticated"
 
 
-async def test_a_command_that_promotes(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
+async def test_a_command_that_promotes(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
     away_after("set_role")
     with pytest.raises(StoreOutcomeUnknownError):
-        await shop.core.accounts.promote(holder.email)
+        await shop.core.accounts.promote(owner.email)
 
 
-async def test_a_command_that_erases(shop: HttpShop, holder: AccountHolder, away_after: AwayAfter) -> None:
+async def test_a_command_that_erases(shop: HttpShop, owner: Owner, away_after: AwayAfter) -> None:
     async def pause(_: float) -> None:
         """Nothing to wait for."""
 
     persons = PersonService(shop.store, shop.core.books.reservations, shop.core.books.clock, pause)
     away_after("begin_erasure")
     with pytest.raises(StoreOutcomeUnknownError):
-        await persons.erase(holder.id)
+        await persons.erase(owner.id)

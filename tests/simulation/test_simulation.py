@@ -89,7 +89,7 @@ NOT_PLAYED: Final = (
     "service/access.py",
     "service/account_changes.py",
     "service/accounts.py",
-    "service/made.py",
+    "service/outages.py",
     "service/shared_read.py",
     "settings.py",
     "suggestions.py",
