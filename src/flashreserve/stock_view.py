@@ -10,7 +10,7 @@ import structlog
 
 from flashreserve.clock import Clock
 from flashreserve.core.model import Product, Units
-from flashreserve.core.outcomes import NotOnSale, SoldOut
+from flashreserve.core.outcomes import NotOnSale, SalePaused, SoldOut
 from flashreserve.core.sale import refuse_products
 from flashreserve.stores.port import CatalogueStore, StoreUnavailableError
 
@@ -43,7 +43,7 @@ class StockView:
         self._sights: OrderedDict[str, Sight] = OrderedDict()
         self._used: dict[str, float] = {}
 
-    def refuse(self, lines: Sequence[Units], key: str | None, now: int) -> NotOnSale | SoldOut | None:
+    def refuse(self, lines: Sequence[Units], key: str | None, now: int) -> SalePaused | NotOnSale | SoldOut | None:
         """The refusal that the rules are certain to give, or None if only the database can tell.
 
         Requests with an idempotency key are never refused here: the key may have been granted before. Nor are requests

@@ -26,6 +26,7 @@ from flashreserve.auth.throttle import MemoryThrottle, Rate, TryRates
 from flashreserve.auth.tokens import Identity, Tokens
 from flashreserve.auth.weak_passwords import shop_names
 from flashreserve.clock import SystemIds
+from flashreserve.core.accounts import Restriction
 from flashreserve.core.model import Account, Role
 from flashreserve.service.accounts import AccountService
 from flashreserve.stores.memory import MemoryStore
@@ -430,7 +431,9 @@ async def test_an_account_that_is_disabled_while_it_signs_in_gets_no_token(
     shop: AccountsShop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = await shop.registered()
-    _do_while_verifying(monkeypatch, passwords, lambda: shop.store.set_disabled(account.id, shop.clock.now_ms()))
+    _do_while_verifying(
+        monkeypatch, passwords, lambda: shop.store.restrict(account.id, Restriction.DISABLED, shop.clock.now_ms())
+    )
     assert await shop.accounts.login(EMAIL, PASSWORD, HOME, ()) == WrongCredentials()
 
 
@@ -481,7 +484,7 @@ async def test_a_promotion_and_a_demotion_hold_at_once(shop: AccountsShop) -> No
         promoted = await shop.accounts.promote("ADA@example.com")
         assert promoted == Promoted(msgspec.structs.replace(account, role=Role.ADMIN))
         assert await shop.accounts.is_admin(account.id)
-    await shop.store.set_role(account.id, Role.CUSTOMER)
+    await shop.store.set_role(account.id, Role.CUSTOMER, at=1)
     assert not await shop.accounts.is_admin(account.id)
 
 

@@ -34,7 +34,7 @@ class StoreFactory(Protocol):
 
     def __init__(self, directory: Path) -> None: ...
 
-    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
+    async def open(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> Store:
         """Open a store on the database, or one more if it is shared."""
         ...
 
@@ -59,8 +59,9 @@ class MemoryFactory:
     def __init__(self, directory: Path) -> None:
         self._store = MemoryStore()
 
-    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
+    async def open(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> Store:
         self._store._quotas = quotas
+        self._store._logs_grants = logs_grants
         return self._store
 
     async def misplace_units(self, product_id: str, units: int) -> None:
@@ -84,12 +85,12 @@ class SqliteFactory:
         self._path = directory / "flashreserve.db"
         self._stores: list[Store] = []
 
-    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
-        self._stores.append(self._open(self._path, quotas))
+    async def open(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> Store:
+        self._stores.append(self._open(self._path, quotas, logs_grants=logs_grants))
         return self._stores[-1]
 
-    def _open(self, path: Path, quotas: Quotas) -> Store:
-        return open_sqlite(path, create=True, quotas=quotas)
+    def _open(self, path: Path, quotas: Quotas, *, logs_grants: bool) -> Store:
+        return open_sqlite(path, create=True, quotas=quotas, logs_grants=logs_grants)
 
     async def misplace_units(self, product_id: str, units: int) -> None:
         connection = apsw.Connection(str(self._path))
@@ -106,10 +107,11 @@ class InlineSqliteFactory(SqliteFactory):
 
     name: ClassVar = "sqlite-inline"
 
-    def _open(self, path: Path, quotas: Quotas) -> Store:
+    def _open(self, path: Path, quotas: Quotas, *, logs_grants: bool) -> Store:
         writer = connect(path, "create")
         migrate(writer)
-        return SqliteStore(InlineWriter(writer), InlineWriter(connect(path, "read")), quotas=quotas)
+        reader = InlineWriter(connect(path, "read"))
+        return SqliteStore(InlineWriter(writer), reader, quotas=quotas, logs_grants=logs_grants)
 
 
 FACTORIES: Final[list[type[StoreFactory]]] = [MemoryFactory, SqliteFactory, InlineSqliteFactory, MongoFactory]

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from tests.contract.factories import StoreFactory
 from tests.core.examples import an_account, user_id
 
+from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.model import Role
 from flashreserve.stores.port import Store, StoreDefectError
 
@@ -91,36 +92,38 @@ async def test_of_many_who_replace_a_hash_at_once_one_does(store: Store) -> None
 async def test_a_role_is_given(store: Store) -> None:
     await store.add_account(an_account(1))
     await store.add_account(an_account(2, "ben@example.com"))
-    assert await store.set_role(user_id(1), Role.ADMIN) is True
-    assert await store.account_by_id(user_id(1)) == an_account(1, role=Role.ADMIN)
+    assert await store.set_role(user_id(1), Role.ADMIN, at=1) is True
+    assert await store.account_by_id(user_id(1)) == replace(an_account(1, role=Role.ADMIN), trail_n=1)
     assert await store.account_by_id(user_id(2)) == an_account(2, "ben@example.com")
-    assert await store.set_role(user_id(1), Role.ADMIN) is True
-    assert await store.set_role(user_id(1), Role.CUSTOMER) is True
-    assert await store.account_by_id(user_id(1)) == an_account(1)
+    assert await store.set_role(user_id(1), Role.ADMIN, at=1) is True
+    assert await store.set_role(user_id(1), Role.CUSTOMER, at=1) is True
+    assert await store.account_by_id(user_id(1)) == replace(an_account(1), trail_n=2)
 
 
 async def test_an_unknown_account_gets_no_role(store: Store) -> None:
-    assert await store.set_role(user_id(1), Role.ADMIN) is False
+    assert await store.set_role(user_id(1), Role.ADMIN, at=1) is False
 
 
 async def test_accounts_are_durable(durable: StoreFactory) -> None:
     store = await durable.open()
     await store.add_account(an_account())
-    await store.set_role(user_id(1), Role.ADMIN)
+    await store.set_role(user_id(1), Role.ADMIN, at=1)
     await store.replace_password_hash(user_id(1), an_account().password_hash, "$argon2id$new")
     await store.close()
     store = await durable.open()
-    expected = replace(an_account(role=Role.ADMIN), password_hash="$argon2id$new")
+    expected = replace(an_account(role=Role.ADMIN), password_hash="$argon2id$new", trail_n=1)
     assert await store.account_by_email(expected.email) == expected
 
 
 async def test_an_account_is_disabled_and_enabled(store: Store) -> None:
     await store.add_account(an_account())
-    assert await store.set_disabled(user_id(1), 5) is True
-    assert await store.account_by_id(user_id(1)) == replace(an_account(), disabled_at=5)
-    assert await store.set_disabled(user_id(1), None) is True
-    assert await store.account_by_id(user_id(1)) == an_account()
-    assert await store.set_disabled(user_id(2), 5) is False
+    assert await store.restrict(user_id(1), Restriction.DISABLED, 5) is Restricted.DONE
+    assert await store.account_by_id(user_id(1)) == replace(an_account(), disabled_at=5, signed_out_at=5, trail_n=1)
+    assert await store.enable(user_id(1), at=6) is True
+    assert await store.account_by_id(user_id(1)) == replace(an_account(), signed_out_at=5, trail_n=2)
+    assert await store.enable(user_id(1), at=7) is True
+    assert await store.account_by_id(user_id(1)) == replace(an_account(), signed_out_at=5, trail_n=2)
+    assert await store.enable(user_id(2), at=6) is False
 
 
 async def test_accounts_that_were_signed_out_are_found_by_time(store: Store) -> None:

@@ -22,9 +22,9 @@ async def staff(store: Store, admins: str) -> None:
     """Put the accounts A, B and C back to where all but the admins are customers, and nobody is disabled."""
     for name, id_ in IDS.items():
         role = Role.ADMIN if name in admins else Role.CUSTOMER
-        if not await store.set_role(id_, role):
+        if not await store.set_role(id_, role, at=1):
             await store.add_account(an_account(list(IDS).index(name), EMAILS[name], role))
-        await store.set_disabled(id_, None)
+        await store.enable(id_, at=1)
 
 
 async def able_admins(store: Store) -> str:

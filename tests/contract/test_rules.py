@@ -379,7 +379,7 @@ class TestStoredEdits:
         outcome = await do(store, edit(**changes))
         after = await product(store, CUP)
         assert outcome == Edited(after)
-        assert after == a_product(available=9, updated_at=NOON, rev=2, **changes)
+        assert after == a_product(available=9, updated_at=NOON, rev=2, trail_n=2, **changes)
 
     async def test_an_edit_that_changes_nothing_writes_nothing(self, store: Store) -> None:
         await store.add_products([a_product()])

@@ -28,7 +28,7 @@ from flashreserve.core.effects import (
     RestockEffect,
 )
 from flashreserve.core.facts import Facts, idempotency_claim, limit_claim
-from flashreserve.core.model import Status
+from flashreserve.core.model import BY_CUSTOMER, Status
 from flashreserve.core.outcomes import (
     Confirmed,
     Edited,
@@ -193,7 +193,7 @@ class TestEffects:
         facts.claims |= {(ANN, claim): held.id for claim in claims}
         made = plan(facts, [cancel(1)], NOON)
         assert isinstance(made.outcomes[0], Released)
-        assert made.effects == [ReleaseEffect(made.outcomes[0].reservation, claims[:2])]
+        assert made.effects == [ReleaseEffect(made.outcomes[0].reservation, claims[:2], BY_CUSTOMER)]
 
     def test_each_kind_has_its_effect_in_the_order_to_write_them(self) -> None:
         facts = Facts({CUP: a_product()}, {}, {})
@@ -216,7 +216,7 @@ class TestEffects:
         made = plan(Facts({CUP: a_product(rev=7)}, {}, {}), [edit(price=1)], NOON)
         (effect,) = made.effects
         assert isinstance(effect, EditEffect)
-        assert (effect.rev_before, effect.after.rev) == (7, 8)
+        assert (effect.before.rev, effect.after.rev) == (7, 8)
 
     def test_a_refusal_has_no_effect(self) -> None:
         made = plan(Facts({CUP: a_product(units=0)}, {}, {}), [reserve(1), cancel(1), restock(-1)], NOON)

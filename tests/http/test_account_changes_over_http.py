@@ -11,6 +11,7 @@ from tests.http.slow_refresh import slow_refresh
 from flashreserve.auth.outcomes import WrongCredentials
 from flashreserve.auth.tokens import Identity, Issued
 from flashreserve.core import limits
+from flashreserve.core.accounts import Restriction
 from flashreserve.core.model import Account, Role
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -88,7 +89,7 @@ async def test_another_process_s_sign_out_ends_the_session_at_once(shop: HttpSho
     owner = await an_owner(shop)
     clock.advance(5)
     if what == "disabled":
-        assert await shop.store.set_disabled(owner.id, clock.now_ms())
+        await shop.store.restrict(owner.id, Restriction.DISABLED, clock.now_ms())
     else:
         assert await shop.store.sign_out(owner.id, clock.now_ms())
     clock.advance(5)
@@ -325,5 +326,5 @@ async def test_accounts_are_managed_by_admins_only(shop: HttpShop, admin: Admin)
     assert {(await owner.ask(method, path)).code for method, path in paths} == {"forbidden"}
     for action in actions:
         assert (await admin.ask("POST", f"/accounts/{NOBODYS}/{action}")).code == "not-found"
-    assert await shop.store.set_role(admin.id, Role.CUSTOMER)
+    assert await shop.store.set_role(admin.id, Role.CUSTOMER, at=1)
     assert {(await admin.ask(method, path)).code for method, path in paths} == {"forbidden"}

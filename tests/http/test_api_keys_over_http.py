@@ -141,7 +141,7 @@ async def test_who_may_not_is_told_who_may(shop: HttpShop, admin: Admin, custome
     product = await admin.product()
     key, _ = await a_key(admin, "rehearse")
     former = await shop.hire()
-    assert await shop.store.set_role(former.id, Role.CUSTOMER)
+    assert await shop.store.set_role(former.id, Role.CUSTOMER, at=1)
     held = f"/reservations/{(await customer.reserve(product)).granted()['id']}"
 
     for sender, method, path, scopes in (
@@ -238,7 +238,7 @@ async def test_only_admins_make_keys(shop: HttpShop, admin: Admin, customer: Htt
     by_key = await ask(shop, key, "POST", "/api-keys", body=body)
     assert (by_customer.code, by_customer.json["detail"]) == ("forbidden", "only admins may do this")
     assert (by_key.code, by_key.json["detail"]) == ("forbidden", "no API key may do this; sign in as an admin")
-    assert await shop.store.set_role(admin.id, Role.CUSTOMER)
+    assert await shop.store.set_role(admin.id, Role.CUSTOMER, at=1)
     assert (await admin.ask("POST", "/api-keys", body=body)).code == "forbidden"
 
 

@@ -40,9 +40,9 @@ def test_a_new_product_has_every_field_that_an_admin_gives() -> None:
 
 def test_an_edit_has_the_value_of_every_field_of_its_body() -> None:
     said = {name: examples.PRODUCT[name] for name in bodies.ProductEditBody.__struct_encode_fields__}
-    edit = msgspec.convert(said, bodies.ProductEditBody).edit(examples.PRODUCT_ID, "USD")
+    edit = msgspec.convert(said, bodies.ProductEditBody).edit(examples.PRODUCT_ID, "USD", "an admin")
     assert isinstance(edit, Edit)
-    assert [name for name, value in msgspec.structs.asdict(edit).items() if value is UNSET] == []
+    assert [name for name, value in msgspec.structs.asdict(edit).items() if value is UNSET] == ["pause_reason"]
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ async def test_an_admin_who_was_demoted_acts_on_nothing(shop: HttpShop, customer
     product = await admin.product()
     held = await customer.hold(product)
     other = await shop.hire()
-    assert await shop.store.set_role(other.id, Role.CUSTOMER)
+    assert await shop.store.set_role(other.id, Role.CUSTOMER, at=1)
 
     answers = [
         await other.ask("GET", f"/reservations/{held['id']}"),

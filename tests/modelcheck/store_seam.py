@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Product, Reservation
 from flashreserve.core.quotas import Quotas
 from flashreserve.stores.mongo import MongoStore, audit, product_import, recovery
@@ -58,7 +59,7 @@ async def recover_once(database: Database, ids: IdSource, now: int, *, imports: 
 
 async def import_products(database: Database, ids: IdSource, products: Sequence[Product]) -> None:
     """Import products, all or none."""
-    await product_import.add(database, ids, products)
+    await product_import.add(database, ids, products, BY_COMMAND_LINE)
 
 
 async def differences(database: Database) -> str:

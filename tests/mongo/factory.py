@@ -27,8 +27,9 @@ class MongoFactory:
         self.url = f"{require_mongodb()}test-{uuid4().hex}"
         self._stores: list[Store] = []
 
-    async def open(self, quotas: Quotas = NO_QUOTAS) -> Store:
-        self._stores.append(await open_mongo(self.url, SystemIds(), create=True, quotas=quotas))
+    async def open(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> Store:
+        store = await open_mongo(self.url, SystemIds(), create=True, quotas=quotas, logs_grants=logs_grants)
+        self._stores.append(store)
         return self._stores[-1]
 
     async def misplace_units(self, product_id: str, units: int) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from tests.core.examples import ADMIN, CUP, HOLD_MS, NOON, a_product, an_account, reservation_id
 
+from flashreserve.core.effects import EditEffect
 from flashreserve.core.model import Adjustment, Line, Product, Reservation, Status
 from flashreserve.stores.mongo import documents, product_writes
 
@@ -50,15 +51,19 @@ def test_a_new_field_is_written_and_has_its_default_where_it_is_missing(struct: 
     assert documents._read(write(with_more(struct)), type(struct)) == struct, "an earlier version passes over it"
 
 
+def an_edit(after: Product) -> EditEffect:
+    return EditEffect(after, after, "an admin", NOON)
+
+
 def test_a_new_field_is_edited_and_kept_with_an_adjustment() -> None:
-    assert product_writes._editing(with_more(a_product()))["$set"]["extra"] == 8  # type: ignore[call-overload]
+    assert product_writes._editing(an_edit(with_more(a_product())))["$set"]["extra"] == 8  # type: ignore[call-overload]
     (step,) = product_writes._restocking(with_more(RESTOCKED))
     (_, (kept,)) = step["$set"]["adjustments"]["$slice"][0]["$concatArrays"]
     assert kept["extra"] == {"$literal": 8}
 
 
 def test_an_edit_leaves_the_stock_alone() -> None:
-    changed = product_writes._editing(a_product())["$set"]  # type: ignore[call-overload]
+    changed = product_writes._editing(an_edit(a_product()))["$set"]  # type: ignore[call-overload]
     assert Product.__struct_fields__[1:] != tuple(changed)
     assert changed.keys().isdisjoint({"stocked", "available", "created_at"})
 

@@ -73,7 +73,7 @@ async def test_a_basket_is_released_under_a_movement_that_all_its_products_carry
 ) -> None:
     async def finish(database: Database, _ids: IdSource, product_id: str, intent: Document, _now: int) -> int:
         ids: Sequence[str] = intent["ids"]
-        documents = await release_under(database, intent["f"], ids, intent["mode"], intent["cutoff"])
+        documents = await release_under(database, intent["f"], ids, intent["mode"], intent["cutoff"], intent["by"])
         return units_released(documents or [], intent["f"], product_id)
 
     monkeypatch.setattr(recovery, "_finish_release", finish)

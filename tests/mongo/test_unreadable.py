@@ -186,7 +186,7 @@ async def test_an_account_that_cannot_be_read_is_none_and_keeps_its_email(
     assert await store.account_by_id(user_id(1)) is None
     assert not await store.add_account(an_account(2))
     assert [each.kind for each in store.set_aside()] == ["account"]
-    assert await store.set_role(user_id(1), Role.CUSTOMER)
+    assert await store.set_role(user_id(1), Role.CUSTOMER, at=1)
     assert await store.account_by_id(user_id(1)) == an_account()
     assert store.set_aside() == []
 

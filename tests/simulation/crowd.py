@@ -187,6 +187,7 @@ def _answered(outcome: told.Outcome) -> Answered:
             told.Edited()
             | told.NotFound()
             | told.KeyReused()
+            | told.SalePaused()
             | told.NotOnSale()
             | told.LimitReached()
             | told.OpenHoldsReached()

@@ -112,7 +112,7 @@ async def a_day(store: Store) -> object:
     """Write and change rows of every table. Returns all that can be read afterwards."""
     await store.add_products([a_product(units=100, per_customer_limit=5), a_product(HAT)])
     await store.add_account(an_account())
-    await store.set_role(an_account().id, an_account().role)
+    await store.set_role(an_account().id, an_account().role, at=1)
     outcomes = [
         await flush(store, reserve(1, key="k"), reserve(2, BEN), reserve_basket(3, {a_product().id: 2, HAT: 1})),
         await flush(store, extend(2, BEN), confirm(1), cancel(3), restock(7), edit(HAT, name="Top hat", price=1)),

@@ -104,7 +104,7 @@ async def test_what_a_failed_flush_filed_is_filed_again(filed: IndexedStore) -> 
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             await filed.store._write(fail)
-        await filed.store.set_role("nobody", Role.ADMIN)
+        await filed.store.set_role("nobody", Role.ADMIN, at=1)
     await filed.file_all()
     assert filed.connection.execute("SELECT count(*) FROM filed WHERE user_id = ?", (user_id(0),)).get == 20
     assert await listed(filed.store, user_id(0)) == first

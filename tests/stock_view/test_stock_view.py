@@ -6,7 +6,7 @@ from tests.moving_clock import START_MS, MovingClock
 
 from flashreserve.core.commands import Reserve
 from flashreserve.core.model import Product
-from flashreserve.core.outcomes import NotOnSale, SoldOut
+from flashreserve.core.outcomes import NotOnSale, SalePaused, SoldOut
 from flashreserve.stock_view import StockView
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError
@@ -31,7 +31,7 @@ class CountingStore(MemoryStore):
         return found[0] if found else None
 
 
-def refuse(view: StockView, command: Reserve, now: int) -> NotOnSale | SoldOut | None:
+def refuse(view: StockView, command: Reserve, now: int) -> SalePaused | NotOnSale | SoldOut | None:
     return view.refuse(command.lines, command.key, now)
 
 

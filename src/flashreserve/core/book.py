@@ -5,7 +5,16 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from flashreserve.core import quotas
-from flashreserve.core.effects import ConfirmEffect, Effect, LabelEffect, ReleaseEffect, ReserveEffect, ReturnEffect
+from flashreserve.core.effects import (
+    ConfirmEffect,
+    Effect,
+    ExtendEffect,
+    LabelEffect,
+    ReleaseEffect,
+    ReserveEffect,
+    ReturnEffect,
+)
+from flashreserve.core.events import BY_SYSTEM
 from flashreserve.core.facts import Facts, is_limit_claim, limit_claims_of
 from flashreserve.core.model import Line, Reservation, ReturnEntry, Status
 from flashreserve.core.outcomes import NotFound
@@ -57,22 +66,29 @@ class Book:
         self.reservations[reservation.id] = reservation
         self.effects.append(ReserveEffect(reservation, claims))
 
-    def release(self, before: Reservation, status: Status) -> Reservation:
+    def extend(self, before: Reservation, expires_at: int, by: str) -> Reservation:
+        """Let a hold end later."""
+        after = replace(before, expires_at=expires_at, extensions=before.extensions + 1, trail_n=before.trail_n + 1)
+        self.reservations[after.id] = after
+        self.effects.append(ExtendEffect(after, by, self.now))
+        return after
+
+    def release(self, before: Reservation, status: Status, by: str = BY_SYSTEM) -> Reservation:
         """End a hold as EXPIRED or CANCELLED. Its units, limit claims and open claim become free."""
-        after = replace(before, status=status, released_at=self.now)
+        after = replace(before, status=status, released_at=self.now, trail_n=before.trail_n + 1)
         self._move(before, +1)
         claims = self._give_up(before, lambda claim: is_limit_claim(claim) or quotas.is_open_claim(claim))
         self.reservations[before.id] = after
-        self.effects.append(ReleaseEffect(after, claims))
+        self.effects.append(ReleaseEffect(after, claims, by))
         self.units_returned = True
         return after
 
-    def confirm(self, before: Reservation) -> Reservation:
+    def confirm(self, before: Reservation, by: str) -> Reservation:
         """Make a hold a purchase. Its open claim becomes free."""
-        after = replace(before, status=Status.CONFIRMED, confirmed_at=self.now)
+        after = replace(before, status=Status.CONFIRMED, confirmed_at=self.now, trail_n=before.trail_n + 1)
         claims = self._give_up(before, quotas.is_open_claim)
         self.reservations[after.id] = after
-        self.effects.append(ConfirmEffect(after, claims))
+        self.effects.append(ConfirmEffect(after, claims, by))
         return after
 
     def label(self, before: Reservation, after: Reservation) -> Reservation:
@@ -85,7 +101,7 @@ class Book:
         """Return the units of `entry.lines`. So many limit claims of their products become free."""
         units = {line.product_id: line.quantity for line in entry.lines}
         lines = tuple(replace(line, returned=line.returned + units.get(line.product_id, 0)) for line in before.lines)
-        after = replace(before, lines=lines, returns=(*before.returns, entry))
+        after = replace(before, lines=lines, returns=(*before.returns, entry), trail_n=before.trail_n + 1)
         surplus = self._surplus_claims(before, lines)
         claims = self._give_up(before, surplus.__contains__)
         for product_id, quantity in units.items():

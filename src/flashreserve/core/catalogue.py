@@ -32,6 +32,7 @@ def adjusted(product: Product, change: int, at: int) -> Product:
         stocked=product.stocked + change,
         available=product.available + change,
         updated_at=max(at, product.updated_at),
+        trail_n=product.trail_n + 1,
     )
 
 
@@ -67,7 +68,7 @@ def restock(book: Book, command: Restock) -> RestockOutcome:
     )
     book.products[product.id] = after
     book.adjustments[product.id, command.key] = adjustment
-    book.effects.append(RestockEffect(adjustment))
+    book.effects.append(RestockEffect(adjustment, after))
     book.units_returned = book.units_returned or command.change > 0
     return Restocked(adjustment)
 
@@ -86,16 +87,22 @@ def edit(book: Book, command: Edit) -> EditOutcome:
         changes["archived_at"] = book.now if command.archived else None
     if not changes:
         return Edited(product)
-    after = replace(product, **changes, updated_at=max(book.now, product.updated_at), rev=product.rev + 1)
+    after = replace(
+        product,
+        **changes,
+        updated_at=max(book.now, product.updated_at),
+        rev=product.rev + 1,
+        trail_n=product.trail_n + 1,
+    )
     refusal = _refuse_limit_change(book, product, after) or refuse_product(after)
     if refusal is not None:
         return refusal
     book.products[product.id] = after
-    book.effects.append(EditEffect(after, rev_before=product.rev))
+    book.effects.append(EditEffect(after, product, command.by, book.now))
     return Edited(after)
 
 
-_NOT_FIELDS: Final = frozenset({"product_id", "archived"})
+_NOT_FIELDS: Final = frozenset({"product_id", "archived", "by"})
 """Fields of the command that aren't fields of the product."""
 
 

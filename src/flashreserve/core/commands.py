@@ -1,13 +1,14 @@
 """The commands: what callers ask for, as values. Ids in them are made by the callers; the core makes none.
 
 A command on a reservation has the `user_id` of the customer whose it must be. None stands for an admin or a key, who
-may act on any reservation.
+may act on any reservation. `by` is the name under which the change is recorded: see `core.events.actor_named`.
 """
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from flashreserve.core.model import Units
+from flashreserve.core.events import BY_COMMAND_LINE
+from flashreserve.core.model import BY_CUSTOMER, Units
 
 
 class Reserve(msgspec.Struct, frozen=True, gc=False):
@@ -26,7 +27,7 @@ class Reserve(msgspec.Struct, frozen=True, gc=False):
 
 
 class Confirm(msgspec.Struct, frozen=True, gc=False):
-    """Buy the held units, or only `lines` of them. The rest is given back before, under `by`, the customer or key.
+    """Buy the held units, or only `lines` of them. The rest is given back before.
 
     `lines` are in the order of product ids, each product once. Products that they leave out are given back whole.
     """
@@ -34,7 +35,7 @@ class Confirm(msgspec.Struct, frozen=True, gc=False):
     reservation_id: str
     user_id: str | None
     lines: tuple[Units, ...] | None = None
-    by: str = ""
+    by: str = BY_CUSTOMER
 
 
 class Extend(msgspec.Struct, frozen=True, gc=False):
@@ -42,6 +43,7 @@ class Extend(msgspec.Struct, frozen=True, gc=False):
 
     reservation_id: str
     user_id: str | None
+    by: str = BY_CUSTOMER
 
 
 class Cancel(msgspec.Struct, frozen=True, gc=False):
@@ -49,10 +51,11 @@ class Cancel(msgspec.Struct, frozen=True, gc=False):
 
     reservation_id: str
     user_id: str | None
+    by: str = BY_CUSTOMER
 
 
 class Return(msgspec.Struct, frozen=True, gc=False):
-    """Give back `lines` of a purchase, once for each `key`. `by` is the admin or key.
+    """Give back `lines` of a purchase, once for each `key`.
 
     `lines` are in the order of product ids, each product once. If a key is repeated, the lines are compared.
     """
@@ -81,7 +84,7 @@ class Expire(msgspec.Struct, frozen=True, gc=False):
 
 
 class Restock(msgspec.Struct, frozen=True, gc=False):
-    """Put `change` units in, or take them out if it is negative, once for each `key`. `by` is the admin."""
+    """Put `change` units in, or take them out if it is negative, once for each `key`."""
 
     product_id: str
     key: str
@@ -90,7 +93,10 @@ class Restock(msgspec.Struct, frozen=True, gc=False):
 
 
 class Edit(msgspec.Struct, frozen=True, gc=False):
-    """Change a product's name, price or rules. Unset fields stay as they are."""
+    """Change a product's name, price or rules. Unset fields stay as they are.
+
+    `pause_reason` pauses the sale; None resumes it.
+    """
 
     product_id: str
     name: str | UnsetType = UNSET
@@ -101,6 +107,8 @@ class Edit(msgspec.Struct, frozen=True, gc=False):
     hold_s: int | UnsetType = UNSET
     extensions_max: int | UnsetType = UNSET
     archived: bool | UnsetType = UNSET
+    pause_reason: str | UnsetType | None = UNSET
+    by: str = BY_COMMAND_LINE
 
 
 Command = Reserve | Extend | Confirm | Cancel | Return | Label | Expire | Restock | Edit

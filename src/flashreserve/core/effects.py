@@ -1,7 +1,8 @@
 """The effects of a plan, which a store writes. Each one's docstring has the guard under which it may be applied alone.
 
 A store that loads, plans and applies in one transaction needs no guard, because the facts are still true. Any other
-store makes the guard a condition of the write, and checks whether the write was carried out.
+store makes the guard a condition of the write, and checks whether the write was carried out. The same write records the
+effect's event (`trail.event_of`), under the name `by`.
 """
 
 import msgspec
@@ -26,6 +27,8 @@ class ExtendEffect(msgspec.Struct, frozen=True, gc=False):
     """
 
     after: Reservation
+    by: str
+    at: int
 
 
 class ConfirmEffect(msgspec.Struct, frozen=True, gc=False):
@@ -35,7 +38,8 @@ class ConfirmEffect(msgspec.Struct, frozen=True, gc=False):
     """
 
     after: Reservation
-    claims: tuple[str, ...] = ()
+    claims: tuple[str, ...]
+    by: str
 
 
 class ReleaseEffect(msgspec.Struct, frozen=True, gc=False):
@@ -46,6 +50,7 @@ class ReleaseEffect(msgspec.Struct, frozen=True, gc=False):
 
     after: Reservation
     claims: tuple[str, ...]
+    by: str
 
 
 class ReturnEffect(msgspec.Struct, frozen=True, gc=False):
@@ -73,13 +78,16 @@ class RestockEffect(msgspec.Struct, frozen=True, gc=False):
     """
 
     adjustment: Adjustment
+    after: Product
 
 
 class EditEffect(msgspec.Struct, frozen=True, gc=False):
-    """Write the product's name, price and rules, not its stock. Guard: `rev` is `rev_before`."""
+    """Write the product's name, price and rules, not its stock. Guard: `rev` is that of `before`."""
 
     after: Product
-    rev_before: int
+    before: Product
+    by: str
+    at: int
 
 
 Effect = (

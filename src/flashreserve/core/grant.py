@@ -30,7 +30,8 @@ _PENDING: Final = Status.PENDING
 def reserve(book: Book, command: Reserve) -> ReserveOutcome:
     """Grant a hold, replay a repeated key, or refuse.
 
-    A replay comes first. The order of refusal is NotFound, KeyReused, NotOnSale, SoldOut, LimitReached, quotas.
+    A replay comes first. The order of refusal is NotFound, KeyReused, SalePaused or NotOnSale, SoldOut, LimitReached,
+    quotas.
     """
     earlier = None
     if command.key is not None:

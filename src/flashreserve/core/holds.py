@@ -2,11 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from msgspec.structs import replace
-
 from flashreserve.core.book import Book
 from flashreserve.core.commands import Cancel, Confirm, Expire, Extend
-from flashreserve.core.effects import ExtendEffect
 from flashreserve.core.model import LIVE, Reservation, ReturnEntry, Status, Units
 from flashreserve.core.outcomes import (
     AlreadyCancelled,
@@ -62,7 +59,7 @@ def confirm(book: Book, command: Confirm) -> ConfirmOutcome:
     if over is not None:
         return over
     if command.lines is None:
-        return Confirmed(book.confirm(reservation))
+        return Confirmed(book.confirm(reservation, command.by))
     if reservation.status is Status.CONFIRMED:
         if units_bought(reservation) == {line.product_id: line.quantity for line in command.lines}:
             return Confirmed(reservation)
@@ -84,7 +81,7 @@ def _confirm_some(book: Book, reservation: Reservation, lines: Sequence[Units], 
         if used_up is not None:
             return used_up
         reservation = book.give_back(reservation, ReturnEntry(rest, book.now, by))
-    return Confirmed(book.confirm(reservation))
+    return Confirmed(book.confirm(reservation, by))
 
 
 def extend(book: Book, command: Extend) -> ExtendOutcome:
@@ -103,10 +100,7 @@ def extend(book: Book, command: Extend) -> ExtendOutcome:
         return ExtensionsUsedUp(reservation.id, reservation.extensions_max)
     # Always later than before, so that the guard refuses a late copy of an older extension.
     expires_at = max(book.now + reservation.hold_s * 1000, reservation.expires_at + 1)
-    after = replace(reservation, expires_at=expires_at, extensions=reservation.extensions + 1)
-    book.reservations[after.id] = after
-    book.effects.append(ExtendEffect(after))
-    return Extended(after)
+    return Extended(book.extend(reservation, expires_at, command.by))
 
 
 def cancel(book: Book, command: Cancel) -> CancelOutcome:
@@ -120,7 +114,7 @@ def cancel(book: Book, command: Cancel) -> CancelOutcome:
         return Released(reservation)
     if has_lapsed(reservation.expires_at, book.now):
         return Released(book.release(reservation, Status.EXPIRED))
-    return Released(book.release(reservation, Status.CANCELLED))
+    return Released(book.release(reservation, Status.CANCELLED, command.by))
 
 
 def expire(book: Book, command: Expire) -> ExpireOutcome:

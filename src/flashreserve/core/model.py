@@ -30,7 +30,8 @@ class Product(msgspec.Struct, frozen=True, gc=False):
 
     Always `0 <= available <= stocked`. `rev` grows by one with each edit of the rules, not with stock movements.
     `external_id` is the shop's own id of the product, which no other product has. An archived product is neither listed
-    nor sold.
+    nor sold. `pause_reason` is why this product's sale is paused, `shop_pause_reason` why those of all products are.
+    `trail_n` is the number of its events so far; making it is the first.
     """
 
     id: str
@@ -49,6 +50,14 @@ class Product(msgspec.Struct, frozen=True, gc=False):
     rev: int = 1
     external_id: str | None = None
     archived_at: int | None = None
+    pause_reason: str | None = None
+    shop_pause_reason: str | None = None
+    trail_n: int = 1
+
+    @property
+    def pause(self) -> str | None:
+        """Why the sale is paused; None if it isn't. The product's own reason comes first."""
+        return self.pause_reason if self.pause_reason is not None else self.shop_pause_reason
 
 
 class ProductDetails(msgspec.Struct, frozen=True):
@@ -128,7 +137,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
 
     `lines` are in the order of product ids, each product once. `hold_s` and `extensions_max` are the terms of the
     grant: later edits of the products don't change them. `returns` are in the order in which they were made.
-    `external_id` and `metadata` are the shop's own; several reservations may have one external id.
+    `external_id` and `metadata` are the shop's own; several reservations may have one external id. `trail_n` is the
+    number of its events so far; the first is the grant.
     """
 
     id: str
@@ -146,6 +156,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     returns: tuple[ReturnEntry, ...] = ()
     external_id: str | None = None
     metadata: dict[str, str] = {}
+    trail_n: int = 1
 
     def as_granted(self) -> Self:
         """The reservation as it was granted, which is the answer to a repeated request. Labels are the present ones."""
@@ -158,6 +169,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
             released_at=None,
             lines=tuple(msgspec.structs.replace(line, returned=0) if line.returned else line for line in self.lines),
             returns=(),
+            trail_n=1,
         )
 
 
@@ -186,7 +198,8 @@ class Role(StrEnum):
 class Account(msgspec.Struct, frozen=True, gc=False):
     """An account that can sign in. `email` is normalised, `password_hash` is an argon2id string.
 
-    A disabled account can't sign in. Tokens that were issued at `signed_out_at` or earlier are refused.
+    A disabled account can't sign in. Tokens that were issued at `signed_out_at` or earlier are refused. `trail_n` is
+    the number of its events so far.
     """
 
     id: str
@@ -196,6 +209,7 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     created_at: int
     disabled_at: int | None = None
     signed_out_at: int | None = None
+    trail_n: int = 0
 
     def __repr__(self) -> str:
         """The representation without the hash, because logs and tracebacks show it."""
@@ -219,6 +233,7 @@ class ApiKey(msgspec.Struct, frozen=True, gc=False):
     """A key by which a program of the shop's signs its requests. `secret_hash` is the SHA-256 of its secret, in hex.
 
     `created_by` is the admin who made it; None if the command line did. `last_used_at` is exact to a minute or so.
+    `trail_n` is the number of its events so far; making it is the first.
     """
 
     id: str
@@ -230,6 +245,7 @@ class ApiKey(msgspec.Struct, frozen=True, gc=False):
     expires_at: int | None = None
     revoked_at: int | None = None
     last_used_at: int | None = None
+    trail_n: int = 1
 
     def __repr__(self) -> str:
         """The representation without the hash, because logs and tracebacks show it."""

@@ -83,6 +83,13 @@ class NotOnSale(msgspec.Struct, frozen=True, gc=False):
     retry_after_s: int | None = None
 
 
+class SalePaused(msgspec.Struct, frozen=True, gc=False):
+    """The sale of the product is paused by an admin, for this reason."""
+
+    product_id: str
+    reason: str
+
+
 class SoldOut(msgspec.Struct, frozen=True, gc=False):
     """Fewer units are available than asked for."""
 
@@ -219,7 +226,9 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
 
 
 QuotaReached = OpenHoldsReached | HourlyHoldsReached | LapsesReached
-ReserveOutcome = Reserved | Replayed | NotFound | KeyReused | NotOnSale | SoldOut | LimitReached | QuotaReached
+ReserveOutcome = (
+    Reserved | Replayed | NotFound | KeyReused | SalePaused | NotOnSale | SoldOut | LimitReached | QuotaReached
+)
 ConfirmOutcome = (
     Confirmed | NotFound | Expired | AlreadyConfirmed | AlreadyCancelled | TooMany | ReturnsUsedUp | Invalid
 )
@@ -235,6 +244,7 @@ EditOutcome = Edited | NotFound | RulesFixed | Invalid
 Refused = (
     NotFound
     | KeyReused
+    | SalePaused
     | NotOnSale
     | SoldOut
     | LimitReached

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from flashreserve.core.model import Product, Units
-from flashreserve.core.outcomes import NotOnSale, SoldOut
+from flashreserve.core.outcomes import NotOnSale, SalePaused, SoldOut
 
 
 def basket(lines: Iterable[Units]) -> tuple[Units, ...]:
@@ -14,8 +14,13 @@ def basket(lines: Iterable[Units]) -> tuple[Units, ...]:
     return tuple(Units(product_id, sums[product_id]) for product_id in sorted(sums))
 
 
-def refuse_sale(product: Product, now: int) -> NotOnSale | None:
-    """Refuse a product that isn't on sale. It is on sale from `sale_starts_at` until before `sale_ends_at`."""
+def refuse_sale(product: Product, now: int) -> SalePaused | NotOnSale | None:
+    """Refuse a product that isn't on sale.
+
+    It is on sale from `sale_starts_at` until before `sale_ends_at`, unless its sale is paused.
+    """
+    if product.pause_reason is not None or product.shop_pause_reason is not None:
+        return SalePaused(product.id, product.pause or "")
     starts, ends = product.sale_starts_at, product.sale_ends_at
     if starts is None and ends is None:
         return None
@@ -27,7 +32,9 @@ def refuse_sale(product: Product, now: int) -> NotOnSale | None:
     return NotOnSale(product.id, starts, ends, -(-left_ms // 1000) if left_ms > 0 else None)
 
 
-def refuse_products(products: Sequence[Product], lines: Sequence[Units], now: int) -> NotOnSale | SoldOut | None:
+def refuse_products(
+    products: Sequence[Product], lines: Sequence[Units], now: int
+) -> SalePaused | NotOnSale | SoldOut | None:
     """The first refusal of the products at `now`, or None. `products` are in the order of `lines`."""
     for product in products:
         off_sale = refuse_sale(product, now)

@@ -41,6 +41,7 @@ from flashreserve.core.outcomes import (
     Returned,
     ReturnsUsedUp,
     RulesFixed,
+    SalePaused,
     SoldOut,
     StockTaken,
     SystemOutcome,
@@ -153,7 +154,7 @@ def from_outcome(outcome: Outcome, place: Place) -> Answer:
             return _sold_out(product_id, available, place)
         case Replayed() | Confirmed() | Extended() | Released() | Returned() | Labelled() | Restocked() | Edited():
             return _from_success(outcome, place)
-        case NotFound() | KeyReused() | NotOnSale() | LimitReached():
+        case NotFound() | KeyReused() | SalePaused() | NotOnSale() | LimitReached():
             return _from_reserve_refused(outcome, place)
         case OpenHoldsReached() | HourlyHoldsReached() | LapsesReached():
             return _from_quota_reached(outcome, place)
@@ -177,7 +178,7 @@ def _sold_out(product_id: str, available: int, place: Place) -> Answer:
 
 
 _Success = Replayed | Confirmed | Extended | Released | Returned | Labelled | Restocked | Edited
-_ReserveRefused = NotFound | KeyReused | NotOnSale | LimitReached
+_ReserveRefused = NotFound | KeyReused | SalePaused | NotOnSale | LimitReached
 _ChangeRefused = Expired | AlreadyConfirmed | AlreadyCancelled | ExtensionsUsedUp
 _ReturnRefused = NotConfirmed | TooMany | ReturnsUsedUp
 _ProductRefused = StockTaken | RulesFixed | ExternalIdTaken | Invalid
@@ -206,6 +207,12 @@ def _from_reserve_refused(outcome: _ReserveRefused, place: Place) -> Answer:
             return refusal("not-found", f"there is no {what} {id_}", place)
         case KeyReused(key):
             return refusal("key-reused", f"the key {key} was used for another request", place)
+        case SalePaused(product_id, reason):
+            detail = f"the sale of product {product_id} is paused: {reason}"
+            after_s = _PAUSED_RETRY_AFTER_S
+            return refusal(
+                "sale-paused", detail, place, product_id=product_id, reason=reason, retry_after_seconds=after_s
+            )
         case NotOnSale():
             return _not_on_sale(outcome, place)
         case LimitReached(product_id, limit):
@@ -346,6 +353,7 @@ def from_account_refusal(outcome: AccountRefusal, place: Place) -> Answer:
 
 
 CHALLENGE: Final = ("www-authenticate", 'Bearer realm="flashreserve"')
+_PAUSED_RETRY_AFTER_S: Final = 30
 _REPLAYED: Final = ("idempotent-replayed", "true")
 _UNKNOWN: Final = "the request may or may not have been carried out; repeat it with the same Idempotency-Key"
 

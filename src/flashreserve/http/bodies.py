@@ -212,7 +212,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
             return price
         return _unwritable(sale_starts_at=self.sale_starts_at, sale_ends_at=self.sale_ends_at)
 
-    def edit(self, product_id: str, currency: str) -> Edit | Invalid:
+    def edit(self, product_id: str, currency: str, by: str) -> Edit | Invalid:
         """The edit as the service takes it, or the first invalid value. `currency` is the product's."""
         name = UNSET if self.name is UNSET else names.parse_name(self.name)
         if isinstance(name, Invalid):
@@ -233,6 +233,7 @@ class ProductEditBody(Struct, frozen=True, forbid_unknown_fields=True, rename="c
             hold_s=self.hold_seconds,
             extensions_max=self.max_extensions,
             archived=self.archived,
+            by=by,
         )
 
 

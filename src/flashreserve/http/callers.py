@@ -11,6 +11,7 @@ from flashreserve.auth.keys import Refusal, TokenRefused
 from flashreserve.auth.outcomes import TooManyTries
 from flashreserve.auth.token_forms import may_be_metrics_token
 from flashreserve.auth.tokens import Identity
+from flashreserve.core.events import BY_KEY
 from flashreserve.core.model import BY_CUSTOMER, Role, Scope
 from flashreserve.http.answers import CHALLENGE, RefusalError, bad_request
 from flashreserve.http.headers import CUSTOMER_HEADER, CUSTOMER_HEADER_NAME, RequestHeaders, bearer_token, on_behalf_of
@@ -147,11 +148,6 @@ async def is_shop(headers: RequestHeaders, services: Services) -> bool:
     return True
 
 
-def key_name(key_id: str) -> str:
-    """The name under which changes by an API key are recorded."""
-    return f"key:{key_id}"
-
-
 def _for_customer(found: Caller, headers: RequestHeaders) -> Caller:
     """The sender, with the customer that an API key's request names."""
     customer_id = on_behalf_of(headers)
@@ -188,7 +184,7 @@ def _checked_key(key: KeyIdentity, scopes: Sequence[Scope]) -> str:
         raise RefusalError("forbidden", "no API key may do this; sign in as an admin")
     if key.scopes.isdisjoint(scopes):
         raise RefusalError("forbidden", f"the API key needs the scope {' or '.join(scopes)}")
-    return key_name(key.key_id)
+    return BY_KEY + key.key_id
 
 
 async def check_operator(headers: RequestHeaders, address: str | None, services: Services) -> None:

@@ -16,6 +16,7 @@ Code = Literal[
     "forbidden",
     "cross-site",
     "not-on-sale",
+    "sale-paused",
     "not-found",
     "method-not-allowed",
     "request-timeout",
@@ -77,6 +78,7 @@ KINDS: Final[dict[Code, Kind]] = {
         "A change asked for with the sign-in cookie must come from a page of this site.",
     ),
     "not-on-sale": Kind(403, "Not on sale", "The product's sale hasn't begun yet or is over."),
+    "sale-paused": Kind(403, "Sale paused", "The shop has paused the sale for a while; the reason says why."),
     "not-found": Kind(404, "Not found", "There is no such thing, or it belongs to another customer."),
     "method-not-allowed": Kind(
         405,
@@ -178,7 +180,8 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     `errors` names the first field at fault, and is left out when no field is; `checks` is left out everywhere but in
     the answer to `/readyz?verbose`. The other members are the facts of some problems, for programs: `productId`, the
     product that the request failed for; `available`, its available units; `limit`, how much one customer may have;
-    `saleStartsAt`, `saleEndsAt` and `expiresAt`; and `retryAfterSeconds`, the same as Retry-After.
+    `saleStartsAt`, `saleEndsAt` and `expiresAt`; `reason`, why a sale is paused; and `retryAfterSeconds`, the same as
+    Retry-After.
     """
 
     type: str
@@ -195,6 +198,7 @@ class Problem(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     sale_starts_at: str | UnsetType = UNSET
     sale_ends_at: str | UnsetType = UNSET
     expires_at: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     retry_after_seconds: int | UnsetType = UNSET
 
 
@@ -207,6 +211,7 @@ class ProblemFacts(TypedDict, total=False):
     sale_starts_at: str | UnsetType
     sale_ends_at: str | UnsetType
     expires_at: str
+    reason: str
     retry_after_seconds: int | UnsetType
 
 

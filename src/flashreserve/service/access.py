@@ -21,6 +21,7 @@ from flashreserve.auth.tokens import Identity, Tokens
 from flashreserve.calls import CALL_S
 from flashreserve.clock import Ids, SteadyClock
 from flashreserve.core import limits
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import ApiKey, Scope
 from flashreserve.service.shared_read import SharedRead
 from flashreserve.stores.port import AccountStore, KeyStore, StoreOutcomeUnknownError, StoreUnavailableError
@@ -203,12 +204,12 @@ class AccessService:
         await _unless_away(self._read_keys)
         return KeyMade(key, secret.text)
 
-    async def revoke_key(self, key_id: str) -> bool:
+    async def revoke_key(self, key_id: str, by: str = BY_COMMAND_LINE) -> bool:
         """Revoke a key: the processes refuse it within seconds, this one at once if it can read the list.
 
         False: there is no such key.
         """
-        found = await self._store.revoke_key(key_id, self._clock.now_ms())
+        found = await self._store.revoke_key(key_id, self._clock.now_ms(), by)
         await _unless_away(self._read_keys)
         return found
 

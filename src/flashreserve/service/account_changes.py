@@ -29,6 +29,7 @@ from flashreserve.auth.tokens import Identity, Issued, Tokens
 from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock
 from flashreserve.core.accounts import Restricted, Restriction
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, Role
 from flashreserve.service.outages import after_a_change
 from flashreserve.stores.port import AccountStore
@@ -143,7 +144,7 @@ class AccountChanges:
         """Refuse all tokens of the account that were issued so far."""
         return await self._change(account_id, self._sign_out)
 
-    # For admins.
+    # For admins. `by` is the name under which the change is recorded; see `core.events.actor_named`.
 
     async def make_reset_code(self, account_id: str) -> ResetCodeOutcome:
         """Make a code by which the account's owner can set a new password. It replaces an earlier one."""
@@ -158,29 +159,29 @@ class AccountChanges:
         await self._store.set_reset_code(account_id, _hash(code), expires_at)
         return ResetCodeMade(code, expires_at)
 
-    async def disable(self, account_id: str) -> ChangeOutcome:
+    async def disable(self, account_id: str, by: str = BY_COMMAND_LINE) -> ChangeOutcome:
         """Let the account sign in no more, and refuse its tokens. The last admin's account is never disabled."""
-        return await self._restrict(account_id, Restriction.DISABLED)
+        return await self._restrict(account_id, Restriction.DISABLED, by)
 
-    async def enable(self, account_id: str) -> ChangeOutcome:
+    async def enable(self, account_id: str, by: str = BY_COMMAND_LINE) -> ChangeOutcome:
         """Let a disabled account sign in again."""
 
         async def enable(account: Account) -> None:
-            await self._store.set_disabled(account.id, None)
+            await self._store.enable(account.id, self._clock.now_ms(), by)
 
         return await self._change(account_id, enable)
 
-    async def promote(self, account_id: str) -> ChangeOutcome:
+    async def promote(self, account_id: str, by: str = BY_COMMAND_LINE) -> ChangeOutcome:
         """Make the account an admin's."""
 
         async def promote(account: Account) -> None:
-            await self._store.set_role(account.id, Role.ADMIN)
+            await self._store.set_role(account.id, Role.ADMIN, self._clock.now_ms(), by)
 
         return await self._change(account_id, promote)
 
-    async def demote(self, account_id: str) -> ChangeOutcome:
+    async def demote(self, account_id: str, by: str = BY_COMMAND_LINE) -> ChangeOutcome:
         """Make the account a customer's, and refuse its tokens. The last admin's account is never demoted."""
-        return await self._restrict(account_id, Restriction.DEMOTED)
+        return await self._restrict(account_id, Restriction.DEMOTED, by)
 
     async def account(self, account_id: str) -> Account | AccountNotFound:
         """The account as it is now."""
@@ -228,8 +229,8 @@ class AccountChanges:
             after = await self._store.account_by_id(account_id)
         return AccountNotFound() if after is None else AccountChanged(after)
 
-    async def _restrict(self, account_id: str, restriction: Restriction) -> ChangeOutcome:
-        match await self._store.restrict(account_id, restriction, self._clock.now_ms()):
+    async def _restrict(self, account_id: str, restriction: Restriction, by: str) -> ChangeOutcome:
+        match await self._store.restrict(account_id, restriction, self._clock.now_ms(), by):
             case Restricted.DONE:
                 with after_a_change():
                     account = await self._store.account_by_id(account_id)

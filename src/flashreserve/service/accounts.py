@@ -134,7 +134,7 @@ class AccountService:
         if isinstance(known_email, InvalidField):
             return known_email
         account = await self._store.account_by_email(known_email)
-        if account is None or not await self._store.set_role(account.id, Role.ADMIN):
+        if account is None or not await self._store.set_role(account.id, Role.ADMIN, self._clock.now_ms()):
             return AccountNotFound()
         with after_a_change():
             return Promoted(await self._store.account_by_id(account.id) or account)

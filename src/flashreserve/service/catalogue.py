@@ -10,6 +10,7 @@ from flashreserve.clock import Ids
 from flashreserve.combiner import Combiner
 from flashreserve.core.catalogue import refuse_product
 from flashreserve.core.commands import Edit, Restock
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import DetailsEdit, Product, ProductDetails
 from flashreserve.core.outcomes import Edited, ExternalIdTaken, Invalid, NotFound, Outcome
 from flashreserve.stock_view import Sight, StockView
@@ -60,7 +61,10 @@ _ONCE_ONLY: Final = frozenset({"stocked", "currency", "external_id"})
 
 
 class CatalogueService:
-    """Creates, edits and restocks products for admins, and reads them for everybody."""
+    """Creates, edits and restocks products for admins, and reads them for everybody.
+
+    `by` is the name under which a change is recorded; see `core.events.actor_named`.
+    """
 
     def __init__(self, store: CatalogueStore, combiner: Combiner, view: StockView, ids: Ids) -> None:
         self._store = store
@@ -69,13 +73,13 @@ class CatalogueService:
         self._ids = ids
 
     async def create(
-        self, new: NewProduct, details: ProductDetails = NO_DETAILS
+        self, new: NewProduct, details: ProductDetails = NO_DETAILS, by: str = BY_COMMAND_LINE
     ) -> ShownProduct | Invalid | ExternalIdTaken:
         """Make one product."""
         product = self.prepared(new)
         if isinstance(product, Invalid):
             return product
-        (added,) = await self._store.add_each([product])
+        (added,) = await self._store.add_each([product], by)
         if not added:
             found = await self._by_external_id(new.external_id)
             return ExternalIdTaken(new.external_id or "", found.id if found is not None else "")
@@ -83,11 +87,11 @@ class CatalogueService:
             await self._store.set_details({product.id: details})
         return ShownProduct(product, details)
 
-    async def put(self, new: NewProduct, details: ProductDetails) -> Put | Outcome:
+    async def put(self, new: NewProduct, details: ProductDetails, by: str = BY_COMMAND_LINE) -> Put | Outcome:
         """Make the product, or edit the one that has its external id. The stock of an existing one stays as it is."""
         found = await self._by_external_id(new.external_id)
         if found is None:
-            made = await self.create(new, details)
+            made = await self.create(new, details, by)
             if isinstance(made, ShownProduct):
                 return Put(made, "made")
             found = await self._by_external_id(new.external_id) if isinstance(made, ExternalIdTaken) else None
@@ -97,7 +101,7 @@ class CatalogueService:
             return Invalid("currency", f"expected {found.currency}: a product's currency can't change")
         fields = {name: value for name, value in asdict(new).items() if name not in _ONCE_ONLY}
         wanted = DetailsEdit(details.description, details.image_url, details.metadata)
-        return await self.revise(Edit(found.id, **fields), wanted)
+        return await self.revise(Edit(found.id, **fields, by=by), wanted)
 
     def prepared(self, new: NewProduct) -> Product | Invalid:
         """The product as it will be made, with an id; or the reason why it can't be."""

@@ -10,6 +10,7 @@ import msgspec
 from flashreserve.clock import SteadyClock
 from flashreserve.core import limits
 from flashreserve.core.customers import PSEUDONYM
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, Reservation, Status
 from flashreserve.service.outages import after_a_change
 from flashreserve.service.reservations import ReservationService
@@ -110,7 +111,7 @@ class PersonService:
         """Cancel open holds. One that has lapsed is released: it may not have been swept yet."""
         for status in (Status.PENDING, Status.EXPIRED):
             for held in await self._own(customer_id, status):
-                await self._reservations.cancel(None, held.id)
+                await self._reservations.cancel(None, held.id, BY_COMMAND_LINE)
 
     async def _own(self, customer_id: str, status: Status | None = None) -> list[Reservation]:
         where = ReservationFilter(user_id=customer_id, status=status)

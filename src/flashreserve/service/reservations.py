@@ -11,7 +11,7 @@ from flashreserve.combiner import Combiner, Tell
 from flashreserve.core import limits
 from flashreserve.core.commands import Cancel, Confirm, Extend, Label, Reserve, Return
 from flashreserve.core.holds import status_at
-from flashreserve.core.model import Reservation, Units
+from flashreserve.core.model import BY_CUSTOMER, Reservation, Units
 from flashreserve.core.outcomes import Invalid, NotFound, Outcome
 from flashreserve.core.sale import basket
 from flashreserve.stock_view import StockView
@@ -24,7 +24,8 @@ _NO_METADATA: Final[dict[str, str]] = {}
 class ReservationService:
     """Makes, changes and reads reservations for customers and admins.
 
-    Where `user_id` may be None, None stands for an admin or a key, who may act on anybody's reservation.
+    Where `user_id` may be None, None stands for an admin or a key, who may act on anybody's reservation. `by` is the
+    name under which the change is recorded; see `core.events.actor_named`.
     """
 
     def __init__(self, store: ReservationStore, combiner: Combiner, view: StockView, ids: Ids) -> None:
@@ -77,24 +78,24 @@ class ReservationService:
         return refusal or Reserve(self._ids.new(), user_id, wanted, key, external_id, metadata or _NO_METADATA)
 
     async def confirm(
-        self, user_id: str | None, reservation_id: str, lines: Iterable[Units] | None = None, by: str = ""
+        self, user_id: str | None, reservation_id: str, lines: Iterable[Units] | None = None, by: str = BY_CUSTOMER
     ) -> Outcome:
-        """Buy the customer's own hold, or only `lines` of it; then the rest is given back, under `by`."""
+        """Buy the customer's own hold, or only `lines` of it; then the rest is given back."""
         bought = None if lines is None else basket(lines)
         return await self._combiner.submit(Confirm(reservation_id, user_id, bought, by))
 
-    async def extend(self, user_id: str | None, reservation_id: str) -> Outcome:
+    async def extend(self, user_id: str | None, reservation_id: str, by: str = BY_CUSTOMER) -> Outcome:
         """Extend the customer's own hold by its hold time, counted from now."""
-        return await self._combiner.submit(Extend(reservation_id, user_id))
+        return await self._combiner.submit(Extend(reservation_id, user_id, by))
 
-    async def cancel(self, user_id: str | None, reservation_id: str) -> Outcome:
+    async def cancel(self, user_id: str | None, reservation_id: str, by: str = BY_CUSTOMER) -> Outcome:
         """Cancel the customer's own hold."""
-        return await self._combiner.submit(Cancel(reservation_id, user_id))
+        return await self._combiner.submit(Cancel(reservation_id, user_id, by))
 
     async def return_units(
         self, user_id: str | None, reservation_id: str, lines: Iterable[Units], *, key: str, by: str, reason: str | None
     ) -> Outcome:
-        """Give back units of a purchase, once under the key. `by` is the admin or key that asks for it."""
+        """Give back units of a purchase, once under the key."""
         return await self._combiner.submit(Return(reservation_id, user_id, basket(lines), key, by, reason))
 
     async def label(

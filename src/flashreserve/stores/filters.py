@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from flashreserve.core.events import Event, EventType
 from flashreserve.core.model import Product, Reservation, Status
 
 
@@ -46,6 +47,49 @@ def first_id_at(ms: int) -> str:
     """The lowest UUIDv7 of this millisecond."""
     digits = f"{max(0, ms):012x}"
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events a list has. A field that is None allows all.
+
+    `actor_id` is the id of a customer, an account or an API key. `since` limits `at` (UTC milliseconds); it is
+    included.
+    """
+
+    subject_id: str | None = None
+    actor_id: str | None = None
+    types: frozenset[EventType] | None = None
+    since: int | None = None
+
+    def allows(self, event: Event) -> bool:
+        """Whether the list has the event."""
+        return (
+            self.subject_id in {None, event.subject_id}
+            and self.actor_id in {None, event.actor.id}
+            and (self.types is None or event.type in self.types)
+            and (self.since is None or event.at >= self.since)
+        )
+
+
+ALL_EVENTS: Final = EventFilter()
+
+
+class LoggedEvent(NamedTuple):
+    """An event, and its place in the log."""
+
+    place: int
+    event: Event
+
+
+class EventsFound(NamedTuple):
+    """A page of the log. The next page begins after the place `looked_to`; `more` says whether it may have events yet.
+
+    A page may be short, or empty, although there are more: each looks at a limited number of events.
+    """
+
+    events: list[LoggedEvent]
+    looked_to: int
+    more: bool
 
 
 class ProductFilter(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from flashreserve.core.effects import (
     RestockEffect,
     ReturnEffect,
 )
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.facts import Claim, is_limit_claim
 from flashreserve.core.holds import has_lapsed, live_units, status_at
 from flashreserve.core.lookup import Found, Lookup, facts_from, gather_facts
@@ -36,6 +37,7 @@ from flashreserve.core.model import (
 from flashreserve.core.quotas import NO_QUOTAS, Quotas, is_quota_claim
 from flashreserve.core.returns import without_person
 from flashreserve.core.sale import refuse_sale
+from flashreserve.core.trail import creation_event, events_of, shop_paused
 from flashreserve.stores.filters import ProductFilter, ProductsFound, ReservationFilter, ReservationsFound
 from flashreserve.stores.memory_accounts import MemoryAccounts, refuse_used_ids
 from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, Store, Swept, Take
@@ -47,9 +49,11 @@ class MemoryStore(MemoryAccounts, Store):
     flushes_ahead = 0
     sweep_max = limits.SWEEP_MAX
 
-    def __init__(self, quotas: Quotas = NO_QUOTAS) -> None:
+    def __init__(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> None:
         super().__init__()
         self._quotas = quotas
+        self._logs_grants = logs_grants
+        self._shop_pause: str | None = None
         self._products: dict[str, Product] = {}
         self._details: dict[str, ProductDetails] = {}
         self._reservations: dict[str, Reservation] = {}
@@ -69,6 +73,7 @@ class MemoryStore(MemoryAccounts, Store):
         refuse_used_ids(new_ids, self._reservations)
         for effect in plan.effects:
             self._apply(effect)
+        self._record(events_of(plan.effects, grants=self._logs_grants))
         return Flushed(plan.outcomes, list(plan.products.values()))
 
     def _find(self, lookup: Lookup) -> Found:
@@ -103,7 +108,7 @@ class MemoryStore(MemoryAccounts, Store):
                     (reservation.user_id, claim): reservation.id for claim in claims if not is_quota_claim(claim)
                 }
                 self._move(reservation, -1)
-            case ExtendEffect(after) | ConfirmEffect(after, _) | LabelEffect(after, _):
+            case ExtendEffect(after) | ConfirmEffect(after) | LabelEffect(after):
                 self._reservations[after.id] = after
             case ReleaseEffect(after, claims):
                 self._reservations[after.id] = after
@@ -188,9 +193,34 @@ class MemoryStore(MemoryAccounts, Store):
         return Audit(len(self._products), len(self._reservations), differences)
 
     @override
-    async def add_products(self, products: Sequence[Product]) -> None:
+    async def add_products(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> None:
         refuse_used_ids([product.id for product in products], self._products)
-        self._products |= {product.id: product for product in products}
+        for product in products:
+            added = replace(product, shop_pause_reason=self._shop_pause)
+            self._products[product.id] = added
+            self._record([creation_event(added, by)])
+
+    @override
+    async def pause_all(self, reason: str, by: str, at: int) -> None:
+        self._pause_all(reason, by, at)
+
+    @override
+    async def resume_all(self, by: str, at: int) -> None:
+        self._pause_all(None, by, at)
+
+    def _pause_all(self, reason: str | None, by: str, at: int) -> None:
+        self._shop_pause = reason
+        for product in [each for each in self._products.values() if each.shop_pause_reason != reason]:
+            self._products[product.id], event = shop_paused(product, reason, at, by)
+            self._record([event])
+
+    @override
+    async def shop_pause(self) -> str | None:
+        return self._shop_pause
+
+    @override
+    async def settling(self, product_id: str | None) -> int:
+        return 0
 
     @override
     async def product(self, product_id: str) -> Product | None:
@@ -201,12 +231,12 @@ class MemoryStore(MemoryAccounts, Store):
         return [self._products[id_] for id_ in product_ids if id_ in self._products]
 
     @override
-    async def add_each(self, products: Sequence[Product]) -> list[bool]:
+    async def add_each(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> list[bool]:
         added = []
         for product in products:
             taken = product.external_id is not None and await self.products_by_external_id([product.external_id])
             if not taken:
-                await self.add_products([product])
+                await self.add_products([product], by)
             added.append(not taken)
         return added
 
@@ -264,6 +294,7 @@ class MemoryStore(MemoryAccounts, Store):
                 returns=tuple(without_person(entry) for entry in held.returns),
             )
         ids = {held.id for held in some}
+        self._rename(ids, customer_id, pseudonym)
         for claim, reservation_id in [(claim, id_) for claim, id_ in self._claims.items() if id_ in ids]:
             del self._claims[claim]
             if is_limit_claim(claim[1]):

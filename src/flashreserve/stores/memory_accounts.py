@@ -8,14 +8,18 @@ from typing_extensions import override
 from flashreserve.core import limits
 from flashreserve.core.accounts import Restricted, Restriction, is_able_admin, restricted, signed_out_at
 from flashreserve.core.customers import hashed_id
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, ApiKey, Role
+from flashreserve.core.trail import account_events, key_made_event, revoked
+from flashreserve.stores.memory_events import MemoryEvents
 from flashreserve.stores.port import AccountStore, KeyStore, StoreDefectError
 
 
-class MemoryAccounts(AccountStore, KeyStore):
+class MemoryAccounts(AccountStore, KeyStore, MemoryEvents):
     """The accounts and API keys of `MemoryStore`."""
 
     def __init__(self) -> None:
+        MemoryEvents.__init__(self)
         self._accounts: dict[str, Account] = {}
         self._keys: dict[str, ApiKey] = {}
         self._reset_codes: dict[str, tuple[str, int]] = {}
@@ -53,7 +57,9 @@ class MemoryAccounts(AccountStore, KeyStore):
         return changed
 
     @override
-    async def restrict(self, account_id: str, restriction: Restriction, at: int) -> Restricted:
+    async def restrict(
+        self, account_id: str, restriction: Restriction, at: int, by: str = BY_COMMAND_LINE
+    ) -> Restricted:
         account = self._accounts.get(account_id)
         if account is None:
             return Restricted.NO_ACCOUNT
@@ -61,16 +67,27 @@ class MemoryAccounts(AccountStore, KeyStore):
             return Restricted.LAST_ADMIN
         if restriction is Restriction.DISABLED:
             self._reset_codes.pop(account_id, None)
-        self._accounts[account_id] = restricted(account, restriction, at)
+        self._change(account, restricted(account, restriction, at), at, by)
         return Restricted.DONE
 
     @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        return self._change_account(account_id, role=role)
+    async def set_role(self, account_id: str, role: Role, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        before = self._accounts.get(account_id)
+        if before is not None:
+            self._change(before, replace(before, role=role), at, by)
+        return before is not None
 
     @override
-    async def set_disabled(self, account_id: str, at: int | None) -> bool:
-        return self._change_account(account_id, disabled_at=at)
+    async def enable(self, account_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        before = self._accounts.get(account_id)
+        if before is not None:
+            self._change(before, replace(before, disabled_at=None), at, by)
+        return before is not None
+
+    def _change(self, before: Account, after: Account, at: int, by: str) -> None:
+        changed, events = account_events(before, after, at, by)
+        self._accounts[after.id] = changed
+        self._record(events)
 
     @override
     async def sign_out(self, account_id: str, at: int) -> bool:
@@ -129,6 +146,7 @@ class MemoryAccounts(AccountStore, KeyStore):
             return False
         refuse_used_ids([key.id], self._keys)
         self._keys[key.id] = key
+        self._record([key_made_event(key)])
         return True
 
     @override
@@ -138,10 +156,11 @@ class MemoryAccounts(AccountStore, KeyStore):
         return [self._keys[id_] for id_ in sorted(self._keys.keys() - left_out)]
 
     @override
-    async def revoke_key(self, key_id: str, at: int) -> bool:
+    async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         key = self._keys.get(key_id)
         if key is not None and key.revoked_at is None:
-            self._keys[key_id] = replace(key, revoked_at=at)
+            self._keys[key_id], event = revoked(key, at, by)
+            self._record([event])
         return key is not None
 
     @override

@@ -11,6 +11,7 @@ import msgspec
 
 from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.commands import Command
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import (
     Account,
     ApiKey,
@@ -21,7 +22,14 @@ from flashreserve.core.model import (
     Role,
 )
 from flashreserve.core.outcomes import Outcome
-from flashreserve.stores.filters import ProductFilter, ProductsFound, ReservationFilter, ReservationsFound
+from flashreserve.stores.filters import (
+    EventFilter,
+    EventsFound,
+    ProductFilter,
+    ProductsFound,
+    ReservationFilter,
+    ReservationsFound,
+)
 
 
 class StoreUnavailableError(Exception):
@@ -181,14 +189,41 @@ class ReservationStore(Protocol):
 
 
 class CatalogueStore(Protocol):
-    """Products. Edits and restocks are commands of a flush, because the rules decide on them."""
+    """Products. Edits and restocks are commands of a flush, because the rules decide on them.
 
-    async def add_products(self, products: Sequence[Product]) -> None:
+    Each change records its event (`core.trail`) in the same write, under the name `by`. While all sales are paused, new
+    products are added with the reason for that.
+    """
+
+    async def add_products(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> None:
         """Insert new products without external ids, all or none."""
         ...
 
-    async def add_each(self, products: Sequence[Product]) -> list[bool]:
+    async def add_each(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> list[bool]:
         """Insert new products, each on its own. False: another product, maybe of this call, has its external id."""
+        ...
+
+    async def pause_all(self, reason: str, by: str, at: int) -> None:
+        """Pause the sales of all products, and of those that will be added, for this reason.
+
+        When it returns, no command is granted units of any product any more, in any process, except by the movements
+        that `settling` counts. If it fails, some sales may be paused already; repeat it.
+        """
+        ...
+
+    async def resume_all(self, by: str, at: int) -> None:
+        """End what `pause_all` began. Products that were paused by themselves stay paused."""
+        ...
+
+    async def shop_pause(self) -> str | None:
+        """The reason why all sales are paused; None if they aren't."""
+        ...
+
+    async def settling(self, product_id: str | None) -> int:
+        """The number of open movements that reserve units of the product, or of any product.
+
+        After a pause, only these can still be granted. Each ends within moments, or is undone by recovery.
+        """
         ...
 
     async def product(self, product_id: str) -> Product | None:
@@ -228,7 +263,11 @@ class CatalogueStore(Protocol):
 
 
 class AccountStore(Protocol):
-    """Accounts."""
+    """Accounts.
+
+    A change of a role, disabling and enabling record their events (`core.trail`) in the same write, under the name
+    `by`, if they change anything.
+    """
 
     async def add_account(self, account: Account) -> bool:
         """Insert the account. Returns False, and writes nothing, if its email is taken."""
@@ -253,7 +292,9 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def restrict(self, account_id: str, restriction: Restriction, at: int) -> Restricted:
+    async def restrict(
+        self, account_id: str, restriction: Restriction, at: int, by: str = BY_COMMAND_LINE
+    ) -> Restricted:
         """Demote or disable the account as of `at` (UTC milliseconds), and sign it out.
 
         Some admin's account that isn't disabled always stays, however many calls run at once: another is found and this
@@ -265,15 +306,12 @@ class AccountStore(Protocol):
         """
         ...
 
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        """Give the account a role, even if no admin is left. False: there is no such account."""
+    async def set_role(self, account_id: str, role: Role, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        """Give the account a role as of `at`, even if no admin is left. False: there is no such account."""
         ...
 
-    async def set_disabled(self, account_id: str, at: int | None) -> bool:
-        """Disable the account as of `at` (UTC milliseconds), even if no admin is left; None enables it.
-
-        False: there is no such account.
-        """
+    async def enable(self, account_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        """Let a disabled account sign in again, as of `at` (UTC milliseconds). False: there is no such account."""
         ...
 
     async def sign_out(self, account_id: str, at: int) -> bool:
@@ -316,7 +354,7 @@ class AccountStore(Protocol):
 
 
 class KeyStore(Protocol):
-    """API keys."""
+    """API keys. Making and revoking one record their events (`core.trail`) in the same write."""
 
     async def add_key(self, key: ApiKey, most: int) -> bool:
         """Insert a new key. Returns False, and writes nothing, if there are `most` keys that aren't revoked."""
@@ -326,7 +364,7 @@ class KeyStore(Protocol):
         """All keys, oldest (lowest id) first; of the revoked ones the latest `limits.API_KEYS_MAX`."""
         ...
 
-    async def revoke_key(self, key_id: str, at: int) -> bool:
+    async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         """Revoke the key as of `at`, unless it is revoked already. Returns False if there is no such key."""
         ...
 
@@ -364,7 +402,33 @@ class PersonStore(Protocol):
         ...
 
 
-class Store(ReservationStore, CatalogueStore, AccountStore, KeyStore, PersonStore, Protocol):
+class EventStore(Protocol):
+    """The log of all events, in an order that never changes: an event that is added later gets a higher place.
+
+    The log has each event once. It has the events of one subject in the order of their numbers.
+    """
+
+    async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
+        """A page of at most `most` events that `where` allows, oldest first, with places above `beyond`."""
+        ...
+
+    async def last_place(self) -> int:
+        """The place of the last event; 0 if there never was one."""
+        ...
+
+    async def relay(self, now: int, most: int) -> int:
+        """Add the events of at most `most` subjects to the log, and return how many subjects it was.
+
+        A store that adds an event to the log together with its transition has none to add, so it returns 0.
+        """
+        ...
+
+    async def forget_events(self, before: int, most: int) -> int:
+        """Delete at most `most` events older than `before` (UTC milliseconds) from the log. Returns how many."""
+        ...
+
+
+class Store(ReservationStore, CatalogueStore, AccountStore, KeyStore, PersonStore, EventStore, Protocol):
     """One database that keeps everything."""
 
     async def check_writable(self) -> None:

@@ -44,7 +44,7 @@ _RESERVE: Final = Operation(
             links=("getReservation", "confirm", "checkout", "extend", "cancel"),
         ),
     ),
-    codes=("not-found", "not-on-sale", "sold-out", "limit-reached", "key-reused", *_QUOTAS),
+    codes=("not-found", "sale-paused", "not-on-sale", "sold-out", "limit-reached", "key-reused", *_QUOTAS),
 )
 
 RESERVATIONS: Final = (
@@ -76,7 +76,7 @@ RESERVATIONS: Final = (
                 links=("getReservation", "confirm", "checkout", "extend", "cancel"),
             ),
         ),
-        codes=("not-found", "not-on-sale", "sold-out", "limit-reached", "key-reused", *_QUOTAS),
+        codes=("not-found", "sale-paused", "not-on-sale", "sold-out", "limit-reached", "key-reused", *_QUOTAS),
     ),
     Operation(
         name="listReservations",

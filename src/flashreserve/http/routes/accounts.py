@@ -71,7 +71,11 @@ class AccountRoutes(Controller):
     @post("/accounts/{id:str}/sign-out", status_code=200)
     async def sign_out(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Sign the account out everywhere."""
-        return await _change(services.account_changes.sign_out_everywhere, request, id, services)
+
+        async def sign_out(account_id: str, _by: str) -> ChangeOutcome:
+            return await services.account_changes.sign_out_everywhere(account_id)
+
+        return await _change(sign_out, request, id, services)
 
     @post("/accounts/{id:str}/reset-code")
     async def reset_code(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
@@ -91,12 +95,12 @@ class AccountRoutes(Controller):
 
 
 async def _change(
-    change: Callable[[str], Awaitable[ChangeOutcome]], request: HttpRequest, id_: str, services: ServicesHere
+    change: Callable[[str, str], Awaitable[ChangeOutcome]], request: HttpRequest, id_: str, services: ServicesHere
 ) -> Response[bytes]:
     """Call `change` for the account. Its tokens are refused by this process at once, by others within seconds."""
-    await callers.manager(headers_of(request), services)
+    by = await callers.manager(headers_of(request), services)
     await requests.no_body(request)
-    outcome = await change(requests.path_id(id_, "id"))
+    outcome = await change(requests.path_id(id_, "id"), by)
     if not isinstance(outcome, AccountChanged):
         return reply(answers.from_account_refusal(outcome, place_of(request)))
     await services.access.learn_sign_outs()

@@ -49,9 +49,9 @@ class KeyRoutes(Controller):
     @delete("/api-keys/{id:str}", status_code=200)
     async def revoke(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Revoke a key."""
-        await callers.manager(headers_of(request), services)
+        by = await callers.manager(headers_of(request), services)
         await requests.no_body(request)
-        if not await services.access.revoke_key(id.lower()):
+        if not await services.access.revoke_key(id.lower(), by):
             return outcome_reply(NotFound("API key", id[:_ID_SHOWN_MAX]), request)
         return reply(answers.Answer(204, b""))
 

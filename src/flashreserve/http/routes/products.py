@@ -64,17 +64,17 @@ class ProductRoutes(Controller):
     @post("/products")
     async def create(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Make a product."""
-        await callers.manager(headers_of(request), services, Scope.CATALOGUE)
+        by = await callers.manager(headers_of(request), services, Scope.CATALOGUE)
         asked = await requests.body(request, _read_product)
         new = asked.product(services.hold_s_default)
-        made = new if isinstance(new, Invalid) else await services.catalogue.create(new, asked.details())
+        made = new if isinstance(new, Invalid) else await services.catalogue.create(new, asked.details(), by)
         return _made(made, request) if isinstance(made, ShownProduct) else outcome_reply(made, request)
 
     @put("/products/by-external-id/{externalId:path}", status_code=200)
     async def put(self, request: HttpRequest, externalId: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: N803 as documented
         """Make the product with this external id, or edit it."""
         del externalId  # Its type `path` changes some ids.
-        await callers.manager(headers_of(request), services, Scope.CATALOGUE)
+        by = await callers.manager(headers_of(request), services, Scope.CATALOGUE)
         asked = await requests.body(request, _read_product)
         id_ = requests.rest_of_path(request, "/products/by-external-id/", fields.ExternalId, "externalId")
         if asked.external_id not in {None, id_}:
@@ -82,7 +82,7 @@ class ProductRoutes(Controller):
         new = asked.product(services.hold_s_default)
         if isinstance(new, Invalid):
             return outcome_reply(new, request)
-        outcome = await services.catalogue.put(replace(new, external_id=id_), asked.details())
+        outcome = await services.catalogue.put(replace(new, external_id=id_), asked.details(), by)
         if not isinstance(outcome, Put):
             return outcome_reply(outcome, request)
         return _made(outcome.shown, request) if outcome.change == "made" else _shown(outcome.shown)
@@ -90,21 +90,21 @@ class ProductRoutes(Controller):
     @delete("/products/{id:str}", status_code=200)
     async def archive(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Archive a product."""
-        await callers.manager(headers_of(request), services, Scope.CATALOGUE)
+        by = await callers.manager(headers_of(request), services, Scope.CATALOGUE)
         await requests.no_body(request)
-        edit = Edit(requests.product_id(id), archived=True)
+        edit = Edit(requests.product_id(id), archived=True, by=by)
         return _changed(await services.catalogue.change(edit, DetailsEdit()), request)
 
     @patch("/products/{id:str}")
     async def edit(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Change a product's description or rules."""
-        await callers.manager(headers_of(request), services, Scope.CATALOGUE)
+        by = await callers.manager(headers_of(request), services, Scope.CATALOGUE)
         product_id = requests.product_id(id)
         asked = await requests.body(request, _read_edit)
         product = await services.catalogue.product(product_id)
         if isinstance(product, NotFound):
             return outcome_reply(asked.fault() or product, request)
-        edit = asked.edit(product_id, product.product.currency)
+        edit = asked.edit(product_id, product.product.currency, by)
         if isinstance(edit, Invalid):
             return outcome_reply(edit, request)
         return _changed(await services.catalogue.change(edit, asked.details()), request)

@@ -125,10 +125,10 @@ class ReservationRoutes(Controller):
 
 
 async def _change(
-    change: Callable[[str | None, str], Awaitable[Outcome]], request: HttpRequest, id_: str, services: ServicesHere
+    change: Callable[[str | None, str, str], Awaitable[Outcome]], request: HttpRequest, id_: str, services: ServicesHere
 ) -> Response[bytes]:
     """Call `change` for the caller's own reservation, or for an admin any, and answer its outcome."""
     actor = await callers.actor(headers_of(request), services, Scope.CUSTOMERS)
     reservation_id = requests.path_id(id_, "id")
     await requests.no_body(request)
-    return outcome_reply(await change(actor.owner, reservation_id), request)
+    return outcome_reply(await change(actor.owner, reservation_id, actor.by), request)

@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
 from typing_extensions import override
 
 from flashreserve.core import limits
 from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.customers import hashed_id
+from flashreserve.core.events import BY_COMMAND_LINE, AccessChange, EventType, RoleChange
 from flashreserve.core.model import Account, ApiKey, Role
+from flashreserve.core.trail import key_made_event, revoked
 from flashreserve.stores.mongo import admin_guard
 from flashreserve.stores.mongo.admin_guard import signed_out
-from flashreserve.stores.mongo.database import Database, Fields, Query
+from flashreserve.stores.mongo.database import Database, Document, Fields, Query
 from flashreserve.stores.mongo.documents import (
     account_document,
     account_from,
@@ -20,6 +23,7 @@ from flashreserve.stores.mongo.documents import (
     key_document,
     key_from,
 )
+from flashreserve.stores.mongo.trail import entry, entry_of, made, recording
 from flashreserve.stores.port import AccountStore, KeyStore, StoreDefectError
 from flashreserve.stores.unreadable import UnreadableItems
 
@@ -65,16 +69,29 @@ class MongoAccounts(AccountStore):
         return await self._database.find_one_and_update("accounts", query, [{"$set": change}], fields=_ID) is not None
 
     @override
-    async def restrict(self, account_id: str, restriction: Restriction, at: int) -> Restricted:
-        return await admin_guard.restrict(self._database, account_id, restriction, at)
+    async def restrict(
+        self, account_id: str, restriction: Restriction, at: int, by: str = BY_COMMAND_LINE
+    ) -> Restricted:
+        return await admin_guard.restrict(self._database, account_id, restriction, at, by)
 
     @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        return await self._change_account({"_id": account_id}, {"role": role.value})
+    async def set_role(self, account_id: str, role: Role, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        (before,) = (each for each in Role if each is not role)
+        change = RoleChange(before, role)
+        changed = entry(EventType.ACCOUNT_ROLE_CHANGED, at, by, data=msgspec.to_builtins(change))
+        return await self._change_rights(account_id, {"role": before.value}, {"role": role.value}, changed)
 
     @override
-    async def set_disabled(self, account_id: str, at: int | None) -> bool:
-        return await self._change_account({"_id": account_id}, {"disabled_at": at})
+    async def enable(self, account_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        enabled = entry(EventType.ACCOUNT_ENABLED, at, by, data=msgspec.to_builtins(AccessChange(enabled=True)))
+        return await self._change_rights(account_id, {"disabled_at": {"$ne": None}}, {"disabled_at": None}, enabled)
+
+    async def _change_rights(self, account_id: str, before: Document, after: Document, added: Document) -> bool:
+        """Change the account if it is as `before`. False: there is no such account."""
+        change = recording({"$set": after}, added)
+        if await self._database.find_one_and_update("accounts", {"_id": account_id, **before}, change, fields=_ID):
+            return True
+        return bool(await self._database.find("accounts", {"_id": account_id}, fields=_ID, current=True))
 
     @override
     async def sign_out(self, account_id: str, at: int) -> bool:
@@ -137,7 +154,8 @@ class MongoKeys(KeyStore):
         valid = await self._database.find("keys", {"revoked_at": None}, fields={"_id": 1}, most=most, current=True)
         if len(valid) >= most:
             return False
-        if await self._database.insert_many("keys", [key_document(key)]):
+        document = made(key_document(key), entry_of(key_made_event(key), key.created_by or BY_COMMAND_LINE))
+        if await self._database.insert_many("keys", [document]):
             raise StoreDefectError("an id that should be new is in use")
         return True
 
@@ -151,11 +169,14 @@ class MongoKeys(KeyStore):
         return sorted(self._aside.readable("API key", [*valid, *revoked], id_of, key_from), key=attrgetter("id"))
 
     @override
-    async def revoke_key(self, key_id: str, at: int) -> bool:
-        valid, change = {"_id": key_id, "revoked_at": None}, {"$set": {"revoked_at": at}}
-        if await self._database.find_one_and_update("keys", valid, change, fields=_ID) is not None:
-            return True
-        return bool(await self._database.find("keys", {"_id": key_id}, fields=_ID, current=True))
+    async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        found = await self._database.find("keys", {"_id": key_id}, current=True)
+        for key in self._aside.readable("API key", found, id_of, key_from):
+            after, event = revoked(key, at, by)
+            change = recording({"$set": {"revoked_at": after.revoked_at}}, entry_of(event, by))
+            valid = {"_id": key_id, "revoked_at": None}
+            await self._database.find_one_and_update("keys", valid, change, fields=_ID)
+        return bool(found)
 
     @override
     async def touch_keys(self, used: Mapping[str, int]) -> None:

@@ -24,8 +24,10 @@ from typing import Any, Final, assert_never
 import msgspec
 
 from flashreserve.core.accounts import Restricted, Restriction
+from flashreserve.core.events import BY_COMMAND_LINE, AccessChange, EventType, RoleChange
 from flashreserve.core.model import Role
 from flashreserve.stores.mongo.database import Database, Document, Fields
+from flashreserve.stores.mongo.trail import entry, recorded_if
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _GUARD: Final = "admins"
@@ -38,6 +40,8 @@ _OLD_MS: Final = 60_000
 """A turn that has been open for so long isn't carried out any more."""
 
 _ID: Final[Fields] = {"_id": 1}
+_DEMOTION: Final[Document] = msgspec.to_builtins(RoleChange(Role.ADMIN, Role.CUSTOMER))
+_DISABLED: Final[Document] = msgspec.to_builtins(AccessChange(enabled=False))
 _ABLE: Final[Document] = {"role": Role.ADMIN.value, "disabled_at": None}
 _UNABLE: Final[Document] = {"$or": [{"role": {"$ne": Role.ADMIN.value}}, {"disabled_at": {"$ne": None}}]}
 
@@ -49,13 +53,14 @@ class _Turn(msgspec.Struct, frozen=True):
     account: str
     restriction: Restriction
     at: int
+    by: str = BY_COMMAND_LINE
 
 
-async def restrict(database: Database, account_id: str, restriction: Restriction, at: int) -> Restricted:
+async def restrict(database: Database, account_id: str, restriction: Restriction, at: int, by: str) -> Restricted:
     """See `flashreserve.stores.port.AccountStore.restrict`."""
     mine: Document = {"_id": account_id}
     for _ in range(_TRIES_MAX):
-        if await _change(database, {**mine, **_UNABLE}, restriction, at):
+        if await _change(database, {**mine, **_UNABLE}, restriction, at, by):
             return Restricted.DONE
         version, turn = await _guard(database)
         if turn is not None:
@@ -68,7 +73,7 @@ async def restrict(database: Database, account_id: str, restriction: Restriction
         others = {**_ABLE, "_id": {"$ne": account_id}}
         if not await database.find("accounts", others, fields=_ID, most=1, current=True):
             return Restricted.LAST_ADMIN
-        turn = _Turn(version + 1, account_id, restriction, at)
+        turn = _Turn(version + 1, account_id, restriction, at, by)
         if await _is_taken(database, turn) and await _end(database, turn, at):
             return Restricted.DONE
     raise StoreUnavailableError("too many accounts are demoted and disabled at once")
@@ -81,14 +86,18 @@ def signed_out(at: int) -> Document:
 
 
 async def _change(
-    database: Database, query: Document, restriction: Restriction, at: int, more: Document | None = None
+    database: Database, query: Document, restriction: Restriction, at: int, by: str, more: Document | None = None
 ) -> bool:
     """Restrict the account if the query matches it. Returns whether it did."""
     change: Document = {"signed_out_at": signed_out(at), **(more or {})}
     match restriction:
         case Restriction.DEMOTED:
+            demoted = entry(EventType.ACCOUNT_ROLE_CHANGED, at, by, data=_DEMOTION)
+            change |= recorded_if({"$eq": ["$role", Role.ADMIN.value]}, {"$literal": demoted}, at)
             change["role"] = Role.CUSTOMER.value
         case Restriction.DISABLED:
+            disabled = entry(EventType.ACCOUNT_DISABLED, at, by, data=_DISABLED)
+            change |= recorded_if({"$eq": [{"$ifNull": ["$disabled_at", None]}, None]}, {"$literal": disabled}, at)
             change |= {"disabled_at": {"$ifNull": ["$disabled_at", at]}, "reset_code": None}
         case _:
             assert_never(restriction)
@@ -121,7 +130,7 @@ async def _end(database: Database, turn: _Turn, now: int) -> bool:
     raised = {"restricted": turn.version}
     done = False
     if now - turn.at <= _OLD_MS:
-        done = await _change(database, once, turn.restriction, turn.at, raised)
+        done = await _change(database, once, turn.restriction, turn.at, turn.by, raised)
     else:
         await database.find_one_and_update("accounts", once, {"$set": raised}, fields=_ID)
     query = {"_id": _GUARD, "version": turn.version}

@@ -29,12 +29,22 @@ from flashreserve.stores.mongo.write_results import WriteResult, WriteResults
 class Carrier:
     """Writes effects as of `now`. Adds the products that it sees meanwhile to `seen`."""
 
-    def __init__(self, database: Database, ids: IdSource, late: LateSettling, now: int, seen: Sightings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ids: IdSource,
+        late: LateSettling,
+        now: int,
+        seen: Sightings,
+        *,
+        logs_grants: bool = False,
+    ) -> None:
         self._database = database
         self._ids = ids
         self._late = late
         self._now = now
         self._seen = seen
+        self._logs_grants = logs_grants
         self._restocked: Counter[str] = Counter()
         """Adjustments of this plan that were written, by product. Each raised `moves`, which guards an edit."""
         self._labelled: Counter[str] = Counter()
@@ -88,19 +98,29 @@ class Carrier:
     async def _reserve(
         self, reserves: Sequence[PlannedReserve], results: WriteResults, may_insert: Callable[[str], bool]
     ) -> None:
-        met = await reserve(self._database, self._ids, self._late, reserves, self._now, self._seen, may_insert)
+        met = await reserve(
+            self._database,
+            self._ids,
+            self._late,
+            reserves,
+            self._now,
+            self._seen,
+            may_insert,
+            logs_grants=self._logs_grants,
+        )
         for planned, result in zip(reserves, met, strict=True):
             results.record(planned.effect.reservation, result)
 
     async def _release(self, releases: Sequence[ReleaseEffect], results: WriteResults) -> None:
-        """Release the holds of each mode together, because expiring and cancelling have different guards."""
-        modes: dict[Mode, list[ReleaseEffect]] = {}
+        """Release together the holds of each mode, which have the same guard, and each `by`, which have one entry."""
+        kinds: dict[tuple[Mode, str], list[ReleaseEffect]] = {}
         for effect in releases:
-            modes.setdefault("sweep" if effect.after.status is Status.EXPIRED else "cancel", []).append(effect)
-        await all_ended([self._release_by(mode, effects, results) for mode, effects in modes.items()])
+            mode: Mode = "sweep" if effect.after.status is Status.EXPIRED else "cancel"
+            kinds.setdefault((mode, effect.by), []).append(effect)
+        await all_ended([self._release_by(mode, by, effects, results) for (mode, by), effects in kinds.items()])
 
-    async def _release_by(self, mode: Mode, releases: Sequence[ReleaseEffect], results: WriteResults) -> None:
-        releasing = Releasing(mode, [effect.after for effect in releases], self._now)
+    async def _release_by(self, mode: Mode, by: str, releases: Sequence[ReleaseEffect], results: WriteResults) -> None:
+        releasing = Releasing(mode, [effect.after for effect in releases], self._now, by)
         met = await release(self._database, self._ids, releasing, self._now, self._seen)
         for effect in releases:
             result, document = met[effect.after.id]

@@ -6,9 +6,10 @@ from typing import Any
 from typing_extensions import override
 
 from flashreserve.calls import CALL_S, PATIENT_S, patience
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import DetailsEdit, Product, ProductDetails
 from flashreserve.stores.filters import ProductFilter, ProductsFound
-from flashreserve.stores.mongo import product_import
+from flashreserve.stores.mongo import pauses, product_import
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import (
     PRODUCT_FIELDS,
@@ -17,7 +18,6 @@ from flashreserve.stores.mongo.documents import (
     details_document,
     details_from,
     id_of,
-    product_document,
     product_from,
     readable,
 )
@@ -38,9 +38,27 @@ class MongoCatalogue(CatalogueStore):
         self._aside = aside
 
     @override
-    async def add_products(self, products: Sequence[Product]) -> None:
+    async def add_products(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> None:
         with patience(PATIENT_S if len(products) > 1 else CALL_S):
-            await product_import.add(self._database, self._ids, products)
+            await product_import.add(self._database, self._ids, products, by)
+
+    @override
+    async def pause_all(self, reason: str, by: str, at: int) -> None:
+        with patience(PATIENT_S):
+            await pauses.change_all(self._database, reason, by, at)
+
+    @override
+    async def resume_all(self, by: str, at: int) -> None:
+        with patience(PATIENT_S):
+            await pauses.change_all(self._database, None, by, at)
+
+    @override
+    async def shop_pause(self) -> str | None:
+        return (await pauses.read(self._database)).reason
+
+    @override
+    async def settling(self, product_id: str | None) -> int:
+        return await pauses.settling(self._database, product_id)
 
     @override
     async def product(self, product_id: str) -> Product | None:
@@ -55,11 +73,15 @@ class MongoCatalogue(CatalogueStore):
         return found
 
     @override
-    async def add_each(self, products: Sequence[Product]) -> list[bool]:
+    async def add_each(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> list[bool]:
         if not products:
             return []
         with patience(PATIENT_S if len(products) > 1 else CALL_S):
-            refused = await self._database.insert_many("products", [product_document(product) for product in products])
+            refused = await self._database.insert_many(
+                "products", [product_import.new_document(product, by) for product in products]
+            )
+            added = [product.id for place, product in enumerate(products) if place not in refused]
+            await pauses.start_if_possible(self._database, added)
             taken = {product.external_id: product.id for product in await self._with_ids_of(products, refused)}
         for place in refused:
             if taken.get(products[place].external_id) in {None, products[place].id}:

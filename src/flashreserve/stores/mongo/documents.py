@@ -53,12 +53,20 @@ INDEXES: Final = (
     Index("accounts", "signed_out", (("signed_out_at", -1),), where={"signed_out_at": {"$type": "number"}}),
     Index("erasures", "at", (("at", -1),)),
     Index("batches", "state", (("state", 1), ("at", 1))),
+    # Find the documents whose trails have entries that aren't in the log yet. Others aren't in these.
+    Index("reservations", "ship", (("ship_at", 1),), sparse=True),
+    Index("products", "ship", (("ship_at", 1),), sparse=True),
+    Index("accounts", "ship", (("ship_at", 1),), sparse=True),
+    Index("keys", "ship", (("ship_at", 1),), sparse=True),
+    Index("products", "starting", (("starting", 1),), sparse=True),
+    Index("events", "place", (("place", 1),), sparse=True),
+    Index("events", "subject", (("subject", 1), ("n", 1))),
 )
 
 VISIBLE: Final[Document] = {"batch": {"$exists": False}}
 """Products of complete imports. The others must not be seen."""
 
-PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0}
+PRODUCT_FIELDS: Final[Fields] = {"adjustments": 0, "intents": 0, "trail": 0}
 """A product without the lists that can get long."""
 
 _T = TypeVar("_T")
@@ -198,7 +206,7 @@ def returns_from(document: Document) -> tuple[ReturnEntry, ...]:
         UnreadableError: they are invalid.
     """
     try:
-        return msgspec.convert(_whole(document.get("returns", [])), tuple[ReturnEntry, ...])
+        return msgspec.convert(whole(document.get("returns", [])), tuple[ReturnEntry, ...])
     except msgspec.ValidationError as error:
         raise UnreadableError("expected returns, each with lines, at and by") from error
 
@@ -311,17 +319,18 @@ def _read(document: Document, kind: type[_T]) -> _T:
     except msgspec.ValidationError:
         pass
     try:  # Numbers that somebody entered in a MongoDB shell are doubles.
-        return msgspec.convert(_whole(document), kind)
+        return msgspec.convert(whole(document), kind)
     except msgspec.ValidationError as error:
-        raise UnreadableError(why_not(_whole(document), kind)) from error
+        raise UnreadableError(why_not(whole(document), kind)) from error
 
 
-def _whole(value: Any) -> Any:
+def whole(value: Any) -> Any:
+    """The value with whole numbers as integers: those that somebody entered in a MongoDB shell are doubles."""
     match value:
         case dict():
-            return {key: _whole(each) for key, each in value.items()}
+            return {key: whole(each) for key, each in value.items()}
         case list():
-            return [_whole(each) for each in value]
+            return [whole(each) for each in value]
         case float() if value.is_integer():
             return int(value)
         case _:

@@ -66,7 +66,15 @@ class Flush:
     """Plans and writes the commands of one flush, until each has an outcome."""
 
     def __init__(
-        self, database: Database, ids: IdSource, late: LateSettling, known: KnownProducts, quotas: Quotas, now: int
+        self,
+        database: Database,
+        ids: IdSource,
+        late: LateSettling,
+        known: KnownProducts,
+        quotas: Quotas,
+        now: int,
+        *,
+        logs_grants: bool = False,
     ) -> None:
         self._database = database
         self._ids = ids
@@ -76,7 +84,7 @@ class Flush:
         self._now = now
         self._seen = Sightings()
         self._ends_at = asyncio.get_running_loop().time() + FLUSH_S
-        self._carrier = Carrier(database, ids, late, now, self._seen)
+        self._carrier = Carrier(database, ids, late, now, self._seen, logs_grants=logs_grants)
         self._given_up: Callable[[int], bool] = _nobody
         self._outcomes: dict[int, Outcome] = {}
         self._reserves = 0

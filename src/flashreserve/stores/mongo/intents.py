@@ -25,7 +25,7 @@ Mode = Literal["sweep", "cancel"]
 RESERVE_INTENTS_MAX: Final = 500
 """A product with this many open intents refuses reserves: so many show that no process runs the recovery."""
 
-INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "intents.items": 0, "intents.ids": 0}
+INTENT_FIELDS: Final[Fields] = {"adjustments": 0, "trail": 0, "intents.items": 0, "intents.ids": 0}
 """A product with its intents' ids and owners, without their items and ids of reservations."""
 
 _SENDINGS_MAX: Final = 3

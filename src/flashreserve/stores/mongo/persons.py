@@ -13,8 +13,10 @@ from flashreserve.core import limits
 from flashreserve.core.customers import hashed_id
 from flashreserve.core.facts import is_limit_claim
 from flashreserve.core.model import Role, Status
+from flashreserve.stores.mongo import event_log
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import LABELS, VOID, claims_of, kept_claim
+from flashreserve.stores.mongo.trail import UNFLAGGED
 from flashreserve.stores.port import PersonStore
 
 _PRIVATE: Final = ("key", *LABELS)
@@ -47,9 +49,14 @@ class MongoPersons(PersonStore):
     async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:
         query = {"user_id": customer_id, "status": {"$ne": Status.PENDING.value}}
         documents = await self._database.find("reservations", query, order=[("_id", 1)], most=most, current=True)
+        listed = [document for document in documents if "ship_at" in document]
+        await event_log.relay_reservations(self._database, listed)
         moving = await _moving(self._database, documents)
         changes = [_rewriting(document, pseudonym) for document in documents if document["_id"] not in moving]
         if changes:
+            # First the events: if this ends in between, the next call finds the reservations and does both.
+            ids = [document["_id"] for document in documents]
+            await event_log.rename(self._database, customer_id, pseudonym, ids)
             await self._database.bulk_update("reservations", changes)
         return len(changes)
 
@@ -70,9 +77,13 @@ def _named_in(intent: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rewriting(document: Document, pseudonym: str) -> tuple[Query, Update]:
-    """Guard: the customer, the status and the number of returns as they were read. So the claims are too."""
+    """Guard: the customer, the status and the number of returns as they were read. So the claims are too.
+
+    All its events have to be in the log, where they were rewritten: a relay could add others under the customer's id.
+    """
     returns = document.get("returns", [])
     guard: Document = {"_id": document["_id"], "user_id": document["user_id"], "status": document["status"]}
+    guard |= UNFLAGGED
     if document["status"] == VOID:
         return guard, {"$set": {"user_id": pseudonym}}
     guard[f"returns.{len(returns)}"] = {"$exists": False}

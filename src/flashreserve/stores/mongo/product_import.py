@@ -9,17 +9,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from flashreserve.core.model import Product
-from flashreserve.stores.mongo.database import Database
+from flashreserve.core.trail import creation_event
+from flashreserve.stores.mongo import pauses
+from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import product_document
 from flashreserve.stores.mongo.intents import IdSource
 from flashreserve.stores.mongo.recovery import ABANDONED_AFTER_MS
+from flashreserve.stores.mongo.trail import entry_of, made
 from flashreserve.stores.port import StoreDefectError, StoreOutcomeUnknownError, StoreUnavailableError
 
 _TRIES_MAX: Final = 3
 
 
-async def add(database: Database, ids: IdSource, products: Sequence[Product]) -> None:
-    """Insert the products.
+async def add(database: Database, ids: IdSource, products: Sequence[Product], by: str) -> None:
+    """Insert the products, recorded under the name `by`.
 
     Raises:
         StoreDefectError: an id is in use; nothing was written.
@@ -32,21 +35,29 @@ async def add(database: Database, ids: IdSource, products: Sequence[Product]) ->
     if len(new_ids) < len(products) or await _any_used(database, new_ids):
         raise StoreDefectError("an id that should be new is in use")
     if len(products) == 1:
-        if await database.insert_many("products", [product_document(products[0])]):
+        if await database.insert_many("products", [new_document(products[0], by)]):
             raise StoreDefectError("an id that should be new is in use")
+        await pauses.start_if_possible(database, [products[0].id])
         return
     batch = ids.new()
     at = max(product.updated_at for product in products)
     try:
         await database.insert_many("batches", [{"_id": batch, "state": "open", "at": at}])
         refused = await database.insert_many(
-            "products", [{**product_document(product), "batch": batch} for product in products]
+            "products", [{**new_document(product, by), "batch": batch} for product in products]
         )
+        await pauses.start(database, list(new_ids))
     except StoreOutcomeUnknownError as error:
         raise StoreUnavailableError(f"nothing is shown of what was begun: {error}") from error
     if refused:
         raise StoreDefectError("an id that should be new is in use")
     await _commit(database, batch)
+
+
+def new_document(product: Product, by: str) -> Document:
+    """The document of a product that is added. Its sale has to be started; see `pauses`."""
+    creation = creation_event(product, by)
+    return made(pauses.starting(product_document(product), creation.at), entry_of(creation, by))
 
 
 async def _any_used(database: Database, ids: set[str]) -> bool:
@@ -82,11 +93,12 @@ async def _show(database: Database, batch: str) -> bool:
 
 
 async def recover(database: Database, now: int, most: int) -> None:
-    """Abort imports that were left open, and show those left committed, at most `most` of them.
+    """Abort imports that were left open, show those left committed, and start products, at most `most` of each.
 
     The products of an aborted import stay hidden for good, because another insert of it may still be in flight.
     """
     old = {"at": {"$lte": now - ABANDONED_AFTER_MS}}
+    await pauses.recover(database, now - ABANDONED_AFTER_MS, most)
     left = await database.find("batches", {"state": {"$in": ["open", "committed"]}, **old}, most=most)
     for batch in left:
         if batch["state"] == "committed":

@@ -8,10 +8,13 @@ from msgspec.structs import replace
 from flashreserve.core import limits
 from flashreserve.core.commands import Restock
 from flashreserve.core.effects import EditEffect, RestockEffect
+from flashreserve.core.events import EventType
 from flashreserve.core.model import Adjustment, Product
-from flashreserve.stores.mongo.database import Database, Document, Update
+from flashreserve.core.trail import event_of
+from flashreserve.stores.mongo.database import Database, Document, Fields, Update
 from flashreserve.stores.mongo.documents import PRODUCT_FIELDS, adjustment_document, adjustment_from, product_from
 from flashreserve.stores.mongo.intents import Sightings
+from flashreserve.stores.mongo.trail import entry, entry_of, recorded_if, recording
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -19,7 +22,10 @@ ADJUSTMENTS_MAX: Final = 1_000
 """The newest adjustments, which a product keeps. After this many more restocks, a key may be used again."""
 
 _TRIES_MAX: Final = 3
-_NOT_EDITED: Final = frozenset({"id", "stocked", "available", "created_at", "updated_at"})
+_WITH_ADJUSTMENTS: Final[Fields] = {"intents": 0, "trail": 0}
+_NOT_EDITED: Final = frozenset(
+    {"id", "stocked", "available", "created_at", "updated_at", "shop_pause_reason", "trail_n"}
+)
 
 
 async def restock(
@@ -41,7 +47,7 @@ async def restock(
     }
     for sendings in range(_TRIES_MAX):
         try:
-            found = await database.find_one_and_update("products", guard, _restocking(wanted))
+            found = await database.find_one_and_update("products", guard, _restocking(wanted), fields=_WITH_ADJUSTMENTS)
         except StoreUnavailableError:
             return (WriteResult.UNKNOWN if sendings else WriteResult.REFUSED), None
         except StoreOutcomeUnknownError:
@@ -80,9 +86,14 @@ def _restocking(wanted: Adjustment) -> list[dict[str, Any]]:
     available = {"$add": ["$available", wanted.change]}
     as_planned = {name: {"$literal": value} for name, value in adjustment_document(wanted).items()}
     kept = {**as_planned, "stocked": stocked, "available": available}
+    figures = {"change": {"$literal": wanted.change}, "stocked": stocked, "available": available}
+    stock_entry = {
+        name: {"$literal": value} for name, value in entry(EventType.PRODUCT_STOCKED, wanted.at, wanted.by).items()
+    }
     return [
         {
             "$set": {
+                **recorded_if(True, {**stock_entry, "data": figures}, wanted.at),  # noqa: FBT003 - an expression
                 "stocked": stocked,
                 "available": available,
                 "updated_at": {"$max": ["$updated_at", wanted.at]},
@@ -125,10 +136,10 @@ async def edit(
     the guard refuses a late copy.
     """
     after = effect.after
-    guard: Document = {"_id": after.id, "rev": effect.rev_before}
+    guard: Document = {"_id": after.id, "rev": effect.before.rev}
     if still is not None:
         guard |= {"moves": still, "intents": []}
-    change = _editing(after)
+    change = _editing(effect)
     for sendings in range(_TRIES_MAX):
         try:
             found = await database.find_one_and_update("products", guard, change, fields=PRODUCT_FIELDS)
@@ -143,9 +154,12 @@ async def edit(
     return WriteResult.UNKNOWN, None
 
 
-def _editing(after: Product) -> Update:
+def _editing(effect: EditEffect) -> Update:
+    after = effect.after
     fields = {name: value for name, value in msgspec.structs.asdict(after).items() if name not in _NOT_EDITED}
-    return {"$set": fields, "$max": {"updated_at": after.updated_at}}
+    change = {"$set": fields, "$max": {"updated_at": after.updated_at}}
+    edited = event_of(effect)
+    return change if edited is None else recording(change, entry_of(edited, effect.by))
 
 
 async def _look_at_edit(database: Database, effect: EditEffect) -> tuple[WriteResult, Product | None]:
@@ -161,10 +175,10 @@ async def _look_at_edit(database: Database, effect: EditEffect) -> tuple[WriteRe
         product = product_from(document)
         if _rules_of(product) == _rules_of(effect.after):
             return WriteResult.APPLIED, product
-        if product.rev == effect.rev_before:
+        if product.rev == effect.before.rev:
             return WriteResult.REFUSED, None
     return WriteResult.UNKNOWN, None
 
 
 def _rules_of(product: Product) -> Product:
-    return replace(product, stocked=0, available=0, updated_at=0)
+    return replace(product, stocked=0, available=0, updated_at=0, shop_pause_reason=None, trail_n=0)

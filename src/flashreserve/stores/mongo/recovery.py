@@ -9,6 +9,7 @@ from typing import Final, cast
 
 import msgspec
 
+from flashreserve.core.events import BY_SYSTEM
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import reservation_from
 from flashreserve.stores.mongo.intents import IdSource, Mode, Movement, Settlement, Sightings, settle
@@ -136,7 +137,8 @@ async def _finish_release(database: Database, ids: IdSource, product_id: str, in
     if len(found) < len(set(intent["ids"])):
         return None  # A stale read: every reservation that a release names exists.
     singles = [document["_id"] for document in found if len(document["lines"]) == 1]
-    if await release_under(database, intent["f"], singles, mode, cutoff) is None:
+    by = intent.get("by", BY_SYSTEM)
+    if await release_under(database, intent["f"], singles, mode, cutoff, by) is None:
         return None
     baskets = [
         reservation_from(document)
@@ -144,7 +146,7 @@ async def _finish_release(database: Database, ids: IdSource, product_id: str, in
         if len(document["lines"]) > 1 and may_still_match(document, mode, cutoff)
     ]
     if baskets:
-        await release(database, ids, Releasing(mode, baskets, cutoff), now, Sightings(), bounded=False)
+        await release(database, ids, Releasing(mode, baskets, cutoff, by), now, Sightings(), bounded=False)
     try:
         documents = await database.find("reservations", {"_id": {"$in": intent["ids"]}})
     except StoreUnavailableError:

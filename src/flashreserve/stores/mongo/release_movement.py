@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import replace
 
+from flashreserve.core.events import BY_SYSTEM, EventType
 from flashreserve.core.holds import has_lapsed
 from flashreserve.core.model import Reservation, Status
 from flashreserve.stores.mongo.database import Database, Document, Fields
@@ -23,6 +24,7 @@ from flashreserve.stores.mongo.intents import (
     opening,
     settle,
 )
+from flashreserve.stores.mongo.trail import entry, recording
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -40,22 +42,28 @@ _FIELDS: Final[Fields] = {
     "lines.quantity": 1,
     "lines.returned": 1,
     "returns": 1,
+    "trail_n": 1,
 }
 """The fields that show what became of a reservation, and those needed for counting it."""
 
 _STATUS: Final[dict[Mode, Status]] = {"sweep": Status.EXPIRED, "cancel": Status.CANCELLED}
+_EVENT: Final[dict[Mode, EventType]] = {
+    "sweep": EventType.RESERVATION_EXPIRED,
+    "cancel": EventType.RESERVATION_CANCELLED,
+}
 
 
 class Releasing(msgspec.Struct, frozen=True):
     """A release that is to be done.
 
     `cutoff` is when it was decided (ms). It becomes the reservations' `released_at`. For a sweep it is also the instant
-    by which they must have lapsed.
+    by which they must have lapsed. `by` is the name under which it is recorded.
     """
 
     mode: Mode
     reservations: Sequence[Reservation]
     cutoff: int
+    by: str = BY_SYSTEM
 
 
 async def release(
@@ -77,7 +85,9 @@ async def release(
     results = {held.id: _not_released(held, announced | in_flight) for held in releasing.reservations}
     # L2 only if all products have intent f: a count of f on one product relies on the intents of the others.
     ready = [held for held in releasing.reservations if all(line.product_id in announced for line in held.lines)]
-    documents = await release_under(database, movement.f, [held.id for held in ready], releasing.mode, releasing.cutoff)
+    documents = await release_under(
+        database, movement.f, [held.id for held in ready], releasing.mode, releasing.cutoff, releasing.by
+    )
     if documents is None:
         return results | {held.id: (WriteResult.UNKNOWN, None) for held in ready}
     for document in documents:
@@ -123,6 +133,7 @@ async def _announce(
             "mode": releasing.mode,
             "ids": ids,
             "cutoff": releasing.cutoff,
+            "by": releasing.by,
         }
         step = opening(product_id, {}, intents_max, intent, 0, movement.f)
         openings.append((product_id, movement, step))
@@ -131,7 +142,7 @@ async def _announce(
 
 
 async def release_under(
-    database: Database, f: str, ids: Sequence[str], mode: Mode, cutoff: int
+    database: Database, f: str, ids: Sequence[str], mode: Mode, cutoff: int, by: str
 ) -> list[Document] | None:
     """L2: release under movement f those of the reservations that may be. It is sent again until a definite reply.
 
@@ -147,6 +158,7 @@ async def release_under(
         "$pull": {"claims": {"$regex": "^limit:"}},
         "$unset": {"open": ""},
     }
+    change = recording(change, entry(_EVENT[mode], cutoff, by))
     for _ in range(_TRIES_MAX):
         try:
             await database.update_many("reservations", {"_id": {"$in": list(ids)}, **may}, change)
@@ -189,6 +201,7 @@ def as_released(planned: Reservation, document: Document) -> Reservation:
         expires_at=document["expires_at"],
         extensions=document["extensions"],
         released_at=document["released_at"],
+        trail_n=document["trail_n"],
         lines=tuple(replace(line, returned=returned[line.product_id]) for line in planned.lines),
         returns=returns_from(document),
     )

@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from flashreserve.core.effects import ConfirmEffect, ExtendEffect, LabelEffect
+from flashreserve.core.events import EventType
 from flashreserve.core.holds import status_at
 from flashreserve.core.model import Reservation, Status
 from flashreserve.core.returns import units_bought
+from flashreserve.side_by_side import all_ended
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.mongo.documents import LABELS, VOID, kept_labels, not_lapsed, reservation_from
+from flashreserve.stores.mongo.trail import entry, recording
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -22,6 +25,20 @@ Held = tuple[WriteResult, Reservation | None]
 
 
 async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int) -> list[Held]:
+    """Confirm the holds, those of each `by` together, because they get the same entry in their trails."""
+    by_name: dict[str, list[ConfirmEffect]] = {}
+    for effect in effects:
+        by_name.setdefault(effect.by, []).append(effect)
+    met = await all_ended([_confirm_by(database, by, some, now) for by, some in by_name.items()])
+    held_of = {
+        effect.after.id: held
+        for some, of_some in zip(by_name.values(), met, strict=True)
+        for effect, held in zip(some, of_some, strict=True)
+    }
+    return [held_of[effect.after.id] for effect in effects]
+
+
+async def _confirm_by(database: Database, by: str, effects: Sequence[ConfirmEffect], now: int) -> list[Held]:
     """Confirm all in one command, then read them: one that is CONFIRMED counts, even if another request confirmed it.
 
     Guard: PENDING and `expires_at > now`. A late copy can only confirm a hold whose customer wasn't told that it is
@@ -33,10 +50,11 @@ async def confirm(database: Database, effects: Sequence[ConfirmEffect], now: int
     """
     ids = [effect.after.id for effect in effects]
     guard = {"_id": {"$in": ids}, "status": Status.PENDING.value, "expires_at": not_lapsed(now)}
-    change = {
+    change: Document = {
         "$set": {"status": Status.CONFIRMED.value, "confirmed_at": now},
         "$unset": {"open": ""},
     }
+    change = recording(change, entry(EventType.RESERVATION_CONFIRMED, now, by))
     results: list[Held] = [(WriteResult.UNKNOWN, None)] * len(ids)
     current = False
     for _ in range(_TRIES_MAX):
@@ -73,16 +91,17 @@ async def extend(database: Database, effects: Sequence[ExtendEffect], now: int) 
 
     async def one(effect: ExtendEffect) -> Held:
         async with gate:
-            return await _extend_one(database, effect.after, now)
+            return await _extend_one(database, effect, now)
 
     return await asyncio.gather(*[one(effect) for effect in effects])
 
 
-async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
+async def _extend_one(database: Database, effect: ExtendEffect, now: int) -> Held:
     """Extend one hold. Guard: PENDING, `expires_at > now`, `expires_at < new`, one extension fewer.
 
     The last two refuse a copy that arrives after another extension, so `expires_at` never goes back.
     """
+    after = effect.after
     guard = {
         "_id": after.id,
         "user_id": after.user_id,
@@ -91,8 +110,11 @@ async def _extend_one(database: Database, after: Reservation, now: int) -> Held:
         "extensions": after.extensions - 1,
     }
     change = {"$set": {"expires_at": after.expires_at, "extensions": after.extensions}}
+    extended = entry(EventType.RESERVATION_EXTENDED, now, effect.by, expires_at=after.expires_at)
     try:
-        document: Document | None = await database.find_one_and_update("reservations", guard, change)
+        document: Document | None = await database.find_one_and_update(
+            "reservations", guard, recording(change, extended)
+        )
     except StoreUnavailableError:
         return WriteResult.REFUSED, None
     except StoreOutcomeUnknownError:

@@ -26,6 +26,7 @@ from flashreserve.stores.mongo.intents import (
     opening_with,
     settle,
 )
+from flashreserve.stores.mongo.trail import granted
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -54,12 +55,14 @@ async def reserve(
     at: int,
     seen: Sightings,
     may_insert: Callable[[str], bool],
+    *,
+    logs_grants: bool = False,
 ) -> list[WriteResult]:
     """Make the holds, each on its own. Returns their results in the same order. Recovery counts the age from `at` (ms).
 
     R2 isn't sent for a reservation if `may_insert` is false for its id by then. Its customer was told that the outcome
     is unknown, may have sent the request again with the same key, and may have been refused by a process that saw no
-    movement of the key.
+    movement of the key. With `logs_grants`, the reservations' trails begin with their grants.
     """
     movement = Movement(ids.new(), ids.new())
     taken = await _take_units(database, late, movement, reserves, at, seen)
@@ -68,11 +71,12 @@ async def reserve(
         for planned in reserves
         if planned.effect.reservation.id not in taken.fallen and may_insert(planned.effect.reservation.id)
     ]
-    results = await _insert(
-        database,
-        movement.f,
-        [reservation_document(planned.effect.reservation, planned.effect.claims, movement.f) for planned in standing],
-    )
+    documents = [
+        reservation_document(planned.effect.reservation, planned.effect.claims, movement.f) for planned in standing
+    ]
+    if logs_grants:
+        documents = [granted(document, document["created_at"]) for document in documents]
+    results = await _insert(database, movement.f, documents)
     await _settle(database, late, movement, taken, results, seen)  # R3, the answer, waits only for refunds
     return [results.get(planned.effect.reservation.id, WriteResult.REFUSED) for planned in reserves]
 

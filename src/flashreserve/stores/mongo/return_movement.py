@@ -12,10 +12,10 @@ from msgspec.structs import asdict
 
 from flashreserve.core.customers import is_pseudonym
 from flashreserve.core.effects import ReturnEffect
-from flashreserve.core.model import Reservation, Status
+from flashreserve.core.model import Reservation, ReturnEntry, Status
 from flashreserve.stores.mongo import release_movement
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
-from flashreserve.stores.mongo.documents import kept_claim, reservation_from
+from flashreserve.stores.mongo.documents import kept_claim, reservation_from, whole
 from flashreserve.stores.mongo.intents import (
     IdSource,
     Movement,
@@ -26,6 +26,7 @@ from flashreserve.stores.mongo.intents import (
     opening,
     settle,
 )
+from flashreserve.stores.mongo.trail import recording, return_entry
 from flashreserve.stores.mongo.write_results import WriteResult
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -166,7 +167,7 @@ def _g2(f: str, returning: Returning) -> tuple[Query, Update]:
     }
     if returning.claims:
         change["$pull"] = {"claims": {"$in": returning.claims}}
-    return query, change
+    return query, recording(change, return_entry(msgspec.convert(whole(returning.entry), ReturnEntry)))
 
 
 async def read_reservation(database: Database, returning: Returning) -> Document | None:

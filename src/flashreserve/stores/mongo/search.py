@@ -118,7 +118,13 @@ def _allowed_products(where: ProductFilter) -> Document:
         query["$and"] = [
             {"$or": [{"sale_starts_at": None}, {"sale_starts_at": {"$lte": where.on_sale_at}}]},
             {"$or": [{"sale_ends_at": None}, {"sale_ends_at": {"$gt": where.on_sale_at}}]},
+            {"pause_reason": None, "shop_pause_reason": None},
         ]
     if where.off_sale_at is not None:
-        query["$or"] = [{"sale_starts_at": {"$gt": where.off_sale_at}}, {"sale_ends_at": {"$lte": where.off_sale_at}}]
+        query["$or"] = [
+            {"sale_starts_at": {"$gt": where.off_sale_at}},
+            {"sale_ends_at": {"$lte": where.off_sale_at}},
+            {"pause_reason": {"$ne": None}},
+            {"shop_pause_reason": {"$ne": None}},
+        ]
     return query

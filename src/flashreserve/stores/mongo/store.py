@@ -14,8 +14,8 @@ from flashreserve.core.commands import Command
 from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.side_by_side import all_ended
-from flashreserve.stores.filters import ReservationFilter, ReservationsFound
-from flashreserve.stores.mongo import audit, product_import, recovery, version
+from flashreserve.stores.filters import EventFilter, EventsFound, ReservationFilter, ReservationsFound
+from flashreserve.stores.mongo import audit, event_log, product_import, recovery, version
 from flashreserve.stores.mongo.accounts import MongoAccounts, MongoKeys
 from flashreserve.stores.mongo.catalogue import MongoCatalogue
 from flashreserve.stores.mongo.chunks import parts
@@ -59,20 +59,24 @@ _LOOKS_MAX: Final = 50
 """How often one step of a sweep searches for due holds, at most."""
 
 
-async def open_mongo(url: str, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
+async def open_mongo(
+    url: str, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS, logs_grants: bool = False
+) -> "MongoStore":
     """Open the database that the URL names, from within the event loop that will use it.
 
     `ids` makes new ids for movements, and for reservations that are tried again. With `create`, missing indexes are
-    created; without, they must exist.
+    created; without, they must exist. With `logs_grants`, the grants of holds are in the log of events too.
 
     Raises:
         StoreUnavailableError: the server can't be reached, the database is of a version that this program can't use,
             or an index is missing or differs.
     """
-    return await start(PymongoDatabase(url), ids, create=create, quotas=quotas)
+    return await start(PymongoDatabase(url), ids, create=create, quotas=quotas, logs_grants=logs_grants)
 
 
-async def start(database: Database, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS) -> "MongoStore":
+async def start(
+    database: Database, ids: IdSource, *, create: bool, quotas: Quotas = NO_QUOTAS, logs_grants: bool = False
+) -> "MongoStore":
     """Make the store on any database, after writing or checking its version and indexes."""
     try:
         with patience(PATIENT_S):  # A server that has just started answers slowly at first.
@@ -80,7 +84,7 @@ async def start(database: Database, ids: IdSource, *, create: bool, quotas: Quot
     except BaseException:
         await database.close()
         raise
-    return MongoStore(database, ids, quotas)
+    return MongoStore(database, ids, quotas, logs_grants=logs_grants)
 
 
 async def _prepare(database: Database, *, create: bool) -> None:
@@ -98,11 +102,14 @@ class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, Store):
     # and large. No request waits for a whole step.
     sweep_max = 32 * limits.SWEEP_MAX
 
-    def __init__(self, database: Database, ids: IdSource, quotas: Quotas = NO_QUOTAS) -> None:
+    def __init__(
+        self, database: Database, ids: IdSource, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False
+    ) -> None:
         aside = UnreadableItems()
         MongoCatalogue.__init__(self, database, ids, KnownProducts(quotas), aside)
         MongoAccounts.__init__(self, database, aside)
         self._quotas = quotas
+        self._logs_grants = logs_grants
         self._late = LateSettling(database)
         self._gate = asyncio.Semaphore(FLUSHES_MAX)
 
@@ -118,7 +125,15 @@ class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, Store):
             return await self._new_flush(now).run(commands)
 
     def _new_flush(self, now: int) -> Flush:
-        return Flush(self._database, self._ids, self._late, self._known, self._quotas, now)
+        return Flush(
+            self._database,
+            self._ids,
+            self._late,
+            self._known,
+            self._quotas,
+            now,
+            logs_grants=self._logs_grants,
+        )
 
     @override
     async def release_lapsed(self, now: int, most: int) -> Swept:
@@ -240,6 +255,28 @@ class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, Store):
     async def audit(self, progress: Progress | None = None) -> Audit:
         with patience(PATIENT_S):
             return await audit.audit(self._database, progress)
+
+    @override
+    async def settling(self, product_id: str | None) -> int:
+        await self._late.finish()  # This process's own movements, of which only the last step is left.
+        return await super().settling(product_id)
+
+    @override
+    async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
+        return await event_log.search(self._database, where, beyond, most)
+
+    @override
+    async def last_place(self) -> int:
+        return await event_log.last_place(self._database)
+
+    @override
+    async def relay(self, now: int, most: int) -> int:
+        with patience(PATIENT_S):
+            return await event_log.relay(self._database, self._aside, now, most)
+
+    @override
+    async def forget_events(self, before: int, most: int) -> int:
+        return await event_log.forget(self._database, before, most)
 
     @override
     async def check_writable(self) -> None:

@@ -9,10 +9,13 @@ from typing_extensions import override
 from flashreserve.core import limits
 from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.customers import hashed_id
+from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, ApiKey, Role
+from flashreserve.core.trail import account_events, key_made_event, revoked
 from flashreserve.stores.port import AccountStore, KeyStore
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.columns import ACCOUNTS, KEYS
+from flashreserve.stores.sqlite.events import record
 from flashreserve.stores.sqlite.transactions import SqliteTransactions, execute_all
 from flashreserve.stores.unreadable import UnreadableItems, checked_key
 
@@ -50,26 +53,41 @@ class SqliteAccounts(SqliteTransactions, AccountStore):
         return await self._write(change)
 
     @override
-    async def restrict(self, account_id: str, restriction: Restriction, at: int) -> Restricted:
+    async def restrict(
+        self, account_id: str, restriction: Restriction, at: int, by: str = BY_COMMAND_LINE
+    ) -> Restricted:
         def change(connection: apsw.Connection) -> Restricted:
-            if not connection.execute(rows.HAS_ACCOUNT, (account_id,)).get:
+            before = _account(connection, account_id)
+            if before is None:
                 return Restricted.NO_ACCOUNT
             connection.execute(_RESTRICTIONS[restriction], (account_id, at))
             if not connection.changes():
                 return Restricted.LAST_ADMIN
             if restriction is Restriction.DISABLED:
                 connection.execute(rows.DELETE_RESET_CODE, (account_id,))
+            _record_change(connection, before, at, by)
             return Restricted.DONE
 
         return await self._write(change)
 
     @override
-    async def set_role(self, account_id: str, role: Role) -> bool:
-        return await self._change_one(rows.UPDATE_ROLE, account_id, role)
+    async def set_role(self, account_id: str, role: Role, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        return await self._change_rights(account_id, at, by, rows.UPDATE_ROLE, role)
 
     @override
-    async def set_disabled(self, account_id: str, at: int | None) -> bool:
-        return await self._change_one(rows.UPDATE_DISABLED, account_id, at)
+    async def enable(self, account_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        return await self._change_rights(account_id, at, by, rows.ENABLE)
+
+    async def _change_rights(self, account_id: str, at: int, by: str, sql: str, *values: str) -> bool:
+        def change(connection: apsw.Connection) -> bool:
+            before = _account(connection, account_id)
+            if before is None:
+                return False
+            connection.execute(sql, (account_id, *values))
+            _record_change(connection, before, at, by)
+            return True
+
+        return await self._write(change)
 
     @override
     async def sign_out(self, account_id: str, at: int) -> bool:
@@ -115,11 +133,21 @@ class SqliteAccounts(SqliteTransactions, AccountStore):
         return at
 
     async def _read_account(self, sql: str, value: str) -> Account | None:
-        def read(connection: apsw.Connection) -> Account | None:
-            row = connection.execute(sql, (value,)).fetchone()
-            return None if row is None else ACCOUNTS.struct(row)
+        return await self._read(lambda connection: _account(connection, value, sql))
 
-        return await self._read(read)
+
+def _account(connection: apsw.Connection, value: str, sql: str = rows.SELECT_ACCOUNT_BY_ID) -> Account | None:
+    row = connection.execute(sql, (value,)).fetchone()
+    return None if row is None else ACCOUNTS.struct(row)
+
+
+def _record_change(connection: apsw.Connection, before: Account, at: int, by: str) -> None:
+    """Record the events of what the transaction has changed in the account so far."""
+    after = _account(connection, before.id)
+    if after is not None:
+        counted, events = account_events(before, after, at, by)
+        connection.execute(rows.COUNT_ACCOUNT_EVENTS, (counted.id, counted.trail_n))
+        record(connection, events)
 
 
 class SqliteKeys(SqliteTransactions, KeyStore):
@@ -133,6 +161,7 @@ class SqliteKeys(SqliteTransactions, KeyStore):
             if connection.execute(rows.COUNT_KEYS).get >= most:
                 return False
             connection.execute(rows.INSERT_KEY, KEYS.values(key))
+            record(connection, [key_made_event(key)])
             return True
 
         return await self._write(add)
@@ -145,8 +174,17 @@ class SqliteKeys(SqliteTransactions, KeyStore):
         return self._aside.readable("API key", found, _id_of, _key)
 
     @override
-    async def revoke_key(self, key_id: str, at: int) -> bool:
-        return await self._change_one(rows.REVOKE_KEY, key_id, at)
+    async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
+        def revoke(connection: apsw.Connection) -> bool:
+            row = connection.execute(rows.SELECT_KEY, (key_id,)).fetchone()
+            key = None if row is None else KEYS.struct(row)
+            if key is not None and key.revoked_at is None:
+                after, event = revoked(key, at, by)
+                connection.execute(rows.REVOKE_KEY, (key_id, after.revoked_at, after.trail_n))
+                record(connection, [event])
+            return key is not None
+
+        return await self._write(revoke)
 
     @override
     async def touch_keys(self, used: Mapping[str, int]) -> None:

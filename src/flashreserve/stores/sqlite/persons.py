@@ -11,6 +11,7 @@ from flashreserve.core.returns import without_person
 from flashreserve.stores.port import PersonStore
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.columns import decode_returns, encode_returns
+from flashreserve.stores.sqlite.events import rename
 from flashreserve.stores.sqlite.transactions import SqliteTransactions, execute_all
 from flashreserve.stores.unreadable import UnreadableError
 
@@ -72,6 +73,7 @@ class SqlitePersons(SqliteTransactions, PersonStore):
             execute_all(connection, _SET_RETURNS, rewritten)
             for statement in _REWRITE:
                 connection.execute(statement, (customer_id, pseudonym, ids))
+            rename(connection, customer_id, pseudonym, ids)
             return len(found)
 
         return await self._write(erase)

@@ -113,6 +113,11 @@ SELECT_RESERVED: Final = """
 SELECT_ACCOUNT_BY_EMAIL: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.email = ?"  # noqa: S608
 SELECT_ACCOUNT_BY_ID: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.id = ?"  # noqa: S608
 
+SELECT_SHOP_PAUSE: Final = "SELECT pause_reason FROM shop"
+UPDATE_SHOP_PAUSE: Final = "UPDATE shop SET pause_reason = ?"
+SELECT_OTHERWISE_PAUSED: Final = f"""
+    SELECT {_PRODUCT_COLUMNS} FROM products AS p
+    WHERE p.id > ?1 AND p.shop_pause_reason IS NOT ?2 ORDER BY p.id LIMIT ?3"""  # noqa: S608
 INSERT_PRODUCT: Final = PRODUCTS.insert()
 INSERT_PRODUCT_UNLESS_TAKEN: Final = (
     f"{PRODUCTS.insert()} ON CONFLICT (external_id) WHERE external_id IS NOT NULL DO NOTHING"
@@ -129,16 +134,17 @@ REPLACE_DETAILS: Final = insert(DETAILS.table, ("product_id", *DETAILS.names), 1
 UPDATE_PRODUCT: Final = PRODUCTS.update()
 DELETE_CLAIM: Final = "DELETE FROM claims WHERE user_id = ? AND claim = ?"
 INSERT_ADJUSTMENT: Final = ADJUSTMENTS.insert()
-PROLONG: Final = "UPDATE reservations SET expires_at = ?2, extensions = ?3 WHERE id = ?1"
-CONFIRM: Final = "UPDATE reservations SET status = 'CONFIRMED', confirmed_at = ?2 WHERE id = ?1"
-RELEASE: Final = "UPDATE reservations SET status = ?2, released_at = ?3 WHERE id = ?1"
-UPDATE_RETURNS: Final = "UPDATE reservations SET lines = ?2, returns = ?3 WHERE id = ?1"
+PROLONG: Final = "UPDATE reservations SET expires_at = ?2, extensions = ?3, trail_n = ?4 WHERE id = ?1"
+CONFIRM: Final = "UPDATE reservations SET status = 'CONFIRMED', confirmed_at = ?2, trail_n = ?3 WHERE id = ?1"
+RELEASE: Final = "UPDATE reservations SET status = ?2, released_at = ?3, trail_n = ?4 WHERE id = ?1"
+UPDATE_RETURNS: Final = "UPDATE reservations SET lines = ?2, returns = ?3, trail_n = ?4 WHERE id = ?1"
 UPDATE_LABELS: Final = "UPDATE reservations SET external_id = ?2, metadata = ?3 WHERE id = ?1"
 UPDATE_RETURNED: Final = "UPDATE lines SET returned = ?3 WHERE product_id = ?1 AND reservation_id = ?2"
 INSERT_ACCOUNT: Final = f"{ACCOUNTS.insert()} ON CONFLICT (email) DO NOTHING"
 UPDATE_PASSWORD_HASH: Final = "UPDATE accounts SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2"  # noqa: S105
 UPDATE_ROLE: Final = "UPDATE accounts SET role = ?2 WHERE id = ?1"
-UPDATE_DISABLED: Final = "UPDATE accounts SET disabled_at = ?2 WHERE id = ?1"
+ENABLE: Final = "UPDATE accounts SET disabled_at = NULL WHERE id = ?1"
+COUNT_ACCOUNT_EVENTS: Final = "UPDATE accounts SET trail_n = ?2 WHERE id = ?1"
 _SIGNED_OUT: Final = "max(?2, coalesce((signed_out_at / 1000 + 1) * 1000, 0))"
 """`core.accounts.signed_out_at` of the instant ?2."""
 
@@ -159,7 +165,6 @@ DEMOTE: Final = (
 DISABLE: Final = f"""
     UPDATE accounts SET disabled_at = coalesce(disabled_at, ?2), signed_out_at = {_SIGNED_OUT}
     WHERE id = ?1 AND {_STAYS_ADMINISTRABLE}"""  # noqa: S608
-HAS_ACCOUNT: Final = "SELECT count(*) FROM accounts WHERE id = ?"
 SELECT_ACCOUNTS: Final = (
     f"SELECT {_ACCOUNT_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN accounts AS a ON a.id = wanted.value"  # noqa: S608
 )
@@ -189,7 +194,8 @@ SELECT_KEYS: Final = f"""
         )
     )
     ORDER BY k.id"""  # noqa: S608
-REVOKE_KEY: Final = "UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?2) WHERE id = ?1"
+SELECT_KEY: Final = f"SELECT {KEYS.select('k')} FROM api_keys AS k WHERE k.id = ?"  # noqa: S608
+REVOKE_KEY: Final = "UPDATE api_keys SET revoked_at = ?2, trail_n = ?3 WHERE id = ?1"
 TOUCH_KEY: Final = "UPDATE api_keys SET last_used_at = max(?2, coalesce(last_used_at, 0)) WHERE id = ?1"
 
 ROWS_MAX: Final = 128
@@ -301,15 +307,19 @@ def _insert(connection: apsw.Connection, table: str, names: tuple[str, ...], val
 
 
 def _write_extensions(connection: apsw.Connection, effects: Sequence[ExtendEffect]) -> None:
-    connection.executemany(PROLONG, [(e.after.id, e.after.expires_at, e.after.extensions) for e in effects])
+    connection.executemany(
+        PROLONG, [(e.after.id, e.after.expires_at, e.after.extensions, e.after.trail_n) for e in effects]
+    )
 
 
 def _write_confirmations(connection: apsw.Connection, effects: Sequence[ConfirmEffect]) -> None:
-    connection.executemany(CONFIRM, [(e.after.id, e.after.confirmed_at) for e in effects])
+    connection.executemany(CONFIRM, [(e.after.id, e.after.confirmed_at, e.after.trail_n) for e in effects])
 
 
 def _write_releases(connection: apsw.Connection, effects: Sequence[ReleaseEffect]) -> None:
-    connection.executemany(RELEASE, [(e.after.id, e.after.status.value, e.after.released_at) for e in effects])
+    connection.executemany(
+        RELEASE, [(e.after.id, e.after.status.value, e.after.released_at, e.after.trail_n) for e in effects]
+    )
     _delete_limit_claims(connection, effects)
 
 
@@ -324,7 +334,7 @@ def _row(reservation: Reservation) -> dict[str, Any]:
 
 def _write_returns(connection: apsw.Connection, effects: Sequence[ReturnEffect]) -> None:
     rows = [_row(e.after) for e in effects]
-    connection.executemany(UPDATE_RETURNS, [(row["id"], row["lines"], row["returns"]) for row in rows])
+    connection.executemany(UPDATE_RETURNS, [(row["id"], row["lines"], row["returns"], row["trail_n"]) for row in rows])
     returned = [(line.product_id, e.after.id, line.returned) for e in effects for line in e.after.lines]
     connection.executemany(UPDATE_RETURNED, returned)
     _delete_limit_claims(connection, effects)

@@ -168,7 +168,37 @@ CREATE TABLE product_details (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3)
+_VERSION_4: Final = """
+ALTER TABLE reservations ADD COLUMN trail_n INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE products ADD COLUMN trail_n INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE accounts ADD COLUMN trail_n INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE api_keys ADD COLUMN trail_n INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE products ADD COLUMN pause_reason TEXT;
+ALTER TABLE products ADD COLUMN shop_pause_reason TEXT;
+
+-- The log of events. A place is never used again, so that a reader can go on after the last one that it saw.
+CREATE TABLE events (
+    place        INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject      TEXT NOT NULL,
+    n            INTEGER NOT NULL,
+    type         TEXT NOT NULL,
+    at           INTEGER NOT NULL,
+    actor        TEXT NOT NULL,
+    actor_id     TEXT,
+    data         TEXT NOT NULL,  -- JSON: the struct of `core.events.data_of`
+    external_id  TEXT,
+    UNIQUE (subject, n)
+) STRICT;
+
+-- One row: why the sales of all products are paused; NULL if they aren't.
+CREATE TABLE shop (
+    id            INTEGER PRIMARY KEY CHECK (id = 1),
+    pause_reason  TEXT
+) STRICT;
+INSERT INTO shop (id) VALUES (1);
+"""
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Script n makes version n + 1. A released script never changes, apart from comments; add a new script instead."""
 
 

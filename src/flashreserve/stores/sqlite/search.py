@@ -60,8 +60,10 @@ _PRODUCT_ALLOWED: Final = """
     (:archived IS NULL OR (p.archived_at IS NOT NULL) = :archived)
     AND (:on_sale_at IS NULL OR (
         coalesce(p.sale_starts_at, :on_sale_at) <= :on_sale_at
-        AND coalesce(p.sale_ends_at, :on_sale_at + 1) > :on_sale_at))
-    AND (:off_sale_at IS NULL OR p.sale_starts_at > :off_sale_at OR p.sale_ends_at <= :off_sale_at)"""
+        AND coalesce(p.sale_ends_at, :on_sale_at + 1) > :on_sale_at
+        AND p.pause_reason IS NULL AND p.shop_pause_reason IS NULL))
+    AND (:off_sale_at IS NULL OR p.sale_starts_at > :off_sale_at OR p.sale_ends_at <= :off_sale_at
+        OR p.pause_reason IS NOT NULL OR p.shop_pause_reason IS NOT NULL)"""
 
 
 def search(

@@ -13,6 +13,7 @@ from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import ReserveEffect
 from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
+from flashreserve.core.trail import events_of
 from flashreserve.stores.filters import ReservationFilter, ReservationsFound
 from flashreserve.stores.port import (
     Audit,
@@ -35,6 +36,7 @@ from flashreserve.stores.sqlite.catalogue import SqliteCatalogue
 from flashreserve.stores.sqlite.columns import RESERVATIONS
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
+from flashreserve.stores.sqlite.events import SqliteEvents, record
 from flashreserve.stores.sqlite.facts import load
 from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
@@ -50,12 +52,17 @@ T = TypeVar("T")
 
 
 def open_sqlite(
-    path: Path, *, create: bool, busy_wait_s: float = BUSY_WAIT_S, quotas: Quotas = NO_QUOTAS
+    path: Path,
+    *,
+    create: bool,
+    busy_wait_s: float = BUSY_WAIT_S,
+    quotas: Quotas = NO_QUOTAS,
+    logs_grants: bool = False,
 ) -> "SqliteStore":
     """Open the file with a writer thread and a reader thread, and migrate its tables.
 
     With `create` false, a missing or empty file is refused and not changed. A write waits for other processes' writes,
-    at most about `busy_wait_s` seconds.
+    at most about `busy_wait_s` seconds. With `logs_grants`, the grants of holds are in the log of events too.
 
     Raises:
         StoreReadOnlyError: the file or its directory can't be written.
@@ -88,6 +95,7 @@ def open_sqlite(
         pulse,
         quotas,
         files,
+        logs_grants=logs_grants,
     )
 
 
@@ -109,7 +117,7 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     return SqliteStore(reader, reader)
 
 
-class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, Store):
+class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, SqliteEvents, Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 1
@@ -123,9 +131,12 @@ class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, St
         pulse: Pulse | None = None,
         quotas: Quotas = NO_QUOTAS,
         files: DatabaseFiles | None = None,
+        *,
+        logs_grants: bool = False,
     ) -> None:
         super().__init__(writer, reader, indexer or CustomerIndexer(), pulse or Pulse(len(schema.MIGRATIONS)), files)
         self._quotas = quotas
+        self._logs_grants = logs_grants
         self._unindexed = UnindexedReservations(counts=quotas.some)
         self._aside = UnreadableItems()
 
@@ -248,6 +259,7 @@ class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, St
         facts = load(connection, self._unindexed, commands, self._quotas, now)
         plan = rules.plan(facts, commands, now)
         rows.apply(connection, plan.effects, facts, plan.products)
+        record(connection, events_of(plan.effects, grants=self._logs_grants))
         self._indexer.go_on(connection, sum(type(effect) is ReserveEffect for effect in plan.effects))
         return Flushed(plan.outcomes, list(plan.products.values()))
 

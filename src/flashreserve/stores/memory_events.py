@@ -1,0 +1,54 @@
+"""The log of events in memory."""
+
+from collections.abc import Collection, Sequence
+
+from typing_extensions import override
+
+from flashreserve.core.events import Event
+from flashreserve.core.trail import without_customer
+from flashreserve.stores.filters import EventFilter, EventsFound, LoggedEvent
+from flashreserve.stores.port import EventStore
+
+
+class MemoryEvents(EventStore):
+    """The events of `MemoryStore`, in the order in which they were logged."""
+
+    def __init__(self) -> None:
+        self._log: list[LoggedEvent] = []
+        self._last_place = 0
+
+    def _record(self, events: Sequence[Event | None]) -> None:
+        for event in events:
+            if event is not None:
+                self._last_place += 1
+                self._log.append(LoggedEvent(self._last_place, event))
+
+    def _rename(self, subject_ids: Collection[str], customer_id: str, pseudonym: str) -> None:
+        self._log = [
+            LoggedEvent(place, without_customer(event, customer_id, pseudonym))
+            if event.subject_id in subject_ids
+            else LoggedEvent(place, event)
+            for place, event in self._log
+        ]
+
+    @override
+    async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
+        later = [logged for logged in self._log if logged.place > beyond]
+        found = [logged for logged in later if where.allows(logged.event)]
+        if len(found) > most:
+            return EventsFound(found[:most], found[most - 1].place, more=True)
+        return EventsFound(found, max(beyond, self._last_place), more=False)
+
+    @override
+    async def last_place(self) -> int:
+        return self._last_place
+
+    @override
+    async def relay(self, now: int, most: int) -> int:
+        return 0
+
+    @override
+    async def forget_events(self, before: int, most: int) -> int:
+        old = [logged for logged in self._log if logged.event.at < before][:most]
+        self._log = [logged for logged in self._log if logged not in old]
+        return len(old)

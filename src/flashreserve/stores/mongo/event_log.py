@@ -1,0 +1,277 @@
+"""The log of events: copies of the trails' entries, in an order that never changes.
+
+A relay, of which each worker runs one, does the following to the documents on its list:
+
+- E1 insert the events of their trails into `events`; `_id` is the event's id, so a copy that is there already stays;
+- E2 allot places to those that have none: one batch of events at a time, which is first recorded in the document `log`,
+  then carried out, then closed;
+- E3 take the documents off the list, each under the guard that its trail still has as many entries as E1 copied.
+
+A relay that dies or falls asleep anywhere does no harm. E1 and E2 only repeat what is done already, any process can
+finish an open batch, and after a later transition E3 finds another count. E3 must come last, or events could be lost.
+
+Readers see the places below `next`, which the last closed batch has set. So they never see a place while a lower one is
+still to come. The events of one subject are in the order of their numbers, because a trail is copied from its
+beginning. A batch may name events that have places already, by a stale read; then some places stay empty.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from flashreserve.core.events import Actor, ActorKind, Event, EventData, EventType, data_of
+from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedEvent
+from flashreserve.stores.mongo.database import Collection, Database, Document, Query, Update
+from flashreserve.stores.mongo.documents import VISIBLE, id_of, whole
+from flashreserve.stores.mongo.trail import TRAIL_FIELDS, events_from, reservation_events
+from flashreserve.stores.port import StoreUnavailableError
+from flashreserve.stores.unreadable import UnreadableError, UnreadableItems
+
+RELAYED_AT_ONCE: Final = 500
+"""Documents whose trails one step of a relay copies."""
+
+_LOG: Final = "log"
+"""The id of the document in the collection `meta` that has the next place and the open batch."""
+
+_TRIES_MAX: Final = 20
+"""How often a relay looks for its turn to allot places."""
+
+
+class _Source(NamedTuple):
+    """A collection whose documents have trails."""
+
+    collection: Collection
+    visible: Query
+    fields: Document | None
+    events: Callable[[Document], list[Event]]
+    keeps_trail: bool
+
+
+_SOURCES: Final = (
+    _Source("reservations", {}, None, reservation_events, keeps_trail=True),
+    _Source("products", VISIBLE, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _Source("accounts", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _Source("keys", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+)
+
+
+async def relay(database: Database, aside: UnreadableItems, now: int, most: int) -> int:
+    """Copy the trails of at most `most` documents of each kind into the log. Returns how many documents it was."""
+    done = 0
+    for source in _SOURCES:
+        left = most
+        while left > 0:
+            relayed = await _relay_some(database, source, aside, now, min(left, RELAYED_AT_ONCE))
+            done += relayed
+            left -= relayed
+            if relayed < RELAYED_AT_ONCE:
+                break
+    return done
+
+
+async def relay_reservations(database: Database, documents: Sequence[Document]) -> None:
+    """Copy the trails of these reservations, whose documents are complete.
+
+    Raises:
+        UnreadableError: one is invalid.
+    """
+    events = [event for document in documents for event in reservation_events(document)]
+    await _log(database, events)
+    await _unlist(database, _SOURCES[0], documents)
+
+
+async def _relay_some(database: Database, source: _Source, aside: UnreadableItems, now: int, most: int) -> int:
+    postponed = aside.postponed("trail", now)
+    listed = {**source.visible, "ship_at": {"$gt": 0}}
+    found = await database.find(
+        source.collection, listed, fields=source.fields, order=[("ship_at", 1)], most=most + len(postponed)
+    )
+    documents: list[Document] = []
+    events: list[Event] = []
+    for document in found:
+        if id_of(document) in postponed:
+            continue
+        try:
+            events += source.events(document)
+        except UnreadableError as error:
+            aside.postpone("trail", id_of(document), str(error), now)
+            continue
+        documents.append(document)
+    await _log(database, events)
+    await _unlist(database, source, documents)
+    return len(documents)
+
+
+async def _log(database: Database, events: Sequence[Event]) -> None:
+    """E1 and E2."""
+    for start in range(0, len(events), RELAYED_AT_ONCE):
+        some = events[start : start + RELAYED_AT_ONCE]
+        await database.insert_many("events", [_document(event) for event in some])
+        await _allot(database, [event.id for event in some])
+
+
+async def _unlist(database: Database, source: _Source, documents: Sequence[Document]) -> None:
+    """E3. Trails of reservations stay. The others are emptied by the same guarded write."""
+    updates: list[tuple[Query, Update]] = []
+    for document in documents:
+        seen: Document = {"_id": document["_id"], "trail_n": document.get("trail_n", 0)}
+        if "user_id" in document:
+            seen["user_id"] = document["user_id"]  # the shard key
+        change: Document = {"$unset": {"ship_at": ""}}
+        if not source.keeps_trail:
+            change["$set"] = {"trail": []}
+        updates.append((seen, change))
+    if updates:
+        await database.bulk_update(source.collection, updates)
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    """Events that get places, from `first` on, in the order of `ids`."""
+
+    first: int
+    ids: list[str]
+
+
+async def _allot(database: Database, ids: Sequence[str]) -> None:
+    """E2: give places to those of the events that have none."""
+    for _ in range(_TRIES_MAX):
+        place, batch = await _read_log(database)
+        if batch is not None:
+            await _carry_out(database, batch)
+            continue
+        placed = await database.find(
+            "events", {"_id": {"$in": list(ids)}, "place": {"$gt": 0}}, fields={"_id": 1}, current=True
+        )
+        known = {document["_id"] for document in placed}
+        batch = _Batch(place, [id_ for id_ in ids if id_ not in known])
+        if not batch.ids:
+            return
+        mine = {"_id": _LOG, "next": place, "batch": None}
+        change = {"$set": {"batch": {"first": batch.first, "ids": batch.ids}}}
+        if await database.find_one_and_update("meta", mine, change, fields={"_id": 1}) is not None:
+            await _carry_out(database, batch)
+            return
+    raise StoreUnavailableError("too many relays allot places in the log of events at once")
+
+
+async def _carry_out(database: Database, batch: _Batch) -> None:
+    """Write the places of the batch, and close it. Several processes may do so at once."""
+    writes: list[tuple[Query, Update]] = [
+        ({"_id": id_, "place": {"$exists": False}}, {"$set": {"place": place}})
+        for place, id_ in enumerate(batch.ids, start=batch.first)
+    ]
+    await database.bulk_update("events", writes)
+    closed = {"$set": {"next": batch.first + len(batch.ids), "batch": None}}
+    mine = {"_id": _LOG, "next": batch.first, "batch.first": batch.first}
+    await database.find_one_and_update("meta", mine, closed, fields={"_id": 1})
+
+
+async def _read_log(database: Database) -> tuple[int, _Batch | None]:
+    """The next place, and the open batch."""
+    found = await database.find("meta", {"_id": _LOG}, current=True)
+    if not found:
+        await database.insert_many("meta", [{"_id": _LOG, "next": 1, "batch": None}])
+        return 1, None
+    batch = found[0]["batch"]
+    return int(found[0]["next"]), None if batch is None else msgspec.convert(whole(batch), _Batch)
+
+
+async def last_place(database: Database) -> int:
+    """The place of the last event that readers see; 0 if there is none."""
+    found = await database.find("meta", {"_id": _LOG}, fields={"next": 1}, current=True)
+    return int(found[0]["next"]) - 1 if found else 0
+
+
+async def search(database: Database, where: EventFilter, beyond: int, most: int) -> EventsFound:
+    """A page, as `EventStore.events` gives it."""
+    last = await last_place(database)
+    looked_to, more = last, False
+    if where.subject_id is None:
+        # After an election a read may show fewer events than are there, so it has to be a current one.
+        looked_at = await database.find(
+            "events",
+            {"place": {"$gt": beyond, "$lte": last}},
+            fields={"place": 1},
+            order=[("place", 1)],
+            most=SEARCHED_MAX,
+            current=True,
+        )
+        if len(looked_at) == SEARCHED_MAX:
+            looked_to, more = looked_at[-1]["place"], True
+    query: Document = {**_query(where), "place": {"$gt": beyond, "$lte": looked_to}}
+    found = await database.find("events", query, order=[("place", 1)], most=most + 1, current=True)
+    events = [_logged(document) for document in found[:most]]
+    if len(found) > most:
+        return EventsFound(events, events[-1].place, more=True)
+    return EventsFound(events, max(beyond, looked_to), more=more)
+
+
+async def forget(database: Database, before: int, most: int) -> int:
+    """Delete events, as `EventStore.forget_events` does."""
+    found = await database.find(
+        "events", {"place": {"$gt": 0}}, fields={"at": 1, "place": 1}, order=[("place", 1)], most=most
+    )
+    old = [document["_id"] for document in found if document["at"] < before]
+    if old:
+        await database.delete_many("events", {"_id": {"$in": old}})
+    return len(old)
+
+
+async def rename(database: Database, customer_id: str, pseudonym: str, subject_ids: Sequence[str]) -> None:
+    """Put the pseudonym in the customer's place, in the events of these reservations."""
+    theirs: Query = {"subject": {"$in": list(subject_ids)}}
+    await database.update_many(
+        "events", {**theirs, "actor": ActorKind.CUSTOMER.value, "actor_id": customer_id}, _set(actor_id=pseudonym)
+    )
+    change = {"$set": {"data.customer_id": pseudonym, "external_id": None}}
+    await database.update_many("events", {**theirs, "data.customer_id": customer_id}, change)
+
+
+def _set(**fields: str) -> Document:
+    return {"$set": fields}
+
+
+def _query(where: EventFilter) -> Document:
+    query: Document = {}
+    if where.subject_id is not None:
+        query["subject"] = where.subject_id
+    if where.actor_id is not None:
+        query["actor_id"] = where.actor_id
+    if where.types is not None:
+        query["type"] = {"$in": sorted(each.value for each in where.types)}
+    if where.since is not None:
+        query["at"] = {"$gte": where.since}
+    return query
+
+
+def _document(event: Event) -> Document:
+    data: Any = msgspec.to_builtins(event.data)
+    return {
+        "_id": event.id,
+        "subject": event.subject_id,
+        "n": event.n,
+        "type": event.type.value,
+        "at": event.at,
+        "actor": event.actor.kind.value,
+        "actor_id": event.actor.id,
+        "data": {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()},
+        "external_id": event.external_id,
+    }
+
+
+def _logged(document: Document) -> LoggedEvent:
+    type_ = EventType(document["type"])
+    data: EventData = msgspec.convert(whole(document["data"]), data_of(type_))
+    return LoggedEvent(
+        int(document["place"]),
+        Event(
+            subject_id=document["subject"],
+            n=int(document["n"]),
+            type=type_,
+            at=int(document["at"]),
+            actor=Actor(ActorKind(document["actor"]), document["actor_id"]),
+            data=data,
+            external_id=document["external_id"],
+        ),
+    )
