@@ -147,8 +147,22 @@ class KeyTerms(msgspec.Struct, frozen=True, gc=False):
     expires_at: int | None
 
 
+class KeyEnd(msgspec.Struct, frozen=True, gc=False):
+    """The name of an API key that was revoked."""
+
+    name: str
+
+
 EventData: TypeAlias = (
-    ReservationChange | NewProductTerms | TermsChange | PauseChange | StockChange | RoleChange | AccessChange | KeyTerms
+    ReservationChange
+    | NewProductTerms
+    | TermsChange
+    | PauseChange
+    | StockChange
+    | RoleChange
+    | AccessChange
+    | KeyTerms
+    | KeyEnd
 )
 """What an event says of its transition. The type decides which of these it has; see `data_of`."""
 
@@ -215,7 +229,9 @@ def data_of(type_: EventType) -> type[EventData]:
             return RoleChange
         case EventType.ACCOUNT_DISABLED | EventType.ACCOUNT_ENABLED:
             return AccessChange
-        case EventType.API_KEY_MADE | EventType.API_KEY_REVOKED:
+        case EventType.API_KEY_MADE:
             return KeyTerms
+        case EventType.API_KEY_REVOKED:
+            return KeyEnd
         case _:
             assert_never(type_)

@@ -12,7 +12,7 @@ from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.customers import hashed_id
 from flashreserve.core.events import BY_COMMAND_LINE, AccessChange, EventType, RoleChange
 from flashreserve.core.model import Account, ApiKey, Role
-from flashreserve.core.trail import key_made_event, revoked
+from flashreserve.core.trail import key_made_event
 from flashreserve.stores.mongo import admin_guard
 from flashreserve.stores.mongo.admin_guard import signed_out
 from flashreserve.stores.mongo.database import Database, Document, Fields, Query
@@ -79,7 +79,7 @@ class MongoAccounts(AccountStore):
         (before,) = (each for each in Role if each is not role)
         change = RoleChange(before, role)
         changed = entry(EventType.ACCOUNT_ROLE_CHANGED, at, by, data=msgspec.to_builtins(change))
-        return await self._change_rights(account_id, {"role": before.value}, {"role": role.value}, changed)
+        return await self._change_rights(account_id, {"role": {"$ne": role.value}}, {"role": role.value}, changed)
 
     @override
     async def enable(self, account_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
@@ -171,9 +171,9 @@ class MongoKeys(KeyStore):
     @override
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         found = await self._database.find("keys", {"_id": key_id}, current=True)
-        for key in self._aside.readable("API key", found, id_of, key_from):
-            after, event = revoked(key, at, by)
-            change = recording({"$set": {"revoked_at": after.revoked_at}}, entry_of(event, by))
+        for document in found:
+            end = entry(EventType.API_KEY_REVOKED, at, by, data={"name": str(document.get("name"))})
+            change = recording({"$set": {"revoked_at": at}}, end)
             valid = {"_id": key_id, "revoked_at": None}
             await self._database.find_one_and_update("keys", valid, change, fields=_ID)
         return bool(found)

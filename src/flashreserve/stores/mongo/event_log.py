@@ -12,7 +12,7 @@ finish an open batch, and after a later transition E3 finds another count. E3 mu
 
 Readers see the places below `next`, which the last closed batch has set. So they never see a place while a lower one is
 still to come. The events of one subject are in the order of their numbers, because a trail is copied from its
-beginning. A batch may name events that have places already, by a stale read; then some places stay empty.
+beginning.
 """
 
 from collections.abc import Callable, Sequence
@@ -201,7 +201,7 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
             looked_to, more = looked_at[-1]["place"], True
     query: Document = {**_query(where), "place": {"$gt": beyond, "$lte": looked_to}}
     found = await database.find("events", query, order=[("place", 1)], most=most + 1, current=True)
-    events = [_logged(document) for document in found[:most]]
+    events = [logged(document) for document in found[:most]]
     if len(found) > most:
         return EventsFound(events, events[-1].place, more=True)
     return EventsFound(events, max(beyond, looked_to), more=more)
@@ -260,7 +260,8 @@ def _document(event: Event) -> Document:
     }
 
 
-def _logged(document: Document) -> LoggedEvent:
+def logged(document: Document) -> LoggedEvent:
+    """The event in a document that has a place."""
     type_ = EventType(document["type"])
     data: EventData = msgspec.convert(whole(document["data"]), data_of(type_))
     return LoggedEvent(

@@ -51,7 +51,7 @@ class SqliteEvents(SqliteTransactions, EventStore):
 
     @override
     async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
-        return await self._read(lambda connection: _search(connection, where, beyond, most))
+        return await self._read(lambda connection: search(connection, where, beyond, most))
 
     @override
     async def last_place(self) -> int:
@@ -103,7 +103,8 @@ def _logged(row: Sequence[Any]) -> LoggedEvent:
     return LoggedEvent(place, Event(subject_id, n, type_, at, Actor(ActorKind(actor), actor_id), data, external_id))
 
 
-def _search(connection: apsw.Connection, where: EventFilter, beyond: int, most: int) -> EventsFound:
+def search(connection: apsw.Connection, where: EventFilter, beyond: int, most: int) -> EventsFound:
+    """A page of the log, as `EventStore.events` gives it."""
     looked_at = _OF_ALL if where.subject_id is None else _OF_SUBJECT
     values = {
         "beyond": beyond,
