@@ -1,13 +1,24 @@
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import pytest
+import uvloop
 from tests.webhooks.certificates import write_certificate
 from tests.webhooks.receiver import ReceiverPlan
 from tests.webhooks.receiver_process import ReceiverProcess
 
+LOOPS: Final = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+"""The sender's tests run on both: servers use uvloop, commands asyncio."""
+
 MakeReceiver = Callable[..., ReceiverProcess]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    on_both = item.path.name in {"test_sender.py", "test_name_resolver.py"}
+    return LOOPS if on_both else {"asyncio": LOOPS["asyncio"]}
 
 
 @pytest.fixture(scope="session")
