@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -149,10 +150,12 @@ async def test_keys_may_be_in_a_file(tmp_path: Path) -> None:
     assert shop.status(token()) == ForeignCustomer.__name__
 
 
-async def test_a_slow_read_is_ended_when_the_process_stops() -> None:
+async def test_a_slow_read_is_ended_when_the_process_stops_even_if_it_swallows_a_cancellation() -> None:
     found = issuer()
 
     async def read(_: Issuer) -> bytes:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -160,7 +163,7 @@ async def test_a_slow_read_is_ended_when_the_process_stops() -> None:
     waiting = asyncio.create_task(sources.refresh())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await sources.close()
+    await asyncio.wait_for(sources.close(), timeout=5)
     await asyncio.gather(waiting, return_exceptions=True)
 
     assert waiting.done()

@@ -12,6 +12,7 @@ import structlog
 from flashreserve.auth.foreign_tokens import ForeignTokens
 from flashreserve.auth.issuers import Issuer
 from flashreserve.auth.public_keys import PublicKeys
+from flashreserve.side_by_side import end_all
 
 REFRESH_EVERY_S: Final = 600.0
 _MISSING_EVERY_S: Final = 5.0
@@ -65,10 +66,7 @@ class KeySources:
 
     async def close(self) -> None:
         """Stop reading."""
-        reading = [source.reading for source in self._sources.values() if source.reading is not None]
-        for task in reading:
-            task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
+        await end_all(*(source.reading for source in self._sources.values() if source.reading is not None))
 
     def _is_due(self, source: _Source) -> bool:
         if source.read_at is None:
