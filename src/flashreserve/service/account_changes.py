@@ -30,7 +30,7 @@ from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock
 from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.model import Account, Role
-from flashreserve.service.outages import after_a_change
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import AccountStore
 
 SESSION_S: Final = 12 * 3600

@@ -15,6 +15,7 @@ from flashreserve.core.facts import is_limit_claim
 from flashreserve.core.model import Role, Status
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import LABELS, VOID, claims_of, kept_claim
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import PersonStore
 
 _PRIVATE: Final = ("key", *LABELS)
@@ -32,11 +33,12 @@ class MongoPersons(PersonStore):
             return False
         hashed = hashed_id(customer_id)
         await self._database.insert_many("erasures", [{"_id": hashed, "at": at}])
-        await self._database.update_many("erasures", {"_id": hashed}, {"$max": {"at": at}})
-        await self._database.delete_many("erasures", {"at": {"$lt": at - limits.ERASURES_KEPT_S * 1000}})
-        # Not if it was promoted meanwhile.
-        await self._database.delete_many("accounts", {"_id": customer_id, "role": {"$ne": Role.ADMIN.value}})
-        return not await self._database.find("accounts", {"_id": customer_id}, fields={"_id": 1}, current=True)
+        with after_a_change():
+            await self._database.update_many("erasures", {"_id": hashed}, {"$max": {"at": at}})
+            await self._database.delete_many("erasures", {"at": {"$lt": at - limits.ERASURES_KEPT_S * 1000}})
+            # Not if it was promoted meanwhile.
+            await self._database.delete_many("accounts", {"_id": customer_id, "role": {"$ne": Role.ADMIN.value}})
+            return not await self._database.find("accounts", {"_id": customer_id}, fields={"_id": 1}, current=True)
 
     @override
     async def is_reserving(self, customer_id: str) -> bool:
