@@ -78,7 +78,7 @@ class AccessService:
         self._ids = ids
         self._token_s = token_s
         self._keys = KeyList()
-        self._key_look_ups = SharedRead(self._read_keys, _LOOK_UP_EVERY_S, clock.monotonic)
+        self._key_look_ups = SharedRead(self._read_current_keys, _LOOK_UP_EVERY_S, clock.monotonic)
         self._sign_outs = SignOuts()
         self._keys_began_at = self._sign_outs_began_at = float("-inf")
         """When the read of each list began, in seconds of the monotonic clock."""
@@ -167,9 +167,13 @@ class AccessService:
             self._sign_outs.learn(sign_outs, most)
             self._sign_outs_began_at = began
 
-    async def _read_keys(self) -> None:
+    async def _read_current_keys(self) -> None:
+        """Read the keys for a request, which needs a key that was made or revoked before it."""
+        await self._read_keys(current=True)
+
+    async def _read_keys(self, *, current: bool = False) -> None:
         began = self._clock.monotonic()
-        keys = await self._store.keys()
+        keys = await self._store.keys(current=current)
         if began >= self._keys_began_at:
             self._keys.learn(keys)
             self._keys_began_at = began
@@ -200,7 +204,7 @@ class AccessService:
         key = ApiKey(key_id, name, ordered, secret.secret_hash, now_ms, created_by, expires_at)
         if not await self._store.add_key(key, limits.API_KEYS_MAX):
             return KeysFull(limits.API_KEYS_MAX)
-        await _unless_away(self._read_keys)
+        await _unless_away(self._read_current_keys)
         return KeyMade(key, secret.text)
 
     async def revoke_key(self, key_id: str) -> bool:
@@ -209,12 +213,12 @@ class AccessService:
         False: there is no such key.
         """
         found = await self._store.revoke_key(key_id, self._clock.now_ms())
-        await _unless_away(self._read_keys)
+        await _unless_away(self._read_current_keys)
         return found
 
     async def keys(self) -> list[ApiKey]:
         """All keys, oldest first; of the revoked ones the latest."""
-        return await self._store.keys()
+        return await self._store.keys(current=True)
 
 
 async def _unless_away(read: Callable[[], Awaitable[None]]) -> None:
