@@ -22,7 +22,7 @@ from flashreserve.calls import CALL_S
 from flashreserve.clock import Ids, SteadyClock
 from flashreserve.core import limits
 from flashreserve.core.model import ApiKey, Scope
-from flashreserve.service.shared_read import SharedRead
+from flashreserve.shared_read import SharedRead
 from flashreserve.stores.port import AccountStore, KeyStore, StoreOutcomeUnknownError, StoreUnavailableError
 
 REFRESH_EVERY_S: Final = 1.0
@@ -130,13 +130,23 @@ class AccessService:
     async def _look_up_token(self, token: str) -> Identity | TokenRefused:
         found = self._tokens.verify(token, self._clock.now_ms())
         if isinstance(found, TokenRefused) and found.reason in _UNKNOWN_KEYS:
-            await self._sources.look_up(token)
+            is_read = await self._read_issuer_keys(token)
             found = self._tokens.verify(token, self._clock.now_ms())
+            if isinstance(found, TokenRefused) and found.reason in _UNKNOWN_KEYS and not is_read:
+                return TokenRefused(Refusal.ISSUER_KEYS_UNREADABLE)
         if isinstance(found, TokenRefused):
             return found
         if self._sign_outs.refuse(found) is None:
             self._sign_outs.note(found.user_id, await self._store.signed_out_at(found.user_id))
         return found if self._sign_outs.refuse(found) is False else TokenRefused(Refusal.SIGNED_OUT)
+
+    async def _read_issuer_keys(self, token: str) -> bool:
+        """Whether the keys of the token's issuer could be read now."""
+        try:
+            async with asyncio.timeout(CALL_S):
+                return await self._sources.look_up(token)
+        except TimeoutError:
+            return False
 
     async def refresh(self) -> int:
         """Read the lists again. Returns 0: nothing is done that is worth a line in the log."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 from tests.moving_clock import MovingClock
 
-from flashreserve.service.shared_read import READS_AT_ONCE_MAX, SharedRead
+from flashreserve.shared_read import READS_AT_ONCE_MAX, SharedRead
 
 EVERY_S = 0.2
 
