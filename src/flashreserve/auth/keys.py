@@ -53,6 +53,7 @@ class Refusal(StrEnum):
     REVOKED_API_KEY = "revoked-api-key"
     UNKNOWN_ISSUER_KEY = "unknown-issuer-key"
     NO_ISSUER_KEYS = "no-issuer-keys"
+    ISSUER_KEYS_UNREADABLE = "issuer-keys-unreadable"
 
 
 class TokenRefused(msgspec.Struct, frozen=True, tag=True, gc=False):

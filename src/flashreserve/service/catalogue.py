@@ -15,6 +15,7 @@ from flashreserve.core.model import DetailsEdit, Product, ProductDetails
 from flashreserve.core.outcomes import Edited, ExternalIdTaken, Invalid, NotFound, Outcome
 from flashreserve.stock_view import Sight, StockView
 from flashreserve.stores.filters import ProductFilter
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import CatalogueStore
 
 
@@ -84,7 +85,8 @@ class CatalogueService:
             found = await self._by_external_id(new.external_id)
             return ExternalIdTaken(new.external_id or "", found.id if found is not None else "")
         if details != NO_DETAILS:
-            await self._store.set_details({product.id: details})
+            with after_a_change():
+                await self._store.set_details({product.id: details})
         return ShownProduct(product, details)
 
     async def put(self, new: NewProduct, details: ProductDetails, by: str = BY_COMMAND_LINE) -> Put | Outcome:
@@ -127,10 +129,11 @@ class CatalogueService:
         outcome = await self.edit(edit)
         if not isinstance(outcome, Edited):
             return outcome
-        shown = await self._details_of(edit.product_id)
-        if details.apply(shown) != shown:
-            # Only the given fields are written: others may have changed the rest since it was read.
-            shown = await self._store.edit_details(edit.product_id, details)
+        with after_a_change():
+            shown = await self._details_of(edit.product_id)
+            if details.apply(shown) != shown:
+                # Only the given fields are written: others may have changed the rest since it was read.
+                shown = await self._store.edit_details(edit.product_id, details)
         return ShownProduct(outcome.product, shown)
 
     async def restock(self, restock: Restock) -> Outcome:

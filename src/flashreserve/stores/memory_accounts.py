@@ -150,7 +150,7 @@ class MemoryAccounts(AccountStore, KeyStore, MemoryEvents):
         return True
 
     @override
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
         revoked = sorted((each.revoked_at, id_) for id_, each in self._keys.items() if each.revoked_at is not None)
         left_out = {id_ for _, id_ in revoked[: -limits.API_KEYS_MAX]}
         return [self._keys[id_] for id_ in sorted(self._keys.keys() - left_out)]

@@ -264,6 +264,9 @@ class CatalogueStore(Protocol):
 class AccountStore(Protocol):
     """Accounts.
 
+    A read of one account, its sign-out or its reset code shows every write that was acknowledged before the call. Lists
+    (`accounts`, `list_accounts`, `signed_out_since`) may be older while an election of MongoDB's primary lasts.
+
     A change of a role, disabling and enabling record their events (`core.trail`) in the same write, under the name
     `by`, if they change anything.
     """
@@ -359,8 +362,12 @@ class KeyStore(Protocol):
         """Insert a new key. Returns False, and writes nothing, if there are `most` keys that aren't revoked."""
         ...
 
-    async def keys(self) -> list[ApiKey]:
-        """All keys, oldest (lowest id) first; of the revoked ones the latest `limits.API_KEYS_MAX`."""
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
+        """All keys, oldest (lowest id) first; of the revoked ones the latest `limits.API_KEYS_MAX`.
+
+        With `current`, every write is shown that was acknowledged before the call. Without it, the read costs less, and
+        the keys may be older while an election of MongoDB's primary lasts.
+        """
         ...
 
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:

@@ -54,7 +54,7 @@ class MongoAccounts(AccountStore):
         return await self._account({"_id": account_id})
 
     async def _account(self, query: Mapping[str, Any]) -> Account | None:
-        found = await self._database.find("accounts", query, most=1)
+        found = await self._database.find("accounts", query, most=1, current=True)
         return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
 
     @override
@@ -115,7 +115,8 @@ class MongoAccounts(AccountStore):
 
     @override
     async def has_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
-        return bool(await self._database.find("accounts", _good(account_id, code_hash, now), fields=_ID, most=1))
+        query = _good(account_id, code_hash, now)
+        return bool(await self._database.find("accounts", query, fields=_ID, most=1, current=True))
 
     @override
     async def use_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
@@ -133,8 +134,9 @@ class MongoAccounts(AccountStore):
 
     @override
     async def signed_out_at(self, customer_id: str) -> int | None:
-        accounts = await self._database.find("accounts", {"_id": customer_id}, fields={"signed_out_at": 1})
-        erasures = await self._database.find("erasures", {"_id": hashed_id(customer_id)})
+        one: Query = {"_id": customer_id}
+        accounts = await self._database.find("accounts", one, fields={"signed_out_at": 1}, current=True)
+        erasures = await self._database.find("erasures", {"_id": hashed_id(customer_id)}, current=True)
         found = [each.get("signed_out_at") for each in accounts] + [each["at"] for each in erasures]
         return max((int(at) for at in found if isinstance(at, int | float)), default=None)
 
@@ -160,11 +162,11 @@ class MongoKeys(KeyStore):
         return True
 
     @override
-    async def keys(self) -> list[ApiKey]:
-        valid = await self._database.find("keys", {"revoked_at": None})
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
+        valid = await self._database.find("keys", {"revoked_at": None}, current=current)
         order = [("revoked_at", -1), ("_id", -1)]
         revoked = await self._database.find(
-            "keys", {"revoked_at": {"$ne": None}}, order=order, most=limits.API_KEYS_MAX
+            "keys", {"revoked_at": {"$ne": None}}, order=order, most=limits.API_KEYS_MAX, current=current
         )
         return sorted(self._aside.readable("API key", [*valid, *revoked], id_of, key_from), key=attrgetter("id"))
 

@@ -167,7 +167,7 @@ class SqliteKeys(SqliteTransactions, KeyStore):
         return await self._write(add)
 
     @override
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
         found = await self._read(
             lambda connection: connection.execute(rows.SELECT_KEYS, (limits.API_KEYS_MAX,)).fetchall()
         )
