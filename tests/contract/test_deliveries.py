@@ -115,16 +115,16 @@ class TestEndpoints:
 
     async def test_failures_are_counted_from_the_first_and_end_with_a_success(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
-        await store.note_failure(ONE, NOON + 1)
-        await store.note_failure(ONE, NOON + 2)
-        assert await current(store) == an_endpoint(failing_since=NOON + 1, failures=2)
+        await store.note_failures(ONE, NOON + 1, 1)
+        await store.note_failures(ONE, NOON + 2, 3)
+        assert await current(store) == an_endpoint(failing_since=NOON + 1, failures=4)
         await store.note_success(ONE)
         assert await current(store) == an_endpoint()
 
     async def test_a_change_leaves_what_deliveries_have_noted(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
         before = await current(store)
-        await store.note_failure(ONE, NOON + 1)
+        await store.note_failures(ONE, NOON + 1, 1)
         await raised(store, GroupRaise(CUP, 1, 1))
         change = changed(before, replace(before, url="https://one.example/"), NOON, ADMIN)
         assert await store.change_endpoint(before, change, ADMIN)

@@ -198,7 +198,7 @@ async def test_a_demoted_admin_is_refused_though_a_new_primary_shows_the_role_ye
     admin = an_account(1, role=Role.ADMIN)
     await store.add_account(admin)
     before = await database.find("accounts", {})
-    await store.set_role(admin.id, Role.CUSTOMER)
+    await store.set_role(admin.id, Role.CUSTOMER, at=1)
     behind = MongoStore(NewPrimary(database, "accounts", before), SystemIds())
     found = await behind.account_by_id(admin.id)
     assert found is not None

@@ -70,10 +70,10 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
         return True
 
     @override
-    async def note_failure(self, endpoint_id: str, at: int) -> None:
+    async def note_failures(self, endpoint_id: str, at: int, count: int) -> None:
         endpoint = self._endpoints[endpoint_id]
         since = at if endpoint.failing_since is None else endpoint.failing_since
-        self._endpoints[endpoint_id] = replace(endpoint, failing_since=since, failures=endpoint.failures + 1)
+        self._endpoints[endpoint_id] = replace(endpoint, failing_since=since, failures=endpoint.failures + count)
 
     @override
     async def note_success(self, endpoint_id: str) -> None:

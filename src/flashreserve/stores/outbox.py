@@ -78,8 +78,8 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def note_failure(self, endpoint_id: str, at: int) -> None:
-        """Count an attempt that failed. The first one after a success is the start of the failures."""
+    async def note_failures(self, endpoint_id: str, at: int, count: int) -> None:
+        """Count attempts that failed, from `at` on. The first one after a success is the start of the failures."""
         ...
 
     async def note_success(self, endpoint_id: str) -> None:

@@ -83,9 +83,9 @@ class MongoDeliveries(DeliveryStore):
         return True
 
     @override
-    async def note_failure(self, endpoint_id: str, at: int) -> None:
+    async def note_failures(self, endpoint_id: str, at: int, count: int) -> None:
         since = {"$ifNull": ["$failing_since", at]}
-        change = [{"$set": {"failing_since": since, "failures": {"$add": ["$failures", 1]}}}]
+        change = [{"$set": {"failing_since": since, "failures": {"$add": ["$failures", count]}}}]
         await self._database.find_one_and_update("endpoints", {"_id": endpoint_id}, change, fields=_ID)
 
     @override

@@ -31,8 +31,8 @@ _SELECT: Final = (
     " ORDER BY e.id"
 )
 _DELETE_GROUPS: Final = "DELETE FROM deliveries WHERE endpoint_id = ?"
-_NOTE_FAILURE: Final = """
-    UPDATE endpoints SET failing_since = coalesce(failing_since, ?2), failures = failures + 1 WHERE id = ?1"""
+_NOTE_FAILURES: Final = """
+    UPDATE endpoints SET failing_since = coalesce(failing_since, ?2), failures = failures + ?3 WHERE id = ?1"""
 _NOTE_SUCCESS: Final = "UPDATE endpoints SET failing_since = NULL, failures = 0 WHERE id = ?1"
 _SEE: Final = "UPDATE endpoints SET seen = ?3 WHERE id = ?1 AND seen = ?2"
 
@@ -119,8 +119,8 @@ class SqliteDeliveries(SqliteTransactions, DeliveryStore):
         return await self._write(write)
 
     @override
-    async def note_failure(self, endpoint_id: str, at: int) -> None:
-        await self._change_one(_NOTE_FAILURE, endpoint_id, at)
+    async def note_failures(self, endpoint_id: str, at: int, count: int) -> None:
+        await self._change_one(_NOTE_FAILURES, endpoint_id, at, count)
 
     @override
     async def note_success(self, endpoint_id: str) -> None:
