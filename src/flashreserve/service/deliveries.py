@@ -237,7 +237,7 @@ class DeliveryService:
         endpoint = self._endpoints.get(endpoint_id)
         if endpoint is None or endpoint.disabled_at is not None or now > leased_until - _SEND_MS_MAX:
             return now
-        secrets = signing_secrets(self._keys, _secrets_of(endpoint), now)
+        secrets = signing_secrets(self._keys, secrets_of(endpoint), now)
         if isinstance(secrets, MissingKey):
             _log.error("delivery can't be signed", endpoint=endpoint_id, missing_key=secrets.kid)
             return now + _KEY_MISSING_RETRY_MS
@@ -299,7 +299,8 @@ class DeliveryService:
                 return
 
 
-def _secrets_of(endpoint: Endpoint) -> EndpointSecrets:
+def secrets_of(endpoint: Endpoint) -> EndpointSecrets:
+    """The endpoint's secrets, as signatures need them."""
     old = None
     if endpoint.old_kid is not None and endpoint.old_generation is not None:
         old = SecretVersion(endpoint.old_kid, endpoint.old_generation)
