@@ -241,11 +241,13 @@ ROUTES: Final = frozenset(
         "livez",
         "metrics",
         "openapi.json",
+        "pause",
         "problems",
         "products",
         "readyz",
         "reservations",
         "reservations.csv",
+        "resume",
     }
 )
 """The first segments of the service's own paths."""

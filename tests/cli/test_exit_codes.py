@@ -59,6 +59,8 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "token": ("token", "--email", ADMIN, "--role", "admin"),
     "products import": IMPORT,
     "products list": ("products", "list"),
+    "pause": ("pause", "--all", "--reason", "a fault"),
+    "resume": ("resume", "--all"),
     "reservations export": ("reservations", "export"),
     "audit": ("audit",),
     **{job.name: (job.name,) for job in JOBS},

@@ -157,6 +157,7 @@ def _edge(
     services = Services(
         reservations=core.books.reservations,
         catalogue=core.books.catalogue,
+        pauses=core.books.pauses,
         orders=OrderService(core.books.store),
         accounts=core.accounts,
         account_changes=core.account_changes,

@@ -103,6 +103,8 @@ for _entry in (
     CommandEntry("keys", "keys", "API keys for programs of the shop's."),
     CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
     CommandEntry("products", "products", "Import and list products."),
+    CommandEntry("pause", "pauses", "Pause the sale of a product, or of all."),
+    CommandEntry("resume", "pauses", "Resume the sale of a product, or of all."),
     CommandEntry("reservations", "reservations", "Export reservations."),
     CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
     *map(_JobEntry, JOBS),

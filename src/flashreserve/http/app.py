@@ -18,6 +18,7 @@ from flashreserve.http.routes.docs import DocsRoutes
 from flashreserve.http.routes.keys import KeyRoutes
 from flashreserve.http.routes.ops import OpsRoutes
 from flashreserve.http.routes.options import allow, before_route
+from flashreserve.http.routes.pauses import PauseRoutes
 from flashreserve.http.routes.products import ProductRoutes
 from flashreserve.http.routes.replies import reply
 from flashreserve.http.routes.reservations import ReservationRoutes
@@ -34,7 +35,16 @@ def create_app(services: Services) -> Litestar:
         return services
 
     return Litestar(
-        route_handlers=[AuthRoutes, AccountRoutes, KeyRoutes, ProductRoutes, ReservationRoutes, OpsRoutes, DocsRoutes],
+        route_handlers=[
+            AuthRoutes,
+            AccountRoutes,
+            KeyRoutes,
+            ProductRoutes,
+            PauseRoutes,
+            ReservationRoutes,
+            OpsRoutes,
+            DocsRoutes,
+        ],
         dependencies={"services": Provide(provide, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             RefusalError: _refused,

@@ -139,6 +139,15 @@ Reason = Annotated[
         extra={"expected": f"text of 1 to {limits.REASON_LENGTH_MAX} characters"},
     ),
 ]
+PauseReason = Annotated[
+    str,
+    Meta(
+        description=f"1 to {limits.REASON_LENGTH_MAX} characters on one line, by the rules of a product's name.",
+        # As for names, the rule itself is `names.parse_line`.
+        extra_json_schema={"pattern": rf"^\s*\S(.{{0,{limits.REASON_LENGTH_MAX - 2}}}\S)?\s*$"},
+        extra={"expected": f"text of 1 to {limits.REASON_LENGTH_MAX} characters on one line"},
+    ),
+]
 PriceText = Annotated[
     str, Meta(pattern=r"^[0-9]+(\.[0-9]{1,4})?$", description="A decimal with all of the currency's places.")
 ]

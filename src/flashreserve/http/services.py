@@ -14,6 +14,7 @@ from flashreserve.service.account_changes import AccountChanges
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.orders import OrderService
+from flashreserve.service.pauses import PauseService
 from flashreserve.service.reservations import ReservationService
 
 
@@ -26,6 +27,7 @@ class Services(msgspec.Struct, frozen=True):
 
     reservations: ReservationService
     catalogue: CatalogueService
+    pauses: PauseService
     orders: OrderService
     accounts: AccountService
     account_changes: AccountChanges

@@ -13,6 +13,7 @@ from flashreserve.core.commands import Edit, Restock
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import DetailsEdit, Product, ProductDetails
 from flashreserve.core.outcomes import Edited, ExternalIdTaken, Invalid, NotFound, Outcome
+from flashreserve.service.outages import after_a_change
 from flashreserve.stock_view import Sight, StockView
 from flashreserve.stores.filters import ProductFilter
 from flashreserve.stores.port import CatalogueStore
@@ -83,9 +84,11 @@ class CatalogueService:
         if not added:
             found = await self._by_external_id(new.external_id)
             return ExternalIdTaken(new.external_id or "", found.id if found is not None else "")
-        if details != NO_DETAILS:
-            await self._store.set_details({product.id: details})
-        return ShownProduct(product, details)
+        with after_a_change():
+            if details != NO_DETAILS:
+                await self._store.set_details({product.id: details})
+            # The store adds the reason if all sales are paused.
+            return ShownProduct(await self._store.product(product.id) or product, details)
 
     async def put(self, new: NewProduct, details: ProductDetails, by: str = BY_COMMAND_LINE) -> Put | Outcome:
         """Make the product, or edit the one that has its external id. The stock of an existing one stays as it is."""
