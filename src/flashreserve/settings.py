@@ -238,6 +238,7 @@ ROUTES: Final = frozenset(
         "api-keys",
         "auth",
         "checkout",
+        "events",
         "livez",
         "metrics",
         "openapi.json",
@@ -248,6 +249,7 @@ ROUTES: Final = frozenset(
         "reservations",
         "reservations.csv",
         "resume",
+        "trail",
     }
 )
 """The first segments of the service's own paths."""

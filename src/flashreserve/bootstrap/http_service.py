@@ -35,6 +35,7 @@ from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Metrics, SharedMetrics, render
 from flashreserve.server.limits import HttpLimits
 from flashreserve.service.access import REFRESH_EVERY_S
+from flashreserve.service.events import EventService
 from flashreserve.service.orders import OrderService
 from flashreserve.settings import Settings
 from flashreserve.web_origins import read_origins
@@ -158,6 +159,7 @@ def _edge(
         reservations=core.books.reservations,
         catalogue=core.books.catalogue,
         pauses=core.books.pauses,
+        events=EventService(core.books.store),
         orders=OrderService(core.books.store),
         accounts=core.accounts,
         account_changes=core.account_changes,

@@ -15,6 +15,7 @@ from flashreserve.http.requests import HttpRequest, place_of
 from flashreserve.http.routes.accounts import AccountRoutes
 from flashreserve.http.routes.auth import AuthRoutes
 from flashreserve.http.routes.docs import DocsRoutes
+from flashreserve.http.routes.events import EventRoutes
 from flashreserve.http.routes.keys import KeyRoutes
 from flashreserve.http.routes.ops import OpsRoutes
 from flashreserve.http.routes.options import allow, before_route
@@ -42,6 +43,7 @@ def create_app(services: Services) -> Litestar:
             ProductRoutes,
             PauseRoutes,
             ReservationRoutes,
+            EventRoutes,
             OpsRoutes,
             DocsRoutes,
         ],

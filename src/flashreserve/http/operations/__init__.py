@@ -7,6 +7,7 @@ problems; `openapi.py` adds the common ones: a body that is too large, a databas
 from typing import Final
 
 from flashreserve.http.operations.accounts import ACCOUNTS
+from flashreserve.http.operations.events import EVENT_OPERATIONS
 from flashreserve.http.operations.keys import KEYS
 from flashreserve.http.operations.operation import Operation
 from flashreserve.http.operations.ops import OPS
@@ -20,6 +21,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *PRODUCTS,
     *PAUSES,
     *RESERVATIONS,
-   
+    *EVENT_OPERATIONS,
     *OPS,
 )
