@@ -1,10 +1,10 @@
-"""Coroutines side by side: results in order, and an error only once all have ended."""
+"""Coroutines side by side: results in order, an error only once all have ended, and tasks that are ended for sure."""
 
 import asyncio
 
 import pytest
 
-from flashreserve.side_by_side import all_ended
+from flashreserve.side_by_side import all_ended, end_all
 
 
 async def test_results_are_in_the_order_of_the_parts() -> None:
@@ -36,3 +36,24 @@ async def test_an_error_is_raised_once_all_have_ended() -> None:
     with pytest.raises(ValueError, match="first"):
         await all_ended([failing("first"), going_on(), failing("second")])
     assert ended == ["going on"]
+
+
+async def test_tasks_are_ended_even_if_they_swallow_a_cancellation_or_fail() -> None:
+    swallowed = asyncio.Event()
+
+    async def deaf() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            swallowed.set()
+        await asyncio.Event().wait()
+
+    async def failing() -> None:
+        raise ValueError("dropped")
+
+    tasks = [asyncio.create_task(each()) for each in (deaf, failing)]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(end_all(*tasks), timeout=5)
+    assert swallowed.is_set()
+    assert all(task.done() for task in tasks)
+    await end_all()

@@ -193,18 +193,26 @@ class Combiner:
 
     def _take(self, batch: _Batch) -> Taken:
         """Take the waiting commands, except those whose caller is gone or has given up: these are never sent."""
-        taken: list[_Waiting] = []
-        now = self._clock.monotonic()
         with self._taking:
-            while self._queue and len(taken) < self._flush_max:
-                waiting = self._queue.popleft()
-                if waiting.deadline <= now:
-                    self._late.append(waiting)
-                elif not waiting.done:
-                    taken.append(waiting)
+            taken = self._take_from(self._queue)
             batch.waiting, batch.taken = taken, True
         batch.sent_at = self._clock.monotonic()
         return self._taken(taken)
+
+    def _take_from(self, queue: deque[_Waiting]) -> list[_Waiting]:
+        """Remove the commands of one flush from `queue`. Returns those to be sent; those past their deadline are late.
+
+        The caller has the lock `_taking`.
+        """
+        taken: list[_Waiting] = []
+        now = self._clock.monotonic()
+        while queue and len(taken) < self._flush_max:
+            waiting = queue.popleft()
+            if waiting.deadline <= now:
+                self._late.append(waiting)
+            elif not waiting.done:
+                taken.append(waiting)
+        return taken
 
     def _taken(self, taken: list[_Waiting]) -> Taken:
         return Taken(
@@ -219,10 +227,8 @@ class Combiner:
         left: list[_Waiting] = []
 
         def take() -> Taken:
-            now = self._clock.monotonic()
-            left[:] = [waiting for waiting in batch if not waiting.done and waiting.deadline > now]
             with self._taking:
-                self._late += [waiting for waiting in batch if waiting.deadline <= now]
+                left[:] = self._take_from(deque(batch))
             return self._taken(left)
 
         try:
@@ -268,6 +274,10 @@ class Combiner:
             self._watch = asyncio.get_running_loop().call_later(_WATCH_EVERY_S, self._enforce_deadlines)
 
     def _answer_late(self) -> None:
+        """Answer the commands past their deadline: those that wait, that are in flight, and that a defect left over.
+
+        Commands at the head of the queue whose caller is gone are dropped.
+        """
         now = self._clock.monotonic()
         with self._taking:  # Commands that leave the queue here are never sent.
             late, self._late = self._late, []

@@ -19,6 +19,7 @@ from flashreserve.redaction import HIDDEN, redact_url, url_secrets
 from flashreserve.server_urls import PORT_MAX, check_mongodb_url, check_redis_url, read_server_url
 from flashreserve.suggestions import nearest
 from flashreserve.web_origins import read_origins
+from flashreserve.webhooks.addresses import Destinations, read_networks, read_ports
 
 _KEY_FILE: Final = "secret.key"
 
@@ -54,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True):
     env: Literal["development", "production"] = "development"
     metrics_token: str = ""
     private_network: bool = False
+    webhook_networks: str = ""
+    webhook_ports: str = ""
 
     def __repr__(self) -> str:
         shown = {name: HIDDEN if name in _SECRET and value else value for name, value in asdict(self).items()}
@@ -64,6 +67,12 @@ class Settings(msgspec.Struct, frozen=True):
     def quotas(self) -> Quotas:
         """How much one customer may hold."""
         return Quotas(self.open_holds_max, self.holds_per_hour_max, self.lapses_per_hour_max)
+
+    @property
+    def destinations(self) -> Destinations:
+        """The addresses and ports that webhooks may be sent to."""
+        networks, ports = read_networks(self.webhook_networks), read_ports(self.webhook_ports)
+        return Destinations(networks, ports, production=self.production)
 
     @property
     def production(self) -> bool:
@@ -165,6 +174,16 @@ def _hosts(text: str) -> str:
 
 def _trusted_proxies(text: str) -> str:
     TrustedProxies.parse(text)
+    return text
+
+
+def _webhook_networks(text: str) -> str:
+    read_networks(text)
+    return text
+
+
+def _webhook_ports(text: str) -> str:
+    read_ports(text)
     return text
 
 
@@ -301,6 +320,8 @@ VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),
     "FLASHRESERVE_PRIVATE_NETWORK": ("private_network", _switch),
+    "FLASHRESERVE_WEBHOOK_NETWORKS": ("webhook_networks", _webhook_networks),
+    "FLASHRESERVE_WEBHOOK_PORTS": ("webhook_ports", _webhook_ports),
 }
 """By variable, the field of `Settings`, and the function that reads the value or raises what was expected."""
 

@@ -1,14 +1,15 @@
-"""Setting a password by a reset code, while others do the same or no password can be hashed."""
+"""Setting a password, while others do the same, the cost of hashing rises, or no password can be hashed."""
 
 import asyncio
 from collections.abc import Sequence
 
 import pytest
-from tests.auth.test_accounts import EMAIL, HOME, AccountsShop, shop
+from tests.auth.test_accounts import EMAIL, HOME, PASSWORD, AccountsShop, shop
 
-from flashreserve.auth.outcomes import Busy, PasswordChanged, ResetCodeMade, WrongCode
+from flashreserve.auth.outcomes import Busy, InvalidField, LoggedIn, PasswordChanged, ResetCodeMade, WrongCode
 from flashreserve.auth.passwords import Argon2Cost, Passwords, PasswordsBusy
 from flashreserve.auth.throttle import TryRates
+from flashreserve.auth.tokens import Identity
 from flashreserve.service.account_changes import RESET_CODE_S, AccountChanges
 
 __all__ = ["shop"]
@@ -99,3 +100,35 @@ async def test_resets_share_turns_by_the_widest_network_first_as_sign_ins_do(
     registered, reset, registered_nowhere, reset_nowhere = shared
     assert reset == registered == ("2001:db8:1::/48", "2001:db8:1::/56", "2001:db8:1:2::/64")
     assert reset_nowhere == registered_nowhere
+
+
+@pytest.mark.parametrize(
+    ("stored", "outcome", "valid"),
+    [
+        ("the same password, once", PasswordChanged, NEW),
+        ("the same password, always", Busy, PASSWORD),
+        ("another", InvalidField, NEWER),
+    ],
+)
+async def test_a_right_password_is_not_called_wrong_because_it_was_hashed_anew(
+    shop: AccountsShop, passwords: Passwords, monkeypatch: pytest.MonkeyPatch, stored: str, outcome: type, valid: str
+) -> None:
+    """While the new password is hashed, a sign-in or another change replaces the account's hash."""
+    account = await shop.registered()
+    now_ms = shop.clock.now_ms()
+    identity = Identity(account.id, account.role, now_ms + 1_000, now_ms, signed_in_at=now_ms)
+    set_password, replaced = shop.store.set_password, 0
+
+    async def replace_and_set(account_id: str, old: str, new: str, at: int) -> bool:
+        nonlocal replaced
+        replaced += 1
+        if stored != "the same password, once" or replaced == 1:
+            fresh = await passwords.hash(NEWER if stored == "another" else PASSWORD, ())
+            assert isinstance(fresh, str)
+            assert await shop.store.replace_password_hash(account_id, old, fresh)
+        return await set_password(account_id, old, new, at)
+
+    monkeypatch.setattr(shop.store, "set_password", replace_and_set)
+    assert isinstance(await changes_of(shop, passwords).change_password(identity, PASSWORD, NEW), outcome)
+    monkeypatch.undo()
+    assert isinstance(await shop.accounts.login(EMAIL, valid, HOME, ()), LoggedIn)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,10 @@ class Sources:
         self.now_s = 1_000.0
         self.issuer = found
         self.tokens = ForeignTokens([found])
-        self.sources = KeySources([found], self.tokens, read_jwks, lambda: self.now_s)
+        self.sources = KeySources([found], self.tokens, read_jwks, lambda: self.now_s, self._pause)
+
+    async def _pause(self, seconds: float) -> None:
+        self.now_s += seconds
 
     def status(self, sent: str) -> str:
         found = self.tokens.verify(sent, NOW_S * 1000)
@@ -65,18 +69,53 @@ async def test_keys_are_read_at_the_start_and_every_ten_minutes(shop: Sources, s
         assert server.asked == asked
 
 
-async def test_a_new_key_is_looked_up_but_at_most_every_30_s(shop: Sources, server: KeyServer) -> None:
+async def test_a_new_key_is_looked_up_at_once_but_at_most_every_two_seconds(shop: Sources, server: KeyServer) -> None:
     await shop.sources.refresh()
     server.body = jwks(public_key("RS256", "one", RSA), public_key("ES256", "new", EC))
-    await shop.sources.look_up(NEW)
-    assert (shop.status(NEW), server.asked) == (Refusal.UNKNOWN_ISSUER_KEY, 1)
-    shop.now_s += 30
-    await asyncio.gather(*[shop.sources.look_up(NEW) for _ in range(50)])
-    assert (shop.status(NEW), server.asked) == (ForeignCustomer.__name__, 2)
+    began_s = shop.now_s
+    assert all(await asyncio.gather(*[shop.sources.look_up(NEW) for _ in range(50)]))
+    assert (shop.status(NEW), server.asked, shop.now_s - began_s) == (ForeignCustomer.__name__, 2, 2)
     # A withdrawn key is no longer good.
     assert shop.status(token("EdDSA")) == Refusal.UNKNOWN_ISSUER_KEY
     await asyncio.gather(*[shop.sources.look_up(token(headers={"kid": str(n)})) for n in range(50)])
+    assert (server.asked, shop.now_s - began_s) == (3, 4)
+
+
+async def test_a_key_that_is_published_during_a_read_is_found_by_the_next_one() -> None:
+    """The first read has the old keys, and ends last."""
+    found, began, go_on = issuer(), asyncio.Event(), asyncio.Event()
+    bodies = [ALL_KEYS, jwks(public_key("ES256", "new", EC))]
+
+    async def read(_: Issuer) -> bytes:
+        body = bodies.pop(0)
+        if bodies:
+            began.set()
+            await go_on.wait()
+        return body
+
+    shop = Sources(found)
+    shop.sources = KeySources([found], shop.tokens, read, lambda: shop.now_s, shop._pause)
+    first = asyncio.create_task(shop.sources.look_up(NEW))
+    await began.wait()
+    assert await shop.sources.look_up(NEW)
+    assert shop.status(NEW) == ForeignCustomer.__name__
+    go_on.set()
+    assert await first
+    assert shop.status(NEW) == ForeignCustomer.__name__
+
+
+async def test_a_look_up_tells_that_the_source_is_broken_and_does_not_wait_for_it(
+    shop: Sources, server: KeyServer
+) -> None:
+    await shop.sources.refresh()
+    server.status = 503
+    assert not any(await asyncio.gather(*[shop.sources.look_up(NEW) for _ in range(50)]))
+    assert not await shop.sources.look_up(NEW)
     assert server.asked == 2
+    server.status, server.body = 200, jwks(public_key("ES256", "new", EC))
+    shop.now_s += 5
+    assert await shop.sources.look_up(NEW)
+    assert shop.status(NEW) == ForeignCustomer.__name__
 
 
 @pytest.mark.parametrize(
@@ -149,10 +188,12 @@ async def test_keys_may_be_in_a_file(tmp_path: Path) -> None:
     assert shop.status(token()) == ForeignCustomer.__name__
 
 
-async def test_a_slow_read_is_ended_when_the_process_stops() -> None:
+async def test_a_slow_read_is_ended_when_the_process_stops_even_if_it_swallows_a_cancellation() -> None:
     found = issuer()
 
     async def read(_: Issuer) -> bytes:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -160,7 +201,7 @@ async def test_a_slow_read_is_ended_when_the_process_stops() -> None:
     waiting = asyncio.create_task(sources.refresh())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await sources.close()
+    await asyncio.wait_for(sources.close(), timeout=5)
     await asyncio.gather(waiting, return_exceptions=True)
 
     assert waiting.done()

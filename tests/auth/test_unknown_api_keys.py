@@ -34,13 +34,16 @@ class SlowKeys(MemoryStore):
         self.answers = asyncio.Event()
         self.answers.set()
         self.away = False
+        self.current: list[bool] = []
+        """For each read of keys, whether it was a current one."""
         self.frozen_s = 0.0
         """For how long the process that reads is frozen once it has the answer."""
         self.clock = MovingClock()
 
     @override
-    async def keys(self) -> list[ApiKey]:
-        found = await super().keys()
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
+        self.current.append(current)
+        found = await super().keys(current=current)
         self.begun.release()
         await self.answers.wait()
         if self.away:
@@ -86,6 +89,21 @@ async def test_a_new_key_works_at_once_however_many_requests_come_with_it(shop: 
     key = await shop.new_key()
     found = await asyncio.gather(*(look_up(shop.other, key) for _ in range(AT_ONCE)))
     assert [type(each) for each in found] == [KeyIdentity] * AT_ONCE
+
+
+async def test_only_a_look_up_and_a_change_read_what_is_current(shop: Shop) -> None:
+    key = await shop.new_key()
+    await shop.other.keys()
+    shop.store.current.clear()
+    for ask, current in (
+        (shop.other.refresh(), False),
+        (look_up(shop.maker, new_secret("0").text), True),
+        (shop.maker.revoke_key(key.split("_")[1]), True),
+        (shop.maker.keys(), True),
+    ):
+        await ask
+        assert shop.store.current == [current]
+        shop.store.current.clear()
 
 
 async def test_a_key_that_was_made_during_a_read_is_found_by_the_next_one(shop: Shop) -> None:

@@ -302,12 +302,14 @@ def test_things_that_do_not_exist(shop: CommandShop) -> None:
         "customers export": ("customers", "export", "shop:nobody"),
         "customers erase": ("customers", "erase", "shop:nobody"),
         "keys revoke": COMMANDS["keys revoke"],
+        "pause": ("pause", "01a20b39-4685-7139-95e5-df707f880fb4", "--reason", "a fault"),
+        "resume": ("resume", "01a20b39-4685-7139-95e5-df707f880fb4"),
     }
     del lines["accounts list"]
 
     ended = {name: shop.run(*args, **SIGNING).code for name, args in lines.items()}
 
-    assert ended == documented("an account, an API key or a customer does not exist", list(lines))
+    assert ended == documented("an account, an API key, a customer or a product does not exist", list(lines))
 
 
 def test_a_full_standard_output(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:

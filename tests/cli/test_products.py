@@ -6,9 +6,14 @@ import re
 import pytest
 from tests.cli.conftest import CommandShop, EndedCommand
 
+from flashreserve.cli.failures import FailedError
 from flashreserve.cli.product_file import COLUMNS
+from flashreserve.cli.products import _refuse
+from flashreserve.core.outcomes import Unavailable
 from flashreserve.http.bodies import ProductBody
 from flashreserve.http.operations import examples
+from flashreserve.service.imports import ImportRefused
+from flashreserve.stores.port import StoreUnavailableError
 
 HEADER = "name,price,currency,stockQuantity,saleStartsAt,saleEndsAt,perCustomerLimit,holdSeconds,maxExtensions\n"
 
@@ -544,3 +549,10 @@ def test_a_list_of_several_pages_is_whole(shop: CommandShop) -> None:
     shop.run("products", "import", "-", stdin=f"name,price,stockQuantity\n{rows}")
 
     assert [each["name"] for each in listed(shop)] == [f"P{number}" for number in range(401)]
+
+
+@pytest.mark.parametrize(("begun", "error"), [(True, FailedError), (False, StoreUnavailableError)])
+def test_a_part_that_was_imported_before_an_outage_is_told(*, begun: bool, error: type[Exception]) -> None:
+    with pytest.raises(error, match="line 3") as told:
+        _refuse("sale.csv", 3, ImportRefused(1, Unavailable("the database is away"), begun))
+    assert ("a part was imported" in str(told.value)) is begun

@@ -41,6 +41,7 @@ from flashreserve.core.events import (
     Event,
     EventData,
     EventType,
+    KeyEnd,
     KeyTerms,
     NewProductTerms,
     PauseChange,
@@ -270,7 +271,7 @@ class TestAccountsAndKeys:
         terms = KeyTerms(key.name, key.scopes, None)
         assert await events_of(store, key.id) == [
             Event(key.id, 1, EventType.API_KEY_MADE, 10, _BY_ADMIN, terms),
-            Event(key.id, 2, EventType.API_KEY_REVOKED, 20, Actor(ActorKind.ADMIN, None), terms),
+            Event(key.id, 2, EventType.API_KEY_REVOKED, 20, Actor(ActorKind.ADMIN, None), KeyEnd(key.name)),
         ]
 
 

@@ -33,7 +33,7 @@ BODIES: Final[dict[str, object]] = {
 
 BY_ADMINS: Final = re.compile(
     r"(POST|PATCH|PUT) /products(?!/{}/reservations)|GET /products/{}/reservations|GET /reservations\.csv"
-    r"|(GET|POST) /accounts|POST /api-keys|.*/returns|POST /(pause|resume)"
+    r"|(GET|POST) /accounts|POST /api-keys|.*/returns|POST /(pause|resume)|GET /(trail|events)"
 )
 OF_A_HOLD: Final = re.compile(r"/checkout|/reservations/confirm|(GET|DELETE) /reservations/{}|/extend")
 """Requests whose `{}` is a reservation. In other requests it is a product."""

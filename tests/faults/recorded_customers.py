@@ -190,7 +190,7 @@ def _about_one(asked: Asked) -> tuple[str, str, Any]:
             return "DELETE", f"/reservations/{asked.of}", None
         case "read":
             return "GET", f"/reservations/{asked.of}", None
-        case "reserve" | "stock" | "list" | "restock" | "edit" | "audit":
+        case "reserve" | "stock" | "list" | "restock" | "edit" | "pause" | "resume" | "audit":
             raise ValueError(f"{asked.kind} isn't about a reservation")
         case _:
             assert_never(asked.kind)

@@ -17,8 +17,8 @@ async def slow_refresh(shop: HttpShop, read: str) -> AsyncIterator[None]:
     """
     whole, has_read, go_on = getattr(shop.store, read), asyncio.Event(), asyncio.Event()
 
-    async def read_slowly(*args: Any) -> Any:
-        found = await whole(*args)
+    async def read_slowly(*args: Any, **options: Any) -> Any:
+        found = await whole(*args, **options)
         has_read.set()
         await go_on.wait()
         return found

@@ -10,25 +10,31 @@ from tests.core.examples import ADMIN, CUP, NOON, a_product, product_id, reserva
 from tests.http.documented import DOCUMENT
 
 from flashreserve.core import limits
+from flashreserve.core.endpoints import DisabledWhy
 from flashreserve.core.events import (
     AccessChange,
     Actor,
     ActorKind,
+    EndpointAccess,
+    EndpointTerms,
     Event,
     EventData,
     EventType,
+    KeyEnd,
     KeyTerms,
     NewProductTerms,
     PauseChange,
     ReservationChange,
     RoleChange,
+    Rotation,
     StockChange,
     TermsChange,
     data_of,
 )
 from flashreserve.core.model import Line, Role, Scope, Status, Units
 from flashreserve.core.trail import terms_of
-from flashreserve.http.event_views import EVENT_BYTES_MAX, VIEWS, EventView, event_view
+from flashreserve.http.event_schemas import VIEWS, EventView
+from flashreserve.http.event_views import EVENT_BYTES_MAX, event_view
 from flashreserve.http.operations.event_examples import EVENTS
 
 WIDE: Final = "\U0001f9e6"
@@ -67,6 +73,10 @@ def largest_data(type_: EventType) -> EventData:
         RoleChange: RoleChange(Role.CUSTOMER, Role.CUSTOMER),
         AccessChange: AccessChange(enabled=False),
         KeyTerms: KeyTerms(name, tuple(Scope), limits.INSTANT_MAX_MS),
+        KeyEnd: KeyEnd(name),
+        EndpointTerms: EndpointTerms("https://" + "a" * limits.URL_LENGTH_MAX, tuple(EventType)),
+        Rotation: Rotation(999_999_999, limits.INSTANT_MAX_MS),
+        EndpointAccess: EndpointAccess(enabled=False, why=DisabledWhy.FAILING),
     }
     return of_kind[data_of(type_)]
 

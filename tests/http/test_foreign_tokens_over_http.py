@@ -45,7 +45,7 @@ async def test_a_token_that_is_refused_is_no_guess_at_the_metrics_token(server: 
         async def scrape(sent: str) -> int:
             return (await shop.ask("GET", "/metrics", headers={"Authorization": f"Bearer {sent}"})).status
 
-        assert [await scrape(sent) for sent in refused * 3] == [401] * 18
+        assert [await scrape(sent) for sent in (*refused, *refused[2:] * 3)] == [401] * 18
         assert await scrape("scrape-me") == 200
         # Other texts are counted, also those with dots.
         assert [await scrape(f"a.b.c.{number}") for number in range(11)] == [401] * 10 + [429]
@@ -168,3 +168,17 @@ async def test_without_its_keys_the_issuers_tokens_are_answered_503(tmp_path: Pa
             own = await shop.customer().ask("GET", "/reservations")
 
     assert (answer.code, answer.headers["Retry-After"], own.status) == ("unavailable", "5", 200)
+
+
+async def test_a_token_with_an_unknown_key_is_answered_503_while_the_keys_can_not_be_read(
+    tmp_path: Path, clock: ShopClock
+) -> None:
+    async with key_server() as server, open_shop(tmp_path, clock, issuers=settings(server)) as shop:
+        now_s = shop.clock.now_ms() // 1000
+        known = token(shop, "ann")
+        unknown = sign_in_service.token(headers={"kid": "four"}, sub="ann", iat=now_s, exp=now_s + 300)
+        assert (await ask(shop, "GET", "/reservations", unknown)).code == "unauthenticated"
+        server.status = 500
+        answer = await ask(shop, "GET", "/reservations", unknown)
+        assert (answer.code, answer.headers["Retry-After"]) == ("unavailable", "5")
+        assert (await ask(shop, "GET", "/reservations", known)).status == 200

@@ -1,6 +1,7 @@
 """An outage that begins once a change is made: nobody is told that nothing was changed."""
 
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -8,6 +9,9 @@ import pytest_asyncio
 from tests.http.owner import NEW, OLD, Owner, an_owner
 from tests.http.shop import Admin, HttpAnswer, HttpShop
 
+from flashreserve.core.model import DetailsEdit, Product
+from flashreserve.service.catalogue import NewProduct, Put
+from flashreserve.service.imports import ImportedProduct, ProductImport
 from flashreserve.service.persons import PersonService
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -25,6 +29,7 @@ async def away_after(shop: HttpShop, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
         async def and_away(*args: Any) -> Any:
             written = await write(*args)
+            monkeypatch.setattr(shop.store, name, write)
             shop.store.away = True
             return written
 
@@ -153,3 +158,78 @@ async def test_a_command_that_erases(shop: HttpShop, owner: Owner, away_after: A
     away_after("begin_erasure")
     with pytest.raises(StoreOutcomeUnknownError):
         await persons.erase(owner.id)
+
+
+async def test_a_product_that_is_made_with_details(shop: HttpShop, admin: Admin, away_after: AwayAfter) -> None:
+    away_after("add_each")
+    body = {
+        "name": "Cup",
+        "price": "1.00",
+        "stockQuantity": 1,
+        "externalId": "made-once",
+        "description": "With a handle",
+    }
+    assert is_unknown(await admin.ask("POST", "/products", body=body))
+
+    shop.store.heal()
+    assert (await admin.ask("POST", "/products", body=body)).code == "external-id-taken"
+    put = (await admin.ask("PUT", "/products/by-external-id/made-once", body=body)).granted(200)
+    assert put["description"] == "With a handle"
+
+
+async def test_a_product_that_is_edited(shop: HttpShop, admin: Admin, away_after: AwayAfter) -> None:
+    product_id = await admin.product()
+    away_after("flush_late")
+    assert is_unknown(await admin.ask("PATCH", f"/products/{product_id}", body={"name": "Mug"}))
+
+    shop.store.heal()
+    assert (await shop.ask("GET", f"/products/{product_id}")).granted(200)["name"] == "Mug"
+
+
+def imported(external_id: str, name: str) -> ImportedProduct:
+    new = NewProduct(name, 0, "EUR", 1, None, None, None, 600, 3, external_id)
+    return ImportedProduct(new, Decimal(1), DetailsEdit(description=f"{name}, of steel"), frozenset({"name"}))
+
+
+async def test_an_import_that_makes_products(shop: HttpShop, away_after: AwayAfter) -> None:
+    imports = ProductImport(shop.core.books.catalogue, shop.store)
+    wanted = [imported("import-made", "Cup")]
+    away_after("add_each")
+    with pytest.raises(StoreOutcomeUnknownError):
+        await imports.run(wanted)
+
+    shop.store.heal()
+    again = await imports.run(wanted)
+    assert isinstance(again, list)
+    assert [(put.change, put.shown.details.description) for put in again] == [("changed", "Cup, of steel")]
+
+
+@pytest.mark.parametrize(("name", "error"), [("Mug", StoreOutcomeUnknownError), ("Cup", StoreUnavailableError)])
+async def test_an_import_of_which_some_products_are_changed(
+    shop: HttpShop, monkeypatch: pytest.MonkeyPatch, name: str, error: type[Exception]
+) -> None:
+    """The database is away for the first of two products. The second one is changed, or stays the same."""
+    imports = ProductImport(shop.core.books.catalogue, shop.store)
+    names = [f"import-{name}-{number}" for number in range(2)]
+    made = await imports.run([imported(external_id, "Cup") for external_id in names])
+    assert isinstance(made, list)
+    read, lost = shop.store.product, made[0].shown.product.id
+
+    async def away_for_one(product_id: str) -> Product | None:
+        if product_id == lost:
+            raise StoreUnavailableError("unplugged")
+        return await read(product_id)
+
+    with monkeypatch.context() as away:
+        away.setattr(shop.store, "product", away_for_one)
+        with pytest.raises(error):
+            await imports.run([imported(external_id, name) for external_id in names])
+    assert [put.shown.product.name for put in await _looked_at(imports, names)] == ["Cup", name]
+
+
+async def _looked_at(imports: ProductImport, names: list[str]) -> list[Put]:
+    """The products as an import finds them that gives none of their fields."""
+    nothing = [ImportedProduct(imported(each, "-").new, Decimal(1), DetailsEdit(), frozenset()) for each in names]
+    found = await imports.run(nothing)
+    assert isinstance(found, list)
+    return found

@@ -5,9 +5,10 @@ from tests.contract.requests import every
 from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
 
 from flashreserve.core.model import Status
-from flashreserve.jobs.loop import end, repeat, run_shielded
+from flashreserve.jobs.loop import repeat, run_shielded
 from flashreserve.jobs.recovery import recover_once
 from flashreserve.jobs.sweep import sweep_once
+from flashreserve.side_by_side import end_all
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError, Swept
 
@@ -96,7 +97,7 @@ async def test_a_loop_ends_even_if_its_job_swallows_a_cancellation() -> None:
 
     loop = asyncio.create_task(repeat("deaf", deaf, every_s=60.0, jitter=lambda: 0.0))
     await asyncio.sleep(0)
-    await asyncio.wait_for(end(loop), timeout=5)
+    await asyncio.wait_for(end_all(loop), timeout=5)
     assert loop.done()
     assert swallowed == 1
 

@@ -46,9 +46,9 @@ def with_more(struct: msgspec.Struct) -> Any:
     ids=["product", "reservation", "account", "adjustment"],
 )
 def test_a_new_field_is_written_and_has_its_default_where_it_is_missing(struct: msgspec.Struct, write: Any) -> None:
-    assert documents._read(write(with_more(struct)), longer(type(struct))) == with_more(struct)
-    assert documents._read(write(struct), longer(type(struct))).extra == 7
-    assert documents._read(write(with_more(struct)), type(struct)) == struct, "an earlier version passes over it"
+    assert documents.read_struct(write(with_more(struct)), longer(type(struct))) == with_more(struct)
+    assert documents.read_struct(write(struct), longer(type(struct))).extra == 7
+    assert documents.read_struct(write(with_more(struct)), type(struct)) == struct, "an earlier version passes over it"
 
 
 def an_edit(after: Product) -> EditEffect:

@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from flashreserve.clock import SystemIds
 from flashreserve.core.commands import Command, Edit
+from flashreserve.core.model import Role
 from flashreserve.core.outcomes import (
     Confirmed,
     Edited,
@@ -166,6 +167,42 @@ async def test_what_was_there_before_is_told_though_a_new_primary_does_not_show_
         [a_product(HAT, external_id="cup")]
     )
     assert added == [False]
+
+
+async def test_a_look_up_for_a_request_finds_what_a_new_primary_does_not_show_yet(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    account = an_account(1)
+    await store.add_account(account)
+    await store.set_reset_code(account.id, "code", NOON)
+    await store.add_key(a_key(1), 10)
+    behind = MongoStore(NewPrimary(database, "accounts"), SystemIds())
+    assert await behind.account_by_id(account.id) == await behind.account_by_email(account.email) == account
+    assert await behind.has_reset_code(account.id, "code", NOON - 1)
+    keys = MongoStore(NewPrimary(database, "keys"), SystemIds())
+    assert await keys.keys(current=True) == [a_key(1)]
+    assert await keys.keys() == []
+    await store.revoke_key(a_key(1).id, NOON)
+    assert [key.revoked_at for key in await keys.keys(current=True)] == [NOON]
+    await store.sign_out(account.id, NOON)
+    signed_out_at = await store.signed_out_at(account.id)
+    assert await behind.signed_out_at(account.id) == signed_out_at is not None
+    await store.begin_erasure(account.id, NOON + 5_000)
+    erased = MongoStore(NewPrimary(database, "erasures"), SystemIds())
+    assert await erased.signed_out_at(account.id) == NOON + 5_000
+
+
+async def test_a_demoted_admin_is_refused_though_a_new_primary_shows_the_role_yet(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    admin = an_account(1, role=Role.ADMIN)
+    await store.add_account(admin)
+    before = await database.find("accounts", {})
+    await store.set_role(admin.id, Role.CUSTOMER, at=1)
+    behind = MongoStore(NewPrimary(database, "accounts", before), SystemIds())
+    found = await behind.account_by_id(admin.id)
+    assert found is not None
+    assert found.role is Role.CUSTOMER
 
 
 async def test_a_restock_whose_caller_has_given_up_is_not_decided_on_what_is_read_afterwards(

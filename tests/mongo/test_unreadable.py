@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from bson.objectid import ObjectId
+from msgspec.structs import replace
 from tests.contract.requests import assert_balanced, available, every, flush, listed
 from tests.core.examples import (
     ANN,
@@ -187,7 +188,7 @@ async def test_an_account_that_cannot_be_read_is_none_and_keeps_its_email(
     assert not await store.add_account(an_account(2))
     assert [each.kind for each in store.set_aside()] == ["account"]
     assert await store.set_role(user_id(1), Role.CUSTOMER, at=1)
-    assert await store.account_by_id(user_id(1)) == an_account()
+    assert await store.account_by_id(user_id(1)) == replace(an_account(), trail_n=1)
     assert store.set_aside() == []
 
 

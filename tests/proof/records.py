@@ -8,7 +8,20 @@ true time, in milliseconds since the beginning of the history, as its recorder s
 from typing import Literal, NamedTuple
 
 Kind = Literal[
-    "reserve", "confirm", "extend", "cancel", "return", "label", "read", "list", "stock", "restock", "edit", "audit"
+    "reserve",
+    "confirm",
+    "extend",
+    "cancel",
+    "return",
+    "label",
+    "read",
+    "list",
+    "stock",
+    "restock",
+    "edit",
+    "pause",
+    "resume",
+    "audit",
 ]
 Lines = tuple[tuple[str, int], ...]
 """Products with their units, each product once and in order."""
@@ -62,6 +75,8 @@ class Goods(NamedTuple):
 
 class Asked(NamedTuple):
     """A request, at the time when its customer sent it. `of` is the id of the reservation or product it is about.
+
+    A pause or its end without `of` is about all products.
 
     `lines` are wanted, or are to be returned. In a confirmation, only they are to be bought; without any, all units.
     """
@@ -123,12 +138,30 @@ class Healed(NamedTuple):
 
 
 class FinalProduct(NamedTuple):
-    """A product at the end: its stock, and the number of its unfinished movements."""
+    """A product at the end: its stock, the number of its unfinished movements, and that of its events."""
 
     id: str
     stocked: int
     available: int
     moving: int
+    trail_n: int = 1
+
+
+class ToldEvent(NamedTuple):
+    """An event in the log. Of a reservation it has the state after it; of a product, the change of its stock."""
+
+    place: int
+    subject: str
+    n: int
+    type: str
+    at: int
+    status: str = ""
+    returned: Lines = ()
+    extensions: int = 0
+    expires_at: int = 0
+    given_back: Lines = ()
+    change: int = 0
+    stocked: int = 0
 
 
 class Ended(NamedTuple):
@@ -138,6 +171,10 @@ class Ended(NamedTuple):
     products: tuple[FinalProduct, ...]
     reservations: tuple[Held, ...]
     books_balance: bool
+    log: tuple[ToldEvent, ...] | None = None
+    """All events in the order of the log; None if it wasn't read."""
+    read: tuple[tuple[ToldEvent, ...], ...] = ()
+    """The events that each reader of the log has read, page after page, while it grew."""
 
 
 Record = Asked | Answered | Lost | Trouble | Healed | Ended

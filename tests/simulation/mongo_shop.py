@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from tests.proof.records import FinalProduct, Goods, Held, ReturnedUnits
+from tests.proof.records import FinalProduct, Goods, Held, ReturnedUnits, ToldEvent
 from tests.simulation.faults import AT_A_READ, AT_A_WRITE, SimulatedFault
+from tests.simulation.histories import told
 from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.network import Link, Network, SimulatedDatabase
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
@@ -15,11 +16,13 @@ from typing_extensions import override
 
 from flashreserve.core import limits
 from flashreserve.core.model import Product
-from flashreserve.stores.mongo import MongoStore, chunks, release_movement
+from flashreserve.stores.mongo import MongoStore, chunks, event_log, release_movement
+from flashreserve.stores.mongo.database import Collection
 from flashreserve.stores.mongo.documents import INDEXES, product_document
 from flashreserve.stores.port import Store
 
 SLOWNESS: Final = 60.0
+_WITH_TRAILS: Final[tuple[Collection, ...]] = ("products", "reservations")
 _PART_MIN: Final = chunks.PART_MIN
 _SWEEP_MAX: Final = limits.SWEEP_MAX
 _RELEASE_INTENTS_MAX: Final = release_movement.RELEASE_INTENTS_MAX
@@ -113,7 +116,7 @@ class MongoShop(SimulatedShop):
     @override
     def products(self) -> tuple[FinalProduct, ...]:
         return tuple(
-            FinalProduct(each["_id"], each["stocked"], each["available"], len(each["intents"]))
+            FinalProduct(each["_id"], each["stocked"], each["available"], len(each["intents"]), each["trail_n"])
             for each in self._server.documents("products")
         )
 
@@ -121,6 +124,15 @@ class MongoShop(SimulatedShop):
     def reservations(self) -> tuple[Held, ...]:
         found = self._server.documents("reservations")
         return tuple(_held(document) for document in found if document["status"] != "VOID")
+
+    @override
+    def log(self) -> tuple[ToldEvent, ...]:
+        found = [each for each in self._server.documents("events") if "place" in each]
+        return tuple(sorted(told(event_log.logged(each)) for each in found))
+
+    @override
+    def unlogged(self) -> int:
+        return sum("ship_at" in each for of in _WITH_TRAILS for each in self._server.documents(of))
 
     @override
     def balance(self) -> str | None:

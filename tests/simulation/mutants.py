@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from tests.mutants.mutants import HOLDS, Mutant
 from tests.mutants.mutants import MUTANTS as RULES
+from tests.simulation.mutants_of_events import OF_EVENTS_ON_MONGO, OF_EVENTS_ON_SQLITE
 from tests.simulation.mutants_of_mongo import OF_MONGO
 from tests.simulation.script import StoreName
 
@@ -141,8 +142,8 @@ OF_SQLITE: Final = (
     ),
     Mutant(
         "a return isn't kept under its key",
-        '[(row["id"], row["lines"], row["returns"]) for row in rows]',
-        '[(row["id"], row["lines"], "[]") for row in rows]',
+        '[(row["id"], row["lines"], row["returns"], row["trail_n"]) for row in rows]',
+        '[(row["id"], row["lines"], "[]", row["trail_n"]) for row in rows]',
         _ROWS,
     ),
 )
@@ -182,6 +183,8 @@ MUTANTS: Final[tuple[tuple[StoreName, Mutant], ...]] = (
     *(("mongo", mutant) for mutant in OF_RULES),
     *(("sqlite", mutant) for mutant in RULES if mutant.name in _NOTICED_RULES_OF_SQLITE),
     *(("sqlite", mutant) for mutant in OF_SQLITE),
+    *(("mongo", mutant) for mutant in OF_EVENTS_ON_MONGO),
+    *(("sqlite", mutant) for mutant in OF_EVENTS_ON_SQLITE),
 )
 
 

@@ -238,8 +238,8 @@ OF_MONGO: Final = (
     ),
     Mutant(
         "recovery has no room for a release of its own",
-        "Releasing(mode, baskets, cutoff), now, Sightings(), bounded=False)",
-        "Releasing(mode, baskets, cutoff), now, Sightings())",
+        "Releasing(mode, baskets, cutoff, by), now, Sightings(), bounded=False)",
+        "Releasing(mode, baskets, cutoff, by), now, Sightings())",
         _RECOVERY,
     ),
     Mutant(

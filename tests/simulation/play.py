@@ -127,7 +127,14 @@ class _Play:
         balanced = self.shop.balance()
         self._check_balance()
         self.history.append(
-            Ended(world.now * 1_000, self.shop.products(), self.shop.reservations(), books_balance=balanced is None)
+            Ended(
+                world.now * 1_000,
+                self.shop.products(),
+                self.shop.reservations(),
+                books_balance=balanced is None,
+                log=self.shop.log(),
+                read=tuple(tuple(process.read) for process in self.processes),
+            )
         )
         violations = audit(self.history, self._terms())
         violations += [Violation("loop", complaint) for complaint in world.complaints]
@@ -164,6 +171,7 @@ class _Play:
             and self.crowd.asked >= len(self.script.operations)
             and not any(product.moving for product in self.shop.products())
             and not any(each.status == "PENDING" for each in self.shop.reservations())
+            and not self.shop.unlogged()
         )
 
     def _recovery_s(self) -> float:

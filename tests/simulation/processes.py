@@ -6,6 +6,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
+from tests.proof.records import ToldEvent  # noqa: TC002 - evaluated at run time, too
+from tests.simulation.histories import told
 from tests.simulation.script import EPOCH_MS, Options
 from tests.simulation.world import ProcessLoop, World
 from typing_extensions import override
@@ -20,8 +22,11 @@ from flashreserve.service.catalogue import CatalogueService
 from flashreserve.service.reservations import ReservationService
 from flashreserve.siblings import FRESH_MS
 from flashreserve.stock_view import StockView
+from flashreserve.stores.filters import ALL_EVENTS
 from flashreserve.stores.port import Store, StoreUnavailableError
 
+_READ_EVERY_S: Final = 0.9
+_READ_AT_ONCE: Final = 7
 RESTART_S: Final = 0.2
 APART_S: Final = 6.0
 """Pause between two short jumps of one clock: without it, two in a row would be one jump that lasts."""
@@ -119,6 +124,9 @@ class SimulatedProcess:
         self.on_end: Callable[[SimulatedProcess], None] = lambda _process: None
         self.on_takeover: Callable[[float], None] = lambda _began: None
         """Called with the start time of an eager recovery that finished movements which may have been in progress."""
+        self.read: list[ToldEvent] = []
+        """The log as a reader has read it through this process, page after page, through all its lives."""
+        self._read_to = 0
         self._options = options
         self._connect = connect
         self._loops: list[ProcessLoop] = []
@@ -180,10 +188,19 @@ class SimulatedProcess:
 
     def _open_up(self) -> None:
         self._open = True
+        self._begin(repeat("read the log", self._read_log, every_s=_READ_EVERY_S, jitter=self.world.random.random))
         if self.is_worker:
             self._work()
         elif self._options.refreshing and not self._healed():
             self._refreshing = self._begin(self.view.keep_fresh())
+
+    async def _read_log(self) -> int:
+        found = await self.store.events(ALL_EVENTS, self._read_to, _READ_AT_ONCE)
+        if found.events and found.events[0].place <= self._read_to:
+            raise RuntimeError("a page of the log begins before its place")
+        self.read += map(told, found.events)
+        self._read_to = found.looked_to
+        return 0
 
     def _work(self) -> None:
         jitter = self.world.random.random

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from tests.proof.records import FinalProduct, Held
+from tests.proof.records import FinalProduct, Held, ToldEvent
 from tests.simulation.faults import SimulatedFault
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
 
@@ -34,6 +34,14 @@ class SimulatedShop(Protocol):
 
     def reservations(self) -> tuple[Held, ...]:
         """The reservations as they are now."""
+        ...
+
+    def log(self) -> tuple[ToldEvent, ...]:
+        """All events that are in the log now, in its order."""
+        ...
+
+    def unlogged(self) -> int:
+        """The number of documents with events that aren't in the log yet."""
         ...
 
     def balance(self) -> str | None:

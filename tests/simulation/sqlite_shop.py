@@ -1,6 +1,7 @@
 """The shop's database as a real SQLite file that all processes share. Its disk fails when the seed says so."""
 
 import asyncio  # noqa: TC003 - annotations with its types are evaluated at run time, too
+import itertools
 import shutil
 import tempfile
 from collections import deque
@@ -11,9 +12,9 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import apsw
-from tests.proof.records import FinalProduct, Goods, Held
+from tests.proof.records import FinalProduct, Goods, Held, ToldEvent
 from tests.simulation.faults import AT_A_COMMIT, AT_A_READ, SimulatedFault
-from tests.simulation.histories import held
+from tests.simulation.histories import held, told
 from tests.simulation.mongo_shop import SLOWNESS, product_of
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
 from tests.simulation.script import Options
@@ -21,17 +22,20 @@ from tests.simulation.shop import SimulatedShop
 from tests.simulation.world import World
 from typing_extensions import override
 
+from flashreserve.stores.filters import ALL_EVENTS
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.columns import PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
+from flashreserve.stores.sqlite.events import search
 from flashreserve.stores.sqlite.schema import migrate
 from flashreserve.stores.sqlite.store import SqliteStore
 from flashreserve.stores.sqlite.writer import Work, Writer
 
 T = TypeVar("T")
 
+_ALL: Final = 1_000_000
 _PREPARING: Final = 0.2
 """Share of writes after which the customer index is prepared."""
 
@@ -244,14 +248,22 @@ class SqliteShop(SimulatedShop):
 
     @override
     def products(self) -> tuple[FinalProduct, ...]:
-        found = self._outside.execute("SELECT id, stocked, available FROM products ORDER BY id")
-        return tuple(FinalProduct(id_, stocked, available, 0) for id_, stocked, available in found)
+        found = self._outside.execute("SELECT id, stocked, available, 0, trail_n FROM products ORDER BY id")
+        return tuple(itertools.starmap(FinalProduct, found))
 
     @override
     def reservations(self) -> tuple[Held, ...]:
         sql = f"SELECT {RESERVATIONS.select('r')} FROM reservations AS r ORDER BY r.id"  # noqa: S608 - columns only
         found = self._outside.execute(sql)
         return tuple(held(RESERVATIONS.struct(row)) for row in found)
+
+    @override
+    def log(self) -> tuple[ToldEvent, ...]:
+        return tuple(map(told, search(self._outside, ALL_EVENTS, 0, _ALL).events))
+
+    @override
+    def unlogged(self) -> int:
+        return 0
 
     @override
     def balance(self) -> str | None:

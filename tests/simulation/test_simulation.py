@@ -94,6 +94,7 @@ NOT_PLAYED: Final = (
     "settings.py",
     "suggestions.py",
     "web_origins.py",
+    "webhooks",
 )
 """Modules that the simulation imports but doesn't run."""
 

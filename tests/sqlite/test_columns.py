@@ -73,7 +73,7 @@ def test_a_new_field_is_a_new_column() -> None:
     assert "weight_g" in columns.names
     assert "p.weight_g" in columns.select("p")
     assert "weight_g" in columns.insert()
-    assert "weight_g = ?17" in columns.update()
+    assert "weight_g = ?20" in columns.update()
 
 
 def test_a_new_field_of_lines_that_were_written_without_it_has_its_default() -> None:

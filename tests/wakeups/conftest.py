@@ -10,8 +10,8 @@ from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, BullMQWakeups, run_worker
 from flashreserve.jobs.job_list import Job
-from flashreserve.jobs.loop import end
 from flashreserve.redis_server import connect, disconnect
+from flashreserve.side_by_side import end_all
 from flashreserve.stores.port import Store
 
 __all__ = ["own_valkey", "valkey", "valkey_of_session"]
@@ -100,7 +100,7 @@ async def start_worker() -> AsyncIterator[StartWorker]:
         return tasks[-1]
 
     yield make
-    await end(*tasks)
+    await end_all(*tasks)
 
 
 async def jobs(server: ValkeyProcess) -> list[QueueJob]:

@@ -12,8 +12,8 @@ from flashreserve.clock import SystemClock
 from flashreserve.jobs import bullmq
 from flashreserve.jobs.bullmq import QUEUE, run_worker
 from flashreserve.jobs.job_list import Job
-from flashreserve.jobs.loop import end
 from flashreserve.redis_server import connect, disconnect
+from flashreserve.side_by_side import end_all
 from flashreserve.stores.port import StoreUnavailableError
 
 
@@ -206,7 +206,7 @@ async def test_a_pass_never_runs_twice_at_once(
 async def ended_after(task: "asyncio.Task[None]") -> float:
     """Seconds that the worker takes to end."""
     began = time.monotonic()
-    await end(task)
+    await end_all(task)
     assert task.cancelled()
     return time.monotonic() - began
 

@@ -5,6 +5,7 @@ key, append the new one on all processes, then move it to the front on all, and 
 that it signed has expired. If the new key were in front at once, it would sign tokens that other processes refuse.
 """
 
+import hmac
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -25,6 +26,7 @@ TOKEN_LENGTH_MAX: Final = 4096
 
 _ALGORITHM: Final = "HS256"
 _TYPE: Final = "jwt"
+_PURPOSE = re.compile(rb"[a-z]+:")
 _KID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Every token has exactly one valid form: no padding, and no unused bits set in the signature's last character (43
 # characters carry two bits more than a digest has). Otherwise one token could take many places in a cache.
@@ -51,6 +53,7 @@ class Refusal(StrEnum):
     REVOKED_API_KEY = "revoked-api-key"
     UNKNOWN_ISSUER_KEY = "unknown-issuer-key"
     NO_ISSUER_KEYS = "no-issuer-keys"
+    ISSUER_KEYS_UNREADABLE = "issuer-keys-unreadable"
 
 
 class TokenRefused(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -106,6 +109,17 @@ class KeyRing:
     def has(self, secret: bytes) -> bool:
         """Whether one of the keys has this secret."""
         return secret in self._secrets.values()
+
+    def derive(self, kid: str, purpose: bytes) -> bytes | None:
+        """A secret of 32 bytes for another purpose, by HMAC-SHA256 with the key `kid`; None if there is no such key.
+
+        A purpose begins with a word and a colon. No token signs such a text, because tokens have no colons; so neither
+        reveals the other.
+        """
+        if _PURPOSE.match(purpose) is None:
+            raise ValueError("a purpose begins with a word and a colon")
+        secret = self._secrets.get(kid)
+        return None if secret is None else hmac.digest(secret, purpose, "sha256")
 
     def __repr__(self) -> str:
         return f"KeyRing(kids={self.kids!r})"

@@ -15,10 +15,11 @@ from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.clock import SteadyClock
 from flashreserve.jobs.bullmq import run_worker
 from flashreserve.jobs.job_list import JOBS, Job
-from flashreserve.jobs.loop import end, repeat
+from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Metrics
 from flashreserve.redis_server import check_redis
 from flashreserve.settings import Settings
+from flashreserve.side_by_side import end_all
 from flashreserve.stores.port import Store
 
 COMPARE_EVERY_S: Final = 1.0
@@ -116,4 +117,4 @@ async def background() -> AsyncIterator[Start]:
     try:
         yield start
     finally:
-        await end(*tasks)
+        await end_all(*tasks)

@@ -68,6 +68,8 @@ def import_(settings: Settings, file: str) -> None:
 
 def _refuse(name: str, line: int, refused: ImportRefused) -> NoReturn:
     if not isinstance(refused.refusal, Invalid | RulesFixed):
+        if refused.begun:
+            raise FailedError(f"a part was imported, and line {line} couldn't be; import the file again")
         raise StoreUnavailableError(f"line {line} couldn't be imported; import the file again")
     _tell(name, ProductFileError([LineFault.of(line, refused.refusal)]))
     if refused.begun:

@@ -32,6 +32,12 @@ class EventType(StrEnum):
     ACCOUNT_ENABLED = "account.enabled"
     API_KEY_MADE = "api_key.made"
     API_KEY_REVOKED = "api_key.revoked"
+    ENDPOINT_ADDED = "endpoint.added"
+    ENDPOINT_EDITED = "endpoint.edited"
+    ENDPOINT_ROTATED = "endpoint.rotated"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    ENDPOINT_ENABLED = "endpoint.enabled"
+    ENDPOINT_REMOVED = "endpoint.removed"
 
 
 class SubjectKind(StrEnum):
@@ -41,6 +47,7 @@ class SubjectKind(StrEnum):
     PRODUCT = "product"
     ACCOUNT = "account"
     API_KEY = "api_key"
+    ENDPOINT = "endpoint"
 
 
 class ActorKind(StrEnum):
@@ -147,8 +154,46 @@ class KeyTerms(msgspec.Struct, frozen=True, gc=False):
     expires_at: int | None
 
 
+class KeyEnd(msgspec.Struct, frozen=True, gc=False):
+    """The name of an API key that was revoked."""
+
+    name: str
+
+
+class EndpointTerms(msgspec.Struct, frozen=True, gc=False):
+    """An endpoint's origin, and the types of events that are delivered to it; none stands for all."""
+
+    origin: str
+    types: tuple[EventType, ...]
+
+
+class Rotation(msgspec.Struct, frozen=True, gc=False):
+    """The number of an endpoint's new secret, and until when the old one signs too (UTC milliseconds)."""
+
+    generation: int
+    old_until: int | None
+
+
+class EndpointAccess(msgspec.Struct, frozen=True, gc=False):
+    """Whether events are delivered to the endpoint after the change, and if not, why."""
+
+    enabled: bool
+    why: str | None
+
+
 EventData: TypeAlias = (
-    ReservationChange | NewProductTerms | TermsChange | PauseChange | StockChange | RoleChange | AccessChange | KeyTerms
+    ReservationChange
+    | NewProductTerms
+    | TermsChange
+    | PauseChange
+    | StockChange
+    | RoleChange
+    | AccessChange
+    | KeyTerms
+    | KeyEnd
+    | EndpointTerms
+    | Rotation
+    | EndpointAccess
 )
 """What an event says of its transition. The type decides which of these it has; see `data_of`."""
 
@@ -191,7 +236,7 @@ def kind_of(type_: EventType) -> SubjectKind:
     return SubjectKind(type_.partition(".")[0])
 
 
-def data_of(type_: EventType) -> type[EventData]:
+def data_of(type_: EventType) -> type[EventData]:  # noqa: C901, PLR0912 - one match over all types
     """The struct in which an event of this type has its data."""
     match type_:
         case (
@@ -215,7 +260,15 @@ def data_of(type_: EventType) -> type[EventData]:
             return RoleChange
         case EventType.ACCOUNT_DISABLED | EventType.ACCOUNT_ENABLED:
             return AccessChange
-        case EventType.API_KEY_MADE | EventType.API_KEY_REVOKED:
+        case EventType.API_KEY_MADE:
             return KeyTerms
+        case EventType.API_KEY_REVOKED:
+            return KeyEnd
+        case EventType.ENDPOINT_ADDED | EventType.ENDPOINT_EDITED | EventType.ENDPOINT_REMOVED:
+            return EndpointTerms
+        case EventType.ENDPOINT_ROTATED:
+            return Rotation
+        case EventType.ENDPOINT_DISABLED | EventType.ENDPOINT_ENABLED:
+            return EndpointAccess
         case _:
             assert_never(type_)

@@ -23,6 +23,7 @@ from flashreserve.core.events import (
     ActorKind,
     Event,
     EventType,
+    KeyEnd,
     KeyTerms,
     NewProductTerms,
     PauseChange,
@@ -190,16 +191,11 @@ def account_events(before: Account, after: Account, at: int, by: str) -> tuple[A
 
 def key_made_event(key: ApiKey) -> Event:
     """The event of making an API key."""
-    by = BY_COMMAND_LINE if key.created_by is None else key.created_by
-    return _key_event(EventType.API_KEY_MADE, key, key.created_at, by)
+    actor = actor_named(BY_COMMAND_LINE if key.created_by is None else key.created_by)
+    data = KeyTerms(key.name, key.scopes, key.expires_at)
+    return Event(key.id, key.trail_n, EventType.API_KEY_MADE, key.created_at, actor, data)
 
 
-def revoked(key: ApiKey, at: int, by: str) -> tuple[ApiKey, Event]:
-    """The key after it was revoked, and the event of that."""
-    after = replace(key, revoked_at=at, trail_n=key.trail_n + 1)
-    return after, _key_event(EventType.API_KEY_REVOKED, after, at, by)
-
-
-def _key_event(type_: EventType, after: ApiKey, at: int, by: str) -> Event:
-    data = KeyTerms(after.name, after.scopes, after.expires_at)
-    return Event(after.id, after.trail_n, type_, at, actor_named(by), data)
+def revocation_event(key_id: str, name: str, n: int, at: int, by: str) -> Event:
+    """The event of revoking an API key, as number `n`. A key can be revoked even if the rest of it can't be read."""
+    return Event(key_id, n, EventType.API_KEY_REVOKED, at, actor_named(by), KeyEnd(name))

@@ -275,7 +275,7 @@ def _signed_in_by_cookie(tried: Sequence[Caller | TokenRefused]) -> Identity | T
 def _refused(reason: Refusal, bearer: str, services: Services) -> RefusalError:
     """The refusal of a token, which is empty if it came in a cookie. The reason is for the log only."""
     _log.debug("token refused", reason=reason, issuer=services.access.issuer_name(bearer))
-    if reason is Refusal.NO_ISSUER_KEYS:
+    if reason in {Refusal.NO_ISSUER_KEYS, Refusal.ISSUER_KEYS_UNREADABLE}:
         return RefusalError("unavailable", _NO_KEYS, retry_after_s=5)
     if is_api_key(bearer):
         return _unauthenticated(_INVALID_KEY)

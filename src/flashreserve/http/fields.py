@@ -155,7 +155,7 @@ SubjectId = Annotated[
     Meta(
         pattern="^[0-9a-fA-F-]{32,36}$",
         max_length=36,
-        extra={"expected": "the id of a reservation, a product, an account or an API key"},
+        extra={"expected": "the id of a reservation, a product, an account, an API key or an endpoint"},
     ),
 ]
 _TYPES: Final = "|".join(re.escape(type_.value) for type_ in EventType)

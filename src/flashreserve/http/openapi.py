@@ -9,7 +9,7 @@ import msgspec
 
 from flashreserve import __version__
 from flashreserve.core.events import EventType
-from flashreserve.http.event_views import VIEWS
+from flashreserve.http.event_schemas import VIEWS
 from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.operations.event_examples import EVENTS
 from flashreserve.http.operations.examples import RESERVATION_ID

@@ -18,9 +18,9 @@ from flashreserve.calls import Calls
 from flashreserve.clock import Clock
 from flashreserve.core.instants import format_instant
 from flashreserve.jobs.job_list import Job
-from flashreserve.jobs.loop import HEARD_AFTER_S, end, repeat, run_shielded
+from flashreserve.jobs.loop import repeat, run_shielded
 from flashreserve.redis_server import REDIS_ERRORS, Presence, connect, disconnect
-from flashreserve.side_by_side import all_ended
+from flashreserve.side_by_side import HEARD_AFTER_S, all_ended, end_all
 
 QUEUE: Final = "flashreserve-sweeps"
 JOB: Final = "sweep"
@@ -90,7 +90,7 @@ class BullMQWakeups:
 
     async def close(self) -> None:
         """Close the connection, within two seconds. Wake-ups that were not added yet are lost."""
-        await end(self._adding)
+        await end_all(self._adding)
         await _let_go(self._redis)
 
     async def _add_what_arrives(self) -> None:
@@ -192,7 +192,7 @@ async def run_worker(
 
 
 async def _clean_up(tasks: Iterable["asyncio.Task[None]"], passes: Iterable["_Passes"], redis: Redis) -> None:
-    await end(*tasks)  # from here on, no pass begins
+    await end_all(*tasks)  # from here on, no pass begins
     await asyncio.gather(*(each.finish() for each in passes))
     await _let_go(redis)
 
@@ -250,9 +250,9 @@ async def _listen(redis: Redis, wake: Callable[[], Awaitable[int]], reaching: Pr
 
 
 async def _end_taking(worker: Worker, watching: "asyncio.Task[None]", taking: "asyncio.Task[None]") -> None:
-    await end(watching)
+    await end_all(watching)
     await _close(worker)
-    await end(taking)
+    await end_all(taking)
 
 
 async def _watch(redis: Redis, reaching: Presence) -> None:

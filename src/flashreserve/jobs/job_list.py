@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from flashreserve.jobs.recovery import recover_once
+from flashreserve.jobs.relay import relay_once
 from flashreserve.jobs.sweep import sweep_once
 from flashreserve.stores.port import Store
 
@@ -65,5 +66,12 @@ JOBS: Final[list[Job]] = [
         every_s=1.0,
         purpose="Finish what a crashed process began, once.",
         result=("Settled", "unfinished stock movement"),
+    ),
+    Job(
+        name="relay",
+        run_once=relay_once,
+        every_s=0.5,
+        purpose="Add the events that aren't in the log yet, once.",
+        result=("Logged the events of", "subject"),
     ),
 ]

@@ -2,14 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
-
-HEARD_AFTER_S: Final = 0.1
-"""How long a cancelled task has before it is cancelled again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -35,21 +32,8 @@ async def repeat(
         await asyncio.sleep(every_s * (1 - jitter() / 10))
 
 
-async def end(*tasks: "asyncio.Task[None]") -> None:
-    """Cancel the tasks, again and again until all have ended. Their exceptions are dropped.
-
-    Libraries swallow a cancellation at some moments: redis-py 8.1 while it connects, PyMongo 4.20 during a command.
-    """
-    left = {task for task in tasks if not task.done()}
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=HEARD_AFTER_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def run_shielded(cleanup: Coroutine[Any, Any, None]) -> None:
-    """Run a clean-up to its end, and only then raise a cancellation that came meanwhile; `end` sends several.
+    """Run a clean-up to its end, and only then raise a cancellation that came meanwhile; `end_all` sends several.
 
     The clean-up needs a time limit of its own.
     """

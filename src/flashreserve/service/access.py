@@ -23,7 +23,7 @@ from flashreserve.clock import Ids, SteadyClock
 from flashreserve.core import limits
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import ApiKey, Scope
-from flashreserve.service.shared_read import SharedRead
+from flashreserve.shared_read import SharedRead
 from flashreserve.stores.port import AccountStore, KeyStore, StoreOutcomeUnknownError, StoreUnavailableError
 
 REFRESH_EVERY_S: Final = 1.0
@@ -79,7 +79,7 @@ class AccessService:
         self._ids = ids
         self._token_s = token_s
         self._keys = KeyList()
-        self._key_look_ups = SharedRead(self._read_keys, _LOOK_UP_EVERY_S, clock.monotonic)
+        self._key_look_ups = SharedRead(self._read_current_keys, _LOOK_UP_EVERY_S, clock.monotonic)
         self._sign_outs = SignOuts()
         self._keys_began_at = self._sign_outs_began_at = float("-inf")
         """When the read of each list began, in seconds of the monotonic clock."""
@@ -131,13 +131,23 @@ class AccessService:
     async def _look_up_token(self, token: str) -> Identity | TokenRefused:
         found = self._tokens.verify(token, self._clock.now_ms())
         if isinstance(found, TokenRefused) and found.reason in _UNKNOWN_KEYS:
-            await self._sources.look_up(token)
+            is_read = await self._read_issuer_keys(token)
             found = self._tokens.verify(token, self._clock.now_ms())
+            if isinstance(found, TokenRefused) and found.reason in _UNKNOWN_KEYS and not is_read:
+                return TokenRefused(Refusal.ISSUER_KEYS_UNREADABLE)
         if isinstance(found, TokenRefused):
             return found
         if self._sign_outs.refuse(found) is None:
             self._sign_outs.note(found.user_id, await self._store.signed_out_at(found.user_id))
         return found if self._sign_outs.refuse(found) is False else TokenRefused(Refusal.SIGNED_OUT)
+
+    async def _read_issuer_keys(self, token: str) -> bool:
+        """Whether the keys of the token's issuer could be read now."""
+        try:
+            async with asyncio.timeout(CALL_S):
+                return await self._sources.look_up(token)
+        except TimeoutError:
+            return False
 
     async def refresh(self) -> int:
         """Read the lists again. Returns 0: nothing is done that is worth a line in the log."""
@@ -168,9 +178,13 @@ class AccessService:
             self._sign_outs.learn(sign_outs, most)
             self._sign_outs_began_at = began
 
-    async def _read_keys(self) -> None:
+    async def _read_current_keys(self) -> None:
+        """Read the keys for a request, which needs a key that was made or revoked before it."""
+        await self._read_keys(current=True)
+
+    async def _read_keys(self, *, current: bool = False) -> None:
         began = self._clock.monotonic()
-        keys = await self._store.keys()
+        keys = await self._store.keys(current=current)
         if began >= self._keys_began_at:
             self._keys.learn(keys)
             self._keys_began_at = began
@@ -201,7 +215,7 @@ class AccessService:
         key = ApiKey(key_id, name, ordered, secret.secret_hash, now_ms, created_by, expires_at)
         if not await self._store.add_key(key, limits.API_KEYS_MAX):
             return KeysFull(limits.API_KEYS_MAX)
-        await _unless_away(self._read_keys)
+        await _unless_away(self._read_current_keys)
         return KeyMade(key, secret.text)
 
     async def revoke_key(self, key_id: str, by: str = BY_COMMAND_LINE) -> bool:
@@ -210,12 +224,12 @@ class AccessService:
         False: there is no such key.
         """
         found = await self._store.revoke_key(key_id, self._clock.now_ms(), by)
-        await _unless_away(self._read_keys)
+        await _unless_away(self._read_current_keys)
         return found
 
     async def keys(self) -> list[ApiKey]:
         """All keys, oldest first; of the revoked ones the latest."""
-        return await self._store.keys()
+        return await self._store.keys(current=True)
 
 
 async def _unless_away(read: Callable[[], Awaitable[None]]) -> None:

@@ -31,7 +31,7 @@ from flashreserve.clock import Clock
 from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, Role
-from flashreserve.service.outages import after_a_change
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import AccountStore
 
 SESSION_S: Final = 12 * 3600
@@ -39,6 +39,9 @@ SESSION_S: Final = 12 * 3600
 
 RESET_CODE_S: Final = 30 * 60
 """How long a reset code is good."""
+
+_VERIFIED_MAX: Final = 3
+"""How often one change of a password verifies the old one again, at most: only if its hash is replaced meanwhile."""
 
 _WRONG_OLD: Final = InvalidField("oldPassword", "expected the account's present password")
 
@@ -98,7 +101,28 @@ class AccountChanges:
         password_hash = await self._passwords.hash(chosen, (account_id,))
         if isinstance(password_hash, PasswordsBusy):
             return Busy()
-        return await self._set_password(account, password_hash) or _WRONG_OLD
+        return await self._replace_password(account, known, password_hash)
+
+    async def _replace_password(self, account: Account, old: str, password_hash: str) -> PasswordOutcome:
+        """Set the password of an account whose old one was verified.
+
+        A sign-in replaces the hash when the cost of hashing has risen, and the password stays the same. So if the
+        account has another hash meanwhile, the old password is verified again.
+        """
+        for _ in range(_VERIFIED_MAX):
+            changed = await self._set_password(account, password_hash)
+            if changed is not None:
+                return changed
+            found = await self._store.account_by_id(account.id)
+            if found is None:
+                return AccountNotFound()
+            verification = await self._passwords.verify(found.password_hash, old, (account.id,))
+            if isinstance(verification, PasswordsBusy):
+                return Busy()
+            if not verification.ok:
+                return _WRONG_OLD
+            account = found
+        return Busy()
 
     async def reset_password(self, email: str, code: str, new: str, address: str | None) -> ResetOutcome:
         """Set a new password by a reset code, which is then used up, and sign the account out everywhere."""

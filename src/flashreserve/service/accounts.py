@@ -28,7 +28,7 @@ from flashreserve.auth.tokens import Tokens
 from flashreserve.auth.weak_passwords import refusal_of_weak
 from flashreserve.clock import Clock, Ids
 from flashreserve.core.model import Account, Role
-from flashreserve.service.outages import after_a_change
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import AccountStore
 
 

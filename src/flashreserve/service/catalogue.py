@@ -13,9 +13,9 @@ from flashreserve.core.commands import Edit, Restock
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import DetailsEdit, Product, ProductDetails
 from flashreserve.core.outcomes import Edited, ExternalIdTaken, Invalid, NotFound, Outcome
-from flashreserve.service.outages import after_a_change
 from flashreserve.stock_view import Sight, StockView
 from flashreserve.stores.filters import ProductFilter
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import CatalogueStore
 
 
@@ -130,10 +130,11 @@ class CatalogueService:
         outcome = await self.edit(edit)
         if not isinstance(outcome, Edited):
             return outcome
-        shown = await self._details_of(edit.product_id)
-        if details.apply(shown) != shown:
-            # Only the given fields are written: others may have changed the rest since it was read.
-            shown = await self._store.edit_details(edit.product_id, details)
+        with after_a_change():
+            shown = await self._details_of(edit.product_id)
+            if details.apply(shown) != shown:
+                # Only the given fields are written: others may have changed the rest since it was read.
+                shown = await self._store.edit_details(edit.product_id, details)
         return ShownProduct(outcome.product, shown)
 
     async def restock(self, restock: Restock) -> Outcome:

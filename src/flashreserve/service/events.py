@@ -7,7 +7,8 @@ from flashreserve.core import limits
 from flashreserve.core.events import Event
 from flashreserve.core.trail import grant_event
 from flashreserve.stores.filters import EventFilter
-from flashreserve.stores.port import EventStore, ReservationStore
+from flashreserve.stores.outbox import EventStore
+from flashreserve.stores.port import ReservationStore
 
 
 class RecordingStore(EventStore, ReservationStore, Protocol):

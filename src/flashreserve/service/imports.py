@@ -12,9 +12,10 @@ from flashreserve.core import limits, money
 from flashreserve.core.catalogue import refuse_product
 from flashreserve.core.commands import Edit
 from flashreserve.core.model import DetailsEdit, Product, ProductDetails
-from flashreserve.core.outcomes import Invalid, Outcome
+from flashreserve.core.outcomes import Invalid, Outcome, OutcomeUnknown
 from flashreserve.service.catalogue import NO_DETAILS, CatalogueService, NewProduct, Put, ShownProduct
-from flashreserve.stores.port import CatalogueStore
+from flashreserve.stores.outages import after_a_change
+from flashreserve.stores.port import CatalogueStore, StoreOutcomeUnknownError
 
 _READ_TOGETHER: Final = 500
 _EDITED_TOGETHER: Final = 200
@@ -68,15 +69,20 @@ class ProductImport:
 
         Returns:
             For each product what was done, or the first one that is refused.
+
+        Raises:
+            StoreUnavailableError: nothing was changed.
+            StoreOutcomeUnknownError: some products may have been made or changed. The same import goes on.
         """
         done: dict[int, Put] = {}
-        for _ in range(_PASSES_MAX):
-            left = [place for place in range(len(wanted)) if place not in done]
-            refused = await self._pass(wanted, left, done)
-            if refused is not None:
-                return refused
-            if len(done) == len(wanted):
-                return [done[place] for place in range(len(wanted))]
+        with after_a_change(lambda: _has_begun(done)):
+            for _ in range(_PASSES_MAX):
+                left = [place for place in range(len(wanted)) if place not in done]
+                refused = await self._pass(wanted, left, done)
+                if refused is not None:
+                    return refused
+                if len(done) == len(wanted):
+                    return [done[place] for place in range(len(wanted))]
         raise RuntimeError("products that exist weren't found by their external ids")
 
     async def _pass(
@@ -127,14 +133,15 @@ class ProductImport:
         for at in range(0, len(places), _EDITED_TOGETHER):
             some = places[at : at + _EDITED_TOGETHER]
             work = [self._catalogue.revise(edits[place], wanted[place].details) for place in some]
-            refused: ImportRefused | None = None
-            for place, outcome in zip(some, await asyncio.gather(*work), strict=True):
-                if isinstance(outcome, Put):
-                    done[place] = outcome
-                elif refused is None:
-                    refused = ImportRefused(place, outcome)
-            if refused is not None:
-                return ImportRefused(refused.place, refused.refusal, _has_begun(done))
+            outcomes = await asyncio.gather(*work, return_exceptions=True)
+            done |= {place: put for place, put in zip(some, outcomes, strict=True) if isinstance(put, Put)}
+            if any(isinstance(outcome, OutcomeUnknown | StoreOutcomeUnknownError) for outcome in outcomes):
+                raise StoreOutcomeUnknownError("whether some products were changed isn't known")
+            for place, outcome in zip(some, outcomes, strict=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                if not isinstance(outcome, Put):
+                    return ImportRefused(place, outcome, _has_begun(done))
         return None
 
     async def _make(self, wanted: Sequence[ImportedProduct], made: dict[int, Product], done: dict[int, Put]) -> None:

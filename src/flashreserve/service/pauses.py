@@ -10,7 +10,7 @@ from flashreserve.clock import Clock
 from flashreserve.combiner import Combiner
 from flashreserve.core.commands import Edit
 from flashreserve.core.outcomes import Edited, Outcome
-from flashreserve.service.outages import after_a_change
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import CatalogueStore
 
 SETTLING_S_MAX: Final = 5.0

@@ -12,9 +12,9 @@ from flashreserve.core import limits
 from flashreserve.core.customers import PSEUDONYM
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, Reservation, Status
-from flashreserve.service.outages import after_a_change
 from flashreserve.service.reservations import ReservationService
 from flashreserve.stores.filters import ReservationFilter
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import AccountStore, PersonStore
 
 REFUSED_AFTER_S: Final = 10.0

@@ -40,17 +40,19 @@ from flashreserve.core.sale import refuse_sale
 from flashreserve.core.trail import creation_event, events_of, shop_paused
 from flashreserve.stores.filters import ProductFilter, ProductsFound, ReservationFilter, ReservationsFound
 from flashreserve.stores.memory_accounts import MemoryAccounts, refuse_used_ids
+from flashreserve.stores.memory_deliveries import MemoryDeliveries
 from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, Store, Swept, Take
 
 
-class MemoryStore(MemoryAccounts, Store):
+class MemoryStore(MemoryAccounts, MemoryDeliveries, Store):
     """Keeps all data in this process. Each call runs to its end without awaiting, so calls never interleave."""
 
     flushes_ahead = 0
     sweep_max = limits.SWEEP_MAX
 
     def __init__(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> None:
-        super().__init__()
+        MemoryAccounts.__init__(self)
+        MemoryDeliveries.__init__(self)
         self._quotas = quotas
         self._logs_grants = logs_grants
         self._shop_pause: str | None = None

@@ -10,7 +10,7 @@ from flashreserve.core.accounts import Restricted, Restriction, is_able_admin, r
 from flashreserve.core.customers import hashed_id
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, ApiKey, Role
-from flashreserve.core.trail import account_events, key_made_event, revoked
+from flashreserve.core.trail import account_events, key_made_event, revocation_event
 from flashreserve.stores.memory_events import MemoryEvents
 from flashreserve.stores.port import AccountStore, KeyStore, StoreDefectError
 
@@ -150,7 +150,7 @@ class MemoryAccounts(AccountStore, KeyStore, MemoryEvents):
         return True
 
     @override
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
         revoked = sorted((each.revoked_at, id_) for id_, each in self._keys.items() if each.revoked_at is not None)
         left_out = {id_ for _, id_ in revoked[: -limits.API_KEYS_MAX]}
         return [self._keys[id_] for id_ in sorted(self._keys.keys() - left_out)]
@@ -159,8 +159,9 @@ class MemoryAccounts(AccountStore, KeyStore, MemoryEvents):
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         key = self._keys.get(key_id)
         if key is not None and key.revoked_at is None:
-            self._keys[key_id], event = revoked(key, at, by)
-            self._record([event])
+            revoked = replace(key, revoked_at=at, trail_n=key.trail_n + 1)
+            self._keys[key_id] = revoked
+            self._record([revocation_event(key_id, key.name, revoked.trail_n, at, by)])
         return key is not None
 
     @override

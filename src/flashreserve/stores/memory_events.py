@@ -7,7 +7,7 @@ from typing_extensions import override
 from flashreserve.core.events import Event
 from flashreserve.core.trail import without_customer
 from flashreserve.stores.filters import EventFilter, EventsFound, LoggedEvent
-from flashreserve.stores.port import EventStore
+from flashreserve.stores.outbox import EventStore
 
 
 class MemoryEvents(EventStore):
@@ -42,6 +42,20 @@ class MemoryEvents(EventStore):
     @override
     async def last_place(self) -> int:
         return self._last_place
+
+    @override
+    async def place_before(self, at: int) -> int:
+        return max((logged.place for logged in self._log if logged.event.at < at), default=0)
+
+    @override
+    async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
+        events = [logged.event for logged in self._log]
+        return [
+            event
+            for subject_id, above, upto in wanted
+            for event in events
+            if event.subject_id == subject_id and above < event.n <= upto
+        ]
 
     @override
     async def relay(self, now: int, most: int) -> int:

@@ -23,13 +23,12 @@ from flashreserve.core.model import (
 )
 from flashreserve.core.outcomes import Outcome
 from flashreserve.stores.filters import (
-    EventFilter,
-    EventsFound,
     ProductFilter,
     ProductsFound,
     ReservationFilter,
     ReservationsFound,
 )
+from flashreserve.stores.outbox import DeliveryStore, EventStore
 
 
 class StoreUnavailableError(Exception):
@@ -265,6 +264,9 @@ class CatalogueStore(Protocol):
 class AccountStore(Protocol):
     """Accounts.
 
+    A read of one account, its sign-out or its reset code shows every write that was acknowledged before the call. Lists
+    (`accounts`, `list_accounts`, `signed_out_since`) may be older while an election of MongoDB's primary lasts.
+
     A change of a role, disabling and enabling record their events (`core.trail`) in the same write, under the name
     `by`, if they change anything.
     """
@@ -360,8 +362,12 @@ class KeyStore(Protocol):
         """Insert a new key. Returns False, and writes nothing, if there are `most` keys that aren't revoked."""
         ...
 
-    async def keys(self) -> list[ApiKey]:
-        """All keys, oldest (lowest id) first; of the revoked ones the latest `limits.API_KEYS_MAX`."""
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
+        """All keys, oldest (lowest id) first; of the revoked ones the latest `limits.API_KEYS_MAX`.
+
+        With `current`, every write is shown that was acknowledged before the call. Without it, the read costs less, and
+        the keys may be older while an election of MongoDB's primary lasts.
+        """
         ...
 
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
@@ -402,33 +408,7 @@ class PersonStore(Protocol):
         ...
 
 
-class EventStore(Protocol):
-    """The log of all events, in an order that never changes: an event that is added later gets a higher place.
-
-    The log has each event once. It has the events of one subject in the order of their numbers.
-    """
-
-    async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
-        """A page of at most `most` events that `where` allows, oldest first, with places above `beyond`."""
-        ...
-
-    async def last_place(self) -> int:
-        """The place of the last event; 0 if there never was one."""
-        ...
-
-    async def relay(self, now: int, most: int) -> int:
-        """Add the events of at most `most` subjects to the log, and return how many subjects it was.
-
-        A store that adds an event to the log together with its transition has none to add, so it returns 0.
-        """
-        ...
-
-    async def forget_events(self, before: int, most: int) -> int:
-        """Delete at most `most` events older than `before` (UTC milliseconds) from the log. Returns how many."""
-        ...
-
-
-class Store(ReservationStore, CatalogueStore, AccountStore, KeyStore, PersonStore, EventStore, Protocol):
+class Store(ReservationStore, CatalogueStore, AccountStore, KeyStore, PersonStore, DeliveryStore, EventStore, Protocol):
     """One database that keeps everything."""
 
     async def check_writable(self) -> None:

@@ -14,6 +14,7 @@ from flashreserve.http.operations.examples import (
 )
 
 _ADMIN_ID: Final = "0199f3a1-1b30-7c52-a73e-4d8f2b6e0c91"
+_ENDPOINT_ID: Final = "0199f3a2-7c10-7d63-9e4f-6b8d0f2a4c81"
 _AT: Final = "2026-11-23T10:02:30.000Z"
 _CUSTOMER: Final = {"kind": "customer", "id": USER_ID}
 _ADMIN: Final = {"kind": "admin", "id": _ADMIN_ID}
@@ -24,6 +25,7 @@ _SUBJECTS: Final = {
     "product": (PRODUCT_ID, EXTERNAL_ID),
     "account": (USER_ID, None),
     "api_key": (KEY_ID, None),
+    "endpoint": (_ENDPOINT_ID, None),
 }
 _LINE: Final = {"productId": PRODUCT_ID, "quantity": 1, "returned": 0, "unitPrice": "999.99", "currency": "USD"}
 _HELD: Final = {
@@ -42,6 +44,8 @@ _TERMS: Final = {
     )
 }
 _KEY: Final = {"name": "Shop backend", "scopes": ["customers", "read"], "expiresAt": None}
+
+_ENDPOINT: Final = {"origin": "https://shop.example", "events": ["reservation.confirmed", "reservation.returned"]}
 
 
 def _event(type_: EventType, sequence: int, actor: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +95,13 @@ EVENTS: Final[dict[str, dict[str, Any]]] = {
         _event(EventType.ACCOUNT_DISABLED, 1, _ADMIN, {"enabled": False}),
         _event(EventType.ACCOUNT_ENABLED, 2, _ADMIN, {"enabled": True}),
         _event(EventType.API_KEY_MADE, 1, _ADMIN, _KEY),
-        _event(EventType.API_KEY_REVOKED, 2, _ADMIN, _KEY),
+        _event(EventType.API_KEY_REVOKED, 2, _ADMIN, {"name": "Shop backend"}),
+        _event(EventType.ENDPOINT_ADDED, 1, _ADMIN, _ENDPOINT),
+        _event(EventType.ENDPOINT_EDITED, 2, _ADMIN, {**_ENDPOINT, "events": ["*"]}),
+        _event(EventType.ENDPOINT_ROTATED, 2, _ADMIN, {"generation": 2, "oldUntil": "2026-11-24T10:02:30.000Z"}),
+        _event(EventType.ENDPOINT_DISABLED, 2, _SYSTEM, {"enabled": False, "why": "failing"}),
+        _event(EventType.ENDPOINT_ENABLED, 3, _ADMIN, {"enabled": True, "why": None}),
+        _event(EventType.ENDPOINT_REMOVED, 2, _ADMIN, _ENDPOINT),
     )
 }
 """By type."""

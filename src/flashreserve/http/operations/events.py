@@ -10,7 +10,10 @@ from flashreserve.http.operations.parameters import LIMIT
 
 _CONFIRMED: Final = EVENTS[EventType.RESERVATION_CONFIRMED]
 _SUBJECT: Final = Parameter(
-    "subject", "query", fields.SubjectId, "Only events of the reservation, product, account or API key with this id."
+    "subject",
+    "query",
+    fields.SubjectId,
+    "Only events of the reservation, product, account, API key or endpoint with this id.",
 )
 _TYPE: Final = Parameter(
     "type",

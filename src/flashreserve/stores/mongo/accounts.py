@@ -12,7 +12,7 @@ from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.customers import hashed_id
 from flashreserve.core.events import BY_COMMAND_LINE, AccessChange, EventType, RoleChange
 from flashreserve.core.model import Account, ApiKey, Role
-from flashreserve.core.trail import key_made_event, revoked
+from flashreserve.core.trail import key_made_event
 from flashreserve.stores.mongo import admin_guard
 from flashreserve.stores.mongo.admin_guard import signed_out
 from flashreserve.stores.mongo.database import Database, Document, Fields, Query
@@ -54,7 +54,7 @@ class MongoAccounts(AccountStore):
         return await self._account({"_id": account_id})
 
     async def _account(self, query: Mapping[str, Any]) -> Account | None:
-        found = await self._database.find("accounts", query, most=1)
+        found = await self._database.find("accounts", query, most=1, current=True)
         return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
 
     @override
@@ -79,7 +79,7 @@ class MongoAccounts(AccountStore):
         (before,) = (each for each in Role if each is not role)
         change = RoleChange(before, role)
         changed = entry(EventType.ACCOUNT_ROLE_CHANGED, at, by, data=msgspec.to_builtins(change))
-        return await self._change_rights(account_id, {"role": before.value}, {"role": role.value}, changed)
+        return await self._change_rights(account_id, {"role": {"$ne": role.value}}, {"role": role.value}, changed)
 
     @override
     async def enable(self, account_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
@@ -115,7 +115,8 @@ class MongoAccounts(AccountStore):
 
     @override
     async def has_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
-        return bool(await self._database.find("accounts", _good(account_id, code_hash, now), fields=_ID, most=1))
+        query = _good(account_id, code_hash, now)
+        return bool(await self._database.find("accounts", query, fields=_ID, most=1, current=True))
 
     @override
     async def use_reset_code(self, account_id: str, code_hash: str, now: int) -> bool:
@@ -133,8 +134,9 @@ class MongoAccounts(AccountStore):
 
     @override
     async def signed_out_at(self, customer_id: str) -> int | None:
-        accounts = await self._database.find("accounts", {"_id": customer_id}, fields={"signed_out_at": 1})
-        erasures = await self._database.find("erasures", {"_id": hashed_id(customer_id)})
+        one: Query = {"_id": customer_id}
+        accounts = await self._database.find("accounts", one, fields={"signed_out_at": 1}, current=True)
+        erasures = await self._database.find("erasures", {"_id": hashed_id(customer_id)}, current=True)
         found = [each.get("signed_out_at") for each in accounts] + [each["at"] for each in erasures]
         return max((int(at) for at in found if isinstance(at, int | float)), default=None)
 
@@ -160,20 +162,20 @@ class MongoKeys(KeyStore):
         return True
 
     @override
-    async def keys(self) -> list[ApiKey]:
-        valid = await self._database.find("keys", {"revoked_at": None})
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
+        valid = await self._database.find("keys", {"revoked_at": None}, current=current)
         order = [("revoked_at", -1), ("_id", -1)]
         revoked = await self._database.find(
-            "keys", {"revoked_at": {"$ne": None}}, order=order, most=limits.API_KEYS_MAX
+            "keys", {"revoked_at": {"$ne": None}}, order=order, most=limits.API_KEYS_MAX, current=current
         )
         return sorted(self._aside.readable("API key", [*valid, *revoked], id_of, key_from), key=attrgetter("id"))
 
     @override
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         found = await self._database.find("keys", {"_id": key_id}, current=True)
-        for key in self._aside.readable("API key", found, id_of, key_from):
-            after, event = revoked(key, at, by)
-            change = recording({"$set": {"revoked_at": after.revoked_at}}, entry_of(event, by))
+        for document in found:
+            end = entry(EventType.API_KEY_REVOKED, at, by, data={"name": str(document.get("name"))})
+            change = recording({"$set": {"revoked_at": at}}, end)
             valid = {"_id": key_id, "revoked_at": None}
             await self._database.find_one_and_update("keys", valid, change, fields=_ID)
         return bool(found)

@@ -28,6 +28,7 @@ from flashreserve.core.events import BY_COMMAND_LINE, AccessChange, EventType, R
 from flashreserve.core.model import Role
 from flashreserve.stores.mongo.database import Database, Document, Fields
 from flashreserve.stores.mongo.trail import entry, recorded_if
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _GUARD: Final = "admins"
@@ -58,25 +59,39 @@ class _Turn(msgspec.Struct, frozen=True):
 
 async def restrict(database: Database, account_id: str, restriction: Restriction, at: int, by: str) -> Restricted:
     """See `flashreserve.stores.port.AccountStore.restrict`."""
+    taken: list[_Turn] = []
+    with after_a_change(lambda: bool(taken)):
+        for _ in range(_TRIES_MAX):
+            found = await _try(database, account_id, restriction, at, by)
+            if isinstance(found, Restricted):
+                return found
+            if found is None or not await _is_taken(database, found):
+                continue
+            taken.append(found)  # From here on, the next restriction may carry it out, even if this call fails.
+            if await _end(database, found, at):
+                return Restricted.DONE
+        raise StoreUnavailableError("too many accounts are demoted and disabled at once")
+
+
+async def _try(
+    database: Database, account_id: str, restriction: Restriction, at: int, by: str
+) -> Restricted | _Turn | None:
+    """Restrict an account that is no able admin. Of an able one, returns the turn to take; None: look again."""
     mine: Document = {"_id": account_id}
-    for _ in range(_TRIES_MAX):
-        if await _change(database, {**mine, **_UNABLE}, restriction, at, by):
-            return Restricted.DONE
-        version, turn = await _guard(database)
-        if turn is not None:
-            await _end(database, turn, at)
-            continue
-        if not await database.find("accounts", {**mine, **_ABLE}, fields=_ID, current=True):
-            if not await database.find("accounts", mine, fields=_ID, current=True):
-                return Restricted.NO_ACCOUNT
-            continue  # It was an able admin, and has been changed meanwhile.
-        others = {**_ABLE, "_id": {"$ne": account_id}}
-        if not await database.find("accounts", others, fields=_ID, most=1, current=True):
-            return Restricted.LAST_ADMIN
-        turn = _Turn(version + 1, account_id, restriction, at, by)
-        if await _is_taken(database, turn) and await _end(database, turn, at):
-            return Restricted.DONE
-    raise StoreUnavailableError("too many accounts are demoted and disabled at once")
+    if await _change(database, {**mine, **_UNABLE}, restriction, at, by):
+        return Restricted.DONE
+    version, turn = await _guard(database)
+    if turn is not None:
+        await _end(database, turn, at)
+        return None
+    if not await database.find("accounts", {**mine, **_ABLE}, fields=_ID, current=True):
+        if not await database.find("accounts", mine, fields=_ID, current=True):
+            return Restricted.NO_ACCOUNT
+        return None  # It was an able admin, and has been changed meanwhile.
+    others = {**_ABLE, "_id": {"$ne": account_id}}
+    if not await database.find("accounts", others, fields=_ID, most=1, current=True):
+        return Restricted.LAST_ADMIN
+    return _Turn(version + 1, account_id, restriction, at, by)
 
 
 def signed_out(at: int) -> Document:

@@ -24,6 +24,7 @@ from flashreserve.stores.mongo.documents import (
 from flashreserve.stores.mongo.intents import IdSource
 from flashreserve.stores.mongo.known_products import KnownProducts
 from flashreserve.stores.mongo.search import search_products
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import CatalogueStore, StoreDefectError
 from flashreserve.stores.unreadable import UnreadableItems
 
@@ -81,8 +82,9 @@ class MongoCatalogue(CatalogueStore):
                 "products", [product_import.new_document(product, by) for product in products]
             )
             added = [product.id for place, product in enumerate(products) if place not in refused]
-            await pauses.start_if_possible(self._database, added)
-            taken = {product.external_id: product.id for product in await self._with_ids_of(products, refused)}
+            with after_a_change(lambda: bool(added)):
+                await pauses.start_if_possible(self._database, added)
+                taken = {product.external_id: product.id for product in await self._with_ids_of(products, refused)}
         for place in refused:
             if taken.get(products[place].external_id) in {None, products[place].id}:
                 raise StoreDefectError("an id that should be new is in use")
@@ -108,11 +110,15 @@ class MongoCatalogue(CatalogueStore):
         documents = [details_document(id_, each) for id_, each in details.items()]
         if not documents:
             return
-        for place in await self._database.insert_many("details", documents):
-            fields = {name: value for name, value in documents[place].items() if name != "_id"}
-            await self._database.find_one_and_update(
-                "details", {"_id": documents[place]["_id"]}, {"$set": fields}, fields={"_id": 1}
-            )
+        existing = await self._database.insert_many("details", documents)
+        replaced = 0
+        with after_a_change(lambda: replaced > 0 or len(existing) < len(documents)):
+            for place in existing:
+                fields = {name: value for name, value in documents[place].items() if name != "_id"}
+                await self._database.find_one_and_update(
+                    "details", {"_id": documents[place]["_id"]}, {"$set": fields}, fields={"_id": 1}
+                )
+                replaced += 1
 
     @override
     async def edit_details(self, product_id: str, edit: DetailsEdit) -> ProductDetails:
@@ -124,7 +130,8 @@ class MongoCatalogue(CatalogueStore):
             raise StoreDefectError("a product's details were deleted, which nothing does")
         known = readable([found], details_from)
         if product_id not in known:  # Details that can't be read count as none, so the edit is all that there is.
-            await self.set_details({product_id: after})
+            with after_a_change():
+                await self.set_details({product_id: after})
         return known.get(product_id, after)
 
     @override

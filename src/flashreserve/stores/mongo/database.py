@@ -19,7 +19,20 @@ Update: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 Fields: TypeAlias = Mapping[str, int]
 """A projection."""
 Order: TypeAlias = Sequence[tuple[str, int]]
-Collection = Literal["products", "details", "reservations", "accounts", "keys", "erasures", "batches", "events", "meta"]
+Collection = Literal[
+    "products",
+    "details",
+    "reservations",
+    "accounts",
+    "keys",
+    "erasures",
+    "batches",
+    "events",
+    "endpoints",
+    "deliveries",
+    "attempts",
+    "meta",
+]
 
 
 class Index(msgspec.Struct, frozen=True):

@@ -59,6 +59,10 @@ INDEXES: Final = (
     Index("accounts", "ship", (("ship_at", 1),), sparse=True),
     Index("keys", "ship", (("ship_at", 1),), sparse=True),
     Index("products", "starting", (("starting", 1),), sparse=True),
+    Index("endpoints", "ship", (("ship_at", 1),), sparse=True),
+    Index("deliveries", "due", (("endpoint_id", 1), ("next_at", 1)), where={"next_at": {"$type": "number"}}),
+    Index("deliveries", "at", (("at", 1),)),
+    Index("attempts", "of", (("endpoint_id", 1), ("_id", -1))),
     Index("events", "place", (("place", 1),), sparse=True),
     Index("events", "subject", (("subject", 1), ("n", 1))),
 )
@@ -93,7 +97,7 @@ def product_document(product: Product) -> Document:
     `moves` counts every change of its stock or intents: if two readings have the same count, neither changed between
     them.
     """
-    return {**_document(product), "moves": 0, "intents": [], "adjustments": []}
+    return {**struct_document(product), "moves": 0, "intents": [], "adjustments": []}
 
 
 def product_from(document: Document) -> Product:
@@ -102,7 +106,7 @@ def product_from(document: Document) -> Product:
     Raises:
         UnreadableError: the document is invalid.
     """
-    return _read(document, Product)
+    return read_struct(document, Product)
 
 
 def reservation_document(reservation: Reservation, claims: Collection[str], taken_by: str) -> Document:
@@ -113,7 +117,7 @@ def reservation_document(reservation: Reservation, claims: Collection[str], take
     an index, a list costs some servers several times as much, so only baskets have one.
     """
     product_ids = [line.product_id for line in reservation.lines]
-    document = {name: value for name, value in _document(reservation).items() if value not in (None, (), {})}
+    document = {name: value for name, value in struct_document(reservation).items() if value not in (None, (), {})}
     document |= kept_labels(reservation)
     document["lines"] = list(document["lines"])
     document["product"] = product_ids if len(product_ids) > 1 else product_ids[0]
@@ -186,7 +190,7 @@ def reservation_from(document: Document) -> Reservation:
     """
     if "metadata" in document:
         document = {**document, "metadata": _readable_metadata(document)}
-    held = _read(document, Reservation)
+    held = read_struct(document, Reservation)
     if not held.lines or any(line.quantity < 1 for line in held.lines):
         raise UnreadableError("expected lines of at least one unit")
     return held
@@ -224,7 +228,7 @@ def adjustment_from(product_id: str, document: Document) -> Adjustment:
     Raises:
         UnreadableError: the document is invalid.
     """
-    return _read({**document, "_id": None, "product_id": product_id}, Adjustment)
+    return read_struct({**document, "_id": None, "product_id": product_id}, Adjustment)
 
 
 def details_document(product_id: str, details: ProductDetails) -> Document:
@@ -261,7 +265,7 @@ def details_from(document: Document) -> ProductDetails:
 
 def account_document(account: Account) -> Document:
     """The document of an account."""
-    return _document(account)
+    return struct_document(account)
 
 
 def account_from(document: Document) -> Account:
@@ -270,12 +274,12 @@ def account_from(document: Document) -> Account:
     Raises:
         UnreadableError: the document is invalid.
     """
-    return _read(document, Account)
+    return read_struct(document, Account)
 
 
 def key_document(key: ApiKey) -> Document:
     """The document of an API key."""
-    return _document(key)
+    return struct_document(key)
 
 
 def key_from(document: Document) -> ApiKey:
@@ -284,7 +288,7 @@ def key_from(document: Document) -> ApiKey:
     Raises:
         UnreadableError: the document is invalid.
     """
-    return checked_key(_read(document, ApiKey))
+    return checked_key(read_struct(document, ApiKey))
 
 
 def readable(documents: Iterable[Document], read: Callable[[Document], _T]) -> dict[str, _T]:
@@ -301,13 +305,14 @@ def id_of(document: Document) -> str:
     return str(document["_id"])
 
 
-def _document(struct: msgspec.Struct) -> Document:
+def struct_document(struct: msgspec.Struct) -> Document:
+    """The fields of a struct, with its id as that of the document."""
     fields: Document = msgspec.to_builtins(struct)
     fields["_id"] = fields.pop("id")
     return fields
 
 
-def _read(document: Document, kind: type[_T]) -> _T:
+def read_struct(document: Document, kind: type[_T]) -> _T:
     """The struct of the fields that `kind` has.
 
     A missing field gets its default, and a field that a newer version added is ignored, so two successive versions can

@@ -12,7 +12,7 @@ finish an open batch, and after a later transition E3 finds another count. E3 mu
 
 Readers see the places below `next`, which the last closed batch has set. So they never see a place while a lower one is
 still to come. The events of one subject are in the order of their numbers, because a trail is copied from its
-beginning. A batch may name events that have places already, by a stale read; then some places stay empty.
+beginning.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,6 +53,7 @@ _SOURCES: Final = (
     _Source("products", VISIBLE, TRAIL_FIELDS, events_from, keeps_trail=False),
     _Source("accounts", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
     _Source("keys", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _Source("endpoints", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
 )
 
 
@@ -201,10 +202,30 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
             looked_to, more = looked_at[-1]["place"], True
     query: Document = {**_query(where), "place": {"$gt": beyond, "$lte": looked_to}}
     found = await database.find("events", query, order=[("place", 1)], most=most + 1, current=True)
-    events = [_logged(document) for document in found[:most]]
+    events = [logged(document) for document in found[:most]]
     if len(found) > most:
         return EventsFound(events, events[-1].place, more=True)
     return EventsFound(events, max(beyond, looked_to), more=more)
+
+
+async def place_before(database: Database, at: int) -> int:
+    """The highest place of an event older than `at`; 0 if there is none."""
+    found = await database.find(
+        "events", {"place": {"$gt": 0}, "at": {"$lt": at}}, fields={"place": 1}, order=[("place", -1)], most=1
+    )
+    return int(found[0]["place"]) if found else 0
+
+
+async def subject_events(database: Database, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
+    """The logged events of subjects, as `EventStore.subject_events` gives them."""
+    if not wanted:
+        return []
+    query: Document = {"subject": {"$in": [subject_id for subject_id, _, _ in wanted]}}
+    query |= {"n": {"$gt": min(above for _, above, _ in wanted)}, "place": {"$gt": 0}}
+    found = await database.find("events", query, order=[("subject", 1), ("n", 1)], current=True)
+    limits = {subject_id: (above, upto) for subject_id, above, upto in wanted}
+    events = [logged(document).event for document in found]
+    return [event for event in events if limits[event.subject_id][0] < event.n <= limits[event.subject_id][1]]
 
 
 async def forget(database: Database, before: int, most: int) -> int:
@@ -260,7 +281,8 @@ def _document(event: Event) -> Document:
     }
 
 
-def _logged(document: Document) -> LoggedEvent:
+def logged(document: Document) -> LoggedEvent:
+    """The event in a document that has a place."""
     type_ = EventType(document["type"])
     data: EventData = msgspec.convert(whole(document["data"]), data_of(type_))
     return LoggedEvent(

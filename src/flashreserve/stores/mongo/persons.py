@@ -17,6 +17,7 @@ from flashreserve.stores.mongo import event_log
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import LABELS, VOID, claims_of, kept_claim
 from flashreserve.stores.mongo.trail import UNFLAGGED
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import PersonStore
 
 _PRIVATE: Final = ("key", *LABELS)
@@ -34,11 +35,12 @@ class MongoPersons(PersonStore):
             return False
         hashed = hashed_id(customer_id)
         await self._database.insert_many("erasures", [{"_id": hashed, "at": at}])
-        await self._database.update_many("erasures", {"_id": hashed}, {"$max": {"at": at}})
-        await self._database.delete_many("erasures", {"at": {"$lt": at - limits.ERASURES_KEPT_S * 1000}})
-        # Not if it was promoted meanwhile.
-        await self._database.delete_many("accounts", {"_id": customer_id, "role": {"$ne": Role.ADMIN.value}})
-        return not await self._database.find("accounts", {"_id": customer_id}, fields={"_id": 1}, current=True)
+        with after_a_change():
+            await self._database.update_many("erasures", {"_id": hashed}, {"$max": {"at": at}})
+            await self._database.delete_many("erasures", {"at": {"$lt": at - limits.ERASURES_KEPT_S * 1000}})
+            # Not if it was promoted meanwhile.
+            await self._database.delete_many("accounts", {"_id": customer_id, "role": {"$ne": Role.ADMIN.value}})
+            return not await self._database.find("accounts", {"_id": customer_id}, fields={"_id": 1}, current=True)
 
     @override
     async def is_reserving(self, customer_id: str) -> bool:

@@ -11,6 +11,7 @@ from typing_extensions import override
 from flashreserve.calls import PATIENT_S, patience
 from flashreserve.core import limits
 from flashreserve.core.commands import Command
+from flashreserve.core.events import Event
 from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.side_by_side import all_ended
@@ -21,6 +22,7 @@ from flashreserve.stores.mongo.catalogue import MongoCatalogue
 from flashreserve.stores.mongo.chunks import parts
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.database import Database, Document
+from flashreserve.stores.mongo.deliveries import MongoDeliveries
 from flashreserve.stores.mongo.documents import (
     INDEXES,
     VOID,
@@ -94,7 +96,7 @@ async def _prepare(database: Database, *, create: bool) -> None:
         raise StoreUnavailableError("the database's version isn't noted; start `flashreserve serve`, which does so")
 
 
-class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, Store):
+class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, MongoDeliveries, Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 0
@@ -268,6 +270,14 @@ class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, Store):
     @override
     async def last_place(self) -> int:
         return await event_log.last_place(self._database)
+
+    @override
+    async def place_before(self, at: int) -> int:
+        return await event_log.place_before(self._database, at)
+
+    @override
+    async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
+        return await event_log.subject_events(self._database, wanted)
 
     @override
     async def relay(self, now: int, most: int) -> int:

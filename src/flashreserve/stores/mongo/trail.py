@@ -60,13 +60,16 @@ def return_entry(returned: ReturnEntry) -> Document:
     return entry(EventType.RESERVATION_RETURNED, returned.at, returned.by, lines=lines)
 
 
-def recording(change: Document, added: Document) -> Document:
-    """The update operators `change` with the entry `added`."""
+def recording(change: Document, *added: Document) -> Document:
+    """The update operators `change` with the entries `added`."""
+    if not added:
+        return change
+    pushed: Document = added[0] if len(added) == 1 else {"$each": list(added)}
     return {
         **change,
-        "$push": {**change.get("$push", {}), "trail": added},
-        "$inc": {**change.get("$inc", {}), "trail_n": 1},
-        "$set": {**change.get("$set", {}), "ship_at": added["at"]},
+        "$push": {**change.get("$push", {}), "trail": pushed},
+        "$inc": {**change.get("$inc", {}), "trail_n": len(added)},
+        "$set": {**change.get("$set", {}), "ship_at": added[0]["at"]},
     }
 
 
@@ -173,6 +176,12 @@ def _after(before: Reservation, added: _Entry) -> Reservation:
             | EventType.ACCOUNT_ENABLED
             | EventType.API_KEY_MADE
             | EventType.API_KEY_REVOKED
+            | EventType.ENDPOINT_ADDED
+            | EventType.ENDPOINT_EDITED
+            | EventType.ENDPOINT_ROTATED
+            | EventType.ENDPOINT_DISABLED
+            | EventType.ENDPOINT_ENABLED
+            | EventType.ENDPOINT_REMOVED
         ):
             raise UnreadableError(f"expected events of reservations in a reservation's trail, not {added.type}")
         case _:

@@ -11,7 +11,7 @@ from flashreserve.core.accounts import Restricted, Restriction
 from flashreserve.core.customers import hashed_id
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import Account, ApiKey, Role
-from flashreserve.core.trail import account_events, key_made_event, revoked
+from flashreserve.core.trail import account_events, key_made_event, revocation_event
 from flashreserve.stores.port import AccountStore, KeyStore
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.columns import ACCOUNTS, KEYS
@@ -167,7 +167,7 @@ class SqliteKeys(SqliteTransactions, KeyStore):
         return await self._write(add)
 
     @override
-    async def keys(self) -> list[ApiKey]:
+    async def keys(self, *, current: bool = False) -> list[ApiKey]:
         found = await self._read(
             lambda connection: connection.execute(rows.SELECT_KEYS, (limits.API_KEYS_MAX,)).fetchall()
         )
@@ -176,13 +176,11 @@ class SqliteKeys(SqliteTransactions, KeyStore):
     @override
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         def revoke(connection: apsw.Connection) -> bool:
-            row = connection.execute(rows.SELECT_KEY, (key_id,)).fetchone()
-            key = None if row is None else KEYS.struct(row)
-            if key is not None and key.revoked_at is None:
-                after, event = revoked(key, at, by)
-                connection.execute(rows.REVOKE_KEY, (key_id, after.revoked_at, after.trail_n))
-                record(connection, [event])
-            return key is not None
+            valid = connection.execute(rows.REVOKE_KEY, (key_id, at)).fetchone()
+            if valid is not None:
+                name, trail_n = valid
+                record(connection, [revocation_event(key_id, name, trail_n, at, by)])
+            return valid is not None or bool(connection.execute(rows.HAS_KEY, (key_id,)).get)
 
         return await self._write(revoke)
 

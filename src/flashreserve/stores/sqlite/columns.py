@@ -12,6 +12,8 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 
+from flashreserve.core.endpoints import DisabledWhy, Endpoint, LoggedAttempt
+from flashreserve.core.events import EventType
 from flashreserve.core.model import (
     Account,
     Adjustment,
@@ -250,4 +252,28 @@ DETAILS: Final = TableColumns("product_details", ProductDetails, codecs={"metada
 ADJUSTMENTS: Final = TableColumns("adjustments", Adjustment)
 ACCOUNTS: Final = TableColumns("accounts", Account)
 KEYS: Final = TableColumns("api_keys", ApiKey, codecs={"scopes": json_list(Scope)})
-TABLES: Final[tuple[TableColumns[Any], ...]] = (PRODUCTS, DETAILS, RESERVATIONS, ADJUSTMENTS, ACCOUNTS, KEYS)
+
+
+def _disabled_why(kept: str | None) -> DisabledWhy | None:
+    return None if kept is None else DisabledWhy(kept)
+
+
+ENDPOINTS: Final = TableColumns(
+    "endpoints",
+    Endpoint,
+    codecs={
+        "types": json_list(EventType),
+        "disabled_why": Codec(None, _disabled_why),
+    },
+)
+ATTEMPTS: Final = TableColumns("attempts", LoggedAttempt)
+TABLES: Final[tuple[TableColumns[Any], ...]] = (
+    PRODUCTS,
+    DETAILS,
+    RESERVATIONS,
+    ADJUSTMENTS,
+    ACCOUNTS,
+    KEYS,
+    ENDPOINTS,
+    ATTEMPTS,
+)

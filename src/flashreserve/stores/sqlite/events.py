@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from flashreserve.core.events import Actor, ActorKind, Event, EventData, EventType, data_of
 from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedEvent
-from flashreserve.stores.port import EventStore
+from flashreserve.stores.outbox import EventStore
 from flashreserve.stores.sqlite.columns import insert
 from flashreserve.stores.sqlite.transactions import SqliteTransactions
 
@@ -30,6 +30,11 @@ _ALLOWED: Final = """
     (:actor IS NULL OR actor_id = :actor)
     AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
     AND (:since IS NULL OR at >= :since)"""
+_OF_SUBJECTS: Final = f"""
+    SELECT e.place, {", ".join(f"e.{name}" for name in _COLUMNS)} FROM json_each(?) AS wanted
+    CROSS JOIN events AS e ON e.subject = wanted.value ->> 0 AND e.n > wanted.value ->> 1 AND e.n <= wanted.value ->> 2
+    ORDER BY e.subject, e.n"""  # noqa: S608
+_PLACE_BEFORE: Final = "SELECT coalesce(max(place), 0) FROM events WHERE at < ?"
 # The sequence keeps the last place even when the events are deleted.
 _LAST: Final = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
 _FORGET: Final = """
@@ -51,12 +56,23 @@ class SqliteEvents(SqliteTransactions, EventStore):
 
     @override
     async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
-        return await self._read(lambda connection: _search(connection, where, beyond, most))
+        return await self._read(lambda connection: search(connection, where, beyond, most))
 
     @override
     async def last_place(self) -> int:
         place: int = await self._read(lambda connection: connection.execute(_LAST).get)
         return place
+
+    @override
+    async def place_before(self, at: int) -> int:
+        place: int = await self._read(lambda connection: connection.execute(_PLACE_BEFORE, (at,)).get)
+        return place
+
+    @override
+    async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
+        values = (_to_json(wanted).decode(),)
+        found = await self._read(lambda connection: connection.execute(_OF_SUBJECTS, values).fetchall())
+        return [_logged(row).event for row in found]
 
     @override
     async def relay(self, now: int, most: int) -> int:
@@ -103,7 +119,8 @@ def _logged(row: Sequence[Any]) -> LoggedEvent:
     return LoggedEvent(place, Event(subject_id, n, type_, at, Actor(ActorKind(actor), actor_id), data, external_id))
 
 
-def _search(connection: apsw.Connection, where: EventFilter, beyond: int, most: int) -> EventsFound:
+def search(connection: apsw.Connection, where: EventFilter, beyond: int, most: int) -> EventsFound:
+    """A page of the log, as `EventStore.events` gives it."""
     looked_at = _OF_ALL if where.subject_id is None else _OF_SUBJECT
     values = {
         "beyond": beyond,

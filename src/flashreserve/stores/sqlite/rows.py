@@ -113,8 +113,8 @@ SELECT_RESERVED: Final = """
 SELECT_ACCOUNT_BY_EMAIL: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.email = ?"  # noqa: S608
 SELECT_ACCOUNT_BY_ID: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.id = ?"  # noqa: S608
 
-SELECT_SHOP_PAUSE: Final = "SELECT pause_reason FROM shop"
-UPDATE_SHOP_PAUSE: Final = "UPDATE shop SET pause_reason = ?"
+SELECT_SHOP_PAUSE: Final = "SELECT pause_reason FROM shop WHERE id = 1"
+UPDATE_SHOP_PAUSE: Final = "UPDATE shop SET pause_reason = ? WHERE id = 1"
 SELECT_OTHERWISE_PAUSED: Final = f"""
     SELECT {_PRODUCT_COLUMNS} FROM products AS p
     WHERE p.id > ?1 AND p.shop_pause_reason IS NOT ?2 ORDER BY p.id LIMIT ?3"""  # noqa: S608
@@ -194,8 +194,10 @@ SELECT_KEYS: Final = f"""
         )
     )
     ORDER BY k.id"""  # noqa: S608
-SELECT_KEY: Final = f"SELECT {KEYS.select('k')} FROM api_keys AS k WHERE k.id = ?"  # noqa: S608
-REVOKE_KEY: Final = "UPDATE api_keys SET revoked_at = ?2, trail_n = ?3 WHERE id = ?1"
+HAS_KEY: Final = "SELECT count(*) FROM api_keys WHERE id = ?"
+REVOKE_KEY: Final = """
+    UPDATE api_keys SET revoked_at = ?2, trail_n = trail_n + 1 WHERE id = ?1 AND revoked_at IS NULL
+    RETURNING name, trail_n"""
 TOUCH_KEY: Final = "UPDATE api_keys SET last_used_at = max(?2, coalesce(last_used_at, 0)) WHERE id = ?1"
 
 ROWS_MAX: Final = 128

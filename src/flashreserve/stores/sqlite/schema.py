@@ -190,6 +190,59 @@ CREATE TABLE events (
     UNIQUE (subject, n)
 ) STRICT;
 
+-- Addresses of the shop's programs to which events are delivered.
+CREATE TABLE endpoints (
+    id              TEXT PRIMARY KEY,
+    url             TEXT NOT NULL,
+    types           TEXT NOT NULL,  -- JSON: a list of `core.events.EventType`; empty for all
+    kid             TEXT NOT NULL,
+    generation      INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,
+    created_by      TEXT NOT NULL,
+    old_kid         TEXT,
+    old_generation  INTEGER,
+    old_until       INTEGER,
+    disabled_at     INTEGER,
+    disabled_why    TEXT,
+    removed_at      INTEGER,
+    trail_n         INTEGER NOT NULL,
+    seen            INTEGER NOT NULL,
+    replay_to       INTEGER NOT NULL,
+    failing_since   INTEGER,
+    failures        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Groups: the deliveries of one subject to one endpoint. `next_at` is when the next try is due; NULL while it is idle.
+CREATE TABLE deliveries (
+    endpoint_id   TEXT NOT NULL REFERENCES endpoints,
+    key           TEXT NOT NULL,
+    subject       TEXT NOT NULL,
+    done          INTEGER NOT NULL,
+    previous      INTEGER,
+    upto          INTEGER NOT NULL,
+    tries         INTEGER NOT NULL DEFAULT 0,
+    next_at       INTEGER,
+    lease         TEXT,
+    leased_until  INTEGER NOT NULL DEFAULT 0,
+    at            INTEGER NOT NULL,
+    PRIMARY KEY (endpoint_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, next_at) WHERE next_at IS NOT NULL;
+CREATE INDEX deliveries_idle ON deliveries (at) WHERE next_at IS NULL;
+
+CREATE TABLE attempts (
+    id           TEXT PRIMARY KEY,
+    endpoint_id  TEXT NOT NULL,
+    event_id     TEXT NOT NULL,
+    number       INTEGER NOT NULL,
+    at           INTEGER NOT NULL,
+    status       INTEGER,
+    duration_ms  INTEGER NOT NULL,
+    error        TEXT,
+    result       TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempts_of ON attempts (endpoint_id, id);
+
 -- One row: why the sales of all products are paused; NULL if they aren't.
 CREATE TABLE shop (
     id            INTEGER PRIMARY KEY CHECK (id = 1),

@@ -36,6 +36,7 @@ from flashreserve.stores.sqlite.catalogue import SqliteCatalogue
 from flashreserve.stores.sqlite.columns import RESERVATIONS
 from flashreserve.stores.sqlite.connection import BUSY_WAIT_S, connect, store_errors
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
+from flashreserve.stores.sqlite.deliveries import SqliteDeliveries
 from flashreserve.stores.sqlite.events import SqliteEvents, record
 from flashreserve.stores.sqlite.facts import load
 from flashreserve.stores.sqlite.files import DatabaseFiles
@@ -117,7 +118,7 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     return SqliteStore(reader, reader)
 
 
-class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, SqliteEvents, Store):
+class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, SqliteEvents, SqliteDeliveries, Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 1

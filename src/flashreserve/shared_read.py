@@ -7,6 +7,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from flashreserve.side_by_side import end_all
+
 READS_AT_ONCE_MAX: Final = 2
 """Reads that run at the same time, at most. Two, so that one that hangs doesn't hold up all callers."""
 
@@ -54,10 +56,7 @@ class SharedRead:
 
     async def close(self) -> None:
         """Stop reading. Callers that still wait are cancelled."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_all(*self._tasks)
 
     async def _read_when_due(self) -> None:
         async with self._room:

@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+from contextlib import suppress
 
 import pytest
 from tests.moving_clock import MovingClock
 
-from flashreserve.service.shared_read import READS_AT_ONCE_MAX, SharedRead
+from flashreserve.shared_read import READS_AT_ONCE_MAX, SharedRead
 
 EVERY_S = 0.2
 
@@ -132,3 +133,17 @@ async def test_closing_stops_what_runs_and_what_waits(reads: Reads) -> None:
     ended = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(each) for each in ended] == [asyncio.CancelledError] * len(callers)
     assert (reads.shared._tasks, reads.shared._next) == (set(), None)
+
+
+async def test_closing_ends_a_read_that_swallows_a_cancellation() -> None:
+    async def deaf() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    shared = SharedRead(deaf, EVERY_S, MovingClock().monotonic)
+    caller = asyncio.create_task(shared.read_anew())
+    await settled()
+    await asyncio.wait_for(shared.close(), timeout=5)
+    await asyncio.gather(caller, return_exceptions=True)
+    assert caller.cancelled()

@@ -1,0 +1,225 @@
+"""Endpoints and deliveries on the MongoDB server.
+
+A group is one document, and each step changes it by one guarded write. Two processes may raise the same groups at once,
+or again after a crash: `upto` only grows, and an idle group becomes due only if it has events that aren't done. A
+process that sleeps through its lease finds another one in its place, and writes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from typing_extensions import override
+
+from flashreserve.core.endpoints import (
+    Backlog,
+    Delivery,
+    DeliveryEnd,
+    Endpoint,
+    EndpointChange,
+    GroupRaise,
+    LoggedAttempt,
+    added,
+    enables,
+)
+from flashreserve.stores.mongo.database import Database, Document, Query, Update
+from flashreserve.stores.mongo.documents import id_of, read_struct, struct_document
+from flashreserve.stores.mongo.trail import entry_of, made, recording
+from flashreserve.stores.outbox import DeliveryStore
+from flashreserve.stores.port import StoreDefectError
+from flashreserve.stores.unreadable import UnreadableItems
+
+_ID: Final = {"_id": 1}
+_STATE: Final = frozenset({"id", "seen", "failing_since", "failures", "trail_n"})
+"""Fields of an endpoint that a change doesn't write, unless it enables the endpoint again."""
+
+_DUE: Final[Document] = {"next_at": {"$type": "number"}}
+_ENDED: Final[Document] = {"lease": None, "leased_until": 0}
+
+
+class MongoDeliveries(DeliveryStore):
+    """Its methods are documented in `flashreserve.stores.outbox`. Several endpoints added at once may exceed `most`."""
+
+    _database: Database
+    _aside: UnreadableItems
+
+    @override
+    async def add_endpoint(self, endpoint: Endpoint, most: int) -> bool:
+        if len(await self.endpoints()) >= most:
+            return False
+        document = made(struct_document(endpoint), entry_of(added(endpoint), endpoint.created_by))
+        if await self._database.insert_many("endpoints", [document]):
+            raise StoreDefectError("an id that should be new is in use")
+        return True
+
+    @override
+    async def endpoints(self) -> list[Endpoint]:
+        return await self._endpoints({})
+
+    @override
+    async def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        found = await self._endpoints({"_id": endpoint_id})
+        return found[0] if found else None
+
+    async def _endpoints(self, query: Query) -> list[Endpoint]:
+        found = await self._database.find(
+            "endpoints", {**query, "removed_at": None}, fields={"trail": 0}, order=[("_id", 1)], current=True
+        )
+        return self._aside.readable("endpoint", found, id_of, _endpoint)
+
+    @override
+    async def change_endpoint(self, before: Endpoint, change: EndpointChange, by: str) -> bool:
+        after = change.after
+        fields: Document = struct_document(after)
+        del fields["_id"]
+        written = {name: value for name, value in fields.items() if enables(before, after) or name not in _STATE}
+        written.pop("trail_n", None)
+        guard = {"_id": before.id, "trail_n": before.trail_n, "removed_at": None}
+        update = recording({"$set": written}, *[entry_of(event, by) for event in change.events])
+        if await self._database.find_one_and_update("endpoints", guard, update, fields=_ID) is None:
+            return False
+        if after.removed_at is not None:
+            await self._database.delete_many("deliveries", {"endpoint_id": after.id})
+        return True
+
+    @override
+    async def note_failures(self, endpoint_id: str, at: int, count: int) -> None:
+        since = {"$ifNull": ["$failing_since", at]}
+        change = [{"$set": {"failing_since": since, "failures": {"$add": ["$failures", count]}}}]
+        await self._database.find_one_and_update("endpoints", {"_id": endpoint_id}, change, fields=_ID)
+
+    @override
+    async def note_success(self, endpoint_id: str) -> None:
+        change = {"$set": {"failing_since": None, "failures": 0}}
+        await self._database.find_one_and_update("endpoints", {"_id": endpoint_id}, change, fields=_ID)
+
+    @override
+    async def raise_groups(self, endpoint: Endpoint, raises: Sequence[GroupRaise], seen: int, now: int) -> bool:
+        if raises:
+            await self._raise(endpoint.id, raises, now)
+        change = {"$set": {"seen": seen}}
+        guard = {"_id": endpoint.id, "seen": endpoint.seen}
+        return await self._database.find_one_and_update("endpoints", guard, change, fields=_ID) is not None
+
+    async def _raise(self, endpoint_id: str, raises: Sequence[GroupRaise], now: int) -> None:
+        fresh = [_group(endpoint_id, each, now) for each in raises]
+        there = await self._database.insert_many("deliveries", fresh)
+        updates: list[tuple[Query, Update]] = []
+        for place in there:
+            each, id_ = raises[place], fresh[place]["_id"]
+            if each.again:
+                begun = {"done": each.first - 1, "previous": each.previous, "tries": 0, "next_at": now, **_ENDED}
+                updates.append(({"_id": id_, "done": {"$gte": each.first}}, {"$set": begun}))
+        if updates:
+            await self._database.bulk_update("deliveries", updates)
+        if there:
+            await self._database.bulk_update(
+                "deliveries", [({"_id": fresh[place]["_id"]}, _raising(raises[place], now)) for place in there]
+            )
+
+    @override
+    async def skip_groups(self, endpoint_id: str) -> None:
+        skipped: Document = {"done": "$upto", "tries": 0, "next_at": None, **_ENDED}
+        await self._database.update_many("deliveries", {"endpoint_id": endpoint_id, **_DUE}, [{"$set": skipped}])
+
+    @override
+    async def resend(self, delivery: Delivery, now: int) -> None:
+        document: Document = {
+            **msgspec.to_builtins(delivery),
+            "_id": _group_id(delivery.endpoint_id, delivery.key),
+            "next_at": now,
+            "at": now,
+            **_ENDED,
+        }
+        if await self._database.insert_many("deliveries", [document]):
+            fields = {name: value for name, value in document.items() if name != "_id"}
+            await self._database.find_one_and_update(
+                "deliveries", {"_id": document["_id"]}, {"$set": fields}, fields=_ID
+            )
+
+    @override
+    async def claim(self, endpoint_id: str, now: int, most: int, lease: str, until: int) -> list[Delivery]:
+        free: Document = {"next_at": {"$lte": now, "$type": "number"}, "leased_until": {"$lte": now}}
+        due = await self._database.find(
+            "deliveries",
+            {"endpoint_id": endpoint_id, **free},
+            fields=_ID,
+            order=[("next_at", 1)],
+            most=most,
+        )
+        if not due:
+            return []
+        ids = {"_id": {"$in": [document["_id"] for document in due]}}
+        await self._database.update_many(
+            "deliveries", {**ids, **free}, {"$set": {"lease": lease, "leased_until": until}}
+        )
+        found = await self._database.find("deliveries", {**ids, "lease": lease}, current=True)
+        return [read_struct(document, Delivery) for document in found]
+
+    @override
+    async def end_turns(self, ends: Sequence[DeliveryEnd], lease: str, now: int) -> None:
+        if ends:
+            await self._database.bulk_update("deliveries", [_ending(end, lease, now) for end in ends])
+
+    @override
+    async def log_attempts(self, attempts: Sequence[LoggedAttempt]) -> None:
+        if attempts:
+            await self._database.insert_many("attempts", [struct_document(each) for each in attempts])
+
+    @override
+    async def attempts(self, endpoint_id: str, beyond: str | None, most: int) -> list[LoggedAttempt]:
+        query: Document = {"endpoint_id": endpoint_id} | ({} if beyond is None else {"_id": {"$lt": beyond}})
+        found = await self._database.find("attempts", query, order=[("_id", -1)], most=most)
+        return [read_struct(document, LoggedAttempt) for document in found]
+
+    @override
+    async def backlog(self, endpoint_id: str) -> Backlog:
+        count = {"_id": None, "groups": {"$sum": 1}, "oldest_due": {"$min": "$next_at"}}
+        found = await self._database.aggregate(
+            "deliveries", [{"$match": {"endpoint_id": endpoint_id, **_DUE}}, {"$group": count}]
+        )
+        return Backlog(int(found[0]["groups"]), int(found[0]["oldest_due"])) if found else Backlog(0, None)
+
+    @override
+    async def forget_deliveries(self, before: int, most: int) -> int:
+        old = await self._database.find("attempts", {}, fields={"at": 1}, order=[("_id", 1)], most=most)
+        ids = [document["_id"] for document in old if document["at"] < before]
+        if ids:
+            await self._database.delete_many("attempts", {"_id": {"$in": ids}})
+        stale: Document = {"at": {"$lt": before}, "next_at": None}
+        idle = await self._database.find("deliveries", stale, fields=_ID, order=[("at", 1)], most=most)
+        if idle:
+            await self._database.delete_many(
+                "deliveries", {**stale, "_id": {"$in": [document["_id"] for document in idle]}}
+            )
+        return len(ids) + len(idle)
+
+
+def _group_id(endpoint_id: str, key: str) -> str:
+    return f"{endpoint_id}:{key}"
+
+
+def _group(endpoint_id: str, each: GroupRaise, now: int) -> Document:
+    """The document of a new group, which is due at once."""
+    fresh = Delivery(endpoint_id, each.subject_id, each.subject_id, each.first - 1, each.previous, each.last, 0)
+    fields: Document = msgspec.to_builtins(fresh)
+    return {**fields, "_id": _group_id(endpoint_id, each.subject_id), "next_at": now, "at": now, **_ENDED}
+
+
+def _raising(each: GroupRaise, now: int) -> Update:
+    upto: Any = {"$max": ["$upto", each.last]}
+    idle: Any = {"$and": [{"$eq": [{"$ifNull": ["$next_at", None]}, None]}, {"$gt": [upto, "$done"]}]}
+    return [{"$set": {"upto": upto, "next_at": {"$cond": [idle, now, "$next_at"]}, "at": now}}]
+
+
+def _ending(end: DeliveryEnd, lease: str, now: int) -> tuple[Query, Update]:
+    guard = {"_id": _group_id(end.delivery.endpoint_id, end.delivery.key), "lease": lease}
+    next_at: Any = end.next_at
+    if next_at is None:
+        next_at = {"$cond": [{"$gt": ["$upto", end.done]}, now, None]}
+    state: Document = {"done": end.done, "previous": end.previous, "tries": end.tries, "next_at": next_at, "at": now}
+    return guard, [{"$set": {**state, **_ENDED}}]
+
+
+def _endpoint(document: Document) -> Endpoint:
+    return read_struct(document, Endpoint)

@@ -1,0 +1,91 @@
+"""Mutants of the trail, of the log of events and of pauses, which the simulation has to catch."""
+
+from typing import Final
+
+from tests.mutants.mutants import Mutant
+
+_EVENT_LOG: Final = "stores/mongo/event_log.py"
+
+OF_EVENTS_ON_MONGO: Final = (
+    Mutant(
+        "a trail is taken off the list whatever was added meanwhile",
+        '{"_id": document["_id"], "trail_n": document.get("trail_n", 0)}',
+        '{"_id": document["_id"]}',
+        _EVENT_LOG,
+    ),
+    Mutant(
+        "a trail is taken off the list before it is in the log",
+        "    await _log(database, events)\n    await _unlist(database, source, documents)\n",
+        "    await _unlist(database, source, documents)\n    await _log(database, events)\n",
+        _EVENT_LOG,
+    ),
+    Mutant(
+        "readers see the places of an open batch",
+        "    last = await last_place(database)\n    looked_to,",
+        "    last = 10**9\n    looked_to,",
+        _EVENT_LOG,
+    ),
+    Mutant(
+        "a batch is closed before it is carried out",
+        '    await database.bulk_update("events", writes)\n    closed =',
+        "    closed =",
+        _EVENT_LOG,
+    ),
+    Mutant(
+        "an open batch is overwritten",
+        'mine = {"_id": _LOG, "next": place, "batch": None}',
+        'mine = {"_id": _LOG, "next": place}',
+        _EVENT_LOG,
+    ),
+    Mutant(
+        "readers go on behind events that an old read doesn't show",
+        "most=most + 1, current=True",
+        "most=most + 1",
+        _EVENT_LOG,
+    ),
+    Mutant(
+        "a confirmation isn't recorded",
+        "    change = recording(change, entry(EventType.RESERVATION_CONFIRMED, now, by))\n",
+        "",
+        "stores/mongo/reservation_writes.py",
+    ),
+    Mutant(
+        "a release isn't recorded",
+        "    change = recording(change, entry(_EVENT[mode], cutoff, by))\n",
+        "",
+        "stores/mongo/release_movement.py",
+    ),
+    Mutant(
+        "an entry doesn't put its document on the list",
+        '"$set": {**change.get("$set", {}), "ship_at": added["at"]},',
+        '"$set": {**change.get("$set", {})},',
+        "stores/mongo/trail.py",
+    ),
+)
+
+OF_EVENTS_ON_SQLITE: Final = (
+    Mutant(
+        "an extension is told with the number of the event before it",
+        "extensions=before.extensions + 1, trail_n=before.trail_n + 1",
+        "extensions=before.extensions + 1",
+        "core/book.py",
+    ),
+    Mutant(
+        "a return is told with the next number",
+        "n=after.trail_n,\n        type=type_,",
+        "n=after.trail_n + (type_ is EventType.RESERVATION_RETURNED),\n        type=type_,",
+        "core/trail.py",
+    ),
+    Mutant(
+        "a confirmation isn't counted",
+        "confirmed_at = ?2, trail_n = ?3 WHERE id = ?1",
+        "confirmed_at = ?2 WHERE id = ?1 AND ?3",
+        "stores/sqlite/rows.py",
+    ),
+    Mutant(
+        "only the first event of a flush is written",
+        "record(connection, events_of(plan.effects, grants=self._logs_grants))",
+        "record(connection, events_of(plan.effects, grants=self._logs_grants)[:1])",
+        "stores/sqlite/store.py",
+    ),
+)
