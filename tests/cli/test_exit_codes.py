@@ -62,6 +62,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "pause": ("pause", "--all", "--reason", "a fault"),
     "resume": ("resume", "--all"),
     "reservations export": ("reservations", "export"),
+    "trail": ("trail",),
     "audit": ("audit",),
     **{job.name: (job.name,) for job in JOBS},
     "doctor": ("doctor",),
