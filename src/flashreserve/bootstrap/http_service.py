@@ -133,7 +133,7 @@ async def open_edge(
             start(repeat("issuer keys", core.key_sources.refresh, every_s=LOOK_EVERY_S, jitter=random.random))
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
-            run = counted(passes(books.store, books.combiner.now), metrics)
+            run = counted(passes(books.store, books.combiner.now, settings), metrics)
             start_jobs(settings, books.clock, start, run)
         if shared is not None:
             shared.take_over()
