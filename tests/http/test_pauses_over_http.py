@@ -11,6 +11,7 @@ from tests.http.shop import Admin, HttpAnswer, HttpCustomer, HttpShop, ShopClock
 from flashreserve.core.limits import REASON_LENGTH_MAX
 from flashreserve.service.pauses import SETTLING_S_MAX, PauseService, SalePause
 from flashreserve.stores.port import StoreUnavailableError
+from flashreserve.stores.sqlite import catalogue
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -197,6 +198,28 @@ async def test_a_product_that_is_made_and_can_not_be_read_is_answered_as_unknown
 
 
 @pytest.mark.usefixtures("healing")
+async def test_an_outage_in_the_middle_of_pausing_all_is_answered_as_unknown(
+    shop: HttpShop, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    products = [await admin.product() for _ in range(2)]
+    monkeypatch.setattr(catalogue, "_PAUSED_AT_ONCE", 1)
+    write = shop.store._write
+
+    async def and_away(work: Any) -> Any:
+        written = await write(work)
+        shop.store.away = True
+        return written
+
+    monkeypatch.setattr(shop.store, "_write", and_away)
+    assert (await pause(admin)).code == "outcome-unknown"
+
+    monkeypatch.undo()
+    shop.store.heal()
+    (await pause(admin)).granted(200)
+    assert [await shown(shop, product_id) for product_id in products] == [WHY, WHY]
+
+
+@pytest.mark.usefixtures("healing")
 async def test_an_outage_before_the_pause_is_answered_as_unavailable(shop: HttpShop, admin: Admin) -> None:
     product_id = await admin.product()
     key = (await admin.ask("POST", "/api-keys", body={"name": "k", "scopes": ["catalogue"]})).granted()["key"]
@@ -204,6 +227,6 @@ async def test_an_outage_before_the_pause_is_answered_as_unavailable(shop: HttpS
     shop.store.away = True
     for path in (f"/products/{product_id}/pause", "/pause"):
         answer = await shop.ask("POST", path, body={"reason": WHY}, headers={"Authorization": f"Bearer {key}"})
-        assert answer.code in {"unavailable", "outcome-unknown"}
+        assert answer.code == "unavailable"
     shop.store.heal()
     assert await shown(shop, product_id) is None
