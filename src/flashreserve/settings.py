@@ -23,6 +23,11 @@ from flashreserve.webhooks.addresses import Destinations, read_networks, read_po
 
 _KEY_FILE: Final = "secret.key"
 
+EVENTS_DAYS_DEFAULT: Final = 400
+_EVENTS_DAYS_MIN: Final = 7
+"""Deliveries of an event are tried for some days, and a program that follows the log may stand still for some."""
+_EVENTS_DAYS_MAX: Final = 3_650
+
 
 class SettingsError(Exception):
     """A setting is invalid; the message names the variable and what was expected, never the value."""
@@ -52,6 +57,8 @@ class Settings(msgspec.Struct, frozen=True):
     cookie_samesite: Literal["lax", "strict", "none"] = "lax"
     trusted_proxies: str = ""
     express_lane: bool = True
+    events_days: int = EVENTS_DAYS_DEFAULT
+    events_grants: bool = False
     env: Literal["development", "production"] = "development"
     metrics_token: str = ""
     private_network: bool = False
@@ -257,14 +264,18 @@ ROUTES: Final = frozenset(
         "api-keys",
         "auth",
         "checkout",
+        "events",
         "livez",
         "metrics",
         "openapi.json",
+        "pause",
         "problems",
         "products",
         "readyz",
         "reservations",
         "reservations.csv",
+        "resume",
+        "trail",
     }
 )
 """The first segments of the service's own paths."""
@@ -313,6 +324,8 @@ VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_COOKIE_SAMESITE": ("cookie_samesite", _choice("lax", "strict", "none")),
     "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", _trusted_proxies),
     "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
+    "FLASHRESERVE_EVENTS_DAYS": ("events_days", _whole(_EVENTS_DAYS_MIN, _EVENTS_DAYS_MAX)),
+    "FLASHRESERVE_EVENTS_GRANTS": ("events_grants", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),
     "FLASHRESERVE_PRIVATE_NETWORK": ("private_network", _switch),

@@ -13,6 +13,7 @@ import pytest
 from flashreserve import cli
 from flashreserve.cli.main import CommandEntry, flashreserve
 from flashreserve.cli.product_file import COLUMNS
+from flashreserve.cli.trail import TRAIL_COLUMNS
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.service.export import CSV_COLUMNS
 
@@ -91,6 +92,10 @@ def test_every_column_of_a_file_of_products_is_documented() -> None:
 
 def test_every_column_of_the_export_is_documented_in_order() -> None:
     assert tuple(_first_cells("## The export of reservations")) == CSV_COLUMNS
+
+
+def test_every_column_of_the_trail_is_documented_in_order() -> None:
+    assert tuple(_first_cells("## The trail as a table")) == TRAIL_COLUMNS
 
 
 def _first_cells(heading: str) -> list[str]:

@@ -59,7 +59,10 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "token": ("token", "--email", ADMIN, "--role", "admin"),
     "products import": IMPORT,
     "products list": ("products", "list"),
+    "pause": ("pause", "--all", "--reason", "a fault"),
+    "resume": ("resume", "--all"),
     "reservations export": ("reservations", "export"),
+    "trail": ("trail",),
     "audit": ("audit",),
     **{job.name: (job.name,) for job in JOBS},
     "doctor": ("doctor",),
@@ -300,12 +303,14 @@ def test_things_that_do_not_exist(shop: CommandShop) -> None:
         "customers export": ("customers", "export", "shop:nobody"),
         "customers erase": ("customers", "erase", "shop:nobody"),
         "keys revoke": COMMANDS["keys revoke"],
+        "pause": ("pause", "01a20b39-4685-7139-95e5-df707f880fb4", "--reason", "a fault"),
+        "resume": ("resume", "01a20b39-4685-7139-95e5-df707f880fb4"),
     }
     del lines["accounts list"]
 
     ended = {name: shop.run(*args, **SIGNING).code for name, args in lines.items()}
 
-    assert ended == documented("an account, an API key or a customer does not exist", list(lines))
+    assert ended == documented("an account, an API key, a customer or a product does not exist", list(lines))
 
 
 def test_a_full_standard_output(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:

@@ -72,6 +72,8 @@ def test_a_setting_that_is_named_like_a_secret_is_never_shown() -> None:
         ("FLASHRESERVE_OPEN_HOLDS_MAX", "101", "a whole number from 0 to 100"),
         ("FLASHRESERVE_HOLDS_PER_HOUR_MAX", "-1", "a whole number from 0 to 1000"),
         ("FLASHRESERVE_LAPSES_PER_HOUR_MAX", "many", "a whole number from 0 to 1000"),
+        ("FLASHRESERVE_EVENTS_DAYS", "6", "a whole number from 7 to 3650"),
+        ("FLASHRESERVE_EVENTS_GRANTS", "all", "on or off"),
         ("FLASHRESERVE_LOG_LEVEL", "loud", "debug or info or warning or error"),
         ("FLASHRESERVE_ENV", "prod", "development or production"),
         ("FLASHRESERVE_SECRET_KEYS", "short:secret", "at least 32"),

@@ -8,12 +8,20 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 from tests.clustered.conftest import Cluster
+from tests.core.examples import ANN, CUP, NOON, a_product
 from tests.rehearsal.test_rehearse_command import run
 from tests.servers.mongodb import free_port
 from tests.servers.valkey import MakeValkey
 
+from flashreserve.bootstrap import open_books, open_store
 from flashreserve.cli.main import flashreserve
+from flashreserve.core.model import Units
+from flashreserve.core.outcomes import Reserved
+from flashreserve.jobs.relay import relay_once
+from flashreserve.service.events import EventService
+from flashreserve.stores.filters import EventFilter
 
 pytestmark = pytest.mark.mongodb
 
@@ -46,6 +54,37 @@ def test_products_go_in_and_everything_comes_out_and_the_books_balance(cluster: 
     assert command(cluster, "reservations", "export").exit_code == 0
     assert command(cluster, "sweep").stdout == "Released 0 lapsed holds.\n"
     assert command(cluster, "recover").stdout == "Settled 0 unfinished stock movements.\n"
+    assert command(cluster, "forget-events").stdout == "Deleted 0 events.\n"
+
+
+def test_sales_are_paused_and_the_trail_tells_of_it(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    assert command(cluster, "pause", "--all", "--reason", "a fault").stdout == (
+        "Paused all sales. No reservation is under way any more.\n"
+    )
+    listed = [json.loads(line) for line in command(cluster, "products", "list", "--json").stdout.splitlines()]
+    assert [product["pauseReason"] for product in listed] == ["a fault"] * 2
+    assert command(cluster, "resume", "--all").stdout == "Resumed all sales.\n"
+
+    assert command(cluster, "relay").stdout == "Logged the events of 2 subjects.\n"
+    for product in listed:
+        told = command(cluster, "trail", "--json", "--subject", product["id"]).stdout.splitlines()
+        assert [json.loads(line)["type"] for line in told] == ["product.created", "product.paused", "product.resumed"]
+    assert command(cluster, "relay").stdout == "Logged the events of 0 subjects.\n"
+
+
+@pytest.mark.parametrize("grants", [True, False])
+async def test_grants_are_logged_if_the_setting_is_on(cluster: Cluster, *, grants: bool) -> None:
+    store = await open_store(replace(cluster.settings, events_grants=grants), create=True)
+    async with open_books(store) as books:
+        await store.add_products([a_product()])
+        granted = await books.reservations.reserve(ANN, [Units(CUP, 1)], None)
+        assert isinstance(granted, Reserved)
+        await relay_once(store, NOON)
+        logged = await store.events(EventFilter(subject_id=granted.reservation.id), 0, 10)
+        assert [each.event.type.value for each in logged.events] == (["reservation.created"] if grants else [])
+        shown = await EventService(store).trail(EventFilter(subject_id=granted.reservation.id), None, 10)
+        assert [event.type.value for event in shown.events] == ["reservation.created"]
 
 
 def test_an_admin_is_made_and_gets_tokens(cluster: Cluster) -> None:

@@ -24,12 +24,13 @@ from flashreserve.settings import Settings
 from flashreserve.stores.memory import MemoryStore
 
 KEYS = KeyRing.parse("lane:lane-tests-sign-with-these-very-letters")
-ON_SALE, SOLD_OUT, OFF_SALE, LIMITED, UNKNOWN = (product_id(number) for number in range(1, 6))
+ON_SALE, SOLD_OUT, OFF_SALE, LIMITED, UNKNOWN, PAUSED = (product_id(number) for number in range(1, 7))
 PRODUCTS = [
     a_product(ON_SALE, units=20),
     a_product(SOLD_OUT, units=0),
     a_product(OFF_SALE, sale_starts_at=START_MS + 60_000),
     a_product(LIMITED, per_customer_limit=2),
+    a_product(PAUSED, pause_reason="a fault in the “price”"),
 ]
 
 
@@ -202,6 +203,7 @@ IDS = [
     ON_SALE,
     SOLD_OUT,
     OFF_SALE,
+    PAUSED,
     LIMITED,
     UNKNOWN,
     ON_SALE.upper(),
@@ -246,11 +248,11 @@ def some_ask(pick: random.Random) -> Ask:
 
 def _usual_ask(pick: random.Random) -> Ask:
     if pick.random() < 0.2:
-        return Ask("GET", f"/products/{pick.choice(IDS[:7])}/stock", headers=pick.choice(TAGS))
+        return Ask("GET", f"/products/{pick.choice(IDS[:8])}/stock", headers=pick.choice(TAGS))
     body = pick.choice(BODIES[:5])
     headers = [GOOD, ("content-type", "application/json"), *pick.choice(KEYED[:4]), ("content-length", str(len(body)))]
     form = pick.choice(["/reservations/{}", "/products/{}/reservations"])
-    return Ask("POST", form.format(pick.choice(IDS[:7])), headers=tuple(headers), body=body)
+    return Ask("POST", form.format(pick.choice(IDS[:8])), headers=tuple(headers), body=body)
 
 
 def _odd_ask(pick: random.Random) -> Ask:
@@ -341,6 +343,21 @@ async def test_the_lane_serves_what_it_is_for(request_: Ask, *, served: bool) ->
         if served:
             await whole.told
         assert edge.in_flight == 0
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+async def test_a_paused_sale_is_refused_in_the_same_bytes_by_lane_framework_and_stock_view(*, keyed: bool) -> None:
+    headers = (GOOD, ("idempotency-key", "k")) if keyed else (GOOD,)
+    for path in (f"/reservations/{PAUSED}", f"/products/{PAUSED}/reservations"):
+        request = Ask("POST", path, headers=headers)
+        async with shop(lane=True) as fast, shop(lane=False) as plain:
+            whole = WholeExchange(request)
+            assert fast.take(whole) is not None
+            # The second time, without a key, the stock view answers.
+            told = [await whole.told, await ask(fast, request), await ask(plain, request), await ask(plain, request)]
+        assert len({(each.status, tuple(each.headers), each.body) for each in told}) == 1
+        assert (told[0].status, dict(told[0].headers)[b"retry-after"]) == (403, b"30")
+        assert b'"code":"sale-paused"' in told[0].body
 
 
 async def test_without_the_lane_nothing_is_taken() -> None:

@@ -174,6 +174,7 @@ OUTCOMES: list[outcomes.Outcome] = [
     outcomes.Edited(PRODUCT),
     outcomes.NotFound("product", ID),
     outcomes.KeyReused("k"),
+    outcomes.SalePaused(ID, "a fault"),
     outcomes.NotOnSale(ID, NOW, None),
     outcomes.SoldOut(ID, 0),
     outcomes.LimitReached(ID, 1),
@@ -207,6 +208,8 @@ COMES_TO = {
     "labelReservation": outcomes.LabelOutcome | outcomes.SystemOutcome,
     "restock": outcomes.RestockOutcome | outcomes.SystemOutcome,
     "editProduct": outcomes.EditOutcome | outcomes.SystemOutcome,
+    "pauseProduct": outcomes.NotFound | outcomes.SystemOutcome,
+    "resumeProduct": outcomes.NotFound | outcomes.SystemOutcome,
     "putProduct": outcomes.RulesFixed | outcomes.Invalid | outcomes.SystemOutcome,
     "createProduct": outcomes.Invalid | outcomes.ExternalIdTaken,
 }

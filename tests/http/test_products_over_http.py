@@ -38,6 +38,7 @@ async def test_a_new_product_has_all_its_fields_and_is_found_where_location_says
         "imageUrl": None,
         "metadata": {},
         "archived": False,
+        "pauseReason": None,
         "createdAt": clock.instant(),
         "updatedAt": clock.instant(),
     }

@@ -150,18 +150,23 @@ async def test_while_the_database_is_away_no_figure_older_than_250_ms_is_served(
     assert (late.status, late.code, late.headers["Retry-After"]) == (503, "unavailable", "1")
 
 
-async def test_what_is_known_to_be_sold_out_or_closed_is_refused_without_the_database(pair: Pair) -> None:
+async def test_what_is_known_to_be_sold_out_closed_or_paused_is_refused_without_the_database(pair: Pair) -> None:
     admin, customer = await pair.here.hire(), pair.here.customer()
     sold_out = await admin.product(stockQuantity=0)
     closed = await admin.product(saleEndsAt="2020-01-01T00:00:00Z")
-    first = [await customer.reserve(product) for product in (sold_out, closed)]
+    paused = await admin.product()
+    (await admin.ask("POST", f"/products/{paused}/pause", body={"reason": "a fault"})).granted(200)
+    refused = (sold_out, closed, paused)
+    # Requests with a key are decided by the database.
+    first = [await customer.reserve(product, key="k") for product in refused]
     flushes = pair.here.store.flushes
 
-    again = [await customer.reserve(product) for product in (sold_out, closed)]
+    again = [await customer.reserve(product) for product in refused]
     basket = await customer.reserve_basket((sold_out, 1), (closed, 1))
 
-    assert [answer.code for answer in first] == [answer.code for answer in again] == ["sold-out", "not-on-sale"]
+    assert [answer.code for answer in first] == ["sold-out", "not-on-sale", "sale-paused"]
     assert [answer.body for answer in first] == [answer.body for answer in again]
+    assert {answer.headers["Retry-After"] for answer in (first[2], again[2])} == {"30"}
     assert basket.code == "not-on-sale"
     assert pair.here.store.flushes == flushes
 

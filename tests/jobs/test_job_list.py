@@ -117,7 +117,7 @@ async def jobs_running(server: ValkeyProcess) -> AsyncIterator[None]:
     clock = SteadyClock(SystemClock())
     async with background() as start:
         settings = Settings(store="mongodb://nowhere/shop", redis_url=server.url)
-        start_jobs(settings, clock, start, passes(MemoryStore(), clock.now_ms))
+        start_jobs(settings, clock, start, passes(MemoryStore(), clock.now_ms, settings))
         yield
 
 

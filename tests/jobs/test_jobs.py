@@ -2,13 +2,18 @@ import asyncio
 
 import pytest
 from tests.contract.requests import every
-from tests.core.examples import ANN, HOLD_MS, NOON, a_product, reserve
+from tests.core.examples import ANN, HOLD_MS, NOON, a_product, confirm, reserve
 
+from flashreserve.bootstrap.work import passes
 from flashreserve.core.model import Status
+from flashreserve.jobs.event_retention import forget_events_once
+from flashreserve.jobs.job_list import JOBS
 from flashreserve.jobs.loop import repeat, run_shielded
 from flashreserve.jobs.recovery import recover_once
 from flashreserve.jobs.sweep import sweep_once
+from flashreserve.settings import Settings
 from flashreserve.side_by_side import end_all
+from flashreserve.stores.filters import ALL_EVENTS
 from flashreserve.stores.memory import MemoryStore
 from flashreserve.stores.port import StoreUnavailableError, Swept
 
@@ -42,6 +47,48 @@ async def test_sweeping_again_returns_nothing_twice(store: MemoryStore) -> None:
     await sweep_once(store, LAPSED)
     assert await sweep_once(store, LAPSED) == 0
     assert (await store.audit()).differences == []
+
+
+DAY_MS = 24 * 3600 * 1000
+
+
+async def bought(store: MemoryStore, at: int) -> None:
+    """Add an event, the purchase of the next hold, at this time."""
+    number = len((await store.events(ALL_EVENTS, 0, 200)).events) - 1
+    await store.flush([confirm(number, ANN)], at)
+
+
+async def test_events_are_kept_for_the_days_of_the_setting_and_no_longer(store: MemoryStore) -> None:
+    for second in range(5):
+        await bought(store, NOON + second * 1000)
+    now = NOON + 10 * DAY_MS + 2_000
+
+    assert await forget_events_once(store, now, days=11) == 0
+    # The product was made before noon. An event of exactly that age stays.
+    assert await forget_events_once(store, now, days=10) == 3
+    left = [logged.event.at for logged in (await store.events(ALL_EVENTS, 0, 200)).events]
+    assert left == [NOON + 2_000, NOON + 3_000, NOON + 4_000]
+    assert await forget_events_once(store, NOON + 400 * DAY_MS) == 0
+    assert await forget_events_once(store, NOON + 401 * DAY_MS) == 3
+
+
+async def test_events_are_deleted_in_bounded_steps(store: MemoryStore) -> None:
+    for second in range(5):
+        await bought(store, NOON + second * 1000)
+    later = NOON + 500 * DAY_MS
+
+    assert await forget_events_once(store, later, step_max=2, steps_max=2) == 4
+    assert await forget_events_once(store, later, step_max=2, steps_max=2) == 2
+
+
+async def test_a_job_that_depends_on_a_setting_is_run_by_it(store: MemoryStore) -> None:
+    (job,) = [job for job in JOBS if job.name == "forget-events"]
+    await bought(store, NOON)
+    now = NOON + 8 * DAY_MS
+
+    assert await job.pass_by(Settings(events_days=9))(store, now) == 0
+    assert await job.run_once(store, now) == 0
+    assert await passes(store, lambda: now, Settings(events_days=7))(job) == 2
 
 
 async def test_others_get_their_turn_between_the_steps(store: MemoryStore) -> None:

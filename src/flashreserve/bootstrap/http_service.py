@@ -35,6 +35,7 @@ from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Metrics, SharedMetrics, render
 from flashreserve.server.limits import HttpLimits
 from flashreserve.service.access import REFRESH_EVERY_S
+from flashreserve.service.events import EventService
 from flashreserve.service.orders import OrderService
 from flashreserve.settings import Settings
 from flashreserve.web_origins import read_origins
@@ -132,7 +133,7 @@ async def open_edge(
             start(repeat("issuer keys", core.key_sources.refresh, every_s=LOOK_EVERY_S, jitter=random.random))
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
-            run = counted(passes(books.store, books.combiner.now), metrics)
+            run = counted(passes(books.store, books.combiner.now, settings), metrics)
             start_jobs(settings, books.clock, start, run)
         if shared is not None:
             shared.take_over()
@@ -157,6 +158,8 @@ def _edge(
     services = Services(
         reservations=core.books.reservations,
         catalogue=core.books.catalogue,
+        pauses=core.books.pauses,
+        events=EventService(core.books.store),
         orders=OrderService(core.books.store),
         accounts=core.accounts,
         account_changes=core.account_changes,

@@ -27,6 +27,7 @@ from flashreserve.service.access import AccessService
 from flashreserve.service.account_changes import AccountChanges
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
+from flashreserve.service.pauses import PauseService
 from flashreserve.service.reservations import ReservationService
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.siblings import SiblingFiles
@@ -65,6 +66,7 @@ class Books(msgspec.Struct, frozen=True):
     view: StockView
     reservations: ReservationService
     catalogue: CatalogueService
+    pauses: PauseService
 
 
 class Core(msgspec.Struct, frozen=True):
@@ -110,6 +112,7 @@ async def open_books(
             view=view,
             reservations=ReservationService(store, combiner, view, ids),
             catalogue=CatalogueService(store, combiner, view, ids),
+            pauses=PauseService(store, combiner, clock),
         )
     finally:
         await run_shielded(_close(combiner, store, clock))

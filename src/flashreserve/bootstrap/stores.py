@@ -43,14 +43,14 @@ async def open_store(settings: Settings, *, create: bool) -> Store:
         return await _open_mongo(settings, create=create)
     if not create:
         existing = _existing(settings)
-        return await _opened(lambda: open_sqlite(existing, create=False, quotas=settings.quotas))
+        return await _opened(lambda: _open_sqlite(settings, existing, create=False))
     path = settings.sqlite_path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=OWNER_ALONE)
     except OSError as error:
         raise SettingsError(f"the directory {path.parent} can't be made: {error.strerror}") from error
     is_new = not path.exists() or not path.stat().st_size
-    store = await _opened(lambda: open_sqlite(path, create=True, quotas=settings.quotas))
+    store = await _opened(lambda: _open_sqlite(settings, path, create=True))
     if is_new:
         _log.warning(f"made a new database at {path}")
     return store
@@ -154,10 +154,16 @@ async def _opened(open_file: Callable[[], SqliteStore]) -> SqliteStore:
         raise
 
 
+def _open_sqlite(settings: Settings, path: Path, *, create: bool) -> SqliteStore:
+    return open_sqlite(path, create=create, quotas=settings.quotas, logs_grants=settings.events_grants)
+
+
 async def _open_mongo(settings: Settings, *, create: bool) -> Store:
     from flashreserve.stores.mongo import open_mongo  # noqa: PLC0415 - imported where used, see above
 
-    return await open_mongo(settings.store, SystemIds(), create=create, quotas=settings.quotas)
+    return await open_mongo(
+        settings.store, SystemIds(), create=create, quotas=settings.quotas, logs_grants=settings.events_grants
+    )
 
 
 def _existing(settings: Settings) -> Path:

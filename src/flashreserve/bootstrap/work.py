@@ -44,15 +44,15 @@ async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[N
     """
     store = await open_store(settings, create=settings.clustered)
     async with open_books(store, clock=steady_clock(settings)) as books, background() as start:
-        start_jobs(settings, books.clock, start, passes(store, books.combiner.now))
+        start_jobs(settings, books.clock, start, passes(store, books.combiner.now, settings))
         keep_time(store, books.clock, start)
         watchdog.watch(store.beat)
         yield
 
 
-def passes(store: Store, now: Callable[[], int]) -> Run:
-    """A function that makes passes over `store`, each as of the time `now()` at its start."""
-    return lambda job: job.run_once(store, now())
+def passes(store: Store, now: Callable[[], int], settings: Settings) -> Run:
+    """A function that makes passes over `store` by the settings, each as of the time `now()` at its start."""
+    return lambda job: job.pass_by(settings)(store, now())
 
 
 def counted(run: Run, metrics: Metrics) -> Run:

@@ -24,4 +24,4 @@ def job_command(job: Job) -> click.Command:
 
 async def _run_once(settings: Settings, job: Job) -> int:
     async with open_books(await open_store(settings, create=False), clock=steady_clock(settings)) as books:
-        return await job.run_once(books.store, books.clock.now_ms())
+        return await job.pass_by(settings)(books.store, books.clock.now_ms())

@@ -36,17 +36,22 @@ _VIRAMA: Final = 9
 
 def parse_name(text: str) -> str | Invalid:
     """The name without invisible characters at its ends. Refused if empty, too long, or with control characters."""
+    return parse_line(text, "name", limits.NAME_LENGTH_MAX)
+
+
+def parse_line(text: str, field: str, length_max: int) -> str | Invalid:
+    """A text by the rules of names, of at most `length_max` characters. Refusals name it as `field`."""
     seen = _first_to_last_seen(text)
     if seen is None:
-        return Invalid("name", f"expected 1 to {limits.NAME_LENGTH_MAX} characters on one line, some of them visible")
-    name = text[seen.start() : _end(text, seen.end())]
-    control = _control(name)
+        return Invalid(field, f"expected 1 to {length_max} characters on one line, some of them visible")
+    line = text[seen.start() : _end(text, seen.end())]
+    control = _control(line)
     if control is not None:
         found = f"U+{ord(control[0]):04X}"
-        return Invalid("name", f"expected text on one line, without control and direction characters; found {found}")
-    if len(name) > limits.NAME_LENGTH_MAX:
-        return Invalid("name", f"expected 1 to {limits.NAME_LENGTH_MAX} characters; found {len(name)}")
-    return name
+        return Invalid(field, f"expected text on one line, without control and direction characters; found {found}")
+    if len(line) > length_max:
+        return Invalid(field, f"expected 1 to {length_max} characters; found {len(line)}")
+    return line
 
 
 def _end(text: str, end: int) -> int:

@@ -15,9 +15,11 @@ from flashreserve.http.requests import HttpRequest, place_of
 from flashreserve.http.routes.accounts import AccountRoutes
 from flashreserve.http.routes.auth import AuthRoutes
 from flashreserve.http.routes.docs import DocsRoutes
+from flashreserve.http.routes.events import EventRoutes
 from flashreserve.http.routes.keys import KeyRoutes
 from flashreserve.http.routes.ops import OpsRoutes
 from flashreserve.http.routes.options import allow, before_route
+from flashreserve.http.routes.pauses import PauseRoutes
 from flashreserve.http.routes.products import ProductRoutes
 from flashreserve.http.routes.replies import reply
 from flashreserve.http.routes.reservations import ReservationRoutes
@@ -34,7 +36,17 @@ def create_app(services: Services) -> Litestar:
         return services
 
     return Litestar(
-        route_handlers=[AuthRoutes, AccountRoutes, KeyRoutes, ProductRoutes, ReservationRoutes, OpsRoutes, DocsRoutes],
+        route_handlers=[
+            AuthRoutes,
+            AccountRoutes,
+            KeyRoutes,
+            ProductRoutes,
+            PauseRoutes,
+            ReservationRoutes,
+            EventRoutes,
+            OpsRoutes,
+            DocsRoutes,
+        ],
         dependencies={"services": Provide(provide, sync_to_thread=False, use_cache=True)},
         exception_handlers={
             RefusalError: _refused,

@@ -30,6 +30,7 @@ from flashreserve.http.fields import (
     Name,
     NewPassword,
     Password,
+    PauseReason,
     Price,
     Quantity,
     Reason,
@@ -124,6 +125,16 @@ class KeyBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     name: Name
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     expires_at: Instant | None = None
+
+
+class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why the sale is paused. Customers see it."""
+
+    reason: PauseReason
+
+    def line(self) -> str | Invalid:
+        """The reason without invisible characters at its ends, or why it is invalid."""
+        return names.parse_line(self.reason, "reason", limits.REASON_LENGTH_MAX)
 
 
 class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,5 +1,6 @@
 """The types of fields in bodies, views and parameters: validation by decoders, and the OpenAPI document's text."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -9,6 +10,7 @@ from flashreserve.auth.emails import EMAIL_LENGTH_MAX
 from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from flashreserve.core import limits
 from flashreserve.core.customers import CUSTOMER_ID_PATTERN
+from flashreserve.core.events import EventType
 from flashreserve.core.model import Role, Status
 
 _ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
@@ -137,6 +139,41 @@ Reason = Annotated[
         min_length=1,
         max_length=limits.REASON_LENGTH_MAX,
         extra={"expected": f"text of 1 to {limits.REASON_LENGTH_MAX} characters"},
+    ),
+]
+PauseReason = Annotated[
+    str,
+    Meta(
+        description=f"1 to {limits.REASON_LENGTH_MAX} characters on one line, by the rules of a product's name.",
+        # As for names, the rule itself is `names.parse_line`.
+        extra_json_schema={"pattern": rf"^\s*\S(.{{0,{limits.REASON_LENGTH_MAX - 2}}}\S)?\s*$"},
+        extra={"expected": f"text of 1 to {limits.REASON_LENGTH_MAX} characters on one line"},
+    ),
+]
+SubjectId = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9a-fA-F-]{32,36}$",
+        max_length=36,
+        extra={"expected": "the id of a reservation, a product, an account, an API key or an endpoint"},
+    ),
+]
+_TYPES: Final = "|".join(re.escape(type_.value) for type_ in EventType)
+EventTypes = Annotated[
+    str,
+    Meta(
+        pattern=rf"^({_TYPES})(,({_TYPES}))*$",
+        max_length=1_000,
+        extra={"expected": "types of events such as reservation.confirmed, with commas between them"},
+    ),
+]
+Place = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9]{1,18}$",
+        max_length=18,
+        description="A place in the log of events.",
+        extra={"expected": "the nextCursor of an earlier answer"},
     ),
 ]
 PriceText = Annotated[

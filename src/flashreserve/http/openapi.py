@@ -8,7 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from flashreserve import __version__
+from flashreserve.core.events import EventType
+from flashreserve.http.event_schemas import VIEWS
 from flashreserve.http.operations import OPERATIONS
+from flashreserve.http.operations.event_examples import EVENTS
 from flashreserve.http.operations.examples import RESERVATION_ID
 from flashreserve.http.operations.operation import Body, Operation, Parameter, Success
 from flashreserve.http.places import Place
@@ -52,6 +55,7 @@ def tree(cookies: Cookies, prefix: str, *, production: bool) -> Schema:
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "security": [],  # Everybody may call an operation that names no callers.
         "paths": _paths(production=production),
+        "webhooks": {type_.value: {"post": _webhook(type_)} for type_ in EventType},
         "components": {
             "securitySchemes": schemes if production else _without(schemes, "metricsToken"),
             "schemas": _schemas(),
@@ -95,6 +99,19 @@ def _operation(operation: Operation, *, production: bool) -> Schema:
     for codes in _by_status(codes_of(operation, production=production)):
         shape["responses"][str(KINDS[codes[0]].status)] = {"$ref": f"#/components/responses/{_name(codes)}"}
     return shape
+
+
+def _webhook(type_: EventType) -> Schema:
+    """The request by which a shop is told of an event of this type."""
+    view = VIEWS[type_]
+    content = {"schema": _reference(view), "example": EVENTS[type_]}
+    return {
+        "tags": ["Events"],
+        "summary": cleandoc(view.__doc__ or ""),
+        "security": [],
+        "requestBody": {"required": True, "content": {JSON: content}},
+        "responses": {"2XX": {"description": "The shop has the event, and isn't sent it again."}},
+    }
 
 
 def _security(operation: Operation, *, production: bool) -> list[Schema]:
@@ -190,7 +207,7 @@ def _headers(*names: str) -> Schema:
 @cache
 def _schemas() -> dict[str, Schema]:
     """The schema of each struct, those of its fields included, by its published name."""
-    types: list[type[msgspec.Struct]] = [Problem]
+    types: list[type[msgspec.Struct]] = [Problem, *VIEWS.values()]
     for operation in OPERATIONS:
         types += [success.kind for success in operation.successes if success.kind is not None]
         if operation.body is not None:
@@ -295,6 +312,7 @@ _TAGS: Final = {
     "Accounts": "Registering, signing in and out.",
     "Products": "Products: everybody may see them, admins may change them.",
     "Reservations": "Holds on stock: make, confirm (buy), extend and cancel them.",
+    "Events": "The record of each transition.",
     "API keys": "For programs of the shop's.",
     "Operations": "For those who run the service, and for their machines.",
 }

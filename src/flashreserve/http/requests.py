@@ -8,6 +8,7 @@ from litestar import Request
 from litestar.datastructures import State
 
 from flashreserve.core import limits
+from flashreserve.core.events import EventType
 from flashreserve.core.instants import instant_of
 from flashreserve.core.model import Status
 from flashreserve.http import fields, reader
@@ -18,7 +19,7 @@ from flashreserve.http.operations import OPERATIONS
 from flashreserve.http.places import Place
 from flashreserve.http.problems import FieldError
 from flashreserve.http.services import Services
-from flashreserve.stores.filters import ReservationFilter
+from flashreserve.stores.filters import EventFilter, ReservationFilter
 from flashreserve.suggestions import unknown
 
 HttpRequest = Request[Any, Any, State]
@@ -110,15 +111,18 @@ def rest_of_path(request: HttpRequest, prefix: str, kind: Any, field: str) -> st
 
 def page(request: HttpRequest) -> tuple[str | None, int]:
     """The `cursor` (None for the first page) and `limit` of a list."""
-    query = request.query_params
-    cursor = query.get("cursor")
+    cursor = request.query_params.get("cursor")
     if cursor is not None:
         cursor = path_id(cursor, "cursor")
-    digits = query.get("limit", str(fields.PAGE_DEFAULT))
+    return cursor, _limit(request)
+
+
+def _limit(request: HttpRequest) -> int:
+    digits = request.query_params.get("limit", str(fields.PAGE_DEFAULT))
     limit = reader.convert(digits, fields.PageLimit, "limit")
     if isinstance(limit, FieldError) or not digits.isdigit():
         raise bad_request("limit", f"expected a whole number from 1 to {limits.PAGE_MAX}")
-    return cursor, limit
+    return limit
 
 
 def parameter(request: HttpRequest, name: str, kind: Any) -> Any:
@@ -157,6 +161,24 @@ def reservation_filter(request: HttpRequest) -> ReservationFilter:
 def _instant(request: HttpRequest, name: str) -> int | None:
     moment = parameter(request, name, fields.Instant)
     return None if moment is None else instant_of(moment)
+
+
+def event_filter(request: HttpRequest) -> EventFilter:
+    """The filter in the query of a list of events."""
+    subject_id = parameter(request, "subject", fields.SubjectId)
+    types = parameter(request, "type", fields.EventTypes)
+    return EventFilter(
+        subject_id=None if subject_id is None else subject_id.lower(),
+        actor_id=parameter(request, "actor", fields.CustomerId),
+        types=None if types is None else frozenset(map(EventType, types.split(","))),
+        since=_instant(request, "from"),
+    )
+
+
+def event_page(request: HttpRequest, cursor: str) -> tuple[int | None, int]:
+    """The place in the query parameter `cursor` (None for the first page) and the `limit` of a list of events."""
+    place = parameter(request, cursor, fields.Place)
+    return None if place is None else int(place), _limit(request)
 
 
 def flag(request: HttpRequest, name: str) -> bool:

@@ -13,7 +13,9 @@ from flashreserve.service.access import AccessService
 from flashreserve.service.account_changes import AccountChanges
 from flashreserve.service.accounts import AccountService
 from flashreserve.service.catalogue import CatalogueService
+from flashreserve.service.events import EventService
 from flashreserve.service.orders import OrderService
+from flashreserve.service.pauses import PauseService
 from flashreserve.service.reservations import ReservationService
 
 
@@ -26,6 +28,8 @@ class Services(msgspec.Struct, frozen=True):
 
     reservations: ReservationService
     catalogue: CatalogueService
+    pauses: PauseService
+    events: EventService
     orders: OrderService
     accounts: AccountService
     account_changes: AccountChanges

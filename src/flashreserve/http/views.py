@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from flashreserve.core import money
 from flashreserve.core.instants import format_instant
@@ -25,6 +25,7 @@ from flashreserve.http.fields import (
     Metadata,
     PriceText,
     Quantity,
+    Reason,
     Returned,
     RoleText,
     StatusText,
@@ -78,7 +79,10 @@ class TokenView(Struct, frozen=True, rename="camel"):
 
 
 class ProductView(Struct, frozen=True, rename="camel"):
-    """A product. `stockQuantity` is the number of all units ever put in stock, `available` those to be reserved now."""
+    """A product. `stockQuantity` is the number of all units ever put in stock, `available` those to be reserved now.
+
+    `pauseReason` is why its sale is paused, and null if it isn't.
+    """
 
     id: Id
     name: str
@@ -96,6 +100,7 @@ class ProductView(Struct, frozen=True, rename="camel"):
     image_url: ImageUrl | None
     metadata: Metadata
     archived: bool
+    pause_reason: Reason | None
     created_at: InstantText
     updated_at: InstantText
 
@@ -117,6 +122,13 @@ class AdjustmentView(Struct, frozen=True, rename="camel"):
     available: Stock
     adjusted_by: CustomerId
     adjusted_at: InstantText
+
+
+class PauseView(Struct, frozen=True):
+    """Whether the sale is paused. `settling` reservations were under way and may still be granted; after 0, none is."""
+
+    paused: bool
+    settling: Annotated[int, Meta(ge=0)]
 
 
 class LineView(Struct, frozen=True, rename="camel"):
@@ -257,8 +269,8 @@ def account_for_admins(account: Account) -> AccountForAdminsView:
         email=account.email,
         role=account.role.value,
         created_at=format_instant(account.created_at),
-        disabled_at=_format(account.disabled_at),
-        signed_out_at=_format(account.signed_out_at),
+        disabled_at=format_optional(account.disabled_at),
+        signed_out_at=format_optional(account.signed_out_at),
     )
 
 
@@ -278,8 +290,8 @@ def product_view(shown: ShownProduct) -> ProductView:
         currency=product.currency,
         stock_quantity=product.stocked,
         available=product.available,
-        sale_starts_at=_format(product.sale_starts_at),
-        sale_ends_at=_format(product.sale_ends_at),
+        sale_starts_at=format_optional(product.sale_starts_at),
+        sale_ends_at=format_optional(product.sale_ends_at),
         per_customer_limit=product.per_customer_limit,
         hold_seconds=product.hold_s,
         max_extensions=product.extensions_max,
@@ -288,6 +300,7 @@ def product_view(shown: ShownProduct) -> ProductView:
         image_url=details.image_url,
         metadata=details.metadata,
         archived=product.archived_at is not None,
+        pause_reason=product.pause,
         created_at=format_instant(product.created_at),
         updated_at=format_instant(product.updated_at),
     )
@@ -311,7 +324,7 @@ def reservation_view(held: Reservation) -> ReservationView:
         id=held.id,
         user_id=held.user_id,
         status=held.status,
-        lines=_line_views(held.lines),
+        lines=line_views(held.lines),
         expires_at=format_instant(held.expires_at),
         created_at=format_instant(held.created_at),
         confirmed_at=None if held.confirmed_at is None else format_instant(held.confirmed_at),
@@ -332,8 +345,8 @@ def order_view(order: Order) -> OrderView:
         lines=[_order_line(line, order.products.get(line.product_id)) for line in held.lines],
         expires_at=format_instant(held.expires_at),
         created_at=format_instant(held.created_at),
-        confirmed_at=_format(held.confirmed_at),
-        released_at=_format(held.released_at),
+        confirmed_at=format_optional(held.confirmed_at),
+        released_at=format_optional(held.released_at),
         external_id=held.external_id,
         metadata=held.metadata,
     )
@@ -359,7 +372,8 @@ def order_page(orders: Sequence[Order], beyond: str | None) -> OrderPage:
 
 # Cached, because a crowd that wants one product gets equal lines.
 @lru_cache(maxsize=1024)
-def _line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
+def line_views(lines: tuple[Line, ...]) -> tuple[LineView, ...]:
+    """The lines of a reservation."""
     return tuple(
         LineView(
             product_id=line.product_id,
@@ -380,9 +394,9 @@ def key_view(key: ApiKey) -> KeyView:
         scopes=key.scopes,
         created_at=format_instant(key.created_at),
         created_by=key.created_by,
-        expires_at=_format(key.expires_at),
-        revoked_at=_format(key.revoked_at),
-        last_used_at=_format(key.last_used_at),
+        expires_at=format_optional(key.expires_at),
+        revoked_at=format_optional(key.revoked_at),
+        last_used_at=format_optional(key.last_used_at),
     )
 
 
@@ -396,5 +410,6 @@ def reservation_page(found: ReservationsFound) -> ReservationPage:
     return ReservationPage([reservation_view(each) for each in found.reservations], found.beyond)
 
 
-def _format(ms: int | None) -> str | None:
+def format_optional(ms: int | None) -> str | None:
+    """The instant as text, if there is one."""
     return None if ms is None else format_instant(ms)

@@ -5,14 +5,20 @@ and the simulation all take the jobs from the list.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from flashreserve.jobs.event_retention import forget_events_once
 from flashreserve.jobs.recovery import recover_once
 from flashreserve.jobs.relay import relay_once
 from flashreserve.jobs.sweep import sweep_once
+from flashreserve.settings import Settings
 from flashreserve.stores.port import Store
+
+RunOnce = Callable[[Store, int], Awaitable[int]]
+"""A pass as of a time (UTC milliseconds); returns how many things it did."""
 
 
 class JobCounter(msgspec.Struct, frozen=True):
@@ -32,8 +38,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """A verb: the name of the command that makes one pass, and of the job in the log."""
 
-    run_once: Callable[[Store, int], Awaitable[int]]
-    """Makes one pass as of a time (UTC milliseconds); returns how many things it did."""
+    run_once: RunOnce
+    """Makes one pass, with the settings' defaults if it depends on settings."""
+
+    by_settings: Callable[[Settings], RunOnce] | None = None
+    """For a pass that depends on settings: returns `run_once` by these settings."""
 
     every_s: float
     """Seconds from the end of one pass to the next."""
@@ -48,6 +57,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The words that the command prints before and after the count: `("Released", "lapsed hold")`."""
 
     counter: JobCounter | None = None
+
+    def pass_by(self, settings: Settings) -> RunOnce:
+        """The pass by these settings."""
+        return self.run_once if self.by_settings is None else self.by_settings(settings)
 
 
 JOBS: Final[list[Job]] = [
@@ -73,5 +86,15 @@ JOBS: Final[list[Job]] = [
         every_s=0.5,
         purpose="Add the events that aren't in the log yet, once.",
         result=("Logged the events of", "subject"),
+        counter=JobCounter("flashreserve_relayed", "Subjects whose events the relay added to the log"),
+    ),
+    Job(
+        name="forget-events",
+        run_once=forget_events_once,
+        by_settings=lambda settings: partial(forget_events_once, days=settings.events_days),
+        every_s=60.0,
+        purpose="Delete the events that are older than FLASHRESERVE_EVENTS_DAYS, once.",
+        result=("Deleted", "event"),
+        counter=JobCounter("flashreserve_events_deleted", "Events deleted because of their age"),
     ),
 ]

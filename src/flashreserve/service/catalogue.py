@@ -84,10 +84,11 @@ class CatalogueService:
         if not added:
             found = await self._by_external_id(new.external_id)
             return ExternalIdTaken(new.external_id or "", found.id if found is not None else "")
-        if details != NO_DETAILS:
-            with after_a_change():
+        with after_a_change():
+            if details != NO_DETAILS:
                 await self._store.set_details({product.id: details})
-        return ShownProduct(product, details)
+            # The store adds the reason if all sales are paused.
+            return ShownProduct(await self._store.product(product.id) or product, details)
 
     async def put(self, new: NewProduct, details: ProductDetails, by: str = BY_COMMAND_LINE) -> Put | Outcome:
         """Make the product, or edit the one that has its external id. The stock of an existing one stays as it is."""

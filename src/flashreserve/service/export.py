@@ -54,10 +54,10 @@ async def reservations_csv(
     `progress` is called after each page with the number of reservations done.
     """
     done = 0
-    yield _csv([CSV_COLUMNS])
+    yield csv_bytes([CSV_COLUMNS])
     page = await reservations.search(where, None, PAGE_MAX)
     while True:
-        yield _csv(row for order in await orders.of(page.reservations) for row in csv_rows(order))
+        yield csv_bytes(row for order in await orders.of(page.reservations) for row in csv_rows(order))
         done += len(page.reservations)
         if progress is not None:
             progress(done)
@@ -75,13 +75,13 @@ def _row(order: Order, line: Line) -> tuple[str, ...]:
     held, product = order.reservation, order.products.get(line.product_id)
     return (
         held.id,
-        _text(held.external_id),
-        _text(held.user_id),
-        _text(order.email),
+        cell(held.external_id),
+        cell(held.user_id),
+        cell(order.email),
         held.status.value,
         line.product_id,
-        _text(None if product is None else product.external_id),
-        _text(None if product is None else product.name),
+        cell(None if product is None else product.external_id),
+        cell(None if product is None else product.name),
         str(line.quantity),
         str(line.returned),
         format_price(line.unit_price, line.currency),
@@ -91,11 +91,11 @@ def _row(order: Order, line: Line) -> tuple[str, ...]:
         format_instant(held.expires_at),
         "" if held.confirmed_at is None else format_instant(held.confirmed_at),
         "" if held.released_at is None else format_instant(held.released_at),
-        _text(_object(held.metadata)),
+        cell(_object(held.metadata)),
     )
 
 
-def _text(value: str | None) -> str:
+def cell(value: str | None) -> str:
     """A text as a cell. A quotation mark keeps a spreadsheet from reading it as a formula."""
     if value is None:
         return ""
@@ -107,7 +107,8 @@ def _object(metadata: Mapping[str, str]) -> str | None:
     return msgspec.json.encode(metadata, order="sorted").decode() if metadata else None
 
 
-def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+def csv_bytes(rows: Iterable[Sequence[str]]) -> bytes:
+    """The rows as CSV (RFC 4180, UTF-8)."""
     text = io.StringIO()
     csv.writer(text).writerows(rows)
     return text.getvalue().encode()

@@ -7,10 +7,20 @@ problems; `openapi.py` adds the common ones: a body that is too large, a databas
 from typing import Final
 
 from flashreserve.http.operations.accounts import ACCOUNTS
+from flashreserve.http.operations.events import EVENT_OPERATIONS
 from flashreserve.http.operations.keys import KEYS
 from flashreserve.http.operations.operation import Operation
 from flashreserve.http.operations.ops import OPS
+from flashreserve.http.operations.pauses import PAUSES
 from flashreserve.http.operations.products import PRODUCTS
 from flashreserve.http.operations.reservations import RESERVATIONS
 
-OPERATIONS: Final[tuple[Operation, ...]] = (*ACCOUNTS, *KEYS, *PRODUCTS, *RESERVATIONS, *OPS)
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    *ACCOUNTS,
+    *KEYS,
+    *PRODUCTS,
+    *PAUSES,
+    *RESERVATIONS,
+    *EVENT_OPERATIONS,
+    *OPS,
+)

@@ -40,6 +40,7 @@ PRODUCT: Final = {
     "imageUrl": None,
     "metadata": {},
     "archived": False,
+    "pauseReason": None,
     "createdAt": MADE_AT,
     "updatedAt": MADE_AT,
 }

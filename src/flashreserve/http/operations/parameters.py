@@ -31,9 +31,10 @@ EXTERNAL_ID_IN_PATH: Final = Parameter(
     required=True,
     example=EXTERNAL_ID,
 )
+LIMIT: Final = Parameter("limit", "query", fields.PageLimit, "Highest number of entries in the page.")
 PAGE: Final = (
     Parameter("cursor", "query", fields.Id, "`nextCursor` of the page before. Without it, the first page is sent."),
-    Parameter("limit", "query", fields.PageLimit, "Highest number of entries in the page."),
+    LIMIT,
 )
 RESERVATION_FILTER: Final = (
     Parameter("status", "query", Status, "Only reservations that have this status now."),

@@ -13,6 +13,7 @@ from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import DetailsEdit, Product, ProductDetails
 from flashreserve.core.trail import creation_event, shop_paused
 from flashreserve.stores.filters import ProductFilter, ProductsFound
+from flashreserve.stores.outages import after_a_change
 from flashreserve.stores.port import CatalogueStore
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.sqlite.columns import DETAILS, PRODUCTS
@@ -78,9 +79,10 @@ class SqliteCatalogue(SqliteTransactions, CatalogueStore):
             record(connection, [event for _, event in changed])
             return changed[-1][0].id if len(changed) == _PAUSED_AT_ONCE else None
 
-        after: str | None = ""
-        while after is not None:
-            after = await self._write(partial(pause, after=after))
+        after = await self._write(partial(pause, after=""))
+        with after_a_change():
+            while after is not None:
+                after = await self._write(partial(pause, after=after))
 
     @override
     async def shop_pause(self) -> str | None:
