@@ -306,6 +306,10 @@ class EndpointRemovedEvent(_EndpointEvent, frozen=True, tag="endpoint.removed"):
     """An endpoint was removed."""
 
 
+class EndpointTestedEvent(_EndpointEvent, frozen=True, tag="endpoint.tested"):
+    """An admin tests an endpoint. No log has this event."""
+
+
 EventView: TypeAlias = (
     ReservationCreatedEvent
     | ReservationConfirmedEvent
@@ -330,6 +334,7 @@ EventView: TypeAlias = (
     | EndpointDisabledEvent
     | EndpointEnabledEvent
     | EndpointRemovedEvent
+    | EndpointTestedEvent
 )
 """An event as JSON. Its `type` decides which data it has."""
 
