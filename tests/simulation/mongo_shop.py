@@ -140,7 +140,8 @@ class MongoShop(SimulatedShop):
     def undelivered(self) -> int:
         due: int = sum(each["next_at"] is not None for each in self._server.documents("deliveries"))
         last = max((each.get("place", 0) for each in self._server.documents("events")), default=0)
-        return due + sum(each["seen"] < last for each in self._server.documents("endpoints"))
+        behind: int = sum(each["seen"] < last for each in self._server.documents("endpoints"))
+        return due + behind
 
     @override
     def unlogged(self) -> int:
