@@ -80,7 +80,8 @@ OF_DELIVERIES: Final = (
     Mutant(
         "the rest of a group is sent after a failure",
         "                case Retry(at_ms):\n",
-        "                case Retry(at_ms):\n                    if event is not due[-1]:\n                        continue\n",
+        "                case Retry(at_ms):\n"
+        "                    if event is not due[-1]:\n                        continue\n",
         _DELIVERIES,
     ),
 )
