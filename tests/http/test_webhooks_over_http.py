@@ -14,7 +14,10 @@ from tests.webhooks.conftest import MakeReceiver, make_receiver
 from tests.webhooks.receiver import Receipt, ReceiverPlan
 from tests.webhooks.receiver_process import ReceiverProcess
 
+from flashreserve.bootstrap.delivery_state import DeliveryState
 from flashreserve.core import limits
+from flashreserve.metrics import Metrics, render
+from flashreserve.service.fan_out import fan_out
 
 __all__ = ["make_receiver"]
 
@@ -365,3 +368,57 @@ async def test_a_change_whose_reply_is_lost_is_unknown_and_can_be_looked_at(shop
 
     listed = (await admin.ask("GET", "/webhooks")).granted(200)["items"]
     assert [each["url"] for each in listed] == ["https://shop.example/edited", "https://shop.example/lost"]
+
+
+async def metrics(shop: HttpShop) -> dict[str, float]:
+    lines = (await shop.ask("GET", "/metrics")).body.decode().splitlines()
+    named = (line.rpartition(" ") for line in lines if line.startswith(("flashreserve_deliver", "flashreserve_endp")))
+    return {name.removeprefix("flashreserve_"): float(value) for name, _, value in named}
+
+
+async def test_metrics_count_attempts_and_show_what_waits_and_what_is_disabled(
+    fresh_shop: HttpShop, make_receiver: MakeReceiver, clock: ShopClock
+) -> None:
+    admin = await fresh_shop.hire()
+    product = await admin.product()
+    receiver = make_receiver(ReceiverPlan(fail_first=1))
+    await add(admin, receiver.url, STOCKED)
+    gone = await add(admin, make_receiver(ReceiverPlan(status=410)).url, STOCKED)
+    state = DeliveryState(fresh_shop.store, clock.now_ms)
+    shown_there = Metrics()
+    state.show(shown_there)
+    (await admin.restock(product, 1)).granted(200)
+
+    endpoint = await until_shown(admin, gone["id"], lambda endpoint: endpoint["disabledAt"] is not None)
+    await received(receiver, lambda found: len(found) == 1)
+    await until_shown(admin, (await fresh_shop.store.endpoints())[0].id, lambda each: each["failures"] == 1)
+    await state.measure()
+    assert endpoint["disabledReason"] == "gone"
+    assert (state.disabled, state.groups, state.oldest_s) == (1, 1, 0.0)
+    assert b"flashreserve_endpoints_disabled 1.0" in render(shown_there.families())
+
+    clock.advance(30)
+    await received(receiver, lambda found: len(found) == 2)
+    async with asyncio.timeout(30):
+        while (found := await metrics(fresh_shop))['delivery_attempts_total{result="delivered"}'] < 1:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.01)
+    assert found['delivery_attempts_total{result="retried"}'] == 2
+    assert found['delivery_attempts_total{result="failed"}'] == 0
+    assert (found["delivery_seconds_count"], found["delivery_seconds_sum"]) == (1, 30)
+    assert {"endpoints_disabled", "delivery_backlog", "delivery_oldest_due_seconds"} <= found.keys()
+
+
+async def test_the_age_of_the_backlog_grows_while_nobody_delivers(tmp_path: Path, clock: ShopClock) -> None:
+    async with open_shop(tmp_path, clock, sweeps=False, webhook_networks="127.0.0.0/8") as idle:
+        admin = await idle.hire()
+        product = await admin.product()
+        made = await add(admin, NOBODY, STOCKED)
+        (await admin.restock(product, 1)).granted(200)
+        await fan_out(idle.store, clock.now_ms())
+        clock.advance(90)
+        state = DeliveryState(idle.store, clock.now_ms)
+        await state.measure()
+        assert (state.disabled, state.groups, state.oldest_s) == (0, 1, 90.0)
+        (await admin.ask("POST", f"/webhooks/{made['id']}/disable")).granted(200)
+        await state.measure()
+        assert (state.disabled, state.groups, state.oldest_s) == (1, 0, 0.0), "nothing is due there"
