@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from flashreserve.core.endpoints import (
-    Backlog,
     Delivery,
+    DeliveryBacklog,
     DeliveryEnd,
     Endpoint,
     EndpointChange,
@@ -122,7 +122,7 @@ class DeliveryStore(Protocol):
         """At most `most` attempts on the endpoint with ids below `beyond`, newest first."""
         ...
 
-    async def backlog(self, endpoint_id: str) -> Backlog:
+    async def backlog(self, endpoint_id: str) -> DeliveryBacklog:
         """The endpoint's groups that have events to deliver."""
         ...
 
