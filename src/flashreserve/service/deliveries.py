@@ -184,7 +184,7 @@ class DeliveryService:
         if endpoint is None:
             return False
         self._endpoints[endpoint_id] = endpoint
-        events = await self._store.subject_events([(each.subject_id, each.done, each.upto) for each in deliveries])
+        events = await self._store.subject_events(_wanted_by(deliveries))
         of_subject: dict[str, list[Event]] = {}
         for event in wanted(endpoint, events):
             of_subject.setdefault(event.subject_id, []).append(event)
@@ -309,6 +309,15 @@ class DeliveryService:
                 self._endpoints[endpoint_id] = change.after
                 _log.error("endpoint disabled", endpoint=endpoint_id, why=why.value)
                 return
+
+
+def _wanted_by(deliveries: Sequence[Delivery]) -> list[tuple[str, int, int]]:
+    """The numbers of the events to read. A subject may have two groups: its own, and an event that is sent again."""
+    ranges: dict[str, tuple[int, int]] = {}
+    for each in deliveries:
+        above, upto = ranges.get(each.subject_id, (each.done, each.upto))
+        ranges[each.subject_id] = min(above, each.done), max(upto, each.upto)
+    return [(subject_id, above, upto) for subject_id, (above, upto) in ranges.items()]
 
 
 def secrets_of(endpoint: Endpoint) -> EndpointSecrets:

@@ -48,7 +48,7 @@ class EventStore(Protocol):
     async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
         """The logged events of these subjects, each with numbers above the first figure and up to the second.
 
-        They are in the order of their numbers.
+        They are in the order of their numbers. Each subject is wanted once.
         """
         ...
 
