@@ -22,7 +22,8 @@ from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Books, Core, open_core
 from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
-from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_jobs
+from flashreserve.bootstrap.webhooks import Webhooks, open_webhooks
+from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_deliveries, start_jobs
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import Edge
@@ -118,11 +119,21 @@ async def open_edge(
     settings: Settings, core: Core, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits
 ) -> AsyncIterator[Edge]:
     """Open the application over services that are open already; see `open_service`."""
+    async with open_webhooks(settings, core.books.store, core.keys, core.books.clock) as webhooks:
+        opened = _open_edge(settings, core, webhooks, sweeps=sweeps, place=place, limits=limits)
+        async with opened as edge:
+            yield edge
+
+
+@asynccontextmanager
+async def _open_edge(
+    settings: Settings, core: Core, webhooks: Webhooks, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits
+) -> AsyncIterator[Edge]:
     proxies, hosts = trusted_proxies(settings), _hosts(settings)
     metrics, books = Metrics(), core.books
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
     backlog = Backlog(books.store, books.combiner.now)
-    edge = _edge(settings, core, proxies, hosts, metrics, shared, limits, Readiness(books, backlog))
+    edge = _edge(settings, core, webhooks, proxies, hosts, metrics, shared, limits, Readiness(books, backlog))
     _measure(books, metrics)
     backlog.show(metrics)
     async with background() as start:
@@ -135,6 +146,7 @@ async def open_edge(
         if sweeps:
             run = counted(passes(books.store, books.combiner.now, settings), metrics)
             start_jobs(settings, books.clock, start, run)
+            start_deliveries(webhooks, books.combiner.now, start)
         if shared is not None:
             shared.take_over()
             start(repeat("metrics", _sharing(shared), every_s=1.0, jitter=random.random))
@@ -144,6 +156,7 @@ async def open_edge(
 def _edge(
     settings: Settings,
     core: Core,
+    webhooks: Webhooks,
     proxies: TrustedProxies,
     hosts: Hosts,
     metrics: Metrics,
@@ -160,6 +173,7 @@ def _edge(
         catalogue=core.books.catalogue,
         pauses=core.books.pauses,
         events=EventService(core.books.store),
+        webhooks=webhooks.endpoints,
         orders=OrderService(core.books.store),
         accounts=core.accounts,
         account_changes=core.account_changes,

@@ -78,6 +78,7 @@ class Core(msgspec.Struct, frozen=True):
     access: AccessService
     key_sources: KeySources
     tokens: Tokens
+    keys: KeyRing
 
 
 @asynccontextmanager
@@ -205,7 +206,7 @@ async def open_core(
             clock=books.clock,
             shop_names=shop_names(_host_names(settings)),
         )
-        yield Core(books, accounts, changes, access, sources, tokens)
+        yield Core(books, accounts, changes, access, sources, tokens, keys)
 
 
 def _shared(

@@ -9,9 +9,11 @@ from typing import Final
 
 import structlog
 
+from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.services import open_books, steady_clock
 from flashreserve.bootstrap.stores import open_store
 from flashreserve.bootstrap.watchdog import Watchdog
+from flashreserve.bootstrap.webhooks import DELIVER_EVERY_S, Webhooks, open_webhooks
 from flashreserve.clock import SteadyClock
 from flashreserve.jobs.bullmq import run_worker
 from flashreserve.jobs.job_list import JOBS, Job
@@ -43,8 +45,14 @@ async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[N
         StoreUnavailableError: the database can't be used.
     """
     store = await open_store(settings, create=settings.clustered)
-    async with open_books(store, clock=steady_clock(settings)) as books, background() as start:
+    keys = key_ring(settings, create=False)
+    async with (
+        open_books(store, clock=steady_clock(settings)) as books,
+        open_webhooks(settings, store, keys, books.clock) as webhooks,
+        background() as start,
+    ):
         start_jobs(settings, books.clock, start, passes(store, books.combiner.now, settings))
+        start_deliveries(webhooks, books.combiner.now, start)
         keep_time(store, books.clock, start)
         watchdog.watch(store.beat)
         yield
@@ -84,6 +92,15 @@ def start_jobs(settings: Settings, clock: SteadyClock, start: Start, run: Run) -
         return
     start(run_worker(settings.redis_url, JOBS, run, clock=clock, jitter=random.random))
     start(_look_at_redis(settings.redis_url))
+
+
+def start_deliveries(webhooks: Webhooks, now: Callable[[], int], start: Start) -> None:
+    """Deliver events to the webhook endpoints, again and again."""
+
+    async def deliver() -> int:
+        return await webhooks.deliver(now())
+
+    start(repeat("deliver", deliver, every_s=DELIVER_EVERY_S, jitter=random.random))
 
 
 def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:

@@ -38,6 +38,8 @@ class EventType(StrEnum):
     ENDPOINT_DISABLED = "endpoint.disabled"
     ENDPOINT_ENABLED = "endpoint.enabled"
     ENDPOINT_REMOVED = "endpoint.removed"
+    ENDPOINT_TESTED = "endpoint.tested"
+    """Sent to try an endpoint. It is in no log."""
 
 
 class SubjectKind(StrEnum):
@@ -264,7 +266,12 @@ def data_of(type_: EventType) -> type[EventData]:  # noqa: C901, PLR0912 - one m
             return KeyTerms
         case EventType.API_KEY_REVOKED:
             return KeyEnd
-        case EventType.ENDPOINT_ADDED | EventType.ENDPOINT_EDITED | EventType.ENDPOINT_REMOVED:
+        case (
+            EventType.ENDPOINT_ADDED
+            | EventType.ENDPOINT_EDITED
+            | EventType.ENDPOINT_REMOVED
+            | EventType.ENDPOINT_TESTED
+        ):
             return EndpointTerms
         case EventType.ENDPOINT_ROTATED:
             return Rotation

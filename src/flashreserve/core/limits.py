@@ -45,6 +45,9 @@ NAME_LENGTH_MAX: Final = 200
 API_KEYS_MAX: Final = 200
 """API keys that aren't revoked. Every process keeps all of them in memory."""
 
+ENDPOINTS_MAX: Final = 20
+"""Webhook endpoints that aren't removed. Each gets every event that it wants."""
+
 SIGN_OUTS_MAX: Final = 10_000
 """Accounts whose earlier tokens are refused, in memory. Their tokens expire by themselves within the tokens' time."""
 

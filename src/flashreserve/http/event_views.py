@@ -24,6 +24,7 @@ from flashreserve.core.events import (
     kind_of,
 )
 from flashreserve.core.instants import format_instant
+from flashreserve.http import views
 from flashreserve.http.event_schemas import (
     VIEWS,
     AccessChangeView,
@@ -88,6 +89,12 @@ def event_view(event: Event) -> EventView:
         actor=ActorView(event.actor.kind.value, event.actor.id),
         data=_data_view(event),
     )
+
+
+def delivery_body(event: Event, previous: int | None) -> bytes:
+    """The body of a delivery: the event, and the `sequence` of the event that its endpoint was sent before, or null."""
+    told = views.encode(event_view(event))
+    return told[:-1] + b',"previous":' + (b"null" if previous is None else str(previous).encode()) + b"}"
 
 
 def _data_view(event: Event) -> Any:  # noqa: C901, PLR0912 - one match over all kinds of data

@@ -17,6 +17,7 @@ from flashreserve.service.events import EventService
 from flashreserve.service.orders import OrderService
 from flashreserve.service.pauses import PauseService
 from flashreserve.service.reservations import ReservationService
+from flashreserve.service.webhooks import WebhookService
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -30,6 +31,7 @@ class Services(msgspec.Struct, frozen=True):
     catalogue: CatalogueService
     pauses: PauseService
     events: EventService
+    webhooks: WebhookService
     orders: OrderService
     accounts: AccountService
     account_changes: AccountChanges

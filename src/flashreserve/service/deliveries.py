@@ -52,7 +52,7 @@ SLOTS_OF_PROCESS: Final = 64
 LEASE_MS: Final = 60_000
 """How long a claimed group is this process's alone."""
 
-_SEND_MS_MAX: Final = 20_000
+SEND_MS_MAX: Final = 20_000
 """A request isn't begun if its lease ends within this time: it may take 15 s, and its result has to be written."""
 
 _BATCH_MAX: Final = 256
@@ -63,6 +63,7 @@ _BATCHES_AT_ONCE: Final = 2
 """While the last requests of a batch are on their way, the next batch has begun."""
 
 _KEY_MISSING_RETRY_MS: Final = 60_000
+_AFTER_DEFECT_MS: Final = 60_000
 _DISABLE_TRIES_MAX: Final = 5
 
 _log = structlog.get_logger(__name__)
@@ -188,12 +189,21 @@ class DeliveryService:
         for event in wanted(endpoint, events):
             of_subject.setdefault(event.subject_id, []).append(event)
         turns = await all_ended(
-            [self._turn(pump, each, of_subject.get(each.subject_id, []), now + LEASE_MS) for each in deliveries]
+            [self._turn_apart(pump, each, of_subject.get(each.subject_id, []), now + LEASE_MS) for each in deliveries]
         )
         await self._store.log_attempts([attempt for turn in turns for attempt in turn.attempts])
         await self._store.end_turns([turn.end for turn in turns], lease, self._clock.now_ms())
         await self._note(endpoint_id, turns)
         return len(deliveries) == most
+
+    async def _turn_apart(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _Turn:
+        """The group's turn. A defect that one event brings to light holds up its own group only."""
+        try:
+            return await self._turn(pump, delivery, events, leased_until)
+        except Exception:  # noqa: BLE001 - see above
+            _log.exception("delivery failed", endpoint=delivery.endpoint_id, key=delivery.key)
+            later = self._clock.now_ms() + _AFTER_DEFECT_MS
+            return _Turn(DeliveryEnd(delivery, delivery.done, delivery.previous, delivery.tries, later), [])
 
     async def _turn(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _Turn:
         """Send the group's events, until one fails."""
@@ -235,9 +245,9 @@ class DeliveryService:
         """Send the event once; or when to try, if that isn't possible now (UTC milliseconds)."""
         now = self._clock.now_ms()
         endpoint = self._endpoints.get(endpoint_id)
-        if endpoint is None or endpoint.disabled_at is not None or now > leased_until - _SEND_MS_MAX:
+        if endpoint is None or endpoint.disabled_at is not None or now > leased_until - SEND_MS_MAX:
             return now
-        secrets = signing_secrets(self._keys, _secrets_of(endpoint), now)
+        secrets = signing_secrets(self._keys, secrets_of(endpoint), now)
         if isinstance(secrets, MissingKey):
             _log.error("delivery can't be signed", endpoint=endpoint_id, missing_key=secrets.kid)
             return now + _KEY_MISSING_RETRY_MS
@@ -299,7 +309,8 @@ class DeliveryService:
                 return
 
 
-def _secrets_of(endpoint: Endpoint) -> EndpointSecrets:
+def secrets_of(endpoint: Endpoint) -> EndpointSecrets:
+    """The endpoint's secrets, as signatures need them."""
     old = None
     if endpoint.old_kid is not None and endpoint.old_generation is not None:
         old = SecretVersion(endpoint.old_kid, endpoint.old_generation)

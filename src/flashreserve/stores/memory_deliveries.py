@@ -99,9 +99,9 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
         if each.again and each.first <= delivery.done:
             delivery = replace(delivery, done=each.first - 1, previous=each.previous, tries=0)
             group.next_at, group.lease, group.leased_until = now, None, 0
-        group.delivery, group.at = delivery, now
         if group.next_at is None and delivery.upto > delivery.done:
-            group.next_at = now
+            delivery, group.next_at = replace(delivery, done=max(delivery.done, each.first - 1)), now
+        group.delivery, group.at = delivery, now
 
     @override
     async def skip_groups(self, endpoint_id: str) -> None:

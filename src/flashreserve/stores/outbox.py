@@ -89,7 +89,8 @@ class DeliveryStore(Protocol):
     async def raise_groups(self, endpoint: Endpoint, raises: Sequence[GroupRaise], seen: int, now: int) -> bool:
         """Add events to the endpoint's groups, and note that it has seen the log up to the place `seen`.
 
-        An idle group becomes due at `now`. One that waits for its next try goes on waiting, unless it begins `again`.
+        An idle group becomes due at `now`, and leaves out events between its last one and these: nobody wanted them. A
+        group that waits for its next try goes on waiting, unless it begins `again`.
         Returns False if the endpoint has seen another part of the log meanwhile; repeating the call does no harm.
         """
         ...

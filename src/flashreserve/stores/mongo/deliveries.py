@@ -208,8 +208,10 @@ def _group(endpoint_id: str, each: GroupRaise, now: int) -> Document:
 
 def _raising(each: GroupRaise, now: int) -> Update:
     upto: Any = {"$max": ["$upto", each.last]}
-    idle: Any = {"$and": [{"$eq": [{"$ifNull": ["$next_at", None]}, None]}, {"$gt": [upto, "$done"]}]}
-    return [{"$set": {"upto": upto, "next_at": {"$cond": [idle, now, "$next_at"]}, "at": now}}]
+    idle: Any = {"$eq": [{"$ifNull": ["$next_at", None]}, None]}
+    due: Any = {"$and": [idle, {"$gt": [upto, "$done"]}]}
+    done: Any = {"$cond": [idle, {"$max": ["$done", each.first - 1]}, "$done"]}
+    return [{"$set": {"upto": upto, "done": done, "next_at": {"$cond": [due, now, "$next_at"]}, "at": now}}]
 
 
 def _ending(end: DeliveryEnd, lease: str, now: int) -> tuple[Query, Update]:

@@ -182,6 +182,7 @@ def _after(before: Reservation, added: _Entry) -> Reservation:
             | EventType.ENDPOINT_DISABLED
             | EventType.ENDPOINT_ENABLED
             | EventType.ENDPOINT_REMOVED
+            | EventType.ENDPOINT_TESTED
         ):
             raise UnreadableError(f"expected events of reservations in a reservation's trail, not {added.type}")
         case _:

@@ -42,6 +42,7 @@ _RAISE: Final = """
     VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6, ?6)
     ON CONFLICT DO UPDATE SET
         upto = max(upto, ?4),
+        done = CASE WHEN next_at IS NULL THEN max(done, ?3) ELSE done END,
         next_at = CASE WHEN next_at IS NULL AND max(upto, ?4) > done THEN ?6 ELSE next_at END,
         at = ?6"""
 _BEGIN_AGAIN: Final = """
