@@ -102,6 +102,7 @@ EVENTS: Final[dict[str, dict[str, Any]]] = {
         _event(EventType.ENDPOINT_DISABLED, 2, _SYSTEM, {"enabled": False, "why": "failing"}),
         _event(EventType.ENDPOINT_ENABLED, 3, _ADMIN, {"enabled": True, "why": None}),
         _event(EventType.ENDPOINT_REMOVED, 2, _ADMIN, _ENDPOINT),
+        _event(EventType.ENDPOINT_TESTED, 1, _ADMIN, _ENDPOINT),
     )
 }
 """By type."""
