@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         unwritable_part,
     )
     from flashreserve.bootstrap.watchdog import Watchdog
+    from flashreserve.bootstrap.webhooks import Webhooks, open_webhooks
     from flashreserve.bootstrap.work import open_worker
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "ProcessPlace",
     "Seams",
     "Watchdog",
+    "Webhooks",
     "engine_version",
     "file_with_secrets",
     "inspect_file",
@@ -41,6 +43,7 @@ __all__ = [
     "open_service",
     "open_store",
     "open_store_to_read",
+    "open_webhooks",
     "open_worker",
     "prepare",
     "steady_clock",
@@ -57,6 +60,7 @@ _MODULES: Final = {
     "ProcessPlace": "http_service",
     "Seams": "services",
     "Watchdog": "watchdog",
+    "Webhooks": "webhooks",
     "engine_version": "stores",
     "file_with_secrets": "issuers",
     "inspect_file": "stores",
@@ -69,6 +73,7 @@ _MODULES: Final = {
     "open_service": "http_service",
     "open_store": "stores",
     "open_store_to_read": "stores",
+    "open_webhooks": "webhooks",
     "open_worker": "work",
     "prepare": "http_service",
     "steady_clock": "services",
