@@ -34,7 +34,7 @@ from flashreserve.core.events import (
 from flashreserve.core.model import Line, Role, Scope, Status, Units
 from flashreserve.core.trail import terms_of
 from flashreserve.http.event_schemas import VIEWS, EventView
-from flashreserve.http.event_views import EVENT_BYTES_MAX, event_view
+from flashreserve.http.event_views import EVENT_BYTES_MAX, delivery_body, event_view
 from flashreserve.http.operations.event_examples import EVENTS
 
 WIDE: Final = "\U0001f9e6"
@@ -88,8 +88,10 @@ def largest(type_: EventType) -> Event:
 
 
 def is_documented(body: bytes, type_: EventType) -> bool:
-    reference = DOCUMENT["webhooks"][type_.value]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    schema = {**reference, "components": DOCUMENT["components"]}
+    """Whether the body keeps to the schema of the webhook, which is that of the event with `previous`."""
+    shape = DOCUMENT["webhooks"][type_.value]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert shape["allOf"][0] == {"$ref": f"#/components/schemas/{VIEWS[type_].__name__}"}
+    schema = {**shape, "components": DOCUMENT["components"]}
     return bool(jsonschema_rs.is_valid(schema, msgspec.json.decode(body)))
 
 
@@ -104,7 +106,11 @@ def test_each_type_has_a_view_an_example_and_a_webhook() -> None:
 def test_the_largest_event_of_each_type_keeps_to_its_schema_and_its_limit(type_: EventType) -> None:
     body = msgspec.json.encode(event_view(largest(type_)))
     assert len(body) <= EVENT_BYTES_MAX
-    assert is_documented(body, type_)
+    for previous in (None, 999_999_998):
+        delivered = delivery_body(largest(type_), previous)
+        assert len(delivered) <= EVENT_BYTES_MAX
+        assert is_documented(delivered, type_)
+    assert not is_documented(body, type_)
     # Nothing gets lost on the way.
     assert msgspec.json.encode(msgspec.json.decode(body, type=EventView)) == body
 

@@ -8,7 +8,7 @@ from tests.proof.records import Held
 
 _OF_KIND = {
     "reserve": {
-        *("reserved", "replayed", "key-reused", "not-on-sale", "sold-out", "limit-reached"),
+        *("reserved", "replayed", "key-reused", "sale-paused", "not-on-sale", "sold-out", "limit-reached"),
         *("open-holds-reached", "hourly-holds-reached", "lapses-reached"),
     },
     "confirm": {"confirmed", "not-found", "expired", "already-cancelled", "already-confirmed", "too-many"},
@@ -24,6 +24,8 @@ _OF_KIND = {
     "stock": {"stock"},
     "restock": {"restocked", "restocked-before", "key-reused", "stock-taken"},
     "edit": {"edited", "rules-fixed"},
+    "pause": {"paused", "pausing"},
+    "resume": {"resumed"},
     "audit": {"balanced", "moving"},
 }
 """The answers that each kind may get, apart from `unavailable` and `outcome-unknown`."""

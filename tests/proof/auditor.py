@@ -6,7 +6,7 @@ been true and what may have been true. Anything that can't have been true is a v
 
 from collections.abc import Iterator, Sequence
 
-from tests.proof import answers, holds, labels, liveness, pauses, quotas, returns, stock, trail
+from tests.proof import answers, deliveries, holds, labels, liveness, pauses, quotas, returns, stock, trail
 from tests.proof.facts import HistoryFacts, Violation
 from tests.proof.records import Record, Terms
 
@@ -28,3 +28,4 @@ def _safety(facts: HistoryFacts) -> Iterator[Violation]:
     yield from quotas.check(facts)
     yield from pauses.check(facts)
     yield from trail.check(facts)
+    yield from deliveries.check(facts)

@@ -73,6 +73,26 @@ class Goods(NamedTuple):
     sale_ends_at: int | None
 
 
+class Subscription(NamedTuple):
+    """A webhook endpoint, and the types of events that it wants; none stands for all."""
+
+    url: str
+    types: tuple[str, ...]
+
+
+class Received(NamedTuple):
+    """A delivery as its endpoint received it, and the status that it answered. Equal digests mean equal bytes."""
+
+    url: str
+    id: str
+    subject: str
+    n: int
+    previous: int | None
+    digest: str
+    status: int
+    signed: bool
+
+
 class Asked(NamedTuple):
     """A request, at the time when its customer sent it. `of` is the id of the reservation or product it is about.
 
@@ -175,6 +195,9 @@ class Ended(NamedTuple):
     """All events in the order of the log; None if it wasn't read."""
     read: tuple[tuple[ToldEvent, ...], ...] = ()
     """The events that each reader of the log has read, page after page, while it grew."""
+    subscriptions: tuple[Subscription, ...] = ()
+    received: tuple[Received, ...] = ()
+    """All deliveries to webhook endpoints, in the order in which they arrived."""
 
 
 Record = Asked | Answered | Lost | Trouble | Healed | Ended

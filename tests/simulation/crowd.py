@@ -15,8 +15,9 @@ from tests.simulation.world import World
 from flashreserve.core import outcomes as told
 from flashreserve.core.commands import Edit, Restock
 from flashreserve.core.model import Reservation, Units
+from flashreserve.service.pauses import SalePause
 from flashreserve.stores.filters import ReservationFilter
-from flashreserve.stores.port import StoreUnavailableError
+from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
 _PAGE: Final = 200
 _UNBOUGHT: Final = 5
@@ -97,6 +98,8 @@ class SimulatedCrowd:
             answer = await _CALLS[asked.kind](process, asked)
         except StoreUnavailableError:
             answer = Answered(0, 0, "unavailable")
+        except StoreOutcomeUnknownError:
+            answer = Answered(0, 0, "outcome-unknown")
         except Exception as error:  # noqa: BLE001 - the auditor judges it
             answer = Answered(0, 0, f"failed: {error!r}")
         if number not in self._open:
@@ -288,6 +291,27 @@ async def _edit(process: SimulatedProcess, asked: Asked) -> Answered:
     return _answered(await process.catalogue.edit(Edit(asked.of, **fields)))
 
 
+async def _pause(process: SimulatedProcess, asked: Asked) -> Answered:
+    """Pause; `paused` means that nothing is granted any more, `pausing` that a movement was still open."""
+    if asked.of:
+        return _paused(await process.pauses.pause(asked.of, "a pause", ADMIN))
+    return _paused(await process.pauses.pause_all("a pause of all", ADMIN))
+
+
+async def _resume(process: SimulatedProcess, asked: Asked) -> Answered:
+    if asked.of:
+        outcome = await process.pauses.resume(asked.of, ADMIN)
+        return Answered(0, 0, "resumed") if isinstance(outcome, SalePause) else _answered(outcome)
+    await process.pauses.resume_all(ADMIN)
+    return Answered(0, 0, "resumed")
+
+
+def _paused(outcome: SalePause | told.Outcome) -> Answered:
+    if isinstance(outcome, SalePause):
+        return Answered(0, 0, "pausing" if outcome.settling else "paused")
+    return _answered(outcome)
+
+
 async def _audit(process: SimulatedProcess, _asked: Asked) -> Answered:
     audit = await process.store.audit()
     if audit.differences:
@@ -307,5 +331,7 @@ _CALLS: Final[dict[str, Callable[[SimulatedProcess, Asked], Coroutine[Any, Any, 
     "stock": _stock,
     "restock": _restock,
     "edit": _edit,
+    "pause": _pause,
+    "resume": _resume,
     "audit": _audit,
 }

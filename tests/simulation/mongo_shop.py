@@ -15,10 +15,11 @@ from tests.simulation.world import World
 from typing_extensions import override
 
 from flashreserve.core import limits
+from flashreserve.core.endpoints import Endpoint
 from flashreserve.core.model import Product
 from flashreserve.stores.mongo import MongoStore, chunks, event_log, release_movement
 from flashreserve.stores.mongo.database import Collection
-from flashreserve.stores.mongo.documents import INDEXES, product_document
+from flashreserve.stores.mongo.documents import INDEXES, product_document, struct_document
 from flashreserve.stores.port import Store
 
 SLOWNESS: Final = 60.0
@@ -129,6 +130,18 @@ class MongoShop(SimulatedShop):
     def log(self) -> tuple[ToldEvent, ...]:
         found = [each for each in self._server.documents("events") if "place" in each]
         return tuple(sorted(told(event_log.logged(each)) for each in found))
+
+    @override
+    def subscribe(self, endpoints: Sequence[Endpoint]) -> None:
+        for part in self._server.insert_parts("endpoints", [struct_document(each) for each in endpoints]):
+            part()
+
+    @override
+    def undelivered(self) -> int:
+        due: int = sum(each["next_at"] is not None for each in self._server.documents("deliveries"))
+        last = max((each.get("place", 0) for each in self._server.documents("events")), default=0)
+        behind: int = sum(each["seen"] < last for each in self._server.documents("endpoints"))
+        return due + behind
 
     @override
     def unlogged(self) -> int:

@@ -18,7 +18,15 @@ from typing import Final, NamedTuple
 
 from tests.mutants.mutants import HOLDS, Mutant
 from tests.mutants.mutants import MUTANTS as RULES
-from tests.simulation.mutants_of_events import OF_EVENTS_ON_MONGO, OF_EVENTS_ON_SQLITE
+from tests.simulation.mutants_of_events import (
+    OF_DELIVERIES,
+    OF_DELIVERIES_ON_MONGO,
+    OF_DELIVERIES_ON_SQLITE,
+    OF_EVENTS_ON_MONGO,
+    OF_EVENTS_ON_SQLITE,
+    OF_PAUSES,
+    OF_PAUSES_ON_MONGO,
+)
 from tests.simulation.mutants_of_mongo import OF_MONGO
 from tests.simulation.script import StoreName
 
@@ -185,6 +193,11 @@ MUTANTS: Final[tuple[tuple[StoreName, Mutant], ...]] = (
     *(("sqlite", mutant) for mutant in OF_SQLITE),
     *(("mongo", mutant) for mutant in OF_EVENTS_ON_MONGO),
     *(("sqlite", mutant) for mutant in OF_EVENTS_ON_SQLITE),
+    *(("sqlite", mutant) for mutant in OF_PAUSES),
+    *(("mongo", mutant) for mutant in OF_PAUSES_ON_MONGO),
+    *(("sqlite", mutant) for mutant in OF_DELIVERIES),
+    *(("mongo", mutant) for mutant in OF_DELIVERIES_ON_MONGO),
+    *(("sqlite", mutant) for mutant in OF_DELIVERIES_ON_SQLITE),
 )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from tests.mutants.mutants import Mutant
 
 _EVENT_LOG: Final = "stores/mongo/event_log.py"
+_DELIVERIES: Final = "service/deliveries.py"
 
 OF_EVENTS_ON_MONGO: Final = (
     Mutant(
@@ -60,6 +61,94 @@ OF_EVENTS_ON_MONGO: Final = (
         '"$set": {**change.get("$set", {}), "ship_at": added["at"]},',
         '"$set": {**change.get("$set", {})},',
         "stores/mongo/trail.py",
+    ),
+)
+
+OF_DELIVERIES: Final = (
+    Mutant(
+        "a failed event is skipped",
+        "                    return _Turn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)\n",
+        "                    return _Turn(DeliveryEnd(delivery, event.n, event.n, 0, at_ms), attempts)\n",
+        _DELIVERIES,
+    ),
+    Mutant(
+        "an event that was given up isn't named as the one before",
+        "                case GivenUp():\n",
+        "                case GivenUp():\n                    done, tries = event.n, 0\n                    continue\n",
+        _DELIVERIES,
+    ),
+    Mutant(
+        "the rest of a group is sent after a failure",
+        "                case Retry(at_ms):\n",
+        "                case Retry(at_ms):\n"
+        "                    if event is not due[-1]:\n                        continue\n",
+        _DELIVERIES,
+    ),
+)
+
+OF_DELIVERIES_ON_MONGO: Final = (
+    Mutant(
+        "the end of a turn is written whoever holds the lease",
+        'end.delivery.key), "lease": lease}',
+        "end.delivery.key)}",
+        "stores/mongo/deliveries.py",
+    ),
+    Mutant(
+        "a group that got events in its turn becomes idle",
+        '        next_at = {"$cond": [{"$gt": ["$upto", end.done]}, now, None]}\n',
+        "        pass\n",
+        "stores/mongo/deliveries.py",
+    ),
+    Mutant(
+        "the log counts as seen before the groups are raised",
+        "        if raises:\n            await self._raise(endpoint.id, raises, now)\n        change =",
+        "        change =",
+        "stores/mongo/deliveries.py",
+    ),
+)
+
+OF_DELIVERIES_ON_SQLITE: Final = (
+    Mutant(
+        "a claimed group is claimed again",
+        "next_at <= ?2 AND leased_until <= ?2 ORDER BY",
+        "next_at <= ?2 ORDER BY",
+        "stores/sqlite/deliveries.py",
+    ),
+    Mutant(
+        "a group that got events in its turn becomes idle on SQLite",
+        "WHEN upto > ?4 THEN ?8 END",
+        "END",
+        "stores/sqlite/deliveries.py",
+    ),
+)
+
+OF_PAUSES_ON_MONGO: Final = (
+    Mutant(
+        "a pause of all leaves the revision",
+        '"$inc": {"rev": 1}, "$max"',
+        '"$inc": {"rev": 0}, "$max"',
+        "stores/mongo/pauses.py",
+    ),
+    Mutant(
+        "a pause doesn't wait for open movements",
+        'return sum(intent["kind"] == "reserve" for product in found for intent in product["intents"])',
+        "return 0",
+        "stores/mongo/pauses.py",
+    ),
+    Mutant(
+        "an older pause of all overwrites a later one",
+        'older: Document = {"shop_pause_version": {"$not": {"$gte": state.version}}}',
+        'older: Document = {"shop_pause_version": {"$ne": state.version}}',
+        "stores/mongo/pauses.py",
+    ),
+)
+
+OF_PAUSES: Final = (
+    Mutant(
+        "the pause of one product has no effect",
+        "if product.pause_reason is not None or product.shop_pause_reason is not None:",
+        "if product.shop_pause_reason is not None:",
+        "core/sale.py",
     ),
 )
 

@@ -12,12 +12,13 @@ from typing import Final, NamedTuple
 import structlog
 from msgspec import structs
 from tests.proof.auditor import Violation, audit
-from tests.proof.records import Ended, Healed, Record, Terms, Trouble
+from tests.proof.records import Ended, Healed, Record, Subscription, Terms, Trouble
 from tests.simulation.crowd import SimulatedCrowd
 from tests.simulation.faults import SimulatedFault
 from tests.simulation.mongo.server import SimulatedMongoServer
 from tests.simulation.mongo_shop import MongoShop
 from tests.simulation.processes import Board, SimulatedProcess
+from tests.simulation.receivers import SimulatedReceivers, endpoints_of, short_times
 from tests.simulation.script import EPOCH_MS, SeedScript
 from tests.simulation.shop import SimulatedShop
 from tests.simulation.sqlite_shop import SqliteShop
@@ -26,6 +27,9 @@ from tests.simulation.world import World
 LOOK_EVERY_S: Final = 0.5
 LIVENESS_S: Final = 60.0
 """The longest time from the healing, and the end of the last hold, until all must be at rest."""
+
+FAILING: Final = 0.3
+"""The share of deliveries that their receivers refuse."""
 
 RECOVERY_S: Final = 45.0
 RECOVERIES_IN_A_ROW: Final = 8
@@ -63,9 +67,13 @@ class _Play:
         self.quiet_at = 0.0
         self.out_of_balance: list[str] = []
         self.shop = self._open_shop(server)
+        endpoints = endpoints_of(options.seed)
+        self.shop.subscribe(endpoints)
+        self.subscriptions = tuple(Subscription(each.url, tuple(each.types)) for each in endpoints)
+        self.receivers = SimulatedReceivers(self.world, FAILING) if endpoints else None
         board: Board = {}
         self.processes = [
-            SimulatedProcess(self.world, number, options, self.shop.connect, board)
+            SimulatedProcess(self.world, number, options, self.shop.connect, board, self.receivers)
             for number in range(options.apis + options.workers)
         ]
         for process in self.processes:
@@ -134,6 +142,8 @@ class _Play:
                 books_balance=balanced is None,
                 log=self.shop.log(),
                 read=tuple(tuple(process.read) for process in self.processes),
+                subscriptions=self.subscriptions,
+                received=tuple(self.receivers.received) if self.receivers is not None else (),
             )
         )
         violations = audit(self.history, self._terms())
@@ -172,6 +182,7 @@ class _Play:
             and not any(product.moving for product in self.shop.products())
             and not any(each.status == "PENDING" for each in self.shop.reservations())
             and not self.shop.unlogged()
+            and not self.shop.undelivered()
         )
 
     def _recovery_s(self) -> float:
@@ -208,11 +219,12 @@ class _Play:
 
 def play(script: SeedScript, server: SimulatedMongoServer | None = None) -> PlayedScript:
     """Play the script from beginning to end. A test passes in a `server` to examine it afterwards."""
-    running = _Play(script, server)
-    try:
-        return running.play()
-    finally:
-        running.discard()
+    with short_times():
+        running = _Play(script, server)
+        try:
+            return running.play()
+        finally:
+            running.discard()
 
 
 @contextmanager

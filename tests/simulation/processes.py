@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from tests.proof.records import ToldEvent  # noqa: TC002 - evaluated at run time, too
 from tests.simulation.histories import told
+from tests.simulation.receivers import KEYS, SimulatedReceivers, encode
 from tests.simulation.script import EPOCH_MS, Options
 from tests.simulation.world import ProcessLoop, World
 from typing_extensions import override
@@ -19,6 +20,9 @@ from flashreserve.jobs.job_list import JOBS, Job
 from flashreserve.jobs.loop import repeat
 from flashreserve.jobs.recovery import recover_once
 from flashreserve.service.catalogue import CatalogueService
+from flashreserve.service.deliveries import DeliveryService
+from flashreserve.service.fan_out import fan_out
+from flashreserve.service.pauses import PauseService
 from flashreserve.service.reservations import ReservationService
 from flashreserve.siblings import FRESH_MS
 from flashreserve.stock_view import StockView
@@ -113,7 +117,15 @@ Connect = Callable[["SimulatedProcess", SimulatedIds], Store]
 class SimulatedProcess:
     """One process, through all its restarts."""
 
-    def __init__(self, world: World, number: int, options: Options, connect: Connect, board: Board) -> None:
+    def __init__(
+        self,
+        world: World,
+        number: int,
+        options: Options,
+        connect: Connect,
+        board: Board,
+        receivers: SimulatedReceivers | None = None,
+    ) -> None:
         self.world = world
         self.number = number
         self.is_worker = number >= options.apis
@@ -127,6 +139,7 @@ class SimulatedProcess:
         self.read: list[ToldEvent] = []
         """The log as a reader has read it through this process, page after page, through all its lives."""
         self._read_to = 0
+        self.receivers = receivers
         self._options = options
         self._connect = connect
         self._loops: list[ProcessLoop] = []
@@ -144,7 +157,7 @@ class SimulatedProcess:
         self._open = False
         self.loop = ProcessLoop(self.world)  # type: ignore[abstract]  # methods of asyncio that nothing here uses
         self._loops.append(self.loop)
-        ids = SimulatedIds(self.world, f"{self.number}.{self.lives}")
+        ids = SimulatedIds(self.world, f"{self.number}_{self.lives}")
         store = self._connect(self, ids)
         self.store = store
         # A starting process can't tell a wrong clock from a right one: so a short jump ends here.
@@ -162,6 +175,17 @@ class SimulatedProcess:
         )
         self.reservations = ReservationService(store, self.combiner, self.view, ids)
         self.catalogue = CatalogueService(store, self.combiner, self.view, ids)
+        self.pauses = PauseService(store, self.combiner, self.clock)
+        if self.receivers is not None:
+            self._deliveries = DeliveryService(
+                store=store,
+                sender=self.receivers,
+                keys=KEYS,
+                encode=encode,
+                clock=self.clock,
+                ids=ids,
+                draw=self.world.random.random,
+            )
         self._jobs.clear()
         self._refreshing: asyncio.Task[None] | None = None
         self._begin(self._keep_time())
@@ -191,8 +215,14 @@ class SimulatedProcess:
         self._begin(repeat("read the log", self._read_log, every_s=_READ_EVERY_S, jitter=self.world.random.random))
         if self.is_worker:
             self._work()
+            if self.receivers is not None:
+                self._begin(repeat("deliver", self._deliver, every_s=0.4, jitter=self.world.random.random))
         elif self._options.refreshing and not self._healed():
             self._refreshing = self._begin(self.view.keep_fresh())
+
+    async def _deliver(self) -> int:
+        await fan_out(self.store, self.combiner.now())
+        return await self._deliveries.pass_on()
 
     async def _read_log(self) -> int:
         found = await self.store.events(ALL_EVENTS, self._read_to, _READ_AT_ONCE)

@@ -99,7 +99,7 @@ def draw(seed: int, store: StoreName) -> SeedScript:
     random = Random(f"{store} {seed}")
     goods = _draw_goods(random)
     bursts = _draw_bursts(random, goods)
-    kinds = {1: _RETURNING, 3: _RESTOCKING, 4: _RETURNING_BASKETS, 5: _EXTENDING, 6: _LABELLING}.get(seed % 7, _KINDS)
+    kinds = _OF_SHOPS[seed % len(_OF_SHOPS)]
     if "return" in kinds:  # Enough is bought before it is returned.
         goods = tuple(each._replace(units=max(each.units, _UNITS_MIN)) for each in goods)
     if kinds is _RETURNING_BASKETS:
@@ -254,7 +254,15 @@ _LABELLING: Final[dict[Kind, int]] = {**_KINDS, "label": 40}
 """For shops that often change their own ids of reservations."""
 
 
+_PAUSING: Final[dict[Kind, int]] = {**_KINDS, "pause": 12, "resume": 10}
+"""For shops that often pause and resume their sales."""
+
+
+_OF_SHOPS: Final = (_KINDS, _RETURNING, _PAUSING, _RESTOCKING, _RETURNING_BASKETS, _EXTENDING, _LABELLING)
+
+
 _BASKETS_MOST: Final = 0.9
+_ALL_PAUSED: Final = 0.3
 _UNITS_MIN: Final = 12
 _TURNS_S: Final = (0.0, 0.1, 0.3, 0.5, 0.8)
 _FIRST_TURN: Final[dict[Kind, int]] = {"reserve": 0, "confirm": 2, "return": 3}
@@ -283,7 +291,7 @@ def _draw_operations(
     return tuple(drawn)
 
 
-def _complete(
+def _complete(  # noqa: C901 - one match over all kinds
     random: Random, operation: ScriptedOperation, goods: tuple[Goods, ...], baskets: float, parts: tuple[float, ...]
 ) -> ScriptedOperation:
     """The operation with the fields that its kind needs."""
@@ -321,6 +329,9 @@ def _complete(
                 key=random.choice(("r1", "r2", "r3")),
                 retries=retries,
             )
+        case "pause" | "resume":
+            product = "" if random.random() < _ALL_PAUSED else random.choice(goods).id
+            return operation._replace(user=ADMIN, product=product, retries=retries)
         case "edit":
             return operation._replace(
                 user=ADMIN, product=random.choice(goods).id, rules=(_draw_rule(random),), retries=retries

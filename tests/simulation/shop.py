@@ -1,11 +1,13 @@
 """The database of a simulated shop, as a play sees it."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from tests.proof.records import FinalProduct, Held, ToldEvent
 from tests.simulation.faults import SimulatedFault
 from tests.simulation.processes import SimulatedIds, SimulatedProcess
 
+from flashreserve.core.endpoints import Endpoint
 from flashreserve.stores.port import Store
 
 
@@ -38,6 +40,14 @@ class SimulatedShop(Protocol):
 
     def log(self) -> tuple[ToldEvent, ...]:
         """All events that are in the log now, in its order."""
+        ...
+
+    def subscribe(self, endpoints: Sequence[Endpoint]) -> None:
+        """Add webhook endpoints, before anything happens."""
+        ...
+
+    def undelivered(self) -> int:
+        """The number of groups with events to deliver, and of endpoints that haven't seen the whole log."""
         ...
 
     def unlogged(self) -> int:

@@ -22,10 +22,11 @@ from tests.simulation.shop import SimulatedShop
 from tests.simulation.world import World
 from typing_extensions import override
 
+from flashreserve.core.endpoints import Endpoint
 from flashreserve.stores.filters import ALL_EVENTS
 from flashreserve.stores.port import Store
 from flashreserve.stores.sqlite import rows
-from flashreserve.stores.sqlite.columns import PRODUCTS, RESERVATIONS
+from flashreserve.stores.sqlite.columns import ENDPOINTS, PRODUCTS, RESERVATIONS
 from flashreserve.stores.sqlite.connection import connect
 from flashreserve.stores.sqlite.customer_index import CustomerIndexer
 from flashreserve.stores.sqlite.events import search
@@ -260,6 +261,18 @@ class SqliteShop(SimulatedShop):
     @override
     def log(self) -> tuple[ToldEvent, ...]:
         return tuple(map(told, search(self._outside, ALL_EVENTS, 0, _ALL).events))
+
+    @override
+    def subscribe(self, endpoints: Sequence[Endpoint]) -> None:
+        self._outside.executemany(ENDPOINTS.insert(), [ENDPOINTS.values(each) for each in endpoints])
+
+    @override
+    def undelivered(self) -> int:
+        count: int = self._outside.execute(
+            "SELECT (SELECT count(*) FROM deliveries WHERE next_at IS NOT NULL)"
+            " + (SELECT count(*) FROM endpoints WHERE seen < (SELECT coalesce(max(place), 0) FROM events))"
+        ).get
+        return count
 
     @override
     def unlogged(self) -> int:

@@ -306,6 +306,10 @@ class EndpointRemovedEvent(_EndpointEvent, frozen=True, tag="endpoint.removed"):
     """An endpoint was removed."""
 
 
+class EndpointTestedEvent(_EndpointEvent, frozen=True, tag="endpoint.tested"):
+    """An admin tries an endpoint. Only that endpoint is sent the event, and the log hasn't it."""
+
+
 EventView: TypeAlias = (
     ReservationCreatedEvent
     | ReservationConfirmedEvent
@@ -330,6 +334,7 @@ EventView: TypeAlias = (
     | EndpointDisabledEvent
     | EndpointEnabledEvent
     | EndpointRemovedEvent
+    | EndpointTestedEvent
 )
 """An event as JSON. Its `type` decides which data it has."""
 

@@ -104,7 +104,7 @@ def _operation(operation: Operation, *, production: bool) -> Schema:
 def _webhook(type_: EventType) -> Schema:
     """The request by which a shop is told of an event of this type."""
     view = VIEWS[type_]
-    content = {"schema": _reference(view), "example": EVENTS[type_]}
+    content = {"schema": {"allOf": [_reference(view), _PREVIOUS]}, "example": {**EVENTS[type_], "previous": None}}
     return {
         "tags": ["Events"],
         "summary": cleandoc(view.__doc__ or ""),
@@ -112,6 +112,19 @@ def _webhook(type_: EventType) -> Schema:
         "requestBody": {"required": True, "content": {JSON: content}},
         "responses": {"2XX": {"description": "The shop has the event, and isn't sent it again."}},
     }
+
+
+_PREVIOUS: Final[Schema] = {
+    "type": "object",
+    "properties": {
+        "previous": {
+            "description": "The `sequence` of the event of this subject that the endpoint was sent before; null: none.",
+            "type": ["integer", "null"],
+            "minimum": 1,
+        }
+    },
+    "required": ["previous"],
+}
 
 
 def _security(operation: Operation, *, production: bool) -> list[Schema]:

@@ -52,7 +52,7 @@ SLOTS_OF_PROCESS: Final = 64
 LEASE_MS: Final = 60_000
 """How long a claimed group is this process's alone."""
 
-_SEND_MS_MAX: Final = 20_000
+SEND_MS_MAX: Final = 20_000
 """A request isn't begun if its lease ends within this time: it may take 15 s, and its result has to be written."""
 
 _BATCH_MAX: Final = 256
@@ -63,6 +63,7 @@ _BATCHES_AT_ONCE: Final = 2
 """While the last requests of a batch are on their way, the next batch has begun."""
 
 _KEY_MISSING_RETRY_MS: Final = 60_000
+_AFTER_DEFECT_MS: Final = 60_000
 _DISABLE_TRIES_MAX: Final = 5
 
 _log = structlog.get_logger(__name__)
@@ -79,7 +80,7 @@ class WebhookSender(Protocol):
         ...
 
 
-class _Turn(NamedTuple):
+class _GroupTurn(NamedTuple):
     """The end of a group's turn, the attempts made in it, and whether the endpoint is gone."""
 
     end: DeliveryEnd
@@ -183,19 +184,30 @@ class DeliveryService:
         if endpoint is None:
             return False
         self._endpoints[endpoint_id] = endpoint
-        events = await self._store.subject_events([(each.subject_id, each.done, each.upto) for each in deliveries])
+        events = await self._store.subject_events(_wanted_by(deliveries))
         of_subject: dict[str, list[Event]] = {}
         for event in wanted(endpoint, events):
             of_subject.setdefault(event.subject_id, []).append(event)
         turns = await all_ended(
-            [self._turn(pump, each, of_subject.get(each.subject_id, []), now + LEASE_MS) for each in deliveries]
+            [self._turn_apart(pump, each, of_subject.get(each.subject_id, []), now + LEASE_MS) for each in deliveries]
         )
         await self._store.log_attempts([attempt for turn in turns for attempt in turn.attempts])
         await self._store.end_turns([turn.end for turn in turns], lease, self._clock.now_ms())
         await self._note(endpoint_id, turns)
         return len(deliveries) == most
 
-    async def _turn(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _Turn:
+    async def _turn_apart(
+        self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int
+    ) -> _GroupTurn:
+        """The group's turn. A defect that one event brings to light holds up its own group only."""
+        try:
+            return await self._turn(pump, delivery, events, leased_until)
+        except Exception:  # noqa: BLE001 - see above
+            _log.exception("delivery failed", endpoint=delivery.endpoint_id, key=delivery.key)
+            later = self._clock.now_ms() + _AFTER_DEFECT_MS
+            return _GroupTurn(DeliveryEnd(delivery, delivery.done, delivery.previous, delivery.tries, later), [])
+
+    async def _turn(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _GroupTurn:
         """Send the group's events, until one fails."""
         due = [event for event in events if delivery.done < event.n <= delivery.upto]
         done, previous, tries = delivery.done, delivery.previous, delivery.tries
@@ -208,7 +220,7 @@ class DeliveryService:
                 else:
                     attempt = await self._send(delivery.endpoint_id, event, previous, leased_until)
             if isinstance(attempt, int):
-                return _Turn(DeliveryEnd(delivery, done, previous, tries, attempt), attempts)
+                return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, attempt), attempts)
             pump.learn(attempt)
             tries += 1
             now = self._clock.now_ms()
@@ -222,12 +234,12 @@ class DeliveryService:
                     _log.warning("event given up", endpoint=delivery.endpoint_id, event_id=event.id, tries=tries)
                     done, previous, tries = event.n, event.n, 0
                 case Retry(at_ms):
-                    return _Turn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)
+                    return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)
                 case EndpointGone():
-                    return _Turn(DeliveryEnd(delivery, done, previous, tries, now), attempts, gone=True)
+                    return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, now), attempts, gone=True)
                 case _:
                     assert_never(consequence)
-        return _Turn(DeliveryEnd(delivery, delivery.upto, previous, 0, None), attempts)
+        return _GroupTurn(DeliveryEnd(delivery, delivery.upto, previous, 0, None), attempts)
 
     async def _send(
         self, endpoint_id: str, event: Event, previous: int | None, leased_until: int
@@ -235,7 +247,7 @@ class DeliveryService:
         """Send the event once; or when to try, if that isn't possible now (UTC milliseconds)."""
         now = self._clock.now_ms()
         endpoint = self._endpoints.get(endpoint_id)
-        if endpoint is None or endpoint.disabled_at is not None or now > leased_until - _SEND_MS_MAX:
+        if endpoint is None or endpoint.disabled_at is not None or now > leased_until - SEND_MS_MAX:
             return now
         secrets = signing_secrets(self._keys, secrets_of(endpoint), now)
         if isinstance(secrets, MissingKey):
@@ -265,7 +277,7 @@ class DeliveryService:
             result=AttemptResult.FAILED if isinstance(consequence, GivenUp) else result,
         )
 
-    async def _note(self, endpoint_id: str, turns: Sequence[_Turn]) -> None:
+    async def _note(self, endpoint_id: str, turns: Sequence[_GroupTurn]) -> None:
         """Keep the endpoint's failures in the database, and disable it if it is gone or has failed for too long."""
         attempts = [attempt for turn in turns for attempt in turn.attempts]
         endpoint = self._endpoints.get(endpoint_id)
@@ -297,6 +309,15 @@ class DeliveryService:
                 self._endpoints[endpoint_id] = change.after
                 _log.error("endpoint disabled", endpoint=endpoint_id, why=why.value)
                 return
+
+
+def _wanted_by(deliveries: Sequence[Delivery]) -> list[tuple[str, int, int]]:
+    """The numbers of the events to read. A subject may have two groups: its own, and an event that is sent again."""
+    ranges: dict[str, tuple[int, int]] = {}
+    for each in deliveries:
+        above, upto = ranges.get(each.subject_id, (each.done, each.upto))
+        ranges[each.subject_id] = min(above, each.done), max(upto, each.upto)
+    return [(subject_id, above, upto) for subject_id, (above, upto) in ranges.items()]
 
 
 def secrets_of(endpoint: Endpoint) -> EndpointSecrets:

@@ -120,7 +120,12 @@ def _fits_pattern(found: list[Any], pattern: str) -> bool:
     return any(isinstance(value, str) and re.search(pattern, value) for value in _with_elements(found))
 
 
-_TYPES: Final = {"string": str, "array": list, "object": dict}
+_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
+    "string": str,
+    "number": (int, float),
+    "array": list,
+    "object": dict,
+}
 _OPERATORS: Final[dict[str, Callable[[list[Any], Any], bool]]] = {
     "$eq": _equals_any,
     "$ne": lambda found, operand: not _equals_any(found, operand),

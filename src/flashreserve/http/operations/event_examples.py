@@ -94,14 +94,15 @@ EVENTS: Final[dict[str, dict[str, Any]]] = {
         _event(EventType.ACCOUNT_ROLE_CHANGED, 1, _ADMIN, {"before": "customer", "after": "admin"}),
         _event(EventType.ACCOUNT_DISABLED, 1, _ADMIN, {"enabled": False}),
         _event(EventType.ACCOUNT_ENABLED, 2, _ADMIN, {"enabled": True}),
-        _event(EventType.API_KEY_MADE, 1, _ADMIN, _KEY),
-        _event(EventType.API_KEY_REVOKED, 2, _ADMIN, {"name": "Shop backend"}),
+        _event(EventType.KEY_MADE, 1, _ADMIN, _KEY),
+        _event(EventType.KEY_REVOKED, 2, _ADMIN, {"name": "Shop backend"}),
         _event(EventType.ENDPOINT_ADDED, 1, _ADMIN, _ENDPOINT),
         _event(EventType.ENDPOINT_EDITED, 2, _ADMIN, {**_ENDPOINT, "events": ["*"]}),
         _event(EventType.ENDPOINT_ROTATED, 2, _ADMIN, {"generation": 2, "oldUntil": "2026-11-24T10:02:30.000Z"}),
         _event(EventType.ENDPOINT_DISABLED, 2, _SYSTEM, {"enabled": False, "why": "failing"}),
         _event(EventType.ENDPOINT_ENABLED, 3, _ADMIN, {"enabled": True, "why": None}),
         _event(EventType.ENDPOINT_REMOVED, 2, _ADMIN, _ENDPOINT),
+        _event(EventType.ENDPOINT_TESTED, 1, _ADMIN, _ENDPOINT),
     )
 }
 """By type."""

@@ -8,7 +8,8 @@ version itself.
 A process compares the versions when it starts. So nothing stops a process of an unfit version that already runs.
 
 Version 2 has returns: intents of the kind `return`, and `lines.returned`. A program of version 1 knows neither, and
-would give back returned units a second time. It would also sell products that are archived.
+would give back returned units a second time. It would also sell products that are archived. Version 3 has trails and
+pauses: a program of version 2 would record no events, and sell products whose sales are paused.
 """
 
 from typing import Final
@@ -16,10 +17,10 @@ from typing import Final
 from flashreserve.stores.mongo.database import Database, Document
 from flashreserve.stores.port import StoreUnavailableError
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The version of the documents that this program writes."""
 
-USABLE_FROM: Final = 2
+USABLE_FROM: Final = 3
 """The oldest version of a program that can work on them: `VERSION - 1`, or `VERSION` if that would do harm."""
 
 _ID: Final = "schema"
