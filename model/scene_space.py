@@ -17,7 +17,7 @@ from model.documents import brief
 from model.fences import ALL_FENCES
 from model.interned import Interned
 from model.local_states import ENDED, LOST, LocalStates
-from model.processes import Actor, Program
+from model.processes import ModelActor, Program
 from model.steps import AtomicStep, Reply, ReplyLostError
 
 Documents = TypeVar("Documents")
@@ -244,7 +244,7 @@ def run_alone(documents: Any, program: Program | None) -> Any:
         turns += 1
         if turns > _TURNS_MAX:
             raise ValueError(f"{program.name} never ends")
-        coroutine = program.run(Actor(program.name, ALL_FENCES), *program.arguments)
+        coroutine = program.run(ModelActor(program.name, ALL_FENCES), *program.arguments)
         try:
             step = coroutine.send(None)
             while True:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 from model.explorer import explore
-from model.processes import Actor, Program
+from model.processes import ModelActor, Program
 from model.scene_space import Choose, SceneRules, SceneSetting, SceneSpace, SceneStep, carry_out, run_alone
 from model.steps import ReplyLostError
 from typing_extensions import override
@@ -48,14 +48,14 @@ class NoFences(msgspec.Struct, frozen=True):
     """A scene without fences."""
 
 
-async def mark_both(_actor: Actor) -> None:
+async def mark_both(_actor: ModelActor) -> None:
     try:
         await carry_out([Mark("a"), Mark("b")])
     except ReplyLostError:
         await Mark("lost")
 
 
-async def mark_a_choice(_actor: Actor) -> None:
+async def mark_a_choice(_actor: ModelActor) -> None:
     await Mark(await Choose(("x", "y")))
 
 
