@@ -1,9 +1,9 @@
 """Everything that may happen in a scene: steps in any order, lost replies, late writes, and what comes by itself.
 
-A scene is a small protocol beside the one that moves stock: the log of events, deliveries, pauses. Its processes are
-coroutines like those of that protocol (`processes.py`), and its documents any value that can be hashed. As there, a
-process that stops for ever or sleeps needs no event of its own: `SceneSpace.violation` looks in every state at what
-comes of it if nobody of the scene acts any more.
+A scene is a setting of one of the smaller protocols beside the one that moves stock: the log of events, deliveries,
+pauses. Its processes are coroutines like those of that protocol (`processes.py`), and its documents any value that can
+be hashed. As there, a process that stops for ever or sleeps needs no event of its own: `SceneSpace.violation` looks in
+every state at what comes of it if nobody of the scene acts any more.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
