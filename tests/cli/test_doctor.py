@@ -1,5 +1,6 @@
 """`flashreserve doctor`."""
 
+import re
 import resource
 import shutil
 import socket
@@ -8,14 +9,18 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
+from msgspec.structs import replace
 from tests.cli.conftest import KEYS, CommandShop
 
 from flashreserve.cli import checks
 from flashreserve.cli.checks import CheckResult, Finding
 from flashreserve.cli.doctor import summary
+from flashreserve.cli.endpoint_checks import BACKLOG_OLD_MS, findings_of
+from flashreserve.core.endpoints import Backlog, DisabledWhy, Endpoint
 from flashreserve.settings import Settings
 from flashreserve.stores.sqlite.header import APPLICATION_ID
 
@@ -380,3 +385,102 @@ def test_a_disk_that_takes_no_more_fails(shop: CommandShop) -> None:
 
     assert found.verdict is CheckResult.FAIL
     assert "File too large" in found.seen
+
+
+OTHER_KEYS = "other:another-key-of-the-command-tests-of-32-letters"
+
+
+def added(shop: CommandShop, url: str = "https://shop.example/hooks?token=1", **environment: str) -> str:
+    """The id of a new endpoint."""
+    ended = shop.run("webhooks", "add", url, FLASHRESERVE_WEBHOOK_NETWORKS="127.0.0.1", **environment)
+    assert ended.code == 0, ended.err
+    return ended.out.split()[1].rstrip(".")
+
+
+def on_webhooks(out: str) -> list[str]:
+    """The lines on webhooks, each with the line of its advice."""
+    lines = out.splitlines()
+    return [" ".join(lines[place : place + 2]) for place, line in enumerate(lines) if line[6:].startswith("webhooks ")]
+
+
+def test_endpoints_without_trouble_are_well_and_stay_unchanged(shop: CommandShop, port: str) -> None:
+    shop.stock()
+    added(shop)
+    before = shop.settings.sqlite_path.read_bytes()
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+    assert (ended.code, verdicts(ended.out)["webhooks"]) == (0, "ok"), ended.out
+    assert "1 endpoint, no trouble" in ended.out
+    assert shop.settings.sqlite_path.read_bytes() == before
+
+
+def test_a_disabled_endpoint_is_told_with_why_and_since_when(shop: CommandShop, port: str) -> None:
+    shop.stock()
+    id_ = added(shop)
+    shop.run("webhooks", "disable", id_)
+    ended = shop.run("doctor", FLASHRESERVE_PORT=port)
+    (line,) = on_webhooks(ended.out)
+    assert ended.code == 0, "a server works all the same"
+    assert line.startswith(f"warn  webhooks     https://shop.example ({id_}) is disabled since 20")
+    assert ", by an admin" in line
+    assert f"flashreserve webhooks enable {id_} --replay-from 20" in line
+    assert "token" not in line, "an address may contain a secret of the receiver's"
+
+
+def test_an_endpoint_that_fails_is_told_with_since_when(shop: CommandShop, port: str) -> None:
+    shop.stock()
+    id_ = added(shop, "http://127.0.0.1:9/hook")
+    shop.run("pause", "--all", "--reason", "a fault")
+    assert shop.run("deliver").code == 0
+    (line,) = on_webhooks(shop.run("doctor", FLASHRESERVE_PORT=port).out)
+    assert re.search(rf"^warn .*\({id_}\) only fails since 20\S+, \d times?", line), line
+    assert f"`flashreserve webhooks test {id_}` says why" in line
+
+
+def test_a_key_that_an_endpoint_needs_may_not_be_dropped(shop: CommandShop, port: str) -> None:
+    shop.stock()
+    both = {"FLASHRESERVE_SECRET_KEYS": f"{KEYS},{OTHER_KEYS}"}
+    turned = {"FLASHRESERVE_SECRET_KEYS": f"{OTHER_KEYS},{KEYS}"}
+    without = {"FLASHRESERVE_SECRET_KEYS": OTHER_KEYS}
+    id_ = added(shop, **both)
+
+    assert shop.run("doctor", FLASHRESERVE_PORT=port, **turned).code == 0
+    dropped = shop.run("doctor", FLASHRESERVE_PORT=port, **without)
+    (line,) = on_webhooks(dropped.out)
+    assert dropped.code == 1
+    assert line.startswith("fail  webhooks     the key test is gone, which signs for https://shop.example")
+    assert f"`flashreserve webhooks rotate {id_}`" in line
+
+    assert shop.run("webhooks", "rotate", id_, **turned).code == 0
+    too_early = shop.run("doctor", FLASHRESERVE_PORT=port, **without)
+    (line,) = on_webhooks(too_early.out)
+    assert too_early.code == 1
+    assert "the key test is gone, by which the old secret of" in line
+    assert "put the key back until 20" in line
+
+
+ENDPOINT = Endpoint(
+    "id", "https://shop.example/", (), "new", 2, NOW_MS, "command line", old_kid="old", old_until=NOW_MS
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "due_ms", "expected"),
+    [
+        ({}, None, []),
+        ({}, BACKLOG_OLD_MS, []),
+        ({}, BACKLOG_OLD_MS + 1, ["warn"]),
+        ({}, -1, []),
+        ({"old_until": NOW_MS + 1}, None, ["fail"]),
+        ({"kid": "old"}, None, ["fail"]),
+        ({"disabled_at": 1, "disabled_why": DisabledWhy.GONE}, BACKLOG_OLD_MS + 1, ["warn"]),
+        ({"disabled_at": 1, "disabled_why": DisabledWhy.FAILING, "failing_since": 1}, None, ["warn"]),
+        ({"failing_since": 1, "failures": 3}, BACKLOG_OLD_MS + 1, ["warn", "warn"]),
+    ],
+)
+def test_each_trouble_of_an_endpoint_has_its_finding(
+    changes: dict[str, Any], due_ms: int | None, expected: list[str]
+) -> None:
+    backlog = Backlog(0 if due_ms is None else 1, None if due_ms is None else NOW_MS - due_ms)
+    found = list(findings_of([(replace(ENDPOINT, **changes), backlog)], ["new"], NOW_MS))
+    assert [each.verdict.value for each in found] == expected
+    assert all(each.advice for each in found)

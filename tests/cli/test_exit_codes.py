@@ -43,6 +43,8 @@ AT_ONCE: Final = 3
 ADMIN_CREATE: Final = ("admin", "create", "new@example.com", "--password-stdin")
 IMPORT: Final = ("products", "import", "-")
 ACCOUNT_CHANGES: Final = ("disable", "enable", "promote", "demote", "sign-out")
+ENDPOINT_ID: Final = "0199f3a2-7c10-7d63-9e4f-6b8d0f2a4c81"
+ENDPOINT_ACTIONS: Final = ("show", "test", "rotate", "disable", "enable", "remove", "deliveries")
 COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "serve": ("serve", "--port", "0"),
     "worker": ("worker",),
@@ -56,6 +58,10 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "keys create": ("keys", "create", "Backend", "--scope", "read"),
     "keys list": ("keys", "list"),
     "keys revoke": ("keys", "revoke", "0123456789abcdef0123456789abcdef"),
+    "webhooks add": ("webhooks", "add", "https://shop.example/hooks"),
+    "webhooks list": ("webhooks", "list"),
+    **{f"webhooks {each}": ("webhooks", each, ENDPOINT_ID) for each in ENDPOINT_ACTIONS},
+    "webhooks resend": ("webhooks", "resend", ENDPOINT_ID, f"{ENDPOINT_ID}-1"),
     "token": ("token", "--email", ADMIN, "--role", "admin"),
     "products import": IMPORT,
     "products list": ("products", "list"),
@@ -63,16 +69,20 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "resume": ("resume", "--all"),
     "reservations export": ("reservations", "export"),
     "trail": ("trail",),
+    "listen": ("listen",),
     "audit": ("audit",),
     **{job.name: (job.name,) for job in JOBS},
+    "deliver": ("deliver",),
     "doctor": ("doctor",),
     "rehearse": ("rehearse", "--customers", "5", "--units", "2", "--seconds", "0.1", "--hold-seconds", "1"),
 }
 INPUT: Final = {ADMIN_CREATE: f"{PASSWORD}\n", IMPORT: "name,price,stockQuantity\nA,1,1\n"}
-ONCE: Final = [name for name in COMMANDS if name not in {"serve", "worker"}]
+UNTIL_STOPPED: Final = ("serve", "worker", "listen")
+ONCE: Final = [name for name in COMMANDS if name not in UNTIL_STOPPED]
 """The commands that end by themselves."""
 
-PRINTING: Final = [name for name in ONCE if name not in {"rehearse", "customers erase", "keys revoke"}]
+_ABSENT: Final = {f"webhooks {each}" for each in (*ENDPOINT_ACTIONS, "resend")}
+PRINTING: Final = [name for name in ONCE if name not in {"rehearse", "customers erase", "keys revoke", *_ABSENT}]
 """The commands that succeed in a shop of `open_shop`, and print to standard output alone."""
 
 STORED: Final = [name for name in COMMANDS if name != "rehearse"]
@@ -100,7 +110,7 @@ def documented(failure: str, names: Sequence[str]) -> dict[str, int]:
     """The exit codes of a failure in docs/commands.md."""
     rows = [re.split(r" *\| *", line.strip("| ")) for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     row = next(row for row in rows if row[0] == failure)
-    columns = {**dict.fromkeys(COMMANDS, row[3]), "serve": row[2], "worker": row[2]}
+    columns = {**dict.fromkeys(COMMANDS, row[3]), **dict.fromkeys(UNTIL_STOPPED, row[2])}
     columns |= {"audit": row[1], "doctor": row[1], "rehearse": row[1]}
     own = re.search(r"`doctor`: (\d+)", row[1])
     if own:
@@ -303,6 +313,7 @@ def test_things_that_do_not_exist(shop: CommandShop) -> None:
         "customers export": ("customers", "export", "shop:nobody"),
         "customers erase": ("customers", "erase", "shop:nobody"),
         "keys revoke": COMMANDS["keys revoke"],
+        **{name: COMMANDS[name] for name in sorted(_ABSENT)},
         "pause": ("pause", "01a20b39-4685-7139-95e5-df707f880fb4", "--reason", "a fault"),
         "resume": ("resume", "01a20b39-4685-7139-95e5-df707f880fb4"),
     }
@@ -310,7 +321,9 @@ def test_things_that_do_not_exist(shop: CommandShop) -> None:
 
     ended = {name: shop.run(*args, **SIGNING).code for name, args in lines.items()}
 
-    assert ended == documented("an account, an API key, a customer or a product does not exist", list(lines))
+    assert ended == documented(
+        "an account, an API key, an endpoint, a customer or a product does not exist", list(lines)
+    )
 
 
 def test_a_full_standard_output(shop: CommandShop, run: Callable[..., CommandProcess]) -> None:
@@ -359,7 +372,7 @@ def silent_server() -> Iterator[Callable[[], socket.socket]]:
 def test_a_signal(
     run: Callable[..., CommandProcess], silent_server: Callable[[], socket.socket], number: signal.Signals
 ) -> None:
-    names = list(COMMANDS) if number is signal.SIGTERM else ["audit", "products list", "serve", "worker"]
+    names = list(COMMANDS) if number is signal.SIGTERM else ["audit", "products list", *UNTIL_STOPPED]
 
     def end(name: str) -> int:
         server = silent_server()

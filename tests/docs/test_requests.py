@@ -27,13 +27,15 @@ BODIES: Final[dict[str, object]] = {
     "POST /products/{}/pause": {"reason": "a fault"},
     "POST /pause": {"reason": "a fault"},
     "POST /api-keys": {"name": "Shop backend", "scopes": ["customers"]},
+    "POST /webhooks": {"url": "https://shop.example/hooks", "events": ["*"]},
+    "PATCH /webhooks/{}": {"events": ["product.edited"]},
     "POST /reservations": {"lines": [{"productId": "{}", "quantity": 1}]},
 }
 """Bodies of requests that the docs show without one; `{}` is the product."""
 
 BY_ADMINS: Final = re.compile(
     r"(POST|PATCH|PUT) /products(?!/{}/reservations)|GET /products/{}/reservations|GET /reservations\.csv"
-    r"|(GET|POST) /accounts|POST /api-keys|.*/returns|POST /(pause|resume)|GET /(trail|events)"
+    r"|(GET|POST) /accounts|POST /api-keys|.*/returns|POST /(pause|resume)|GET /(trail|events)|.* /webhooks"
 )
 OF_A_HOLD: Final = re.compile(r"/checkout|/reservations/confirm|(GET|DELETE) /reservations/{}|/extend")
 """Requests whose `{}` is a reservation. In other requests it is a product."""
@@ -109,6 +111,9 @@ async def prepared(shop: HttpShop, admin: Admin, asking: Person, request_line: s
             return id_, None
         made = (await admin.ask("POST", f"/accounts/{id_}/reset-code")).granted()
         return id_, {"email": account["email"], "code": made["code"], "newPassword": "another horse battery"}
+    if "/webhooks/{}" in request_line:
+        made = (await admin.ask("POST", "/webhooks", body=BODIES["POST /webhooks"])).granted()
+        return made["id"], BODIES.get(request_line)
     if request_line.endswith("/returns"):
         customer = shop.customer()
         bought = (await customer.hold(product_id))["id"]

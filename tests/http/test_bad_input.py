@@ -584,7 +584,8 @@ async def test_pages_have_1_to_200_entries_and_a_cursor_that_was_given_out(scene
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 async def test_no_operation_passes_over_a_query_parameter(scene: BadInputScene, operation: Operation) -> None:
-    path = operation.path.format(id=scene.product, externalId="sku-1", code="sold-out", file=min(ASSETS))
+    named = {"externalId": "sku-1", "eventId": f"{UNKNOWN_ID}-1", "code": "sold-out", "file": min(ASSETS)}
+    path = operation.path.format(id=scene.product, **named)
 
     answer = await scene.admin.ask(operation.method.upper(), f"{path}?statuss=CONFIRMED")
 

@@ -105,12 +105,11 @@ def test_each_type_has_a_view_an_example_and_a_webhook() -> None:
 @pytest.mark.parametrize("type_", EventType)
 def test_the_largest_event_of_each_type_keeps_to_its_schema_and_its_limit(type_: EventType) -> None:
     body = msgspec.json.encode(event_view(largest(type_)))
-    assert len(body) <= EVENT_BYTES_MAX
-    for previous in (None, 999_999_998):
-        delivered = delivery_body(largest(type_), previous)
-        assert len(delivered) <= EVENT_BYTES_MAX
-        assert is_documented(delivered, type_)
-    assert not is_documented(body, type_)
+    delivered = delivery_body(largest(type_), 999_999_998)
+    assert len(body) <= len(delivered) <= EVENT_BYTES_MAX
+    assert is_documented(delivered, type_)
+    assert is_documented(delivery_body(largest(type_), None), type_)
+    assert not is_documented(body, type_), "without `previous`"
     # Nothing gets lost on the way.
     assert msgspec.json.encode(msgspec.json.decode(body, type=EventView)) == body
 

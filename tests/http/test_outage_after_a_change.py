@@ -116,6 +116,18 @@ async def test_a_key_that_is_made_and_revoked(shop: HttpShop, admin: Admin, away
     assert (await shop.ask("GET", "/reservations", headers=headers)).status == 401
 
 
+async def test_an_endpoint_that_is_enabled(shop: HttpShop, admin: Admin, away_after: AwayAfter) -> None:
+    body = {"url": "https://shop.example/hooks", "events": ["*"]}
+    path = f"/webhooks/{(await admin.ask('POST', '/webhooks', body=body)).granted()['id']}"
+    (await admin.ask("POST", f"{path}/disable")).granted(200)
+    away_after("skip_groups")
+    assert is_unknown(await admin.ask("POST", f"{path}/enable"))
+
+    shop.store.heal()
+    assert (await admin.ask("GET", path)).granted(200)["disabledAt"] is not None
+    assert (await admin.ask("POST", f"{path}/enable")).granted(200)["disabledAt"] is None
+
+
 @pytest.mark.parametrize("what", ["change a password", "reset a password", "sign out", "disable"])
 async def test_all_is_done_if_only_the_list_of_sign_outs_can_not_be_read(
     shop: HttpShop, admin: Admin, owner: Owner, monkeypatch: pytest.MonkeyPatch, what: str

@@ -24,7 +24,7 @@ PLAIN: Final = frozenset(
 )
 """Words in names of classes that have their usual meaning."""
 
-FORMS_OF_TESTS: Final = frozenset({"simulation", "auditor", "mutants"})
+FORMS_OF_TESTS: Final = frozenset({"simulation", "auditor", "mutants", "receiver"})
 """Words that only the tests use. No name of the package has them."""
 
 CAMEL: Final = re.compile(r"[A-Z][a-z]\w*")

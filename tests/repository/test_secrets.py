@@ -39,7 +39,7 @@ LOOKS = ("BasicAuthDetector", "JwtTokenDetector", "KeywordDetector")
 
 EXAMPLES = re.compile(
     r"a long password|correct horse battery|another battery, quite new|PASSWORD|FLASHRESERVE_[A-Z_]+|\$.*"
-    r"|(unknown|revoked)-api-key|issuers"
+    r"|(unknown|revoked)-api-key|issuers|api_key(\.\w+)?|whsec_…"
 )
 """Placeholders for secrets in the docs, names of variables and codes, and values that a shell substitutes."""
 

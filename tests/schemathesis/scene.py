@@ -10,8 +10,9 @@ from tests.http.shop import HttpShop
 
 from flashreserve.auth.throttle import Rate, TryRates
 from flashreserve.core.commands import Cancel, Confirm, Reserve
+from flashreserve.core.endpoints import Endpoint
 from flashreserve.core.model import Account, Product, Role, Units
-from flashreserve.http.operations.examples import EMAIL, PASSWORD, PRODUCT_ID, RESERVATION_ID, USER_ID
+from flashreserve.http.operations.examples import EMAIL, ENDPOINT_ID, PASSWORD, PRODUCT_ID, RESERVATION_ID, USER_ID
 
 ON_SALE: Final = PRODUCT_ID
 SOLD_OUT: Final = "0199f3a2-5b00-7c41-9d2e-3f6a8b1c0d01"
@@ -56,6 +57,7 @@ async def prepare(shop: HttpShop) -> SceneTokens:
     await shop.store.add_products(_products(now))
     await _admit(shop, now)
     await _reserve(shop, now)
+    await _subscribe(shop, now)
     issue = shop.core.tokens.issue
     return SceneTokens(
         admin=issue(ADMIN_ID, Role.ADMIN, now).token,
@@ -119,3 +121,10 @@ async def _reserve(shop: HttpShop, now: int) -> None:
     await shop.store.flush([Reserve(EXPIRED, USER_ID, lines)], now - DAY_MS)
     await shop.store.flush([*held, Reserve(ANOTHERS, ANOTHER_ID, lines)], now)
     await shop.store.flush([Confirm(CONFIRMED, USER_ID), Cancel(CANCELLED, USER_ID)], now)
+
+
+async def _subscribe(shop: HttpShop, now: int) -> None:
+    """Add an endpoint whose address may not be called, so that nothing is sent."""
+    kid = shop.core.keys.kids[0]
+    endpoint = Endpoint(ENDPOINT_ID, "https://127.0.0.1/hooks", (), kid, 1, created_at=now, created_by=ADMIN_ID)
+    assert await shop.store.add_endpoint(endpoint, 1)

@@ -16,6 +16,7 @@ from flashreserve.auth.key_sources import LOOK_EVERY_S
 from flashreserve.auth.metrics_token import MetricsToken
 from flashreserve.auth.throttle import MemoryThrottle
 from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
+from flashreserve.bootstrap.delivery_state import DeliveryState
 from flashreserve.bootstrap.issuers import issuers_of
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.readiness import Readiness
@@ -24,6 +25,7 @@ from flashreserve.bootstrap.stores import database_identity, open_store, open_st
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.webhooks import Webhooks, open_webhooks
 from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_deliveries, start_jobs
+from flashreserve.core.endpoints import AttemptResult
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
 from flashreserve.http.edge import Edge
@@ -43,6 +45,9 @@ from flashreserve.web_origins import read_origins
 
 if TYPE_CHECKING:
     from flashreserve.server.asgi import App
+
+DELIVERY_BOUNDS_S: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3_600.0, 36_000.0, 360_000.0)
+"""Most deliveries take part of a second; one that is tried ten times takes three days."""
 
 _METRICS_TRIERS_MAX: Final = 4_096
 """Addresses whose wrong metrics tokens are counted."""
@@ -134,8 +139,10 @@ async def _open_edge(
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
     backlog = Backlog(books.store, books.combiner.now)
     edge = _edge(settings, core, webhooks, proxies, hosts, metrics, shared, limits, Readiness(books, backlog))
-    _measure(books, metrics)
+    _measure(books, webhooks, metrics)
     backlog.show(metrics)
+    state = DeliveryState(books.store, books.combiner.now)
+    state.show(metrics)
     async with background() as start:
         start(books.view.keep_fresh())
         keep_time(books.store, books.clock, start)
@@ -143,6 +150,7 @@ async def _open_edge(
         if core.key_sources.any:
             start(repeat("issuer keys", core.key_sources.refresh, every_s=LOOK_EVERY_S, jitter=random.random))
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
+        start(repeat("delivery state", state.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
             run = counted(passes(books.store, books.combiner.now, settings), metrics)
             start_jobs(settings, books.clock, start, run)
@@ -224,7 +232,7 @@ def _hosts(settings: Settings) -> Hosts:
     return Hosts.parse(settings.hosts, listening=settings.host, all_names=settings.production)
 
 
-def _measure(books: Books, metrics: Metrics) -> None:
+def _measure(books: Books, webhooks: Webhooks, metrics: Metrics) -> None:
     combiner, clock = books.combiner, books.clock
     metrics.gauge("flashreserve_queue", "Commands that wait for a flush", lambda: combiner.waiting, of_all="sum")
     metrics.gauge(
@@ -240,6 +248,15 @@ def _measure(books: Books, metrics: Metrics) -> None:
     combiner.count_in(
         metrics.counter("flashreserve_flushes", "Flushes written").cell(),
         metrics.counter("flashreserve_commands", "Commands that went in flushes").cell(),
+    )
+    attempts = metrics.counter("flashreserve_delivery_attempts", "Attempts to deliver events to endpoints", ("result",))
+    webhooks.deliveries.count_in(
+        {result: attempts.cell(result.value) for result in AttemptResult},
+        metrics.histogram(
+            "flashreserve_delivery_seconds",
+            "Time from an event to its delivery to an endpoint",
+            bounds=DELIVERY_BOUNDS_S,
+        ).cell(),
     )
 
 

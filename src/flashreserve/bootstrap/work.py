@@ -3,12 +3,13 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
 import structlog
 
+from flashreserve.auth.keys import KeyRing
 from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.services import open_books, steady_clock
 from flashreserve.bootstrap.stores import open_store
@@ -20,7 +21,7 @@ from flashreserve.jobs.job_list import JOBS, Job
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Metrics
 from flashreserve.redis_server import check_redis
-from flashreserve.settings import Settings
+from flashreserve.settings import Settings, SettingsError
 from flashreserve.side_by_side import end_all
 from flashreserve.stores.port import Store
 
@@ -38,24 +39,40 @@ Run = Callable[[Job], Awaitable[int]]
 async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[None]:
     """Run the jobs as long as the context lasts. On exit, a step that has begun is finished.
 
+    Without keys the worker can't sign deliveries, so it leaves them to others, and does everything else.
     `watchdog` watches the store from when it is open.
 
     Raises:
-        SettingsError: a setting is invalid.
+        SettingsError: a setting is invalid, other than the keys.
         StoreUnavailableError: the database can't be used.
     """
     store = await open_store(settings, create=settings.clustered)
-    keys = key_ring(settings, create=False)
-    async with (
-        open_books(store, clock=steady_clock(settings)) as books,
-        open_webhooks(settings, store, keys, books.clock) as webhooks,
-        background() as start,
-    ):
+    keys = _keys_for_deliveries(settings)
+    async with AsyncExitStack() as stack:
+        books = await stack.enter_async_context(open_books(store, clock=steady_clock(settings)))
+        webhooks = None
+        if keys is not None:
+            webhooks = await stack.enter_async_context(open_webhooks(settings, store, keys, books.clock))
+        start = await stack.enter_async_context(background())
         start_jobs(settings, books.clock, start, passes(store, books.combiner.now, settings))
-        start_deliveries(webhooks, books.combiner.now, start)
+        if webhooks is not None:
+            start_deliveries(webhooks, books.combiner.now, start)
         keep_time(store, books.clock, start)
         watchdog.watch(store.beat)
         yield
+
+
+def _keys_for_deliveries(settings: Settings) -> KeyRing | None:
+    """The keys that sign deliveries; None, and a warning, if they are missing or invalid."""
+    try:
+        return key_ring(settings, create=False)
+    except SettingsError as error:
+        _log.warning(
+            "this worker delivers no webhooks, because it has no keys to sign them: set FLASHRESERVE_SECRET_KEYS to"
+            " those of the servers",
+            error=str(error),
+        )
+        return None
 
 
 def passes(store: Store, now: Callable[[], int], settings: Settings) -> Run:
@@ -88,7 +105,7 @@ def start_jobs(settings: Settings, clock: SteadyClock, start: Start, run: Run) -
     """
     if not settings.redis_url:
         for job in JOBS:
-            start(repeat(job.name, partial(run, job), every_s=job.every_s, jitter=random.random))
+            start(repeat(job.name, partial(run, job), every_s=job.every_s, jitter=random.random, often=job.often))
         return
     start(run_worker(settings.redis_url, JOBS, run, clock=clock, jitter=random.random))
     start(_look_at_redis(settings.redis_url))
@@ -100,7 +117,7 @@ def start_deliveries(webhooks: Webhooks, now: Callable[[], int], start: Start) -
     async def deliver() -> int:
         return await webhooks.deliver(now())
 
-    start(repeat("deliver", deliver, every_s=DELIVER_EVERY_S, jitter=random.random))
+    start(repeat("deliver", deliver, every_s=DELIVER_EVERY_S, jitter=random.random, often=True))
 
 
 def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:

@@ -58,6 +58,7 @@ AHEAD_MAX_MS: Final = 1_000
 """Milliseconds by which the database's newest entry may be in the future."""
 
 LIBRARIES: Final = (
+    "aiohttp",
     "apsw",
     "argon2-cffi",
     "bullmq",
@@ -67,6 +68,7 @@ LIBRARIES: Final = (
     "pyjwt",
     "pymongo",
     "redis",
+    "standardwebhooks",
     "uvloop",
 )
 _TRIAL_BYTES: Final = 64 * 1024

@@ -9,6 +9,7 @@ from pathlib import Path
 import rich_click as click
 
 from flashreserve.cli.checks import CheckResult, Finding, as_settings_finding, check_all, links
+from flashreserve.cli.endpoint_checks import endpoints
 from flashreserve.cli.failures import Exit
 from flashreserve.cli.invocation import log_to_stderr, settings_here
 from flashreserve.clock import SystemClock
@@ -36,7 +37,8 @@ def _findings() -> Iterable[Finding]:
     except SettingsError as error:
         return [as_settings_finding(error)]
     log_to_stderr(settings)
-    return chain(links(os.environ), check_all(settings, Path.cwd(), SystemClock().now_ms()))
+    now_ms = SystemClock().now_ms()
+    return chain(links(os.environ), check_all(settings, Path.cwd(), now_ms), endpoints(settings, now_ms))
 
 
 def summary(findings: Mapping[CheckResult, int]) -> str:

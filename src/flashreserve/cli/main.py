@@ -101,14 +101,17 @@ for _entry in (
     CommandEntry("accounts", "account_changes", "List accounts, and change their rights."),
     CommandEntry("customers", "customers", "Export or erase what is stored about a person."),
     CommandEntry("keys", "keys", "API keys for programs of the shop's."),
+    CommandEntry("webhooks", "webhooks", "Endpoints that events are delivered to."),
     CommandEntry("token", "accounts", "Print signed tokens for load tests, one a line."),
     CommandEntry("products", "products", "Import and list products."),
     CommandEntry("pause", "pauses", "Pause the sale of a product, or of all."),
     CommandEntry("resume", "pauses", "Resume the sale of a product, or of all."),
     CommandEntry("reservations", "reservations", "Export reservations."),
     CommandEntry("trail", "trail", "Print who changed what, and when, oldest first."),
+    CommandEntry("listen", "listen", "Show events as they happen, from now on, until Ctrl-C."),
     CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
     *map(_JobEntry, JOBS),
+    CommandEntry("deliver", "jobs", "Deliver the events that are due to the webhook endpoints, once."),
     CommandEntry("rehearse", "rehearse", "Send a crowd of customers to a shop over real HTTP, and judge how it did."),
     CommandEntry(
         "doctor", "doctor", "Check configuration, database, keys, disk, clock and versions, and say what to do."

@@ -23,6 +23,7 @@ from flashreserve.http.routes.pauses import PauseRoutes
 from flashreserve.http.routes.products import ProductRoutes
 from flashreserve.http.routes.replies import reply
 from flashreserve.http.routes.reservations import ReservationRoutes
+from flashreserve.http.routes.webhooks import WebhookRoutes
 from flashreserve.http.services import Services
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
 
@@ -44,6 +45,7 @@ def create_app(services: Services) -> Litestar:
             PauseRoutes,
             ReservationRoutes,
             EventRoutes,
+            WebhookRoutes,
             OpsRoutes,
             DocsRoutes,
         ],

@@ -20,6 +20,7 @@ from flashreserve.http.fields import (
     CustomerLimit,
     Description,
     Email,
+    EndpointUrl,
     Extensions,
     ExternalId,
     HoldSeconds,
@@ -35,6 +36,7 @@ from flashreserve.http.fields import (
     Quantity,
     Reason,
     Stock,
+    Subscription,
 )
 from flashreserve.service.catalogue import NewProduct
 
@@ -125,6 +127,26 @@ class KeyBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
     name: Name
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=len(Scope))]
     expires_at: Instant | None = None
+
+
+class EndpointBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """A new endpoint: the URL that events are sent to, and their types."""
+
+    url: EndpointUrl
+    events: Subscription
+
+
+class EndpointEditBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Changes of an endpoint. Fields that are left out stay as they are."""
+
+    url: EndpointUrl | UnsetType = UNSET
+    events: Subscription | UnsetType = UNSET
+
+
+class EnableBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """Where deliveries go on: from `replayFrom`, or from now if it is null."""
+
+    replay_from: Instant | None = None
 
 
 class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):

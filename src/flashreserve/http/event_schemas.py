@@ -307,7 +307,7 @@ class EndpointRemovedEvent(_EndpointEvent, frozen=True, tag="endpoint.removed"):
 
 
 class EndpointTestedEvent(_EndpointEvent, frozen=True, tag="endpoint.tested"):
-    """An admin tries an endpoint. Only that endpoint is sent the event, and the log hasn't it."""
+    """An admin tests an endpoint. No log has this event."""
 
 
 EventView: TypeAlias = (

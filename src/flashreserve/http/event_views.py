@@ -49,6 +49,7 @@ from flashreserve.http.event_schemas import (
 from flashreserve.http.fields import Place
 from flashreserve.http.views import format_optional, line_views
 from flashreserve.service.events import EventsShown
+from flashreserve.webhooks.subscriptions import written_types
 
 EVENT_BYTES_MAX: Final = 20_000
 """The largest event. A test makes the largest one of each type."""
@@ -118,7 +119,7 @@ def _data_view(event: Event) -> Any:  # noqa: C901, PLR0912 - one match over all
         case KeyEnd(name):
             return KeyEndView(name)
         case EndpointTerms(origin, types):
-            return EndpointTermsView(origin, tuple(type_.value for type_ in types) or ("*",))
+            return EndpointTermsView(origin, written_types(types))
         case Rotation(generation, old_until):
             return RotationView(generation, format_optional(old_until))
         case EndpointAccess(enabled, why):

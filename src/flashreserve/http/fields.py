@@ -12,6 +12,7 @@ from flashreserve.core import limits
 from flashreserve.core.customers import CUSTOMER_ID_PATTERN
 from flashreserve.core.events import EventType
 from flashreserve.core.model import Role, Status
+from flashreserve.webhooks.subscriptions import ALL, SUBSCRIBABLE
 
 _ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 PRICE_PATTERN: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
@@ -165,6 +166,39 @@ EventTypes = Annotated[
         pattern=rf"^({_TYPES})(,({_TYPES}))*$",
         max_length=1_000,
         extra={"expected": "types of events such as reservation.confirmed, with commas between them"},
+    ),
+]
+EventId = Annotated[
+    str,
+    Meta(
+        pattern="^[0-9a-fA-F-]{32,36}-[0-9]{1,9}$",
+        max_length=46,
+        description="The id of the subject, `-` and `sequence`.",
+        extra={"expected": "the id of an event"},
+    ),
+]
+EndpointUrl = Annotated[
+    str,
+    Meta(
+        # The rule itself is `webhooks.endpoint_urls`, which says what was expected.
+        description=(
+            "https. http, private addresses, and ports besides 443 and 8443 are refused, unless settings allow them."
+        ),
+        extra_json_schema={"pattern": "^https?://[!-~]+$", "maxLength": limits.URL_LENGTH_MAX},
+    ),
+]
+Subscription = Annotated[
+    list[
+        Annotated[
+            # Checked by `webhooks.subscriptions`, which suggests a known type.
+            str,
+            Meta(extra_json_schema={"enum": [ALL, *(type_.value for type_ in SUBSCRIBABLE)]}),
+        ]
+    ],
+    Meta(
+        min_length=1,
+        max_length=len(SUBSCRIBABLE),
+        description="The types of events that are sent; `*` alone stands for all, also for those of later versions.",
     ),
 ]
 Place = Annotated[

@@ -106,25 +106,17 @@ def _webhook(type_: EventType) -> Schema:
     view = VIEWS[type_]
     content = {"schema": {"allOf": [_reference(view), _PREVIOUS]}, "example": {**EVENTS[type_], "previous": None}}
     return {
-        "tags": ["Events"],
+        "tags": ["Webhooks"],
         "summary": cleandoc(view.__doc__ or ""),
         "security": [],
+        "parameters": [_header_of_delivery(name, text) for name, text in _OF_DELIVERIES.items()],
         "requestBody": {"required": True, "content": {JSON: content}},
         "responses": {"2XX": {"description": "The shop has the event, and isn't sent it again."}},
     }
 
 
-_PREVIOUS: Final[Schema] = {
-    "type": "object",
-    "properties": {
-        "previous": {
-            "description": "The `sequence` of the event of this subject that the endpoint was sent before; null: none.",
-            "type": ["integer", "null"],
-            "minimum": 1,
-        }
-    },
-    "required": ["previous"],
-}
+def _header_of_delivery(name: str, description: str) -> Schema:
+    return {"name": name, "in": "header", "required": True, "description": description, "schema": {"type": "string"}}
 
 
 def _security(operation: Operation, *, production: bool) -> list[Schema]:
@@ -295,6 +287,23 @@ HEADERS: Final[dict[str, Schema]] = {
 }
 """The headers of answers, by the names that `Success.headers` use."""
 
+_OF_DELIVERIES: Final = {
+    "webhook-id": "The event's id. It is the same each time the event is sent.",
+    "webhook-timestamp": "When it is sent: seconds since 1970. Refuse deliveries that are older than five minutes.",
+    "webhook-signature": "One or two signatures, `v1,` and base64, with a space between; one of them has to fit.",
+}
+_PREVIOUS: Final[Schema] = {
+    "type": "object",
+    "required": ["previous"],
+    "properties": {
+        "previous": {
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "description": "The `sequence` of the event of this subject that the endpoint was sent before, if any.",
+        }
+    },
+}
+
 _PROBLEM_HEADERS: Final[dict[int, tuple[str, ...]]] = {
     401: ("WWW-Authenticate",),
     405: ("Allow",),
@@ -326,6 +335,7 @@ _TAGS: Final = {
     "Products": "Products: everybody may see them, admins may change them.",
     "Reservations": "Holds on stock: make, confirm (buy), extend and cancel them.",
     "Events": "The record of each transition.",
+    "Webhooks": "Endpoints that events are delivered to, and the deliveries.",
     "API keys": "For programs of the shop's.",
     "Operations": "For those who run the service, and for their machines.",
 }

@@ -28,6 +28,7 @@ Code = Literal[
     "not-confirmed",
     "too-many",
     "too-many-keys",
+    "too-many-endpoints",
     "returns-used-up",
     "stock-taken",
     "rules-fixed",
@@ -100,6 +101,9 @@ KINDS: Final[dict[Code, Kind]] = {
     "not-confirmed": Kind(409, "Not confirmed", "Only what was bought can be returned; a hold can be cancelled."),
     "too-many": Kind(409, "Too many units", "The reservation has fewer units left than the request names."),
     "too-many-keys": Kind(409, "Too many API keys", "There are as many API keys as there may be; revoke some."),
+    "too-many-endpoints": Kind(
+        409, "Too many endpoints", "There are as many webhook endpoints as there may be; remove some."
+    ),
     "returns-used-up": Kind(409, "Returns used up", "The reservation has as many returns as it may have."),
     "stock-taken": Kind(409, "Stock is taken", "Stock can't be lowered below what is held and bought."),
     "rules-fixed": Kind(

@@ -96,6 +96,14 @@ def product_id(text: str, field: str = "id") -> str:
     return value.lower()
 
 
+def event_id(text: str) -> str:
+    """An event's id from the path, in lower case."""
+    value = reader.convert(text, fields.EventId, "eventId")
+    if isinstance(value, FieldError):
+        raise bad_request("eventId", value.message)
+    return value.lower()
+
+
 def rest_of_path(request: HttpRequest, prefix: str, kind: Any, field: str) -> str:
     """The path after `prefix` as a value of this kind, with slashes in it if there are any. Refusals name `field`."""
     try:

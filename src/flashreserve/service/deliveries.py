@@ -5,7 +5,7 @@ events of each group one after the other, several groups at a time, and writes w
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, assert_never
 
 import structlog
@@ -23,6 +23,7 @@ from flashreserve.core.endpoints import (
     changed,
 )
 from flashreserve.core.events import BY_SYSTEM, Event
+from flashreserve.metrics import Cell, Distribution
 from flashreserve.service.fan_out import OutboxStore, wanted
 from flashreserve.side_by_side import all_ended, end_all
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
@@ -135,6 +136,15 @@ class DeliveryService:
         self._pumps: dict[str, _Pump] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self._delivered = 0
+        self._attempts: Mapping[AttemptResult, Cell] = {result: Cell() for result in AttemptResult}
+        self._latency = Distribution(())
+
+    def count_in(self, attempts: Mapping[AttemptResult, Cell], latency: Distribution) -> None:
+        """From now on, count the attempts by result in these cells, and the seconds from each event to its delivery.
+
+        The latency is that of first deliveries and replays; an event that an admin sends once more isn't in it.
+        """
+        self._attempts, self._latency = attempts, latency
 
     async def pass_on(self) -> int:
         """Start the pumps of all endpoints that don't run. Returns how many events were delivered since the last call.
@@ -226,9 +236,12 @@ class DeliveryService:
             now = self._clock.now_ms()
             consequence = judge(attempt, tries, now, self._draw)
             attempts.append(self._logged(delivery, event, tries, attempt, consequence))
+            self._attempts[attempts[-1].result].count += 1
             match consequence:
                 case Delivered():
                     self._delivered += 1
+                    if delivery.key == delivery.subject_id:
+                        self._latency.observe((now - event.at) / 1000)
                     done, previous, tries = event.n, event.n, 0
                 case GivenUp():
                     _log.warning("event given up", endpoint=delivery.endpoint_id, event_id=event.id, tries=tries)

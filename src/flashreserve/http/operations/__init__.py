@@ -14,6 +14,7 @@ from flashreserve.http.operations.ops import OPS
 from flashreserve.http.operations.pauses import PAUSES
 from flashreserve.http.operations.products import PRODUCTS
 from flashreserve.http.operations.reservations import RESERVATIONS
+from flashreserve.http.operations.webhooks import WEBHOOK_OPERATIONS
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *ACCOUNTS,
@@ -22,5 +23,6 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *PAUSES,
     *RESERVATIONS,
     *EVENT_OPERATIONS,
+    *WEBHOOK_OPERATIONS,
     *OPS,
 )

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from flashreserve.core.events import EventType, kind_of
 from flashreserve.http.operations.examples import (
+    ENDPOINT_ID,
     EXTERNAL_ID,
     HOLD,
     KEY_ID,
@@ -14,7 +15,6 @@ from flashreserve.http.operations.examples import (
 )
 
 _ADMIN_ID: Final = "0199f3a1-1b30-7c52-a73e-4d8f2b6e0c91"
-_ENDPOINT_ID: Final = "0199f3a2-7c10-7d63-9e4f-6b8d0f2a4c81"
 _AT: Final = "2026-11-23T10:02:30.000Z"
 _CUSTOMER: Final = {"kind": "customer", "id": USER_ID}
 _ADMIN: Final = {"kind": "admin", "id": _ADMIN_ID}
@@ -25,7 +25,7 @@ _SUBJECTS: Final = {
     "product": (PRODUCT_ID, EXTERNAL_ID),
     "account": (USER_ID, None),
     "api_key": (KEY_ID, None),
-    "endpoint": (_ENDPOINT_ID, None),
+    "endpoint": (ENDPOINT_ID, None),
 }
 _LINE: Final = {"productId": PRODUCT_ID, "quantity": 1, "returned": 0, "unitPrice": "999.99", "currency": "USD"}
 _HELD: Final = {

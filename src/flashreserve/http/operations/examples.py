@@ -23,6 +23,19 @@ API_KEY: Final = {
     "lastUsedAt": None,
 }
 NEW_KEY: Final = {"key": f"frk_{KEY_ID}_…", "apiKey": API_KEY}
+ENDPOINT_ID: Final = "0199f3a2-7c10-7d63-9e4f-6b8d0f2a4c81"
+ENDPOINT: Final = {
+    "id": ENDPOINT_ID,
+    "url": "https://shop.example/hooks",
+    "events": ["reservation.confirmed", "reservation.returned"],
+    "createdAt": MADE_AT,
+    "createdBy": USER_ID,
+    "disabledAt": None,
+    "disabledReason": None,
+    "failingSince": None,
+    "failures": 0,
+}
+NEW_ENDPOINT: Final = {**ENDPOINT, "secret": "whsec_…"}
 PRODUCT: Final = {
     "id": PRODUCT_ID,
     "name": "iPhone 15",

@@ -10,7 +10,7 @@ Who = Literal["anyone", "signed-in", "customer", "admin", "operator"]
 """Callers. In development everybody is an `operator`; in production, admins and holders of the metrics token are."""
 
 Method = Literal["get", "post", "put", "patch", "delete"]
-Tag = Literal["Accounts", "API keys", "Products", "Reservations", "Events", "Operations"]
+Tag = Literal["Accounts", "API keys", "Products", "Reservations", "Events", "Webhooks", "Operations"]
 
 
 class Parameter(msgspec.Struct, frozen=True):

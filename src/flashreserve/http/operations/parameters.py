@@ -7,7 +7,7 @@ from msgspec import Meta
 from flashreserve.core import limits
 from flashreserve.core.model import Status
 from flashreserve.http import fields
-from flashreserve.http.operations.examples import EXTERNAL_ID, PRODUCT_ID, RESERVATION_ID, USER_ID
+from flashreserve.http.operations.examples import ENDPOINT_ID, EXTERNAL_ID, PRODUCT_ID, RESERVATION_ID, USER_ID
 from flashreserve.http.operations.operation import Parameter, Success
 
 
@@ -22,6 +22,7 @@ def _key(description: str, *, required: bool = False) -> Parameter:
 
 PRODUCT_IN_PATH: Final = _id("product", PRODUCT_ID)
 ACCOUNT_IN_PATH: Final = _id("account", USER_ID)
+ENDPOINT_IN_PATH: Final = _id("endpoint", ENDPOINT_ID)
 RESERVATION_IN_PATH: Final = _id("reservation", RESERVATION_ID)
 EXTERNAL_ID_IN_PATH: Final = Parameter(
     "externalId",
