@@ -1,4 +1,4 @@
-"""The configurations: with all fences, with second locks left out, and with fences left out; the smaller protocols last."""
+"""The configurations: with all fences, with some left out, and of the smaller protocols."""
 
 from typing import Final
 

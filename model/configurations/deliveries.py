@@ -5,7 +5,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from model.configuration import Configuration
-from model.deliveries.documents import DeliveryState, EventName, GroupDoc, NextTry
+from model.deliveries.documents import DeliveryDocuments, EventName, GroupDoc, NextTry
 from model.deliveries.fences import ALL_DELIVERY_FENCES, DeliveryFences
 from model.deliveries.processes import deliver, fan_out, publish, replay
 from model.deliveries.rules import DeliveryRules
@@ -17,7 +17,7 @@ R2: Final = ("r", 2)
 R3: Final = ("r", 3)
 S1: Final = ("s", 1)
 
-DELIVERED: Final = DeliveryState(
+DELIVERED: Final = DeliveryDocuments(
     log=(R1, R2),
     seen=2,
     groups=(GroupDoc("r", 2, 2, 2, next=NextTry.NEVER),),
@@ -27,15 +27,15 @@ DELIVERED: Final = DeliveryState(
 
 
 def scene(
-    documents: DeliveryState, *processes: Program, losses: int = 0, fences: DeliveryFences = ALL_DELIVERY_FENCES
-) -> SceneSetting[DeliveryState]:
+    documents: DeliveryDocuments, *processes: Program, losses: int = 0, fences: DeliveryFences = ALL_DELIVERY_FENCES
+) -> SceneSetting[DeliveryDocuments]:
     """A scene of deliveries."""
     return SceneSetting(documents=documents, processes=processes, rules=DeliveryRules(), losses=losses, fences=fences)
 
 
-def logged(*events: EventName, **more: Any) -> DeliveryState:
+def logged(*events: EventName, **more: Any) -> DeliveryDocuments:
     """A log with these events, of which the endpoint has seen none."""
-    return DeliveryState(log=events, **more)
+    return DeliveryDocuments(log=events, **more)
 
 
 def happen(*events: EventName) -> Program:
@@ -58,7 +58,7 @@ def replays(after: int) -> Program:
     return Program("R", replay, (after,))
 
 
-_NOTHING: Final = DeliveryState()
+_NOTHING: Final = DeliveryDocuments()
 
 DELIVERED_IN_ORDER: Final = (
     Configuration(
@@ -85,7 +85,11 @@ DELIVERED_IN_ORDER: Final = (
         "deliver-unwanted",
         "three events, the second of which isn't wanted; a failed request",
         scene(
-            DeliveryState(unwanted=(R2,), failures=1), happen(R1, R2, R3), fans("F", 2), delivers("D"), delivers("E")
+            DeliveryDocuments(unwanted=(R2,), failures=1),
+            happen(R1, R2, R3),
+            fans("F", 2),
+            delivers("D"),
+            delivers("E"),
         ),
         size="full",
     ),
@@ -103,7 +107,7 @@ DELIVERED_IN_ORDER: Final = (
     Configuration(
         "deliver-two-by-two",
         "two events, and a failed request; two processes fan out, two deliver",
-        scene(DeliveryState(failures=1), happen(R1, R2), fans("F", 2), fans("G"), delivers("D", 2), delivers("E")),
+        scene(DeliveryDocuments(failures=1), happen(R1, R2), fans("F", 2), fans("G"), delivers("D", 2), delivers("E")),
         size="full",
     ),
     Configuration(
@@ -192,7 +196,7 @@ DELIVERY_FENCES_LEFT_OUT: Final = (
         "deliver-without-back-off",
         "an event comes while its subject's group waits for its next try",
         scene(
-            DeliveryState(failures=1),
+            DeliveryDocuments(failures=1),
             happen(R1, R2),
             fans("F", 2, fences=_HURRIED),
             delivers("D"),

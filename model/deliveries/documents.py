@@ -51,7 +51,7 @@ class ClaimedGroup(Struct, frozen=True):
     round: int
 
 
-class DeliveryState(Struct, frozen=True, cache_hash=True):
+class DeliveryDocuments(Struct, frozen=True, cache_hash=True):
     """All documents, with the failures that may still come.
 
     `owed` are the events that were asked for once more by a replay, and weren't received since. `given_up` were tried
@@ -74,7 +74,7 @@ class DeliveryState(Struct, frozen=True, cache_hash=True):
         """The group of the subject; None if there is none."""
         return next((each for each in self.groups if each.subject == subject), None)
 
-    def with_group(self, changed: GroupDoc) -> "DeliveryState":
+    def with_group(self, changed: GroupDoc) -> "DeliveryDocuments":
         """The documents with the group."""
         others = [each for each in self.groups if each.subject != changed.subject]
         return replace(self, groups=tuple(sorted([*others, changed], key=lambda group: group.subject)))

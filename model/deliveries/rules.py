@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from msgspec.structs import replace
 from typing_extensions import override
 
-from model.deliveries.documents import DeliveryState, GroupDoc, NextTry
+from model.deliveries.documents import DeliveryDocuments, GroupDoc, NextTry
 from model.deliveries.fences import ALL_DELIVERY_FENCES
 from model.deliveries.processes import deliver, fan_out
 from model.processes import Program
@@ -14,15 +14,15 @@ from model.scene_space import SceneRules, run_alone
 _TURNS_MAX = 12
 
 
-class DeliveryRules(SceneRules[DeliveryState]):
+class DeliveryRules(SceneRules[DeliveryDocuments]):
     """Each event is received or given up, in order; a group has one unexpired lease; no back-off is cut short."""
 
     @override
-    def wrong(self, documents: DeliveryState) -> str | None:
+    def wrong(self, documents: DeliveryDocuments) -> str | None:
         return documents.fault
 
     @override
-    def passing(self, documents: DeliveryState) -> Iterable[tuple[str, DeliveryState]]:
+    def passing(self, documents: DeliveryDocuments) -> Iterable[tuple[str, DeliveryDocuments]]:
         for group in documents.groups:
             if group.next is NextTry.LATER:
                 due = replace(group, next=NextTry.NOW)
@@ -31,7 +31,7 @@ class DeliveryRules(SceneRules[DeliveryState]):
                 yield f"the lease of {group.subject} is over", documents.with_group(_expired(group))
 
     @override
-    def settled(self, documents: DeliveryState) -> DeliveryState:
+    def settled(self, documents: DeliveryDocuments) -> DeliveryDocuments:
         documents = replace(documents, failures=0)
         for turn in range(_TURNS_MAX):
             before = documents
@@ -46,7 +46,7 @@ class DeliveryRules(SceneRules[DeliveryState]):
         return documents
 
     @override
-    def wrong_at_rest(self, documents: DeliveryState) -> str | None:
+    def wrong_at_rest(self, documents: DeliveryDocuments) -> str | None:
         for subject, n in documents.log:
             event = subject, n
             if event not in documents.unwanted and event not in documents.received | documents.given_up:

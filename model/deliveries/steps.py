@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple
 from msgspec.structs import replace
 from typing_extensions import override
 
-from model.deliveries.documents import ClaimedGroup, DeliveryState, EventName, GroupDoc, NextTry
+from model.deliveries.documents import ClaimedGroup, DeliveryDocuments, EventName, GroupDoc, NextTry
 from model.scene_space import SceneStep
 
 
@@ -18,7 +18,7 @@ class Publish(SceneStep[bool], frozen=True):
     event: EventName
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         return replace(before, log=(*before.log, self.event)), True
 
 
@@ -46,7 +46,7 @@ class ReadEndpoint(SceneStep[SeenEndpoint], frozen=True):
     writes: ClassVar[bool] = False
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, SeenEndpoint]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, SeenEndpoint]:
         return before, SeenEndpoint(before.seen, before.replay_to, before.replays)
 
 
@@ -58,7 +58,7 @@ class ReadLogPage(SceneStep[tuple[int, tuple[RaisedGroup, ...]]], frozen=True):
     most: int
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, tuple[int, tuple[RaisedGroup, ...]]]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, tuple[int, tuple[RaisedGroup, ...]]]:
         beyond = self.endpoint.seen
         page = list(enumerate(before.log, start=1))[beyond : beyond + self.most]
         by_subject: dict[str, list[tuple[int, int]]] = {}
@@ -80,7 +80,7 @@ class InsertGroup(SceneStep[bool], frozen=True):
     raised: RaisedGroup
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         subject, first, last, _, previous = self.raised
         if before.group(subject) is not None:
             return before, False
@@ -95,7 +95,7 @@ class BeginAgain(SceneStep[bool], frozen=True):
     ends_turns: bool = True
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         group = before.group(self.raised.subject)
         was_done = group is not None and group.done >= self.raised.first
         if group is None or not (was_done or (group.lease is not None and self.ends_turns)):
@@ -112,7 +112,7 @@ class RaiseGroup(SceneStep[bool], frozen=True):
     waiting_keeps_its_time: bool = True
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         group = before.group(self.raised.subject)
         if group is None:
             return before, False
@@ -135,7 +135,7 @@ class MoveSeen(SceneStep[bool], frozen=True):
     of_one_replay: bool = True
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         if before.seen != self.read.seen or (self.of_one_replay and before.replays != self.read.replays):
             return before, False
         return replace(before, seen=self.seen), True
@@ -149,7 +149,7 @@ class StartReplay(SceneStep[bool], frozen=True):
     after: int
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         owed = frozenset(event for event in before.log[self.after :] if event not in before.unwanted)
         replays = before.replays + 1
         return replace(before, seen=self.after, replay_to=len(before.log), replays=replays, owed=owed), True
@@ -162,7 +162,7 @@ class ReadDue(SceneStep[tuple[str, ...]], frozen=True):
     if_free: bool = True
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, tuple[str, ...]]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, tuple[str, ...]]:
         return before, tuple(group.subject for group in before.groups if _is_free(group, if_free=self.if_free))
 
 
@@ -175,7 +175,7 @@ class ClaimGroup(SceneStep[bool], frozen=True):
     if_free: bool = True
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         group = before.group(self.subject)
         if group is None or not _is_free(group, if_free=self.if_free):
             return before, False
@@ -193,7 +193,7 @@ class ReadClaimed(SceneStep[tuple[ClaimedGroup, ...]], frozen=True):
     lease: str
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, tuple[ClaimedGroup, ...]]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, tuple[ClaimedGroup, ...]]:
         return before, tuple(
             ClaimedGroup(group.subject, group.done, group.previous, group.upto, group.tries, group.round)
             for group in before.groups
@@ -210,7 +210,7 @@ class ReadWanted(SceneStep[int | None], frozen=True):
     upto: int
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, int | None]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, int | None]:
         numbers = [n for n in before.wanted(self.subject) if self.done < n <= self.upto]
         return before, min(numbers, default=None)
 
@@ -224,17 +224,17 @@ class Send(SceneStep[bool], frozen=True):
     round: int
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         return self._received(before), True
 
     @override
-    def outcomes(self, before: DeliveryState) -> Sequence[tuple[Any, bool]]:
+    def outcomes(self, before: DeliveryDocuments) -> Sequence[tuple[Any, bool]]:
         if not before.failures:
             return [self.apply(before)]
         failing = replace(before, failures=before.failures - 1)
         return [self.apply(before), (self._received(failing), False), (failing, False)]
 
-    def _received(self, before: DeliveryState) -> DeliveryState:
+    def _received(self, before: DeliveryDocuments) -> DeliveryDocuments:
         received, owed = before.received | {self.event}, before.owed - {self.event}
         after = replace(before, received=received, owed=owed, fault=before.fault or self._fault(before))
         group = before.group(self.event[0])
@@ -242,7 +242,7 @@ class Send(SceneStep[bool], frozen=True):
             after = after.with_group(replace(group, got=tuple(sorted({*group.got, self.event[1]}))))
         return after
 
-    def _fault(self, before: DeliveryState) -> str | None:
+    def _fault(self, before: DeliveryDocuments) -> str | None:
         """An event comes after all those before it, once more in a replay; apart from those that were given up."""
         subject, n = self.event
         if self.previous != before.previous(subject, n):
@@ -266,7 +266,7 @@ class GiveUp(SceneStep[None], frozen=True):
     event: EventName
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, None]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, None]:
         return replace(before, given_up=before.given_up | {self.event}, owed=before.owed - {self.event}), None
 
 
@@ -287,7 +287,7 @@ class EndTurn(SceneStep[bool], frozen=True):
     busy_stays_due: bool = True
 
     @override
-    def apply(self, before: DeliveryState) -> tuple[DeliveryState, bool]:
+    def apply(self, before: DeliveryDocuments) -> tuple[DeliveryDocuments, bool]:
         group = before.group(self.subject)
         if group is None or (self.by_lease and group.lease != self.lease):
             return before, False
