@@ -51,7 +51,7 @@ faults: .venv/.dev ## let processes, servers, links, disks and clocks fail under
 proof: .venv/.dev ## play seeds of the simulation, and mistakes that it has to notice (SIZE=full: 200,000 seeds, resumable)
 	.venv/bin/python -m tests.simulation.proof --size $(or $(SIZE),small) $(ARGS)
 
-model: .venv/.dev ## explore every state of the MongoDB protocol's model (SIZE=full: at full size, in a quarter of an hour)
+model: .venv/.dev ## explore every state of the MongoDB protocols' models (SIZE=full: at full size, in twenty minutes)
 	.venv/bin/python -m model --size $(or $(SIZE),small) $(ARGS)
 
 check: format-check lint types imports test ## run all checks: format, lint, types, import rules, tests

@@ -1,4 +1,4 @@
-"""Explore the model of the MongoDB protocol.
+"""Explore the models of the MongoDB protocols.
 
 python -m model                     the small configurations
 python -m model --size full         all of them
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from model.configuration import Configuration
 from model.configurations import CONFIGURATIONS
 from model.explorer import Exploration, explore
-from model.space import ModelSpace
 
 STATES_MAX = 20_000_000
 SECONDS_MAX = 7_200.0
@@ -41,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
         if given.list:
             _say(f"{each.name:42} {each.purpose}")
             continue
-        found = explore(ModelSpace(each.setting), given.states, given.seconds)
+        found = explore(each.space(), given.states, given.seconds)
         right = is_as_expected(each, found)
         wrong += not right
         _say(_row(each, found) if given.table else _line(each, found, right=right))

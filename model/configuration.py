@@ -1,13 +1,15 @@
 """A configuration: a named setting, what it is for, and what must come of it."""
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
 from model.documents import DatabaseState, HoldRequest, ProductDoc, ReservationDoc
+from model.explorer import Space
 from model.processes import Program
 from model.reserve_movement import Batch, flush
-from model.space import Setting
+from model.scene_space import SceneSetting, SceneSpace
+from model.space import ModelSpace, Setting
 
 ModelSize = Literal["small", "full"]
 
@@ -21,9 +23,13 @@ class Configuration(msgspec.Struct, frozen=True):
 
     name: str
     purpose: str
-    setting: Setting
+    setting: Setting | SceneSetting[Any]
     expected: str | None = None
     size: ModelSize = "small"
+
+    def space(self) -> Space[Any]:
+        """The states of the setting, for the explorer."""
+        return ModelSpace(self.setting) if isinstance(self.setting, Setting) else SceneSpace(self.setting)
 
 
 def products(**units: int) -> tuple[ProductDoc, ...]:

@@ -4,11 +4,11 @@ import contextlib
 from typing import assert_never
 
 from model.documents import PSEUDONYM, Intent, ReleaseIntent, ReserveIntent, ReturnIntent
-from model.processes import Actor, Program
+from model.processes import ModelActor, Program
 from model.steps import PutPseudonym, ReadIntentsNow, ReadReservation, ReplyLostError
 
 
-async def erase(actor: Actor, reservation: str, tries: int = 1) -> Program | None:
+async def erase(actor: ModelActor, reservation: str, tries: int = 1) -> Program | None:
     """Put the pseudonym in place of the customer; if that wasn't seen to be done, perhaps try again."""
     document = await ReadReservation(reservation)
     if document is None or document.user == PSEUDONYM:

@@ -1,11 +1,11 @@
 """Confirming and extending: one guarded write on the reservation alone."""
 
-from model.processes import Actor, Program, PromiseKind
+from model.processes import ModelActor, Program, PromiseKind
 from model.release_movement import release, tell_status
 from model.steps import ConfirmHold, ExtendHold, ReadClock, ReadReservation, ReplyLostError
 
 
-async def confirm(actor: Actor, reservation: str, tries: int = 1) -> Program | None:
+async def confirm(actor: ModelActor, reservation: str, tries: int = 1) -> Program | None:
     """Confirm a hold; if the reply is lost, perhaps try again.
 
     A hold that has lapsed is released first, and called over then. A late copy of a confirmation could still arrive.
@@ -27,7 +27,7 @@ async def confirm(actor: Actor, reservation: str, tries: int = 1) -> Program | N
     return None
 
 
-async def extend(actor: Actor, reservation: str, by: int, times: int = 1) -> Program | None:
+async def extend(actor: ModelActor, reservation: str, by: int, times: int = 1) -> Program | None:
     """Extend a hold, so that it lasts `by` from now on; if the reply is lost, look whether it was extended just so."""
     now = await ReadClock()
     document = await ReadReservation(reservation)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from model.fences import Fences
 from model.interned import Interned
-from model.processes import Actor, ModelPromise, Program
+from model.processes import ModelActor, ModelPromise, Program
 from model.steps import AtomicStep, ReplyLostError
 
 LOST: Final = object()
@@ -73,7 +73,7 @@ class LocalStates:
         self, program: Program, replies: tuple[int, ...]
     ) -> tuple[AtomicStep[Any] | None, Program | None, Promises]:
         """The step that is awaited after the replies, or else what the coroutine returned; and the newest promises."""
-        actor = Actor(program.name, self._fences)
+        actor = ModelActor(program.name, self._fences)
         coroutine = program.run(actor, *program.arguments)
         promised = 0
         try:

@@ -2,7 +2,7 @@
 
 from enum import Enum, auto
 
-from model.processes import Actor
+from model.processes import ModelActor
 from model.steps import Announce, AnnounceReturn, MovementKey, ReadWhetherOpen, ReplyLostError, Settle, TakeUnits
 
 
@@ -14,7 +14,7 @@ class FirstStep(Enum):
     IN_FLIGHT = auto()
 
 
-async def send_first_step(actor: Actor, step: TakeUnits | Announce | AnnounceReturn) -> FirstStep:
+async def send_first_step(actor: ModelActor, step: TakeUnits | Announce | AnnounceReturn) -> FirstStep:
     """Send R1, L1 or G1, once. If the reply is lost, read whether the intent is there. If not, give the movement up."""
     try:
         return FirstStep.TOOK if await step else FirstStep.REFUSED
@@ -30,7 +30,7 @@ async def send_first_step(actor: Actor, step: TakeUnits | Announce | AnnounceRet
         return FirstStep.IN_FLIGHT
 
 
-async def settle(actor: Actor, product: str, movement: MovementKey, units: int) -> None:
+async def settle(actor: ModelActor, product: str, movement: MovementKey, units: int) -> None:
     """R4, L4 and G4. If the reply is lost, send it again; if that is lost too, leave the movement to recovery."""
     settlement = Settle(product, movement.f, movement.owner if actor.fences.owner_guard else None, units)
     for _ in range(2):

@@ -1,6 +1,6 @@
 """How a process of the model is written: a coroutine that awaits the steps that it takes.
 
-    async def someone(actor: Actor, reservation: str) -> Program | None:
+    async def someone(actor: ModelActor, reservation: str) -> Program | None:
         if await ConfirmHold(reservation, now=0):
             actor.promise(PromiseKind.CONFIRMED, reservation)
         return None
@@ -50,7 +50,7 @@ class ModelPromise(NamedTuple):
     until: int = 0
 
 
-class Actor:
+class ModelActor:
     """A process, as its coroutine sees itself: its name, the fences that hold, and the answers that it gives."""
 
     def __init__(self, name: str, fences: Fences) -> None:

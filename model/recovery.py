@@ -9,14 +9,14 @@ from typing import assert_never
 
 from model.documents import Intent, IntentItem, ReleaseIntent, ReserveIntent, ReturnIntent
 from model.movements import settle
-from model.processes import Actor, Program
+from model.processes import ModelActor, Program
 from model.release_movement import is_final, release, release_under, units_released
 from model.reservation_insert import InsertFate, decide, make_it_so
 from model.return_movement import enter_under, give_back, is_over, read_reservation
 from model.steps import MovementKey, ReadIntents, ReadReservation, ReplyLostError, TakeOver
 
 
-async def recover(actor: Actor, products: tuple[str, ...], passes: int = 1, turn: int = 0) -> Program | None:
+async def recover(actor: ModelActor, products: tuple[str, ...], passes: int = 1, turn: int = 0) -> Program | None:
     """Look at each product in turn, and finish or undo every movement that is open on it."""
     if turn == len(products):
         return Program(actor.name, recover, (products, passes - 1)) if passes > 1 else None
@@ -25,7 +25,7 @@ async def recover(actor: Actor, products: tuple[str, ...], passes: int = 1, turn
 
 
 async def _recover_each(
-    actor: Actor, products: tuple[str, ...], passes: int, turn: int, intents: tuple[Intent, ...]
+    actor: ModelActor, products: tuple[str, ...], passes: int, turn: int, intents: tuple[Intent, ...]
 ) -> Program:
     if not intents:
         return Program(actor.name, recover, (products, passes, turn + 1))
@@ -34,7 +34,7 @@ async def _recover_each(
     return Program(actor.name, _recover_each, (products, passes, turn, tuple(others)))
 
 
-async def _recover_one(actor: Actor, product: str, intent: Intent, token: str) -> None:
+async def _recover_one(actor: ModelActor, product: str, intent: Intent, token: str) -> None:
     """V0; then V1 or V2, and settle. A movement whose count stays unknown is left to the next recoverer."""
     if actor.fences.owner_guard:
         try:
@@ -55,7 +55,7 @@ async def _recover_one(actor: Actor, product: str, intent: Intent, token: str) -
         await settle(actor, product, MovementKey(intent.f, token), units)
 
 
-async def _undo_reserve(actor: Actor, f: str, product: str, items: Sequence[IntentItem]) -> int | None:
+async def _undo_reserve(actor: ModelActor, f: str, product: str, items: Sequence[IntentItem]) -> int | None:
     """V1: put a VOID where a reservation is missing. Exactly the units of what was not reserved go back."""
     units = 0
     for item in items:
@@ -70,7 +70,7 @@ async def _undo_reserve(actor: Actor, f: str, product: str, items: Sequence[Inte
     return units
 
 
-async def _finish_release(actor: Actor, product: str, intent: ReleaseIntent, token: str) -> int | None:
+async def _finish_release(actor: ModelActor, product: str, intent: ReleaseIntent, token: str) -> int | None:
     """V2: L2 under the old id for those of a single product, a whole release under a fresh id for baskets.
 
     Never L2 on a basket under another's id: not all of its products may carry that.
@@ -96,7 +96,7 @@ async def _finish_release(actor: Actor, product: str, intent: ReleaseIntent, tok
     return units_released([*counted, *there], intent.f, product)
 
 
-async def _finish_return(actor: Actor, product: str, intent: ReturnIntent, token: str) -> int | None:
+async def _finish_return(actor: ModelActor, product: str, intent: ReturnIntent, token: str) -> int | None:
     """V3: G2 under the old id for a return of a single product, a whole return under a fresh id for a basket's.
 
     Never G2 on a basket's under another's id: not all of its products may carry that.

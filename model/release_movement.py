@@ -5,7 +5,7 @@ from enum import Enum, auto
 
 from model.documents import Mode, ReservationDoc
 from model.movements import FirstStep, send_first_step, settle
-from model.processes import Actor, Program, PromiseKind
+from model.processes import ModelActor, Program, PromiseKind
 from model.steps import Announce, FindLapsed, MovementKey, ReadClock, ReadReservation, Release, ReplyLostError
 
 _ROUNDS_MAX = 2
@@ -20,7 +20,9 @@ class ReleaseFate(Enum):
     IN_FLIGHT = auto()
 
 
-async def release(actor: Actor, f: str, documents: Sequence[ReservationDoc], mode: Mode, cutoff: int) -> ReleaseFate:
+async def release(
+    actor: ModelActor, f: str, documents: Sequence[ReservationDoc], mode: Mode, cutoff: int
+) -> ReleaseFate:
     """A whole release of these reservations under movement `f`, on all their products."""
     movement = actor.movement(f)
     products = sorted({product for document in documents for product, _ in document.lines})
@@ -41,7 +43,7 @@ async def release(actor: Actor, f: str, documents: Sequence[ReservationDoc], mod
 
 
 async def _announce(
-    actor: Actor,
+    actor: ModelActor,
     movement: MovementKey,
     product: str,
     documents: Sequence[ReservationDoc],
@@ -56,7 +58,7 @@ async def _announce(
 
 
 async def release_under(
-    actor: Actor, f: str, reservations: Sequence[str], mode: Mode, cutoff: int
+    actor: ModelActor, f: str, reservations: Sequence[str], mode: Mode, cutoff: int
 ) -> list[ReservationDoc] | None:
     """L2 under movement `f` for each reservation, until none can be changed any more.
 
@@ -92,7 +94,7 @@ def units_released(documents: Sequence[ReservationDoc], f: str, product: str) ->
     return sum(document.units(product) for document in documents if document.released_by == f)
 
 
-async def sweep(actor: Actor, passes: int = 1) -> Program | None:
+async def sweep(actor: ModelActor, passes: int = 1) -> Program | None:
     """Release what has lapsed, all under one movement; then perhaps once more."""
     now = await ReadClock()
     lapsed = await FindLapsed(now)
@@ -101,7 +103,7 @@ async def sweep(actor: Actor, passes: int = 1) -> Program | None:
     return Program(actor.name, sweep, (passes - 1,)) if passes > 1 else None
 
 
-async def cancel(actor: Actor, reservation: str) -> None:
+async def cancel(actor: ModelActor, reservation: str) -> None:
     """Cancel a hold for its customer, and tell what became of it, if that is known."""
     document = await ReadReservation(reservation)
     if document is None or document.status != "PENDING":
@@ -113,7 +115,7 @@ async def cancel(actor: Actor, reservation: str) -> None:
     tell_status(actor, await ReadReservation(reservation))
 
 
-def tell_status(actor: Actor, document: ReservationDoc | None) -> None:
+def tell_status(actor: ModelActor, document: ReservationDoc | None) -> None:
     """Tell a customer that the hold is over or confirmed, if it is."""
     if document is None or document.status == "PENDING":
         return

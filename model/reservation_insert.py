@@ -3,7 +3,7 @@
 from enum import Enum, auto
 
 from model.documents import IntentItem, ReservationDoc
-from model.processes import Actor
+from model.processes import ModelActor
 from model.steps import InsertReservation, InsertVoid, ReadReservation, ReplyLostError
 
 
@@ -15,7 +15,7 @@ class InsertFate(Enum):
     UNKNOWN = auto()
 
 
-async def insert(actor: Actor, document: ReservationDoc) -> InsertFate:
+async def insert(actor: ModelActor, document: ReservationDoc) -> InsertFate:
     """R2, sent once. It counts as refused only when no copy of it can still arrive.
 
     That is after a definite reply, or once a VOID stands under the id.

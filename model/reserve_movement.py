@@ -6,7 +6,7 @@ import msgspec
 
 from model.documents import HoldRequest, IntentItem, ReservationDoc, new_reservation
 from model.movements import FirstStep, send_first_step, settle
-from model.processes import Actor, Program, PromiseKind
+from model.processes import ModelActor, Program, PromiseKind
 from model.release_movement import release
 from model.reservation_insert import InsertFate, insert
 from model.steps import (
@@ -56,7 +56,7 @@ class TakenUnits(msgspec.Struct):
 
 
 async def flush(
-    actor: Actor,
+    actor: ModelActor,
     batches: tuple[Batch, ...],
     tries: int = 1,
     number: int = 1,
@@ -89,7 +89,9 @@ async def flush(
     return None
 
 
-async def _take_units(actor: Actor, attempt: Attempt, requests: Batch, waiting: WaitingSettlement | None) -> TakenUnits:
+async def _take_units(
+    actor: ModelActor, attempt: Attempt, requests: Batch, waiting: WaitingSettlement | None
+) -> TakenUnits:
     """R1 on each product, for all requests of it together. The products come in the same order for all baskets.
 
     Where a product refuses, all requests of it fall out. The units that a basket took before go back when their product
@@ -114,7 +116,7 @@ async def _take_units(actor: Actor, attempt: Attempt, requests: Batch, waiting: 
 
 
 async def _take_units_of(
-    actor: Actor, attempt: Attempt, product: str, standing: Batch, waiting: WaitingSettlement | None
+    actor: ModelActor, attempt: Attempt, product: str, standing: Batch, waiting: WaitingSettlement | None
 ) -> FirstStep:
     """R1 on one product, with the settlement that waits for it. If that couldn't ride, it is sent by itself."""
     items = tuple(attempt.item(request, product) for request in standing)
@@ -125,7 +127,7 @@ async def _take_units_of(
     return took
 
 
-async def _insert(actor: Actor, attempt: Attempt, taken: TakenUnits, requests: Batch) -> dict[str, InsertFate]:
+async def _insert(actor: ModelActor, attempt: Attempt, taken: TakenUnits, requests: Batch) -> dict[str, InsertFate]:
     """R2 for each request that has its units on all its products; R3 for each that is granted."""
     fates = {}
     for request in requests:
@@ -140,7 +142,7 @@ async def _insert(actor: Actor, attempt: Attempt, taken: TakenUnits, requests: B
 
 
 async def _settle(
-    actor: Actor, attempt: Attempt, taken: TakenUnits, fates: dict[str, InsertFate], *, may_wait: bool
+    actor: ModelActor, attempt: Attempt, taken: TakenUnits, fates: dict[str, InsertFate], *, may_wait: bool
 ) -> WaitingSettlement | None:
     """R4 on each product whose requests all have a known fate. The others are left to recovery.
 
@@ -158,7 +160,7 @@ async def _settle(
     return None
 
 
-async def _answered(actor: Actor, attempt: Attempt, request: HoldRequest, *, full: bool, last: bool) -> bool:
+async def _answered(actor: ModelActor, attempt: Attempt, request: HoldRequest, *, full: bool, last: bool) -> bool:
     """Look why a request came to nothing, and answer it. False where another try is worth it.
 
     Whether a movement names the key is read before who holds it. In the other order, the movement could end between.
@@ -181,7 +183,7 @@ async def _answered(actor: Actor, attempt: Attempt, request: HoldRequest, *, ful
     return True
 
 
-async def _moves(actor: Actor, request: HoldRequest) -> bool:
+async def _moves(actor: ModelActor, request: HoldRequest) -> bool:
     """Whether an open movement names the request's key."""
     if request.key is None or not actor.fences.moving_key_not_refused:
         return False
@@ -189,7 +191,7 @@ async def _moves(actor: Actor, request: HoldRequest) -> bool:
 
 
 async def _released_holders(
-    actor: Actor, attempt: Attempt, holders: Sequence[ReservationDoc]
+    actor: ModelActor, attempt: Attempt, holders: Sequence[ReservationDoc]
 ) -> Sequence[ReservationDoc]:
     """Release those of the holders that have lapsed: they have a claim that is wanted."""
     if not holders:

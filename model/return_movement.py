@@ -9,7 +9,7 @@ from enum import Enum, auto
 from model.documents import Lines, ReservationDoc, ReturnPlan
 from model.holders import confirm
 from model.movements import FirstStep, send_first_step, settle
-from model.processes import Actor, Program, PromiseKind
+from model.processes import ModelActor, Program, PromiseKind
 from model.steps import AnnounceReturn, ConfirmHold, EnterReturn, ReadClock, ReadReservation, ReplyLostError
 
 _ROUNDS_MAX = 2
@@ -24,7 +24,7 @@ class ReturnFate(Enum):
     IN_FLIGHT = auto()
 
 
-async def give_back(actor: Actor, f: str, plan: ReturnPlan) -> ReturnFate:
+async def give_back(actor: ModelActor, f: str, plan: ReturnPlan) -> ReturnFate:
     """A whole return under movement `f`, on all its products."""
     movement = actor.movement(f)
     announced = [await send_first_step(actor, AnnounceReturn(id_, movement, plan)) for id_ in plan.products]
@@ -42,7 +42,7 @@ async def give_back(actor: Actor, f: str, plan: ReturnPlan) -> ReturnFate:
     return ReturnFate.ENTERED if any(entry.f == f for entry in document.returns) else ReturnFate.IN_FLIGHT
 
 
-async def enter_under(actor: Actor, f: str, plan: ReturnPlan) -> ReservationDoc | None:
+async def enter_under(actor: ModelActor, f: str, plan: ReturnPlan) -> ReservationDoc | None:
     """G2 under movement `f`, until it can change the reservation no more.
 
     Returns the document, as it was read after that; None if it couldn't be read so.
@@ -56,7 +56,7 @@ async def enter_under(actor: Actor, f: str, plan: ReturnPlan) -> ReservationDoc 
     return None
 
 
-async def read_reservation(actor: Actor, plan: ReturnPlan) -> ReservationDoc | None:
+async def read_reservation(actor: ModelActor, plan: ReturnPlan) -> ReservationDoc | None:
     """The reservation of a return that was announced; None if a stale read doesn't show it."""
     document = await ReadReservation(plan.reservation)
     if document is not None and document.user != plan.user and not actor.fences.returned_whoever_has_it:
@@ -64,12 +64,14 @@ async def read_reservation(actor: Actor, plan: ReturnPlan) -> ReservationDoc | N
     return document
 
 
-def is_over(actor: Actor, document: ReservationDoc, plan: ReturnPlan) -> bool:
+def is_over(actor: ModelActor, document: ReservationDoc, plan: ReturnPlan) -> bool:
     """Whether G3 may count: G2 can't change the reservation, under any movement. Once true, it stays so."""
     return document.is_past(plan) if actor.fences.old_reads_not_over else not document.may_be_returned(plan)
 
 
-async def return_purchase(actor: Actor, reservation: str, lines: Lines, key: str, tries: int = 1) -> Program | None:
+async def return_purchase(
+    actor: ModelActor, reservation: str, lines: Lines, key: str, tries: int = 1
+) -> Program | None:
     """Return units of a purchase; if the outcome is unknown, perhaps try again with the same key."""
     document = await ReadReservation(reservation)
     if document is None:
@@ -90,7 +92,7 @@ async def return_purchase(actor: Actor, reservation: str, lines: Lines, key: str
     return Program(actor.name, return_purchase, (reservation, lines, key, tries - 1)) if tries > 1 else None
 
 
-async def confirm_some(actor: Actor, reservation: str, lines: Lines, tries: int = 1) -> Program | None:
+async def confirm_some(actor: ModelActor, reservation: str, lines: Lines, tries: int = 1) -> Program | None:
     """Buy these units of a hold: give the others back first, then confirm what is left."""
     now = await ReadClock()
     document = await ReadReservation(reservation)

@@ -15,7 +15,7 @@ from model.fences import ALL_FENCES, Fences
 from model.interned import Interned
 from model.invariants import violation_of
 from model.local_states import ENDED, LOST, LocalStates, Promises
-from model.processes import Actor, ModelPromise, Program
+from model.processes import ModelActor, ModelPromise, Program
 from model.recovery import recover
 from model.steps import AtomicStep
 
@@ -53,7 +53,7 @@ class ModelState(NamedTuple):
     election: Election | None
 
 
-class Event(NamedTuple):
+class ModelEvent(NamedTuple):
     """An event: who acts, the step, its reply, and the promises that were made."""
 
     who: str
@@ -99,25 +99,25 @@ class ModelSpace:
         now = self._violation(state.database, state.promises)
         return now or self._violation_in_the_end(state.database, state.in_flight, state.promises)
 
-    def successors(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
+    def successors(self, state: ModelState) -> Iterator[tuple[ModelEvent, ModelState]]:
         """The states that may come next, each with what happens."""
         clock = self._databases[state.database].clock
         if clock < self._setting.clock_max:
             later = msgspec.structs.replace(self._databases[state.database], clock=clock + 1)
-            yield Event("clock", note=f"it is {clock + 1}"), state._replace(database=self._databases.add(later))
+            yield ModelEvent("clock", note=f"it is {clock + 1}"), state._replace(database=self._databases.add(later))
         if self._setting.election:
             yield from self._election_goes_on(state)
         for place, step in enumerate(state.in_flight):
             if place == 0 or state.in_flight[place - 1] != step:
                 database, reply = self._apply(state.database, step)
                 rest = state.in_flight[:place] + state.in_flight[place + 1 :]
-                yield Event("LATE", step, reply), state._replace(database=database, in_flight=rest)
+                yield ModelEvent("LATE", step, reply), state._replace(database=database, in_flight=rest)
         for place, local in enumerate(state.processes):
             step = self._locals.next_step(local)
             if step != ENDED:
                 yield from self._process_goes_on(state, place, step)
 
-    def _process_goes_on(self, state: ModelState, place: int, step: int) -> Iterator[tuple[Event, ModelState]]:
+    def _process_goes_on(self, state: ModelState, place: int, step: int) -> Iterator[tuple[ModelEvent, ModelState]]:
         """The process's next step; or the same with its reply lost; or with the driver sending it again by itself."""
         seen = self._database_seen(state, step)
         after, reply = self._apply(seen, step)
@@ -136,21 +136,21 @@ class ModelSpace:
                 again = now._replace(in_flight=still, losses=losses)
                 yield self._replied(again, place, reply, "THE DRIVER SENT IT AGAIN, the first copy is in flight")
 
-    def _replied(self, state: ModelState, place: int, reply: int, note: str) -> tuple[Event, ModelState]:
+    def _replied(self, state: ModelState, place: int, reply: int, note: str) -> tuple[ModelEvent, ModelState]:
         """The process at `place` goes on from the reply to its step. `state` has what the step changed."""
         database, promises, in_flight, processes, losses, election = state
         local, new = self._locals.after(processes[place], reply)
         if new:
             promises = self._promises.add(self._promises[promises].union(new))
         after = (*processes[:place], local, *processes[place + 1 :])
-        event = Event(self._names[place], self._locals.next_step(processes[place]), reply, note, new)
+        event = ModelEvent(self._names[place], self._locals.next_step(processes[place]), reply, note, new)
         return event, ModelState(database, promises, in_flight, after, losses, election)
 
-    def _election_goes_on(self, state: ModelState) -> Iterator[tuple[Event, ModelState]]:
+    def _election_goes_on(self, state: ModelState) -> Iterator[tuple[ModelEvent, ModelState]]:
         following = next_phase(state.election, state.database)
         if following is not None:
             note, election = following
-            yield Event("ELECTION", note=note), state._replace(election=election)
+            yield ModelEvent("ELECTION", note=note), state._replace(election=election)
 
     def _database_seen(self, state: ModelState, step: int) -> int:
         """The database that a step works on: for a read that isn't current, after an election, an older one."""
@@ -202,7 +202,7 @@ class ModelSpace:
             self._recovered[database] = self._databases.add(after), wrong
         return self._recovered[database]
 
-    def describe(self, event: Event) -> str:
+    def describe(self, event: ModelEvent) -> str:
         """An event as a line of a trace."""
         who, step, reply, note, promises = event
         if step is None or reply is None:
@@ -214,7 +214,7 @@ class ModelSpace:
 def _run_alone(database: DatabaseState, program: Program | None, fences: Fences) -> DatabaseState:
     """The database after a program ran from beginning to end, with nobody else there."""
     while program is not None:
-        coroutine = program.run(Actor(program.name, fences), *program.arguments)
+        coroutine = program.run(ModelActor(program.name, fences), *program.arguments)
         try:
             step = coroutine.send(None)
             while True:

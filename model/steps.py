@@ -53,7 +53,7 @@ class AtomicStep(msgspec.Struct, Generic[Reply], frozen=True, cache_hash=True):
         reply: Reply = yield self
         return reply
 
-    def apply(self, before: DatabaseState) -> tuple[DatabaseState, Reply]:
+    def apply(self, before: Any) -> tuple[Any, Reply]:
         """The database afterwards, and the reply."""
         raise NotImplementedError
 

@@ -20,7 +20,7 @@ from flashreserve.cli import checks
 from flashreserve.cli.checks import CheckResult, Finding
 from flashreserve.cli.doctor import summary
 from flashreserve.cli.endpoint_checks import BACKLOG_OLD_MS, findings_of
-from flashreserve.core.endpoints import Backlog, DisabledWhy, Endpoint
+from flashreserve.core.endpoints import DeliveryBacklog, DisabledWhy, Endpoint
 from flashreserve.settings import Settings
 from flashreserve.stores.sqlite.header import APPLICATION_ID
 
@@ -480,7 +480,7 @@ ENDPOINT = Endpoint(
 def test_each_trouble_of_an_endpoint_has_its_finding(
     changes: dict[str, Any], due_ms: int | None, expected: list[str]
 ) -> None:
-    backlog = Backlog(0 if due_ms is None else 1, None if due_ms is None else NOW_MS - due_ms)
+    backlog = DeliveryBacklog(0 if due_ms is None else 1, None if due_ms is None else NOW_MS - due_ms)
     found = list(findings_of([(replace(ENDPOINT, **changes), backlog)], ["new"], NOW_MS))
     assert [each.verdict.value for each in found] == expected
     assert all(each.advice for each in found)

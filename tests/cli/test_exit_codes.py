@@ -69,6 +69,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "resume": ("resume", "--all"),
     "reservations export": ("reservations", "export"),
     "trail": ("trail",),
+    "listen": ("listen",),
     "audit": ("audit",),
     **{job.name: (job.name,) for job in JOBS},
     "deliver": ("deliver",),
@@ -76,7 +77,8 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "rehearse": ("rehearse", "--customers", "5", "--units", "2", "--seconds", "0.1", "--hold-seconds", "1"),
 }
 INPUT: Final = {ADMIN_CREATE: f"{PASSWORD}\n", IMPORT: "name,price,stockQuantity\nA,1,1\n"}
-ONCE: Final = [name for name in COMMANDS if name not in {"serve", "worker"}]
+UNTIL_STOPPED: Final = ("serve", "worker", "listen")
+ONCE: Final = [name for name in COMMANDS if name not in UNTIL_STOPPED]
 """The commands that end by themselves."""
 
 _ABSENT: Final = {f"webhooks {each}" for each in (*ENDPOINT_ACTIONS, "resend")}
@@ -108,7 +110,7 @@ def documented(failure: str, names: Sequence[str]) -> dict[str, int]:
     """The exit codes of a failure in docs/commands.md."""
     rows = [re.split(r" *\| *", line.strip("| ")) for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     row = next(row for row in rows if row[0] == failure)
-    columns = {**dict.fromkeys(COMMANDS, row[3]), "serve": row[2], "worker": row[2]}
+    columns = {**dict.fromkeys(COMMANDS, row[3]), **dict.fromkeys(UNTIL_STOPPED, row[2])}
     columns |= {"audit": row[1], "doctor": row[1], "rehearse": row[1]}
     own = re.search(r"`doctor`: (\d+)", row[1])
     if own:
@@ -370,7 +372,7 @@ def silent_server() -> Iterator[Callable[[], socket.socket]]:
 def test_a_signal(
     run: Callable[..., CommandProcess], silent_server: Callable[[], socket.socket], number: signal.Signals
 ) -> None:
-    names = list(COMMANDS) if number is signal.SIGTERM else ["audit", "products list", "serve", "worker"]
+    names = list(COMMANDS) if number is signal.SIGTERM else ["audit", "products list", *UNTIL_STOPPED]
 
     def end(name: str) -> int:
         server = silent_server()

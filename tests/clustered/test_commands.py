@@ -3,6 +3,11 @@
 import asyncio
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +190,33 @@ def test_the_audit_names_what_cannot_be_read_and_gives_no_verdict(cluster: Clust
     found = json.loads(as_json.stdout)
     assert (found["clean"], found["unreadable"], found["differences"]) == (False, 1, [])
     assert found["setAside"][0]["id"] == "bad"
+
+
+def test_events_are_shown_as_they_happen_also_without_a_server(cluster: Cluster, tmp_path: Path) -> None:
+    out, err = tmp_path / "out", tmp_path / "err"
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    with out.open("wb") as lines, err.open("wb") as said:
+        listening = subprocess.Popen(
+            [sys.executable, "-m", "flashreserve", "listen", "--json"],
+            env={**os.environ, **cluster.environment},
+            stdout=lines,
+            stderr=said,
+        )
+    try:
+        until(lambda: b"Listening" in err.read_bytes())
+        assert command(cluster, "pause", "--all", "--reason", "a fault").exit_code == 0
+        until(lambda: out.read_bytes().count(b"\n") == 2)
+        listening.send_signal(signal.SIGINT)
+        assert listening.wait(30) == 0
+    finally:
+        listening.kill()
+        listening.wait()
+    assert [json.loads(line)["type"] for line in out.read_text().splitlines()] == ["product.paused"] * 2
+
+
+def until(reached: Callable[[], bool]) -> None:
+    """Wait for the condition."""
+    end = time.monotonic() + 30
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)

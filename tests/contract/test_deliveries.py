@@ -10,8 +10,8 @@ from tests.core.examples import ADMIN, CUP, HAT, NOON, a_product, reservation_id
 
 from flashreserve.core.endpoints import (
     AttemptResult,
-    Backlog,
     Delivery,
+    DeliveryBacklog,
     DeliveryEnd,
     DisabledWhy,
     Endpoint,
@@ -136,7 +136,7 @@ class TestGroups:
     async def test_a_new_group_is_due_at_once_from_its_first_event_on(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
         await raised(store, GroupRaise(CUP, 3, 5))
-        assert await store.backlog(ONE) == Backlog(1, NOON)
+        assert await store.backlog(ONE) == DeliveryBacklog(1, NOON)
         assert await claim(store, "a") == [a_delivery(done=2, upto=5)]
 
     async def test_a_claimed_group_is_nobody_else_s_until_its_lease_is_over(self, store: Store) -> None:
@@ -148,7 +148,7 @@ class TestGroups:
         await store.end_turns([delivered(first, 1)], "a", NOON + LEASE_MS)
         assert (await store.backlog(ONE)).groups == 1, "the sleeper's state isn't written"
         await store.end_turns([delivered(second, 1)], "c", NOON + LEASE_MS)
-        assert await store.backlog(ONE) == Backlog(0, None)
+        assert await store.backlog(ONE) == DeliveryBacklog(0, None)
 
     async def test_a_group_that_has_further_events_is_due_again_at_once(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
@@ -162,7 +162,7 @@ class TestGroups:
         await store.end_turns([delivered(second, 3)], "c", NOON)
         assert await claim(store, "d") == []
         await raised(store, GroupRaise(CUP, 4, 4), now=NOON + 7)
-        assert await store.backlog(ONE) == Backlog(1, NOON + 7)
+        assert await store.backlog(ONE) == DeliveryBacklog(1, NOON + 7)
         assert await claim(store, "e", NOON + 7) == [a_delivery(done=3, previous=3, upto=4)]
 
     async def test_a_new_event_does_not_shorten_the_wait_for_the_next_try(self, store: Store) -> None:
@@ -219,7 +219,7 @@ class TestGroups:
         await store.add_endpoint(an_endpoint(), 9)
         await raised(store, GroupRaise(CUP, 1, 2), GroupRaise(HAT, 1, 1))
         await store.skip_groups(ONE)
-        assert await store.backlog(ONE) == Backlog(0, None)
+        assert await store.backlog(ONE) == DeliveryBacklog(0, None)
         await raised(store, GroupRaise(CUP, 3, 3))
         assert await claim(store, "a") == [a_delivery(done=2, upto=3)]
 
@@ -240,7 +240,7 @@ class TestGroups:
         before = await current(store)
         change = changed(before, replace(before, removed_at=NOON), NOON, ADMIN)
         assert await store.change_endpoint(before, change, ADMIN)
-        assert await store.backlog(ONE) == Backlog(0, None)
+        assert await store.backlog(ONE) == DeliveryBacklog(0, None)
         assert await claim(store, "a") == []
 
 

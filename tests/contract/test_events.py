@@ -76,7 +76,7 @@ async def types_of(store: Store, subject_id: str) -> list[tuple[int, str]]:
     return [(event.n, event.type.value) for event in await events_of(store, subject_id)]
 
 
-class TestReservations:
+class TestReservationEvents:
     async def test_each_transition_is_told_once_with_the_reservation_as_it_was_after_it(self, store: Store) -> None:
         await store.add_products([a_product()])
         await do(store, replace(reserve(1, quantity=3), external_id="cart-1"))
@@ -173,7 +173,7 @@ async def test_with_the_setting_grants_are_told_too(factory: StoreFactory) -> No
     assert (confirmed.n, confirmed.type) == (2, EventType.RESERVATION_CONFIRMED)
 
 
-class TestProducts:
+class TestProductEvents:
     async def test_making_editing_stocking_and_archiving_are_told(self, store: Store) -> None:
         await store.add_each([a_product(external_id="sku-1")], ADMIN)
         assert isinstance(await do(store, edit(name="Mug", price=5, by=ADMIN)), Edited)
@@ -270,8 +270,8 @@ class TestAccountsAndKeys:
             await store.revoke_key(key.id, at)
         terms = KeyTerms(key.name, key.scopes, None)
         assert await events_of(store, key.id) == [
-            Event(key.id, 1, EventType.API_KEY_MADE, 10, _BY_ADMIN, terms),
-            Event(key.id, 2, EventType.API_KEY_REVOKED, 20, Actor(ActorKind.ADMIN, None), KeyEnd(key.name)),
+            Event(key.id, 1, EventType.KEY_MADE, 10, _BY_ADMIN, terms),
+            Event(key.id, 2, EventType.KEY_REVOKED, 20, Actor(ActorKind.ADMIN, None), KeyEnd(key.name)),
         ]
 
 

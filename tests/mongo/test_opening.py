@@ -142,11 +142,11 @@ async def test_whether_writing_works_is_tried_by_a_write(store: MongoStore, data
     assert (await database.find("meta", {}))[0]["touched"] == 2
 
 
-async def test_no_program_from_before_returns_may_work_on_a_database_once_a_writer_has_opened_it(
+async def test_no_program_from_before_events_and_pauses_may_work_on_a_database_once_a_writer_has_opened_it(
     url: str, store: MongoStore, database: PymongoDatabase
 ) -> None:
-    await set_version(database, 1, 1)
+    await set_version(database, 2, 2)
     await (await open_mongo(url, SystemIds(), create=True)).close()
     (noted,) = await database.find("meta", {})
     assert (noted["version"], noted["usable_from"]) == (VERSION, USABLE_FROM)
-    assert noted["usable_from"] >= 2, "programs of version 1 would give returned units back a second time"
+    assert noted["usable_from"] >= 3, "programs of version 2 would sell paused products, and record no events"

@@ -22,7 +22,7 @@ def _granted(request: Request, pauses: list[Request], resumes: list[Request]) ->
         for pause in pauses:
             if pause.code != "paused" or pause.end > request.asked.at or pause.asked.of not in {"", product}:
                 continue
-            ends = [resume for resume in resumes if resume.asked.of == pause.asked.of]
+            ends = [each for each in resumes if each.asked.of == pause.asked.of and each.asked.at <= request.end]
             # The end of a pause that was asked for before this one may also be carried out after it.
             if not any(resume.end > pause.asked.at or resume.code != "resumed" for resume in ends):
                 yield Violation("pauses", f"granted after {pause.text()}: {request.text()}")

@@ -133,7 +133,8 @@ class MongoShop(SimulatedShop):
 
     @override
     def subscribe(self, endpoints: Sequence[Endpoint]) -> None:
-        for part in self._server.insert_parts("endpoints", [struct_document(each) for each in endpoints]):
+        documents = [struct_document(each) | {"types": list(each.types)} for each in endpoints]
+        for part in self._server.insert_parts("endpoints", documents):
             part()
 
     @override

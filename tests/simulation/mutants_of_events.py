@@ -67,8 +67,8 @@ OF_EVENTS_ON_MONGO: Final = (
 OF_DELIVERIES: Final = (
     Mutant(
         "a failed event is skipped",
-        "                    return _Turn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)\n",
-        "                    return _Turn(DeliveryEnd(delivery, event.n, event.n, 0, at_ms), attempts)\n",
+        "                    return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)\n",
+        "                    return _GroupTurn(DeliveryEnd(delivery, event.n, event.n, 0, at_ms), attempts)\n",
         _DELIVERIES,
     ),
     Mutant(
@@ -127,18 +127,6 @@ OF_PAUSES_ON_MONGO: Final = (
         "a pause of all leaves the revision",
         '"$inc": {"rev": 1}, "$max"',
         '"$inc": {"rev": 0}, "$max"',
-        "stores/mongo/pauses.py",
-    ),
-    Mutant(
-        "a pause doesn't wait for open movements",
-        'return sum(intent["kind"] == "reserve" for product in found for intent in product["intents"])',
-        "return 0",
-        "stores/mongo/pauses.py",
-    ),
-    Mutant(
-        "an older pause of all overwrites a later one",
-        'older: Document = {"shop_pause_version": {"$not": {"$gte": state.version}}}',
-        'older: Document = {"shop_pause_version": {"$ne": state.version}}',
         "stores/mongo/pauses.py",
     ),
 )

@@ -27,6 +27,7 @@ _WAITS_MS: Final = (0, 50, 100, 200, 200, 200, 400, 400, 400, 400)
 _LEASE_MS: Final = 2_000
 _SEND_MS_MAX: Final = 700
 _SLOTS: Final = 3
+_HOPELESS_PART: Final = 12
 _SECONDS: Final = (0.001, 0.001, 0.01, 0.1, 0.6)
 
 
@@ -56,6 +57,11 @@ def encode(event: Event, previous: int | None) -> bytes:
     return msgspec.json.encode([*told, msgspec.to_builtins(event.data)])
 
 
+def _is_hopeless(event_id: str) -> bool:
+    """Whether the receivers never accept the event, so that it is given up after the last try."""
+    return hashlib.sha256(event_id.encode()).digest()[0] % _HOPELESS_PART == 0
+
+
 class SimulatedReceivers:
     """All receivers. They are outside of the shop, so none of its faults affects them."""
 
@@ -69,10 +75,11 @@ class SimulatedReceivers:
         random = self._world.random
         seconds = random.choice(_SECONDS)
         await asyncio.sleep(seconds)
-        lost, status = random.random() < self.failing / 3, 500 if random.random() < self.failing else 204
+        lost, failing = random.random() < self.failing / 3, random.random() < self.failing
         if lost and random.random() < 0.5:
             return DeliveryAttempt(None, int(seconds * 1_000), AttemptError.CONNECT)
         event_id, subject, n, _, _, previous, _ = msgspec.json.decode(body)
+        status = 500 if failing or _is_hopeless(event_id) else 204
         digest = hashlib.sha256(body).hexdigest()[:16]
         self.received.append(
             Received(url, event_id, subject, n, previous, digest, status, headers["webhook-id"] == event_id)

@@ -102,6 +102,8 @@ def draw(seed: int, store: StoreName) -> SeedScript:
     kinds = _OF_SHOPS[seed % len(_OF_SHOPS)]
     if "return" in kinds:  # Enough is bought before it is returned.
         goods = tuple(each._replace(units=max(each.units, _UNITS_MIN)) for each in goods)
+    if kinds is _PAUSING:  # So much that processes plan on what they know of a product, without reading it first.
+        goods = tuple(each._replace(units=_AMPLE, limit=None) for each in goods)
     if kinds is _RETURNING_BASKETS:
         bursts = [bursts[0] + later for later in _TURNS_S]
     apis = random.choice((3, 3, 3, 4))
@@ -263,6 +265,7 @@ _OF_SHOPS: Final = (_KINDS, _RETURNING, _PAUSING, _RESTOCKING, _RETURNING_BASKET
 
 _BASKETS_MOST: Final = 0.9
 _ALL_PAUSED: Final = 0.3
+_AMPLE: Final = 60
 _UNITS_MIN: Final = 12
 _TURNS_S: Final = (0.0, 0.1, 0.3, 0.5, 0.8)
 _FIRST_TURN: Final[dict[Kind, int]] = {"reserve": 0, "confirm": 2, "return": 3}

@@ -90,7 +90,7 @@ _PLAN: Final = "/plan"
 _event: Final = msgspec.json.Decoder(_Event)
 
 
-class Receiver:
+class RecordingReceiver:
     """The plan and the record, shared by all connections."""
 
     def __init__(self, record: BinaryIO, plan: ReceiverPlan) -> None:
@@ -152,7 +152,7 @@ def _signed_at_its_time(webhook: Webhook, headers: dict[str, str], body: bytes) 
 class ReceiverConnection(asyncio.Protocol):
     """One connection, from bytes to deliveries."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: RecordingReceiver) -> None:
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
 
@@ -213,7 +213,7 @@ async def _serve(options: argparse.Namespace) -> None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(options.certificate)
     with options.record.open("ab", buffering=0) as record:
-        receiver = Receiver(record, msgspec.json.decode(options.plan, type=ReceiverPlan))
+        receiver = RecordingReceiver(record, msgspec.json.decode(options.plan, type=ReceiverPlan))
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: ReceiverConnection(receiver), "127.0.0.1", options.port, ssl=tls, backlog=1024

@@ -7,10 +7,17 @@ if TYPE_CHECKING:
     from flashreserve.bootstrap.http_service import ProcessPlace, open_edge, open_service, prepare, trusted_proxies
     from flashreserve.bootstrap.issuers import file_with_secrets, issuers_of
     from flashreserve.bootstrap.keys import key_ring
+    from flashreserve.bootstrap.live_events import (
+        LOCAL_DESTINATIONS,
+        forwarding_secret,
+        open_forwarder,
+        open_live_events,
+    )
     from flashreserve.bootstrap.readiness import CLOCK_APART_MAX_MS
     from flashreserve.bootstrap.services import Books, Core, Seams, open_books, open_core, steady_clock, times_ahead_ms
     from flashreserve.bootstrap.stores import (
         OWNER_ALONE,
+        database_identity,
         engine_version,
         inspect_file,
         inspect_server,
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLOCK_APART_MAX_MS",
+    "LOCAL_DESTINATIONS",
     "OWNER_ALONE",
     "Books",
     "Core",
@@ -31,8 +39,10 @@ __all__ = [
     "Seams",
     "Watchdog",
     "Webhooks",
+    "database_identity",
     "engine_version",
     "file_with_secrets",
+    "forwarding_secret",
     "inspect_file",
     "inspect_server",
     "issuers_of",
@@ -40,6 +50,8 @@ __all__ = [
     "open_books",
     "open_core",
     "open_edge",
+    "open_forwarder",
+    "open_live_events",
     "open_service",
     "open_store",
     "open_store_to_read",
@@ -54,6 +66,7 @@ __all__ = [
 
 _MODULES: Final = {
     "CLOCK_APART_MAX_MS": "readiness",
+    "LOCAL_DESTINATIONS": "live_events",
     "OWNER_ALONE": "stores",
     "Books": "services",
     "Core": "services",
@@ -61,8 +74,10 @@ _MODULES: Final = {
     "Seams": "services",
     "Watchdog": "watchdog",
     "Webhooks": "webhooks",
+    "database_identity": "stores",
     "engine_version": "stores",
     "file_with_secrets": "issuers",
+    "forwarding_secret": "live_events",
     "inspect_file": "stores",
     "inspect_server": "stores",
     "issuers_of": "issuers",
@@ -70,6 +85,8 @@ _MODULES: Final = {
     "open_books": "services",
     "open_core": "services",
     "open_edge": "http_service",
+    "open_forwarder": "live_events",
+    "open_live_events": "live_events",
     "open_service": "http_service",
     "open_store": "stores",
     "open_store_to_read": "stores",

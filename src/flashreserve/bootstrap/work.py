@@ -105,7 +105,7 @@ def start_jobs(settings: Settings, clock: SteadyClock, start: Start, run: Run) -
     """
     if not settings.redis_url:
         for job in JOBS:
-            start(repeat(job.name, partial(run, job), every_s=job.every_s, jitter=random.random))
+            start(repeat(job.name, partial(run, job), every_s=job.every_s, jitter=random.random, often=job.often))
         return
     start(run_worker(settings.redis_url, JOBS, run, clock=clock, jitter=random.random))
     start(_look_at_redis(settings.redis_url))
@@ -117,7 +117,7 @@ def start_deliveries(webhooks: Webhooks, now: Callable[[], int], start: Start) -
     async def deliver() -> int:
         return await webhooks.deliver(now())
 
-    start(repeat("deliver", deliver, every_s=DELIVER_EVERY_S, jitter=random.random))
+    start(repeat("deliver", deliver, every_s=DELIVER_EVERY_S, jitter=random.random, often=True))
 
 
 def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:

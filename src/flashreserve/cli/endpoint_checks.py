@@ -6,7 +6,7 @@ from typing import Final
 from flashreserve.bootstrap import key_ring, open_store_to_read
 from flashreserve.cli.checks import CheckResult, Finding
 from flashreserve.cli.interrupts import interrupts
-from flashreserve.core.endpoints import Backlog, DisabledWhy, Endpoint, terms_of
+from flashreserve.core.endpoints import DeliveryBacklog, DisabledWhy, Endpoint, terms_of
 from flashreserve.core.instants import format_instant
 from flashreserve.core.words import counted
 from flashreserve.settings import Settings, SettingsError
@@ -16,7 +16,7 @@ BACKLOG_OLD_MS: Final = 5 * 60_000
 """Milliseconds from which due deliveries count as stuck: they are made within a second."""
 
 _WHAT: Final = "webhooks"
-_Found = Sequence[tuple[Endpoint, Backlog]]
+_Found = Sequence[tuple[Endpoint, DeliveryBacklog]]
 
 
 def endpoints(settings: Settings, now_ms: int) -> Iterable[Finding]:

@@ -35,7 +35,7 @@ class Exit(IntEnum):
 JUDGES: Final = frozenset({"audit", "doctor", "rehearse"})
 """Commands whose exit code 1 is a verdict. Their failures are `NO_VERDICT`, so that scripts can tell them apart."""
 
-SERVERS: Final = frozenset({"serve", "worker", "serve-share"})
+SERVERS: Final = frozenset({"serve", "worker", "serve-share", "listen"})
 """Commands that run until a signal ends them, which is how they succeed."""
 
 _FAULT_LENGTH_MAX: Final = 300

@@ -108,6 +108,7 @@ for _entry in (
     CommandEntry("resume", "pauses", "Resume the sale of a product, or of all."),
     CommandEntry("reservations", "reservations", "Export reservations."),
     CommandEntry("trail", "trail", "Print who changed what, and when, oldest first."),
+    CommandEntry("listen", "listen", "Show events as they happen, from now on, until Ctrl-C."),
     CommandEntry("audit", "audit", "Check every product's stock against its reservations, on the live database."),
     *map(_JobEntry, JOBS),
     CommandEntry("deliver", "jobs", "Deliver the events that are due to the webhook endpoints, once."),

@@ -12,7 +12,7 @@ from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.option_values import option_value
 from flashreserve.core import limits
-from flashreserve.core.endpoints import Backlog, DisabledWhy, Endpoint, LoggedAttempt
+from flashreserve.core.endpoints import DeliveryBacklog, DisabledWhy, Endpoint, LoggedAttempt
 from flashreserve.core.events import BY_COMMAND_LINE, Event
 from flashreserve.core.instants import format_instant, instant_of
 from flashreserve.core.outcomes import Invalid, NotFound
@@ -92,7 +92,7 @@ def show(settings: Settings, endpoint_id: str) -> None:
     """Print one endpoint, and how much waits for it."""
     id_ = _id(endpoint_id)
 
-    async def read(opened: Webhooks) -> tuple[Endpoint | NotFound, Backlog]:
+    async def read(opened: Webhooks) -> tuple[Endpoint | NotFound, DeliveryBacklog]:
         return await opened.endpoints.endpoint(id_), await opened.endpoints.backlog(id_)
 
     found, backlog = _run(settings, read)
@@ -101,7 +101,7 @@ def show(settings: Settings, endpoint_id: str) -> None:
         click.echo(_FIELD.format(name, printable(value)))
 
 
-def _shown(endpoint: Endpoint, backlog: Backlog) -> Iterator[tuple[str, str]]:
+def _shown(endpoint: Endpoint, backlog: DeliveryBacklog) -> Iterator[tuple[str, str]]:
     yield "id", endpoint.id
     yield "url", endpoint.url
     yield "events", ", ".join(written_types(endpoint.types))

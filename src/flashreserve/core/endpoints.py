@@ -137,7 +137,7 @@ class LoggedAttempt(msgspec.Struct, frozen=True, gc=False):
     result: AttemptResult
 
 
-class Backlog(NamedTuple):
+class DeliveryBacklog(NamedTuple):
     """The groups of an endpoint that have events to deliver, and when the first of them was due (ms)."""
 
     groups: int

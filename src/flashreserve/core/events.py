@@ -30,8 +30,8 @@ class EventType(StrEnum):
     ACCOUNT_ROLE_CHANGED = "account.role_changed"
     ACCOUNT_DISABLED = "account.disabled"
     ACCOUNT_ENABLED = "account.enabled"
-    API_KEY_MADE = "api_key.made"
-    API_KEY_REVOKED = "api_key.revoked"
+    KEY_MADE = "api_key.made"
+    KEY_REVOKED = "api_key.revoked"
     ENDPOINT_ADDED = "endpoint.added"
     ENDPOINT_EDITED = "endpoint.edited"
     ENDPOINT_ROTATED = "endpoint.rotated"
@@ -48,7 +48,7 @@ class SubjectKind(StrEnum):
     RESERVATION = "reservation"
     PRODUCT = "product"
     ACCOUNT = "account"
-    API_KEY = "api_key"
+    KEY = "api_key"
     ENDPOINT = "endpoint"
 
 
@@ -262,9 +262,9 @@ def data_of(type_: EventType) -> type[EventData]:  # noqa: C901, PLR0912 - one m
             return RoleChange
         case EventType.ACCOUNT_DISABLED | EventType.ACCOUNT_ENABLED:
             return AccessChange
-        case EventType.API_KEY_MADE:
+        case EventType.KEY_MADE:
             return KeyTerms
-        case EventType.API_KEY_REVOKED:
+        case EventType.KEY_REVOKED:
             return KeyEnd
         case (
             EventType.ENDPOINT_ADDED

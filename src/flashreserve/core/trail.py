@@ -193,9 +193,9 @@ def key_made_event(key: ApiKey) -> Event:
     """The event of making an API key."""
     actor = actor_named(BY_COMMAND_LINE if key.created_by is None else key.created_by)
     data = KeyTerms(key.name, key.scopes, key.expires_at)
-    return Event(key.id, key.trail_n, EventType.API_KEY_MADE, key.created_at, actor, data)
+    return Event(key.id, key.trail_n, EventType.KEY_MADE, key.created_at, actor, data)
 
 
 def revocation_event(key_id: str, name: str, n: int, at: int, by: str) -> Event:
     """The event of revoking an API key, as number `n`. A key can be revoked even if the rest of it can't be read."""
-    return Event(key_id, n, EventType.API_KEY_REVOKED, at, actor_named(by), KeyEnd(name))
+    return Event(key_id, n, EventType.KEY_REVOKED, at, actor_named(by), KeyEnd(name))

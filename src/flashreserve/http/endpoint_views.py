@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from flashreserve.core.endpoints import AttemptResult, Backlog, DisabledWhy, Endpoint, LoggedAttempt
+from flashreserve.core.endpoints import AttemptResult, DeliveryBacklog, DisabledWhy, Endpoint, LoggedAttempt
 from flashreserve.core.events import Event, actor_named
 from flashreserve.core.instants import format_instant
 from flashreserve.http.fields import CustomerId, Id, InstantText
@@ -121,7 +121,7 @@ def new_endpoint_view(endpoint: Endpoint, secret: str) -> NewEndpointView:
     return NewEndpointView(**_fields(endpoint), secret=secret)
 
 
-def endpoint_with_backlog(endpoint: Endpoint, backlog: Backlog) -> EndpointWithBacklogView:
+def endpoint_with_backlog(endpoint: Endpoint, backlog: DeliveryBacklog) -> EndpointWithBacklogView:
     """An endpoint and its backlog."""
     shown = BacklogView(backlog.groups, format_optional(backlog.oldest_due))
     return EndpointWithBacklogView(**_fields(endpoint), backlog=shown)

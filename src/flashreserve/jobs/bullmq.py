@@ -179,7 +179,10 @@ async def run_worker(
     meanwhile = ", ".join(f"{job.name} runs every {job.every_s:g} s" for job in jobs if job.on_wakeup)
     reaching, working = Presence(clock, "reaching the queue", meanwhile), Presence(clock, "taking wake-ups", meanwhile)
     tasks = [
-        *(asyncio.create_task(repeat(job.name, each.run, every_s=job.every_s, jitter=jitter)) for job, each in passes),
+        *(
+            asyncio.create_task(repeat(job.name, each.run, every_s=job.every_s, jitter=jitter, often=job.often))
+            for job, each in passes
+        ),
         asyncio.create_task(_listen(redis, partial(_run_all, woken), reaching, working)),
     ]
     try:

@@ -58,6 +58,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     counter: JobCounter | None = None
 
+    often: bool = False
+    """Whether nearly every pass does something during a sale, so that the log needn't say so."""
+
     def pass_by(self, settings: Settings) -> RunOnce:
         """The pass by these settings."""
         return self.run_once if self.by_settings is None else self.by_settings(settings)
@@ -86,6 +89,7 @@ JOBS: Final[list[Job]] = [
         every_s=0.5,
         purpose="Add the events that aren't in the log yet, once.",
         result=("Logged the events of", "subject"),
+        often=True,
         counter=JobCounter("flashreserve_relayed", "Subjects whose events the relay added to the log"),
     ),
     Job(

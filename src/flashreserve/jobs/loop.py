@@ -12,12 +12,17 @@ _log = structlog.get_logger(__name__)
 
 
 async def repeat(
-    name: str, run_once: Callable[[], Awaitable[int]], *, every_s: float, jitter: Callable[[], float]
+    name: str,
+    run_once: Callable[[], Awaitable[int]],
+    *,
+    every_s: float,
+    jitter: Callable[[], float],
+    often: bool = False,
 ) -> None:
     """Call `run_once` until cancelled, with `every_s` seconds between passes, less up to a tenth by `jitter` (0 to 1).
 
     The jitter lets several processes on one database drift apart instead of waiting for each other. A pass that fails
-    is logged under `name`, and the next one tries again.
+    is logged under `name`, and the next one tries again. So is one that did something, but not if that happens `often`.
     """
     while True:
         try:
@@ -27,7 +32,7 @@ async def repeat(
         except Exception:  # noqa: BLE001 - a bug in one pass must not end all later ones
             _log.exception("job failed", job=name)
         else:
-            if done:
+            if done and not often:
                 _log.info("job done", job=name, count=done)
         await asyncio.sleep(every_s * (1 - jitter() / 10))
 

@@ -81,7 +81,7 @@ class WebhookSender(Protocol):
         ...
 
 
-class _Turn(NamedTuple):
+class _GroupTurn(NamedTuple):
     """The end of a group's turn, the attempts made in it, and whether the endpoint is gone."""
 
     end: DeliveryEnd
@@ -194,7 +194,7 @@ class DeliveryService:
         if endpoint is None:
             return False
         self._endpoints[endpoint_id] = endpoint
-        events = await self._store.subject_events([(each.subject_id, each.done, each.upto) for each in deliveries])
+        events = await self._store.subject_events(_wanted_by(deliveries))
         of_subject: dict[str, list[Event]] = {}
         for event in wanted(endpoint, events):
             of_subject.setdefault(event.subject_id, []).append(event)
@@ -206,16 +206,18 @@ class DeliveryService:
         await self._note(endpoint_id, turns)
         return len(deliveries) == most
 
-    async def _turn_apart(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _Turn:
+    async def _turn_apart(
+        self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int
+    ) -> _GroupTurn:
         """The group's turn. A defect that one event brings to light holds up its own group only."""
         try:
             return await self._turn(pump, delivery, events, leased_until)
         except Exception:  # noqa: BLE001 - see above
             _log.exception("delivery failed", endpoint=delivery.endpoint_id, key=delivery.key)
             later = self._clock.now_ms() + _AFTER_DEFECT_MS
-            return _Turn(DeliveryEnd(delivery, delivery.done, delivery.previous, delivery.tries, later), [])
+            return _GroupTurn(DeliveryEnd(delivery, delivery.done, delivery.previous, delivery.tries, later), [])
 
-    async def _turn(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _Turn:
+    async def _turn(self, pump: _Pump, delivery: Delivery, events: Sequence[Event], leased_until: int) -> _GroupTurn:
         """Send the group's events, until one fails."""
         due = [event for event in events if delivery.done < event.n <= delivery.upto]
         done, previous, tries = delivery.done, delivery.previous, delivery.tries
@@ -228,7 +230,7 @@ class DeliveryService:
                 else:
                     attempt = await self._send(delivery.endpoint_id, event, previous, leased_until)
             if isinstance(attempt, int):
-                return _Turn(DeliveryEnd(delivery, done, previous, tries, attempt), attempts)
+                return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, attempt), attempts)
             pump.learn(attempt)
             tries += 1
             now = self._clock.now_ms()
@@ -245,12 +247,12 @@ class DeliveryService:
                     _log.warning("event given up", endpoint=delivery.endpoint_id, event_id=event.id, tries=tries)
                     done, previous, tries = event.n, event.n, 0
                 case Retry(at_ms):
-                    return _Turn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)
+                    return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)
                 case EndpointGone():
-                    return _Turn(DeliveryEnd(delivery, done, previous, tries, now), attempts, gone=True)
+                    return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, now), attempts, gone=True)
                 case _:
                     assert_never(consequence)
-        return _Turn(DeliveryEnd(delivery, delivery.upto, previous, 0, None), attempts)
+        return _GroupTurn(DeliveryEnd(delivery, delivery.upto, previous, 0, None), attempts)
 
     async def _send(
         self, endpoint_id: str, event: Event, previous: int | None, leased_until: int
@@ -288,7 +290,7 @@ class DeliveryService:
             result=AttemptResult.FAILED if isinstance(consequence, GivenUp) else result,
         )
 
-    async def _note(self, endpoint_id: str, turns: Sequence[_Turn]) -> None:
+    async def _note(self, endpoint_id: str, turns: Sequence[_GroupTurn]) -> None:
         """Keep the endpoint's failures in the database, and disable it if it is gone or has failed for too long."""
         attempts = [attempt for turn in turns for attempt in turn.attempts]
         endpoint = self._endpoints.get(endpoint_id)
@@ -320,6 +322,15 @@ class DeliveryService:
                 self._endpoints[endpoint_id] = change.after
                 _log.error("endpoint disabled", endpoint=endpoint_id, why=why.value)
                 return
+
+
+def _wanted_by(deliveries: Sequence[Delivery]) -> list[tuple[str, int, int]]:
+    """The numbers of the events to read. A subject may have two groups: its own, and an event that is sent again."""
+    ranges: dict[str, tuple[int, int]] = {}
+    for each in deliveries:
+        above, upto = ranges.get(each.subject_id, (each.done, each.upto))
+        ranges[each.subject_id] = min(above, each.done), max(upto, each.upto)
+    return [(subject_id, above, upto) for subject_id, (above, upto) in ranges.items()]
 
 
 def secrets_of(endpoint: Endpoint) -> EndpointSecrets:

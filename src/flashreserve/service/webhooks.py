@@ -10,7 +10,15 @@ from msgspec.structs import replace
 from flashreserve.auth.keys import KeyRing
 from flashreserve.clock import Clock, Ids
 from flashreserve.core import limits
-from flashreserve.core.endpoints import Backlog, Delivery, DisabledWhy, Endpoint, LoggedAttempt, changed, terms_of
+from flashreserve.core.endpoints import (
+    Delivery,
+    DeliveryBacklog,
+    DisabledWhy,
+    Endpoint,
+    LoggedAttempt,
+    changed,
+    terms_of,
+)
 from flashreserve.core.events import Event, EventType, actor_named
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.service.deliveries import Encode, WebhookSender, secrets_of
@@ -103,7 +111,7 @@ class WebhookService:
         """The endpoint as it is now."""
         return await self._store.endpoint(endpoint_id) or NotFound("endpoint", endpoint_id)
 
-    async def backlog(self, endpoint_id: str) -> Backlog:
+    async def backlog(self, endpoint_id: str) -> DeliveryBacklog:
         """What is waiting to be delivered to the endpoint."""
         return await self._store.backlog(endpoint_id)
 

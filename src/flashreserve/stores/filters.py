@@ -61,6 +61,11 @@ class EventFilter(msgspec.Struct, frozen=True):
     types: frozenset[EventType] | None = None
     since: int | None = None
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether events other than those of another subject may be left out, so that a page may have to look far."""
+        return (self.actor_id, self.types, self.since) != (None, None, None)
+
     def allows(self, event: Event) -> bool:
         """Whether the list has the event."""
         return (

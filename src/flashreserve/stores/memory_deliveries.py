@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from flashreserve.core.endpoints import (
-    Backlog,
     Delivery,
+    DeliveryBacklog,
     DeliveryEnd,
     Endpoint,
     EndpointChange,
@@ -22,7 +22,7 @@ from flashreserve.stores.memory_events import MemoryEvents
 from flashreserve.stores.outbox import DeliveryStore
 
 
-class _Group(msgspec.Struct):
+class _DueGroup(msgspec.Struct):
     """A group, and when it is due; None while it is idle."""
 
     delivery: Delivery
@@ -38,7 +38,7 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
     def __init__(self) -> None:
         MemoryEvents.__init__(self)
         self._endpoints: dict[str, Endpoint] = {}
-        self._groups: dict[tuple[str, str], _Group] = {}
+        self._groups: dict[tuple[str, str], _DueGroup] = {}
         self._attempts: list[LoggedAttempt] = []
 
     @override
@@ -93,7 +93,7 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
         if group is None:
             subject_id = each.subject_id
             fresh = Delivery(endpoint_id, subject_id, subject_id, each.first - 1, each.previous, each.last, 0)
-            self._groups[endpoint_id, subject_id] = _Group(fresh, now, now)
+            self._groups[endpoint_id, subject_id] = _DueGroup(fresh, now, now)
             return
         delivery = replace(group.delivery, upto=max(group.delivery.upto, each.last))
         if each.again and each.first <= delivery.done:
@@ -112,7 +112,7 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
 
     @override
     async def resend(self, delivery: Delivery, now: int) -> None:
-        self._groups[delivery.endpoint_id, delivery.key] = _Group(delivery, now, now)
+        self._groups[delivery.endpoint_id, delivery.key] = _DueGroup(delivery, now, now)
 
     @override
     async def claim(self, endpoint_id: str, now: int, most: int, lease: str, until: int) -> list[Delivery]:
@@ -150,11 +150,11 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
         return sorted(found, key=_by_id, reverse=True)[:most]
 
     @override
-    async def backlog(self, endpoint_id: str) -> Backlog:
+    async def backlog(self, endpoint_id: str) -> DeliveryBacklog:
         due = [
             group.next_at for (of, _), group in self._groups.items() if of == endpoint_id and group.next_at is not None
         ]
-        return Backlog(len(due), min(due, default=None))
+        return DeliveryBacklog(len(due), min(due, default=None))
 
     @override
     async def forget_deliveries(self, before: int, most: int) -> int:

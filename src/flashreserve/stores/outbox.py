@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from flashreserve.core.endpoints import (
-    Backlog,
     Delivery,
+    DeliveryBacklog,
     DeliveryEnd,
     Endpoint,
     EndpointChange,
@@ -48,7 +48,7 @@ class EventStore(Protocol):
     async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
         """The logged events of these subjects, each with numbers above the first figure and up to the second.
 
-        They are in the order of their numbers.
+        They are in the order of their numbers. Each subject is wanted once.
         """
         ...
 
@@ -122,7 +122,7 @@ class DeliveryStore(Protocol):
         """At most `most` attempts on the endpoint with ids below `beyond`, newest first."""
         ...
 
-    async def backlog(self, endpoint_id: str) -> Backlog:
+    async def backlog(self, endpoint_id: str) -> DeliveryBacklog:
         """The endpoint's groups that have events to deliver."""
         ...
 

@@ -188,14 +188,13 @@ class ReservationStore(Protocol):
 
 
 class CatalogueStore(Protocol):
-    """Products. Edits and restocks are commands of a flush, because the rules decide on them.
+    """Products, whose edits and restocks are commands of a flush, because the rules decide on them.
 
-    Each change records its event (`core.trail`) in the same write, under the name `by`. While all sales are paused, new
-    products are added with the reason for that.
+    Each change records its event (`core.trail`) in the same write, under the name `by`.
     """
 
     async def add_products(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> None:
-        """Insert new products without external ids, all or none."""
+        """Insert new products without external ids, all or none. While all sales are paused, theirs are too."""
         ...
 
     async def add_each(self, products: Sequence[Product], by: str = BY_COMMAND_LINE) -> list[bool]:
@@ -267,8 +266,7 @@ class AccountStore(Protocol):
     A read of one account, its sign-out or its reset code shows every write that was acknowledged before the call. Lists
     (`accounts`, `list_accounts`, `signed_out_since`) may be older while an election of MongoDB's primary lasts.
 
-    A change of a role, disabling and enabling record their events (`core.trail`) in the same write, under the name
-    `by`, if they change anything.
+    A change of a role, disabling and enabling record their events in the same write, if they change anything.
     """
 
     async def add_account(self, account: Account) -> bool:

@@ -174,7 +174,7 @@ class MongoKeys(KeyStore):
     async def revoke_key(self, key_id: str, at: int, by: str = BY_COMMAND_LINE) -> bool:
         found = await self._database.find("keys", {"_id": key_id}, current=True)
         for document in found:
-            end = entry(EventType.API_KEY_REVOKED, at, by, data={"name": str(document.get("name"))})
+            end = entry(EventType.KEY_REVOKED, at, by, data={"name": str(document.get("name"))})
             change = recording({"$set": {"revoked_at": at}}, end)
             valid = {"_id": key_id, "revoked_at": None}
             await self._database.find_one_and_update("keys", valid, change, fields=_ID)

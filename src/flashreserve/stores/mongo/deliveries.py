@@ -12,8 +12,8 @@ import msgspec
 from typing_extensions import override
 
 from flashreserve.core.endpoints import (
-    Backlog,
     Delivery,
+    DeliveryBacklog,
     DeliveryEnd,
     Endpoint,
     EndpointChange,
@@ -173,12 +173,14 @@ class MongoDeliveries(DeliveryStore):
         return [read_struct(document, LoggedAttempt) for document in found]
 
     @override
-    async def backlog(self, endpoint_id: str) -> Backlog:
+    async def backlog(self, endpoint_id: str) -> DeliveryBacklog:
         count = {"_id": None, "groups": {"$sum": 1}, "oldest_due": {"$min": "$next_at"}}
         found = await self._database.aggregate(
             "deliveries", [{"$match": {"endpoint_id": endpoint_id, **_DUE}}, {"$group": count}]
         )
-        return Backlog(int(found[0]["groups"]), int(found[0]["oldest_due"])) if found else Backlog(0, None)
+        return (
+            DeliveryBacklog(int(found[0]["groups"]), int(found[0]["oldest_due"])) if found else DeliveryBacklog(0, None)
+        )
 
     @override
     async def forget_deliveries(self, before: int, most: int) -> int:

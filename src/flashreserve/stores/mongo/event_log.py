@@ -38,7 +38,7 @@ _TRIES_MAX: Final = 20
 """How often a relay looks for its turn to allot places."""
 
 
-class _Source(NamedTuple):
+class _TrailSource(NamedTuple):
     """A collection whose documents have trails."""
 
     collection: Collection
@@ -49,11 +49,11 @@ class _Source(NamedTuple):
 
 
 _SOURCES: Final = (
-    _Source("reservations", {}, None, reservation_events, keeps_trail=True),
-    _Source("products", VISIBLE, TRAIL_FIELDS, events_from, keeps_trail=False),
-    _Source("accounts", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
-    _Source("keys", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
-    _Source("endpoints", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _TrailSource("reservations", {}, None, reservation_events, keeps_trail=True),
+    _TrailSource("products", VISIBLE, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _TrailSource("accounts", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _TrailSource("keys", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _TrailSource("endpoints", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
 )
 
 
@@ -82,7 +82,7 @@ async def relay_reservations(database: Database, documents: Sequence[Document]) 
     await _unlist(database, _SOURCES[0], documents)
 
 
-async def _relay_some(database: Database, source: _Source, aside: UnreadableItems, now: int, most: int) -> int:
+async def _relay_some(database: Database, source: _TrailSource, aside: UnreadableItems, now: int, most: int) -> int:
     postponed = aside.postponed("trail", now)
     listed = {**source.visible, "ship_at": {"$gt": 0}}
     found = await database.find(
@@ -112,7 +112,7 @@ async def _log(database: Database, events: Sequence[Event]) -> None:
         await _allot(database, [event.id for event in some])
 
 
-async def _unlist(database: Database, source: _Source, documents: Sequence[Document]) -> None:
+async def _unlist(database: Database, source: _TrailSource, documents: Sequence[Document]) -> None:
     """E3. Trails of reservations stay. The others are emptied by the same guarded write."""
     updates: list[tuple[Query, Update]] = []
     for document in documents:
@@ -127,7 +127,7 @@ async def _unlist(database: Database, source: _Source, documents: Sequence[Docum
         await database.bulk_update(source.collection, updates)
 
 
-class _Batch(msgspec.Struct, frozen=True):
+class _PlaceBatch(msgspec.Struct, frozen=True):
     """Events that get places, from `first` on, in the order of `ids`."""
 
     first: int
@@ -145,7 +145,7 @@ async def _allot(database: Database, ids: Sequence[str]) -> None:
             "events", {"_id": {"$in": list(ids)}, "place": {"$gt": 0}}, fields={"_id": 1}, current=True
         )
         known = {document["_id"] for document in placed}
-        batch = _Batch(place, [id_ for id_ in ids if id_ not in known])
+        batch = _PlaceBatch(place, [id_ for id_ in ids if id_ not in known])
         if not batch.ids:
             return
         mine = {"_id": _LOG, "next": place, "batch": None}
@@ -156,7 +156,7 @@ async def _allot(database: Database, ids: Sequence[str]) -> None:
     raise StoreUnavailableError("too many relays allot places in the log of events at once")
 
 
-async def _carry_out(database: Database, batch: _Batch) -> None:
+async def _carry_out(database: Database, batch: _PlaceBatch) -> None:
     """Write the places of the batch, and close it. Several processes may do so at once."""
     writes: list[tuple[Query, Update]] = [
         ({"_id": id_, "place": {"$exists": False}}, {"$set": {"place": place}})
@@ -168,14 +168,14 @@ async def _carry_out(database: Database, batch: _Batch) -> None:
     await database.find_one_and_update("meta", mine, closed, fields={"_id": 1})
 
 
-async def _read_log(database: Database) -> tuple[int, _Batch | None]:
+async def _read_log(database: Database) -> tuple[int, _PlaceBatch | None]:
     """The next place, and the open batch."""
     found = await database.find("meta", {"_id": _LOG}, current=True)
     if not found:
         await database.insert_many("meta", [{"_id": _LOG, "next": 1, "batch": None}])
         return 1, None
     batch = found[0]["batch"]
-    return int(found[0]["next"]), None if batch is None else msgspec.convert(whole(batch), _Batch)
+    return int(found[0]["next"]), None if batch is None else msgspec.convert(whole(batch), _PlaceBatch)
 
 
 async def last_place(database: Database) -> int:
@@ -188,7 +188,7 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
     """A page, as `EventStore.events` gives it."""
     last = await last_place(database)
     looked_to, more = last, False
-    if where.subject_id is None:
+    if where.subject_id is None and where.leaves_out:
         # After an election a read may show fewer events than are there, so it has to be a current one.
         looked_at = await database.find(
             "events",

@@ -33,7 +33,7 @@ UNFLAGGED: Final[Query] = {"ship_at": {"$exists": False}}
 """The documents whose events are all in the log."""
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _TrailEntry(msgspec.Struct, frozen=True):
     """An entry of a trail. Which of the last three fields it has depends on its type."""
 
     type: EventType
@@ -122,7 +122,7 @@ def events_from(document: Document) -> list[Event]:
     return list(_events(document, _entries(document)))
 
 
-def _events(document: Document, entries: Sequence[_Entry]) -> Iterator[Event]:
+def _events(document: Document, entries: Sequence[_TrailEntry]) -> Iterator[Event]:
     for n, each in enumerate(entries, start=_first_number(document, entries)):
         data = _converted(each.data, data_of(each.type))
         yield Event(document["_id"], n, each.type, each.at, actor_named(each.by), data, document.get("external_id"))
@@ -136,19 +136,19 @@ def _converted(data: dict[str, Any], kind: type[EventData]) -> EventData:
     return converted
 
 
-def _entries(document: Document) -> list[_Entry]:
+def _entries(document: Document) -> list[_TrailEntry]:
     try:
-        return msgspec.convert(whole(document.get("trail", [])), list[_Entry])
+        return msgspec.convert(whole(document.get("trail", [])), list[_TrailEntry])
     except msgspec.ValidationError as error:
         raise UnreadableError("expected a trail of entries, each with type, at and by") from error
 
 
-def _first_number(document: Document, entries: Sequence[_Entry]) -> int:
+def _first_number(document: Document, entries: Sequence[_TrailEntry]) -> int:
     """The number of the trail's first entry: earlier ones may have been removed, but stay counted."""
     return int(document.get("trail_n", len(entries))) - len(entries) + 1
 
 
-def _after(before: Reservation, added: _Entry) -> Reservation:
+def _after(before: Reservation, added: _TrailEntry) -> Reservation:
     """The reservation after the entry."""
     match added.type:
         case EventType.RESERVATION_CREATED:
@@ -174,8 +174,8 @@ def _after(before: Reservation, added: _Entry) -> Reservation:
             | EventType.ACCOUNT_ROLE_CHANGED
             | EventType.ACCOUNT_DISABLED
             | EventType.ACCOUNT_ENABLED
-            | EventType.API_KEY_MADE
-            | EventType.API_KEY_REVOKED
+            | EventType.KEY_MADE
+            | EventType.KEY_REVOKED
             | EventType.ENDPOINT_ADDED
             | EventType.ENDPOINT_EDITED
             | EventType.ENDPOINT_ROTATED

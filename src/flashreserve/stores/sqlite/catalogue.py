@@ -69,20 +69,28 @@ class SqliteCatalogue(SqliteTransactions, CatalogueStore):
         await self._pause_all(None, by, at)
 
     async def _pause_all(self, reason: str | None, by: str, at: int) -> None:
-        """Pause or resume some products in each transaction. The first also decides how new ones are added."""
+        """Pause or resume some products in each transaction. The first also decides how new ones are added.
 
-        def pause(connection: apsw.Connection, after: str) -> str | None:
-            connection.execute(rows.UPDATE_SHOP_PAUSE, (reason,))
+        If somebody else pauses or resumes all sales meanwhile, the rest is theirs: the later one wins on all products.
+        """
+
+        def begin(connection: apsw.Connection) -> tuple[int, str | None]:
+            version: int = connection.execute(rows.UPDATE_SHOP_PAUSE, (reason,)).get
+            return version, pause(connection, version, "")
+
+        def pause(connection: apsw.Connection, version: int, after: str) -> str | None:
+            if connection.execute(rows.SELECT_PAUSE_VERSION).get != version:
+                return None
             found = connection.execute(rows.SELECT_OTHERWISE_PAUSED, (after, reason, _PAUSED_AT_ONCE))
             changed = [shop_paused(PRODUCTS.struct(row), reason, at, by) for row in found.fetchall()]
             execute_all(connection, rows.UPDATE_PRODUCT, [PRODUCTS.values(product) for product, _ in changed])
             record(connection, [event for _, event in changed])
             return changed[-1][0].id if len(changed) == _PAUSED_AT_ONCE else None
 
-        after = await self._write(partial(pause, after=""))
+        version, after = await self._write(begin)
         with after_a_change():
             while after is not None:
-                after = await self._write(partial(pause, after=after))
+                after = await self._write(partial(pause, version=version, after=after))
 
     @override
     async def shop_pause(self) -> str | None:

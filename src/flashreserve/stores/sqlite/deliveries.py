@@ -7,8 +7,8 @@ import apsw
 from typing_extensions import override
 
 from flashreserve.core.endpoints import (
-    Backlog,
     Delivery,
+    DeliveryBacklog,
     DeliveryEnd,
     Endpoint,
     EndpointChange,
@@ -191,9 +191,9 @@ class SqliteDeliveries(SqliteTransactions, DeliveryStore):
         )
 
     @override
-    async def backlog(self, endpoint_id: str) -> Backlog:
+    async def backlog(self, endpoint_id: str) -> DeliveryBacklog:
         row: Any = await self._read(lambda connection: connection.execute(_BACKLOG, (endpoint_id,)).fetchone())
-        return Backlog(*row)
+        return DeliveryBacklog(*row)
 
     @override
     async def forget_deliveries(self, before: int, most: int) -> int:

@@ -114,7 +114,9 @@ SELECT_ACCOUNT_BY_EMAIL: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a 
 SELECT_ACCOUNT_BY_ID: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.id = ?"  # noqa: S608
 
 SELECT_SHOP_PAUSE: Final = "SELECT pause_reason FROM shop WHERE id = 1"
-UPDATE_SHOP_PAUSE: Final = "UPDATE shop SET pause_reason = ? WHERE id = 1"
+UPDATE_SHOP_PAUSE: Final = """
+    UPDATE shop SET pause_reason = ?, pause_version = pause_version + 1 WHERE id = 1 RETURNING pause_version"""
+SELECT_PAUSE_VERSION: Final = "SELECT pause_version FROM shop WHERE id = 1"
 SELECT_OTHERWISE_PAUSED: Final = f"""
     SELECT {_PRODUCT_COLUMNS} FROM products AS p
     WHERE p.id > ?1 AND p.shop_pause_reason IS NOT ?2 ORDER BY p.id LIMIT ?3"""  # noqa: S608

@@ -245,8 +245,9 @@ CREATE INDEX attempts_of ON attempts (endpoint_id, id);
 
 -- One row: why the sales of all products are paused; NULL if they aren't.
 CREATE TABLE shop (
-    id            INTEGER PRIMARY KEY CHECK (id = 1),
-    pause_reason  TEXT
+    id             INTEGER PRIMARY KEY CHECK (id = 1),
+    pause_reason   TEXT,
+    pause_version  INTEGER NOT NULL DEFAULT 0  -- grows with each change of the reason
 ) STRICT;
 INSERT INTO shop (id) VALUES (1);
 """
