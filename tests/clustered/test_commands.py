@@ -178,6 +178,26 @@ def test_doctor_tells_what_cannot_be_read_and_what_nobody_releases(cluster: Clus
     assert "1970-01-01T00:00:00.001Z isn't released" in ended.stdout
 
 
+def test_endpoints_are_managed_delivered_to_and_checked(cluster: Cluster) -> None:
+    command(cluster, "products", "import", "-", stdin=PHONES)
+    free = {"FLASHRESERVE_PORT": str(free_port())}
+    assert command(cluster, "webhooks", "add", "https://127.0.0.1/hooks").exit_code == 2
+    added = command(cluster, "webhooks", "add", "http://127.0.0.1:9/hooks", FLASHRESERVE_WEBHOOK_NETWORKS="127.0.0.1")
+    id_ = added.stdout.split()[1].rstrip(".")
+    assert command(cluster, "deliver").stdout == "Delivered 0 events.\n"
+    failing = command(cluster, "doctor", **free)
+    command(cluster, "webhooks", "disable", id_)
+    disabled = command(cluster, "doctor", **free)
+    without = command(
+        cluster, "doctor", **free, FLASHRESERVE_SECRET_KEYS="other:another-key-of-32-letters-or-more-it-is"
+    )
+
+    assert f"http://127.0.0.1:9 ({id_}) only fails since" in failing.stdout
+    assert f"({id_}) is disabled since" in disabled.stdout
+    assert (disabled.exit_code, without.exit_code) == (0, 1)
+    assert "the key test is gone" in without.stdout
+
+
 def test_the_audit_names_what_cannot_be_read_and_gives_no_verdict(cluster: Cluster) -> None:
     command(cluster, "products", "import", "-", stdin=PHONES)
     bad = {"_id": "bad", "status": "REFUNDED", "user_id": "u", "claims": []}
