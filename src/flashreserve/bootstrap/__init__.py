@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from flashreserve.bootstrap.keys import key_ring
     from flashreserve.bootstrap.live_events import (
         LOCAL_DESTINATIONS,
-        forwarding_secret,
         open_forwarder,
         open_live_events,
     )
@@ -42,7 +41,6 @@ __all__ = [
     "database_identity",
     "engine_version",
     "file_with_secrets",
-    "forwarding_secret",
     "inspect_file",
     "inspect_server",
     "issuers_of",
@@ -77,7 +75,6 @@ _MODULES: Final = {
     "database_identity": "stores",
     "engine_version": "stores",
     "file_with_secrets": "issuers",
-    "forwarding_secret": "live_events",
     "inspect_file": "stores",
     "inspect_server": "stores",
     "issuers_of": "issuers",

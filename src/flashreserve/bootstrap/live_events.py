@@ -25,14 +25,6 @@ _LISTENER: Final = "listen"
 """The name under which the listener's secret is derived. No endpoint has it: their ids are UUIDs."""
 
 
-def forwarding_secret(keys: KeyRing) -> str:
-    """The secret that signs what is forwarded. It is the same each time, until the key ring has another first key."""
-    secret = secret_of(keys, _LISTENER, SecretVersion(keys.kids[0], 1))
-    if isinstance(secret, MissingKey):
-        raise AssertionError("the key ring has its own first key")  # noqa: TRY004 - a defect, not a wrong type
-    return secret
-
-
 @asynccontextmanager
 async def open_live_events(settings: Settings, types: Iterable[EventType]) -> AsyncIterator[LiveEvents]:
     """Open the store to read, and take the present end of its log as the beginning.
@@ -50,7 +42,7 @@ async def open_live_events(settings: Settings, types: Iterable[EventType]) -> As
 
 
 @asynccontextmanager
-async def open_forwarder(url: str, secret: str, tell: Callable[[ForwardAttempt], None]) -> AsyncIterator[Forwarder]:
+async def open_forwarder(url: str, keys: KeyRing, tell: Callable[[ForwardAttempt], None]) -> AsyncIterator[Forwarder]:
     """Open the forwarding to `url`, a valid URL of `LOCAL_DESTINATIONS`; on exit, a request on its way is dropped."""
     # Imported where used: the HTTP client takes a quarter of a second, and listening alone doesn't need it.
     from flashreserve.webhooks.sender import Sender  # noqa: PLC0415
@@ -58,6 +50,14 @@ async def open_forwarder(url: str, secret: str, tell: Callable[[ForwardAttempt],
     clock = SystemClock()
     sender = Sender(LOCAL_DESTINATIONS, clock)
     try:
-        yield Forwarder(sender=sender, url=url, secret=secret, encode=delivery_body, clock=clock, tell=tell)
+        yield Forwarder(sender=sender, url=url, secret=_secret(keys), encode=delivery_body, clock=clock, tell=tell)
     finally:
         await sender.close()
+
+
+def _secret(keys: KeyRing) -> str:
+    """The secret that signs. It is the same each time, until the key ring has another first key."""
+    secret = secret_of(keys, _LISTENER, SecretVersion(keys.kids[0], 1))
+    if isinstance(secret, MissingKey):
+        raise TypeError("the secret is derived from a key of the key ring")
+    return secret

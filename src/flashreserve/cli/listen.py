@@ -12,7 +12,6 @@ import rich_click as click
 from flashreserve.bootstrap import (
     LOCAL_DESTINATIONS,
     database_identity,
-    forwarding_secret,
     key_ring,
     open_forwarder,
     open_live_events,
@@ -70,9 +69,8 @@ def listen(
     development: it is refused in production, and an event is tried a few times only.
     """
     target = None if url is None else _target(settings, url)
-    secret = None if target is None else forwarding_secret(key_ring(settings, create=False))
     wanted = [EventType(each) for each in types]
-    interrupts.run(_Listening(settings, wanted, _json if as_json else event_line).run(target, secret or ""))
+    interrupts.run(_Listening(settings, wanted, _json if as_json else event_line).run(target))
 
 
 def _target(settings: Settings, url: str) -> str:
@@ -107,19 +105,20 @@ class _Listening:
         self._behind = 0
         """The number of waiting events in the last warning; 0 if there was none since all were done."""
 
-    async def run(self, url: str | None, secret: str) -> None:
-        """Show events until cancelled."""
+    async def run(self, url: str | None) -> None:
+        """Show events until cancelled, and forward them to the URL if there is one."""
+        keys = None if url is None else key_ring(self._settings, create=False)
         identity = database_identity(self._settings)
         async with AsyncExitStack() as stack:
             live = await stack.enter_async_context(open_live_events(self._settings, self._types))
             _say("Listening for events from now on. Ctrl-C ends it.")
             if not self._settings.events_grants and (not self._types or EventType.RESERVATION_CREATED in self._types):
                 _say("Grants of holds aren't shown: servers log them only with FLASHRESERVE_EVENTS_GRANTS=on.")
-            if url is None:
+            if url is None or keys is None:
                 await self._follow(live, None, identity)
                 return
-            _say(f"Forwarding them to {url}. The secret of the receiver is {secret}")
-            forwarder = await stack.enter_async_context(open_forwarder(url, secret, _tell))
+            forwarder = await stack.enter_async_context(open_forwarder(url, keys, _tell))
+            _say(f"Forwarding them to {url}. The secret of the receiver is {forwarder.secret}")
             await self._follow_and_forward(live, forwarder, identity)
 
     async def _follow_and_forward(self, live: LiveEvents, forwarder: Forwarder, identity: str) -> None:

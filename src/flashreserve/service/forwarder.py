@@ -51,10 +51,10 @@ class Forwarder:
         clock: Clock,
         tell: Callable[[ForwardAttempt], None],
     ) -> None:
-        """`tell` is called with the result of each request."""
+        """`tell` is called with the result of each request. The receiver needs the `secret` to verify them."""
         self._sender = sender
         self._url = url
-        self._secret = secret
+        self.secret = secret
         self._encode = encode
         self._clock = clock
         self._tell = tell
@@ -85,7 +85,7 @@ class Forwarder:
         """Send the event until the receiver has it, or no try is left."""
         body = self._encode(event, self._previous.get(event.subject_id))
         for tries, wait_s in enumerate((*WAITS_S, None), start=1):
-            headers = signed_headers((self._secret,), event.id, body, self._clock.now_ms())
+            headers = signed_headers((self.secret,), event.id, body, self._clock.now_ms())
             attempt = await self._sender.send(self._url, headers, body)
             over = attempt.delivered or attempt.status == HTTPStatus.GONE
             again_s = None if over else wait_s
