@@ -276,6 +276,7 @@ ROUTES: Final = frozenset(
         "reservations.csv",
         "resume",
         "trail",
+        "webhooks",
     }
 )
 """The first segments of the service's own paths."""

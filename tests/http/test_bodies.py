@@ -35,5 +35,6 @@ def test_no_field_is_shorter_than_the_search_for_repeated_ones_takes_for_granted
     fields = [field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)]
 
     assert min(map(len, fields)) == reader.FIELD_LETTERS_MIN
+    assert isinstance(reader.decoder(bodies.EndpointEditBody)(b'{"url":1,"url":1}'), FieldError)
     assert isinstance(reader.decoder(bodies.ProductEditBody)(b'{"name":1,"name":1}'), FieldError)
     assert isinstance(reader.decoder(bodies.ProductEditBody)(b'{"price":1,"price":1}'), FieldError)

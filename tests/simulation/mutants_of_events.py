@@ -58,7 +58,7 @@ OF_EVENTS_ON_MONGO: Final = (
     ),
     Mutant(
         "an entry doesn't put its document on the list",
-        '"$set": {**change.get("$set", {}), "ship_at": added["at"]},',
+        '"$set": {**change.get("$set", {}), "ship_at": added[0]["at"]},',
         '"$set": {**change.get("$set", {})},',
         "stores/mongo/trail.py",
     ),

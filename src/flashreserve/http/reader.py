@@ -96,11 +96,11 @@ def _why_not_json(body: bytes) -> str:
     return "expected JSON without NaN, Infinity and halves of surrogate pairs"
 
 
-FIELD_LETTERS_MIN: Final = 4
+FIELD_LETTERS_MIN: Final = 3
 """Letters of the shortest field name in any body."""
 
 _REPEATING_COLONS_MIN: Final = 2
-_REPEATING_BYTES_MIN: Final = len('{"name":1,"name":1}')
+_REPEATING_BYTES_MIN: Final = len('{"url":1,"url":1}')
 """Bytes of the shortest body that has a field of `FIELD_LETTERS_MIN` letters twice."""
 
 
