@@ -73,8 +73,8 @@ OF_DELIVERIES: Final = (
     ),
     Mutant(
         "an event that was given up isn't named as the one before",
-        "                case GivenUp():\n",
-        "                case GivenUp():\n                    done, tries = event.n, 0\n                    continue\n",
+        "return _GroupTurn(DeliveryEnd(delivery, event.n, event.n, 0, None), attempts)",
+        "return _GroupTurn(DeliveryEnd(delivery, event.n, previous, 0, None), attempts)",
         _DELIVERIES,
     ),
     Mutant(

@@ -245,7 +245,8 @@ class DeliveryService:
                     done, previous, tries = event.n, event.n, 0
                 case GivenUp():
                     _log.warning("event given up", endpoint=delivery.endpoint_id, event_id=event.id, tries=tries)
-                    done, previous, tries = event.n, event.n, 0
+                    # Written before the next event is sent: otherwise a crash would bring this one after that one.
+                    return _GroupTurn(DeliveryEnd(delivery, event.n, event.n, 0, None), attempts)
                 case Retry(at_ms):
                     return _GroupTurn(DeliveryEnd(delivery, done, previous, tries, at_ms), attempts)
                 case EndpointGone():

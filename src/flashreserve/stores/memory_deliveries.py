@@ -81,7 +81,8 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
 
     @override
     async def raise_groups(self, endpoint: Endpoint, raises: Sequence[GroupRaise], seen: int, now: int) -> bool:
-        if self._endpoints[endpoint.id].seen != endpoint.seen:
+        now_known = self._endpoints[endpoint.id]
+        if (now_known.seen, now_known.trail_n) != (endpoint.seen, endpoint.trail_n):
             return False
         for each in raises:
             self._raise(endpoint.id, each, now)
@@ -96,8 +97,10 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
             self._groups[endpoint_id, subject_id] = _DueGroup(fresh, now, now)
             return
         delivery = replace(group.delivery, upto=max(group.delivery.upto, each.last))
-        if each.again and each.first <= delivery.done:
-            delivery = replace(delivery, done=each.first - 1, previous=each.previous, tries=0)
+        if each.again and (each.first <= delivery.done or group.lease is not None):
+            if each.first <= delivery.done:
+                delivery = replace(delivery, done=each.first - 1, previous=each.previous)
+            delivery = replace(delivery, tries=0)
             group.next_at, group.lease, group.leased_until = now, None, 0
         if group.next_at is None and delivery.upto > delivery.done:
             delivery, group.next_at = replace(delivery, done=max(delivery.done, each.first - 1)), now

@@ -91,7 +91,8 @@ class DeliveryStore(Protocol):
 
         An idle group becomes due at `now`, and leaves out events between its last one and these: nobody wanted them. A
         group that waits for its next try goes on waiting, unless it begins `again`.
-        Returns False if the endpoint has seen another part of the log meanwhile; repeating the call does no harm.
+        Returns False if the endpoint was changed, or has seen another part of the log, since `endpoint` was read;
+        repeating the call does no harm. A group that begins `again` while its turn is running drops that turn.
         """
         ...
 

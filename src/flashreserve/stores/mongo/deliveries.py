@@ -98,7 +98,7 @@ class MongoDeliveries(DeliveryStore):
         if raises:
             await self._raise(endpoint.id, raises, now)
         change = {"$set": {"seen": seen}}
-        guard = {"_id": endpoint.id, "seen": endpoint.seen}
+        guard = {"_id": endpoint.id, "seen": endpoint.seen, "trail_n": endpoint.trail_n}
         return await self._database.find_one_and_update("endpoints", guard, change, fields=_ID) is not None
 
     async def _raise(self, endpoint_id: str, raises: Sequence[GroupRaise], now: int) -> None:
@@ -108,8 +108,7 @@ class MongoDeliveries(DeliveryStore):
         for place in there:
             each, id_ = raises[place], fresh[place]["_id"]
             if each.again:
-                begun = {"done": each.first - 1, "previous": each.previous, "tries": 0, "next_at": now, **_ENDED}
-                updates.append(({"_id": id_, "done": {"$gte": each.first}}, {"$set": begun}))
+                updates.append(_beginning_again(id_, each, now))
         if updates:
             await self._database.bulk_update("deliveries", updates)
         if there:
@@ -206,6 +205,19 @@ def _group(endpoint_id: str, each: GroupRaise, now: int) -> Document:
     fresh = Delivery(endpoint_id, each.subject_id, each.subject_id, each.first - 1, each.previous, each.last, 0)
     fields: Document = msgspec.to_builtins(fresh)
     return {**fields, "_id": _group_id(endpoint_id, each.subject_id), "next_at": now, "at": now, **_ENDED}
+
+
+def _beginning_again(group_id: str, each: GroupRaise, now: int) -> tuple[Query, Update]:
+    """Guard: the group is past the event, or its turn is running: the end of that would set it past the event."""
+    guard: Document = {"_id": group_id, "$or": [{"done": {"$gte": each.first}}, {"lease": {"$ne": None}}]}
+    past: Any = {"$gte": ["$done", each.first]}
+    state: Document = {
+        "done": {"$cond": [past, each.first - 1, "$done"]},
+        "previous": {"$cond": [past, each.previous, "$previous"]},
+        "tries": 0,
+        "next_at": now,
+    }
+    return guard, [{"$set": {**state, **_ENDED}}]
 
 
 def _raising(each: GroupRaise, now: int) -> Update:

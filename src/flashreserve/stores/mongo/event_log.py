@@ -135,14 +135,17 @@ class _PlaceBatch(msgspec.Struct, frozen=True):
 
 
 async def _allot(database: Database, ids: Sequence[str]) -> None:
-    """E2: give places to those of the events that have none."""
+    """E2: give places to those of the events that have none below `next`.
+
+    An event of an open batch may have a place already, which readers don't see before that batch is closed.
+    """
     for _ in range(_TRIES_MAX):
         place, batch = await _read_log(database)
         if batch is not None:
             await _carry_out(database, batch)
             continue
         placed = await database.find(
-            "events", {"_id": {"$in": list(ids)}, "place": {"$gt": 0}}, fields={"_id": 1}, current=True
+            "events", {"_id": {"$in": list(ids)}, "place": {"$gt": 0, "$lt": place}}, fields={"_id": 1}, current=True
         )
         known = {document["_id"] for document in placed}
         batch = _PlaceBatch(place, [id_ for id_ in ids if id_ not in known])

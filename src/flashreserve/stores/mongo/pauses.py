@@ -6,8 +6,9 @@ product, whatever the order of their messages. P2 raises `rev`, which guards R1:
 units.
 
 A new product is inserted paused, with the field `starting`. Then its process reads the document `shop` and writes what
-it says to the product, if `starting` is still there; P2 removes that. So a product that is added meanwhile is never on
-sale during a pause. Recovery starts a product whose process has died.
+it says to the product, unless the product has a higher version by then; if so, it reads again. Of such a product, P2
+only raises the version. So a product that is added meanwhile is never on sale during a pause. Recovery starts a product
+whose process has died.
 """
 
 from collections.abc import Sequence
@@ -66,14 +67,12 @@ async def _change_products(database: Database, state: ShopPause, by: str, at: in
     written = {"shop_pause_reason": state.reason, "shop_pause_version": state.version}
     type_ = EventType.PRODUCT_RESUMED if state.reason is None else EventType.PRODUCT_PAUSED
     told = entry(type_, at, by, data=msgspec.to_builtins(PauseChange(state.reason, all_products=True)))
-    change: Document = {"$set": written, "$inc": {"rev": 1}, "$max": {"updated_at": at}, "$unset": {"starting": ""}}
+    change: Document = {"$set": written, "$inc": {"rev": 1}, "$max": {"updated_at": at}}
+    others = {**older, "shop_pause_reason": {"$ne": state.reason}, "starting": {"$exists": False}}
+    same: Document = {**older, "$or": [{"shop_pause_reason": state.reason}, {"starting": {"$exists": True}}]}
     for _ in range(_TRIES_MAX):
-        await database.update_many(
-            "products", {**older, "shop_pause_reason": {"$ne": state.reason}}, recording(change, told)
-        )
-        await database.update_many(
-            "products", {**older, "shop_pause_reason": state.reason}, {"$set": {"shop_pause_version": state.version}}
-        )
+        await database.update_many("products", others, recording(change, told))
+        await database.update_many("products", same, {"$set": {"shop_pause_version": state.version}})
         # On a sharded cluster, a broadcast may miss a document that moves between shards: read again.
         if not await database.find("products", older, fields={"_id": 1}, most=1, current=True):
             return
@@ -87,11 +86,16 @@ def starting(document: Document, at: int) -> Document:
 
 async def start(database: Database, product_ids: Sequence[str]) -> None:
     """Start the sales of new products, which are in the database by now, unless all sales are paused."""
-    state = await read(database)
-    fields = {"shop_pause_reason": state.reason, "shop_pause_version": state.version}
-    query: Query = {"_id": {"$in": list(product_ids)}, "starting": {"$exists": True}}
-    change: Update = {"$set": fields, "$unset": {"starting": ""}}
-    await database.update_many("products", query, change)
+    made: Document = {"_id": {"$in": list(product_ids)}, "starting": {"$exists": True}}
+    for _ in range(_TRIES_MAX):
+        state = await read(database)
+        not_newer: Query = {**made, "shop_pause_version": {"$not": {"$gt": state.version}}}
+        fields = {"shop_pause_reason": state.reason, "shop_pause_version": state.version}
+        change: Update = {"$set": fields, "$unset": {"starting": ""}}
+        await database.update_many("products", not_newer, change)
+        if not await database.find("products", made, fields={"_id": 1}, most=1, current=True):
+            return
+    raise StoreUnavailableError("all sales are paused and resumed faster than a product is made")
 
 
 async def start_if_possible(database: Database, product_ids: Sequence[str]) -> None:

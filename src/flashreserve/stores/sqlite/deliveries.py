@@ -34,7 +34,7 @@ _DELETE_GROUPS: Final = "DELETE FROM deliveries WHERE endpoint_id = ?"
 _NOTE_FAILURES: Final = """
     UPDATE endpoints SET failing_since = coalesce(failing_since, ?2), failures = failures + ?3 WHERE id = ?1"""
 _NOTE_SUCCESS: Final = "UPDATE endpoints SET failing_since = NULL, failures = 0 WHERE id = ?1"
-_SEE: Final = "UPDATE endpoints SET seen = ?3 WHERE id = ?1 AND seen = ?2"
+_SEE: Final = "UPDATE endpoints SET seen = ?3 WHERE id = ?1 AND seen = ?2 AND trail_n = ?4"
 
 # ?1 endpoint, ?2 subject, ?3 first - 1, ?4 last, ?5 previous, ?6 now
 _RAISE: Final = """
@@ -46,8 +46,10 @@ _RAISE: Final = """
         next_at = CASE WHEN next_at IS NULL AND max(upto, ?4) > done THEN ?6 ELSE next_at END,
         at = ?6"""
 _BEGIN_AGAIN: Final = """
-    UPDATE deliveries SET done = ?3, previous = ?4, tries = 0, next_at = ?5, lease = NULL, leased_until = 0
-    WHERE endpoint_id = ?1 AND key = ?2 AND done > ?3"""
+    UPDATE deliveries SET
+        done = min(done, ?3), previous = CASE WHEN done > ?3 THEN ?4 ELSE previous END,
+        tries = 0, next_at = ?5, lease = NULL, leased_until = 0
+    WHERE endpoint_id = ?1 AND key = ?2 AND (done > ?3 OR lease IS NOT NULL)"""
 _SKIP: Final = """
     UPDATE deliveries SET done = upto, tries = 0, next_at = NULL, lease = NULL, leased_until = 0
     WHERE endpoint_id = ? AND next_at IS NOT NULL"""
@@ -130,7 +132,7 @@ class SqliteDeliveries(SqliteTransactions, DeliveryStore):
     @override
     async def raise_groups(self, endpoint: Endpoint, raises: Sequence[GroupRaise], seen: int, now: int) -> bool:
         def write(connection: apsw.Connection) -> bool:
-            connection.execute(_SEE, (endpoint.id, endpoint.seen, seen))
+            connection.execute(_SEE, (endpoint.id, endpoint.seen, seen, endpoint.trail_n))
             if not connection.changes():
                 return False
             again = [each for each in raises if each.again]
