@@ -24,9 +24,16 @@ Environment = dict[str, str]
 
 
 def environment(**settings: str) -> Environment:
-    """The machine's environment with only the test's settings. Quotas are off: few customers send all the load."""
+    """The machine's environment with only the test's settings.
+
+    Quotas are off, because few customers send all the load. Webhooks may go to this machine.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("FLASHRESERVE_")}
-    unhindered = {"FLASHRESERVE_OPEN_HOLDS_MAX": "0", "FLASHRESERVE_HOLDS_PER_HOUR_MAX": "0"}
+    unhindered = {
+        "FLASHRESERVE_OPEN_HOLDS_MAX": "0",
+        "FLASHRESERVE_HOLDS_PER_HOUR_MAX": "0",
+        "FLASHRESERVE_WEBHOOK_NETWORKS": "127.0.0.0/8",
+    }
     return own | unhindered | {"FLASHRESERVE_SECRET_KEYS": SECRET_KEYS, "FLASHRESERVE_LOG_LEVEL": "error"} | settings
 
 
