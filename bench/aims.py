@@ -49,6 +49,15 @@ AIMS: Final = (
     Aim("a token of the shop's own issuer ÷ an own token", "callers", "foreign token", "own token", "at least", 0.95),
     Aim("an API key on behalf of customers ÷ an own token", "callers", "key on behalf", "own token", "at least", 0.95),
     Aim("a page on another origin ÷ an own token", "callers", "own token, CORS", "own token", "at least", 0.95),
+    *(
+        aim
+        for shop in ("SQLite", "MongoDB")
+        for aim in (
+            Aim(f"an endpoint for all events ÷ none, {shop}", "events", f"{shop}, endpoint", shop, "at least", 0.9),
+            Aim("the same with grants logged", "events", f"{shop}, endpoint, grants on", shop, "reported"),
+            Aim(f"p99 of a delivery at 1,000 events a second, {shop}", "deliveries", shop, "", "below", 2_000),
+        )
+    ),
     Aim("lane off ÷ lane on", "hot", "SQLite, lane off", "SQLite", "reported"),
 )
 

@@ -32,6 +32,8 @@ TITLES: Final = {
     "processes": "One serving process or two, 64 and 256 connections",
     "latency": "Latency at a fixed rate, as a share of the server's maximum",
     "callers": "Who sends the requests, one hot product, 64 connections, embedded engine",
+    "events": "With and without an endpoint for webhooks, one hot product, 64 connections",
+    "deliveries": "Deliveries to one endpoint at 1,000 events a second",
     "growth": "An empty database and a filled one, embedded engine, 64 connections",
     "batches": "Small and large flushes: 512 callers, one hot product, without HTTP",
     "quotas": "The cost of quotas: flushes of 128 reserves of 128 customers, without HTTP",

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from bench.backends import Servers
 from bench.batches import measure_batches
+from bench.deliveries import measure_deliveries
 from bench.figures import Section, load_figures, save_figures
 from bench.memory import measure_memory
 from bench.quotas import measure_quotas
@@ -24,6 +25,7 @@ from bench import report, shops
 
 OTHERS: Final[dict[str, Callable[[BenchPlan, Servers], Section]]] = {
     "batches": measure_batches,
+    "deliveries": measure_deliveries,
     "quotas": measure_quotas,
     "memory": measure_memory,
 }

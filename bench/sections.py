@@ -14,8 +14,9 @@ from bench.figures import CaseFigures, Section, per_second
 from bench.fill import fill
 from bench.load import Load, Result, run
 from bench.shops import BenchShop, ShopError
+from bench.webhooks import GRANTS_ON
 
-from bench import machine, peer_shops, shops
+from bench import machine, peer_shops, shops, webhooks
 
 Asks = Literal["reserve", "keys", "sold out", "stock"]
 
@@ -26,6 +27,10 @@ RATE_CONNECTIONS: Final = 512
 """Enough connections that one is free whenever the schedule has a request to send."""
 
 _WARM_UP_S: Final = 1.0
+
+
+_TOLD: Final = ("", ", endpoint", ", endpoint, grants on")
+"""No endpoint; one that is subscribed to all events; the same, and each reservation makes an event."""
 
 
 class Case(NamedTuple):
@@ -103,6 +108,10 @@ SECTIONS: Final[dict[str, tuple[Case, ...]]] = {
     ),
     "latency": _latency("SQLite", 64) + _latency("MongoDB", 256),
     "callers": tuple(Case(caller, "SQLite, plugged in", caller=caller) for caller in CALLERS),
+    "events": (
+        *(Case(f"SQLite{told}", f"SQLite{told}") for told in _TOLD),
+        *(Case(f"MongoDB{told}", f"MongoDB{told}") for told in _TOLD),
+    ),
     "growth": (
         Case("empty", "SQLite"),
         Case("filled", "SQLite, filled"),
@@ -187,6 +196,10 @@ def _openers(plan: BenchPlan, servers: Servers) -> dict[str, Callable[[], Abstra
         "SQLite, filled": lambda: shops.embedded(directory(), fill=partial(fill, rows=plan.rows)),
         "SQLite, plugged in": lambda: plugged_in(directory()),
         "MongoDB": lambda: shops.clustered(directory(), servers),
+        "SQLite, endpoint": lambda: webhooks.shop_of(webhooks.embedded(directory())),
+        "SQLite, endpoint, grants on": lambda: webhooks.shop_of(webhooks.embedded(directory(), GRANTS_ON)),
+        "MongoDB, endpoint": lambda: webhooks.shop_of(webhooks.clustered(directory(), servers)),
+        "MongoDB, endpoint, grants on": lambda: webhooks.shop_of(webhooks.clustered(directory(), servers, GRANTS_ON)),
         "MongoDB x2": lambda: shops.clustered(directory(), servers, processes=2),
         "Express": lambda: peer_shops.express(servers),
         "FastAPI + asyncpg": lambda: peer_shops.fastapi_postgresql(servers),

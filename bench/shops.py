@@ -205,7 +205,13 @@ def clustered(directory: Path, servers: Servers, *, processes: int = 1) -> Itera
     Raises:
         MissingError: a server is missing.
     """
-    env = clustered_environment(directory, servers)
+    with clustered_in(clustered_environment(directory, servers), directory, processes=processes) as shop:
+        yield shop
+
+
+@contextmanager
+def clustered_in(env: Mapping[str, str], directory: Path, *, processes: int = 1) -> Iterator[BenchShop]:
+    """FlashReserve on MongoDB and Redis in this environment, with separate API and worker processes."""
     _make_admin_and_products(env, directory)
     with (
         process([*FLASHRESERVE, "worker"], None, env),

@@ -5,9 +5,6 @@ the same key makes it 105.
 """
 
 import asyncio
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -17,14 +14,13 @@ from tests.contract.factories import SqliteFactory
 from tests.contract.requests import assert_balanced, available, do
 from tests.core.examples import ANN, NOON, a_product, confirm, granted, product_id, reservation_id, reserve
 from tests.faults.dying import return_of
+from tests.faults.dying_processes import CALLS_MAX, KILLED, DyingProcesses, place_of
 from tests.mongo.factory import MongoFactory
 
 from flashreserve.core.outcomes import Confirmed, Returned
 from flashreserve.stores.port import Store
 
-CALLS_MAX: Final = 60
 RECOVERY_MS: Final = 31_000
-KILLED: Final = -signal.SIGKILL
 
 
 class ReturnScene:
@@ -32,12 +28,7 @@ class ReturnScene:
 
     def __init__(self, store: Store, place: str) -> None:
         self.store = store
-        self._dying = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.dying", place],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._dying = DyingProcesses(place)
 
     async def order(self, number: int) -> None:
         """Make a product of which 15 of 115 units are bought."""
@@ -47,15 +38,7 @@ class ReturnScene:
 
     async def die(self, number: int, call: int, moment: str) -> int:
         """Let a process return five units and die at the call; its exit code."""
-        line = f"{call} {moment} {reservation_id(number)} {product_id(number)} 5\n"
-        return await asyncio.to_thread(self._ask, line)
-
-    def _ask(self, line: str) -> int:
-        assert self._dying.stdin is not None
-        assert self._dying.stdout is not None
-        self._dying.stdin.write(line)
-        self._dying.stdin.flush()
-        return int(self._dying.stdout.readline())
+        return await self._dying.die(call, moment, f"return {reservation_id(number)} {product_id(number)} 5")
 
     async def return_again(self, number: int) -> Returned:
         outcome = await do(self.store, return_of(reservation_id(number), product_id(number), 5))
@@ -63,14 +46,14 @@ class ReturnScene:
         return outcome
 
     def close(self) -> None:
-        self._dying.communicate()
+        self._dying.close()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongodb)])
 async def scene(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ReturnScene]:
     factory = MongoFactory(tmp_path) if request.param == "mongodb" else SqliteFactory(tmp_path)
     store = await factory.open()
-    made = ReturnScene(store, factory.url if isinstance(factory, MongoFactory) else str(factory._path))
+    made = ReturnScene(store, place_of(factory))
     yield made
     await asyncio.to_thread(made.close)
     await factory.discard()

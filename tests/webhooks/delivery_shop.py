@@ -4,14 +4,14 @@ import ipaddress
 import random
 from typing import Final
 
-import msgspec
 from tests.core.examples import ADMIN
 from tests.moving_clock import MovingClock
 
 from flashreserve.auth.keys import KeyRing
 from flashreserve.clock import SystemIds
 from flashreserve.core.endpoints import Endpoint
-from flashreserve.core.events import Event, EventType
+from flashreserve.core.events import EventType
+from flashreserve.http.event_views import delivery_body
 from flashreserve.service.deliveries import DeliveryService
 from flashreserve.service.fan_out import fan_out
 from flashreserve.service.webhooks import EndpointMade, WebhookService
@@ -21,13 +21,6 @@ from flashreserve.webhooks.sender import Sender
 
 LOOPBACK: Final = Destinations(networks=(ipaddress.ip_network("127.0.0.0/8"),), production=False)
 KEYS: Final = KeyRing({"k1": b"a key of the tests, 32 bytes long", "k2": b"another key of the tests, as long"})
-
-
-def encode(event: Event, previous: int | None) -> bytes:
-    """A body that the receiver can read."""
-    subject = {"id": event.subject_id}
-    told = {"id": event.id, "type": event.type, "subject": subject, "sequence": event.n, "previous": previous}
-    return msgspec.json.encode(told)
 
 
 class DeliveryShop:
@@ -42,7 +35,7 @@ class DeliveryShop:
             store=store,
             sender=self.sender,
             keys=KEYS,
-            encode=encode,
+            encode=delivery_body,
             clock=clock,
             ids=ids,
             draw=random.Random(1).random,
@@ -52,7 +45,7 @@ class DeliveryShop:
             sender=self.sender,
             keys=KEYS,
             destinations=destinations,
-            encode=encode,
+            encode=delivery_body,
             clock=clock,
             ids=ids,
         )

@@ -59,9 +59,10 @@ class Receipt(msgspec.Struct, frozen=True):
         fresh: Whether its timestamp is within the five minutes that the library allows.
         status: The status that it is answered with.
         sha256: The digest of the body.
-        subject: The id of the event's subject; this and the next two are None if the body isn't an event.
+        subject: The id of the event's subject; this and the next three are None if the body isn't an event.
         sequence: The event's number in its subject.
         previous: The number of the event that was sent before.
+        told_ms: The event's timestamp, in milliseconds since 1970.
     """
 
     at_ms: int
@@ -74,6 +75,7 @@ class Receipt(msgspec.Struct, frozen=True):
     subject: str | None
     sequence: int | None
     previous: int | None
+    told_ms: int | None
 
 
 class _Subject(msgspec.Struct):
@@ -83,8 +85,11 @@ class _Subject(msgspec.Struct):
 class _Event(msgspec.Struct):
     subject: _Subject
     sequence: int
+    timestamp: datetime
     previous: int | None = None
 
+
+_Told = tuple[str | None, int | None, int | None, int | None]
 
 _PLAN: Final = "/plan"
 _event: Final = msgspec.json.Decoder(_Event)
@@ -112,9 +117,10 @@ class RecordingReceiver:
         status = self._status(id_)
         try:
             event = _event.decode(body)
-            told: tuple[str | None, int | None, int | None] = (event.subject.id, event.sequence, event.previous)
+            told_ms = round(event.timestamp.timestamp() * 1000)
+            told: _Told = (event.subject.id, event.sequence, event.previous, told_ms)
         except msgspec.MsgspecError:
-            told = (None, None, None)
+            told = (None, None, None, None)
         receipt = Receipt(at_ms, path, id_, verified, fresh, status, hashlib.sha256(body).hexdigest(), *told)
         # One unbuffered write per line: readers never see a part of one.
         self._record.write(msgspec.json.encode(receipt) + b"\n")

@@ -39,6 +39,7 @@ def event(number: int) -> bytes:
         "id": f"r{number}-2",
         "type": "reservation.confirmed",
         "sequence": 2,
+        "timestamp": "2026-11-30T12:00:00.250Z",
         "previous": 1,
         "subject": {"kind": "reservation", "id": f"r{number}"},
     }
@@ -60,6 +61,7 @@ async def test_a_delivery_is_verified_recorded_and_answered(make_receiver: MakeR
 
     (receipt,) = receiver.receipts()
     assert (receipt.id, receipt.subject, receipt.sequence, receipt.previous) == ("r1-2", "r1", 2, 1)
+    assert receipt.told_ms == 1_796_040_000_250
     assert (receipt.verified, receipt.fresh, receipt.status, receipt.path) == (1, True, 204, "/hook")
     assert receipt.sha256 == hashlib.sha256(event(1)).hexdigest()
     assert abs(receipt.at_ms - time.time() * 1000) < 60_000
