@@ -1,8 +1,10 @@
 """The log of events, and pauses of all sales, where processes meet in the worst order. The models found these."""
 
+import asyncio
+
 import pytest
-from tests.contract.requests import do
-from tests.core.examples import ADMIN, CUP, NOON, a_product, confirm, reservation_id, reserve
+from tests.contract.requests import do, flush
+from tests.core.examples import ADMIN, CUP, NOON, a_product, confirm, product_id, reservation_id, reserve, restock
 
 from flashreserve.core.events import EventType
 from flashreserve.core.outcomes import Reserved, SalePaused
@@ -55,3 +57,24 @@ async def test_a_product_whose_process_died_while_making_it_is_started_by_recove
     await store.relay(NOON, 10)
     found = await store.events(ALL_EVENTS, 0, 10)
     assert [logged.event.type for logged in found.events] == [EventType.PRODUCT_CREATED]
+
+
+async def test_relays_beside_transitions_lose_no_event(store: MongoStore) -> None:
+    """The server evaluates the guard of an update for each document anew, when it has waited for another write."""
+    ids = [product_id(number) for number in range(20)]
+    await store.add_products([a_product(each) for each in ids])
+    over = asyncio.Event()
+
+    async def relays() -> None:
+        while not over.is_set():
+            await store.relay(NOON, 1_000)
+
+    relaying = [asyncio.create_task(relays()) for _ in range(2)]
+    for number in range(30):
+        await flush(store, *[restock(1, f"{each}-{number}", of=each) for each in ids])
+    over.set()
+    await asyncio.gather(*relaying)
+    await store.relay(NOON, 1_000)
+    logged = (await store.events(ALL_EVENTS, 0, 1_000)).events
+    numbers = {each: [found.event.n for found in logged if found.event.subject_id == each] for each in ids}
+    assert numbers == {each: list(range(1, 32)) for each in ids}

@@ -10,8 +10,8 @@ _DELIVERIES: Final = "service/deliveries.py"
 OF_EVENTS_ON_MONGO: Final = (
     Mutant(
         "a trail is taken off the list whatever was added meanwhile",
-        '{"_id": document["_id"], "trail_n": document.get("trail_n", 0)}',
-        '{"_id": document["_id"]}',
+        '{"trail_n": document.get("trail_n", 0)}',
+        "{}",
         _EVENT_LOG,
     ),
     Mutant(
@@ -28,7 +28,7 @@ OF_EVENTS_ON_MONGO: Final = (
     ),
     Mutant(
         "a batch is closed before it is carried out",
-        '    await database.bulk_update("events", writes)\n    closed =',
+        '    await database.update_many("events", without, [{"$set": {"place": place}}])\n    closed =',
         "    closed =",
         _EVENT_LOG,
     ),
@@ -89,8 +89,8 @@ OF_DELIVERIES: Final = (
 OF_DELIVERIES_ON_MONGO: Final = (
     Mutant(
         "the end of a turn is written whoever holds the lease",
-        'end.delivery.key), "lease": lease}',
-        "end.delivery.key)}",
+        'GuardedUpdate(id_, {"lease": lease},',
+        "GuardedUpdate(id_, {},",
         "stores/mongo/deliveries.py",
     ),
     Mutant(

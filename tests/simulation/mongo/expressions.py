@@ -159,6 +159,7 @@ _OPERATORS: Final[dict[str, Callable[..., Any]]] = {
     "$gte": lambda left, right: left >= right,
     "$lt": lambda left, right: left < right,
     "$lte": lambda left, right: left <= right,
+    "$indexOfArray": lambda values, value: values.index(value) if value in values else -1,
     "$in": lambda value, values: value in values,
     "$and": lambda *values: all(values),
     "$or": lambda *values: any(values),

@@ -22,6 +22,7 @@ from flashreserve.core.endpoints import (
     added,
     enables,
 )
+from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import id_of, read_struct, struct_document
 from flashreserve.stores.mongo.trail import entry_of, made, recording
@@ -158,7 +159,7 @@ class MongoDeliveries(DeliveryStore):
     @override
     async def end_turns(self, ends: Sequence[DeliveryEnd], lease: str, now: int) -> None:
         if ends:
-            await self._database.bulk_update("deliveries", [_ending(end, lease, now) for end in ends])
+            await update_alike(self._database, "deliveries", [_ending(end, lease, now) for end in ends])
 
     @override
     async def log_attempts(self, attempts: Sequence[LoggedAttempt]) -> None:
@@ -228,13 +229,13 @@ def _raising(each: GroupRaise, now: int) -> Update:
     return [{"$set": {"upto": upto, "done": done, "next_at": {"$cond": [due, now, "$next_at"]}, "at": now}}]
 
 
-def _ending(end: DeliveryEnd, lease: str, now: int) -> tuple[Query, Update]:
-    guard = {"_id": _group_id(end.delivery.endpoint_id, end.delivery.key), "lease": lease}
+def _ending(end: DeliveryEnd, lease: str, now: int) -> GuardedUpdate:
     next_at: Any = end.next_at
     if next_at is None:
         next_at = {"$cond": [{"$gt": ["$upto", end.done]}, now, None]}
     state: Document = {"done": end.done, "previous": end.previous, "tries": end.tries, "next_at": next_at, "at": now}
-    return guard, [{"$set": {**state, **_ENDED}}]
+    id_ = _group_id(end.delivery.endpoint_id, end.delivery.key)
+    return GuardedUpdate(id_, {"lease": lease}, [{"$set": {**state, **_ENDED}}])
 
 
 def _endpoint(document: Document) -> Endpoint:

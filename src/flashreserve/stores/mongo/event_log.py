@@ -22,7 +22,8 @@ import msgspec
 
 from flashreserve.core.events import Actor, ActorKind, Event, EventData, EventType, data_of
 from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedEvent
-from flashreserve.stores.mongo.database import Collection, Database, Document, Query, Update
+from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike
+from flashreserve.stores.mongo.database import Collection, Database, Document, Query
 from flashreserve.stores.mongo.documents import VISIBLE, id_of, whole
 from flashreserve.stores.mongo.trail import TRAIL_FIELDS, events_from, reservation_events
 from flashreserve.stores.port import StoreUnavailableError
@@ -114,17 +115,13 @@ async def _log(database: Database, events: Sequence[Event]) -> None:
 
 async def _unlist(database: Database, source: _TrailSource, documents: Sequence[Document]) -> None:
     """E3. Trails of reservations stay. The others are emptied by the same guarded write."""
-    updates: list[tuple[Query, Update]] = []
-    for document in documents:
-        seen: Document = {"_id": document["_id"], "trail_n": document.get("trail_n", 0)}
-        if "user_id" in document:
-            seen["user_id"] = document["user_id"]  # the shard key
-        change: Document = {"$unset": {"ship_at": ""}}
-        if not source.keeps_trail:
-            change["$set"] = {"trail": []}
-        updates.append((seen, change))
-    if updates:
-        await database.bulk_update(source.collection, updates)
+    change: Document = {"$unset": {"ship_at": ""}}
+    if not source.keeps_trail:
+        change["$set"] = {"trail": []}
+    updates = [
+        GuardedUpdate(document["_id"], {"trail_n": document.get("trail_n", 0)}, change) for document in documents
+    ]
+    await update_alike(database, source.collection, updates)
 
 
 class _PlaceBatch(msgspec.Struct, frozen=True):
@@ -161,11 +158,9 @@ async def _allot(database: Database, ids: Sequence[str]) -> None:
 
 async def _carry_out(database: Database, batch: _PlaceBatch) -> None:
     """Write the places of the batch, and close it. Several processes may do so at once."""
-    writes: list[tuple[Query, Update]] = [
-        ({"_id": id_, "place": {"$exists": False}}, {"$set": {"place": place}})
-        for place, id_ in enumerate(batch.ids, start=batch.first)
-    ]
-    await database.bulk_update("events", writes)
+    place: Document = {"$add": [batch.first, {"$indexOfArray": [batch.ids, "$_id"]}]}
+    without = {"_id": {"$in": batch.ids}, "place": {"$exists": False}}
+    await database.update_many("events", without, [{"$set": {"place": place}}])
     closed = {"$set": {"next": batch.first + len(batch.ids), "batch": None}}
     mine = {"_id": _LOG, "next": batch.first, "batch.first": batch.first}
     await database.find_one_and_update("meta", mine, closed, fields={"_id": 1})
