@@ -12,7 +12,7 @@ from typing import Final
 from bench.backends import MissingError, Servers
 from bench.figures import CaseFigures, Section
 from bench.load import Load, Result, run
-from bench.sections import BenchPlan, begin
+from bench.sections import RATE_CONNECTIONS, BenchPlan, begin
 from bench.webhooks import GRANTS_ON, ListenedShop
 from tests.webhooks.receiver import Receipt
 from tests.webhooks.receiver_process import ReceiverProcess
@@ -22,10 +22,11 @@ from bench import machine, shops, webhooks
 RATE: Final = 1_000
 """Events a second."""
 
+CASES: Final = ("SQLite", "MongoDB")
+
 _SECONDS_MIN: Final = 10.0
 """A 99th percentile needs some thousand deliveries."""
 
-_CONNECTIONS: Final = 64
 _DELIVERED_S: Final = 60.0
 _PAUSE_S: Final = 0.1
 
@@ -35,7 +36,7 @@ def measure_deliveries(plan: BenchPlan, servers: Servers) -> Section:
     plan = plan._replace(seconds=max(_SECONDS_MIN, plan.seconds))
     section = begin(plan)
     section.conditions["events a second"] = f"{RATE:,}"
-    directories = {name: plan.directory / name for name in ("SQLite", "MongoDB")}
+    directories = {name: plan.directory / name for name in CASES}
     openers: dict[str, Callable[[], AbstractContextManager[ListenedShop]]] = {
         "SQLite": lambda: webhooks.embedded(directories["SQLite"], GRANTS_ON),
         "MongoDB": lambda: webhooks.clustered(directories["MongoDB"], servers, GRANTS_ON),
@@ -49,7 +50,7 @@ def measure_deliveries(plan: BenchPlan, servers: Servers) -> Section:
             except (MissingError, shops.ShopError) as error:
                 section.missing[name] = str(error)
             else:
-                section.cases[name] = CaseFigures(name, _CONNECTIONS, rounds=[])
+                section.cases[name] = CaseFigures(name, RATE_CONNECTIONS, rounds=[])
         for _ in range(plan.rounds):
             for name, listened in opened.items():
                 section.cases[name].rounds.append(_round(listened, plan.seconds))
@@ -64,7 +65,7 @@ def _round(listened: ListenedShop, seconds: float) -> Result:
     shop, receiver = listened
     before = len(receiver.receipts())
     spent_s = machine.processor_s(shop.pid)
-    load = Load(shop.base, shop.posts[:1], shop.tokens, _CONNECTIONS, seconds, rate=RATE)
+    load = Load(shop.base, shop.posts[:1], shop.tokens, RATE_CONNECTIONS, seconds, rate=RATE)
     loaded = run(load)
     events = loaded.answers - loaded.refused
     received = _received(receiver, before, events)

@@ -143,6 +143,8 @@ def measure(name: str, plan: BenchPlan, servers: Servers) -> Section:
             for case in _turns(present, number):
                 result = _run(_load(case, opened[case.shop], plan.seconds, section), opened[case.shop].pid)
                 section.cases[case.name].rounds.append(result)
+                if (rest := opened[case.shop].rest) is not None:
+                    rest()
                 granted[case.shop] += _granted(case, result)
                 _tell(f"{name} {number + 1}/{plan.rounds}  {case.name:28} {result.per_second:9,.0f}/s")
         for shop, running in opened.items():

@@ -73,6 +73,7 @@ class BenchShop(NamedTuple):
         reservations_before: the number of reservations before the load.
         pid: the serving process, or the parent of the serving processes.
         credentials: those that aren't own accounts' tokens.
+        rest: waits until the shop has done the work that a load left to it; None if loads leave none.
     """
 
     base: str
@@ -84,6 +85,7 @@ class BenchShop(NamedTuple):
     reservations_before: int = 0
     pid: int = 0
     credentials: Credentials = Credentials()
+    rest: Callable[[], None] | None = None
 
 
 # ----------------------------------------------------------------------------------------------------------- processes

@@ -1,6 +1,7 @@
 """Shops with an endpoint for webhooks, which is subscribed to all events: a receiver in a process of its own."""
 
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,6 +15,9 @@ from bench import shops
 
 GRANTS_ON: Final = {"FLASHRESERVE_EVENTS_GRANTS": "on"}
 """With this setting each reservation makes an event too."""
+
+_QUIET_S: Final = 2.0
+"""More than relays and deliveries wait before they look for events again."""
 
 _TO_THIS_MACHINE: Final = {"FLASHRESERVE_WEBHOOK_NETWORKS": "127.0.0.0/8"}
 
@@ -56,9 +60,17 @@ def clustered(directory: Path, servers: Servers, settings: Mapping[str, str] | N
 
 @contextmanager
 def shop_of(listened: AbstractContextManager[ListenedShop]) -> Iterator[shops.BenchShop]:
-    """The shop alone, while its receiver runs."""
-    with listened as (shop, _):
-        yield shop
+    """The shop, while its receiver runs. It rests once it has delivered all events."""
+    with listened as (shop, receiver):
+        yield shop._replace(rest=lambda: _wait_until_quiet(receiver))
+
+
+def _wait_until_quiet(receiver: ReceiverProcess) -> None:
+    """Wait until nothing has been received for a while."""
+    before, size = -1, receiver.record.stat().st_size if receiver.record.exists() else 0
+    while before != size:
+        time.sleep(_QUIET_S)
+        before, size = size, receiver.record.stat().st_size if receiver.record.exists() else 0
 
 
 def _receiver(directory: Path) -> ReceiverProcess:
