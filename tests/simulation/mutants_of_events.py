@@ -28,9 +28,15 @@ OF_EVENTS_ON_MONGO: Final = (
     ),
     Mutant(
         "a batch is closed before it is carried out",
-        '    await database.update_many("events", without, [{"$set": {"place": place}}])\n    closed =',
+        '    await update_all(database, "events", without, [{"$set": {"place": place}}])\n    closed =',
         "    closed =",
         _EVENT_LOG,
+    ),
+    Mutant(
+        "events that a command missed get no place",
+        "        if not await database.find(collection,",
+        "        if True or not await database.find(collection,",
+        "stores/mongo/alike.py",
     ),
     Mutant(
         "an open batch is overwritten",

@@ -115,6 +115,8 @@ def draw(seed: int, store: StoreName) -> SeedScript:
     options = _draw_options(random, seed, store, apis, workers, max(bursts[-1], faults[-1].at) + 1)
     if kinds is _RETURNING_BASKETS:  # A return is announced on one of its products only, so that it stops half way.
         options = options._replace(part_min=1, release_intents_max=2 if seed % 2 else options.release_intents_max)
+    if kinds is _PAUSING:  # So many holds lapse at once that small steps, one after the other, would take too long.
+        options = options._replace(sweep_max=1_000)
     options = options._replace(elections=any(fault.kind == "election" for fault in faults))
     # A short jump affects nobody, and a machine's jump affects no process that follows the database's clock.
     jumps = sum(fault.kind == "clock" and fault.seconds * 1_000 >= LASTING_MS for fault in faults)

@@ -22,7 +22,7 @@ from flashreserve.core.endpoints import (
     added,
     enables,
 )
-from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike
+from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike, update_all
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import id_of, read_struct, struct_document
 from flashreserve.stores.mongo.trail import entry_of, made, recording
@@ -120,7 +120,7 @@ class MongoDeliveries(DeliveryStore):
     @override
     async def skip_groups(self, endpoint_id: str) -> None:
         skipped: Document = {"done": "$upto", "tries": 0, "next_at": None, **_ENDED}
-        await self._database.update_many("deliveries", {"endpoint_id": endpoint_id, **_DUE}, [{"$set": skipped}])
+        await update_all(self._database, "deliveries", {"endpoint_id": endpoint_id, **_DUE}, [{"$set": skipped}])
 
     @override
     async def resend(self, delivery: Delivery, now: int) -> None:

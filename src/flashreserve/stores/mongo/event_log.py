@@ -22,7 +22,7 @@ import msgspec
 
 from flashreserve.core.events import Actor, ActorKind, Event, EventData, EventType, data_of
 from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedEvent
-from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike
+from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike, update_all
 from flashreserve.stores.mongo.database import Collection, Database, Document, Query
 from flashreserve.stores.mongo.documents import VISIBLE, id_of, whole
 from flashreserve.stores.mongo.trail import TRAIL_FIELDS, events_from, reservation_events
@@ -157,10 +157,13 @@ async def _allot(database: Database, ids: Sequence[str]) -> None:
 
 
 async def _carry_out(database: Database, batch: _PlaceBatch) -> None:
-    """Write the places of the batch, and close it. Several processes may do so at once."""
+    """Write the places of the batch, and close it. Several processes may do so at once.
+
+    An event that is missed would never get a place, because the batch is closed afterwards.
+    """
     place: Document = {"$add": [batch.first, {"$indexOfArray": [batch.ids, "$_id"]}]}
     without = {"_id": {"$in": batch.ids}, "place": {"$exists": False}}
-    await database.update_many("events", without, [{"$set": {"place": place}}])
+    await update_all(database, "events", without, [{"$set": {"place": place}}])
     closed = {"$set": {"next": batch.first + len(batch.ids), "batch": None}}
     mine = {"_id": _LOG, "next": batch.first, "batch.first": batch.first}
     await database.find_one_and_update("meta", mine, closed, fields={"_id": 1})
@@ -186,6 +189,8 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
     """A page, as `EventStore.events` gives it."""
     last = await last_place(database)
     looked_to, more = last, False
+    if last <= beyond:  # Most readers come for events that aren't there yet.
+        return EventsFound([], beyond, more=False)
     if where.subject_id is None and where.leaves_out:
         # After an election a read may show fewer events than are there, so it has to be a current one.
         looked_at = await database.find(
@@ -240,11 +245,14 @@ async def forget(database: Database, before: int, most: int) -> int:
 async def rename(database: Database, customer_id: str, pseudonym: str, subject_ids: Sequence[str]) -> None:
     """Put the pseudonym in the customer's place, in the events of these reservations."""
     theirs: Query = {"subject": {"$in": list(subject_ids)}}
-    await database.update_many(
-        "events", {**theirs, "actor": ActorKind.CUSTOMER.value, "actor_id": customer_id}, _set(actor_id=pseudonym)
+    await update_all(
+        database,
+        "events",
+        {**theirs, "actor": ActorKind.CUSTOMER.value, "actor_id": customer_id},
+        _set(actor_id=pseudonym),
     )
     change = {"$set": {"data.customer_id": pseudonym, "external_id": None}}
-    await database.update_many("events", {**theirs, "data.customer_id": customer_id}, change)
+    await update_all(database, "events", {**theirs, "data.customer_id": customer_id}, change)
 
 
 def _set(**fields: str) -> Document:
