@@ -80,8 +80,9 @@ class ReceiverProcess:
 
     def receipts(self) -> Sequence[Receipt]:
         """All deliveries until now, in the order of their arrival."""
-        lines = self.record.read_bytes().split(b"\n") if self.record.exists() else []
-        return [_receipt.decode(line) for line in lines if line]
+        written = self.record.read_bytes() if self.record.exists() else b""
+        *lines, _begun = written.split(b"\n")
+        return [_receipt.decode(line) for line in lines]
 
     def wait_for(self, reached: Callable[[Sequence[Receipt]], bool]) -> Sequence[Receipt]:
         """The deliveries, once they fulfil the condition. Blocks, so a test with a loop calls it on a thread."""
