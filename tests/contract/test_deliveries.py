@@ -235,10 +235,17 @@ class TestGroups:
     async def test_skipped_groups_have_nothing_to_deliver(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
         await raised(store, GroupRaise(CUP, 1, 2), GroupRaise(HAT, 1, 1))
-        await store.skip_groups(ONE)
+        await store.skip_groups(ONE, NOON)
         assert await store.backlog(ONE) == DeliveryBacklog(0, None)
         await raised(store, GroupRaise(CUP, 3, 3))
         assert await claim(store, "a") == [a_delivery(done=2, upto=3)]
+
+    async def test_a_group_that_got_events_since_then_is_not_skipped(self, store: Store) -> None:
+        """A command to skip groups may arrive late, when the endpoint is enabled again."""
+        await store.add_endpoint(an_endpoint(), 9)
+        await raised(store, GroupRaise(CUP, 1, 2))
+        await store.skip_groups(ONE, NOON - 1)
+        assert await claim(store, "a") == [a_delivery(upto=2)]
 
     async def test_one_event_is_sent_once_more_beside_its_group(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
@@ -309,6 +316,15 @@ async def test_the_place_before_an_instant_is_found(store: Store) -> None:
     last = await store.last_place()
     assert await store.place_before(NOON + 9) == last
     assert await store.place_before(NOON + 2) == last - 1
+
+
+async def test_an_old_event_that_is_logged_late_hides_no_newer_one(store: Store) -> None:
+    await store.add_products([a_product()])
+    for number, at in enumerate((NOON + 5, NOON + 1)):
+        await do(store, restock(1, f"r{number}"), at=at)
+        await store.relay(NOON, 100)
+    newer = await store.last_place() - 1
+    assert await store.place_before(NOON + 3) == newer - 1
 
 
 async def test_endpoints_and_groups_are_durable(durable: StoreFactory) -> None:

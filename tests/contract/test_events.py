@@ -210,6 +210,12 @@ class TestProductEvents:
             await do(store, restock(7))
         assert await types_of(store, CUP) == [(1, "product.created"), (2, "product.stocked")]
 
+    async def test_a_repeated_pause_is_told_once(self, store: Store) -> None:
+        await store.add_products([a_product()])
+        for _ in range(2):
+            assert isinstance(await do(store, edit(pause_reason="a fault")), Edited)
+        assert await types_of(store, CUP) == [(1, "product.created"), (2, "product.paused")]
+
     async def test_pausing_and_resuming_are_told(self, store: Store) -> None:
         await store.add_products([a_product()])
         await do(store, edit(pause_reason="a fault", by=ADMIN), at=NOON + 1)

@@ -23,10 +23,11 @@ from tests.core.examples import (
 from flashreserve.core import limits
 from flashreserve.core.commands import Confirm
 from flashreserve.core.customers import hashed_id
-from flashreserve.core.model import Reservation, Status
+from flashreserve.core.events import EventType
+from flashreserve.core.model import Reservation, Role, Status
 from flashreserve.core.outcomes import Confirmed, LimitReached, Returned
 from flashreserve.core.quotas import Quotas
-from flashreserve.stores.filters import ALL_RESERVATIONS, ReservationFilter
+from flashreserve.stores.filters import ALL_EVENTS, ALL_RESERVATIONS, ReservationFilter
 from flashreserve.stores.port import Store
 
 PSEUDONYM = "erased:0123456789abcdef"
@@ -47,6 +48,17 @@ async def rewrite(store: Store, customer_id: str = ANN, most: int = 10) -> int:
     return 0
 
 
+async def test_the_events_of_a_deleted_account_stay_in_the_log(store: Store) -> None:
+    account = an_account()
+    await store.add_account(account)
+    for role in (Role.ADMIN, Role.CUSTOMER):
+        await store.set_role(account.id, role, at=NOON)
+    assert await store.begin_erasure(account.id, NOON)
+    await store.relay(NOON, 10)
+    changed = [EventType.ACCOUNT_ROLE_CHANGED] * 2
+    assert [logged.event.type for logged in (await store.events(ALL_EVENTS, 0, 10)).events] == changed
+
+
 async def test_the_pseudonym_takes_the_place_of_the_customer(store: Store) -> None:
     await store.add_products([a_product(per_customer_limit=3)])
     asked = replace(reserve(1, FOREIGN, 3, key="order-1"), external_id="A-1", metadata={"to": "Ann, 1 Road"})
@@ -57,7 +69,7 @@ async def test_the_pseudonym_takes_the_place_of_the_customer(store: Store) -> No
     before, bens = await reservation(store, 1), await reservation(store, 2)
 
     assert await rewrite(store, FOREIGN) == 1
-    assert not await store.is_reserving(FOREIGN)
+    assert not await store.has_reservations(FOREIGN)
 
     (entry,) = before.returns
     erased = replace(before, user_id=PSEUDONYM, key=None, external_id=None, metadata={})

@@ -134,6 +134,13 @@ class TestEditing:
         assert shop.do(command) == Edited(a_product())
         assert shop.product(CUP) == a_product()
 
+    @pytest.mark.parametrize("reason", [None, "a fault"])
+    def test_a_repeated_pause_or_resumption_only_raises_rev(self, reason: str | None) -> None:
+        shop = CoreShop(a_product(pause_reason=reason))
+        before = shop.product(CUP)
+        shop.do(edit(pause_reason=reason))
+        assert shop.product(CUP) == replace(before, rev=before.rev + 1)
+
     def test_updated_at_never_goes_back(self) -> None:
         shop = CoreShop(a_product(updated_at=NOON + 100))
         shop.do(edit(price=1))

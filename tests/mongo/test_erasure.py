@@ -25,13 +25,13 @@ async def test_an_unfinished_reserve_counts_until_recovery_has_ended_it(
     await dying.stopped.wait()
     reserving.cancel()
     await asyncio.wait([reserving])
-    assert (await store.is_reserving(ANN), await store.is_reserving(BEN)) == (True, False)
+    assert (await store.has_reservations(ANN), await store.has_reservations(BEN)) == (True, False)
     assert await store.erase_reservations(ANN, PSEUDONYM, 10) == 0
 
     await store.recover(NOON + 60_000, 10)
 
-    assert await store.is_reserving(ANN) is False
     assert await store.erase_reservations(ANN, PSEUDONYM, 10) == 1
+    assert await store.has_reservations(ANN) is False
     (kept,) = await database.find("reservations", {})
     assert (kept["_id"], kept["user_id"], kept["status"]) == (reservation_id(1), PSEUDONYM, "VOID")
     await assert_balanced(store)

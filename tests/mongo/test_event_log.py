@@ -4,14 +4,29 @@ import asyncio
 
 import pytest
 from tests.contract.requests import do, flush
-from tests.core.examples import ADMIN, CUP, NOON, a_product, confirm, product_id, reservation_id, reserve, restock
+from tests.core.examples import (
+    ADMIN,
+    CUP,
+    NOON,
+    a_product,
+    confirm,
+    edit,
+    give_back,
+    product_id,
+    reservation_id,
+    reserve,
+    restock,
+)
+from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
+from flashreserve.clock import SystemIds
 from flashreserve.core.events import EventType
-from flashreserve.core.outcomes import Reserved, SalePaused
+from flashreserve.core.outcomes import Edited, Reserved, SalePaused
 from flashreserve.stores.filters import ALL_EVENTS
 from flashreserve.stores.mongo import MongoStore, pauses
 from flashreserve.stores.mongo.connection import PymongoDatabase
 from flashreserve.stores.mongo.product_import import new_document
+from flashreserve.stores.port import StoreOutcomeUnknownError
 
 pytestmark = pytest.mark.mongodb
 
@@ -28,7 +43,8 @@ async def test_a_batch_of_places_that_a_dead_process_left_open_is_closed_by_the_
     event_id = f"{reservation_id(1)}-2"
     open_batch = {"next": 2, "batch": {"first": 2, "ids": [event_id]}}
     await database.find_one_and_update("meta", {"_id": "log"}, {"$set": open_batch})
-    await database.find_one_and_update("reservations", {"_id": reservation_id(1)}, {"$set": {"ship_at": NOON}})
+    listed = {"$set": {"ship_at": NOON}, "$unset": {"shipped": ""}}
+    await database.find_one_and_update("reservations", {"_id": reservation_id(1)}, listed)
     assert (await store.events(ALL_EVENTS, 1, 10)).events == [], "the batch is open"
     await store.relay(NOON, 10)
     assert [logged.event.id for logged in (await store.events(ALL_EVENTS, 1, 10)).events] == [event_id]
@@ -57,6 +73,43 @@ async def test_a_product_whose_process_died_while_making_it_is_started_by_recove
     await store.relay(NOON, 10)
     found = await store.events(ALL_EVENTS, 0, 10)
     assert [logged.event.type for logged in found.events] == [EventType.PRODUCT_CREATED]
+
+
+async def test_an_end_of_a_pause_that_arrives_late_starts_no_sale(store: MongoStore, database: PymongoDatabase) -> None:
+    await store.add_products([a_product()])
+    await do(store, edit(pause_reason="a fault"))
+    dying = TroubledDatabase(database, "find_one_and_update", DriverTrouble.LOST_LATE)
+    resuming = asyncio.ensure_future(do(MongoStore(dying, SystemIds()), edit(pause_reason=None)))
+    await dying.met.wait()
+    resuming.cancel()
+    await asyncio.wait([resuming])
+    assert isinstance(await do(store, edit(pause_reason="a fault")), Edited)
+    await dying.go_on()
+    assert await do(store, reserve(1)) == SalePaused(CUP, "a fault")
+
+
+async def test_an_end_of_all_pauses_that_arrives_late_starts_no_sale(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    await store.pause_all("an outage", ADMIN, NOON)
+    losing = TroubledDatabase(database, "find_one_and_update", DriverTrouble.LOST_LATE)
+    with pytest.raises(StoreOutcomeUnknownError):
+        await MongoStore(losing, SystemIds()).resume_all(ADMIN, NOON)
+    await store.pause_all("an outage", ADMIN, NOON)
+    await losing.go_on()
+    await store.add_products([a_product()])
+    assert await do(store, reserve(1)) == SalePaused(CUP, "an outage")
+
+
+async def test_an_event_that_was_deleted_from_the_log_is_not_logged_again(store: MongoStore) -> None:
+    await store.add_products([a_product()])
+    await do(store, reserve(1))
+    await do(store, confirm(1))
+    await store.relay(NOON, 10)
+    assert await store.forget_events(NOON + 1, 10) == 2
+    await do(store, give_back(1, {CUP: 1}), at=NOON + 1)
+    await store.relay(NOON + 1, 10)
+    assert [logged.event.id for logged in (await store.events(ALL_EVENTS, 0, 10)).events] == [f"{reservation_id(1)}-3"]
 
 
 async def test_relays_beside_transitions_lose_no_event(store: MongoStore) -> None:

@@ -80,7 +80,8 @@ async def what_is_there(database: PymongoDatabase) -> object:
     turns = await database.find("meta", {"turn": {"$type": "object"}})
     products = await database.find("products", {**VISIBLE}, order=[("_id", 1)])
     # Whether a relay has been there isn't a change that anybody asked for.
-    return turns, products, [await database.find(name, {}, fields={"ship_at": 0}, order=[("_id", 1)]) for name in KEPT]
+    fields = {"ship_at": 0, "shipped": 0}
+    return turns, products, [await database.find(name, {}, fields=fields, order=[("_id", 1)]) for name in KEPT]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)

@@ -74,7 +74,11 @@ def restock(book: Book, command: Restock) -> RestockOutcome:
 
 
 def edit(book: Book, command: Edit) -> EditOutcome:
-    """Change the fields that the command sets. An edit that changes nothing writes nothing."""
+    """Change the fields that the command sets. An edit that changes nothing writes nothing.
+
+    But a pause of a paused sale, and an end of a pause that is over, are written: they raise `rev`. Otherwise a late
+    copy of an earlier command could still be carried out and undo what this one was told.
+    """
     product = book.products.get(command.product_id)
     if product is None:
         return NotFound("product", command.product_id)
@@ -85,15 +89,11 @@ def edit(book: Book, command: Edit) -> EditOutcome:
     }
     if command.archived is not UNSET and command.archived != (product.archived_at is not None):
         changes["archived_at"] = book.now if command.archived else None
-    if not changes:
+    if not changes and command.pause_reason is UNSET:
         return Edited(product)
-    after = replace(
-        product,
-        **changes,
-        updated_at=max(book.now, product.updated_at),
-        rev=product.rev + 1,
-        trail_n=product.trail_n + 1,
-    )
+    after = replace(product, **changes, rev=product.rev + 1)
+    if changes:
+        after = replace(after, updated_at=max(book.now, product.updated_at), trail_n=product.trail_n + 1)
     refusal = _refuse_limit_change(book, product, after) or refuse_product(after)
     if refusal is not None:
         return refusal

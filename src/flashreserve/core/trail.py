@@ -50,7 +50,10 @@ def events_of(effects: Iterable[Effect], *, grants: bool) -> list[Event]:
 
 
 def event_of(effect: Effect) -> Event | None:
-    """The event of the effect. A label has none; that of a grant is `grant_event`, which isn't always written."""
+    """The event of the effect. A label and a repeated pause have none.
+
+    That of a grant is `grant_event`, which isn't always written.
+    """
     match effect:
         case ReserveEffect() | LabelEffect():
             return None
@@ -67,7 +70,7 @@ def event_of(effect: Effect) -> Event | None:
             actor = actor_named(adjustment.by)
             return product_event(EventType.PRODUCT_STOCKED, after, adjustment.at, actor, stock)
         case EditEffect(after, before, by, at):
-            return _edit_event(after, before, at, by)
+            return _edit_event(after, before, at, by) if after.trail_n > before.trail_n else None
         case _:
             assert_never(effect)
 

@@ -93,12 +93,12 @@ class PersonService:
         await self._cancel_holds(customer_id)
         pseudonym, done, pauses = f"{PSEUDONYM}{secrets.token_hex(16)}", 0, 0
         for _ in range(_STEPS_MAX):
-            reserving = await self._store.is_reserving(customer_id)  # first: what comes of it is rewritten then
+            left = await self._store.has_reservations(customer_id)  # first: what comes of movements is rewritten then
             rewritten = await self._store.erase_reservations(customer_id, pseudonym, limits.ERASED_AT_ONCE)
             done += rewritten
             if rewritten:
                 continue
-            if not reserving and not await self._own(customer_id):
+            if not left:
                 return Erased(had_account, done)
             if pauses == _PAUSES_MAX:
                 break

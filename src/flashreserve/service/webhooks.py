@@ -185,7 +185,7 @@ class WebhookService:
         last = await self._store.last_place()
         seen = last if replay_from is None else await self._store.place_before(replay_from - _REPLAY_MARGIN_MS)
         if replay_from is None:
-            await self._store.skip_groups(endpoint_id)
+            await self._store.skip_groups(endpoint_id, self._clock.now_ms())
 
         def enabled(before: Endpoint) -> Endpoint:
             if before.disabled_at is None:

@@ -279,8 +279,8 @@ class MemoryStore(MemoryAccounts, MemoryDeliveries, Store):
         return True
 
     @override
-    async def is_reserving(self, customer_id: str) -> bool:
-        return False
+    async def has_reservations(self, customer_id: str) -> bool:
+        return any(held.user_id == customer_id for held in self._reservations.values())
 
     @override
     async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:

@@ -107,9 +107,9 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
         group.delivery, group.at = delivery, now
 
     @override
-    async def skip_groups(self, endpoint_id: str) -> None:
+    async def skip_groups(self, endpoint_id: str, now: int) -> None:
         for group in self._groups.values():
-            if group.delivery.endpoint_id == endpoint_id and group.next_at is not None:
+            if group.delivery.endpoint_id == endpoint_id and group.next_at is not None and group.at <= now:
                 group.delivery = replace(group.delivery, done=group.delivery.upto, tries=0)
                 group.next_at, group.lease, group.leased_until = None, None, 0
 

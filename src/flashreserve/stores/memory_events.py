@@ -45,7 +45,7 @@ class MemoryEvents(EventStore):
 
     @override
     async def place_before(self, at: int) -> int:
-        return max((logged.place for logged in self._log if logged.event.at < at), default=0)
+        return min((logged.place - 1 for logged in self._log if logged.event.at >= at), default=await self.last_place())
 
     @override
     async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:

@@ -42,7 +42,10 @@ class EventStore(Protocol):
         ...
 
     async def place_before(self, at: int) -> int:
-        """The highest place of an event older than `at` (UTC milliseconds); 0 if there is none."""
+        """The highest place below those of all events from `at` on (UTC milliseconds).
+
+        With no such event, the last place. SQLite's store doesn't look at events that were logged over a day late.
+        """
         ...
 
     async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
@@ -96,8 +99,8 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def skip_groups(self, endpoint_id: str) -> None:
-        """Deliver none of the events that the endpoint's groups have now."""
+    async def skip_groups(self, endpoint_id: str, now: int) -> None:
+        """Deliver none of the events that the endpoint's groups have at `now`. Groups changed since then stay."""
         ...
 
     async def resend(self, delivery: Delivery, now: int) -> None:

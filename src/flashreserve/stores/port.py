@@ -387,8 +387,8 @@ class PersonStore(Protocol):
         """
         ...
 
-    async def is_reserving(self, customer_id: str) -> bool:
-        """Whether a reservation of the customer may still be added by an unfinished movement.
+    async def has_reservations(self, customer_id: str) -> bool:
+        """Whether the customer has a reservation, or an unfinished movement may still add one.
 
         Recovery ends a movement whose process has died within `recovery.ABANDONED_AFTER_MS` and some seconds.
         """

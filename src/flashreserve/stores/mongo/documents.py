@@ -65,6 +65,7 @@ INDEXES: Final = (
     Index("attempts", "of", (("endpoint_id", 1), ("_id", -1))),
     Index("events", "place", (("place", 1),), sparse=True),
     Index("events", "subject", (("subject", 1), ("n", 1))),
+    Index("events", "at", (("at", 1), ("place", 1))),
 )
 
 VISIBLE: Final[Document] = {"batch": {"$exists": False}}

@@ -49,10 +49,12 @@ class _TrailSource(NamedTuple):
     keeps_trail: bool
 
 
+_RESERVATIONS: Final = _TrailSource("reservations", {}, None, reservation_events, keeps_trail=True)
+_ACCOUNTS: Final = _TrailSource("accounts", {}, TRAIL_FIELDS, events_from, keeps_trail=False)
 _SOURCES: Final = (
-    _TrailSource("reservations", {}, None, reservation_events, keeps_trail=True),
+    _RESERVATIONS,
     _TrailSource("products", VISIBLE, TRAIL_FIELDS, events_from, keeps_trail=False),
-    _TrailSource("accounts", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
+    _ACCOUNTS,
     _TrailSource("keys", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
     _TrailSource("endpoints", {}, TRAIL_FIELDS, events_from, keeps_trail=False),
 )
@@ -78,9 +80,20 @@ async def relay_reservations(database: Database, documents: Sequence[Document]) 
     Raises:
         UnreadableError: one is invalid.
     """
-    events = [event for document in documents for event in reservation_events(document)]
-    await _log(database, events)
-    await _unlist(database, _SOURCES[0], documents)
+    await _log(database, [event for document in documents for event in _new_events(_RESERVATIONS, document)])
+    await _unlist(database, _RESERVATIONS, documents)
+
+
+async def relay_account(database: Database, account_id: str) -> None:
+    """Copy the trail of the account, whose document is about to be deleted.
+
+    Raises:
+        UnreadableError: it is invalid.
+    """
+    listed = {"_id": account_id, "ship_at": {"$gt": 0}}
+    documents = await database.find("accounts", listed, fields=_ACCOUNTS.fields, current=True)
+    await _log(database, [event for document in documents for event in _new_events(_ACCOUNTS, document)])
+    await _unlist(database, _ACCOUNTS, documents)
 
 
 async def _relay_some(database: Database, source: _TrailSource, aside: UnreadableItems, now: int, most: int) -> int:
@@ -95,7 +108,7 @@ async def _relay_some(database: Database, source: _TrailSource, aside: Unreadabl
         if id_of(document) in postponed:
             continue
         try:
-            events += source.events(document)
+            events += _new_events(source, document)
         except UnreadableError as error:
             aside.postpone("trail", id_of(document), str(error), now)
             continue
@@ -103,6 +116,16 @@ async def _relay_some(database: Database, source: _TrailSource, aside: Unreadabl
     await _log(database, events)
     await _unlist(database, source, documents)
     return len(documents)
+
+
+def _new_events(source: _TrailSource, document: Document) -> list[Event]:
+    """The events in the trail without those that an earlier E3 has noted as copied: they may be deleted from the log.
+
+    Raises:
+        UnreadableError: the document is invalid.
+    """
+    shipped = document.get("shipped", 0)
+    return [event for event in source.events(document) if event.n > shipped]
 
 
 async def _log(database: Database, events: Sequence[Event]) -> None:
@@ -114,13 +137,12 @@ async def _log(database: Database, events: Sequence[Event]) -> None:
 
 
 async def _unlist(database: Database, source: _TrailSource, documents: Sequence[Document]) -> None:
-    """E3. Trails of reservations stay. The others are emptied by the same guarded write."""
-    change: Document = {"$unset": {"ship_at": ""}}
-    if not source.keeps_trail:
-        change["$set"] = {"trail": []}
-    updates = [
-        GuardedUpdate(document["_id"], {"trail_n": document.get("trail_n", 0)}, change) for document in documents
-    ]
+    """E3. Trails of reservations stay, with a note of what is copied. The others are emptied by the same write."""
+    updates = []
+    for document in documents:
+        count = document.get("trail_n", 0)
+        left = {"shipped": count} if source.keeps_trail else {"trail": []}
+        updates.append(GuardedUpdate(document["_id"], {"trail_n": count}, {"$unset": {"ship_at": ""}, "$set": left}))
     await update_alike(database, source.collection, updates)
 
 
@@ -212,11 +234,12 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
 
 
 async def place_before(database: Database, at: int) -> int:
-    """The highest place of an event older than `at`; 0 if there is none."""
-    found = await database.find(
-        "events", {"place": {"$gt": 0}, "at": {"$lt": at}}, fields={"place": 1}, order=[("place", -1)], most=1
+    """As `EventStore.place_before`. If no worker ran for a while, an event is logged long after its time."""
+    since: Query = {"at": {"$gte": at}, "place": {"$gt": 0}}
+    found = await database.aggregate(
+        "events", [{"$match": since}, {"$group": {"_id": None, "first": {"$min": "$place"}}}]
     )
-    return int(found[0]["place"]) if found else 0
+    return int(found[0]["first"]) - 1 if found else await last_place(database)
 
 
 async def subject_events(database: Database, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:

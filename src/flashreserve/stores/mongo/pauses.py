@@ -1,9 +1,9 @@
 """Pausing the sales of all products, without a transaction.
 
-The document `shop` has the reason, and a version that grows by one with each pause or end of one. P1 sets both. P2
-writes them to each product whose own version is lower, until none is left. So of two admins the later one wins on every
-product, whatever the order of their messages. P2 raises `rev`, which guards R1: after it no plan that is older can take
-units.
+The document `shop` has the reason, and a version that grows by one with each pause or end of one. P1 sets both, if the
+version is the one that it has read. P2 writes them to each product whose own version is lower, until none is left. So
+of two admins the later one wins on every product, whatever the order of their messages, and no late message undoes what
+an admin was told. P2 raises `rev`, which guards R1: after it no plan that is older can take units.
 
 A new product is inserted paused, with the field `starting`. Then its process reads the document `shop` and writes what
 it says to the product, unless the product has a higher version by then; if so, it reads again. Of such a product, P2
@@ -52,13 +52,21 @@ async def change_all(database: Database, reason: str | None, by: str, at: int) -
         StoreOutcomeUnknownError: some products may be changed.
     """
     await database.insert_many("meta", [{"_id": _SHOP, "pause_reason": None, "version": 0}])
-    change = {"$set": {"pause_reason": reason}, "$inc": {"version": 1}}
-    document = await database.find_one_and_update("meta", {"_id": _SHOP}, change)  # P1
-    version = int(document["version"]) if document is not None else 0
+    state = await _change_shop(database, reason)
     try:
-        await _change_products(database, ShopPause(reason, version), by, at)
+        await _change_products(database, state, by, at)
     except StoreUnavailableError as error:
         raise StoreOutcomeUnknownError(f"some products may be changed already: {error}") from error
+
+
+async def _change_shop(database: Database, reason: str | None) -> ShopPause:
+    """P1. Guard: the version is the one that was read, so a late copy can't undo what a later pause was told."""
+    for _ in range(_TRIES_MAX):
+        version = (await read(database)).version
+        change = {"$set": {"pause_reason": reason, "version": version + 1}}
+        if await database.find_one_and_update("meta", {"_id": _SHOP, "version": version}, change) is not None:
+            return ShopPause(reason, version + 1)
+    raise StoreUnavailableError("all sales are paused and resumed by others again and again")
 
 
 async def _change_products(database: Database, state: ShopPause, by: str, at: int) -> None:

@@ -18,9 +18,10 @@ from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import LABELS, VOID, claims_of, kept_claim
 from flashreserve.stores.mongo.trail import UNFLAGGED
 from flashreserve.stores.outages import after_a_change
-from flashreserve.stores.port import PersonStore
+from flashreserve.stores.port import PersonStore, StoreUnavailableError
 
 _PRIVATE: Final = ("key", *LABELS)
+_TRIES_MAX: Final = 20
 
 
 class MongoPersons(PersonStore):
@@ -38,14 +39,28 @@ class MongoPersons(PersonStore):
         with after_a_change():
             await self._database.update_many("erasures", {"_id": hashed}, {"$max": {"at": at}})
             await self._database.delete_many("erasures", {"at": {"$lt": at - limits.ERASURES_KEPT_S * 1000}})
-            # Not if it was promoted meanwhile.
-            await self._database.delete_many("accounts", {"_id": customer_id, "role": {"$ne": Role.ADMIN.value}})
-            return not await self._database.find("accounts", {"_id": customer_id}, fields={"_id": 1}, current=True)
+            return await self._delete_account(customer_id)
+
+    async def _delete_account(self, customer_id: str) -> bool:
+        """Delete the account once its events are in the log. Not if it was promoted meanwhile; then False."""
+        for _ in range(_TRIES_MAX):
+            await event_log.relay_account(self._database, customer_id)
+            theirs: Query = {"_id": customer_id, "role": {"$ne": Role.ADMIN.value}}
+            await self._database.delete_many("accounts", {**theirs, **UNFLAGGED})
+            found = await self._database.find("accounts", {"_id": customer_id}, fields={"role": 1}, current=True)
+            if not found:
+                return True
+            if found[0]["role"] == Role.ADMIN.value:
+                return False
+        raise StoreUnavailableError("the account is changed again and again")
 
     @override
-    async def is_reserving(self, customer_id: str) -> bool:
+    async def has_reservations(self, customer_id: str) -> bool:
         query = {"intents.at": {"$exists": True}, "intents.items.user_id": customer_id}
-        return bool(await self._database.find("products", query, fields={"_id": 1}, most=1, current=True))
+        if await self._database.find("products", query, fields={"_id": 1}, most=1, current=True):
+            return True
+        theirs = {"user_id": customer_id}
+        return bool(await self._database.find("reservations", theirs, fields={"_id": 1}, most=1, current=True))
 
     @override
     async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:

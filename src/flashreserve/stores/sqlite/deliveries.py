@@ -52,7 +52,7 @@ _BEGIN_AGAIN: Final = """
     WHERE endpoint_id = ?1 AND key = ?2 AND (done > ?3 OR lease IS NOT NULL)"""
 _SKIP: Final = """
     UPDATE deliveries SET done = upto, tries = 0, next_at = NULL, lease = NULL, leased_until = 0
-    WHERE endpoint_id = ? AND next_at IS NOT NULL"""
+    WHERE endpoint_id = ?1 AND next_at IS NOT NULL AND at <= ?2"""
 _RESEND: Final = """
     INSERT OR REPLACE INTO deliveries (endpoint_id, key, subject, done, previous, upto, tries, next_at, at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)"""
@@ -145,8 +145,8 @@ class SqliteDeliveries(SqliteTransactions, DeliveryStore):
         return await self._write(write)
 
     @override
-    async def skip_groups(self, endpoint_id: str) -> None:
-        await self._change_one(_SKIP, endpoint_id)
+    async def skip_groups(self, endpoint_id: str, now: int) -> None:
+        await self._change_one(_SKIP, endpoint_id, now)
 
     @override
     async def resend(self, delivery: Delivery, now: int) -> None:

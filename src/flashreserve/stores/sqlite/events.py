@@ -34,9 +34,11 @@ _OF_SUBJECTS: Final = f"""
     SELECT e.place, {", ".join(f"e.{name}" for name in _COLUMNS)} FROM json_each(?) AS wanted
     CROSS JOIN events AS e ON e.subject = wanted.value ->> 0 AND e.n > wanted.value ->> 1 AND e.n <= wanted.value ->> 2
     ORDER BY e.subject, e.n"""  # noqa: S608
-_PLACE_BEFORE: Final = "SELECT coalesce(max(place), 0) FROM events WHERE at < ?"
 # The sequence keeps the last place even when the events are deleted.
 _LAST: Final = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
+_PLACE_BEFORE: Final = f"""
+    SELECT coalesce(min(place) - 1, ({_LAST})) FROM events WHERE at >= ?1
+    AND place > (SELECT coalesce(max(place), 0) FROM events WHERE at < ?1 - 86400000)"""  # noqa: S608
 _FORGET: Final = """
     DELETE FROM events WHERE place IN (
         SELECT place FROM (SELECT place, at FROM events ORDER BY place LIMIT ?2) WHERE at < ?1

@@ -17,6 +17,7 @@ from flashreserve.stores.unreadable import UnreadableError
 
 _NOTE: Final = "INSERT INTO erasures (id, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"
 _FORGET: Final = "DELETE FROM erasures WHERE at < ?"
+_HAS_ONE: Final = "SELECT EXISTS (SELECT 1 FROM reservations WHERE user_id = ?)"
 _IS_ADMIN: Final = "SELECT count(*) FROM accounts WHERE id = ? AND role = 'admin'"
 _DELETE_ACCOUNT: Final = "DELETE FROM accounts WHERE id = ?"
 
@@ -60,8 +61,8 @@ class SqlitePersons(SqliteTransactions, PersonStore):
         return await self._write(begin)
 
     @override
-    async def is_reserving(self, customer_id: str) -> bool:
-        return False
+    async def has_reservations(self, customer_id: str) -> bool:
+        return bool(await self._read(lambda connection: connection.execute(_HAS_ONE, (customer_id,)).get))
 
     @override
     async def erase_reservations(self, customer_id: str, pseudonym: str, most: int) -> int:
