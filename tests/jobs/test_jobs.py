@@ -2,9 +2,10 @@ import asyncio
 
 import pytest
 from tests.contract.requests import every
-from tests.core.examples import ANN, HOLD_MS, NOON, a_product, confirm, reserve
+from tests.core.examples import ANN, CUP, HOLD_MS, NOON, a_product, confirm, reserve
 
 from flashreserve.bootstrap.work import passes
+from flashreserve.core.endpoints import AttemptResult, LoggedAttempt
 from flashreserve.core.model import Status
 from flashreserve.jobs.event_retention import forget_events_once
 from flashreserve.jobs.job_list import JOBS
@@ -79,6 +80,17 @@ async def test_events_are_deleted_in_bounded_steps(store: MemoryStore) -> None:
 
     assert await forget_events_once(store, later, step_max=2, steps_max=2) == 4
     assert await forget_events_once(store, later, step_max=2, steps_max=2) == 2
+
+
+async def test_attempts_are_deleted_with_the_events_that_they_were_about(store: MemoryStore) -> None:
+    attempts = [
+        LoggedAttempt(f"{number:04d}", "endpoint", f"{CUP}-1", 1, NOON + number, 200, 9, None, AttemptResult.DELIVERED)
+        for number in range(5)
+    ]
+    await store.log_attempts(attempts)
+
+    await forget_events_once(store, NOON + 10 * DAY_MS + 4, days=10, step_max=2)
+    assert await store.attempts("endpoint", None, 9) == attempts[4:]
 
 
 async def test_a_job_that_depends_on_a_setting_is_run_by_it(store: MemoryStore) -> None:

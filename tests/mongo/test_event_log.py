@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.contract.groups import an_endpoint, claim, delivered, raised
 from tests.contract.requests import do, flush
 from tests.core.examples import (
     ADMIN,
@@ -20,6 +21,7 @@ from tests.core.examples import (
 from tests.mongo.trouble import DriverTrouble, TroubledDatabase
 
 from flashreserve.clock import SystemIds
+from flashreserve.core.endpoints import GroupRaise
 from flashreserve.core.events import EventType
 from flashreserve.core.outcomes import Edited, Reserved, SalePaused
 from flashreserve.stores.filters import ALL_EVENTS
@@ -110,6 +112,23 @@ async def test_an_event_that_was_deleted_from_the_log_is_not_logged_again(store:
     await do(store, give_back(1, {CUP: 1}), at=NOON + 1)
     await store.relay(NOON + 1, 10)
     assert [logged.event.id for logged in (await store.events(ALL_EVENTS, 0, 10)).events] == [f"{reservation_id(1)}-3"]
+
+
+async def test_a_group_that_is_deleted_while_it_is_raised_is_made_anew(
+    store: MongoStore, database: PymongoDatabase
+) -> None:
+    """Groups that were idle for as long as events are kept are deleted, maybe just when their subject has a new one."""
+    await store.add_endpoint(an_endpoint(), 9)
+    await raised(store, GroupRaise(CUP, 1, 1))
+    (group,) = await claim(store, "a")
+    await store.end_turns([delivered(group, 1)], "a", NOON)
+    stopping = TroubledDatabase(database, "insert_many", DriverTrouble.STOP_AFTER)
+    raising = asyncio.ensure_future(raised(MongoStore(stopping, SystemIds()), GroupRaise(CUP, 2, 2)))
+    await stopping.stopped.wait()
+    assert await store.forget_deliveries(NOON + 1, 10) == 1
+    await stopping.go_on()
+    await raising
+    assert [(each.done, each.upto) for each in await claim(store, "b")] == [(1, 2)]
 
 
 async def test_relays_beside_transitions_lose_no_event(store: MongoStore) -> None:

@@ -27,13 +27,14 @@ from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import id_of, read_struct, struct_document
 from flashreserve.stores.mongo.trail import entry_of, made, recording
 from flashreserve.stores.outbox import DeliveryStore
-from flashreserve.stores.port import StoreDefectError
+from flashreserve.stores.port import StoreDefectError, StoreUnavailableError
 from flashreserve.stores.unreadable import UnreadableItems
 
 _ID: Final = {"_id": 1}
 _STATE: Final = frozenset({"id", "seen", "failing_since", "failures", "trail_n"})
 """Fields of an endpoint that a change doesn't write, unless it enables the endpoint again."""
 
+_TRIES_MAX: Final = 20
 _DUE: Final[Document] = {"next_at": {"$type": "number"}}
 _ENDED: Final[Document] = {"lease": None, "leased_until": 0}
 
@@ -103,6 +104,20 @@ class MongoDeliveries(DeliveryStore):
         return await self._database.find_one_and_update("endpoints", guard, change, fields=_ID) is not None
 
     async def _raise(self, endpoint_id: str, raises: Sequence[GroupRaise], now: int) -> None:
+        """Raise all groups. One that is deleted meanwhile, because it was idle for so long, is inserted anew."""
+        left = raises
+        for _ in range(_TRIES_MAX):
+            there = await self._raise_once(endpoint_id, left, now)
+            query = {"_id": {"$in": [_group_id(endpoint_id, each.subject_id) for each in there]}}
+            found = await self._database.find("deliveries", query, fields=_ID, current=True) if there else []
+            kept = {document["_id"] for document in found}
+            left = [each for each in there if _group_id(endpoint_id, each.subject_id) not in kept]
+            if not left:
+                return
+        raise StoreUnavailableError("groups are deleted as fast as they are raised")
+
+    async def _raise_once(self, endpoint_id: str, raises: Sequence[GroupRaise], now: int) -> list[GroupRaise]:
+        """Insert the groups, and raise those that are there already. Returns the raises of these."""
         fresh = [_group(endpoint_id, each, now) for each in raises]
         there = await self._database.insert_many("deliveries", fresh)
         updates: list[tuple[Query, Update]] = []
@@ -116,6 +131,7 @@ class MongoDeliveries(DeliveryStore):
             await self._database.bulk_update(
                 "deliveries", [({"_id": fresh[place]["_id"]}, _raising(raises[place], now)) for place in there]
             )
+        return [raises[place] for place in there]
 
     @override
     async def skip_groups(self, endpoint_id: str, now: int) -> None:
