@@ -10,7 +10,7 @@ _DELIVERIES: Final = "service/deliveries.py"
 OF_EVENTS_ON_MONGO: Final = (
     Mutant(
         "a trail is taken off the list whatever was added meanwhile",
-        '{"trail_n": document.get("trail_n", 0)}',
+        '{"trail_n": count}',
         "{}",
         _EVENT_LOG,
     ),
@@ -93,12 +93,6 @@ OF_DELIVERIES: Final = (
 )
 
 OF_DELIVERIES_ON_MONGO: Final = (
-    Mutant(
-        "the end of a turn is written whoever holds the lease",
-        'GuardedUpdate(id_, {"lease": lease},',
-        "GuardedUpdate(id_, {},",
-        "stores/mongo/deliveries.py",
-    ),
     Mutant(
         "a group that got events in its turn becomes idle",
         '        next_at = {"$cond": [{"$gt": ["$upto", end.done]}, now, None]}\n',
