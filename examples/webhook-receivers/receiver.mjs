@@ -44,6 +44,11 @@ function receive(headers, body) {
 createServer(async (request, response) => {
   const parts = [];
   let size = 0;
-  for await (const part of request) if ((size += part.length) <= BODY_MAX) parts.push(part);
-  response.writeHead(size > BODY_MAX ? 413 : receive(request.headers, Buffer.concat(parts))).end();
+  try {
+    for await (const part of request) if ((size += part.length) <= BODY_MAX) parts.push(part);
+    response.writeHead(size > BODY_MAX ? 413 : receive(request.headers, Buffer.concat(parts))).end();
+  } catch (error) {
+    response.destroy(); // The sender is gone, or the event couldn't be stored. It comes again.
+    console.error(error);
+  }
 }).listen(Number(PORT), "127.0.0.1", () => console.log(`The receiver is at http://localhost:${PORT}/hook`));

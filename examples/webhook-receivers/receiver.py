@@ -30,12 +30,14 @@ def receive(headers, body):
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Answers POST requests."""
+    """Answers POST requests, one after the other."""
+
+    timeout = 15  # Seconds. A connection that sends nothing would hold up all others.
 
     def do_POST(self):
         """Receive a delivery."""
         size = int(self.headers.get("Content-Length", BODY_MAX + 1))
-        status = 413 if size > BODY_MAX else receive(self.headers, self.rfile.read(size))
+        status = receive(self.headers, self.rfile.read(size)) if 0 <= size <= BODY_MAX else 413
         self.send_response_only(status)
         self.end_headers()
 

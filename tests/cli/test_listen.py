@@ -13,10 +13,17 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.cli.conftest import KEYS, CommandShop
+from tests.core.examples import CUP, HAT, NOON, a_product
 from tests.webhooks.conftest import MakeReceiver, make_receiver
 from tests.webhooks.receiver import ReceiverPlan
+from typing_extensions import override
 
+from flashreserve.cli.listen import _Listening
 from flashreserve.http.event_schemas import EventView
+from flashreserve.service.live_events import LiveEvents
+from flashreserve.settings import Settings
+from flashreserve.stores.memory import MemoryStore
+from flashreserve.stores.port import StoreUnavailableError
 
 __all__ = ["make_receiver"]
 
@@ -210,6 +217,33 @@ def test_a_signal_ends_it_cleanly(
     listening = listen(*(["--forward", make_receiver().url] if forwarding else []))
     assert listening.end(number) == 0
     assert len(listening.said().splitlines()) == 2 + forwarding
+
+
+class VanishingStore(MemoryStore):
+    """A store that is away whenever it is asked for the last place, but for the first time."""
+
+    asked = 0
+
+    @override
+    async def last_place(self) -> int:
+        self.asked += 1
+        if self.asked > 1:
+            raise StoreUnavailableError("away")
+        return await super().last_place()
+
+
+async def test_what_was_read_is_shown_though_the_database_goes_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flashreserve.service.live_events.PAGE_MAX", 1)
+    store = VanishingStore()
+    live = LiveEvents(store, ())
+    await live.begin(NOON)
+    await store.add_products([a_product(), a_product(HAT)])
+    listening = _Listening(Settings(), [], lambda event: event.id)
+    for _ in range(2):
+        await listening._look(live, None)
+    assert capsys.readouterr().out.split() == [f"{CUP}-1", f"{HAT}-1"]
 
 
 def test_a_replaced_database_ends_it(shop: CommandShop, product: str, listen: Listen) -> None:

@@ -172,6 +172,7 @@ def test_a_missing_key_is_told(shop: CommandShop, make_receiver: MakeReceiver) -
         (("show", "x"), 2, "expected a UUID"),
         (("show", ABSENT), 1, "ID: there is no such endpoint; `flashreserve webhooks list` shows all"),
         (("enable", ABSENT, "--replay-from", "yesterday"), 2, "--replay-from"),
+        (("enable", ABSENT, "--replay-from", "2026"), 2, "--replay-from"),
         (("resend", ABSENT, "1"), 2, "EVENT_ID"),
         (("resend", ABSENT, f"{ABSENT}-1"), 1, "ID: there is no such endpoint"),
     ],

@@ -1,7 +1,9 @@
 """Endpoints and deliveries, through every store."""
 
+from random import Random
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 from tests.contract.factories import StoreFactory
 from tests.contract.groups import LEASE_MS, ONE, TWO, a_delivery, an_endpoint, claim, current, delivered, raised
@@ -28,6 +30,7 @@ from flashreserve.core.events import (
     EventType,
     Rotation,
 )
+from flashreserve.stores.filters import ALL_EVENTS
 from flashreserve.stores.port import Store
 
 
@@ -225,14 +228,25 @@ class TestGroups:
         await store.end_turns([delivered(again, 1)], "a", NOON)
         assert (await store.backlog(ONE)).groups == 1
 
-    async def test_a_removed_endpoint_has_no_groups(self, store: Store) -> None:
+    async def test_the_groups_of_a_removed_endpoint_are_deleted_in_time(self, store: Store) -> None:
         await store.add_endpoint(an_endpoint(), 9)
-        await raised(store, GroupRaise(CUP, 1, 1))
+        await store.add_endpoint(an_endpoint(TWO), 9)
+        await raised(store, *[GroupRaise(reservation_id(number), 1, 1) for number in range(5)])
+        await raised(store, GroupRaise(CUP, 1, 1), id_=TWO)
         before = await current(store)
         change = changed(before, replace(before, removed_at=NOON), NOON, ADMIN)
         assert await store.change_endpoint(before, change, ADMIN)
-        assert await store.backlog(ONE) == DeliveryBacklog(0, None)
+        assert [await store.forget_deliveries(NOON, 3) for _ in range(3)] == [3, 2, 0]
         assert await claim(store, "a") == []
+        assert len(await claim(store, "a", id_=TWO)) == 1
+
+    async def test_groups_are_skipped_in_steps(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        for module in ("mongo", "sqlite"):
+            monkeypatch.setattr(f"flashreserve.stores.{module}.deliveries._STEP_MAX", 2)
+        await store.add_endpoint(an_endpoint(), 9)
+        await raised(store, *[GroupRaise(reservation_id(number), 1, 1) for number in range(5)])
+        await store.skip_groups(ONE, NOON)
+        assert await store.backlog(ONE) == DeliveryBacklog(0, None)
 
 
 class TestAttempts:
@@ -292,6 +306,20 @@ async def test_an_old_event_that_is_logged_late_hides_no_newer_one(store: Store)
         await store.relay(NOON, 100)
     newer = await store.last_place() - 1
     assert await store.place_before(NOON + 3) == newer - 1
+
+
+async def test_the_place_before_any_instant_is_found_in_a_log_with_gaps(store: Store) -> None:
+    await store.add_products([a_product()])
+    late_s = Random(1)
+    for number in range(60):
+        at = NOON + number * 1000 - late_s.randrange(20) * 1000
+        await do(store, restock(1, f"r{number}"), at=at)
+    await store.relay(NOON, 100)
+    await store.forget_events(NOON + 5_000, 9)
+    logged = (await store.events(ALL_EVENTS, 0, 100)).events
+    for at in range(NOON - 30_000, NOON + 61_000, 500):
+        places = [each.place for each in logged if each.event.at >= at]
+        assert await store.place_before(at) == min(places, default=await store.last_place() + 1) - 1
 
 
 async def test_endpoints_and_groups_are_durable(durable: StoreFactory) -> None:

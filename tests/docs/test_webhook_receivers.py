@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -133,6 +134,20 @@ def test_a_receiver_refuses_other_secrets_and_old_deliveries(receiver: ExampleRe
 def test_a_receiver_refuses_a_body_that_is_too_long(receiver: ExampleReceiver) -> None:
     headers, body = delivery(1, None)
     assert receiver.send((headers, body + b" " * 100_000)) == [413]
+
+
+def raw(receiver: ExampleReceiver, request: bytes) -> bytes:
+    """Send these bytes and nothing more. Returns the beginning of the answer."""
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return connection.recv(12)
+
+
+def test_a_receiver_outlives_senders_that_give_up_or_send_nonsense(receiver: ExampleReceiver) -> None:
+    raw(receiver, b"POST /hook HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+    assert not raw(receiver, b"POST /hook HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n").endswith(b" 2")
+    assert receiver.send(delivery(1, None)) == [204]
 
 
 def test_a_duplicate_is_known_also_after_a_restart(receiver: ExampleReceiver) -> None:

@@ -249,6 +249,11 @@ async def test_invalid_parameters_are_named(admin: Admin, query: str, field: str
     ("query", "field"),
     [
         ("/trail?from=noon", "from"),
+        ("/trail?from=2026", "from"),
+        ("/trail?from=253402300800", "from"),
+        ("/trail?from=1969-12-31T23:59:59Z", "from"),
+        ("/trail?from=9999-12-31T23:59:59-23:59", "from"),
+        ("/trail?type=product.edited%0A", "type"),
         ("/trail?actor=", "actor"),
         ("/trail?cursor=-1", "cursor"),
         ("/trail?cursor=1e3", "cursor"),

@@ -326,6 +326,7 @@ async def test_bad_input_is_refused_by_name(admin: Admin, fields: dict[str, Any]
         ("GET", "/x", None, "id"),
         ("POST", f"/{OTHER_ID}/test", {"url": NOBODY}, "body"),
         ("POST", f"/{OTHER_ID}/enable", {"replayFrom": "yesterday"}, "replayFrom"),
+        ("POST", f"/{OTHER_ID}/enable", {"replayFrom": "9999-12-31T23:59:59-23:59"}, "replayFrom"),
         ("POST", f"/{OTHER_ID}/enable", {"from": None}, "from"),
         ("GET", f"/{OTHER_ID}/deliveries?limit=0", None, "limit"),
         ("GET", f"/{OTHER_ID}/deliveries?cursor=1", None, "cursor"),

@@ -50,7 +50,7 @@ def test_each_mistake_is_found(mistake: str, tmp_path: Path) -> None:
     copy = tmp_path / PACKAGE.name
     shutil.copytree(PACKAGE, copy)  # including compiled files
     mutant.apply(copy)
-    explored = explore(MISTAKES[mistake], "--states", "60000", package_in=tmp_path)
+    explored = explore(MISTAKES[mistake], "--states", "100000", package_in=tmp_path)
     assert explored.returncode == 1, explored.stdout + explored.stderr
     assert "VIOLATION" in explored.stdout
 

@@ -252,6 +252,9 @@ async def test_one_event_is_sent_once_more_with_the_same_bytes(shop: DeliverySho
     assert (again.id, again.sha256) == (first.id, first.sha256)
     assert isinstance(await shop.webhooks.resend(made.endpoint.id, f"{CUP}-9"), NotFound)
     assert isinstance(await shop.webhooks.resend(made.endpoint.id, f"{CUP}-1"), Invalid)
+    await shop.webhooks.disable(made.endpoint.id, ADMIN)
+    disabled = await shop.webhooks.resend(made.endpoint.id, f"{CUP}-3")
+    assert disabled == Invalid("id", "expected an endpoint that isn't disabled; enable it first")
 
 
 async def test_a_try_of_an_endpoint_says_what_it_answered(shop: DeliveryShop, make_receiver: MakeReceiver) -> None:

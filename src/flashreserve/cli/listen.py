@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -149,7 +149,6 @@ class _Listening:
         """Show the next events. Returns the time before the next look."""
         try:
             events = await live.look(self._clock.now_ms())
-            unread = await live.unread() if live.has_more else 0
         except (StoreUnavailableError, StoreOutcomeUnknownError) as error:
             if not self._away:
                 _say(f"Trying again, because {sentence(f'the database does not answer: {error}')}")
@@ -162,7 +161,9 @@ class _Listening:
             click.echo(self._line(event))
             if forwarder is not None:
                 forwarder.add(event)
-        self._warn(unread + (0 if forwarder is None else forwarder.waiting))
+        with suppress(StoreUnavailableError):  # The next look tells it.
+            unread = await live.unread() if live.has_more else 0
+            self._warn(unread + (0 if forwarder is None else forwarder.waiting))
         return 0 if live.has_more else LOOK_EVERY_S
 
     def _warn(self, waiting: int) -> None:

@@ -12,9 +12,8 @@ from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
 from flashreserve.cli.failures import InputError
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
-from flashreserve.cli.option_values import option_value
+from flashreserve.cli.option_values import instant_value, option_value
 from flashreserve.cli.progress import progress
-from flashreserve.core.instants import instant_of
 from flashreserve.core.model import Status
 from flashreserve.files import is_machines_own, is_ours, open_stream
 from flashreserve.http import fields
@@ -62,19 +61,14 @@ def export(
         product_id=option_value(product, fields.Id, "--product"),
         external_id=option_value(external_id, fields.ExternalId, "--external-id"),
         status=None if status is None else Status(status.upper()),
-        since=_instant(since, "--from"),
-        before=_instant(before, "--to"),
+        since=instant_value(since, "--from"),
+        before=instant_value(before, "--to"),
     )
     if output is None:
         interrupts.run(_export(settings, where, sys.stdout.buffer.write, printing=True))
         sys.stdout.buffer.flush()
     else:
         _export_to_file(settings, where, output)
-
-
-def _instant(text: str | None, option: str) -> int | None:
-    moment = option_value(text, fields.Instant, option)
-    return None if moment is None else instant_of(moment)
 
 
 async def _export(

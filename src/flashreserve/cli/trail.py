@@ -10,9 +10,9 @@ import rich_click as click
 from flashreserve.bootstrap import open_books, open_store_to_read, steady_clock
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
-from flashreserve.cli.option_values import option_value
+from flashreserve.cli.option_values import instant_value, option_value
 from flashreserve.core.events import Event, EventType
-from flashreserve.core.instants import format_instant, instant_of
+from flashreserve.core.instants import format_instant
 from flashreserve.http import fields
 from flashreserve.http.event_schemas import EventView
 from flashreserve.http.event_views import event_view
@@ -68,12 +68,11 @@ def trail(
     if as_json and as_csv:
         raise click.UsageError("expected --json or --csv, not both")
     subject_id = option_value(subject, fields.SubjectId, "--subject")
-    moment = option_value(since, fields.Instant, "--from")
     where = EventFilter(
         subject_id=None if subject_id is None else subject_id.lower(),
         actor_id=option_value(actor, fields.CustomerId, "--actor"),
         types=frozenset(map(EventType, types)) or None,
-        since=None if moment is None else instant_of(moment),
+        since=instant_value(since, "--from"),
     )
     if as_csv:
         sys.stdout.buffer.write(csv_bytes([TRAIL_COLUMNS]))

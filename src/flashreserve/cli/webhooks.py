@@ -10,11 +10,11 @@ from flashreserve.cli.attempt_words import said_of
 from flashreserve.cli.failures import FailedError, InputError
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
-from flashreserve.cli.option_values import option_value
+from flashreserve.cli.option_values import instant_value, option_value
 from flashreserve.core import limits
 from flashreserve.core.endpoints import DeliveryBacklog, DisabledWhy, Endpoint, LoggedAttempt
 from flashreserve.core.events import BY_COMMAND_LINE, Event
-from flashreserve.core.instants import format_instant, instant_of
+from flashreserve.core.instants import format_instant
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.core.words import counted
 from flashreserve.http import fields
@@ -181,8 +181,7 @@ def disable(settings: Settings, endpoint_id: str) -> None:
 @with_settings
 def enable(settings: Settings, endpoint_id: str, since: str | None) -> None:
     """Deliver to a disabled endpoint again: from now on, or what happened since an instant."""
-    id_, moment = _id(endpoint_id), option_value(since, fields.Instant, "--replay-from")
-    replay_from = None if moment is None else instant_of(moment)
+    id_, replay_from = _id(endpoint_id), instant_value(since, "--replay-from")
     done = _run(settings, lambda opened: opened.endpoints.enable(id_, replay_from, BY_COMMAND_LINE))
     if isinstance(done, Invalid):
         raise InputError(f"--replay-from: {done.message}")
@@ -238,7 +237,7 @@ def resend(settings: Settings, endpoint_id: str, event_id: str) -> None:
     wanted = str(option_value(event_id, fields.EventId, "EVENT_ID")).lower()
     sent = _run(settings, lambda opened: opened.endpoints.resend(id_, wanted))
     if isinstance(sent, Invalid):
-        raise InputError(f"EVENT_ID: {sent.message}")
+        raise InputError(f"{'ID' if sent.field == 'id' else 'EVENT_ID'}: {sent.message}")
     if isinstance(sent, NotFound) and sent.what == "event":
         raise FailedError("EVENT_ID: the log has no such event; `flashreserve webhooks deliveries` shows some")
     event: Event = _found(sent)

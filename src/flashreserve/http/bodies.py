@@ -14,6 +14,7 @@ from flashreserve.core.model import DetailsEdit, ProductDetails, Scope, Units
 from flashreserve.core.outcomes import Invalid
 from flashreserve.http.fields import (
     A_PRICE,
+    INSTANT_RANGE,
     PRICE_PATTERN,
     Change,
     CurrencyCode,
@@ -148,6 +149,10 @@ class EnableBody(Struct, frozen=True, forbid_unknown_fields=True, rename="camel"
 
     replay_from: Instant | None = None
 
+    def since(self) -> int | Invalid | None:
+        """The instant in UTC milliseconds; None for now."""
+        return _unwritable(replayFrom=self.replay_from) or _instant(self.replay_from)
+
 
 class PauseBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Why the sale is paused. Customers see it."""
@@ -281,7 +286,7 @@ def _unwritable(**moments: datetime | UnsetType | None) -> Invalid | None:
     """The first time that is invalid in UTC: before 1970, or after 9999, which RFC 3339 can't write."""
     for field, moment in moments.items():
         if isinstance(moment, datetime) and not 0 <= instant_of(moment) <= limits.INSTANT_MAX_MS:
-            return Invalid(field, "expected an instant from 1970 to 9999, in UTC")
+            return Invalid(field, INSTANT_RANGE)
     return None
 
 

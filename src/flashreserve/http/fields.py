@@ -15,19 +15,22 @@ from flashreserve.core.model import Role, Status
 from flashreserve.webhooks.subscriptions import ALL, SUBSCRIBABLE
 
 _ID: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_END: Final = r"(?!\n)$"
+"""The end of a text. In Python, `$` alone also stands before a line break at the end."""
+
 PRICE_PATTERN: Final = r"^[0-9]{1,13}(\.[0-9]{1,4})?$"
 Id = Annotated[
     str,
     Meta(
         pattern=_ID,
-        max_length=36,  # In Python `$` also stands before a line break at the end.
+        max_length=36,  # So a line break at the end doesn't fit.
         extra_json_schema={"format": "uuid"},
         extra={"expected": "a UUID"},
     ),
 ]
 CustomerId = Annotated[
     str,
-    Meta(pattern=f"^{CUSTOMER_ID_PATTERN}$", description="Opaque. That of an own account is a UUID."),
+    Meta(pattern=f"^{CUSTOMER_ID_PATTERN}{_END}", description="Opaque. That of an own account is a UUID."),
 ]
 Name = Annotated[
     str,
@@ -51,6 +54,7 @@ CurrencyCode = Annotated[
     ),
 ]
 Instant = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a time zone, from 1970 to 9999.")]
+INSTANT_RANGE: Final = "expected an instant from 1970 to 9999, in UTC"
 Quantity = Annotated[int, Meta(ge=1, le=limits.QUANTITY_MAX)]
 Returned = Annotated[int, Meta(ge=0, le=limits.QUANTITY_MAX)]
 Stock = Annotated[int, Meta(ge=0, le=limits.STOCK_MAX)]
@@ -154,7 +158,7 @@ PauseReason = Annotated[
 SubjectId = Annotated[
     str,
     Meta(
-        pattern="^[0-9a-fA-F-]{32,36}$",
+        pattern=f"^[0-9a-fA-F-]{{32,36}}{_END}",
         max_length=36,
         extra={"expected": "the id of a reservation, a product, an account, an API key or an endpoint"},
     ),
@@ -163,7 +167,7 @@ _TYPES: Final = "|".join(re.escape(type_.value) for type_ in EventType)
 EventTypes = Annotated[
     str,
     Meta(
-        pattern=rf"^({_TYPES})(,({_TYPES}))*$",
+        pattern=f"^({_TYPES})(,({_TYPES}))*{_END}",
         max_length=1_000,
         extra={"expected": "types of events such as reservation.confirmed, with commas between them"},
     ),
@@ -171,7 +175,7 @@ EventTypes = Annotated[
 EventId = Annotated[
     str,
     Meta(
-        pattern="^[0-9a-fA-F-]{32,36}-[0-9]{1,9}$",
+        pattern=f"^[0-9a-fA-F-]{{32,36}}-[0-9]{{1,9}}{_END}",
         max_length=46,
         description="The id of the subject, `-` and `sequence`.",
         extra={"expected": "the id of an event"},
@@ -204,7 +208,7 @@ Subscription = Annotated[
 Place = Annotated[
     str,
     Meta(
-        pattern="^[0-9]{1,18}$",
+        pattern=f"^[0-9]{{1,18}}{_END}",
         max_length=18,
         description="A place in the log of events.",
         extra={"expected": "the nextCursor of an earlier answer"},

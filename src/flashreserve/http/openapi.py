@@ -299,7 +299,7 @@ _PREVIOUS: Final[Schema] = {
         "previous": {
             "type": ["integer", "null"],
             "minimum": 1,
-            "description": "The `sequence` of the event of this subject that the endpoint was sent before, if any.",
+            "description": "The `sequence` of the previous event of this subject that was sent to this endpoint.",
         }
     },
 }

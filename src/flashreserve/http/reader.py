@@ -9,8 +9,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import inspect as types
 
+from flashreserve.core import limits
+from flashreserve.core.instants import instant_of
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.expectations import NAME_SHOWN_MAX, expected, shown_name, unmet
+from flashreserve.http.fields import INSTANT_RANGE, Instant
 from flashreserve.http.problems import FieldError
 
 T = TypeVar("T")
@@ -53,6 +56,16 @@ def convert(value: str, kind: type[T], field: str) -> T | FieldError:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError:
         return FieldError(field, f"expected {expected(types.type_info(kind))}")
+
+
+def instant(value: str, field: str) -> int | FieldError:
+    """A query parameter or an option that is an instant (UTC milliseconds), or its fault. A number isn't one."""
+    try:
+        moment = msgspec.convert(value, Instant)
+    except msgspec.ValidationError:
+        return FieldError(field, f"expected {expected(types.type_info(Instant))}")
+    at = instant_of(moment)
+    return at if 0 <= at <= limits.INSTANT_MAX_MS else FieldError(field, INSTANT_RANGE)
 
 
 def explained(text: str, kind: Any) -> FieldError:

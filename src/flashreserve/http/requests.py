@@ -9,7 +9,6 @@ from litestar.datastructures import State
 
 from flashreserve.core import limits
 from flashreserve.core.events import EventType
-from flashreserve.core.instants import instant_of
 from flashreserve.core.model import Status
 from flashreserve.http import fields, reader
 from flashreserve.http.answers import RefusalError, bad_request
@@ -167,8 +166,13 @@ def reservation_filter(request: HttpRequest) -> ReservationFilter:
 
 
 def _instant(request: HttpRequest, name: str) -> int | None:
-    moment = parameter(request, name, fields.Instant)
-    return None if moment is None else instant_of(moment)
+    sent = request.query_params.get(name)
+    if sent is None:
+        return None
+    at = reader.instant(sent, name)
+    if isinstance(at, FieldError):
+        raise bad_request(name, at.message)
+    return at
 
 
 def event_filter(request: HttpRequest) -> EventFilter:

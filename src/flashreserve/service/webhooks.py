@@ -175,6 +175,7 @@ class WebhookService:
 
     async def enable(self, endpoint_id: str, replay_from: int | None, by: str) -> EndpointChanged | Invalid | NotFound:
         """Deliver to the endpoint again: from now on, or all events since `replay_from` (UTC milliseconds)."""
+        now = self._clock.now_ms()  # First: groups that get events after another enabling aren't skipped.
         found = await self._store.endpoint(endpoint_id)
         if found is None:
             return NotFound("endpoint", endpoint_id)
@@ -185,7 +186,7 @@ class WebhookService:
         last = await self._store.last_place()
         seen = last if replay_from is None else await self._store.place_before(replay_from - _REPLAY_MARGIN_MS)
         if replay_from is None:
-            await self._store.skip_groups(endpoint_id, self._clock.now_ms())
+            await self._store.skip_groups(endpoint_id, now)
 
         def enabled(before: Endpoint) -> Endpoint:
             if before.disabled_at is None:
@@ -229,6 +230,8 @@ class WebhookService:
         endpoint = await self._store.endpoint(endpoint_id)
         if endpoint is None:
             return NotFound("endpoint", endpoint_id)
+        if endpoint.disabled_at is not None:
+            return Invalid("id", "expected an endpoint that isn't disabled; enable it first")
         subject_id, _, digits = event_id.rpartition("-")
         n = int(digits) if digits.isdigit() else 0
         found = await self._store.subject_events([(subject_id, n - 1, n)]) if n else []

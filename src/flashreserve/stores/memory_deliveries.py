@@ -64,9 +64,6 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
             return False
         self._endpoints[before.id] = change.after if enables(before, change.after) else with_progress(change.after, now)
         self._record(change.events)
-        if change.after.removed_at is not None:
-            for place in [place for place in self._groups if place[0] == before.id]:
-                del self._groups[place]
         return True
 
     @override
@@ -164,9 +161,11 @@ class MemoryDeliveries(DeliveryStore, MemoryEvents):
         old = [each for each in sorted(self._attempts, key=_by_id) if each.at < before][:most]
         self._attempts = [each for each in self._attempts if each not in old]
         idle = [place for place, group in self._groups.items() if group.next_at is None and group.at < before][:most]
-        for place in idle:
+        removed = {endpoint.id for endpoint in self._endpoints.values() if endpoint.removed_at is not None}
+        orphans = [place for place in self._groups if place[0] in removed][:most]
+        for place in {*idle, *orphans}:
             del self._groups[place]
-        return len(old) + len(idle)
+        return len(old) + len({*idle, *orphans})
 
 
 def _by_id(attempt: LoggedAttempt) -> str:

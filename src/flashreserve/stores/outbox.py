@@ -44,7 +44,7 @@ class EventStore(Protocol):
     async def place_before(self, at: int) -> int:
         """The highest place below those of all events from `at` on (UTC milliseconds).
 
-        With no such event, the last place. SQLite's store doesn't look at events that were logged over a day late.
+        With no such event, the last place. SQLite's store leaves out events that were logged over an hour late.
         """
         ...
 
@@ -131,5 +131,8 @@ class DeliveryStore(Protocol):
         ...
 
     async def forget_deliveries(self, before: int, most: int) -> int:
-        """Delete at most `most` attempts, and as many idle groups, that are older than `before`. Returns how many."""
+        """Delete at most `most` attempts, and as many idle groups, that are older than `before`. Returns how many.
+
+        As many groups of removed endpoints, of whatever age, are deleted too.
+        """
         ...

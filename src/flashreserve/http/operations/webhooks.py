@@ -156,8 +156,8 @@ _ACTIONS: Final = (
         tag=_TAG,
         summary="Send events to a disabled endpoint again",
         description=(
-            "From now on; or, with `replayFrom`, all events since then, those again that were delivered already. Events"
-            " that waited are sent only if they are replayed."
+            "From now on; or, with `replayFrom`, all events since then, those again that were delivered already, and"
+            " those that waited to be tried again. Without it, these are left out."
         ),
         who="admin",
         parameters=(ENDPOINT_IN_PATH,),
@@ -187,7 +187,7 @@ _DELIVERIES: Final = (
         path="/webhooks/{id}/deliveries/{eventId}/resend",
         tag=_TAG,
         summary="Send an event to an endpoint once more",
-        description="Within moments, beside all other deliveries, with the same id and the same body.",
+        description="Within moments, beside all other deliveries, with the same id.",
         who="admin",
         parameters=(
             ENDPOINT_IN_PATH,

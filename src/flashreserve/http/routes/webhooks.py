@@ -7,7 +7,6 @@ from litestar.params import FromPath
 from msgspec import UNSET
 
 from flashreserve.core.events import Event
-from flashreserve.core.instants import instant_of
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.http import answers, bodies, callers, endpoint_views, reader, requests
 from flashreserve.http.requests import HttpRequest, headers_of, place_of
@@ -109,7 +108,9 @@ class WebhookRoutes(Controller):
         by = await callers.manager(headers_of(request), services)
         endpoint_id = requests.path_id(id, "id")
         asked = await requests.body(request, _read_enable, empty=bodies.EnableBody())
-        replay_from = None if asked.replay_from is None else instant_of(asked.replay_from)
+        replay_from = asked.since()
+        if isinstance(replay_from, Invalid):
+            return _refused(replay_from, request)
         return _reply(await services.webhooks.enable(endpoint_id, replay_from, by), request)
 
     @get("/webhooks/{id:str}/deliveries")

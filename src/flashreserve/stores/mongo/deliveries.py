@@ -22,7 +22,7 @@ from flashreserve.core.endpoints import (
     added,
     enables,
 )
-from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike, update_all
+from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike
 from flashreserve.stores.mongo.database import Database, Document, Query, Update
 from flashreserve.stores.mongo.documents import id_of, read_struct, struct_document
 from flashreserve.stores.mongo.trail import entry_of, made, recording
@@ -35,6 +35,9 @@ _STATE: Final = frozenset({"id", "seen", "failing_since", "failures", "trail_n"}
 """Fields of an endpoint that a change doesn't write, unless it enables the endpoint again."""
 
 _TRIES_MAX: Final = 20
+_STEP_MAX: Final = 1_000
+"""Groups that one command skips, so that it ends within its time."""
+
 _DUE: Final[Document] = {"next_at": {"$type": "number"}}
 _ENDED: Final[Document] = {"lease": None, "leased_until": 0}
 
@@ -78,11 +81,7 @@ class MongoDeliveries(DeliveryStore):
         written.pop("trail_n", None)
         guard = {"_id": before.id, "trail_n": before.trail_n, "removed_at": None}
         update = recording({"$set": written}, *[entry_of(event, by) for event in change.events])
-        if await self._database.find_one_and_update("endpoints", guard, update, fields=_ID) is None:
-            return False
-        if after.removed_at is not None:
-            await self._database.delete_many("deliveries", {"endpoint_id": after.id})
-        return True
+        return await self._database.find_one_and_update("endpoints", guard, update, fields=_ID) is not None
 
     @override
     async def note_failures(self, endpoint_id: str, at: int, count: int) -> None:
@@ -138,7 +137,9 @@ class MongoDeliveries(DeliveryStore):
         skipped: Document = {"done": "$upto", "tries": 0, "next_at": None, **_ENDED}
         # A late copy may arrive when the endpoint is long enabled: groups that have got events since are safe from it.
         due: Query = {"endpoint_id": endpoint_id, **_DUE, "at": {"$lte": now}}
-        await update_all(self._database, "deliveries", due, [{"$set": skipped}])
+        while found := await self._database.find("deliveries", due, fields=_ID, most=_STEP_MAX, current=True):
+            some = {**due, "_id": {"$in": [document["_id"] for document in found]}}
+            await self._database.update_many("deliveries", some, [{"$set": skipped}])
 
     @override
     async def resend(self, delivery: Delivery, now: int) -> None:
@@ -212,7 +213,22 @@ class MongoDeliveries(DeliveryStore):
             await self._database.delete_many(
                 "deliveries", {**stale, "_id": {"$in": [document["_id"] for document in idle]}}
             )
-        return len(ids) + len(idle)
+        return len(ids) + len(idle) + await self._forget_removed(before, most)
+
+    async def _forget_removed(self, before: int, most: int) -> int:
+        """Delete groups of endpoints that were removed since. Others have had all that time to be emptied."""
+        removed = await self._database.find("endpoints", {"removed_at": {"$gte": before}}, fields=_ID, most=most)
+        deleted = 0
+        for endpoint_id in map(id_of, removed):
+            theirs: Query = {"_id": {"$gte": _group_id(endpoint_id, ""), "$lt": f"{endpoint_id};"}}  # ; comes after :
+            found = await self._database.find("deliveries", theirs, fields=_ID, most=most - deleted)
+            if found:
+                ids = [document["_id"] for document in found]
+                await self._database.delete_many("deliveries", {"_id": {"$in": ids}})
+            deleted += len(found)
+            if deleted == most:
+                break
+        return deleted
 
 
 def _group_id(endpoint_id: str, key: str) -> str:

@@ -35,6 +35,9 @@ RELAYED_AT_ONCE: Final = 500
 _LOG: Final = "log"
 """The id of the document in the collection `meta` that has the next place and the open batch."""
 
+_SPAN_MS: Final = 6 * 3600 * 1000
+"""How much of the log one command looks at for a replay, so that it ends within its time."""
+
 _TRIES_MAX: Final = 20
 """How often a relay looks for its turn to allot places."""
 
@@ -235,11 +238,19 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
 
 async def place_before(database: Database, at: int) -> int:
     """As `EventStore.place_before`. If no worker ran for a while, an event is logged long after its time."""
-    since: Query = {"at": {"$gte": at}, "place": {"$gt": 0}}
-    found = await database.aggregate(
-        "events", [{"$match": since}, {"$group": {"_id": None, "first": {"$min": "$place"}}}]
-    )
-    return int(found[0]["first"]) - 1 if found else await last_place(database)
+    first = await last_place(database) + 1
+    ends = [
+        await database.find("events", {"at": {"$gte": at}, "place": {"$gt": 0}}, fields={"at": 1}, order=order, most=1)
+        for order in ([("at", 1)], [("at", -1)])
+    ]
+    if not all(ends):
+        return first - 1
+    begin, end = ends[0][0]["at"], ends[1][0]["at"] + 1
+    for start in range(begin, end, _SPAN_MS):
+        span: Query = {"at": {"$gte": start, "$lt": min(start + _SPAN_MS, end)}, "place": {"$gt": 0}}
+        lowest: list[Query] = [{"$match": span}, {"$group": {"_id": None, "place": {"$min": "$place"}}}]
+        first = min([first, *[int(found["place"]) for found in await database.aggregate("events", lowest)]])
+    return first - 1
 
 
 async def subject_events(database: Database, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:

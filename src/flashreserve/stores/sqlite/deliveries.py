@@ -30,7 +30,6 @@ _SELECT: Final = (
     f"SELECT {ENDPOINTS.select('e')} FROM endpoints AS e WHERE e.removed_at IS NULL AND (?1 IS NULL OR e.id = ?1)"  # noqa: S608
     " ORDER BY e.id"
 )
-_DELETE_GROUPS: Final = "DELETE FROM deliveries WHERE endpoint_id = ?"
 _NOTE_FAILURES: Final = """
     UPDATE endpoints SET failing_since = coalesce(failing_since, ?2), failures = failures + ?3 WHERE id = ?1"""
 _NOTE_SUCCESS: Final = "UPDATE endpoints SET failing_since = NULL, failures = 0 WHERE id = ?1"
@@ -52,7 +51,9 @@ _BEGIN_AGAIN: Final = """
     WHERE endpoint_id = ?1 AND key = ?2 AND (done > ?3 OR lease IS NOT NULL)"""
 _SKIP: Final = """
     UPDATE deliveries SET done = upto, tries = 0, next_at = NULL, lease = NULL, leased_until = 0
-    WHERE endpoint_id = ?1 AND next_at IS NOT NULL AND at <= ?2"""
+    WHERE endpoint_id = ?1 AND key IN (
+        SELECT key FROM deliveries WHERE endpoint_id = ?1 AND next_at IS NOT NULL AND at <= ?2 LIMIT ?3
+    )"""
 _RESEND: Final = """
     INSERT OR REPLACE INTO deliveries (endpoint_id, key, subject, done, previous, upto, tries, next_at, at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8)"""
@@ -80,7 +81,13 @@ _FORGET: Final = (
     """DELETE FROM deliveries WHERE next_at IS NULL AND (endpoint_id, key) IN (
         SELECT endpoint_id, key FROM deliveries WHERE next_at IS NULL AND at < ?1 ORDER BY at LIMIT ?2
     )""",
+    """DELETE FROM deliveries WHERE (endpoint_id, key) IN (
+        SELECT d.endpoint_id, d.key FROM endpoints AS e JOIN deliveries AS d ON d.endpoint_id = e.id
+        WHERE e.removed_at IS NOT NULL LIMIT ?2
+    )""",
 )
+_STEP_MAX: Final = 1_000
+"""Groups that one transaction skips, so that other writes don't wait long for it."""
 
 
 class SqliteDeliveries(SqliteTransactions, DeliveryStore):
@@ -115,8 +122,6 @@ class SqliteDeliveries(SqliteTransactions, DeliveryStore):
             after = change.after if enables(before, change.after) else with_progress(change.after, found[0])
             connection.execute(_UPDATE, ENDPOINTS.values(after))
             record(connection, change.events)
-            if change.after.removed_at is not None:
-                connection.execute(_DELETE_GROUPS, (before.id,))
             return True
 
         return await self._write(write)
@@ -146,7 +151,12 @@ class SqliteDeliveries(SqliteTransactions, DeliveryStore):
 
     @override
     async def skip_groups(self, endpoint_id: str, now: int) -> None:
-        await self._change_one(_SKIP, endpoint_id, now)
+        def skip(connection: apsw.Connection) -> int:
+            connection.execute(_SKIP, (endpoint_id, now, _STEP_MAX))
+            return connection.changes()
+
+        while await self._write(skip) == _STEP_MAX:
+            pass
 
     @override
     async def resend(self, delivery: Delivery, now: int) -> None:

@@ -36,9 +36,11 @@ _OF_SUBJECTS: Final = f"""
     ORDER BY e.subject, e.n"""  # noqa: S608
 # The sequence keeps the last place even when the events are deleted.
 _LAST: Final = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
-_PLACE_BEFORE: Final = f"""
-    SELECT coalesce(min(place) - 1, ({_LAST})) FROM events WHERE at >= ?1
-    AND place > (SELECT coalesce(max(place), 0) FROM events WHERE at < ?1 - 86400000)"""  # noqa: S608
+_NEXT: Final = "SELECT place, at FROM events WHERE place > ? ORDER BY place LIMIT 1"
+_FIRST_SINCE: Final = f"SELECT coalesce(min(place) - 1, ({_LAST})) FROM events WHERE place > ? AND at >= ?"  # noqa: S608
+_LATE_MS_MAX: Final = 3_600_000
+"""How long after its time an event is logged, at most: processes may sleep, and clocks differ."""
+
 _FORGET: Final = """
     DELETE FROM events WHERE place IN (
         SELECT place FROM (SELECT place, at FROM events ORDER BY place LIMIT ?2) WHERE at < ?1
@@ -67,8 +69,7 @@ class SqliteEvents(SqliteTransactions, EventStore):
 
     @override
     async def place_before(self, at: int) -> int:
-        place: int = await self._read(lambda connection: connection.execute(_PLACE_BEFORE, (at,)).get)
-        return place
+        return await self._read(lambda connection: _place_before(connection, at))
 
     @override
     async def subject_events(self, wanted: Sequence[tuple[str, int, int]]) -> list[Event]:
@@ -145,3 +146,16 @@ def search(connection: apsw.Connection, where: EventFilter, beyond: int, most: i
         return EventsFound(found, found[-1].place, more=True)
     number, last = edge or (0, None)
     return EventsFound(found, last or beyond, more=number == SEARCHED_MAX)
+
+
+def _place_before(connection: apsw.Connection, at: int) -> int:
+    """Bisect the log for events that are so much older that none from `at` on comes before; from there on, look."""
+    low, high = 0, int(connection.execute(_LAST).get)
+    while low < high:
+        middle = (low + high) // 2
+        later: Any = connection.execute(_NEXT, (middle,)).fetchone()
+        if later is None or later[1] >= at - _LATE_MS_MAX:
+            high = middle
+        else:
+            low = later[0]
+    return int(connection.execute(_FIRST_SINCE, (low, at)).get)
