@@ -8,7 +8,7 @@ and 100 in three minutes.
 import asyncio
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -84,7 +84,10 @@ async def every_event_is_delivered(shop: LinkedShop, directory: Path, chance: ra
         customers = RecordedCustomers(shop.urls, ids, size=24, secret_keys=SECRET_KEYS, chance=chance, backend=backend)
         over = asyncio.Event()
         shopping = asyncio.create_task(customers.shop(over))
-        kills = await kill_in_turn(shop.processes)
+        end = asyncio.get_running_loop().time() + SECONDS
+        kills = await kill_in_turn(
+            shop.processes, KILL_EVERY_S, lambda _kills: asyncio.get_running_loop().time() >= end
+        )
         over.set()
         await shopping
         await heal(shop)
@@ -119,13 +122,7 @@ async def every_transition_is_delivered(shop: LinkedShop, relays: Sequence[Flash
     with ReceiverProcess(directory / "received.jsonl") as receiver:
         await asyncio.to_thread(subscribe_who_refuses, shop, receiver)
         happening = asyncio.create_task(cancel_holds(shop.apis[0].url, product, TRANSITIONS, KILLS * WORK_S))
-        kills = 0
-        while kills < KILLS or not happening.done():
-            victim = relays[kills % len(relays)]
-            victim.kill()
-            await FlashReserve.start(victim)
-            kills += 1
-            await asyncio.sleep(WORK_S)
+        kills = await kill_in_turn(relays, WORK_S, lambda kills: kills >= KILLS and happening.done())
         await happening
         log = await delivered(shop)
         found = compare(of_reservations(log), receiver.receipts(), receiver.url)
@@ -141,17 +138,19 @@ def subscribe_who_refuses(shop: LinkedShop, receiver: ReceiverProcess) -> None:
     receiver.take(ReceiverPlan(secrets=(secret,), fail_share=0.3, seed=SEED))
 
 
-async def kill_in_turn(processes: list[FlashReserve]) -> int:
-    """Kill one process every two seconds, and start it again at once. Returns how often."""
+async def kill_in_turn(processes: Sequence[FlashReserve], every_s: float, is_enough: Callable[[int], bool]) -> int:
+    """Kill the processes in turn, start each again at once, and let it work for `every_s`; until so many are enough.
+
+    Returns:
+        How many were killed.
+    """
     kills = 0
-    loop = asyncio.get_running_loop()
-    end = loop.time() + SECONDS
-    while loop.time() < end:
+    while not is_enough(kills):
         victim = processes[kills % len(processes)]
         victim.kill()
         await FlashReserve.start(victim)
         kills += 1
-        await asyncio.sleep(KILL_EVERY_S)
+        await asyncio.sleep(every_s)
     return kills
 
 

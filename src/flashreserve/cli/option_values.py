@@ -1,11 +1,13 @@
 """Values of options, by the same rules as those of the API."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import rich_click as click
 
 from flashreserve.http import reader
 from flashreserve.http.problems import FieldError
+
+T = TypeVar("T")
 
 
 def instant_value(text: str | None, option: str) -> int | None:
@@ -14,10 +16,7 @@ def instant_value(text: str | None, option: str) -> int | None:
     Raises:
         click.BadParameter: it is invalid.
     """
-    at = None if text is None else reader.instant(text, option)
-    if isinstance(at, FieldError):
-        raise click.BadParameter(at.message, param_hint=option)
-    return at
+    return None if text is None else _valid(reader.instant(text, option), option)
 
 
 def option_value(text: str | None, kind: Any, option: str) -> Any:
@@ -26,9 +25,10 @@ def option_value(text: str | None, kind: Any, option: str) -> Any:
     Raises:
         click.BadParameter: it is invalid.
     """
-    if text is None:
-        return None
-    value: Any = reader.convert(text, kind, option)
+    return None if text is None else _valid(reader.convert(text, kind, option), option)
+
+
+def _valid(value: T | FieldError, option: str) -> T:
     if isinstance(value, FieldError):
         raise click.BadParameter(value.message, param_hint=option)
     return value

@@ -134,10 +134,15 @@ def _limit(request: HttpRequest) -> int:
 
 def parameter(request: HttpRequest, name: str, kind: Any) -> Any:
     """The query parameter as this kind; None if it isn't sent."""
+    return _read(request, name, lambda sent: reader.convert(sent, kind, name))
+
+
+def _read(request: HttpRequest, name: str, read: Callable[[str], T | FieldError]) -> T | None:
+    """What `read` makes of the query parameter; None if it isn't sent."""
     sent = request.query_params.get(name)
     if sent is None:
         return None
-    value: Any = reader.convert(sent, kind, name)
+    value = read(sent)
     if isinstance(value, FieldError):
         raise bad_request(name, value.message)
     return value
@@ -166,13 +171,7 @@ def reservation_filter(request: HttpRequest) -> ReservationFilter:
 
 
 def _instant(request: HttpRequest, name: str) -> int | None:
-    sent = request.query_params.get(name)
-    if sent is None:
-        return None
-    at = reader.instant(sent, name)
-    if isinstance(at, FieldError):
-        raise bad_request(name, at.message)
-    return at
+    return _read(request, name, lambda sent: reader.instant(sent, name))
 
 
 def event_filter(request: HttpRequest) -> EventFilter:
