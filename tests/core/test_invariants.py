@@ -52,8 +52,12 @@ def changes_nothing(outcome: Outcome) -> bool:
 
 
 def as_ended(held: Reservation) -> Reservation:
-    """What nobody may change any more: all but the shop's own id, and the units of a purchase that were returned."""
-    return replace(held, lines=held.as_granted().lines, returns=(), external_id=None)
+    """What nobody may change any more: all but the shop's own id, and what was returned of a purchase.
+
+    Each return is one more event.
+    """
+    lasting = held.trail_n - len(held.returns)
+    return replace(held, lines=held.as_granted().lines, returns=(), external_id=None, trail_n=lasting)
 
 
 def unlabelled(held: Reservation) -> Reservation:
