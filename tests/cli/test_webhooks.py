@@ -118,6 +118,32 @@ def test_an_endpoint_is_enabled_with_a_replay_rotated_and_removed(
     assert run(shop, "enable", id_).code == 1
 
 
+def test_an_endpoint_is_edited_in_what_is_named(shop: CommandShop, make_receiver: MakeReceiver) -> None:
+    shop.stock()
+    old, new = make_receiver(), make_receiver()
+    id_, secret = add(shop, old.url, "product.paused")
+    pause_and_resume(shop)
+
+    moved = run(shop, "edit", id_.upper(), "--url", new.url)
+    new.take(ReceiverPlan(secrets=(secret,)))
+    assert deliver(shop) == "Delivered 1 event.\n"
+    widened = run(shop, "edit", id_, "--event", "product.resumed", "--event", "product.paused")
+    pause_and_resume(shop)
+    assert deliver(shop) == "Delivered 2 events.\n"
+    everything = run(shop, "edit", id_, "--event", "*")
+
+    assert moved.out == f"Changed {id_}. It gets product.paused at {new.url}\n"
+    assert widened.out == f"Changed {id_}. It gets product.paused, product.resumed at {new.url}\n"
+    assert everything.out == f"Changed {id_}. It gets * at {new.url}\n"
+    assert [each.verified for each in new.receipts()] == [0, 0, 0]
+    assert old.receipts() == []
+    nothing, bad = run(shop, "edit", id_), run(shop, "edit", id_, "--url", "http://10.0.0.1/", "--event", "*")
+    assert (nothing.code, bad.code) == (2, 2)
+    assert "name what to change: --url, --event or both" in nothing.err
+    assert "--url: expected a public address" in bad.err
+    assert shown(shop, id_)["url"].strip() == new.url
+
+
 def test_a_test_says_what_went_wrong_and_what_to_do(shop: CommandShop, make_receiver: MakeReceiver) -> None:
     shop.stock()
     receiver = make_receiver()
@@ -169,6 +195,8 @@ def test_a_missing_key_is_told(shop: CommandShop, make_receiver: MakeReceiver) -
             "--event: unknown type of event; did you mean",
         ),
         (("add", "https://shop.example", "--event", "endpoint.tested"), 2, "--event: unknown type of event"),
+        (("edit", ABSENT, "--event", "product.stock"), 2, "--event: unknown type of event; did you mean"),
+        (("edit", ABSENT, "--event", "*"), 1, "ID: there is no such endpoint"),
         (("show", "x"), 2, "expected a UUID"),
         (("show", ABSENT), 1, "ID: there is no such endpoint; `flashreserve webhooks list` shows all"),
         (("enable", ABSENT, "--replay-from", "yesterday"), 2, "--replay-from"),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeVar, assert_never
 
 import rich_click as click
+from msgspec import UNSET
 
 from flashreserve.bootstrap import Webhooks, key_ring, open_books, open_store, open_webhooks, steady_clock
 from flashreserve.cli.attempt_words import said_of
@@ -13,7 +14,7 @@ from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.option_values import instant_value, option_value
 from flashreserve.core import limits
 from flashreserve.core.endpoints import DeliveryBacklog, DisabledWhy, Endpoint, LoggedAttempt
-from flashreserve.core.events import BY_COMMAND_LINE, Event
+from flashreserve.core.events import BY_COMMAND_LINE, Event, EventType
 from flashreserve.core.instants import format_instant
 from flashreserve.core.outcomes import Invalid, NotFound
 from flashreserve.core.words import counted
@@ -46,9 +47,7 @@ def webhooks() -> None:
 @with_settings
 def add(settings: Settings, url: str, names: tuple[str, ...]) -> None:
     """Add an endpoint, and print its secret. It is shown this once."""
-    types = read_types(names or (ALL,))
-    if isinstance(types, Invalid):
-        raise InputError(f"--event: {types.message}")
+    types = _types(names or (ALL,))
     match _run(settings, lambda opened: opened.endpoints.add(url, types, BY_COMMAND_LINE)):
         case EndpointMade(endpoint, secret):
             click.echo(f"Added {endpoint.id}. Events are delivered to it from now on.")
@@ -59,6 +58,37 @@ def add(settings: Settings, url: str, names: tuple[str, ...]) -> None:
             raise FailedError(f"there are {most} endpoints, as many as there may be; remove those that aren't used")
         case outcome:
             assert_never(outcome)
+
+
+def _types(names: tuple[str, ...]) -> tuple[EventType, ...]:
+    types = read_types(names)
+    if isinstance(types, Invalid):
+        raise InputError(f"--event: {types.message}")
+    return types
+
+
+@webhooks.command()
+@click.argument("endpoint_id", metavar="ID")
+@click.option("--url", metavar="URL", help="Deliver to this URL from now on, also what waits.")
+@click.option(
+    "--event",
+    "names",
+    metavar="TYPE",
+    multiple=True,
+    help="Deliver only events of this type, and of no other than those named; several times for several; '*' for all.",
+)
+@with_settings
+def edit(settings: Settings, endpoint_id: str, url: str | None, names: tuple[str, ...]) -> None:
+    """Change the URL or the types of an endpoint. Its secret, and what isn't named, stay as they are."""
+    id_ = _id(endpoint_id)
+    if url is None and not names:
+        raise InputError("name what to change: --url, --event or both")
+    new_url, types = UNSET if url is None else url, _types(names) if names else UNSET
+    edited = _run(settings, lambda opened: opened.endpoints.edit(id_, BY_COMMAND_LINE, new_url, types))
+    if isinstance(edited, Invalid):
+        raise InputError(f"--url: {edited.message}")
+    endpoint = _found(edited).endpoint
+    click.echo(f"Changed {id_}. It gets {', '.join(written_types(endpoint.types))} at {printable(endpoint.url)}")
 
 
 @webhooks.command("list")
