@@ -61,6 +61,7 @@ COMMANDS: Final[Mapping[str, Sequence[str]]] = {
     "webhooks add": ("webhooks", "add", "https://shop.example/hooks"),
     "webhooks list": ("webhooks", "list"),
     **{f"webhooks {each}": ("webhooks", each, ENDPOINT_ID) for each in ENDPOINT_ACTIONS},
+    "webhooks edit": ("webhooks", "edit", ENDPOINT_ID, "--event", "product.paused"),
     "webhooks resend": ("webhooks", "resend", ENDPOINT_ID, f"{ENDPOINT_ID}-1"),
     "token": ("token", "--email", ADMIN, "--role", "admin"),
     "products import": IMPORT,
@@ -81,7 +82,7 @@ UNTIL_STOPPED: Final = ("serve", "worker", "listen")
 ONCE: Final = [name for name in COMMANDS if name not in UNTIL_STOPPED]
 """The commands that end by themselves."""
 
-_ABSENT: Final = {f"webhooks {each}" for each in (*ENDPOINT_ACTIONS, "resend")}
+_ABSENT: Final = {f"webhooks {each}" for each in (*ENDPOINT_ACTIONS, "edit", "resend")}
 PRINTING: Final = [name for name in ONCE if name not in {"rehearse", "customers erase", "keys revoke", *_ABSENT}]
 """The commands that succeed in a shop of `open_shop`, and print to standard output alone."""
 
