@@ -58,6 +58,8 @@ AIMS: Final = (
             Aim(f"p99 of a delivery at 1,000 events a second, {shop}", "deliveries", shop, "", "below", 2_000),
         )
     ),
+    Aim("p99 of reservations at 300 a second beside 5,000 streams", "streams", "5,000 streams", "", "below", 250),
+    Aim("p99 of an event's age at one of 5,000 streams", "streams", "events, 5,000 streams", "", "below", 500),
     Aim("lane off ÷ lane on", "hot", "SQLite, lane off", "SQLite", "reported"),
 )
 

@@ -20,6 +20,7 @@ from bench.figures import Section, load_figures, save_figures
 from bench.memory import measure_memory
 from bench.quotas import measure_quotas
 from bench.sections import SECTIONS, BenchPlan, measure
+from bench.streams import measure_streams
 
 from bench import report, shops
 
@@ -28,6 +29,7 @@ OTHERS: Final[dict[str, Callable[[BenchPlan, Servers], Section]]] = {
     "deliveries": measure_deliveries,
     "quotas": measure_quotas,
     "memory": measure_memory,
+    "streams": measure_streams,
 }
 """Sections that are measured without a load on a shop's HTTP, or in another way."""
 

@@ -74,9 +74,9 @@ async def test_processes_of_one_start_hash_on_the_processors_that_they_may_use(
     monkeypatch.setattr(services, "Passwords", RecordedPasswords)
     machine(cores=64, bound_to=16, quota="1200000 100000\n")
     settings = Settings(data_dir=tmp_path)
-    async with prepare(settings) as database:
+    async with prepare(settings) as prepared:
         (tmp_path / "metrics").mkdir()
-        for place in (None, ProcessPlace("worker-0", 3, tmp_path / "metrics", database)):
+        for place in (None, ProcessPlace("worker-0", 3, tmp_path / "metrics", prepared.database)):
             async with open_service(settings, sweeps=False, place=place, limits=HttpLimits(), watchdog=Watchdog()):
                 pass
     assert made == [8, 3]

@@ -12,6 +12,7 @@ mkdir -p build
 # The suppressed warning says that the list has no dependency graph: the pins have none.
 PYTHONWARNINGS=ignore "$tools/cyclonedx-py" requirements "$pins" --pyproject pyproject.toml --output-reproducible \
     --output-format JSON --output-file "$list"
-echo "$list lists $(grep -c '^[a-z0-9-]*==' "$pins") components."
+"$tools/python" tools/vendored_components.py "$list" src/flashreserve/http/static/web/vendor/versions.json
+echo "$list lists $(grep -c '^[a-z0-9-]*==' "$pins") Python packages."
 
 exec "$tools/python" tools/known_vulnerabilities.py "$tools/pip-audit" requirements/*.txt

@@ -19,3 +19,22 @@ class Check(msgspec.Struct, frozen=True):
 def missing(checks: list[Check]) -> list[Check]:
     """The checks that keep the process from serving."""
     return [check for check in checks if check.needed and not check.ok]
+
+
+class ReportedFinding(msgspec.Struct, frozen=True):
+    """A finding of `flashreserve doctor`: `verdict` is `ok`, `warn` or `fail`, and `advice` says what to do."""
+
+    verdict: str
+    what: str
+    seen: str
+    advice: str = ""
+
+
+class ShopReport(msgspec.Struct, frozen=True):
+    """The state of a shop for an operator. Settings have their environment variables' names, and no secrets."""
+
+    engine: str
+    versions: dict[str, str]
+    checks: list[Check]
+    findings: list[ReportedFinding]
+    settings: dict[str, str]

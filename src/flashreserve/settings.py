@@ -24,6 +24,10 @@ from flashreserve.webhooks.addresses import Destinations, read_networks, read_po
 _KEY_FILE: Final = "secret.key"
 
 EVENTS_DAYS_DEFAULT: Final = 400
+STREAMS_DEFAULT: Final = 5_000
+"""Half of the connections that one process serves; the other half is left for requests."""
+
+_STREAMS_MAX: Final = 8_000
 _EVENTS_DAYS_MIN: Final = 7
 """Deliveries of an event are tried for some days, and a program that follows the log may stand still for some."""
 _EVENTS_DAYS_MAX: Final = 3_650
@@ -57,9 +61,11 @@ class Settings(msgspec.Struct, frozen=True):
     cookie_samesite: Literal["lax", "strict", "none"] = "lax"
     trusted_proxies: str = ""
     express_lane: bool = True
+    streams_max: int = STREAMS_DEFAULT
     events_days: int = EVENTS_DAYS_DEFAULT
     events_grants: bool = False
     env: Literal["development", "production"] = "development"
+    demo: bool | None = None
     metrics_token: str = ""
     private_network: bool = False
     webhook_networks: str = ""
@@ -85,6 +91,11 @@ class Settings(msgspec.Struct, frozen=True):
     def production(self) -> bool:
         """Whether this is production: docs and metrics closed to the public, cookies Secure, no defaults."""
         return self.env == "production"
+
+    @property
+    def serves_demo(self) -> bool:
+        """Whether the storefront at `/demo` is served: outside production, unless the setting says otherwise."""
+        return not self.production if self.demo is None else self.demo
 
     @property
     def clustered(self) -> bool:
@@ -260,14 +271,22 @@ def _origins(text: str) -> str:
 ROUTES: Final = frozenset(
     {
         "accounts",
+        "admin",
         "api-docs",
         "api-keys",
+        "assets",
+        "audits",
         "auth",
         "checkout",
+        "customers",
+        "demo",
         "events",
+        "health",
+        "holds",
         "livez",
         "metrics",
         "openapi.json",
+        "overview",
         "pause",
         "problems",
         "products",
@@ -275,6 +294,8 @@ ROUTES: Final = frozenset(
         "reservations",
         "reservations.csv",
         "resume",
+        "stream-tickets",
+        "time",
         "trail",
         "webhooks",
     }
@@ -325,9 +346,11 @@ VARIABLES: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "FLASHRESERVE_COOKIE_SAMESITE": ("cookie_samesite", _choice("lax", "strict", "none")),
     "FLASHRESERVE_TRUSTED_PROXIES": ("trusted_proxies", _trusted_proxies),
     "FLASHRESERVE_EXPRESS_LANE": ("express_lane", _switch),
+    "FLASHRESERVE_STREAMS_MAX": ("streams_max", _whole(0, _STREAMS_MAX)),
     "FLASHRESERVE_EVENTS_DAYS": ("events_days", _whole(_EVENTS_DAYS_MIN, _EVENTS_DAYS_MAX)),
     "FLASHRESERVE_EVENTS_GRANTS": ("events_grants", _switch),
     "FLASHRESERVE_ENV": ("env", _choice("development", "production")),
+    "FLASHRESERVE_DEMO": ("demo", _switch),
     "FLASHRESERVE_METRICS_TOKEN": ("metrics_token", _metrics_token),
     "FLASHRESERVE_PRIVATE_NETWORK": ("private_network", _switch),
     "FLASHRESERVE_WEBHOOK_NETWORKS": ("webhook_networks", _webhook_networks),
@@ -360,6 +383,23 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         if settings.redis_url:
             _check_server("FLASHRESERVE_REDIS_URL", settings.redis_url, tls="rediss://")
     return settings
+
+
+def shown_settings(settings: Settings) -> dict[str, str]:
+    """Every setting as text, by its variable's name, for people. Secrets are hidden; what isn't set is empty."""
+    shown: dict[str, str] = {}
+    for variable, (field, _) in VARIABLES.items():
+        value = getattr(settings, field)
+        shown[variable] = HIDDEN if field in _SECRET and value else redact_url(_shown_value(value))
+    return shown
+
+
+def _shown_value(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
 
 
 def _check_name(variable: str) -> None:

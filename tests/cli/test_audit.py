@@ -6,8 +6,8 @@ import apsw
 import pytest
 from tests.cli.conftest import CommandShop
 
-from flashreserve.cli.audit import view_of
-from flashreserve.stores.port import Audit
+from flashreserve.core.audits import Audit
+from flashreserve.http.audit_views import audit_view
 
 
 def change(shop: CommandShop, sql: str, *values: int) -> None:
@@ -71,7 +71,7 @@ def test_clean_books_as_json(shop: CommandShop) -> None:
 
 
 def test_books_that_could_not_be_read_at_one_instant_are_not_clean() -> None:
-    assert not view_of(Audit(products=1, reservations=1, differences=[], complete=False)).clean
+    assert not audit_view(Audit(products=1, reservations=1, differences=[], complete=False)).clean
 
 
 def test_without_a_database_there_is_no_picture_and_none_is_made(shop: CommandShop) -> None:

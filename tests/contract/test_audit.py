@@ -15,7 +15,8 @@ from tests.core.examples import (
     restock,
 )
 
-from flashreserve.stores.port import Audit, Difference, Store
+from flashreserve.core.audits import Audit, Difference
+from flashreserve.stores.port import Store
 
 LAPSED = NOON + HOLD_MS
 

@@ -19,6 +19,7 @@ from yarl import URL
 
 from flashreserve.auth.address import throttled_as
 from flashreserve.auth.passwords import Argon2Cost
+from flashreserve.auth.purpose_tokens import PurposeTokens
 from flashreserve.bootstrap import Core, Seams, key_ring, open_core, open_edge
 from flashreserve.clock import Clock
 from flashreserve.core.commands import Command
@@ -31,6 +32,7 @@ from flashreserve.jobs.sweep import sweep_once
 from flashreserve.server.limits import HttpLimits
 from flashreserve.server.process import Hooks, serve
 from flashreserve.server.sockets import bind
+from flashreserve.service.first_admin import LINK_S
 from flashreserve.settings import Settings
 from flashreserve.stores.port import Flushed, StoreOutcomeUnknownError, StoreUnavailableError, Swept, Take
 from flashreserve.stores.sqlite import SqliteStore, open_sqlite
@@ -204,7 +206,9 @@ class HttpShop:
         async with self._session.request(
             method, url, headers=sent, data=data, allow_redirects=False, skip_auto_headers=["Content-Type"]
         ) as response:
-            read = await response.read()
+            # Of a stream, which has no end, only the beginning.
+            is_stream = response.content_type == "text/event-stream"
+            read = await (response.content.readany() if is_stream else response.read())
             return HttpAnswer(response.status, response.headers, read, time.monotonic() - began_s)
 
     async def connect(self) -> RawClient:
@@ -218,6 +222,11 @@ class HttpShop:
 
     def customers(self, count: int) -> list["HttpCustomer"]:
         return [self.customer() for _ in range(count)]
+
+    def first_admin_token(self) -> str:
+        """The token of a link that makes the first admin, as the server prints it when the shop is empty."""
+        tokens = PurposeTokens(self.core.keys, "first-admin", ttl_s=LINK_S)
+        return tokens.issue("first-admin", self.clock.now_ms()).text
 
     async def hire(self) -> "Admin":
         """A new admin, with an account."""

@@ -90,7 +90,7 @@ async def test_a_browser_gets_a_front_page_that_links_what_is_here(shop: HttpSho
     assert page.headers["vary"] == "Accept"
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert "unsafe" not in page.headers["content-security-policy"]
-    assert links.found == {"/products", "/api-docs", "/openapi.json", "/readyz?verbose", "/metrics"}
+    assert links.found == {"/demo", "/admin", "/products", "/api-docs", "/openapi.json", "/readyz?verbose", "/metrics"}
     assert {(await shop.ask("GET", path)).status for path in links.found} == {200}
 
 

@@ -29,8 +29,13 @@ def test_every_component_is_listed_with_its_hashes_and_offline_the_rest_is_skipp
     assert components["bomFormat"] == "CycloneDX"
     assert components["metadata"]["component"]["name"] == "flashreserve"
     pins = re.findall(r"^([a-z0-9-]+)==(\S+)", (root / "requirements" / "runtime.txt").read_text(), re.MULTILINE)
-    assert sorted((each["name"], each["version"]) for each in components["components"]) == sorted(pins)
-    assert all(each["externalReferences"][0]["hashes"] for each in components["components"])
+    listed = components["components"]
+    packages = [each for each in listed if each["purl"].startswith("pkg:pypi/")]
+    vendored = {each["purl"]: [file["name"] for file in each["components"]] for each in listed if each not in packages}
+    assert sorted((each["name"], each["version"]) for each in packages) == sorted(pins)
+    assert all(each["externalReferences"][0]["hashes"] for each in packages)
+    assert {purl.partition("@")[0] for purl in vendored} == {"pkg:npm/htm", "pkg:npm/preact", "pkg:npm/uplot"}
+    assert {"hooks.js", "preact.js"} <= {name for names in vendored.values() for name in names}
 
 
 @pytest.mark.parametrize(

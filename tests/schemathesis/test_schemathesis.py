@@ -21,6 +21,14 @@ from flashreserve.http.operations import OPERATIONS
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 OWN_CHECK = Path(__file__).with_name("released.py")
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
+LEFT_OUT = {
+    "followStock": "a stream has no end that Schemathesis could wait for",
+    "followOverview": "the same",
+    "eraseCustomer": "it takes ten seconds by design, and would erase the caller",
+}
+"""Operations that Schemathesis doesn't test, by the reason. tests/http tests them."""
+
+TESTED = len(OPERATIONS) - len(LEFT_OUT)
 ANSWERS_BY_DEFAULT = ["2xx", "3xx", "401", "403", "404", "409", "429", "5xx"]
 REFUSALS = {"400", "410", "422"}
 
@@ -28,7 +36,8 @@ REFUSALS = {"400", "410", "422"}
 @pytest.fixture
 async def shop(tmp_path: Path) -> AsyncIterator[HttpShop]:
     """The running shop. It is audited when it closes: rule 1 must hold after all requests by Schemathesis."""
-    async with open_shop(tmp_path, SystemClock(), sweeps=True, seams={"try_rates": scene.UNHINDERED}) as running:
+    seams = {"try_rates": scene.UNHINDERED}
+    async with open_shop(tmp_path, SystemClock(), sweeps=True, seams=seams) as running:
         yield running
 
 
@@ -43,7 +52,7 @@ async def test_requests_of_the_document_are_answered_as_documented(
 ) -> None:
     said = await go_through(shop, tokens, who, tmp_path, "--phases", "examples,coverage")
 
-    assert f"Tested: {len(OPERATIONS)}\n" in said, said
+    assert f"Tested: {TESTED}\n" in said, said
 
 
 @pytest.mark.slow
@@ -54,7 +63,7 @@ async def test_random_requests_are_answered_as_documented(
 ) -> None:
     said = await go_through(shop, tokens, who, tmp_path, "--max-examples", "50")
 
-    assert f"Tested: {len(OPERATIONS)}\n" in said, said
+    assert f"Tested: {TESTED}\n" in said, said
     assert re.search(r"API Links: +[1-9]", said), said
 
 
@@ -69,6 +78,7 @@ async def go_through(shop: HttpShop, tokens: SceneTokens, who: str, tmp_path: Pa
         f"{shop.url}/openapi.json",
         # Schemathesis leaves out the address of the document itself, unless a pattern includes it.
         "--include-path-regex=.",
+        *(f"--exclude-operation-id={name}" for name in LEFT_OUT),
         "--generation-database=none",
         "--no-color",
         *options,

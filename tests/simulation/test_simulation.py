@@ -94,6 +94,7 @@ NOT_PLAYED: Final = (
     "service/accounts.py",
     "service/events.py",
     "service/orders.py",
+    "service/process_reports.py",
     "service/webhooks.py",
     "settings.py",
     "shared_read.py",

@@ -17,14 +17,26 @@ from flashreserve.auth.metrics_token import MetricsToken
 from flashreserve.auth.throttle import MemoryThrottle
 from flashreserve.bootstrap.backlog import MEASURE_EVERY_S, Backlog
 from flashreserve.bootstrap.delivery_state import DeliveryState
+from flashreserve.bootstrap.first_admin import first_admin, first_admin_token
 from flashreserve.bootstrap.issuers import issuers_of
 from flashreserve.bootstrap.keys import key_ring
+from flashreserve.bootstrap.monitoring import Monitoring, monitoring
 from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Books, Core, open_core
+from flashreserve.bootstrap.shop_report import shop_report
 from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.webhooks import Webhooks, open_webhooks
-from flashreserve.bootstrap.work import background, counted, keep_time, passes, start_deliveries, start_jobs
+from flashreserve.bootstrap.work import (
+    background,
+    counted,
+    keep_time,
+    leave,
+    passes,
+    start_deliveries,
+    start_jobs,
+)
+from flashreserve.clock import SystemClock
 from flashreserve.core.endpoints import AttemptResult
 from flashreserve.health import Check
 from flashreserve.http.app import create_app
@@ -34,12 +46,13 @@ from flashreserve.http.origins import Origins
 from flashreserve.http.request_ids import RequestIds
 from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, Hosts, Site
-from flashreserve.jobs.loop import repeat
+from flashreserve.jobs.loop import repeat, run_shielded
 from flashreserve.metrics import Metrics, SharedMetrics, render
 from flashreserve.server.limits import HttpLimits
 from flashreserve.service.access import REFRESH_EVERY_S
 from flashreserve.service.events import EventService
 from flashreserve.service.orders import OrderService
+from flashreserve.service.persons import PersonService
 from flashreserve.settings import Settings
 from flashreserve.web_origins import read_origins
 
@@ -68,33 +81,48 @@ class ProcessPlace(msgspec.Struct, frozen=True):
     database: str
 
 
+class PreparedShop(msgspec.Struct, frozen=True):
+    """The database's identity, and the token of a link that makes the first admin; None if there is an account."""
+
+    database: str
+    first_admin: str | None
+
+
+class OpenShop(msgspec.Struct, frozen=True):
+    """The application, and the token of a link that makes the first admin; None if there is an account."""
+
+    edge: Edge
+    first_admin: str | None
+
+
 @asynccontextmanager
-async def prepare(settings: Settings) -> AsyncIterator[str]:
+async def prepare(settings: Settings) -> AsyncIterator[PreparedShop]:
     """Check keys and issuers, and make missing ones and a missing database, before several processes start.
 
-    Yields the database's identity. A database file stays open as long as the context lasts. So no other file gets its
+    A database file stays open as long as the context lasts. So no other file gets its
     inode, and its log stays, even if all processes that serve have died.
 
     Raises:
         SettingsError: a setting is invalid.
         StoreUnavailableError: the database can't be used.
     """
-    issuers_of(settings, key_ring(settings, create=True))
+    keys = key_ring(settings, create=True)
+    issuers_of(settings, keys)
     store = await open_store(settings, create=True)
-    if settings.clustered:
-        await store.close()
-        yield ""
-        return
     try:
-        yield database_identity(settings)
+        token = await first_admin_token(store, keys, SystemClock())
+        if settings.clustered:  # Nothing has to stay open.
+            await run_shielded(store.close())
+        yield PreparedShop(database_identity(settings), token)
     finally:
-        await store.close()
+        if not settings.clustered:
+            await store.close()
 
 
 @asynccontextmanager
 async def open_service(
     settings: Settings, *, sweeps: bool, place: ProcessPlace | None, limits: HttpLimits, watchdog: Watchdog
-) -> AsyncIterator[Edge]:
+) -> AsyncIterator[OpenShop]:
     """Open the whole application, ready to be served. With `sweeps`, it runs the background jobs too.
 
     Only a process that was started alone, without a `place`, makes a key and a database if they are missing.
@@ -116,7 +144,7 @@ async def open_service(
         open_edge(settings, core, sweeps=sweeps, place=place, limits=limits) as edge,
     ):
         watchdog.watch(core.books.store.beat)
-        yield edge
+        yield OpenShop(edge, await first_admin_token(core.books.store, keys, core.books.clock))
 
 
 @asynccontextmanager
@@ -138,7 +166,9 @@ async def _open_edge(
     metrics, books = Metrics(), core.books
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
     backlog = Backlog(books.store, books.combiner.now)
-    edge = _edge(settings, core, webhooks, proxies, hosts, metrics, shared, limits, Readiness(books, backlog))
+    monitored = monitoring(settings, core, metrics, "all" if sweeps else "api")
+    readiness = Readiness(books, backlog)
+    edge = _edge(settings, core, webhooks, monitored, proxies, hosts, metrics, shared, limits, readiness)
     _measure(books, webhooks, metrics)
     backlog.show(metrics)
     state = DeliveryState(books.store, books.combiner.now)
@@ -149,6 +179,7 @@ async def _open_edge(
         start(repeat("access", core.access.refresh, every_s=REFRESH_EVERY_S, jitter=random.random))
         if core.key_sources.any:
             start(repeat("issuer keys", core.key_sources.refresh, every_s=LOOK_EVERY_S, jitter=random.random))
+        monitored.start(start)
         start(repeat("backlog", backlog.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         start(repeat("delivery state", state.measure, every_s=MEASURE_EVERY_S, jitter=random.random))
         if sweeps:
@@ -158,13 +189,17 @@ async def _open_edge(
         if shared is not None:
             shared.take_over()
             start(repeat("metrics", _sharing(shared), every_s=1.0, jitter=random.random))
-        yield edge
+        try:
+            yield edge
+        finally:
+            await run_shielded(leave(monitored.reporter))
 
 
 def _edge(
     settings: Settings,
     core: Core,
     webhooks: Webhooks,
+    monitored: Monitoring,
     proxies: TrustedProxies,
     hosts: Hosts,
     metrics: Metrics,
@@ -175,8 +210,36 @@ def _edge(
     async def health() -> list[Check]:
         return await readiness.checks(draining=edge.draining)
 
-    cookies = _cookies(settings)
-    services = Services(
+    def figures() -> bytes:
+        return render(metrics.families() if shared is None else shared.total())
+
+    services = _services(settings, core, webhooks, monitored, proxies, health, figures)
+    app = cast("App", create_app(services))
+    edge = Edge(
+        Lane(app, services) if settings.express_lane else app,
+        metrics=metrics,
+        log=_log,
+        monotonic=core.books.clock.monotonic,
+        request_ids=RequestIds(secrets.token_hex(4)),
+        limits=limits,
+        site=Site(services.cookies, hosts, proxies, Origins(read_origins(settings.origins)), settings.path_prefix),
+        log_every_request=settings.log_level == "debug",
+        strict_transport=settings.production,
+        on_drain=monitored.streams.room.close,
+    )
+    return edge
+
+
+def _services(
+    settings: Settings,
+    core: Core,
+    webhooks: Webhooks,
+    monitored: Monitoring,
+    proxies: TrustedProxies,
+    health: Callable[[], Awaitable[list[Check]]],
+    figures: Callable[[], bytes],
+) -> Services:
+    return Services(
         reservations=core.books.reservations,
         catalogue=core.books.catalogue,
         pauses=core.books.pauses,
@@ -186,30 +249,24 @@ def _edge(
         accounts=core.accounts,
         account_changes=core.account_changes,
         access=core.access,
+        persons=PersonService(core.books.store, core.books.reservations, core.books.clock),
+        first_admin=first_admin(core.books.store, core.accounts, core.keys, core.books.clock),
+        monitor=monitored.monitor,
+        streams=monitored.streams,
+        refusals=monitored.refusals,
         clock=core.books.clock,
         proxies=proxies,
-        cookies=cookies,
+        cookies=_cookies(settings),
         hold_s_default=settings.hold_s,
         production=settings.production,
+        demo=settings.serves_demo,
         metrics_token=MetricsToken(
             settings.metrics_token, MemoryThrottle(core.books.clock, entries_max=_METRICS_TRIERS_MAX)
         ),
         health=health,
-        metrics=lambda: render(metrics.families() if shared is None else shared.total()),
+        report=lambda: shop_report(settings, health),
+        metrics=figures,
     )
-    app = cast("App", create_app(services))
-    edge = Edge(
-        Lane(app, services) if settings.express_lane else app,
-        metrics=metrics,
-        log=_log,
-        monotonic=core.books.clock.monotonic,
-        request_ids=RequestIds(secrets.token_hex(4)),
-        limits=limits,
-        site=Site(cookies, hosts, proxies, Origins(read_origins(settings.origins)), settings.path_prefix),
-        log_every_request=settings.log_level == "debug",
-        strict_transport=settings.production,
-    )
-    return edge
 
 
 def _cookies(settings: Settings) -> Cookies:

@@ -1,11 +1,12 @@
 """The background work of a process: the jobs of `jobs.job_list`, and keeping the clock right."""
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -15,15 +16,17 @@ from flashreserve.bootstrap.services import open_books, steady_clock
 from flashreserve.bootstrap.stores import open_store
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.webhooks import DELIVER_EVERY_S, Webhooks, open_webhooks
-from flashreserve.clock import SteadyClock
+from flashreserve.clock import SteadyClock, SystemIds
 from flashreserve.jobs.bullmq import run_worker
 from flashreserve.jobs.job_list import JOBS, Job
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import Metrics
 from flashreserve.redis_server import check_redis
+from flashreserve.service.process_reports import REPORT_EVERY_S, ProcessReporter, ProcessRole
 from flashreserve.settings import Settings, SettingsError
 from flashreserve.side_by_side import end_all
-from flashreserve.stores.port import Store
+from flashreserve.stores.monitor import MonitorStore
+from flashreserve.stores.port import Store, StoreOutcomeUnknownError, StoreUnavailableError
 
 COMPARE_EVERY_S: Final = 1.0
 """How often a process compares its clock with the database's, or the machine's."""
@@ -58,6 +61,9 @@ async def open_worker(settings: Settings, watchdog: Watchdog) -> AsyncIterator[N
         if webhooks is not None:
             start_deliveries(webhooks, books.combiner.now, start)
         keep_time(store, books.clock, start)
+        reporter = process_reporter(store, "worker", books.combiner.now, dict)
+        start(repeat("process report", reporter.write, every_s=REPORT_EVERY_S, jitter=random.random))
+        stack.push_async_callback(leave, reporter)
         watchdog.watch(store.beat)
         yield
 
@@ -118,6 +124,22 @@ def start_deliveries(webhooks: Webhooks, now: Callable[[], int], start: Start) -
         return await webhooks.deliver(now())
 
     start(repeat("deliver", deliver, every_s=DELIVER_EVERY_S, jitter=random.random, often=True))
+
+
+def process_reporter(
+    store: MonitorStore,
+    role: Literal["all", "api", "worker"],
+    now: Callable[[], int],
+    counts: Callable[[], Mapping[str, float]],
+) -> ProcessReporter:
+    """The reporter of this process, which starts now in this role."""
+    return ProcessReporter(store, ProcessRole.here(SystemIds().new(), role, os.getpid(), now()), counts, now)
+
+
+async def leave(reporter: ProcessReporter) -> None:
+    """Report that this process has ended. In an outage, the others notice it by its silence."""
+    with suppress(StoreUnavailableError, StoreOutcomeUnknownError):
+        await reporter.leave()
 
 
 def keep_time(store: Store, clock: SteadyClock, start: Start) -> None:

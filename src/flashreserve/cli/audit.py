@@ -10,44 +10,10 @@ from flashreserve.cli.failures import Exit
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.cli.progress import progress
+from flashreserve.core.audits import Audit
 from flashreserve.core.words import counted
+from flashreserve.http.audit_views import AuditView, audit_view
 from flashreserve.settings import Settings
-from flashreserve.stores.port import Audit, Difference
-
-
-class DifferenceView(msgspec.Struct, frozen=True, rename="camel"):
-    """A product whose books don't balance; `available` should be `expected`."""
-
-    product_id: str
-    stocked: int
-    available: int
-    live: int
-    moving: int
-    expected: int
-
-
-class SetAsideView(msgspec.Struct, frozen=True, rename="camel"):
-    """Something that can't be read, and why."""
-
-    kind: str
-    id: str
-    why: str
-
-
-class AuditView(msgspec.Struct, frozen=True, rename="camel"):
-    """The JSON of `audit --json`. `clean` is true only if everything was read and all books balance.
-
-    `unreadable` counts the reservations and products that can't be read, or whose product isn't there; `set_aside`
-    names the first of them.
-    """
-
-    clean: bool
-    complete: bool
-    products: int
-    reservations: int
-    differences: list[DifferenceView]
-    unreadable: int
-    set_aside: list[SetAsideView]
 
 
 @click.command()
@@ -58,7 +24,7 @@ def audit(settings: Settings, as_json: bool) -> int:  # noqa: FBT001 - click pas
 
     Exit code 0 if all books balance, 1 if some don't, 3 if they could not be read, or not at one instant.
     """
-    found = view_of(interrupts.run(_audit(settings)))
+    found = audit_view(interrupts.run(_audit(settings)))
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
     else:
@@ -75,30 +41,6 @@ async def _audit(settings: Settings) -> Audit:
             return await store.audit(count)
     finally:
         await store.close()
-
-
-def view_of(found: Audit) -> AuditView:
-    """The findings in the form in which they are printed."""
-    return AuditView(
-        clean=found.complete and not found.differences and not found.unreadable,
-        complete=found.complete and not found.unreadable,
-        products=found.products,
-        reservations=found.reservations,
-        differences=[_difference_view(each) for each in found.differences],
-        unreadable=found.unreadable,
-        set_aside=[SetAsideView(each.kind, each.id, each.why) for each in found.set_aside],
-    )
-
-
-def _difference_view(book: Difference) -> DifferenceView:
-    return DifferenceView(
-        product_id=book.product_id,
-        stocked=book.stocked,
-        available=book.available,
-        live=book.live,
-        moving=book.moving,
-        expected=book.stocked - book.live - book.moving,
-    )
 
 
 _ROW: Final = "{:36}  {:>10}  {:>14}  {:>11}  {:>10}  {:>10}  {}"

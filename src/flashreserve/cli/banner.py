@@ -14,7 +14,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Serving(msgspec.Struct, frozen=True):
-    """The facts that are announced. Without a `port`, nothing is served over HTTP."""
+    """The facts that are announced. Without a `port`, nothing is served over HTTP.
+
+    `first_admin` is the token of the link that makes the first admin's account; None if there is an account.
+    """
 
     role: str
     engine: str
@@ -23,12 +26,21 @@ class Serving(msgspec.Struct, frozen=True):
     port: int | None = None
     workers: int = 1
     production: bool = False
+    prefix: str = ""
+    demo: bool = False
+    first_admin: str | None = None
 
     @property
     def url(self) -> str:
         """The service's URL, as seen from this machine."""
         host = "localhost" if self.host in _EVERYWHERE else self.host
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        server = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return server + self.prefix
+
+    @property
+    def first_admin_link(self) -> str | None:
+        """The address of the page that makes the first admin's account; None if there is an account."""
+        return None if self.first_admin is None else f"{self.url}/admin/first?token={self.first_admin}"
 
 
 def announce(serving: Serving) -> None:
@@ -37,6 +49,9 @@ def announce(serving: Serving) -> None:
         click.echo(banner(serving))
         return
     addresses = {} if serving.port is None else {"url": serving.url, "docs": f"{serving.url}/api-docs"}
+    if serving.first_admin is not None:
+        # Not the link: it is a secret, and logs are kept and read by many.
+        addresses["first_admin"] = "there is no account yet; flashreserve admin create EMAIL makes the first admin's"
     _log.info(
         "ready",
         **addresses,
@@ -55,11 +70,16 @@ def banner(serving: Serving) -> str:
         closed = " (for admins)" if serving.production else ""
         rows = [
             ("Shop", serving.url + (" and every address of this machine" if serving.host in _EVERYWHERE else "")),
+            *([("Storefront", f"{serving.url}/demo")] if serving.demo else []),
+            ("Console", f"{serving.url}/admin"),
             ("API docs", f"{serving.url}/api-docs{closed}"),
             ("Metrics", f"{serving.url}/metrics{closed}"),
             *rows,
         ]
-    lines = [f"FlashReserve {__version__}", *(f"  {name:9} {value}" for name, value in rows), "  Ctrl-C ends it."]
+    lines = [f"FlashReserve {__version__}", *(f"  {name:10} {value}" for name, value in rows), "  Ctrl-C ends it."]
+    if serving.first_admin_link is not None:
+        lines += ["", "There is no account yet. This link makes the first admin's; it is good for a day:"]
+        lines += [f"  {serving.first_admin_link}"]
     return "\n".join(lines)
 
 

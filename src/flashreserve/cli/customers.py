@@ -1,24 +1,18 @@
 """`flashreserve customers`: exports and erases what is stored about a person."""
 
-import json
-from typing import Any, assert_never
+from typing import assert_never
 
-import msgspec
 import rich_click as click
 
-from flashreserve.bootstrap import Books, open_books, open_store, open_store_to_read, steady_clock
+from flashreserve.bootstrap import open_books, open_store, open_store_to_read, steady_clock
 from flashreserve.cli.failures import FailedError, InputError
 from flashreserve.cli.interrupts import interrupts
 from flashreserve.cli.invocation import with_settings
 from flashreserve.core import customers as ids
-from flashreserve.core import limits
-from flashreserve.core.instants import format_instant
-from flashreserve.core.model import Reservation
 from flashreserve.core.words import counted
-from flashreserve.http import views
+from flashreserve.http.customer_export import customer_export
 from flashreserve.service.persons import REFUSED_AFTER_S, AdminKept, Erased, ErasureUnfinished, PersonService
 from flashreserve.settings import Settings
-from flashreserve.stores.filters import ReservationFilter
 
 
 @click.group()
@@ -39,36 +33,8 @@ async def _export(settings: Settings, customer_id: str) -> None:
         persons = PersonService(books.store, books.reservations, books.clock)
         if not await persons.is_stored(customer_id):
             raise _nothing_stored(customer_id)
-        account = await persons.account(customer_id)
-        view = None if account is None else views.account_for_admins(account)
-        click.echo(f'{{"customerId": {json.dumps(customer_id)},')
-        click.echo(f'"account": {_json(view)},')
-        click.echo('"reservations": [')
-        await _print_reservations(books, customer_id)
-        click.echo("]\n}")
-
-
-async def _print_reservations(books: Books, customer_id: str) -> None:
-    where, beyond, comma = ReservationFilter(user_id=customer_id), None, ""
-    while True:
-        page = await books.reservations.search(where, beyond, limits.PAGE_MAX)
-        for held in page.reservations:
-            click.echo(f"{comma}{_json(_reservation(held))}")
-            comma = ","
-        beyond = page.beyond
-        if beyond is None:
-            return
-
-
-def _reservation(held: Reservation) -> dict[str, Any]:
-    """The reservation as the API shows it, and the texts beside it that may tell something of the person."""
-    shown: dict[str, Any] = msgspec.to_builtins(views.reservation_view(held))
-    returns = [{"at": format_instant(entry.at), "by": entry.by, "reason": entry.reason} for entry in held.returns]
-    return shown | {"idempotencyKey": held.key, "returns": returns}
-
-
-def _json(view: Any) -> str:
-    return msgspec.json.encode(view).decode()
+        async for line in customer_export(customer_id, persons, books.reservations):
+            click.echo(line)
 
 
 @customers.command()

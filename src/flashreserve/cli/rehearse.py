@@ -4,6 +4,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from flashreserve.rehearsal.server import RehearsalError, RehearsalInputError, S
 from flashreserve.rehearsal.token_mint import minter
 from flashreserve.rehearsal.verdict import Verdict
 from flashreserve.rehearsal.view import LiveView, PlainView, verdict_table
+from flashreserve.rehearsal.watch import Watch, enter_pressed, open_page
 from flashreserve.settings import SettingsError
 
 _DEMO: Final[Mapping[str, Any]] = {"hold_seconds": 5, "wait_expiry": True}
@@ -111,6 +113,11 @@ def _demo(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # 
     show_envvar=True,
     help="With --url: an admin's token, to put the products on sale and to read the books.",
 )
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Print where to watch the sale in the browser, wait for it, and keep the shop open until Enter is pressed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as one JSON object.")
 def rehearse(
     engine: str,
@@ -132,6 +139,7 @@ def rehearse(
     urls: tuple[str, ...],
     tokens: Path | None,
     admin_token: str | None,
+    watch: bool,  # noqa: FBT001 - click passes by name
     as_json: bool,  # noqa: FBT001 - click passes by name
 ) -> int:
     """Send a crowd of customers to a shop over real HTTP, and judge how it did.
@@ -154,13 +162,10 @@ def rehearse(
     rehearsal = Rehearsal(crowd=crowd, units=units, timeout_s=timeout, wait_expiry=wait_expiry)
     _check(rehearsal)
     cluster = _Cluster(apis=apis, workers=workers) if engine == "clustered" else None
-    where = _Target(urls=urls, tokens=tokens, admin_token=admin_token, cluster=cluster)
+    where = _Target(urls=urls, tokens=tokens, admin_token=admin_token, cluster=cluster, watch=watch)
     where.check()
     verdict = _run(rehearsal, where)
-    if as_json:
-        click.echo(msgspec.json.encode(verdict))
-    else:
-        Console().print(verdict_table(verdict))
+    click.echo(msgspec.json.encode(verdict)) if as_json else Console().print(verdict_table(verdict))
     return Exit.DONE if verdict.passed else Exit.FAILED
 
 
@@ -186,6 +191,7 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Path | None
     admin_token: str | None
     cluster: _Cluster | None = None
+    watch: bool = False
 
     def check(self) -> None:
         """Refuse options that exclude each other."""
@@ -195,6 +201,10 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
             return
         if self.cluster is not None:
             raise click.UsageError("--engine: not with --url, which names a shop that runs already")
+        if self.watch:
+            raise click.UsageError(
+                "--watch: not with --url; a running shop has its pages at /demo and /admin"
+            )
         for url in self.urls:
             try:
                 split_url(url)
@@ -256,8 +266,15 @@ def _run(rehearsal: Rehearsal, where: _Target) -> Verdict:
 async def _perform(rehearsal: Rehearsal, where: _Target, data_dir: Path) -> Verdict:
     clock, console = SystemClock(), Console(stderr=True)
     async with where.shop(data_dir) as server:
+        watch = Watch(partial(_tell, console), enter_pressed, open_page) if where.watch else None
         with LiveView(console) if console.is_terminal else PlainView(console, clock) as view:
-            return await perform(rehearsal, server, run_id=SystemIds().new(), clock=clock, show=view.show)
+            run_id = SystemIds().new()
+            return await perform(rehearsal, server, run_id=run_id, clock=clock, show=view.show, watch=watch)
+
+
+def _tell(console: Console, text: str) -> None:
+    """Print a line above the live view. It is not wrapped, so that an address can be copied."""
+    console.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _read_tokens(file: Path) -> list[str]:

@@ -198,13 +198,19 @@ def _serve_on(listener: socket.socket, settings: Settings, role: Role, workers: 
         port=port,
         workers=workers,
         production=settings.production,
+        prefix=settings.path_prefix,
+        demo=settings.serves_demo,
     )
     if workers > 1:
         metrics_dir = settings.data_dir.absolute() / METRICS_DIR / f"{host}-{port}"
         return uvloop.run(_serve_by_many(settings, serving, listener, metrics_dir))
     stop = asyncio.Event()
     with Watchdog() as watchdog:
-        uvloop.run(_serve_by_one(settings, role, listener, stop, watchdog, ready=lambda: announce(serving)))
+
+        def ready(first_admin: str | None) -> None:
+            announce(replace(serving, first_admin=first_admin))
+
+        uvloop.run(_serve_by_one(settings, role, listener, stop, watchdog, ready=ready))
     return 0
 
 
@@ -215,10 +221,10 @@ async def _serve_by_one(
     stop: asyncio.Event,
     watchdog: Watchdog,
     *,
-    ready: Callable[[], None],
+    ready: Callable[[str | None], None],
     place: ProcessPlace | None = None,
 ) -> None:
-    """One process that serves, until it is asked to stop.
+    """One process that serves, until it is asked to stop. `ready` gets the token of the first admin's link, if any.
 
     Each process runs the jobs. One that comes later than another finds nothing to do, so they needn't know each other.
     """
@@ -226,7 +232,8 @@ async def _serve_by_one(
     clock = SystemClock()
     with _until_stopped(stop, watchdog) as hurry:
         service = open_service(settings, sweeps=role == "all", place=place, limits=limits, watchdog=watchdog)
-        async with _unless_stopped(stop, service) as edge:
+        async with _unless_stopped(stop, service) as shop:
+            edge = shop.edge
 
             def draining() -> None:
                 edge.drain()
@@ -238,7 +245,7 @@ async def _serve_by_one(
                 limits=limits,
                 address_of=trusted_proxies(settings).connected_as,
                 wall_clock_s=lambda: clock.now_ms() / 1000,
-                hooks=Hooks(ready=ready, draining=draining),
+                hooks=Hooks(ready=lambda: ready(shop.first_admin), draining=draining),
                 stop=stop,
                 hurry=hurry,
                 shutdown_timeout_s=DRAIN_S,
@@ -248,13 +255,13 @@ async def _serve_by_one(
 async def _serve_by_many(settings: Settings, serving: Serving, listener: socket.socket, metrics_dir: Path) -> int:
     """Several processes on one address."""
     stop = asyncio.Event()
-    async with prepare(settings) as database:
+    async with prepare(settings) as prepared:
         _empty(metrics_dir)
         with stop_on_signals(stop, interrupts.ignore) as hurry:
-            announce(serving)
+            announce(replace(serving, first_admin=prepared.first_admin))
             code = await run_workers(
                 serving.workers,
-                partial(_command, serving.role, serving.workers, metrics_dir, database),
+                partial(_command, serving.role, serving.workers, metrics_dir, prepared.database),
                 listener=listener,
                 stop=stop,
                 hurry=hurry,
@@ -346,6 +353,6 @@ async def _serve_share(
         listener,
         stop,
         watchdog,
-        ready=lambda: _log.info("worker ready", worker=place.name),
+        ready=lambda _: _log.info("worker ready", worker=place.name),
         place=place,
     )

@@ -36,6 +36,11 @@ _DOCS_POLICY: Final[Header] = (
         b"connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
 )
+PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+"""The content policy of the web applications. Their answers carry it themselves."""
 _STRICT_TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=31536000")
 
 

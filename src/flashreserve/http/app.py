@@ -14,15 +14,20 @@ from flashreserve.http.problems import Code
 from flashreserve.http.requests import HttpRequest, place_of
 from flashreserve.http.routes.accounts import AccountRoutes
 from flashreserve.http.routes.auth import AuthRoutes
+from flashreserve.http.routes.customers import CustomerRoutes
 from flashreserve.http.routes.docs import DocsRoutes
 from flashreserve.http.routes.events import EventRoutes
 from flashreserve.http.routes.keys import KeyRoutes
+from flashreserve.http.routes.monitor import MonitorRoutes
 from flashreserve.http.routes.ops import OpsRoutes
 from flashreserve.http.routes.options import allow, before_route
+from flashreserve.http.routes.pages import PageRoutes
 from flashreserve.http.routes.pauses import PauseRoutes
 from flashreserve.http.routes.products import ProductRoutes
 from flashreserve.http.routes.replies import reply
 from flashreserve.http.routes.reservations import ReservationRoutes
+from flashreserve.http.routes.streams import StreamRoutes
+from flashreserve.http.routes.time import TimeRoutes
 from flashreserve.http.routes.webhooks import WebhookRoutes
 from flashreserve.http.services import Services
 from flashreserve.stores.port import StoreOutcomeUnknownError, StoreUnavailableError
@@ -48,6 +53,11 @@ def create_app(services: Services) -> Litestar:
             WebhookRoutes,
             OpsRoutes,
             DocsRoutes,
+            PageRoutes,
+            TimeRoutes,
+            StreamRoutes,
+            MonitorRoutes,
+            CustomerRoutes,
         ],
         dependencies={"services": Provide(provide, sync_to_thread=False, use_cache=True)},
         exception_handlers={

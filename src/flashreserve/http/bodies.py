@@ -7,6 +7,7 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from flashreserve.auth.keys import TOKEN_LENGTH_MAX
 from flashreserve.core import limits, money, names
 from flashreserve.core.commands import Edit
 from flashreserve.core.instants import instant_of
@@ -49,6 +50,14 @@ _is_price: Final = re.compile(PRICE_PATTERN[1:-1]).fullmatch
 class RegistrationBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The e-mail address and password of a new account."""
 
+    email: Email
+    password: NewPassword
+
+
+class FirstAdminBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """The token of the link that a server prints, and the e-mail address and password of the first admin."""
+
+    token: Annotated[str, Meta(max_length=TOKEN_LENGTH_MAX)]
     email: Email
     password: NewPassword
 

@@ -72,6 +72,7 @@ class Edge:
         site: The shop's hosts and cookies.
         log_every_request: Logs all requests. Slow: use it for debugging only.
         strict_transport: Whether browsers that came over TLS are told to always use it (HSTS).
+        on_drain: Called when the server is about to stop; ends what would otherwise stay open.
     """
 
     def __init__(
@@ -86,8 +87,10 @@ class Edge:
         site: Site,
         log_every_request: bool = False,
         strict_transport: bool = False,
+        on_drain: Callable[[], None] | None = None,
     ) -> None:
         self._app = app
+        self._on_drain = on_drain
         self._express = app if isinstance(app, ExpressApp) else None
         self._log = RequestLog(metrics, log, monotonic, every_request=log_every_request)
         self._rules = EdgeRules(
@@ -115,6 +118,8 @@ class Edge:
     def drain(self) -> None:
         """Report from now on that the server is not ready; requests are still answered."""
         self.draining = True
+        if self._on_drain is not None:
+            self._on_drain()
 
     # Requests by ASGI.
 

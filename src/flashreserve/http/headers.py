@@ -95,3 +95,11 @@ def wants_html(headers: RequestHeaders) -> bool:
     accepted = text_of(headers, b"accept") or ""
     ranges = [each.replace(" ", "").lower() for each in accepted.split(",")]
     return any(each.partition(";")[0] == "text/html" and not _REFUSED.search(each) for each in ranges)
+
+
+def accepts_gzip(headers: RequestHeaders) -> bool:
+    """Whether the Accept-Encoding header names gzip, or any encoding (RFC 9110, 12.5.3)."""
+    sent = text_of(headers, b"accept-encoding") or ""
+    codings = [each.replace(" ", "").replace("\t", "").lower() for each in sent.split(",")]
+    accepted = {each.partition(";")[0]: _REFUSED.search(each) is None for each in codings}
+    return accepted.get("gzip", accepted.get("*", False))

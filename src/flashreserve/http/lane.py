@@ -82,9 +82,17 @@ class Lane:
             asked = found
         wanted = Units(product_id, asked.quantity)
         self._services.reservations.reserve_soon(
-            user_id, wanted, key, partial(_tell, context), asked.external_id, asked.metadata
+            user_id, wanted, key, partial(self._tell, context), asked.external_id, asked.metadata
         )
         return True
+
+    def _tell(self, context: LaneContext, outcome: Outcome) -> None:
+        try:
+            context.answer(answers.from_outcome(outcome, context.place))
+        except Exception as error:  # noqa: BLE001 no caller could answer it
+            context.broken(error)
+        else:
+            self._services.refusals.note(outcome)
 
     def _stock(self, context: LaneContext, product_id: str) -> bool:
         sight = self._services.catalogue.stock_seen(product_id)
@@ -93,10 +101,3 @@ class Lane:
         tag = answers.stock_tag(sight)
         context.answer(answers.from_sight(sight, tag, known=names_tag(context.headers, tag)))
         return True
-
-
-def _tell(context: LaneContext, outcome: Outcome) -> None:
-    try:
-        context.answer(answers.from_outcome(outcome, context.place))
-    except Exception as error:  # noqa: BLE001 no caller could answer it
-        context.broken(error)

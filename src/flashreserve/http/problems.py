@@ -36,6 +36,10 @@ Code = Literal[
     "wrong-code",
     "last-admin",
     "email-taken",
+    "link-used",
+    "audit-running",
+    "still-admin",
+    "erasure-unfinished",
     "expired",
     "too-large",
     "uri-too-long",
@@ -115,6 +119,14 @@ KINDS: Final[dict[Code, Kind]] = {
     ),
     "last-admin": Kind(409, "Last admin", "The account of the last admin can't be disabled or demoted."),
     "email-taken": Kind(409, "E-mail address taken", "There is an account with this e-mail address already."),
+    "link-used": Kind(
+        409, "Link is used up", "The link is invalid, older than a day, or an admin's account was made meanwhile."
+    ),
+    "audit-running": Kind(409, "Audit is running", "The process runs an audit already; its verdict will be listed."),
+    "still-admin": Kind(409, "Still an admin", "The account is an admin's; demote it before you erase it."),
+    "erasure-unfinished": Kind(
+        409, "Erasure is unfinished", "Some reservations are still being changed; erase again in a minute."
+    ),
     "expired": Kind(410, "Hold expired", "The hold was over before the request came, and its units are back on sale."),
     "too-large": Kind(413, "Body too large", "The request's body is larger than the server takes."),
     "uri-too-long": Kind(414, "Address too long", "The request's address is longer than the server takes."),

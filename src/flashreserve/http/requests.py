@@ -202,7 +202,7 @@ def flag(request: HttpRequest, name: str) -> bool:
 
 def check_parameters(request: HttpRequest) -> None:
     """Refuse query parameters that are unknown to the operation, or repeated."""
-    if not request.scope["query_string"]:
+    if not request.scope["query_string"] or request.scope["path_template"] in _WEB_PAGES:
         return
     method = request.scope["method"].lower()
     known = _PARAMETERS.get(("get" if method == "head" else method, request.scope["path_template"]), ())
@@ -221,3 +221,5 @@ _PARAMETERS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
     for operation in OPERATIONS
 }
 """The query parameters of each operation, from the same table as the OpenAPI document."""
+_WEB_PAGES: Final = frozenset(operation.path for operation in OPERATIONS if operation.web_page)
+"""Addresses whose query is for the script of the page."""

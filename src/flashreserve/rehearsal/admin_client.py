@@ -72,10 +72,13 @@ class AdminClient:
         body = {"name": name, "price": "999.00", "currency": "USD", "stockQuantity": units, "holdSeconds": hold_s}
         return (await self._ask("POST", "/products", _ProductJson, {**body, "saleEndsAt": _OVER})).id
 
-    async def put_on_sale(self, product_id: str) -> None:
-        """Begin a product's sale. It ends after a day, in case this process is killed."""
-        ends_at = format_instant(self._clock.now_ms() + _SALE_MS_MAX)
-        await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleEndsAt": ends_at})
+    async def put_on_sale(self, product_id: str, in_s: float = 0.0) -> None:
+        """Begin a product's sale, in so many seconds. It ends after a day, in case this process is killed."""
+        now = self._clock.now_ms()
+        times = {"saleEndsAt": format_instant(now + _SALE_MS_MAX)}
+        if in_s:
+            times["saleStartsAt"] = format_instant(now + round(in_s * 1000))
+        await self._ask("PATCH", f"/products/{product_id}", _ProductJson, times)
 
     async def end_sale(self, product_id: str) -> None:
         """End a product's sale now, by any clock of the shop's."""

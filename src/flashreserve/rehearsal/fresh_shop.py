@@ -22,6 +22,7 @@ from flashreserve.rehearsal.servers.mongodb import start_mongodb
 from flashreserve.rehearsal.servers.ports import free_port
 from flashreserve.rehearsal.servers.valkey import ValkeyError, ValkeyProcess
 from flashreserve.rehearsal.token_mint import TOKEN_S, minter
+from flashreserve.rehearsal.watch import SignIn
 
 LOG_FILE: Final = "server.log"
 _HOST: Final = "127.0.0.1"
@@ -114,6 +115,7 @@ async def _open(
             admin_token=await _login(urls[0], password),
             mint=minter(KeyRing.parse(commands.keys), ids, clock, ttl_s=TOKEN_S),
             audit=audit,
+            sign_in=SignIn(_ADMIN, password),
         )
 
 

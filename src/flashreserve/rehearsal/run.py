@@ -19,6 +19,7 @@ from flashreserve.rehearsal.plan import Crowd, Script, check, plan, plan_late
 from flashreserve.rehearsal.server import AuditReport, RehearsalError, ServerUnderTest, subject_of
 from flashreserve.rehearsal.tally import Latency, Tally
 from flashreserve.rehearsal.verdict import Evidence, ProductBooks, Verdict, judge
+from flashreserve.rehearsal.watch import SignIn, Watch
 from flashreserve.rehearsal.waves import wave
 
 Send = Callable[[CrowdOrder], AsyncGenerator[Tick, None]]
@@ -95,6 +96,7 @@ async def rehearse(
     clock: Clock,
     show: Callable[[Progress], None],
     send: Send = wave,
+    watch: Watch | None = None,
 ) -> Verdict:
     """Send the crowd, and judge the shop.
 
@@ -105,6 +107,7 @@ async def rehearse(
         clock: the machine's.
         show: called several times a second.
         send: plays an order; by default in a separate process.
+        watch: lets somebody watch a fresh shop in the browser, before, during and after the sale.
 
     Raises:
         ValueError: a parameter is invalid.
@@ -116,12 +119,16 @@ async def rehearse(
     try:
         admin = AdminClient(client, server.admin_token, clock)
         stage = _RehearsalRun(rehearsal, server.urls, tokens, admin, run_id, clock, show, send)
-        async with stage.sale():
+        async with stage.sale(0.0 if watch is None else watch.opens_in_s):
+            if watch is not None and server.sign_in is not None:
+                await stage.begin_watch(watch, server.sign_in)
             async with stage.watched():
                 await stage.first_wave()
                 if rehearsal.wait_expiry:
                     await stage.second_wave()
             books = await stage.final_books()
+            if watch is not None:
+                await watch.end()
     finally:
         client.close()
     return stage.verdict(books, await server.audit() if server.audit else None)
@@ -163,8 +170,11 @@ class _RehearsalRun:
         self._returned_s: float | None = None
 
     @contextlib.asynccontextmanager
-    async def sale(self) -> AsyncIterator[None]:
-        """Put the products on sale. Their sale ends with the context, even by an error: the shop may be a live one."""
+    async def sale(self, opens_in_s: float) -> AsyncIterator[None]:
+        """Put the products on sale, in so many seconds.
+
+        Their sale ends with the context, even by an error: the shop may be a live one.
+        """
         product_ids: list[str] = []
         try:
             for number, units in enumerate(self._units, 1):
@@ -172,7 +182,7 @@ class _RehearsalRun:
                 hold_s = self._rehearsal.crowd.hold_s
                 product_ids.append(await self._admin.create(name, units=units, hold_s=hold_s))
             for product_id in product_ids:
-                await self._admin.put_on_sale(product_id)
+                await self._admin.put_on_sale(product_id, opens_in_s)
             self._product_ids = tuple(product_ids)
             yield
         except RehearsalError as error:
@@ -182,6 +192,12 @@ class _RehearsalRun:
             await self._end_sales(product_ids)
             raise
         await self._end_sales(product_ids)
+
+    async def begin_watch(self, watch: Watch, sign_in: SignIn) -> None:
+        """Tell where to look, and wait for the opening of the sale."""
+        self._phase = "waiting for the opening"
+        watch.begin(self._urls[0], self._product_ids, sign_in)
+        await asyncio.sleep(watch.opens_in_s)
 
     async def _end_sales(self, product_ids: Sequence[str], after: str = "") -> None:
         """End the sales, all within a bounded time."""

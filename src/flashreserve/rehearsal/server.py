@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from flashreserve.decode_errors import DECODE_ERRORS
+from flashreserve.rehearsal.watch import SignIn
 
 
 class RehearsalError(Exception):
@@ -34,12 +35,14 @@ class ServerUnderTest:
         admin_token: signed token of an account that may create products.
         mint: makes signed tokens, each for another customer. May raise `RehearsalError`.
         audit: ends the shop and audits its data; None if that isn't possible from here.
+        sign_in: the admin's account of a fresh shop; None for a shop that runs already.
     """
 
     urls: tuple[str, ...]
     admin_token: str
     mint: Callable[[int], Sequence[str]]
     audit: Callable[[], Awaitable[AuditReport]] | None = None
+    sign_in: SignIn | None = None
 
 
 def listed_tokens(tokens: Sequence[str]) -> Callable[[int], Sequence[str]]:

@@ -39,7 +39,6 @@ from flashreserve.server.states import (
     IDLE,
     IN_BODY,
     IN_HEAD,
-    LEAVE,
     LINGER,
     NOT_BEGUN,
     OPEN,
@@ -121,6 +120,8 @@ class Connection(asyncio.Protocol):
         """Whether to stay open for writing: a client may close its side and still wait for its answers."""
         if (self.active is None and not self.queue) or self.latest is None or self.latest.more_body:
             return False
+        if self.active is not None and self.active.stream is not None:
+            return False  # A stream has no end that the client could wait for.
         self.state = CONNECTION[self.state][CLIENT_ENDS]
         self.latest.keep_alive = False
         return True
@@ -313,7 +314,9 @@ class Connection(asyncio.Protocol):
         return self.flow.untaken()
 
     def close_if_idle(self) -> None:
-        """Close unless a request is being received or answered."""
+        """Close unless a request is being received or answered. A streamed answer is ended."""
+        if self.active is not None and self.active.stream is not None:
+            self.active.stream.end()
         answered = self.latest is None or self.latest.answer_state == ANSWERED
         if answered and self._reader.reading == IDLE and self.state == OPEN:
             self._close()
@@ -429,8 +432,7 @@ class Connection(asyncio.Protocol):
         """Tell those that answer, or wait for a body, that the client is gone."""
         for exchange in (self.active, self.latest):
             if exchange is not None and exchange.answer_state != ANSWERED:
-                exchange.answer_state = ANSWER[exchange.answer_state][LEAVE]
-                exchange.wake()
+                exchange.leave()
 
     def _keep_task(self, exchange: Exchange) -> None:
         """Keep the task of a client that has gone: its request is finished, and awaited when the server stops."""

@@ -10,6 +10,7 @@ from flashreserve.server.asgi import TIMED_OUT, App, Header, Message, Scope
 from flashreserve.server.flow import Flow
 from flashreserve.server.lifespan import ASGI_VERSION
 from flashreserve.server.limits import HttpLimits
+from flashreserve.server.open_stream import STREAMED, Begun, OpenStream
 from flashreserve.server.refusals import STATUS_LINES, RefusalCode
 from flashreserve.server.states import (
     ANSWER,
@@ -23,11 +24,14 @@ from flashreserve.server.states import (
     HELD,
     HOLD_HEAD,
     INCOMPLETE,
+    LEAVE,
     OVER,
     QUEUED,
     RUN,
     RUNNING,
     SEND,
+    STREAM,
+    STREAMING,
     TAKE_BODY,
     WHOLE,
     AnswerState,
@@ -36,6 +40,7 @@ from flashreserve.server.states import (
 from flashreserve.server.target import split_target
 
 _SPEC_VERSION: Final = "2.3"
+_EXTENSIONS: Final[Mapping[str, Mapping[str, Any]]] = {STREAMED: {}}
 _BODILESS: Final = frozenset({204, 304})
 
 _log: Final = logging.getLogger("flashreserve.server")
@@ -86,6 +91,10 @@ class Channel(Protocol):
         """Whether the server is stopping, and this is the last request that it accepted from this connection."""
         ...
 
+    def abort(self) -> None:
+        """Close at once."""
+        ...
+
     def answered(self, exchange: "Exchange", /) -> None:
         """The answer is complete."""
         ...
@@ -105,6 +114,7 @@ class Exchange:
         late: Whether the body wasn't sent in time.
         task: The task that runs the application.
         promised: The answer that the express lane owes, if any.
+        stream: The rest of an answer that goes on after the application has returned, if any.
     """
 
     # Defaults that most requests never change are class attributes: this saves an assignment for each request.
@@ -114,6 +124,7 @@ class Exchange:
     late = False
     task: asyncio.Task[None] | None = None
     promised: PromisedAnswer | None = None
+    stream: OpenStream | None = None
     scheme: str = "http"
     _told_to_go_on = False
     _event: asyncio.Event | None = None
@@ -172,6 +183,7 @@ class Exchange:
             "query_string": self.query_string,
             "headers": self.headers,
             "state": channel.app_state.copy(),
+            "extensions": _EXTENSIONS,
         }
 
     async def run(self, app: App) -> None:
@@ -185,7 +197,7 @@ class Exchange:
             _log.exception("unhandled error")
             self._channel.unanswered(self, "internal")
         else:
-            if self.answer_state != ANSWERED:
+            if self.answer_state not in {ANSWERED, STREAMING}:
                 self._channel.unanswered(self, "request-timeout" if self.late else "internal")
 
     async def receive(self) -> Message:
@@ -218,11 +230,45 @@ class Exchange:
         if kind == "http.response.body" and state in HEAD_GIVEN:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif kind == "http.response.start" and state == RUNNING:
+            begun = message.get(STREAMED)
+            if begun is not None:
+                self._stream(message, begun)
+                return channel.shared.done
             self._head = self._encode_head(message["status"], message.get("headers", ()))
             self.answer_state = ANSWER[self.answer_state][HOLD_HEAD]
         else:
             raise RuntimeError(f"the application sent {kind} out of order")
         return channel.shared.done
+
+    def leave(self) -> None:
+        """The client has gone: tell those that answer, or wait for a body."""
+        self.answer_state = ANSWER[self.answer_state][LEAVE]
+        self.wake()
+        self._end_stream()
+
+    # For `OpenStream`.
+
+    def write_streamed(self, data: bytes) -> bool:
+        """Write more of a streamed answer, unless the client isn't taking its data or the answer is over."""
+        if self.answer_state != STREAMING or self._channel.flow.write_paused:
+            return False
+        self._channel.transport.write(data)
+        return True
+
+    def end_streamed(self) -> None:
+        """Complete a streamed answer."""
+        if self.answer_state == STREAMING:
+            self.answer_state = ANSWER[self.answer_state][COMPLETE]
+            self._end_stream()
+            self._channel.answered(self)
+
+    def drop_client(self) -> None:
+        """Close the connection at once."""
+        self._channel.abort()
+
+    def untaken(self) -> int:
+        """Bytes that the client hasn't acknowledged."""
+        return self._channel.flow.untaken()
 
     def wake(self) -> None:
         """Wake up a waiting `receive`."""
@@ -250,16 +296,34 @@ class Exchange:
         await self._event.wait()
         self._event.clear()
 
-    def _encode_head(self, status: int, headers: Iterable[Header]) -> bytes:
+    def _stream(self, message: Message, begun: Begun) -> None:
+        """Write the head of an answer that goes on after the application has returned. HEAD gets the head only."""
+        head = self._encode_head(message["status"], message.get("headers", ()), until_close=True)
+        self._channel.transport.write(head)
+        if self._bodiless:
+            self.answer_state = ANSWER[self.answer_state][COMPLETE]
+            self._channel.answered(self)
+            return
+        self.answer_state = ANSWER[self.answer_state][STREAM]
+        self.stream = OpenStream(self)
+        begun(self.stream)
+
+    def _end_stream(self) -> None:
+        """Tell the owner of the stream, if there is one, that it is over."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.ended()
+
+    def _encode_head(self, status: int, headers: Iterable[Header], *, until_close: bool = False) -> bytes:
         shared = self._channel.shared
         lines, self._length_left, closes = encode_headers(headers, shared.usual_lines)
         parts = [STATUS_LINES[status], shared.date_line, lines]
-        if closes or not self._stays_open():
+        if closes or until_close or not self._stays_open():
             self.keep_alive = False
             parts.append(b"connection: close\r\n")
         if status in _BODILESS:
             self._bodiless = True
-        elif self._length_left == NO_LENGTH and self.http_version != "1.0":
+        elif self._length_left == NO_LENGTH and self.http_version != "1.0" and not until_close:
             self._chunked = True
             parts.append(b"transfer-encoding: chunked\r\n")
         parts.append(b"\r\n")

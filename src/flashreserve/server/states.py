@@ -48,6 +48,7 @@ can cause it. Changes are not made by a method, because every request has six of
        RUNNING    the application has the request
        HELD       the application gave the answer's head, which isn't written yet: an error can still become a 500
        SENDING    the head and a part of the body are written
+       STREAMING  the head is written; the body goes on after the application has returned (`open_stream.py`)
        ANSWERED   complete, by the application or by a refusal in its place
        DROPPED    its body broke before the application began: it is never answered
        GONE       the client left before the answer was complete; the application may still run
@@ -126,21 +127,25 @@ INCOMPLETE: Final = frozenset({COMING, BROKEN})
 
 # 4. Answer.
 
-AnswerState: TypeAlias = Literal["queued", "started", "running", "held", "sending", "answered", "dropped", "gone"]
+AnswerState: TypeAlias = Literal[
+    "queued", "started", "running", "held", "sending", "streaming", "answered", "dropped", "gone"
+]
 QUEUED: Final = "queued"
 STARTED: Final = "started"
 RUNNING: Final = "running"
 HELD: Final = "held"
 SENDING: Final = "sending"
+STREAMING: Final = "streaming"
 ANSWERED: Final = "answered"
 DROPPED: Final = "dropped"
 GONE: Final = "gone"
 
-AnswerEvent: TypeAlias = Literal["start", "run", "hold head", "send", "complete", "drop", "leave"]
+AnswerEvent: TypeAlias = Literal["start", "run", "hold head", "send", "stream", "complete", "drop", "leave"]
 START: Final = "start"
 RUN: Final = "run"
 HOLD_HEAD: Final = "hold head"
 SEND: Final = "send"
+STREAM: Final = "stream"
 COMPLETE: Final = "complete"
 DROP: Final = "drop"
 LEAVE: Final = "leave"
@@ -148,9 +153,10 @@ LEAVE: Final = "leave"
 ANSWER: Final[Mapping[AnswerState, Mapping[AnswerEvent, AnswerState]]] = {
     QUEUED: {START: STARTED, DROP: DROPPED, LEAVE: GONE},
     STARTED: {RUN: RUNNING, COMPLETE: ANSWERED, DROP: DROPPED, LEAVE: GONE},
-    RUNNING: {HOLD_HEAD: HELD, COMPLETE: ANSWERED, LEAVE: GONE},
+    RUNNING: {HOLD_HEAD: HELD, STREAM: STREAMING, COMPLETE: ANSWERED, LEAVE: GONE},
     HELD: {SEND: SENDING, COMPLETE: ANSWERED, LEAVE: GONE},
     SENDING: {SEND: SENDING, COMPLETE: ANSWERED, LEAVE: GONE},
+    STREAMING: {COMPLETE: ANSWERED, LEAVE: GONE},
     ANSWERED: {},
     DROPPED: {LEAVE: GONE},
     GONE: {RUN: GONE, LEAVE: GONE},

@@ -49,6 +49,16 @@ def first_id_at(ms: int) -> str:
     return f"{digits[:8]}-{digits[8:]}-0000-0000-000000000000"
 
 
+class LoggedCounts(NamedTuple):
+    """How many events of each type the log has of each second, which is counted from 1970 on.
+
+    `looked_to` is the place of the last event that was counted.
+    """
+
+    looked_to: int
+    counts: dict[tuple[int, EventType], int]
+
+
 class EventFilter(msgspec.Struct, frozen=True):
     """Which events a list has. A field that is None allows all.
 

@@ -1,5 +1,6 @@
 """The reference store: plain dictionaries, nothing durable. Every store must behave like it."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import assert_never
 
@@ -7,6 +8,7 @@ from msgspec.structs import replace
 from typing_extensions import override
 
 from flashreserve.core import limits, rules
+from flashreserve.core.audits import Audit, Difference, SetAside
 from flashreserve.core.catalogue import adjusted
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.customers import hashed_id
@@ -38,13 +40,20 @@ from flashreserve.core.quotas import NO_QUOTAS, Quotas, is_quota_claim
 from flashreserve.core.returns import without_person
 from flashreserve.core.sale import refuse_sale
 from flashreserve.core.trail import creation_event, events_of, shop_paused
-from flashreserve.stores.filters import ProductFilter, ProductsFound, ReservationFilter, ReservationsFound
+from flashreserve.stores.filters import (
+    ProductFilter,
+    ProductsFound,
+    ReservationFilter,
+    ReservationsFound,
+    first_id_at,
+)
 from flashreserve.stores.memory_accounts import MemoryAccounts, refuse_used_ids
 from flashreserve.stores.memory_deliveries import MemoryDeliveries
-from flashreserve.stores.port import Audit, Difference, Flushed, Progress, SetAside, Store, Swept, Take
+from flashreserve.stores.memory_monitor import MemoryMonitor
+from flashreserve.stores.port import Flushed, Progress, Store, Swept, Take
 
 
-class MemoryStore(MemoryAccounts, MemoryDeliveries, Store):
+class MemoryStore(MemoryAccounts, MemoryDeliveries, MemoryMonitor, Store):
     """Keeps all data in this process. Each call runs to its end without awaiting, so calls never interleave."""
 
     flushes_ahead = 0
@@ -53,12 +62,12 @@ class MemoryStore(MemoryAccounts, MemoryDeliveries, Store):
     def __init__(self, quotas: Quotas = NO_QUOTAS, *, logs_grants: bool = False) -> None:
         MemoryAccounts.__init__(self)
         MemoryDeliveries.__init__(self)
+        MemoryMonitor.__init__(self)
         self._quotas = quotas
         self._logs_grants = logs_grants
         self._shop_pause: str | None = None
         self._products: dict[str, Product] = {}
         self._details: dict[str, ProductDetails] = {}
-        self._reservations: dict[str, Reservation] = {}
         self._claims: dict[Claim, str] = {}
         self._adjustments: dict[tuple[str, str], Adjustment] = {}
 
@@ -171,6 +180,12 @@ class MemoryStore(MemoryAccounts, MemoryDeliveries, Store):
         after = [id_ for id_ in ids if beyond is None or (id_ < beyond if newest_first else id_ > beyond)]
         found = [self._reservations[id_] for id_ in after if _is_wanted(where, self._reservations[id_], now)]
         return ReservationsFound(found[:most], found[most - 1].id if len(found) > most else None)
+
+    @override
+    async def grants(self, since: int, most: int) -> dict[int, int]:
+        first = first_id_at(since)
+        made = [held for id_, held in sorted(self._reservations.items()) if id_ >= first][:most]
+        return dict(Counter(held.created_at // 1000 for held in made if held.created_at >= since))
 
     @override
     async def oldest_due(self, now: int) -> int | None:

@@ -42,6 +42,10 @@ class MemoryAccounts(AccountStore, KeyStore, MemoryEvents):
         return self._accounts.get(account_id)
 
     @override
+    async def has_admin(self) -> bool:
+        return any(account.role is Role.ADMIN for account in self._accounts.values())
+
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
         account = self._accounts.get(account_id)
         if account is None or account.password_hash != old:

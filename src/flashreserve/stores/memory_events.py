@@ -1,12 +1,13 @@
 """The log of events in memory."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 from typing_extensions import override
 
 from flashreserve.core.events import Event
 from flashreserve.core.trail import without_customer
-from flashreserve.stores.filters import EventFilter, EventsFound, LoggedEvent
+from flashreserve.stores.filters import EventFilter, EventsFound, LoggedCounts, LoggedEvent
 from flashreserve.stores.outbox import EventStore
 
 
@@ -38,6 +39,12 @@ class MemoryEvents(EventStore):
         if len(found) > most:
             return EventsFound(found[:most], found[most - 1].place, more=True)
         return EventsFound(found, max(beyond, self._last_place), more=False)
+
+    @override
+    async def logged_counts(self, beyond: int, most: int) -> LoggedCounts:
+        counted = [logged for logged in self._log if logged.place > beyond][:most]
+        counts = Counter((logged.event.at // 1000, logged.event.type) for logged in counted)
+        return LoggedCounts(counted[-1].place if counted else beyond, dict(counts))
 
     @override
     async def last_place(self) -> int:

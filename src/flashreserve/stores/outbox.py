@@ -13,7 +13,7 @@ from flashreserve.core.endpoints import (
     LoggedAttempt,
 )
 from flashreserve.core.events import Event
-from flashreserve.stores.filters import EventFilter, EventsFound
+from flashreserve.stores.filters import EventFilter, EventsFound, LoggedCounts
 
 
 class EventStore(Protocol):
@@ -24,6 +24,13 @@ class EventStore(Protocol):
 
     async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
         """A page of at most `most` events that `where` allows, oldest first, with places above `beyond`."""
+        ...
+
+    async def logged_counts(self, beyond: int, most: int) -> LoggedCounts:
+        """Count the first `most` events with places above `beyond`, by second and type.
+
+        It is for charts: while an election of MongoDB's primary lasts, it may count too few.
+        """
         ...
 
     async def last_place(self) -> int:

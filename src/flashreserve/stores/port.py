@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from flashreserve.core.accounts import Restricted, Restriction
+from flashreserve.core.audits import Audit, SetAside
 from flashreserve.core.commands import Command
 from flashreserve.core.events import BY_COMMAND_LINE
 from flashreserve.core.model import (
@@ -28,6 +29,7 @@ from flashreserve.stores.filters import (
     ReservationFilter,
     ReservationsFound,
 )
+from flashreserve.stores.monitor import MonitorStore
 from flashreserve.stores.outbox import DeliveryStore, EventStore
 
 
@@ -64,47 +66,6 @@ class Swept(msgspec.Struct, frozen=True):
 
     released: int
     more: bool
-
-
-class SetAside(msgspec.Struct, frozen=True):
-    """A document or row that was left out because it can't be read or released.
-
-    `kind` is `reservation`, `product`, `account` or `movement`. `why` is the fault, in words for an operator.
-    """
-
-    kind: str
-    id: str
-    why: str
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """A product that breaks rule 1.
-
-    The rule is `available = stocked - live - moving`. `live` are the units of PENDING and CONFIRMED reservations,
-    `moving` those of unfinished movements.
-    """
-
-    product_id: str
-    stocked: int
-    available: int
-    live: int
-    moving: int = 0
-
-
-class Audit(msgspec.Struct, frozen=True):
-    """Rule 1, checked for every product at one instant.
-
-    `complete` is false if some product kept changing, so that no consistent sum of it was possible. `unreadable` counts
-    the products that can't be read, and the reservations that can't be read or whose product is missing. Their units
-    are in no sum. `set_aside` names some of them.
-    """
-
-    products: int
-    reservations: int
-    differences: list[Difference]
-    complete: bool = True
-    unreadable: int = 0
-    set_aside: list[SetAside] = []
 
 
 Progress = Callable[[int], None]
@@ -175,6 +136,14 @@ class ReservationStore(Protocol):
         """A page of at most `most` reservations that `where` allows at `now`, in the order of their ids.
 
         It has the ids above `beyond`, or with `newest_first` those below.
+        """
+        ...
+
+    async def grants(self, since: int, most: int) -> dict[int, int]:
+        """How many reservations were made in each second (counted from 1970 on); seconds without any are absent.
+
+        It counts the first `most` of those made from `since` on (UTC milliseconds), by the times in their ids. So one
+        that was made by a machine whose clock is behind may be missing.
         """
         ...
 
@@ -279,6 +248,10 @@ class AccountStore(Protocol):
 
     async def account_by_id(self, account_id: str) -> Account | None:
         """The account, or None."""
+        ...
+
+    async def has_admin(self) -> bool:
+        """Whether there is an admin's account, disabled or not."""
         ...
 
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
@@ -406,7 +379,17 @@ class PersonStore(Protocol):
         ...
 
 
-class Store(ReservationStore, CatalogueStore, AccountStore, KeyStore, PersonStore, DeliveryStore, EventStore, Protocol):
+class Store(
+    ReservationStore,
+    CatalogueStore,
+    AccountStore,
+    KeyStore,
+    PersonStore,
+    DeliveryStore,
+    EventStore,
+    MonitorStore,
+    Protocol,
+):
     """One database that keeps everything."""
 
     async def check_writable(self) -> None:

@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 import structlog
 
 from flashreserve.core import limits
+from flashreserve.core.audits import SetAside
 from flashreserve.core.model import ApiKey
-from flashreserve.stores.port import SetAside
 
 Raw = TypeVar("Raw")
 Read = TypeVar("Read")

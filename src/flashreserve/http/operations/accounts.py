@@ -1,13 +1,20 @@
 """Accounts: register, sign in and out, change and manage them."""
 
-from typing import Final
+from typing import Annotated, Final
 
+from msgspec import Meta
+
+from flashreserve.auth.keys import TOKEN_LENGTH_MAX
 from flashreserve.http import bodies, fields, views
+from flashreserve.http.monitor_views import FirstAdminView
 from flashreserve.http.operations.examples import ACCOUNT, EMAIL, PASSWORD
 from flashreserve.http.operations.operation import Body, Operation, Parameter, Success
 from flashreserve.http.operations.parameters import ACCOUNT_IN_PATH, PAGE
 from flashreserve.http.problems import Code
 
+_LINK_TOKEN: Final = Parameter(
+    "token", "query", Annotated[str, Meta(max_length=TOKEN_LENGTH_MAX)], "The token of the link.", required=True
+)
 _TOKEN: Final = {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-11-23T11:00:00.000Z"}
 _SHOWN: Final = {**ACCOUNT, "disabledAt": None, "signedOutAt": None}
 _BY_SHOP: Final = "A request with an API key of the scope `customers` isn't counted by its address."
@@ -33,6 +40,37 @@ ACCOUNTS: Final = (
         body=Body(bodies.RegistrationBody, {"email": "grace@example.com", "password": PASSWORD}),
         successes=(Success(201, "The account.", views.AccountView, {**ACCOUNT, "email": "grace@example.com"}),),
         codes=("unauthenticated", "forbidden", "email-taken", "too-many-tries"),
+    ),
+    Operation(
+        name="checkFirstAdminLink",
+        method="get",
+        path="/auth/first-admin",
+        tag="Accounts",
+        summary="Whether the link that makes the first admin can be used",
+        who="anyone",
+        parameters=(_LINK_TOKEN,),
+        successes=(Success(200, "It can.", FirstAdminView, {"open": True}),),
+        codes=("link-used",),
+    ),
+    Operation(
+        name="makeFirstAdmin",
+        method="post",
+        path="/auth/first-admin",
+        tag="Accounts",
+        summary="Make the first admin of an empty shop",
+        description=(
+            "By the token of the link that a server prints when it starts without any account. It is good for a day,"
+            " and until there is an admin."
+        ),
+        who="anyone",
+        body=Body(
+            bodies.FirstAdminBody,
+            {"token": "eyJhbGciOiJIUzI1NiIs…", "email": "me@example.com", "password": PASSWORD},
+        ),
+        successes=(
+            Success(201, "The account.", views.AccountView, {**ACCOUNT, "email": "me@example.com", "role": "admin"}),
+        ),
+        codes=("email-taken", "link-used"),
     ),
     Operation(
         name="login",

@@ -49,7 +49,10 @@ class Success(msgspec.Struct, frozen=True):
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
-    """One method of one path. `codes` are its own problems, which don't follow from its other fields."""
+    """One method of one path. `codes` are its own problems, which don't follow from its other fields.
+
+    `web_page`: it answers with the page of a web application, whose script reads the query. So any query is allowed.
+    """
 
     name: str
     method: Method
@@ -62,3 +65,4 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: Body | None = None
     successes: tuple[Success, ...]
     codes: tuple[Code, ...] = ()
+    web_page: bool = False

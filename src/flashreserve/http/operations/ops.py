@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from flashreserve.http import views
-from flashreserve.http.assets import ASSETS, CONTENT_TYPES
+from flashreserve.http.assets import ASSETS, content_type
 from flashreserve.http.operations.operation import Operation, Parameter, Success
 from flashreserve.http.operations.parameters import IF_NONE_MATCH, UNCHANGED
 from flashreserve.http.problems import KINDS, Code
@@ -123,7 +123,7 @@ OPS: Final = (
             IF_NONE_MATCH,
         ),
         successes=(
-            Success(200, "The file.", media_types=tuple(sorted(set(CONTENT_TYPES.values()))), headers=("ETag",)),
+            Success(200, "The file.", media_types=tuple(sorted(set(map(content_type, ASSETS)))), headers=("ETag",)),
             UNCHANGED,
         ),
         codes=("not-found",),

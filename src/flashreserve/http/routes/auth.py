@@ -16,12 +16,16 @@ from flashreserve.auth.outcomes import (
 from flashreserve.auth.tokens import Issued
 from flashreserve.core.instants import format_instant
 from flashreserve.http import answers, bodies, callers, reader, requests, views
+from flashreserve.http.answers import RefusalError, bad_request
+from flashreserve.http.monitor_views import FirstAdminView
 from flashreserve.http.requests import HttpRequest, headers_of, place_of
 from flashreserve.http.routes.replies import ServicesHere, reply
 from flashreserve.http.services import Services
 from flashreserve.http.site import Cookies, cookie_values
+from flashreserve.service.first_admin import LinkUsed
 
 _read_registration: Final = reader.decoder(bodies.RegistrationBody)
+_read_first_admin: Final = reader.decoder(bodies.FirstAdminBody)
 _read_password: Final = reader.decoder(bodies.PasswordBody)
 _read_reset: Final = reader.decoder(bodies.ResetBody)
 _read_credentials: Final = reader.decoder(bodies.CredentialsBody)
@@ -37,6 +41,27 @@ class AuthRoutes(Controller):
         asked = await requests.body(request, _read_registration)
         address = requests.client_address(request, services)
         outcome = await services.accounts.register(asked.email, asked.password, address, by_shop=by_shop)
+        if isinstance(outcome, Registered):
+            return reply(answers.ok(views.account_view(outcome.account), 201))
+        return reply(answers.from_account_refusal(outcome, place_of(request)))
+
+    @get("/auth/first-admin")
+    async def link(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Whether the link that makes the first admin can be used."""
+        token = requests.parameter(request, "token", str)
+        if token is None:
+            raise bad_request("token", "expected that of the link")
+        if not await services.first_admin.is_open(token):
+            raise _link_used()
+        return reply(answers.ok(FirstAdminView(open=True)))
+
+    @post("/auth/first-admin")
+    async def make_first_admin(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
+        """Make the first admin, by the link that the server printed."""
+        asked = await requests.body(request, _read_first_admin)
+        outcome = await services.first_admin.make(asked.token, asked.email, asked.password)
+        if isinstance(outcome, LinkUsed):
+            raise _link_used()
         if isinstance(outcome, Registered):
             return reply(answers.ok(views.account_view(outcome.account), 201))
         return reply(answers.from_account_refusal(outcome, place_of(request)))
@@ -149,3 +174,7 @@ def _cookie(cookies: Cookies, name: str, value: str, age_s: int, path: str) -> C
         secure=cookies.secure,
         domain=cookies.domain or None,
     )
+
+
+def _link_used() -> RefusalError:
+    return RefusalError("link-used", "start the server again for a new link, or run `flashreserve admin create`")

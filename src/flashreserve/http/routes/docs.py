@@ -24,11 +24,12 @@ class DocsRoutes(Controller):
     """`/`, `/openapi.json` and `/api-docs`."""
 
     @get("/")
-    async def front(self, request: HttpRequest) -> Response[bytes]:
+    async def front(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """A page of links for browsers. Other clients are answered 404."""
         if not wants_html(headers_of(request)):
             raise RefusalError("not-found", problems.KINDS["not-found"].meaning, headers=(_VARY,))
-        answer = _unless_known(assets.front(place_of(request).prefix), request)
+        page = assets.front(place_of(request).prefix, demo=services.demo)
+        answer = _unless_known(page, request)
         return reply(replace(answer, headers=(*answer.headers, _VARY)))
 
     @get("/openapi.json")

@@ -34,6 +34,7 @@ class ReservationRoutes(Controller):
         asked = await requests.body(request, _read_reserve, empty=bodies.ReserveBody())
         wanted = [Units(product_id, asked.quantity)]
         outcome = await services.reservations.reserve(user_id, wanted, key, asked.external_id, asked.metadata)
+        services.refusals.note(outcome)
         return outcome_reply(outcome, request)
 
     @post("/reservations")
@@ -44,6 +45,7 @@ class ReservationRoutes(Controller):
         asked = await requests.body(request, _read_basket)
         wanted = [line.wanted() for line in asked.lines]
         outcome = await services.reservations.reserve(user_id, wanted, key, asked.external_id, asked.metadata)
+        services.refusals.note(outcome)
         return outcome_reply(outcome, request)
 
     @get("/reservations")

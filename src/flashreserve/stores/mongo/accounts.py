@@ -58,6 +58,11 @@ class MongoAccounts(AccountStore):
         return next(iter(self._aside.readable("account", found, id_of, account_from)), None)
 
     @override
+    async def has_admin(self) -> bool:
+        admins = {"role": Role.ADMIN.value}
+        return bool(await self._database.find("accounts", admins, fields={"_id": 1}, most=1, current=True))
+
+    @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:
         return await self._change_account({"_id": account_id, "password_hash": old}, {"password_hash": new})
 

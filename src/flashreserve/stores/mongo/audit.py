@@ -17,12 +17,13 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from flashreserve.core.audits import Audit, Difference, SetAside
 from flashreserve.core.model import LIVE, Reservation
 from flashreserve.expectations import why_not
 from flashreserve.stores.mongo.database import Collection, Database, Document, Fields
 from flashreserve.stores.mongo.documents import VISIBLE, VOID, id_of, product_from, reservation_from
 from flashreserve.stores.mongo.return_movement import units_returned
-from flashreserve.stores.port import Audit, Difference, Progress, SetAside
+from flashreserve.stores.port import Progress
 from flashreserve.stores.unreadable import NAMED_MAX, UnreadableError
 
 PAGE: Final = 5_000

@@ -31,6 +31,8 @@ Collection = Literal[
     "endpoints",
     "deliveries",
     "attempts",
+    "processes",
+    "verdicts",
     "meta",
 ]
 

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from flashreserve.core.events import Actor, ActorKind, Event, EventData, EventType, data_of
-from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedEvent
+from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedCounts, LoggedEvent
 from flashreserve.stores.mongo.alike import GuardedUpdate, update_alike, update_all
 from flashreserve.stores.mongo.database import Collection, Database, Document, Query
 from flashreserve.stores.mongo.documents import VISIBLE, id_of, whole
@@ -234,6 +234,25 @@ async def search(database: Database, where: EventFilter, beyond: int, most: int)
     if len(found) > most:
         return EventsFound(events, events[-1].place, more=True)
     return EventsFound(events, max(beyond, looked_to), more=more)
+
+
+async def logged_counts(database: Database, beyond: int, most: int) -> LoggedCounts:
+    """As `EventStore.logged_counts`."""
+    last = await last_place(database)
+    if last <= beyond:
+        return LoggedCounts(beyond, {})
+    by_second = {"second": {"$subtract": ["$at", {"$mod": ["$at", 1000]}]}, "type": "$type"}
+    stages: list[Query] = [
+        {"$match": {"place": {"$gt": beyond, "$lte": last}}},
+        {"$sort": {"place": 1}},
+        {"$limit": most},
+        {"$group": {"_id": by_second, "count": {"$sum": 1}, "place": {"$max": "$place"}}},
+    ]
+    found = await database.aggregate("events", stages)
+    counts = {
+        (int(each["_id"]["second"]) // 1000, EventType(each["_id"]["type"])): int(each["count"]) for each in found
+    }
+    return LoggedCounts(max((int(each["place"]) for each in found), default=beyond), counts)
 
 
 async def place_before(database: Database, at: int) -> int:

@@ -6,9 +6,10 @@ import msgspec
 
 from flashreserve.calls import PATIENT_S, patience
 from flashreserve.core.model import Status
+from flashreserve.stores.filters import first_id_at
 from flashreserve.stores.mongo import version
 from flashreserve.stores.mongo.connection import PymongoDatabase
-from flashreserve.stores.mongo.database import Database
+from flashreserve.stores.mongo.database import Database, Query
 from flashreserve.stores.mongo.documents import INDEXES, VOID, due, id_of
 from flashreserve.stores.port import StoreUnavailableError
 
@@ -69,6 +70,20 @@ async def oldest_due(database: Database, now: int) -> int | None:
         "reservations", due(now), fields={"expires_at": 1}, order=[("expires_at", 1), ("_id", 1)], most=1
     )
     return int(found[0]["expires_at"]) if found else None
+
+
+async def grants(database: Database, since: int, most: int) -> dict[int, int]:
+    """As `ReservationStore.grants`."""
+    second = {"$subtract": ["$created_at", {"$mod": ["$created_at", 1000]}]}
+    stages: list[Query] = [
+        {"$match": {"_id": {"$gte": first_id_at(since)}, "status": {"$ne": VOID}}},
+        {"$sort": {"_id": 1}},
+        {"$limit": most},
+        {"$match": {"created_at": {"$gte": since}}},
+        {"$group": {"_id": second, "count": {"$sum": 1}}},
+    ]
+    found = await database.aggregate("reservations", stages)
+    return {int(each["_id"]) // 1000: int(each["count"]) for each in found}
 
 
 async def _unreadable(database: Database) -> list[str] | None:

@@ -10,12 +10,19 @@ from typing_extensions import override
 
 from flashreserve.calls import PATIENT_S, patience
 from flashreserve.core import limits
+from flashreserve.core.audits import Audit, SetAside
 from flashreserve.core.commands import Command
 from flashreserve.core.events import Event
 from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.side_by_side import all_ended
-from flashreserve.stores.filters import EventFilter, EventsFound, ReservationFilter, ReservationsFound
+from flashreserve.stores.filters import (
+    EventFilter,
+    EventsFound,
+    LoggedCounts,
+    ReservationFilter,
+    ReservationsFound,
+)
 from flashreserve.stores.mongo import audit, event_log, product_import, recovery, version
 from flashreserve.stores.mongo.accounts import MongoAccounts, MongoKeys
 from flashreserve.stores.mongo.catalogue import MongoCatalogue
@@ -31,17 +38,16 @@ from flashreserve.stores.mongo.documents import (
     reservation_from,
 )
 from flashreserve.stores.mongo.flush import Flush
-from flashreserve.stores.mongo.inspection import oldest_due
+from flashreserve.stores.mongo.inspection import grants, oldest_due
 from flashreserve.stores.mongo.intents import IdSource, LateSettling
 from flashreserve.stores.mongo.known_products import KnownProducts
+from flashreserve.stores.mongo.monitor import MongoMonitor
 from flashreserve.stores.mongo.persons import MongoPersons
 from flashreserve.stores.mongo.release_movement import may_still_match
 from flashreserve.stores.mongo.search import search
 from flashreserve.stores.port import (
-    Audit,
     Flushed,
     Progress,
-    SetAside,
     Store,
     StoreOutcomeUnknownError,
     StoreReadOnlyError,
@@ -96,7 +102,7 @@ async def _prepare(database: Database, *, create: bool) -> None:
         raise StoreUnavailableError("the database's version isn't noted; start `flashreserve serve`, which does so")
 
 
-class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, MongoDeliveries, Store):
+class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, MongoDeliveries, MongoMonitor, Store):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 0
@@ -250,6 +256,10 @@ class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, MongoDe
         return self._aside.readable("reservation", documents, id_of, reservation_from)
 
     @override
+    async def grants(self, since: int, most: int) -> dict[int, int]:
+        return await grants(self._database, since, most)
+
+    @override
     async def oldest_due(self, now: int) -> int | None:
         return await oldest_due(self._database, now)
 
@@ -270,6 +280,10 @@ class MongoStore(MongoCatalogue, MongoAccounts, MongoKeys, MongoPersons, MongoDe
     @override
     async def last_place(self) -> int:
         return await event_log.last_place(self._database)
+
+    @override
+    async def logged_counts(self, beyond: int, most: int) -> LoggedCounts:
+        return await event_log.logged_counts(self._database, beyond, most)
 
     @override
     async def place_before(self, at: int) -> int:

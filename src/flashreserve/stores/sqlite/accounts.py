@@ -19,6 +19,7 @@ from flashreserve.stores.sqlite.events import record
 from flashreserve.stores.sqlite.transactions import SqliteTransactions, execute_all
 from flashreserve.stores.unreadable import UnreadableItems, checked_key
 
+_HAS_ADMIN: Final = "SELECT EXISTS (SELECT 1 FROM accounts WHERE role = 'admin')"
 _RESTRICTIONS: Final = {Restriction.DEMOTED: rows.DEMOTE, Restriction.DISABLED: rows.DISABLE}
 
 
@@ -36,6 +37,11 @@ class SqliteAccounts(SqliteTransactions, AccountStore):
     @override
     async def account_by_id(self, account_id: str) -> Account | None:
         return await self._read_account(rows.SELECT_ACCOUNT_BY_ID, account_id)
+
+    @override
+    async def has_admin(self) -> bool:
+        found: int = await self._read(lambda connection: connection.execute(_HAS_ADMIN).get)
+        return bool(found)
 
     @override
     async def replace_password_hash(self, account_id: str, old: str, new: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import apsw
 
-from flashreserve.stores.port import Audit, Difference, SetAside
+from flashreserve.core.audits import Audit, Difference, SetAside
 from flashreserve.stores.sqlite import rows
 from flashreserve.stores.unreadable import NAMED_MAX
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar, get_type_hints
 
 import msgspec
 
+from flashreserve.core.audits import Audit
 from flashreserve.core.endpoints import DisabledWhy, Endpoint, LoggedAttempt
 from flashreserve.core.events import EventType
 from flashreserve.core.model import (
@@ -25,6 +26,7 @@ from flashreserve.core.model import (
     ReturnEntry,
     Scope,
 )
+from flashreserve.core.monitoring import AuditVerdict, ProcessReport
 from flashreserve.decode_errors import DECODE_ERRORS
 from flashreserve.stores.unreadable import UnreadableError
 
@@ -187,6 +189,20 @@ def json_list(kind: type[Any]) -> Codec:
     return Codec(lambda values: to_json(values).decode(), decode, "CAST({} AS BLOB)")
 
 
+def json_value(kind: Any) -> Codec:
+    """One value of the type as JSON."""
+    to_json = msgspec.json.Encoder().encode
+    value_in = msgspec.json.Decoder(kind).decode
+
+    def decode(kept: bytes) -> Any:
+        try:
+            return value_in(kept)
+        except DECODE_ERRORS as error:
+            raise UnreadableError(f"expected {kind} as JSON") from error
+
+    return Codec(lambda value: to_json(value).decode(), decode, "CAST({} AS BLOB)")
+
+
 def texts_by_name() -> Codec:
     """Texts by their names, as a JSON object; NULL for none."""
     to_json = msgspec.json.Encoder(order="sorted").encode
@@ -267,6 +283,8 @@ ENDPOINTS: Final = TableColumns(
     },
 )
 ATTEMPTS: Final = TableColumns("attempts", LoggedAttempt)
+PROCESSES: Final = TableColumns("processes", ProcessReport, codecs={"counts": json_value(dict[str, float])})
+VERDICTS: Final = TableColumns("verdicts", AuditVerdict, codecs={"audit": json_value(Audit)})
 TABLES: Final[tuple[TableColumns[Any], ...]] = (
     PRODUCTS,
     DETAILS,
@@ -276,4 +294,6 @@ TABLES: Final[tuple[TableColumns[Any], ...]] = (
     KEYS,
     ENDPOINTS,
     ATTEMPTS,
+    PROCESSES,
+    VERDICTS,
 )

@@ -13,7 +13,7 @@ import msgspec
 from typing_extensions import override
 
 from flashreserve.core.events import Actor, ActorKind, Event, EventData, EventType, data_of
-from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedEvent
+from flashreserve.stores.filters import SEARCHED_MAX, EventFilter, EventsFound, LoggedCounts, LoggedEvent
 from flashreserve.stores.outbox import EventStore
 from flashreserve.stores.sqlite.columns import insert
 from flashreserve.stores.sqlite.transactions import SqliteTransactions
@@ -30,6 +30,10 @@ _ALLOWED: Final = """
     (:actor IS NULL OR actor_id = :actor)
     AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))
     AND (:since IS NULL OR at >= :since)"""
+_COUNTS: Final = """
+    SELECT at / 1000, type, count(*), max(place)
+    FROM (SELECT place, type, at FROM events WHERE place > ? ORDER BY place LIMIT ?)
+    GROUP BY at / 1000, type"""
 _OF_SUBJECTS: Final = f"""
     SELECT e.place, {", ".join(f"e.{name}" for name in _COLUMNS)} FROM json_each(?) AS wanted
     CROSS JOIN events AS e ON e.subject = wanted.value ->> 0 AND e.n > wanted.value ->> 1 AND e.n <= wanted.value ->> 2
@@ -61,6 +65,12 @@ class SqliteEvents(SqliteTransactions, EventStore):
     @override
     async def events(self, where: EventFilter, beyond: int, most: int) -> EventsFound:
         return await self._read(lambda connection: search(connection, where, beyond, most))
+
+    @override
+    async def logged_counts(self, beyond: int, most: int) -> LoggedCounts:
+        rows: list[Any] = await self._read(lambda connection: connection.execute(_COUNTS, (beyond, most)).fetchall())
+        counts = {(second, EventType(type_)): count for second, type_, count, _ in rows}
+        return LoggedCounts(max((place for *_, place in rows), default=beyond), counts)
 
     @override
     async def last_place(self) -> int:

@@ -113,6 +113,7 @@ SELECT_RESERVED: Final = """
 SELECT_ACCOUNT_BY_EMAIL: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.email = ?"  # noqa: S608
 SELECT_ACCOUNT_BY_ID: Final = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts AS a WHERE a.id = ?"  # noqa: S608
 
+
 SELECT_SHOP_PAUSE: Final = "SELECT pause_reason FROM shop WHERE id = 1"
 UPDATE_SHOP_PAUSE: Final = """
     UPDATE shop SET pause_reason = ?, pause_version = pause_version + 1 WHERE id = 1 RETURNING pause_version"""

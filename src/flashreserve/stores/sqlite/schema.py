@@ -252,7 +252,30 @@ CREATE TABLE shop (
 INSERT INTO shop (id) VALUES (1);
 """
 
-MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5: Final = """
+-- The last report of each process, for operators. A process that has ended leaves its report behind for a day.
+CREATE TABLE processes (
+    id          TEXT PRIMARY KEY,
+    role        TEXT NOT NULL,
+    host        TEXT NOT NULL,
+    pid         INTEGER NOT NULL,
+    version     TEXT NOT NULL,
+    started_at  INTEGER NOT NULL,
+    seen_at     INTEGER NOT NULL,
+    counts      TEXT NOT NULL  -- JSON: an object of numbers
+) STRICT, WITHOUT ROWID;
+
+-- The findings of the last audits.
+CREATE TABLE verdicts (
+    id       TEXT PRIMARY KEY,
+    at       INTEGER NOT NULL,
+    took_ms  INTEGER NOT NULL,
+    by       TEXT NOT NULL,
+    audit    TEXT NOT NULL  -- JSON: `core.audits.Audit`
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Script n makes version n + 1. A released script never changes, apart from comments; add a new script instead."""
 
 

@@ -3,23 +3,22 @@
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 from typing_extensions import override
 
 from flashreserve.core import limits, rules
+from flashreserve.core.audits import Audit, SetAside
 from flashreserve.core.commands import Command, Expire
 from flashreserve.core.effects import ReserveEffect
 from flashreserve.core.model import Reservation
 from flashreserve.core.quotas import NO_QUOTAS, Quotas
 from flashreserve.core.trail import events_of
-from flashreserve.stores.filters import ReservationFilter, ReservationsFound
+from flashreserve.stores.filters import ReservationFilter, ReservationsFound, first_id_at
 from flashreserve.stores.port import (
-    Audit,
     Flushed,
     Progress,
-    SetAside,
     Store,
     StoreDefectError,
     StoreOutcomeUnknownError,
@@ -42,6 +41,7 @@ from flashreserve.stores.sqlite.facts import load
 from flashreserve.stores.sqlite.files import DatabaseFiles
 from flashreserve.stores.sqlite.generation import Pulse
 from flashreserve.stores.sqlite.maintenance import Maintenance
+from flashreserve.stores.sqlite.monitor import SqliteMonitor
 from flashreserve.stores.sqlite.persons import SqlitePersons
 from flashreserve.stores.sqlite.schema import check, migrate
 from flashreserve.stores.sqlite.search import search
@@ -50,6 +50,11 @@ from flashreserve.stores.sqlite.writer import ThreadWriter, Writer
 from flashreserve.stores.unreadable import UnreadableError, UnreadableItems
 
 T = TypeVar("T")
+
+_GRANTS: Final = """
+    SELECT created_at / 1000, count(*)
+    FROM (SELECT created_at FROM reservations WHERE id >= ?1 ORDER BY id LIMIT ?2)
+    WHERE created_at >= ?3 GROUP BY created_at / 1000"""
 
 
 def open_sqlite(
@@ -118,7 +123,9 @@ def open_sqlite_to_read(path: Path) -> "SqliteStore":
     return SqliteStore(reader, reader)
 
 
-class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, SqliteEvents, SqliteDeliveries, Store):
+class SqliteStore(
+    SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, SqliteEvents, SqliteDeliveries, SqliteMonitor, Store
+):
     """Its methods are documented in `flashreserve.stores.port`."""
 
     flushes_ahead = 1
@@ -206,6 +213,12 @@ class SqliteStore(SqliteCatalogue, SqliteAccounts, SqliteKeys, SqlitePersons, Sq
         return await self._read(
             lambda connection: search(connection, where, beyond, most, now, self._readable, newest_first=newest_first)
         )
+
+    @override
+    async def grants(self, since: int, most: int) -> dict[int, int]:
+        values = (first_id_at(since), most, since)
+        found: list[Any] = await self._read(lambda open_: open_.execute(_GRANTS, values).fetchall())
+        return dict(found)
 
     @override
     async def oldest_due(self, now: int) -> int | None:

@@ -1,0 +1,57 @@
+/* Texts of the page Keys and people. */
+import { count } from '../../shared/format.js';
+import { customers } from './customers.js';
+import { common } from './common.js';
+
+export const people = {
+  title: 'Keys and people',
+  keys: 'API keys',
+  keysIntro: 'Programs of the shop sign their requests with a key. A key may do what its scopes say.',
+  make: 'Make an API key',
+  makeEffect:
+    'The key works in every process at once. It is shown once: store it where your program reads its secrets.',
+  name: 'Name',
+  nameHint: 'What the key is for, such as “Shop backend”.',
+  scopes: 'Scopes',
+  scopesNone: 'Choose at least one scope.',
+  scopeOptions: [
+    ['customers', 'customers: act for any customer, and on any reservation'],
+    ['read', 'read: read all reservations, exports and events'],
+    ['catalogue', 'catalogue: manage products and stock, pause and resume sales'],
+    ['rehearse', 'rehearse: nothing yet'],
+  ],
+  expires: 'Good until',
+  expiresHint: `Empty: until it is revoked. ${common.zone}`,
+  made: (name) => `The key ${name} is made.`,
+  key: (name) => `Key ${name}`,
+  keysCaption: 'API keys, oldest first',
+  keysEmpty: 'There is no API key yet.',
+  created: 'Made',
+  lastUsed: 'Last used',
+  never: 'never',
+  state: 'State',
+  works: 'Works',
+  revoked: 'Revoked',
+  expired: 'Expired',
+  revoke: 'Revoke',
+  revokeOf: (name) => `Revoke ${name}`,
+  revokeEffect: (name) =>
+    `Requests with the key ${name} are refused, in every process within 10 seconds. It can’t be undone.`,
+  revokedDone: (name) => `The key ${name} is revoked.`,
+  admins: 'Admins',
+  adminsIntro: 'Admins may do everything in this console.',
+  adminsCaption: 'Admins, oldest first',
+  adminsEmpty: 'No admin was found.',
+  adminsSearched: (n) => `Found among the oldest ${count(n)} accounts. Find others by their address.`,
+  email: customers.email,
+  you: '(you)',
+  promote: 'Make an admin',
+  promoteEffect: 'Whoever owns this account may do everything in this console, also change and disable other admins.',
+  promoteEmail: 'E-mail address of the account',
+  noAccount: (email) => `No account has the address ${email}.`,
+  promoted: (email) => `${email} is an admin now.`,
+  demote: 'Make a customer',
+  demoteOf: (email) => `Make ${email} a customer`,
+  demoteEffect: (email) => `${email} is signed out of the console, and is a customer like any other.`,
+  demoted: (email) => `${email} is a customer now.`,
+};

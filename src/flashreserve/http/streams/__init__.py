@@ -1,0 +1,1 @@
+"""Server-sent events: streams that browsers keep open, and what is sent in them."""

@@ -1,0 +1,190 @@
+"""The operator's console in a browser: an admin's hands and eyes, and the shop of a file's tests."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+)
+from tests.browser.conftest import fresh_context
+from tests.http.shop import Admin, HttpShop, open_shop
+
+from flashreserve.clock import SystemClock
+
+AXE: Final = Path(__file__).with_name("vendor") / "axe.min.js"
+WIDE: Final[ViewportSize] = {"width": 1280, "height": 900}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 800}
+NARROW: Final[ViewportSize] = {"width": 320, "height": 700}
+
+_REFUSED: Final = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
+"""Chromium's own line about an answer that the console then shows in words."""
+
+_FAULTS: Final = """async () => {
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] });
+    return violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
+}"""
+
+
+@dataclass
+class Console:
+    """One page of a browser that shows the console. `errors` and `strangers` must stay empty."""
+
+    page: Page
+    shop: HttpShop
+    prefix: str = ""
+    errors: list[str] = field(default_factory=list)
+    """What the browser's own console says is wrong, apart from refusals of the API."""
+    strangers: list[str] = field(default_factory=list)
+    """Requests to other hosts."""
+
+    def watch(self) -> None:
+        """Begin to record errors and strangers."""
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._see)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not _REFUSED.match(message.text):
+            self.errors.append(message.text)
+
+    def _see(self, request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(self.shop.url).netloc:
+            self.strangers.append(request.url)
+
+    async def open(self, path: str = "", heading: str | re.Pattern[str] = "") -> None:
+        """Show the page at this address below `/admin`, and wait for its heading."""
+        await self.page.goto(f"{self.shop.url}{self.prefix}/admin{path and '/'}{path}")
+        await self.heading(heading)
+
+    async def heading(self, text: str | re.Pattern[str] = "") -> None:
+        """Wait until the page with this heading is shown."""
+        await expect(self.page.get_by_role("heading", level=1)).to_contain_text(text)
+
+    async def sign_in(self, email: str, password: str) -> None:
+        """Fill in the form and send it."""
+        await self.page.get_by_label("E-mail address").fill(email)
+        await self.page.get_by_label("Password").fill(password)
+        await self.page.get_by_role("button", name="Sign in").click()
+
+    def button(self, name: str) -> Locator:
+        """The button of this name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def link(self, name: str) -> Locator:
+        """The link of this name in the page itself."""
+        return self.page.locator("main").get_by_role("link", name=name, exact=True)
+
+    @property
+    def dialog(self) -> Locator:
+        """The dialog that states an effect."""
+        return self.page.get_by_role("dialog")
+
+    async def change(self, button: str, fields: Mapping[str, str] | None = None, effect: str = "") -> None:
+        """Click the button, check what the dialog says will happen, fill in its fields, and confirm."""
+        await self.button(button).click()
+        await expect(self.dialog).to_contain_text(effect)
+        await self.confirm(fields)
+
+    async def confirm(self, fields: Mapping[str, str] | None = None) -> None:
+        """Fill in the fields of the dialog, and confirm."""
+        for label, value in (fields or {}).items():
+            await self.dialog.get_by_label(label, exact=True).fill(value)
+        await self.dialog.locator("[type=submit]").click()
+
+    async def told(self, text: str) -> None:
+        """Wait until the page tells this result, also in the live region."""
+        await expect(self.page.locator(".notice")).to_contain_text(text)
+        await expect(self.page.locator("[role=status][aria-live=polite]")).to_contain_text(text)
+        await expect(self.dialog).to_have_count(0)
+
+    async def shows(self, text: str) -> None:
+        """Wait until the page has this text."""
+        await expect(self.page.locator("main")).to_contain_text(text)
+
+    def row(self, text: str) -> Locator:
+        """The row of a table that has this text."""
+        return self.page.get_by_role("row").filter(has_text=text)
+
+    def fact(self, name: str) -> Locator:
+        """The value beside this name."""
+        return self.page.locator("dl > div").filter(has=self.page.get_by_text(name, exact=True)).locator("dd")
+
+    async def check_faults(self) -> None:
+        """Check that axe-core finds nothing serious."""
+        # The page's policy forbids scripts of other sources, and lets the browser's own tools evaluate.
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        assert await self.page.evaluate(_FAULTS) == []
+
+    async def check_width(self) -> None:
+        """Check that nothing is wider than the window."""
+        wider = await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wider <= 0
+
+
+@asynccontextmanager
+async def open_console(browser: Browser, shop: HttpShop, prefix: str = "") -> AsyncIterator[Console]:
+    """The console in a browser of its own, in which nobody is signed in."""
+    async with fresh_context(browser) as context, open_page(context, shop, prefix) as console:
+        yield console
+
+
+@asynccontextmanager
+async def open_page(context: BrowserContext, shop: HttpShop, prefix: str = "") -> AsyncIterator[Console]:
+    """The console in a new page of this browser. At the end, nothing may have gone wrong."""
+    console = Console(await context.new_page(), shop, prefix)
+    await console.page.set_viewport_size(WIDE)
+    console.watch()
+    yield console
+    await console.page.close()
+    assert console.errors == []
+    assert console.strangers == []
+
+
+async def become(context: BrowserContext, shop: HttpShop, admin: Admin) -> None:
+    """Sign the admin in, without the form."""
+    await context.add_cookies([{"name": "token", "value": admin.token, "url": shop.url, "httpOnly": True}])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[HttpShop]:
+    """The file's shop. It runs its jobs, and delivers webhooks to this machine."""
+    directory = tmp_path_factory.mktemp("shop")
+    async with open_shop(directory, SystemClock(), sweeps=True, webhook_networks="127.0.0.1") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def admin(shop: HttpShop) -> Admin:
+    return await shop.hire()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def context(browser: Browser, shop: HttpShop, admin: Admin) -> AsyncIterator[BrowserContext]:
+    """The admin's browser, which keeps the files of the console."""
+    async with fresh_context(browser) as opened:
+        await become(opened, shop, admin)
+        await opened.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def console(context: BrowserContext, shop: HttpShop) -> AsyncIterator[Console]:
+    """A new page in the admin's browser."""
+    async with open_page(context, shop) as opened:
+        yield opened
