@@ -23,7 +23,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := .venv/bin/python -m pip --disable-pip-version-check --quiet
 PIN = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate $(UPGRADE)
 
-.PHONY: help demo run servers test test-slow faults proof model check format format-check lint types imports bench requirements vendor supply-chain clients .venv clean
+.PHONY: help demo run screenshots servers test test-slow faults proof model check format format-check lint types imports bench requirements vendor supply-chain clients .venv clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[.a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' Makefile
@@ -86,6 +86,9 @@ requirements: .venv/.dev ## pin the dependencies of pyproject.toml anew (UPGRADE
 	$(PIN) --group clients --constraints requirements/runtime.txt --constraints requirements/build.txt \
 		--constraints requirements/dev.txt --constraints requirements/supply-chain.txt \
 		--output-file requirements/clients.txt
+
+screenshots: .venv/.dev ## take screenshots of all pages: build/screens, and docs/screens for the docs (needs Chromium)
+	.venv/bin/python -m tests.browser.screenshots
 
 vendor: .venv/.runtime ## copy the parts of other projects in the web pages from npm, as tools/vendor pins them (needs Node.js with npm)
 	.venv/bin/python tools/vendor.py

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -31,9 +32,15 @@ _THIRD_PARTY_COOKIES_ALLOWED: Final = json.dumps({"profile": {"cookie_controls_m
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     """Debian's Chromium. Playwright's own browser is neither needed nor fetched."""
+    async with open_browser(tmp_path_factory.mktemp("chromium")) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_browser(profile: Path) -> AsyncIterator[Browser]:
+    """Debian's Chromium with this profile, a directory that may not exist yet."""
     program = require("chromium")
-    profile = tmp_path_factory.mktemp("chromium")
-    (profile / "Default").mkdir()
+    (profile / "Default").mkdir(parents=True)
     (profile / "Default" / "Preferences").write_text(_THIRD_PARTY_COOKIES_ALLOWED)
     async with async_playwright() as playwright:
         # Contexts take over the preferences of the browser's own profile, which only this way of starting it can set.

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Route, expect
-from tests.browser.console import Console, admin, console, context, shop
+from playwright.async_api import Request, Route, expect
+from tests.browser.console import Console, admin, console, content_of, context, shop
 from tests.http.owner import an_owner
 from tests.http.shop import Admin, HttpShop
 
@@ -68,7 +68,12 @@ async def test_a_product_is_added_with_errors_at_their_fields(console: Console, 
 async def test_an_edit_sends_only_what_was_changed(console: Console, admin: Admin) -> None:
     product = await admin.product(name="Lamp", price="20.00", description="Green")
     sent: list[Any] = []
-    console.page.on("request", lambda request: sent.append(request.post_data_json) if request.method == "PATCH" else 0)
+
+    def note(request: Request) -> None:
+        if request.method == "PATCH":
+            sent.append(request.post_data_json)
+
+    console.page.on("request", note)
     await console.open(f"products/{product}", "Lamp")
     await console.change("Edit", {"Price": "x"}, effect="Customers see the changes at once.")
     await expect(console.dialog).to_contain_text("Expected a number such as 999.99.")
@@ -92,6 +97,11 @@ async def test_a_restock_whose_answer_is_lost_counts_once(console: Console, admi
     await console.change("Restock", {"Units to put in": "+5"}, effect="Available now: 10 of 10 units.")
     await expect(console.dialog).to_contain_text("Send it again: it counts once.")
     console.errors.clear()  # That of the lost answer.
+    away = {"status": 503, "detail": "the database is away"}
+    await console.page.route("**/stock", lambda route: route.fulfill(status=503, json=away), times=1)
+    await console.confirm()
+    await expect(console.dialog).to_contain_text("The database is away.")
+    console.errors.clear()  # That of the refusal.
     await console.page.reload()
     await console.heading("Chair")
     await console.change("Restock", effect="The outcome of this change was not known.")
@@ -130,7 +140,7 @@ async def test_a_product_has_its_figures_and_its_requests_as_curl(
     await customer.confirm((await customer.hold(product))["id"])
     assert (await customer.reserve(product)).code == "limit-reached"
     await console.open(f"products/{product}", "It's new")
-    await console.shows("The customer’s limit was reached")
+    await console.shows("The customer's limit was reached")
     await console.shows("1 sold")
     await console.page.get_by_text("The same as a table").click()
     await expect(console.page.locator("figure").get_by_role("row").filter(has_text="1")).not_to_have_count(0)
@@ -165,9 +175,9 @@ async def test_a_sale_is_paused_resumed_and_opened(console: Console, admin: Admi
     await console.told("Ticket is on sale again.")
     assert (await product_of(admin, product))["pauseReason"] is None
 
-    await console.change("Open the sale of Late ticket now", effect="It opens at once: 10 units are on sale")
+    await console.change("Open now: Late ticket", effect="Units on sale: 10.")
     await console.told("Late ticket is open.")
-    await expect(console.button("Open the sale of Late ticket now")).to_have_count(0)
+    await expect(console.button("Open now: Late ticket")).to_have_count(0)
     opened = await product_of(admin, late)
     assert abs(datetime.fromisoformat(opened["saleStartsAt"]) - datetime.now(UTC)) < timedelta(minutes=1)
 
@@ -202,18 +212,19 @@ async def test_reservations_are_found_and_saved_by_the_same_filter(
     held = (await owner.ask("POST", f"/products/{product}/reservations", body={"externalId": "order-7"})).granted()
     await shop.hold_for_each(shop.customers(3), product)
     await console.open("reservations", "Reservations")
-    await console.page.get_by_label("Customer’s e-mail address").fill(owner.email)
+    await console.page.get_by_label("Customer's e-mail address").fill(owner.email)
     await console.button("Search").click()
-    await expect(console.row("1 × Vase")).to_have_count(1)
+    await expect(console.page.get_by_role("status").filter(has_text="Found: 1.")).to_have_count(1)
+    await expect(console.row("Vase")).to_have_count(1)
     await console.page.reload()
-    await expect(console.row("1 × Vase")).to_have_count(1)
+    await expect(console.row("Vase")).to_have_count(1)
     await console.open(f"reservations?externalId=order-7&status=PENDING&productId={product}", "Reservations")
     await expect(console.page.get_by_label("Product")).to_have_value(product)
-    await expect(console.row("1 × Vase")).to_have_count(1)
+    await expect(console.row("Vase")).to_have_count(1)
 
     async with console.page.expect_download() as saving:
         await console.link("These as a CSV file").click()
-    rows = list(csv.DictReader(io.StringIO((await (await saving.value).path()).read_text(encoding="utf-8"))))
+    rows = list(csv.DictReader(io.StringIO(await content_of(await saving.value))))
     assert [row["reservationId"] for row in rows] == [held["id"]]
     await console.open("reservations?email=nobody@example.com", "Reservations")
     await console.shows("No account has the address nobody@example.com.")
@@ -225,11 +236,11 @@ async def test_lists_have_pages(console: Console, admin: Admin, shop: HttpShop) 
     product = await admin.product(name="Cup", stockQuantity=100)
     await shop.hold_for_each(shop.customers(60), product)
     await console.open(f"reservations?productId={product}", "Reservations")
-    await expect(console.row("1 × Cup")).to_have_count(50)
+    await expect(console.row("Cup")).to_have_count(50)
     await console.link("Next page").click()
-    await expect(console.row("1 × Cup")).to_have_count(10)
+    await expect(console.row("Cup")).to_have_count(10)
     await console.page.go_back()
-    await expect(console.row("1 × Cup")).to_have_count(50)
+    await expect(console.row("Cup")).to_have_count(50)
 
 
 async def test_a_hold_is_cancelled_and_a_purchase_returned(console: Console, admin: Admin, shop: HttpShop) -> None:
@@ -261,11 +272,11 @@ async def test_holds_are_counted_by_their_end_and_released(console: Console, adm
     product = await admin.product(name="Clock", stockQuantity=10, holdSeconds=300)
     held = await shop.customer().hold(product, 2)
     await console.open("holds", "Holds")
-    await expect(console.row("2 × Clock")).to_have_count(1)
+    await expect(console.row("Clock")).to_have_count(1)
     counted = (await admin.ask("GET", "/holds")).granted(200)
     await console.page.get_by_text("The same as a table").click()
     await expect(console.page.locator("figure").get_by_role("row")).to_have_count(1 + len(counted["next"]))
     await console.change(f"Release hold {held['id']}", effect="2 units go back on sale at once")
     await console.told("The hold is cancelled")
-    await expect(console.row("2 × Clock")).to_have_count(0)
+    await expect(console.row("Clock")).to_have_count(0)
     assert (await reservation_of(admin, held["id"]))["status"] == "CANCELLED"

@@ -35,6 +35,7 @@ BODIES: Final[dict[str, object]] = {
 
 BY_ADMINS: Final = re.compile(
     r"(POST|PATCH|PUT) /products(?!/{}/reservations)|GET /products/{}/reservations|GET /reservations\.csv"
+    r"|GET /(overview|holds|audits|health)|GET /products/{}/figures|POST /(audits|stream-tickets)"
     r"|(GET|POST) /accounts|POST /api-keys|.*/returns|POST /(pause|resume)|GET /(trail|events)|.* /webhooks"
 )
 OF_A_HOLD: Final = re.compile(r"/checkout|/reservations/confirm|(GET|DELETE) /reservations/{}|/extend")

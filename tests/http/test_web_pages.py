@@ -231,6 +231,8 @@ async def test_the_storefront_is_off_in_production_unless_it_is_turned_on(
     assert console.status == 200
     linked = Addresses.of(front.body.decode()).linked
     assert ("/demo" in linked) is served
+    assert (b'data-storefront="on"' in console.body) is served
+    assert (b'data-storefront="off"' in console.body) is not served
     assert "/admin" in linked
 
 

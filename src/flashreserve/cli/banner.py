@@ -34,13 +34,17 @@ class Serving(msgspec.Struct, frozen=True):
     def url(self) -> str:
         """The service's URL, as seen from this machine."""
         host = "localhost" if self.host in _EVERYWHERE else self.host
-        server = f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-        return server + self.prefix
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def pages(self) -> str:
+        """The address that the paths of the web applications follow."""
+        return self.url + self.prefix
 
     @property
     def first_admin_link(self) -> str | None:
         """The address of the page that makes the first admin's account; None if there is an account."""
-        return None if self.first_admin is None else f"{self.url}/admin/first?token={self.first_admin}"
+        return None if self.first_admin is None else f"{self.pages}/admin/first?token={self.first_admin}"
 
 
 def announce(serving: Serving) -> None:
@@ -70,8 +74,8 @@ def banner(serving: Serving) -> str:
         closed = " (for admins)" if serving.production else ""
         rows = [
             ("Shop", serving.url + (" and every address of this machine" if serving.host in _EVERYWHERE else "")),
-            *([("Storefront", f"{serving.url}/demo")] if serving.demo else []),
-            ("Console", f"{serving.url}/admin"),
+            *([("Storefront", f"{serving.pages}/demo")] if serving.demo else []),
+            ("Console", f"{serving.pages}/admin"),
             ("API docs", f"{serving.url}/api-docs{closed}"),
             ("Metrics", f"{serving.url}/metrics{closed}"),
             *rows,

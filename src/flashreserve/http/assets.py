@@ -30,6 +30,8 @@ WebApplication = Literal["admin", "demo"]
 
 _WEB: Final = "web"
 _DEMO_LINK: Final = b'href="/demo"'
+_STOREFRONT_ON: Final = b'data-storefront="on"'
+_STOREFRONT_OFF: Final = b'data-storefront="off"'
 
 
 class Asset(msgspec.Struct, frozen=True):
@@ -81,9 +83,15 @@ def web_file(name: str, *, zipped: bool) -> Asset:
 
 
 @cache
-def web_page(application: WebApplication, prefix: str, *, zipped: bool) -> Asset:
-    """The page of a web application. Its script shows a view of its own for each address."""
-    plain = _with_prefix(_read(_WEB, f"{application}/{INDEX}"), prefix)
+def web_page(application: WebApplication, prefix: str, *, demo: bool, zipped: bool) -> Asset:
+    """The page of a web application. Its script shows a view of its own for each address.
+
+    Without `demo`, the console is told that there is no storefront to link.
+    """
+    page = _read(_WEB, f"{application}/{INDEX}")
+    plain = _with_prefix(
+        page if demo else replace(page, body=page.body.replace(_STOREFRONT_ON, _STOREFRONT_OFF)), prefix
+    )
     return _gzipped(plain) if zipped else plain
 
 

@@ -82,7 +82,7 @@ class AdminClient:
 
     async def end_sale(self, product_id: str) -> None:
         """End a product's sale now, by any clock of the shop's."""
-        await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleEndsAt": _OVER})
+        await self._ask("PATCH", f"/products/{product_id}", _ProductJson, {"saleStartsAt": None, "saleEndsAt": _OVER})
 
     async def available(self, product_ids: Sequence[str]) -> int:
         """Units on sale now, all products together."""

@@ -210,7 +210,7 @@ class _RehearsalRun:
         ended = await asyncio.gather(*ending, return_exceptions=True)
         left = [product_id for product_id, error in zip(product_ids, ended, strict=True) if error is not None]
         if left:
-            advice = 'end each by PATCH /products/{id} {"saleEndsAt": "2000-01-01T00:00:00Z"}'
+            advice = 'end each by PATCH /products/{id} {"saleStartsAt": null, "saleEndsAt": "2000-01-01T00:00:00Z"}'
             raise RehearsalError(f"{after}Still on sale, for a day at most: {', '.join(left)}; {advice}")
 
     @contextlib.asynccontextmanager

@@ -14,6 +14,7 @@ from flashreserve.http.assets import Asset, WebApplication
 from flashreserve.http.headers import accepts_gzip, names_tag
 from flashreserve.http.requests import HttpRequest, headers_of, place_of
 from flashreserve.http.routes.replies import ServicesHere, reply
+from flashreserve.http.services import Services
 
 _FILES: Final = "/assets/"
 # Sent with 304 too: a browser replaces the headers of its copy by those of the 304.
@@ -28,12 +29,12 @@ class PageRoutes(Controller):
         """The storefront: the list of products, or one product."""
         if not services.demo:
             raise RefusalError("not-found", "the storefront is off here; FLASHRESERVE_DEMO=on turns it on")
-        return _page("demo", request)
+        return _page("demo", request, services)
 
     @get(["/admin", "/admin/{page:path}"])
-    async def console(self, request: HttpRequest) -> Response[bytes]:
+    async def console(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """The operator's console. Its script tells addresses of pages from unknown ones."""
-        return _page("admin", request)
+        return _page("admin", request, services)
 
     @get("/assets/{file:path}")
     async def file(self, request: HttpRequest) -> Response[bytes]:
@@ -45,9 +46,10 @@ class PageRoutes(Controller):
         return _sent(assets.web_file(name, zipped=accepts_gzip(headers_of(request))), request)
 
 
-def _page(application: WebApplication, request: HttpRequest) -> Response[bytes]:
+def _page(application: WebApplication, request: HttpRequest, services: Services) -> Response[bytes]:
     zipped = accepts_gzip(headers_of(request))
-    return _sent(assets.web_page(application, place_of(request).prefix, zipped=zipped), request, _PAGE_HEADERS)
+    page = assets.web_page(application, place_of(request).prefix, demo=services.demo, zipped=zipped)
+    return _sent(page, request, _PAGE_HEADERS)
 
 
 def _sent(asset: Asset, request: HttpRequest, own: Headers = ()) -> Response[bytes]:

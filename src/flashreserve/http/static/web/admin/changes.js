@@ -11,6 +11,8 @@ const asked = makeStore(null);
 const notice = makeStore(null);
 let number = 0;
 
+const UNDECIDED = [401, 403, 408, 429];
+
 /** Tell the result of a change: on the page, and in the live region. It is `good` unless a test or a check failed. */
 export function tell(text, good = true) {
   notice.write({ text, good });
@@ -53,7 +55,8 @@ export function Changes() {
 
 function Dialog({ wanted }) {
   const dialog = useRef(null);
-  const form = useForm(firstValues(wanted));
+  const [pending] = useState(() => wanted.keyed && pendingChange(wanted.keyed));
+  const form = useForm(firstValues(wanted, pending));
   const [state, setState] = useState({ busy: false });
   useEffect(() => {
     dialog.current.showModal();
@@ -79,7 +82,7 @@ function Dialog({ wanted }) {
       <h2 id="change-title">${wanted.title}</h2>
       <div id="change-effect">
         ${[wanted.effect].flat().map((text) => html`<p>${text}</p>`)}
-        ${wanted.keyed && pendingChange(wanted.keyed) && html`<p><strong>${common.keptKey}</strong></p>`}
+        ${pending && html`<p><strong>${common.keptKey}</strong></p>`}
       </div>
       ${wanted.fields.map((field) => html`<${Field} key=${field.name} ...${form.bind(field)} />`)}
       <${FormFault} text=${form.fault ?? state.fault} />
@@ -94,11 +97,11 @@ function Dialog({ wanted }) {
   </dialog>`;
 }
 
-function firstValues({ fields, keyed }) {
+function firstValues({ fields }, pending) {
   const values = Object.fromEntries(
     fields.map(({ name, value, type }) => [name, value ?? (type === 'checkboxes' ? [] : '')]),
   );
-  return { ...values, ...(keyed && pendingChange(keyed)?.values) };
+  return { ...values, ...pending?.values };
 }
 
 async function carryOut(wanted, form, setState, leave) {
@@ -110,7 +113,7 @@ async function carryOut(wanted, form, setState, leave) {
   const key = wanted.keyed && keyFor(wanted.keyed, values);
   const answer = await wanted.run(values, key).catch(() => undefined);
   const unknown = !answer || answer.problem?.code === 'outcome-unknown';
-  if (wanted.keyed && !unknown) settle(wanted.keyed);
+  if (wanted.keyed && answer && isDecision(answer)) settle(wanted.keyed);
   if (answer?.ok) {
     tell(wanted.done(answer.data, values), wanted.good?.(answer.data));
     leave({ data: answer.data, values });
@@ -121,6 +124,9 @@ async function carryOut(wanted, form, setState, leave) {
     if (!unknown) form.refuse(answer);
   }
 }
+
+/** Whether the answer decides on the change: other refusals, such as a lost session, say nothing of an earlier try. */
+const isDecision = ({ ok, status }) => ok || (status < 500 && !UNDECIDED.includes(status));
 
 function missing(fields, values) {
   const empty = fields.filter(({ name, required }) => required && values[name].length === 0);

@@ -32,11 +32,12 @@ async function checked(answer) {
   return answer;
 }
 
-/** Ask who is signed in. */
+/** Ask who is signed in. Resolves to the answer. */
 export async function checkSession() {
-  const { ok, status, data } = await call('GET', 'auth/me');
-  if (ok) begin(data);
-  else if (status === 401 || status === 404) end(KNOWN.includes(session.read().state) ? 'over' : 'out');
+  const answer = await call('GET', 'auth/me');
+  if (answer.ok) begin(answer.data);
+  else if (answer.status === 401 || answer.status === 404) end(KNOWN.includes(session.read().state) ? 'over' : 'out');
+  return answer;
 }
 
 /** Sign in. Resolves to the answer; after a good one the session has begun. */

@@ -1,5 +1,6 @@
 /* Tables of lists, and the links to their next pages. */
-import { html } from '../shared/html.js';
+import { html, useEffect } from '../shared/html.js';
+import { announce } from '../shared/live.js';
 import { pageAddress, usePlace } from './router.js';
 import { common } from './texts/common.js';
 
@@ -35,10 +36,17 @@ export function Table({ caption, columns, rows, empty = common.nothing, rowKey =
 
 const kind = (numeric) => (numeric ? 'number' : undefined);
 
-/** Links to the first and to the next page of a list. The page is part of the address. */
-export function Pager({ next }) {
-  const { path, query } = usePlace();
+/**
+ * Links to the first and to the next page of a list. The page is part of the address. `count` is how many rows are
+ * shown: after a new filter, a screen reader says so.
+ */
+export function Pager({ next, count }) {
+  const { path, query, by } = usePlace();
   const { cursor, ...others } = query;
+  const found = by === 'filter' && count !== undefined ? common.found(count, Boolean(next)) : '';
+  useEffect(() => {
+    if (found) announce(found);
+  }, [found, JSON.stringify(query)]);
   if (!cursor && !next) return null;
   return html`<nav class="pager" aria-label=${common.pages}>
     ${cursor && html`<a href=${pageAddress(path, others)}>${common.firstPage}</a>`}

@@ -31,10 +31,14 @@ function Header() {
   return html`<header class="top">
     <a class="name" href="${root}demo">${frame.name} <span>${frame.store}</span></a>
     <div class="account">
-      ${customer
-        ? html`<span class="email" title=${customer.email}><span class="visually-hidden">${frame.signedInAs} </span>${customer.email}</span>
+      ${
+        customer
+          ? html`<span class="email" title=${customer.email}>
+              <span class="visually-hidden">${frame.signedInAs} </span>${customer.email}
+            </span>
             <button type="button" onClick=${signOut}>${frame.signOut}</button>`
-        : html`<button type="button" onClick=${() => askToSignIn('asked')}>${frame.signIn}</button>`}
+          : html`<button type="button" onClick=${() => askToSignIn('asked')}>${frame.signIn}</button>`
+      }
     </div>
   </header>`;
 }

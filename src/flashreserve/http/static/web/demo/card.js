@@ -40,7 +40,9 @@ export function Card({ product, reservation, purchase }) {
       ${state === 'refused' && html`<p class="error">${texts.refused}</p>`}
     </div>
     <div class="actions">
-      <button type="submit" class="primary" aria-disabled=${busy}>${texts.pay(sumText(reservation, product.id))}</button>
+      <button type="submit" class="primary" aria-disabled=${busy}>
+        ${texts.pay(sumText(reservation, product.id))}
+      </button>
       <button type="button" onClick=${() => openCard(false)}>${texts.back}</button>
     </div>
   </form>`;

@@ -1,6 +1,6 @@
 /*
- * Who is signed in. The token is kept in localStorage, where all tabs have it, and sent as a bearer token: the cookie of
- * the service is left alone, so that an admin can be signed in to the console in the same browser.
+ * Who is signed in. The token is kept in localStorage, where all tabs have it, and sent as a bearer token: the cookie
+ * of the service is left alone, so that an admin can be signed in to the console in the same browser.
  */
 import { call, root } from '../shared/api.js';
 import { serverNow } from '../shared/clock.js';
@@ -10,7 +10,7 @@ import { repeat } from './repetition.js';
 const SLOT = `flashreserve-customer:${root}`;
 const REFRESH_RETRY_MS = 30_000;
 
-/** The customer, as `{id, email, token, issuedAtMs, expiresAtMs}`; null for nobody; OVER after the token was refused. */
+/** The customer, as `{id, email, token, issuedAtMs, expiresAtMs}`; null for nobody; OVER once the token is refused. */
 const session = makeStore(JSON.parse(localStorage.getItem(SLOT)));
 let refreshAfterMs = 0;
 
@@ -45,7 +45,10 @@ export async function signIn(email, password) {
   const { answer } = await ask('auth/login', { email, password });
   if (!answer?.ok) return answer;
   const { token, expiresAt } = answer.data;
-  const me = await repeat(() => call('GET', 'auth/me', { token, cookies: false }), () => undefined);
+  const me = await repeat(
+    () => call('GET', 'auth/me', { token, cookies: false }),
+    () => undefined,
+  );
   if (me.answer?.ok) keep({ ...lifeOf(token, expiresAt), id: me.answer.data.id, email: me.answer.data.email });
   return me.answer;
 }
@@ -65,7 +68,11 @@ export async function signUp(email, password) {
 /** Sign out, in all tabs. */
 export const signOut = () => keep(null);
 
-const ask = (path, body) => repeat(() => call('POST', path, { body, cookies: false }), () => undefined);
+const ask = (path, body) =>
+  repeat(
+    () => call('POST', path, { body, cookies: false }),
+    () => undefined,
+  );
 
 const lifeOf = (token, expiresAt) => ({ token, issuedAtMs: serverNow(), expiresAtMs: Date.parse(expiresAt) });
 

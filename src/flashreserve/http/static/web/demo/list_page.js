@@ -32,10 +32,12 @@ export function ListPage() {
     ${unreachable && html`<p class="fault" role="alert">${texts.unreachable}</p>`}
     ${state === 'loading' && !unreachable && html`<p class="muted">${texts.loading}</p>`}
     ${state === 'empty' && html`<${Empty} />`}
-    ${state === 'list' &&
-    html`<ul class="cards">
+    ${
+      state === 'list' &&
+      html`<ul class="cards">
       ${products.map((product) => html`<li key=${product.id}><${Entry} product=${product} now=${now} /></li>`)}
-    </ul>`}
+    </ul>`
+    }
     ${more && html`<p class="muted">${texts.most(PRODUCTS_MAX)}</p>`}
   </main>`;
 }
@@ -49,10 +51,13 @@ function SignInHere() {
     if (customer && signIn) goOnSignedIn();
   }, [customer?.id]);
   useEffect(() => heading.current?.focus(), [signIn]);
-  return signIn && html`<section class="panel" aria-labelledby="sign-in">
+  return (
+    signIn &&
+    html`<section class="panel" aria-labelledby="sign-in">
     <h2 id="sign-in" ref=${heading} tabindex="-1">${signInTexts.title[signIn.why]}</h2>
     <${SignIn} why=${signIn.why} />
-  </section>`;
+  </section>`
+  );
 }
 
 function Empty() {

@@ -1,4 +1,4 @@
-/* Sums of money. Prices are decimal texts, and binary fractions can't hold them: 3 × 19.99 would be 59.97000000000001. */
+/* Sums of money. Prices are decimal texts; as binary fractions, three times 1.10 would be 3.3000000000000003. */
 import { price } from '../shared/format.js';
 
 /** The price of several units, as decimal text. */
@@ -9,7 +9,7 @@ export function total(priceText, quantity) {
   return `${minor.slice(0, -fraction.length)}.${minor.slice(-fraction.length)}`;
 }
 
-/** What the units of a product in a reservation cost, for people. The price is that of the time when they were held. */
+/** What the units of a product in a reservation cost, for people. The price is that of when they were held. */
 export function sumText({ lines }, productId) {
   const { quantity, returned, unitPrice, currency } = lines.find((line) => line.productId === productId);
   return price(total(unitPrice, quantity - returned), currency);

@@ -11,7 +11,16 @@ import { extensionsUsed, unitsIn, unitsTaken } from './reservations.js';
 import { SalePanel } from './sale_panel.js';
 import { SignIn } from './sign_in.js';
 import { stateOf } from './state.js';
-import { giveBack as giveBackTexts, headings, progress, refusal, sentence, signIn, spoken, states as texts } from './texts.js';
+import {
+  giveBack as giveBackTexts,
+  headings,
+  progress,
+  refusal,
+  sentence,
+  signIn,
+  spoken,
+  states as texts,
+} from './texts.js';
 
 const PANELS = {
   before: SalePanel,
@@ -71,7 +80,8 @@ function useFocus({ state, purchase }, heading, panel) {
 function Progress({ purchase: { doing, refusal: problem, unanswered } }) {
   const tries = doing?.tries ?? 0;
   useEffect(() => tries > 0 && announce(progress.again(tries)), [tries]);
-  if (doing) return html`<p id="progress" class="progress">${tries > 0 ? progress.again(tries) : progress[doing.what]}</p>`;
+  if (doing)
+    return html`<p id="progress" class="progress">${tries > 0 ? progress.again(tries) : progress[doing.what]}</p>`;
   if (unanswered) {
     return html`<div class="fault" role="alert">
       <p>${progress.unanswered}</p>
@@ -92,9 +102,15 @@ function Held({ product, reservation, purchase, now }) {
     ${product.pauseReason && html`<p class="banner">${texts.pausedWhileHeld(sentence(product.pauseReason))}</p>`}
     <p>${texts.held} <span class="total">${texts.total} <b>${sumText(reservation, product.id)}</b></span></p>
     <div class="actions">
-      <button type="button" class="primary" aria-disabled=${busy} onClick=${unlessBusy(() => openCard(true))}>${texts.payNow}</button>
-      ${moreLeft > 0 &&
-      html`<button type="button" aria-disabled=${busy} onClick=${unlessBusy(() => extend(reservation))}>${texts.moreTime(moreLeft)}</button>`}
+      <button type="button" class="primary" aria-disabled=${busy} onClick=${unlessBusy(() => openCard(true))}>
+        ${texts.payNow}
+      </button>
+      ${
+        moreLeft > 0 &&
+        html`<button type="button" aria-disabled=${busy} onClick=${unlessBusy(() => extend(reservation))}>
+          ${texts.moreTime(moreLeft)}
+        </button>`
+      }
       <button type="button" aria-disabled=${busy} onClick=${unlessBusy(giveBackIfSure)}>${texts.giveBack}</button>
     </div>
     ${product.maxExtensions > 0 && moreLeft <= 0 && html`<p class="muted">${texts.noMoreTime}</p>`}
@@ -103,7 +119,8 @@ function Held({ product, reservation, purchase, now }) {
 
 function TimeLeft({ product, reservation, now }) {
   const leftMs = Date.parse(reservation.expiresAt) - now;
-  return html`<${Clock} leftMs=${leftMs} wholeMs=${1000 * product.holdSeconds} label=${texts.timeLeft} words=${spoken.timeLeft} />`;
+  const wholeMs = 1000 * product.holdSeconds;
+  return html`<${Clock} ...${{ leftMs, wholeMs, label: texts.timeLeft, words: spoken.timeLeft }} />`;
 }
 
 function Paying({ product, reservation, purchase, now }) {
@@ -124,11 +141,13 @@ function Bought({ product, reservation, purchase, now }) {
       <div><dt>${texts.total}</dt><dd>${sumText(reservation, product.id)}</dd></div>
       <div><dt>${texts.boughtAt}</dt><dd><${Time} at=${reservation.confirmedAt} /></dd></div>
     </dl>
-    ${mayBuy
-      ? html`<div class="actions">
+    ${
+      mayBuy
+        ? html`<div class="actions">
           <button type="button" onClick=${() => goOnWithout(reservation)}>${texts.buyAnother}</button>
         </div>`
-      : html`<p class="muted">${texts.limitUsed(taken)}</p>`}
+        : html`<p class="muted">${texts.limitUsed(taken)}</p>`
+    }
   `;
 }
 

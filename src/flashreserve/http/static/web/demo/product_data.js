@@ -12,9 +12,9 @@ const CLOCK_MS_MAX = 3000;
 
 /**
  * What is known: `timed` (the time of the service is known; by a wrong clock of the visitor's, the page would show a
- * wrong state), `product` (as of the API; null if there is none, undefined until it is known), `stock` (`available` and
- * `held`, which is null while it isn't known), `connection` (`live`, `reconnecting` or `polling`), `freshAtMs` (when the
- * stock was certainly right, if it isn't live), and `unreachable` (the product could not be asked for).
+ * wrong state), `product` (as of the API; null if there is none, undefined until it is known), `stock` (`available`,
+ * and `held`, which is null while it isn't known), `connection` (`live`, `reconnecting` or `polling`), `freshAtMs`
+ * (when the stock was certainly right, if it isn't live), and `unreachable` (the product could not be asked for).
  */
 const shown = makeStore({
   timed: false,
@@ -83,7 +83,8 @@ const change = (news) => shown.write({ ...shown.read(), ...news });
 function takeProduct(product) {
   const { stock, connection } = shown.read();
   if (connection === 'live') change({ product, unreachable: false });
-  else change({ product, unreachable: false, stock: { ...stock, available: product.available }, freshAtMs: serverNow() });
+  else
+    change({ product, unreachable: false, stock: { ...stock, available: product.available }, freshAtMs: serverNow() });
 }
 
 /** An event has the state of the sale too, which changes by a pause or an edit. */

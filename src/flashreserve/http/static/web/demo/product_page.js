@@ -17,7 +17,7 @@ import { Tile } from './tile.js';
 const TICK_MS = 250;
 const HELD_CHECK_MS = 10_000;
 
-/** When a sale opens, each page waits a random part of this before it asks, so that a crowd doesn't come at one moment. */
+/** When a sale opens, each page waits a random part of this, so that a crowd doesn't ask in one moment. */
 const OPENING_MS_MAX = 300;
 const openingDelayMs = Math.random() * OPENING_MS_MAX;
 
@@ -34,7 +34,8 @@ export function ProductPage({ id }) {
   useStateChange(view);
   useHeldChecks(view.state);
   if (view.state === 'loading' || view.state === 'unknown') return html`<${WithoutProduct} view=${view} />`;
-  return html`<main id="main" tabindex="-1" class="product" data-state=${view.state} data-available=${view.stock.available}>
+  const { state, stock } = view;
+  return html`<main id="main" tabindex="-1" class="product" data-state=${state} data-available=${stock.available}>
     <${Presentation} product=${view.product} />
     <div class="sale">
       <${Panel} view=${{ ...view, quantity, setQuantity }} />

@@ -1,23 +1,32 @@
 /*
- * The purchase of one product: what the customer does, step by step. Each request is repeated until its outcome is known,
- * and the page says so meanwhile. Nothing is taken twice: a click on "buy" has one idempotency key; paying and giving
- * back are the same when repeated; and before an extension is repeated, the hold is read.
+ * The purchase of one product: what the customer does, step by step. Each request is repeated until its outcome is
+ * known, and the page says so meanwhile. Nothing is taken twice: a click on "buy" has one idempotency key; paying and
+ * giving back are the same when repeated; and before an extension is repeated, the hold is read.
  */
 import { serverNow } from '../shared/clock.js';
+import { announce } from '../shared/live.js';
 import { makeStore } from '../shared/store.js';
 import { beginClick, endClick, pendingClick } from './clicks.js';
 import { askAsCustomer, customerNow, isSignInOver } from './customer.js';
 import { repeat } from './repetition.js';
-import { countExtensions, currentReservation, extensionsUsed, seenReservation, setAside, tellOtherTabs } from './reservations.js';
+import {
+  countExtensions,
+  currentReservation,
+  extensionsUsed,
+  seenReservation,
+  setAside,
+  tellOtherTabs,
+} from './reservations.js';
+import { spoken } from './texts.js';
 import { countTrouble, passOrDrop } from './trouble.js';
 
 const NOTHING = { reservations: [], doing: null, refusal: null, unanswered: null, signIn: null, paying: false };
 
 /**
- * `reservations` (the customer's own of this product, newest first), `doing` (what is under way: its name in `what`, and
- * the `tries` that got no answer), `refusal` (why the last step was refused: a problem document), `unanswered` (a
- * function that asks again, if no answer came at all), `signIn` (why the customer has to sign in, and `then`, what goes
- * on afterwards), `paying` (the card page is open), `actions` (how often the customer has done something).
+ * `reservations` (the customer's own of this product, newest first), `doing` (what is under way: its name in `what`,
+ * and the `tries` that got no answer), `refusal` (why the last step was refused: a problem document), `unanswered` (a
+ * function that asks again, if no answer came at all), `signIn` (`why` the customer has to sign in, and `then`, which
+ * goes on afterwards), `paying` (the card page is open), and `actions` (how often the customer has done something).
  */
 const purchase = makeStore({ ...NOTHING, actions: 0 });
 let productId;
@@ -88,7 +97,10 @@ export async function extend(held) {
       ? now
       : await askToChange('POST', `reservations/${held.id}/extend`);
   });
-  if (answer?.ok) countExtensions(held, extensionsUsed(held) + 1);
+  if (answer?.ok) {
+    countExtensions(held, extensionsUsed(held) + 1);
+    announce(spoken.extended);
+  }
   if (answer?.problem?.code === 'extensions-used-up') countExtensions(held, Infinity);
   await settle(answer, () => extend(held));
 }

@@ -12,15 +12,16 @@ const SERVER_FAULT = 500;
  * time (Retry-After) is obeyed. When the browser is online again, the next try is at once.
  *
  * @param {(tries: number) => Promise<object>} send Gets the number of tries so far, and returns an answer of `call`.
- * @param {(tries: number) => void} onAgain Is told before each repetition.
+ * @param {(tries: number) => void} onAgain Is told that the request will be sent again, before the pause.
  * @returns {Promise<{answer: object | null, tries: number}>} The answer is null if there is none after all tries.
  */
 export async function repeat(send, onAgain) {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-    if (tries > 0) onAgain(tries);
     const answer = await answerOf(send, tries);
     if (answer && answer.status < SERVER_FAULT) return { answer, tries: tries + 1 };
-    if (tries + 1 < TRIES_MAX) await pause(pauseMs(tries, answer));
+    if (tries + 1 === TRIES_MAX) break;
+    onAgain(tries + 1);
+    await pause(pauseMs(tries, answer));
   }
   return { answer: null, tries: TRIES_MAX };
 }

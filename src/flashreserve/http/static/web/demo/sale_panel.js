@@ -10,8 +10,8 @@ import { headings, spoken, states as texts } from './texts.js';
 const QUANTITY_MAX = 1000;
 
 /**
- * The states `before`, `opening` and `open`. The button is the same in all of them, so that the focus stays on it while
- * the sale opens.
+ * The states `before`, `opening` and `open`. The button is the same in all of them, so that the focus stays on it
+ * while the sale opens.
  */
 export function SalePanel({ state, product, stock, purchase, customer, now, quantity, setQuantity }) {
   const taken = unitsTaken(purchase.reservations, product.id, now);
@@ -31,10 +31,12 @@ export function SalePanel({ state, product, stock, purchase, customer, now, quan
   return html`
     ${state === 'before' && html`<${Opening} product=${product} now=${now} />`}
     <form onSubmit=${onSubmit} novalidate>
-      ${state === 'open' &&
-      product.perCustomerLimit !== 1 &&
-      allowed > 0 &&
-      html`<${Quantity} ...${{ quantity, setQuantity, most, fault }} />`}
+      ${
+        state === 'open' &&
+        product.perCustomerLimit !== 1 &&
+        allowed > 0 &&
+        html`<${Quantity} ...${{ quantity, setQuantity, most, fault }} />`
+      }
       ${state === 'open' && valid && html`<${Total} product=${product} quantity=${units} />`}
       <p id="reserve-reason" class="muted">${reason || texts.holdFor(1000 * product.holdSeconds)}</p>
       <div class="actions">
@@ -69,7 +71,8 @@ const SignInBefore = () =>
     <span id="sign-in-before" class="hint">${texts.signInBefore}</span>`;
 
 function Quantity({ quantity, setQuantity, most, fault }) {
-  const step = (change) => () => setQuantity(String(Math.min(most, Math.max(1, (Math.round(Number(quantity)) || 1) + change))));
+  const step = (change) => () =>
+    setQuantity(String(Math.min(most, Math.max(1, (Math.round(Number(quantity)) || 1) + change))));
   return html`<div class="field">
     <label for="quantity">${texts.quantity}</label>
     <div class="stepper">
@@ -88,9 +91,9 @@ function Quantity({ quantity, setQuantity, most, fault }) {
 
 function Total({ product, quantity }) {
   const { currency } = product;
-  const sum = price(total(product.price, quantity), currency);
+  const factors = `${quantity} × ${price(product.price, currency)} =`;
   return html`<p class="total">
-    ${texts.total} ${quantity > 1 && html`<span class="muted">${quantity} × ${price(product.price, currency)} =</span> `}
-    <b>${sum}</b>
+    ${texts.total} ${quantity > 1 && html`<span class="muted">${factors}</span> `}
+    <b>${price(total(product.price, quantity), currency)}</b>
   </p>`;
 }

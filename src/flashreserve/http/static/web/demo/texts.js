@@ -118,7 +118,10 @@ export const states = {
 /** A question before units are given back. */
 export const giveBack = (n) => ({
   title: 'Give back?',
-  effect: `${n === 1 ? 'Your unit goes' : `Your ${units(n)} go`} back on sale at once, and others can take ${n === 1 ? 'it' : 'them'}.`,
+  effect:
+    n === 1
+      ? 'Your unit goes back on sale at once, and others can take it.'
+      : `Your ${units(n)} go back on sale at once, and others can take them.`,
   confirm: 'Give back',
   cancel: 'Keep',
 });
@@ -169,8 +172,8 @@ export const trouble = {
   title: 'Network trouble',
   label: 'Lose answers',
   intro:
-    'When this is on, about half of the answers are dropped after the shop has acted, as a bad connection does. The page ' +
-    'asks again with the same idempotency key, so nothing is taken twice, and nothing is lost.',
+    'When this is on, about half of the answers are dropped after the shop has acted, as a bad connection does. The ' +
+    'page asks again with the same idempotency key, so nothing is taken twice, and nothing is lost.',
   dropped: 'Answers dropped',
   again: 'Asked again',
   twice: 'Taken twice',
@@ -214,7 +217,9 @@ const REFUSALS = {
   'not-found': () => 'The shop does not know this any more.',
   'request-timeout': () => 'The request took too long to arrive. Try again.',
   'sold-out': ({ available }) =>
-    available > 0 ? `Only ${are(available)} left. Choose fewer.` : 'Somebody was faster: no unit is left at the moment.',
+    available > 0
+      ? `Only ${are(available)} left. Choose fewer.`
+      : 'Somebody was faster: no unit is left at the moment.',
   'limit-reached': ({ limit }) => `One customer may have ${units(limit)} of this product, held and bought together.`,
   'already-confirmed': () => 'You have bought these units already.',
   cancelled: () => 'These units were given back already.',
@@ -224,7 +229,7 @@ const REFUSALS = {
   'key-reused': () => 'This click was used for something else. Click again.',
   'too-many-tries': ({ retryAfterSeconds }) => `Too many tries. Try again in ${seconds(retryAfterSeconds)}.`,
   'open-holds-reached': ({ retryAfterSeconds }) =>
-    `You have as many open holds as one customer may. Pay or give back one, or wait ${lengthOf(retryAfterSeconds * 1000)}.`,
+    `You have as many holds as one customer may. Pay or give back one, or wait ${lengthOf(retryAfterSeconds * 1000)}.`,
   'hourly-holds-reached': ({ retryAfterSeconds }) =>
     `You have reserved as often as one customer may in an hour. Try again in ${lengthOf(retryAfterSeconds * 1000)}.`,
   'lapses-reached': ({ retryAfterSeconds }) =>

@@ -16,7 +16,7 @@ const trouble = makeStore({
 });
 let inARow = 0;
 
-/** What the switch says and what was counted in this tab: answers `dropped`, requests sent `again`, units taken `twice`. */
+/** Whether it is `on`, and counts of this tab: answers `dropped`, requests sent `again`, units taken `twice`. */
 export const useTrouble = trouble.use;
 
 /** Turn the trouble on or off. */

@@ -17,7 +17,12 @@ export function NetworkTrouble() {
       onClick=${() => setTrouble(!trouble.on)}
     >${texts.label}</button>
     <dl class="facts">
-      ${FIGURES.map((name) => html`<div key=${name} data-figure=${name}><dt>${texts[name]}</dt><dd>${count(trouble[name])}</dd></div>`)}
+      ${FIGURES.map(
+        (name) => html`<div key=${name} data-figure=${name}>
+          <dt>${texts[name]}</dt>
+          <dd>${count(trouble[name])}</dd>
+        </div>`,
+      )}
     </dl>
   </section>`;
 }

@@ -15,8 +15,8 @@ export class NetworkError extends Error {
  *
  * @param {string} method
  * @param {string} path
- * @param {{body?: object, key?: string, token?: string, signal?: AbortSignal, cookies?: boolean}} [options] `key` is the
- *   idempotency key, `token` a bearer token. Without `cookies`, no cookie is sent or taken.
+ * @param {{body?: object, key?: string, token?: string, signal?: AbortSignal, cookies?: boolean}} [options] `key` is
+ *   the idempotency key, `token` a bearer token. Without `cookies`, no cookie is sent or taken.
  * @returns {Promise<{ok: boolean, status: number, data: any, problem: any, headers: Headers, date: number | null}>}
  *   `data` is the answer's document, and `problem` the document of a refusal (RFC 9457); the other is null. `date` is
  *   when the server answered, in ms since 1970, to the second.

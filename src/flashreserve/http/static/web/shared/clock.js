@@ -1,4 +1,4 @@
-/* The time of the service, by which sales open and holds lapse. The visitor's own clock may be wrong, or be changed. */
+/* The time of the service, by which sales open and holds lapse. The visitor's own clock may be wrong. */
 import { call } from './api.js';
 
 const SAMPLES = 3;
@@ -39,7 +39,7 @@ async function sampleTime() {
   }
 }
 
-/** `performance.now()` stands still in some browsers while the machine sleeps, so a page that is shown measures again. */
+/** In some browsers `performance.now()` stands still while the machine sleeps: measure when the page is shown again. */
 function watch() {
   if (watching) return;
   watching = true;

@@ -1,4 +1,4 @@
-/* The way to write components: preact with its hooks, and htm, which takes markup in template strings without a build. */
+/* Components by preact with its hooks, and htm, which reads markup in template strings, so that there is no build. */
 import { Fragment, h, render } from '../vendor/preact.js';
 import { useCallback, useEffect, useMemo, useRef, useState } from '../vendor/hooks.js';
 import htm from '../vendor/htm.js';

@@ -6,10 +6,10 @@ const RETRY_MS = 15_000;
 /**
  * Follow a stream of the API until the returned function is called.
  *
- * A browser connects again by itself when a connection breaks, but gives up after an HTTP error, such as 503 when there
- * are as many streams as there may be. Then `pollPath` is asked every `pollEveryMs`, and the stream is tried again every
- * 15 seconds. `onState` is told 'live', 'reconnecting' or 'polling' at each change. A stream doesn't notice that the
- * browser goes offline, so that is listened to.
+ * A browser connects again by itself when a connection breaks, but gives up after an HTTP error, such as 503 when
+ * there are as many streams as there may be. Then `pollPath` is asked every `pollEveryMs`, and the stream is tried
+ * again every 15 seconds. `onState` is told 'live', 'reconnecting' or 'polling' at each change. A stream doesn't notice
+ * that the browser goes offline, so that is listened to.
  *
  * @param {string} path
  * @param {{onEvent: (name: string, data: any) => void, onState: (state: string) => void}} listeners `data` is the

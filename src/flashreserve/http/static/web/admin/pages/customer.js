@@ -8,7 +8,7 @@ import { Page, Section } from '../page.js';
 import { ProductLink, useProduct } from '../product_names.js';
 import { Fault, faultOf, Loaded, useResource } from '../resource.js';
 import { go, pageAddress, queryText } from '../router.js';
-import { ask } from '../session.js';
+import { askPatiently } from '../session.js';
 import { Facts, Table } from '../table.js';
 import { customer as texts, customers } from '../texts/customers.js';
 
@@ -107,7 +107,7 @@ function Rights({ id, email, found }) {
   const save = async () => {
     if (state.busy) return;
     setState({ busy: true });
-    const answer = await ask('GET', `customers/${encodeURIComponent(id)}`).catch(() => undefined);
+    const answer = await askPatiently('GET', `customers/${encodeURIComponent(id)}`).catch(() => undefined);
     if (!answer?.ok) return setState({ fault: faultOf(answer) });
     setState({});
     saveFile('customer.json', 'application/json', JSON.stringify(answer.data, null, 2));

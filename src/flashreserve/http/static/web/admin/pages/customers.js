@@ -49,7 +49,7 @@ function Accounts({ cursor }) {
   return html`<${Loaded} from=${found}>
     ${({ items, nextCursor }) => html`
       <${Table} caption=${texts.caption} columns=${COLUMNS} rows=${items} empty=${texts.empty} />
-      <${Pager} next=${nextCursor} />
+      <${Pager} next=${nextCursor} count=${items.length} />
     `}
   <//>`;
 }

@@ -13,11 +13,11 @@ import { first as texts, signInTexts } from '../texts/sign_in.js';
 export default function FirstAdmin() {
   const [token] = useState(usePlace().query.token ?? '');
   const open = useResource(`auth/first-admin?token=${encodeURIComponent(token)}`);
-  const refused = open.status === 404 || open.status === 410 || open.status === 400;
+  const refused = open.status >= 400 && open.status < 500;
   return html`<${Page} title=${texts.title}>
     ${
       refused
-        ? html`<p>${texts.used}</p><p><a href=${pageAddress()}>${texts.signIn}</a></p>`
+        ? html`<p>${texts.used} ${open.fault}</p><p><a href=${pageAddress()}>${texts.signIn}</a></p>`
         : html`<${Loaded} from=${open}>${() => html`<${Form} token=${token} />`}<//>`
     }
   <//>`;

@@ -8,7 +8,7 @@ import { Page, Section } from '../page.js';
 import { archiveProduct, editProduct, restockProduct, takeProductBack } from '../product_changes.js';
 import { ProductFigures } from '../product_figures.js';
 import { Loaded, useResource } from '../resource.js';
-import { pageAddress, thingAddress } from '../router.js';
+import { pageAddress } from '../router.js';
 import { SaleActions } from '../sale_actions.js';
 import { SaleState, StockBar } from '../sale_state.js';
 import { StorefrontLink } from '../storefront.js';
@@ -24,7 +24,7 @@ export default function Product({ id }) {
   const shown = useResource(`products/${id}`, { version });
   const figures = useResource(`products/${id}/figures`, { everyMs: FIGURES_MS, version });
   const again = () => setVersion((before) => before + 1);
-  const title = shown.data?.name ?? products.title;
+  const title = shown.data?.name ?? texts.title;
   return html`<${Page} title=${title} above=${[pageAddress('products'), products.title]}>
     <${Loaded} from=${shown}>
       ${(product) => html`<${Shown} ...${{ product, figures, version, again }} />`}

@@ -43,7 +43,7 @@ export default function Products() {
     <${Loaded} from=${found}>
       ${({ items, nextCursor }) => html`
         <${Table} caption=${texts.caption} columns=${COLUMNS} rows=${items} empty=${empty} />
-        <${Pager} next=${nextCursor} />
+        <${Pager} next=${nextCursor} count=${items.length} />
       `}
     <//>
   <//>`;

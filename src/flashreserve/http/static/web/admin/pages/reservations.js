@@ -84,7 +84,7 @@ function Many({ cursor, listed }) {
     <${Loaded} from=${found}>
       ${({ items, nextCursor }) => html`
         <${Table} caption=${texts.caption} columns=${COLUMNS} rows=${items} empty=${texts.empty} />
-        <${Pager} next=${nextCursor} />
+        <${Pager} next=${nextCursor} count=${items.length} />
       `}
     <//>`;
 }

@@ -1,7 +1,7 @@
 /* The first thing that is shown: the server is asked who is signed in. */
 import { html, useEffect, useState } from '../../shared/html.js';
 import { Page } from '../page.js';
-import { Fault } from '../resource.js';
+import { Fault, faultOf } from '../resource.js';
 import { checkSession } from '../session.js';
 import { common } from '../texts/common.js';
 import { signInTexts as texts } from '../texts/sign_in.js';
@@ -9,7 +9,11 @@ import { signInTexts as texts } from '../texts/sign_in.js';
 /** Shown until the server has told who is signed in. */
 export default function Starting() {
   const [fault, setFault] = useState('');
-  const check = () => checkSession().catch(() => setFault(common.noAnswer));
+  const check = async () => {
+    const answer = await checkSession().catch(() => undefined);
+    // Any other answer says whether somebody is signed in, and another page is shown.
+    if (!answer || answer.status >= 429) setFault(faultOf(answer));
+  };
   useEffect(() => {
     check();
   }, []);

@@ -5,7 +5,7 @@ import { some } from './common.js';
 export const audit = {
   title: 'Audit',
   intro:
-    'An audit compares each product’s stock with its reservations: available, held and bought units must add up to ' +
+    "An audit compares each product's stock with its reservations: available, held and bought units must add up to " +
     'the stock. It reads while the sale goes on.',
   run: 'Run an audit now',
   runEffect: 'It reads all products and reservations, and changes nothing. With many reservations it takes a while.',

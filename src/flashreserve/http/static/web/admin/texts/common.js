@@ -27,6 +27,7 @@ export const common = {
   nothing: 'Nothing here.',
   none: 'none',
   pages: 'Pages of this list',
+  found: (n, more) => `Found: ${count(n)}${more ? ', and more' : ''}.`,
   firstPage: 'First page',
   nextPage: 'Next page',
   asTable: 'The same as a table',

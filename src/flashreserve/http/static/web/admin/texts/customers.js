@@ -5,7 +5,7 @@ import { common, some } from './common.js';
 export const customers = {
   title: 'Customers',
   intro: 'Accounts of this service. Customers who sign in at your shop have no account here: find them by their id.',
-  who: 'E-mail address or customer’s id',
+  who: "E-mail address or customer's id",
   none: (who) => `No account has the address ${who}.`,
   openId: (who) => `Open the customer whose id is ${who}`,
   caption: 'Accounts, oldest first',
@@ -52,8 +52,8 @@ export const customer = {
   signedOut: (who) => `${who} is signed out everywhere.`,
   resetCode: 'Make a reset code',
   resetEffect: (who) =>
-    `${who} can set a new password with the code, once, within half an hour. You send the code: FlashReserve sends no ` +
-    'mail.',
+    `${who} can set a new password with the code, once, within half an hour. You send the code: FlashReserve sends ` +
+    'no mail.',
   resetDone: 'The code is made.',
   resetLabel: 'Reset code',
   resetUntil: (until) => `It is good until ${until}.`,
@@ -64,8 +64,8 @@ export const customer = {
   eraseTitle: (who) => `Erase ${who}`,
   eraseEffect: (n, more) => [
     `Open holds are cancelled, and the account is deleted. In ${more ? 'more than ' : ''}` +
-      `${some(n, 'reservation', 'reservations')} and in the trail, a pseudonym takes this customer’s place.`,
-    'It takes about ten seconds, and can’t be undone.',
+      `${some(n, 'reservation', 'reservations')} and in the trail, a pseudonym takes this customer's place.`,
+    "It takes about ten seconds, and can't be undone.",
   ],
   eraseConfirm: (who) => `To confirm, type ${who}`,
   eraseDiffers: 'That is not the same.',

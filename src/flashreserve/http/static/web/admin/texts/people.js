@@ -36,7 +36,7 @@ export const people = {
   revoke: 'Revoke',
   revokeOf: (name) => `Revoke ${name}`,
   revokeEffect: (name) =>
-    `Requests with the key ${name} are refused, in every process within 10 seconds. It can’t be undone.`,
+    `Requests with the key ${name} are refused, in every process within 10 seconds. It can't be undone.`,
   revokedDone: (name) => `The key ${name} is revoked.`,
   admins: 'Admins',
   adminsIntro: 'Admins may do everything in this console.',
@@ -51,7 +51,7 @@ export const people = {
   noAccount: (email) => `No account has the address ${email}.`,
   promoted: (email) => `${email} is an admin now.`,
   demote: 'Make a customer',
-  demoteOf: (email) => `Make ${email} a customer`,
+  demoteOf: (email) => `Make a customer: ${email}`,
   demoteEffect: (email) => `${email} is signed out of the console, and is a customer like any other.`,
   demoted: (email) => `${email} is a customer now.`,
 };

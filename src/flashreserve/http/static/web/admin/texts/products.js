@@ -47,16 +47,16 @@ export const productForm = {
 export const newProduct = {
   title: 'Add a product',
   effect:
-    'The product is listed at once, and on sale from the time that you set. Name, price and times can be changed later.',
+    'The product is listed at once, and on sale from the time that you set. Name, price and times can change later.',
   submit: 'Add the product',
   added: (name) => `${name} is added.`,
-  addedTitle: 'Added',
   page: 'Its page in the console',
   storefront: 'Its page in the storefront',
   another: 'Add another one',
 };
 
 export const product = {
+  title: 'Product',
   rules: 'Rules',
   price: 'Price',
   opens: 'Opens',
@@ -82,8 +82,8 @@ export const product = {
   restock: 'Restock',
   restockTitle: (name) => `Restock ${name}`,
   restockEffect: (available, stock) =>
-    `Available now: ${count(available)} of ${units(stock)}. Units that you put in are on sale at once. Units that you ` +
-    'take out (a negative number) are on sale no more; those held or bought stay.',
+    `Available now: ${count(available)} of ${units(stock)}. Units that you put in are on sale at once. Units ` +
+    'that you take out (a negative number) are on sale no more; those held or bought stay.',
   restockChange: 'Units to put in',
   restockHint: 'A negative number takes units out.',
   restockNumber: 'Expected a whole number other than 0.',

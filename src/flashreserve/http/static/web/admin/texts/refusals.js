@@ -1,7 +1,7 @@
 /* The codes with which reserving is refused, in words. */
 export const refusals = {
   'sold-out': 'Too few units were left',
-  'limit-reached': 'The customer’s limit was reached',
+  'limit-reached': "The customer's limit was reached",
   'not-on-sale': 'The sale was not open',
   'sale-paused': 'The sale was paused',
   'not-found': 'No such product',

@@ -7,8 +7,8 @@ export const reservations = {
   caption: 'Reservations, newest first',
   empty: 'No reservation fits.',
   id: 'Reservation id',
-  email: 'Customer’s e-mail address',
-  customerId: 'Customer’s id',
+  email: "Customer's e-mail address",
+  customerId: "Customer's id",
   externalId: 'Your own id (external id)',
   status: common.status,
   anyStatus: 'Any',
@@ -51,7 +51,7 @@ export const reservation = {
   cancelled: (n) => `The hold is cancelled: ${some(n, 'unit is', 'units are')} on sale again.`,
   return: 'Return units',
   returnEffect:
-    'The units go back on sale at once, and count no more towards the customer’s limit. FlashReserve moves no money: ' +
+    "The units go back on sale at once, and count no more towards the customer's limit. FlashReserve moves no money: " +
     'refund them in your payment system.',
   returnUnits: (name, left) => `${name}: units to return, of ${count(left)}`,
   returnReason: 'Reason',

@@ -9,7 +9,6 @@ export const today = {
   add: 'Add a product',
   sales: 'Sales',
   salesLimit: (n) => `The first ${count(n)} products are shown. The page Products lists all.`,
-  openPage: 'Product',
   storefront: 'In the storefront',
   charts: 'Per second, the last 15 minutes',
   chartUnits: 'Reserved, bought and back on sale',
@@ -25,7 +24,7 @@ export const today = {
   p50: 'Half of the reservations are answered within',
   p99: '99 of 100 are answered within',
   ms: (ms) => `${count(Math.round(ms * 10) / 10)} ms`,
-  noLatency: 'no reservation in the last 10 s',
+  noLatency: 'no reservation in the last 10\u00a0s',
   queue: 'Commands that wait',
   oldestDue: 'Age of the oldest due hold',
   seconds: (s) => `${count(Math.round(s * 10) / 10)} s`,
@@ -87,9 +86,9 @@ export const saleChanges = {
     'Customers can reserve again at once.' +
     (own ? ` Still paused: ${some(own, 'product', 'products')} with a pause of its own.` : ''),
   openNow: 'Open now',
-  openNowOf: (name) => `Open the sale of ${name} now`,
+  openNowOf: (name) => `Open now: ${name}`,
   openNowEffect: (name, at, available) =>
-    `${name} was to open at ${at}. It opens at once: ${some(available, 'unit is', 'units are')} on sale, and countdowns end.`,
+    `${name} was to open at ${at}. It opens at once, and countdowns end. Units on sale: ${count(available)}.`,
   opened: (name) => `${name} is open.`,
   edited: (name) => `${name} is changed.`,
 };

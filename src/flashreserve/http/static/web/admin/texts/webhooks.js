@@ -24,7 +24,7 @@ const REASONS = { admin: 'by an admin', gone: 'because it answered 410', failing
 const ERRORS = {
   url: 'the URL cannot be called',
   'address-refused': 'the address may not be called',
-  dns: 'the host’s name has no address',
+  dns: "the host's name has no address",
   connect: 'nobody listens there',
   tls: 'no encrypted connection',
   timeout: 'no complete answer in time',
@@ -83,8 +83,8 @@ export const webhook = {
   editNothing: 'Nothing is changed.',
   rotate: 'Rotate the secret',
   rotateEffect:
-    'The endpoint gets a new secret, which is shown once. For 24 hours, deliveries are signed by both, the new and the ' +
-    'old one.',
+    'The endpoint gets a new secret, which is shown once. For 24 hours, deliveries are signed by both, the new and ' +
+    'the old one.',
   rotated: 'The secret is rotated.',
   disable: 'Disable',
   disableEffect:
