@@ -60,6 +60,7 @@ AIMS: Final = (
     ),
     Aim("p99 of reservations at 300 a second beside 5,000 streams", "streams", "5,000 streams", "", "below", 250),
     Aim("p99 of an event's age at one of 5,000 streams", "streams", "events, 5,000 streams", "", "below", 500),
+    Aim("p99 from a grant to the number in a visitor's browser", "browser", "SQLite", "", "below", 500),
     Aim("lane off ÷ lane on", "hot", "SQLite, lane off", "SQLite", "reported"),
 )
 

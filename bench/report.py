@@ -35,6 +35,7 @@ TITLES: Final = {
     "events": "With and without an endpoint for webhooks, one hot product, 64 connections",
     "deliveries": "Deliveries to one endpoint at 1,000 events a second",
     "streams": "300 reservations a second, alone and beside 5,000 open streams of the product",
+    "browser": "From a grant to the changed number in a visitor's browser",
     "growth": "An empty database and a filled one, embedded engine, 64 connections",
     "batches": "Small and large flushes: 512 callers, one hot product, without HTTP",
     "quotas": "The cost of quotas: flushes of 128 reserves of 128 customers, without HTTP",

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from bench.backends import Servers
 from bench.batches import measure_batches
+from bench.browser import measure_browser
 from bench.deliveries import measure_deliveries
 from bench.figures import Section, load_figures, save_figures
 from bench.memory import measure_memory
@@ -30,6 +31,7 @@ OTHERS: Final[dict[str, Callable[[BenchPlan, Servers], Section]]] = {
     "quotas": measure_quotas,
     "memory": measure_memory,
     "streams": measure_streams,
+    "browser": measure_browser,
 }
 """Sections that are measured without a load on a shop's HTTP, or in another way."""
 

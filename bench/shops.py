@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -160,6 +161,11 @@ def post(url: str, body: dict[str, object], token: str | None = None) -> dict[st
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - the same
         decoded: dict[str, str] = json.load(answer)
         return decoded
+
+
+def instant_ms(text: str) -> float:
+    """The milliseconds since 1970 of an instant in an answer."""
+    return datetime.fromisoformat(text).timestamp() * 1000
 
 
 # ----------------------------------------------------------------------------------------------------------- the shops

@@ -10,7 +10,7 @@ from bench.run import NAMES
 from bench.sections import SECTIONS
 from bench.summary import summary
 
-from bench import deliveries, streams
+from bench import browser, deliveries, streams
 
 
 def result(per_second: float, *, refused: int = 0, late_share: float = 0.0, server_us: float = 0.0) -> Result:
@@ -54,7 +54,7 @@ def test_refusals_are_the_right_answer_where_nothing_is_left() -> None:
 def test_every_aim_is_about_a_case_that_is_measured() -> None:
     known = {(section, case.name) for section, cases in SECTIONS.items() for case in cases}
     known |= {("deliveries", case) for case in deliveries.CASES}
-    known |= {("streams", case) for case in streams.CASES}
+    known |= {("streams", case) for case in streams.CASES} | {("browser", browser.CASE)}
 
     assert [aim for aim in AIMS if (aim.section, aim.case) not in known] == []
     assert [aim for aim in AIMS if aim.reference and (aim.section, aim.reference) not in known] == []

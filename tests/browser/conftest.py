@@ -13,7 +13,7 @@ from tests.servers.proxies import require
 
 PATIENCE_MS: Final = 60_000
 
-_FLAGS: Final = (
+FLAGS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-gpu",
@@ -45,7 +45,7 @@ async def open_browser(profile: Path) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         # Contexts take over the preferences of the browser's own profile, which only this way of starting it can set.
         main = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=program, args=_FLAGS, timeout=PATIENCE_MS
+            profile, executable_path=program, args=FLAGS, timeout=PATIENCE_MS
         )
         assert main.browser is not None
         yield main.browser

@@ -1,7 +1,7 @@
 """Takes screenshots of every state of the storefront and of every page of the console.
 
-`python -m tests.browser.screenshots` (`make screenshots`) writes all of them to build/screens, at 1280 and 390 px, light
-and dark, and those that the docs show to docs/screens. Somebody has to look at them.
+`python -m tests.browser.screenshots` (`make screenshots`) writes all of them to build/screens, at 1280 and 390 px,
+light and dark, and those that the docs show to docs/screens. Somebody has to look at them.
 """
 
 import asyncio
@@ -11,19 +11,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Literal
 
+import uuid_utils
 from playwright.async_api import Browser, Page
 from tests.browser.conftest import open_browser
 from tests.browser.console import Console, become, open_page
-from tests.browser.storefront import Store, Visitor, pass_time, visit
-from tests.http.shop import Admin, HttpShop, ShopClock, open_shop
+from tests.browser.storefront import Shopper, StorePage, pass_time, visit
+from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
+
+from flashreserve.core.model import Account, Role
 
 ALL: Final = Path("build/screens")
 DOCS: Final = Path("docs/screens")
 SHOWN_IN_DOCS: Final = (
     "storefront-held-1280-light",
-    "storefront-open-390-dark",
     "console-today-1280-light",
-    "console-product-390-dark",
 )
 WIDTHS: Final = (1280, 390)
 Look = Literal["light", "dark"]
@@ -68,14 +69,14 @@ async def storefront(browser: Browser, shop: HttpShop, clock: ShopClock, camera:
         await camera.take(store.page, "storefront-sign-in")
 
 
-async def _before(store: Store, _: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _before(store: StorePage, _: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     opens, ends = clock.instant(7_325), clock.instant(100_000)
     product = await admin.product(name="Sneaker 42", price="129.90", saleStartsAt=opens, saleEndsAt=ends)
     await store.open(product, "before")
     await camera.take(store.page, "storefront-before")
 
 
-async def _open(store: Store, _: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _open(store: StorePage, _: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     text = "A run of 40 pairs, hand-numbered. Black canvas, white sole."
     fields = {"name": "Sneaker 42", "price": "129.90", "stockQuantity": 40, "perCustomerLimit": 2, "description": text}
     product = await admin.product(**fields)
@@ -86,7 +87,7 @@ async def _open(store: Store, _: Visitor, admin: Admin, camera: Camera, clock: S
     await store.page.get_by_role("switch").click()
 
 
-async def _held_to_bought(store: Store, ann: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _held_to_bought(store: StorePage, ann: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     product = await admin.product(
         name="Sneaker 42", price="129.90", stockQuantity=40, maxExtensions=1, holdSeconds=_HOLD_S, perCustomerLimit=2
     )
@@ -109,7 +110,7 @@ async def _held_to_bought(store: Store, ann: Visitor, admin: Admin, camera: Came
     await camera.take(store.page, "storefront-bought")
 
 
-async def _expired(store: Store, ann: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _expired(store: StorePage, ann: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     await store.open(await admin.product(name="Sneaker 42", price="129.90", holdSeconds=60))
     await store.reserve()
     await pass_time(clock, 61, ann)
@@ -117,7 +118,7 @@ async def _expired(store: Store, ann: Visitor, admin: Admin, camera: Camera, clo
     await camera.take(store.page, "storefront-expired")
 
 
-async def _sold_out(store: Store, ann: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _sold_out(store: StorePage, ann: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     product = await admin.product(name="Sneaker 42", price="129.90", stockQuantity=3)
     for customer in ann.shop.customers(3):
         await customer.hold(product)
@@ -126,14 +127,14 @@ async def _sold_out(store: Store, ann: Visitor, admin: Admin, camera: Camera, cl
     await camera.take(store.page, "storefront-sold-out")
 
 
-async def _paused(store: Store, _: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _paused(store: StorePage, _: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     product = await admin.product(name="Sneaker 42", price="129.90")
     await admin.ask("POST", f"/products/{product}/pause", body={"reason": "The price was wrong, back in a minute"})
     await store.open(product, "paused")
     await camera.take(store.page, "storefront-paused")
 
 
-async def _over(store: Store, _: Visitor, admin: Admin, camera: Camera, clock: ShopClock) -> None:
+async def _over(store: StorePage, _: Shopper, admin: Admin, camera: Camera, clock: ShopClock) -> None:
     product = await admin.product(name="Sneaker 42", price="129.90", saleEndsAt=clock.instant(-60))
     await store.open(product, "over")
     await camera.take(store.page, "storefront-over")
@@ -174,12 +175,12 @@ class ShopInUse:
         self.customer = (await self.shop.ask("POST", "/auth/register", body=registered)).granted()["id"]
         await admin.ask("POST", "/audits")
 
-    async def _settle(self, customer: object, *, buys: bool) -> None:
+    async def _settle(self, customer: HttpCustomer, *, buys: bool) -> None:
         """Buy what the customer holds, or give it back."""
-        page = (await customer.ask("GET", "/reservations")).granted(200)  # type: ignore[attr-defined]
+        page = (await customer.ask("GET", "/reservations")).granted(200)
         self.reservation = page["items"][0]["id"]
         act = ("POST", f"/checkout/{self.reservation}") if buys else ("DELETE", f"/reservations/{self.reservation}")
-        (await customer.ask(*act)).granted(200)  # type: ignore[attr-defined]
+        (await customer.ask(*act)).granted(200)
 
 
 async def console(browser: Browser, used: ShopInUse, camera: Camera) -> None:
@@ -198,7 +199,7 @@ async def console(browser: Browser, used: ShopInUse, camera: Camera) -> None:
             await ready(page)
             await camera.take(page.page, f"console-{name}")
         await page.open(f"products/{used.product}", "Sneaker 42")
-        await page.button("Pause").click()
+        await page.button("Pause Sneaker 42").click()
         await page.dialog.wait_for()
         await camera.take(page.page, "console-pause-dialog")
     await context.close()
@@ -234,6 +235,13 @@ def _shows(text: str, selector: str = "") -> Callable[[Console], Awaitable[None]
     return ready
 
 
+async def _hire(shop: HttpShop) -> Admin:
+    """An admin whose e-mail address looks well in a picture."""
+    admin = Admin(shop, str(uuid_utils.uuid7()), Role.ADMIN)
+    await shop.store.add_account(Account(admin.id, "owner@shop.example", Role.ADMIN, "-", shop.clock.now_ms()))
+    return admin
+
+
 async def main() -> None:
     """Take all of them."""
     for directory in (ALL, DOCS):
@@ -246,9 +254,9 @@ async def main() -> None:
                     (Path(temporary) / f"{name}-{number}").mkdir()
                 async with open_shop(Path(temporary) / f"storefront-{number}", clock) as shop:
                     await storefront(browser, shop, clock, camera)
-                settings = {"webhook_networks": "127.0.0.1"}
-                async with open_shop(Path(temporary) / f"console-{number}", clock, **settings) as shop:
-                    used = ShopInUse(shop, await shop.hire())
+                directory = Path(temporary) / f"console-{number}"
+                async with open_shop(directory, clock, webhook_networks="127.0.0.1") as shop:
+                    used = ShopInUse(shop, await _hire(shop))
                     await used.fill(clock)
                     await console(browser, used, camera)
                 print(f"{width} px, {look}: done")  # noqa: T201 - a command's progress

@@ -102,7 +102,7 @@ async def test_network_trouble_takes_nothing_twice(browser: Any, shop: HttpShop,
     product = await admin.product(stockQuantity=10, maxExtensions=3)
     async with visit(browser, shop, width=390) as ann:
         store = await ann.product(product)
-        await store.page.get_by_role("switch", name="Lose answers").click()
+        await store.page.get_by_role("switch", name="Network trouble").click()
         await store.page.evaluate(ALWAYS_LOSE)
         await store.button("Reserve").click()
         await store.hurry("held")

@@ -12,7 +12,8 @@ export function faultOf(answer) {
 
 /** A text of the API as a sentence: with a capital letter and a full stop. */
 export function sentence(text) {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  const quoted = text.replace(/`([^`]*)`/g, '“$1”');
+  const begun = quoted.charAt(0).toUpperCase() + quoted.slice(1);
   return /[.!?]$/.test(begun) ? begun : `${begun}.`;
 }
 

@@ -100,7 +100,8 @@ function Held({ product, reservation, purchase, now }) {
   return html`
     <${TimeLeft} ...${{ product, reservation, now }} />
     ${product.pauseReason && html`<p class="banner">${texts.pausedWhileHeld(sentence(product.pauseReason))}</p>`}
-    <p>${texts.held} <span class="total">${texts.total} <b>${sumText(reservation, product.id)}</b></span></p>
+    <p>${texts.held}</p>
+    <p class="total">${texts.total} <b>${sumText(reservation, product.id)}</b></p>
     <div class="actions">
       <button type="button" class="primary" aria-disabled=${busy} onClick=${unlessBusy(() => openCard(true))}>
         ${texts.payNow}

@@ -94,13 +94,13 @@ export const states = {
   holdFor: (ms) => `Reserving costs nothing. You then have ${lengthOf(ms)} to pay.`,
   limitUsed: (n) => `You have ${units(n)} already, as many as one customer may.`,
   timeLeft: 'left to pay',
-  held: 'Nobody else can buy them meanwhile.',
+  held: 'Meanwhile nobody else can buy what you hold.',
   payNow: 'Pay now',
   giveBack: 'Give back',
   moreTime: (left) => `More time (${left === 1 ? 'once' : `${left} times`} possible)`,
   noMoreTime: 'More time is not possible any more.',
   pausedWhileHeld: (reason) => `The sale is paused: ${reason} Your hold goes on, and you can pay.`,
-  bought: 'Thank you. They are yours.',
+  bought: 'Thank you for your purchase.',
   reservation: 'Reservation',
   boughtAt: 'Bought',
   buyAnother: 'Buy another',
@@ -135,7 +135,7 @@ export const card = {
   pay: (sum) => `Pay ${sum}`,
   back: 'Back',
   working: 'The bank is working…',
-  refused: 'The bank refused the card. Your hold goes on: try again, or give the units back.',
+  refused: 'The bank refused the card. Your hold goes on: try again, or give back what you hold.',
   closeTab: 'You may even close the tab: the hold goes on, and this page resumes when you come back in time.',
 };
 
@@ -169,8 +169,8 @@ export const signIn = {
 };
 
 export const trouble = {
-  title: 'Network trouble',
-  label: 'Lose answers',
+  title: 'When the network fails',
+  label: 'Network trouble',
   intro:
     'When this is on, about half of the answers are dropped after the shop has acted, as a bad connection does. The ' +
     'page asks again with the same idempotency key, so nothing is taken twice, and nothing is lost.',
@@ -223,7 +223,7 @@ const REFUSALS = {
   'limit-reached': ({ limit }) => `One customer may have ${units(limit)} of this product, held and bought together.`,
   'already-confirmed': () => 'You have bought these units already.',
   cancelled: () => 'These units were given back already.',
-  'extensions-used-up': () => 'More time is not possible any more. Pay now, or give the units back.',
+  'extensions-used-up': () => 'More time is not possible any more. Pay now, or give back what you hold.',
   'email-taken': () => signIn.taken,
   expired: () => 'The time was over before you paid. Nothing was charged.',
   'key-reused': () => 'This click was used for something else. Click again.',

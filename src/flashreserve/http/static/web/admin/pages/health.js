@@ -58,7 +58,7 @@ function Shown({ health }) {
 }
 
 const FINDINGS = [
-  { head: texts.what, cell: ({ what }) => what },
+  { head: texts.what, cell: ({ what }) => html`<code>${what}</code>` },
   {
     head: texts.result,
     cell: ({ verdict }) => html`<${Result} good=${verdict === 'ok'} text=${texts.verdicts[verdict] ?? verdict} />`,

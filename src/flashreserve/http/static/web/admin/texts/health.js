@@ -13,7 +13,7 @@ export const health = {
   optional: 'Not OK, and not needed',
   detail: 'Detail',
   findings: 'Findings',
-  findingsCaption: 'Findings of `flashreserve doctor` about the machine and the settings',
+  findingsCaption: 'What the command “flashreserve doctor” finds about the machine and the settings',
   what: 'About',
   verdicts: { ok: 'OK', warn: 'Needs attention', fail: 'Wrong' },
   seen: 'Found',

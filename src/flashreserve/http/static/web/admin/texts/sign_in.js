@@ -10,7 +10,7 @@ export const signInTexts = {
   foreign: 'No admin',
   foreignText: (email) => `${email} is a customer's account. Only admins may use the console.`,
   foreignAdvice:
-    'An admin can give it the role under “Keys and people”, or by the command `flashreserve accounts promote`.',
+    'An admin can give it the role under “Keys and people”, or by the command “flashreserve accounts promote”.',
   signOut: 'Sign out and use another account',
 };
 
