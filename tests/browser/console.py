@@ -3,72 +3,31 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
-    Download,
-    Locator,
-    Page,
-    Request,
-    ViewportSize,
-    expect,
-)
+from playwright.async_api import Browser, BrowserContext, Download, Locator, Page, ViewportSize, expect
 from tests.browser.conftest import PATIENCE_MS, fresh_context
+from tests.browser.watched_page import WatchedPage
 from tests.http.shop import Admin, HttpShop, open_shop
 
 from flashreserve.clock import SystemClock
 
 expect.set_options(timeout=PATIENCE_MS)
 
-AXE: Final = Path(__file__).with_name("vendor") / "axe.min.js"
 WIDE: Final[ViewportSize] = {"width": 1280, "height": 900}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 800}
 NARROW: Final[ViewportSize] = {"width": 320, "height": 700}
 
-_REFUSED: Final = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
-"""Chromium's own line about an answer that the console then shows in words."""
 
-_FAULTS: Final = """async () => {
-    const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-    return violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
-}"""
+class Console(WatchedPage):
+    """One page of a browser that shows the console."""
 
-
-@dataclass
-class Console:
-    """One page of a browser that shows the console. `errors` and `strangers` must stay empty."""
-
-    page: Page
-    shop: HttpShop
-    prefix: str = ""
-    errors: list[str] = field(default_factory=list)
-    """What the browser's own console says is wrong, apart from refusals of the API."""
-    strangers: list[str] = field(default_factory=list)
-    """Requests to other hosts."""
-
-    def watch(self) -> None:
-        """Begin to record errors and strangers."""
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", self._see)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not _REFUSED.match(message.text):
-            self.errors.append(message.text)
-
-    def _see(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.shop.url).netloc:
-            self.strangers.append(request.url)
+    def __init__(self, page: Page, shop: HttpShop, prefix: str = "") -> None:
+        super().__init__(page, shop.url)
+        self.shop = shop
+        self.prefix = prefix
 
     async def open(self, path: str = "", heading: str | re.Pattern[str] = "") -> None:
         """Show the page at this address below `/admin`, and wait for its heading."""
@@ -128,19 +87,6 @@ class Console:
         """The value beside this name."""
         return self.page.locator("dl > div").filter(has=self.page.get_by_text(name, exact=True)).locator("dd")
 
-    async def check_faults(self) -> None:
-        """Check that axe-core finds nothing serious."""
-        # The page's policy forbids scripts of other sources, and lets the browser's own tools evaluate.
-        if not await self.page.evaluate("'axe' in globalThis"):
-            await self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        faults = await self.page.evaluate(_FAULTS)
-        assert faults == [], faults
-
-    async def check_width(self) -> None:
-        """Check that nothing is wider than the window."""
-        wider = await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0
-
 
 @asynccontextmanager
 async def open_console(browser: Browser, shop: HttpShop, prefix: str = "") -> AsyncIterator[Console]:
@@ -157,8 +103,7 @@ async def open_page(context: BrowserContext, shop: HttpShop, prefix: str = "") -
     console.watch()
     yield console
     await console.page.close()
-    assert console.errors == [], console.errors
-    assert console.strangers == [], console.strangers
+    console.check_quiet()
 
 
 async def content_of(download: Download) -> str:

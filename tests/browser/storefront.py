@@ -6,28 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Dialog, Locator, Page, Request, expect
+from playwright.async_api import Browser, BrowserContext, Locator, expect
 from tests.browser.conftest import fresh_context
-from tests.browser.console import AXE
+from tests.browser.watched_page import WatchedPage
 from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 PASSWORD: Final = "a sunny place 77"
 
 STEPS_MAX: Final = 60
-
-_REFUSED: Final = re.compile(r"Failed to load resource: (the server responded with a status of (4|503)|net::ERR_)")
-"""Chromium's own line about a refusal or a lost connection, which the page then shows in words."""
-
-_FAULTS: Final = """async () => {
-    const { violations } = await axe.run(document, { resultTypes: ['violations'] });
-    return violations
-        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-        .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.target.join(' ')).join(', ')}`);
-}"""
 
 _TOO_SMALL: Final = """() => [...document.querySelectorAll('button, main input, header a')]
     .map((each) => each.closest('label') ?? each)
@@ -38,35 +27,8 @@ _TOO_SMALL: Final = """() => [...document.querySelectorAll('button, main input, 
 _SIGN_IN: Final = "localStorage.getItem('{key}') ?? localStorage.setItem('{key}', {customer})"
 
 
-@dataclass
-class StorePage:
-    """One page of a browser that shows the storefront. `errors` and `strangers` must stay empty."""
-
-    page: Page
-    url: str
-    errors: list[str] = field(default_factory=list)
-    """What the browser's console says is wrong, apart from refusals and lost connections."""
-    strangers: list[str] = field(default_factory=list)
-    """Requests to other hosts."""
-
-    def watch(self) -> None:
-        """Begin to record errors and strangers."""
-        self.page.on("console", self._hear)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", self._see)
-        self.page.on("dialog", self._alert)
-
-    def _hear(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not _REFUSED.match(message.text):
-            self.errors.append(message.text)
-
-    def _see(self, request: Request) -> None:
-        if urlsplit(request.url).netloc != urlsplit(self.url).netloc:
-            self.strangers.append(request.url)
-
-    async def _alert(self, dialog: Dialog) -> None:
-        self.errors.append(f"an alert: {dialog.message}")
-        await dialog.dismiss()
+class StorePage(WatchedPage):
+    """One page of a browser that shows the storefront."""
 
     async def open(self, product_id: str = "", state: str = "") -> None:
         """Show the list, or the page of a product, and wait for its state."""
@@ -132,17 +94,9 @@ class StorePage:
             await self.page.clock.run_for(500)
         await self.comes_to(state)
 
-    async def check_faults(self) -> None:
-        """Check that axe-core finds nothing serious."""
-        if not await self.page.evaluate("'axe' in window"):
-            # The page's policy forbids scripts of other sources, and lets the browser's own tools evaluate.
-            await self.page.evaluate(AXE.read_text(encoding="utf-8"))
-        assert await self.page.evaluate(_FAULTS) == []
-
     async def check_sizes(self) -> None:
         """Check that nothing is wider than the window, and that fingers can hit each target."""
-        wider = await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0
+        await self.check_width()
         assert await self.page.evaluate(_TOO_SMALL) == []
 
 
@@ -200,8 +154,7 @@ async def visit(
             await context.add_init_script(_SIGN_IN.format(key="flashreserve-customer:/", customer=stored))
         yield shopper
         for store in shopper.stores:
-            assert store.errors == []
-            assert store.strangers == []
+            store.check_quiet()
 
 
 def _stored(customer: HttpCustomer, shop: HttpShop) -> str:

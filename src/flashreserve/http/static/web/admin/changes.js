@@ -4,7 +4,7 @@ import { announce } from '../shared/live.js';
 import { Field, FormFault, useForm } from './fields.js';
 import { keyFor, pendingChange, settle } from './pending_keys.js';
 import { sentence, useEvery } from './resource.js';
-import { makeStore } from './store.js';
+import { makeStore } from '../shared/store.js';
 import { common } from './texts/common.js';
 
 const asked = makeStore(null);

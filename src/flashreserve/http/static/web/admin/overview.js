@@ -2,7 +2,7 @@
 import { serverNow } from '../shared/clock.js';
 import { follow } from '../shared/stream.js';
 import { ask, checkSession } from './session.js';
-import { makeStore } from './store.js';
+import { makeStore } from '../shared/store.js';
 
 /** The figures that the API counts per second. */
 export const RATES = ['reserved', 'bought', 'refused', 'returned'];

@@ -2,7 +2,7 @@
 import { html, useEffect } from '../shared/html.js';
 import { thingAddress } from './router.js';
 import { ask } from './session.js';
-import { makeStore } from './store.js';
+import { makeStore } from '../shared/store.js';
 import { Id } from './table.js';
 
 const known = makeStore({});

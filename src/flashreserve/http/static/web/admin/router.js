@@ -1,6 +1,6 @@
 /* Addresses of pages. The part of an address after `admin/` is the page's path; its query has the page's filters. */
 import { root } from '../shared/api.js';
-import { makeStore } from './store.js';
+import { makeStore } from '../shared/store.js';
 
 const base = `${root}admin`;
 const place = makeStore(placeNow());

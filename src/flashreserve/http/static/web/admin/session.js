@@ -2,7 +2,7 @@
 import { call } from '../shared/api.js';
 import { serverNow } from '../shared/clock.js';
 import { callPatiently } from './patient_call.js';
-import { makeStore } from './store.js';
+import { makeStore } from '../shared/store.js';
 
 const REFRESH_MS_MIN = 20_000;
 const KNOWN = ['in', 'over'];
