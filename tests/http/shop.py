@@ -384,6 +384,7 @@ async def open_shop(
     busy_wait_s: float = 5.0,
     quotas: Quotas = NO_QUOTAS,
     seams: Mapping[str, Any] | None = None,
+    limits: HttpLimits | None = None,
     **others: Any,
 ) -> AsyncIterator[HttpShop]:
     """An instance on the database in `data_dir`, on a free port. Its books are audited when it closes.
@@ -401,7 +402,7 @@ async def open_shop(
     )
     store = FragileStore(open_sqlite(data_dir / DATABASE, create=True, busy_wait_s=busy_wait_s, quotas=quotas))
     tightened = Seams(**{"clock": clock, "password_cost": CHEAP_PASSWORDS, **(seams or {})})
-    limits = HttpLimits()
+    limits = limits or HttpLimits()
     async with (
         open_core(settings, store, key_ring(settings, create=False), tightened) as core,
         open_edge(settings, core, sweeps=sweeps, place=None, limits=limits) as edge,

@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import apsw
 import pytest
-from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock
+from tests.http.shop import DATABASE, Admin, HttpCustomer, HttpShop, ShopClock
+
+from flashreserve.service import persons
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -246,3 +249,56 @@ async def test_ids_of_a_shops_own_customers_work_in_addresses(shop: HttpShop, ad
 async def test_an_admin_is_not_erased(shop: HttpShop, admin: Admin) -> None:
     assert (await admin.ask("DELETE", f"/customers/{admin.id}")).code == "still-admin"
     assert (await admin.ask("DELETE", "/customers/nobody")).code == "not-found"
+
+
+async def test_many_who_ask_for_the_health_at_the_same_time_start_one_process(
+    shop: HttpShop, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[object] = []
+    start = asyncio.create_subprocess_exec
+
+    async def counting(*command: str, **pipes: Any) -> asyncio.subprocess.Process:
+        started.append(command)
+        return await start(*command, **pipes)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", counting)
+    reports = await asyncio.gather(*[admin.ask("GET", "/health") for _ in range(8)])
+    assert all(report.granted(200)["findings"] for report in reports)
+    assert len(started) == 1
+
+
+async def test_a_machine_without_room_for_a_process_still_has_a_health_report(
+    shop: HttpShop, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: str, **__: Any) -> asyncio.subprocess.Process:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", refused)
+    (finding,) = (await admin.ask("GET", "/health")).granted(200)["findings"]
+    assert (finding["verdict"], finding["what"]) == ("warn", "doctor")
+
+
+async def test_an_unreadable_verdict_or_report_is_left_out(fresh_shop: HttpShop) -> None:
+    admin = await fresh_shop.hire()
+    (await admin.ask("POST", "/audits")).granted()
+    with apsw.Connection(str(fresh_shop.data_dir / DATABASE)) as connection:
+        connection.execute("UPDATE verdicts SET audit = '{}'")
+        connection.execute("UPDATE processes SET counts = '[]'")
+    assert (await admin.ask("GET", "/audits")).granted(200) == {"items": []}
+    overview = await eventually(admin, "/overview", lambda body: body["audit"] is None)
+    assert len(overview["processes"]) == 1
+
+
+async def test_the_trail_names_the_admin_who_erased_a_customer(
+    shop: HttpShop, admin: Admin, customer: HttpCustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(persons, "REFUSED_AFTER_S", 0.0)
+    held = await customer.hold(await admin.product())
+    erased = (await admin.ask("DELETE", f"/customers/{customer.id}")).granted(200)
+    assert erased == {"account": False, "reservations": 1}
+    (cancelled,) = [
+        event
+        for event in (await admin.ask("GET", f"/trail?subject={held['id']}")).granted(200)["items"]
+        if event["type"] == "reservation.cancelled"
+    ]
+    assert cancelled["actor"]["id"] == admin.id

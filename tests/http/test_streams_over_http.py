@@ -11,6 +11,8 @@ from tests.http.followers import following, signed
 from tests.http.shop import Admin, HttpCustomer, HttpShop, ShopClock, open_shop
 
 from flashreserve.core.model import Role
+from flashreserve.http.streams import stock_stream
+from flashreserve.server.limits import HttpLimits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -198,3 +200,39 @@ async def test_in_an_outage_streams_are_silent_and_go_on_after_it(fresh_shop: Ht
         fresh_shop.store.heal()
         await customer.hold(product)
         await follower.until(available=1)
+
+
+async def test_where_few_connections_are_allowed_streams_leave_half_of_them_to_requests(
+    tmp_path: Path, clock: ShopClock
+) -> None:
+    few = HttpLimits(connections_max=20)
+    async with open_shop(tmp_path, clock, limits=few) as narrow, AsyncExitStack() as stack:
+        path = f"/products/{await (await narrow.hire()).product()}/events"
+        for _ in range(2):  # A tenth, from this one address.
+            await stack.enter_async_context(following(narrow, path))
+        assert (await narrow.ask("GET", path)).code == "unavailable"
+        assert (await narrow.ask("GET", "/overview")).code == "unauthenticated"
+
+
+async def test_a_stream_opened_by_a_ticket_ends_when_its_owner_signs_out_everywhere(
+    fresh_shop: HttpShop, clock: ShopClock
+) -> None:
+    admin = await fresh_shop.hire()
+    path = f"/admin/events?ticket={(await admin.ask('POST', '/stream-tickets')).granted()['ticket']}"
+    clock.advance(2)
+    async with following(fresh_shop, path) as follower:
+        await follower.next()
+        assert (await admin.ask("POST", "/auth/logout-everywhere")).status == 204
+        assert await follower.ended()
+    assert (await fresh_shop.ask("GET", path)).code == "unauthenticated"
+
+
+async def test_products_beyond_those_that_the_stock_view_can_keep_have_no_streams(
+    fresh_shop: HttpShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stock_stream, "PRODUCTS_MAX", 1)
+    admin = await fresh_shop.hire()
+    first, second = [f"/products/{await admin.product()}/events" for _ in range(2)]
+    async with following(fresh_shop, first), following(fresh_shop, first):
+        refused = await fresh_shop.ask("GET", second)
+        assert (refused.code, refused.json["retryAfterSeconds"]) == ("unavailable", 15)

@@ -1,5 +1,7 @@
 """Figures for operators: they are read along indexes, and a row that can't be read doesn't hide the others."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import apsw
@@ -83,3 +85,18 @@ def by_hand(path: Path, sql: str, *values: str) -> None:
     connection = apsw.Connection(str(path))
     connection.execute(sql, values)
     connection.close()
+
+
+async def test_other_reads_do_not_wait_for_a_count_of_all_holds(store: SqliteStore) -> None:
+    await store.add_products([a_product()])
+    gate = threading.Event()
+    long_count = asyncio.create_task(store._counter.run(lambda _: gate.wait(10)))
+    counts = [asyncio.create_task(read) for read in (store.held_units(), store.lapses(NOON, 1_000, 1))]
+    flows = asyncio.create_task(store.flows(CUP, NOON, 1_000, 1))
+    try:
+        async with asyncio.timeout(5):
+            assert await store.product(CUP) is not None
+        assert not any(each.done() for each in (*counts, flows))
+    finally:
+        gate.set()
+        await asyncio.gather(long_count, *counts, flows)

@@ -1,15 +1,22 @@
 """Percentiles, reports of processes, and counts by second."""
 
+import asyncio
+from typing import Any, cast
+
 import pytest
 from msgspec.structs import replace
+from tests.contract.requests import flush
+from tests.core.examples import CUP, a_product, reserve
 
 from flashreserve.core.monitoring import ProcessReport
 from flashreserve.metrics import LATENCY_BOUNDS_S
 from flashreserve.service.activity import SECONDS, Activity
 from flashreserve.service.held_units import HeldUnits
 from flashreserve.service.latency import percentile_s
+from flashreserve.service.monitor import Monitor
 from flashreserve.service.process_reports import GONE_AFTER_MS, HEARTBEAT_MS, ProcessReporter, ProcessRole
 from flashreserve.stores.memory import MemoryStore
+from flashreserve.stores.port import StoreUnavailableError
 
 NOON = 1_796_126_400_000
 REPORT = ProcessReport("one", "api", "host", 1, "0.1.0", NOON, NOON, {"refused:sold-out:cup": 10})
@@ -118,3 +125,61 @@ class TestHeldUnitsCache:
         held.want()  # at 0 s
         await held.refresh()  # from 0 to 0.1 s: the next one not before 2 s
         assert store.asked == 1
+
+    async def test_two_who_ask_at_once_share_one_count(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        store, counts = MemoryStore(), 0
+
+        async def count() -> dict[str, int]:
+            nonlocal counts
+            counts += 1
+            await asyncio.sleep(0.01)
+            return {}
+
+        monkeypatch.setattr(store, "held_units", count)
+        held = HeldUnits(store, asyncio.get_running_loop().time)
+        held.want()
+        await asyncio.gather(held.refresh(), held.refresh())
+        assert counts == 1
+
+
+async def test_in_an_outage_all_who_look_wait_for_one_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, tries = MemoryStore(), 0
+
+    async def away(_: int) -> list[ProcessReport]:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0.01)
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(store, "processes", away)
+    reporter = ProcessReporter(store, ProcessRole("one", "api", "host", 1, NOON), dict, lambda: NOON)
+    unused = cast("Any", None)
+    monitor = Monitor(store, unused, reporter, unused, lambda: NOON, asyncio.get_running_loop().time, unused)
+    outcomes = await asyncio.gather(*[monitor.overview() for _ in range(8)], return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailableError] * 8
+    assert tries == 1
+
+
+async def test_units_reserved_since_the_last_count_of_holds_are_not_shown_as_sold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counting a hundred thousand holds takes a second, so it is done every twenty seconds."""
+    store, passed = MemoryStore(), 0.0
+    await store.add_products([a_product(CUP, 10)])
+    count = store.held_units
+
+    async def slow_count() -> dict[str, int]:
+        nonlocal passed
+        passed += 1.0
+        return await count()
+
+    monkeypatch.setattr(store, "held_units", slow_count)
+    reporter = ProcessReporter(store, ProcessRole("one", "api", "host", 1, NOON), dict, lambda: NOON)
+    unused = cast("Any", None)
+    held = HeldUnits(store, lambda: passed)
+    monitor = Monitor(store, held, reporter, unused, lambda: NOON, lambda: passed, unused)
+    await monitor.overview()
+    await flush(store, reserve(1, quantity=4))
+    passed += 2.0
+    (sale,) = (await monitor.overview()).sales
+    assert (sale.product.available, sale.held, sale.sold) == (6, 4, 0)

@@ -146,3 +146,23 @@ async def test_a_product_that_nobody_watches_any_more_is_left_alone(screens: Scr
     screens.clock.advance(60)
     await screens.turn()
     assert len(events(answer)) == 1
+
+
+async def test_a_bug_in_the_look_at_one_product_ends_neither_its_streams_nor_others(
+    screens: Screens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cup, hat = await screens.open(CUP), await screens.open(HAT)
+    seen = screens.view.seen
+
+    def broken(product_id: str) -> object:
+        if product_id == CUP:
+            raise RuntimeError("a bug")
+        return seen(product_id)
+
+    monkeypatch.setattr(screens.view, "seen", broken)
+    screens.clock.advance(EVENT_EVERY_S)
+    await screens.show(a_product(HAT, 4))
+    async with asyncio.timeout(5):
+        await screens.turn()
+    assert [event["available"] for event in events(hat)] == [5, 4]
+    assert not cup.over

@@ -125,3 +125,56 @@ def test_when_it_closes_all_streams_end_and_none_is_opened(room: StreamRoom) -> 
 
 def test_an_event_has_its_id_its_name_and_one_line_of_data() -> None:
     assert encode_event("stock", "7", b'{"a":1}') == b'id: 7\nevent: stock\ndata: {"a":1}\n\n'
+
+
+async def test_a_client_far_away_that_takes_every_event_is_kept_while_a_sale_is_on(
+    room: StreamRoom, time: MovingTime
+) -> None:
+    """At each look, the event of the last round trip isn't acknowledged yet."""
+    far, stream = entered(room)
+    for _ in range(8):
+        stream.write(b"x" * 300)
+        far.backlog = 300
+        time.now_s += 2.5
+        await room.drop_slow()
+    assert not far.dropped
+
+
+class ClosingAnswer(FakeAnswer):
+    """The answer of a connection that has no file any more once it is closed."""
+
+    def untaken(self) -> int:
+        if self.over:
+            raise ValueError("file descriptor cannot be a negative integer (-1)")
+        return super().untaken()
+
+
+async def test_a_client_that_leaves_while_the_room_looks_at_others_does_not_end_the_looks(time: MovingTime) -> None:
+    answers: list[ClosingAnswer] = []
+
+    async def pause(seconds: float) -> None:
+        await time.pause(seconds)
+        if not seconds:  # Between two parts.
+            answers[-1].leave()
+
+    room = StreamRoom(10 * AT_ONCE, time.monotonic, pause)
+    for _ in range(AT_ONCE + 1):
+        answer = ClosingAnswer()
+        answer.stream = OpenStream(answer)
+        room.enter(answer.stream, None, lambda _: None)
+        answers.append(answer)
+    await room.drop_slow()
+
+
+def test_a_stream_whose_request_was_admitted_before_the_room_closed_ends_at_once(room: StreamRoom) -> None:
+    room.close()
+    answer, _ = entered(room)
+    assert answer.over
+    assert room.count == 0
+
+
+def test_of_requests_admitted_at_the_same_time_no_more_stay_than_there_is_room_for(room: StreamRoom) -> None:
+    assert room.refusal(None) is None
+    answers = [entered(room)[0] for _ in range(5)]
+    assert [answer.over for answer in answers] == [False, False, False, True, True]
+    assert room.count == 3

@@ -15,6 +15,13 @@ class PurposeToken(msgspec.Struct, frozen=True, gc=False):
     expires_at: int
 
 
+class PurposeSubject(msgspec.Struct, frozen=True, gc=False):
+    """Who a token was issued for, such as an account's id, and when: the whole second, in UTC milliseconds."""
+
+    name: str
+    issued_at: int
+
+
 class _PurposeClaims(msgspec.Struct, frozen=True, gc=False):
     iss: str
     aud: str
@@ -40,7 +47,7 @@ class PurposeTokens:
         claims = _PurposeClaims(iss=OWN_ISSUER, aud=self._audience, sub=subject, exp=exp)
         return PurposeToken(self._keys.sign(msgspec.json.encode(claims)), exp * 1000)
 
-    def read(self, token: str, now_ms: int) -> str | None:
+    def read(self, token: str, now_ms: int) -> PurposeSubject | None:
         """The subject, or None if the token is invalid or too old. No reason is given."""
         payload = self._keys.open(token)
         if isinstance(payload, TokenRefused):
@@ -52,4 +59,4 @@ class PurposeTokens:
         if claims.iss != OWN_ISSUER or claims.aud != self._audience:
             return None
         within = now_ms < claims.exp * 1000 <= now_ms + self._ttl_s * 1000 + LEEWAY_MS
-        return claims.sub if within else None
+        return PurposeSubject(claims.sub, (claims.exp - self._ttl_s) * 1000) if within else None

@@ -23,7 +23,7 @@ from flashreserve.bootstrap.keys import key_ring
 from flashreserve.bootstrap.monitoring import Monitoring, monitoring
 from flashreserve.bootstrap.readiness import Readiness
 from flashreserve.bootstrap.services import Books, Core, open_core
-from flashreserve.bootstrap.shop_report import shop_report
+from flashreserve.bootstrap.shop_report import Doctor, shop_report
 from flashreserve.bootstrap.stores import database_identity, open_store, open_store_again
 from flashreserve.bootstrap.watchdog import Watchdog
 from flashreserve.bootstrap.webhooks import Webhooks, open_webhooks
@@ -166,7 +166,7 @@ async def _open_edge(
     metrics, books = Metrics(), core.books
     shared = None if place is None else SharedMetrics(metrics, place.metrics_dir, place.name, books.clock.now_ms)
     backlog = Backlog(books.store, books.combiner.now)
-    monitored = monitoring(settings, core, metrics, "all" if sweeps else "api")
+    monitored = monitoring(settings, core, metrics, "all" if sweeps else "api", limits)
     readiness = Readiness(books, backlog)
     edge = _edge(settings, core, webhooks, monitored, proxies, hosts, metrics, shared, limits, readiness)
     _measure(books, webhooks, metrics)
@@ -239,6 +239,7 @@ def _services(
     health: Callable[[], Awaitable[list[Check]]],
     figures: Callable[[], bytes],
 ) -> Services:
+    doctor = Doctor()
     return Services(
         reservations=core.books.reservations,
         catalogue=core.books.catalogue,
@@ -264,7 +265,7 @@ def _services(
             settings.metrics_token, MemoryThrottle(core.books.clock, entries_max=_METRICS_TRIERS_MAX)
         ),
         health=health,
-        report=lambda: shop_report(settings, health),
+        report=lambda: shop_report(settings, health, doctor),
         metrics=figures,
     )
 

@@ -16,9 +16,10 @@ from flashreserve.http.refusal_counts import RefusalCounts
 from flashreserve.http.streams.open_streams import TICKET_S, OpenStreams
 from flashreserve.http.streams.overview_stream import OverviewStreams
 from flashreserve.http.streams.stock_stream import StockStreams
-from flashreserve.http.streams.stream_room import StreamRoom
+from flashreserve.http.streams.stream_room import STREAMS_PER_ADDRESS_MAX, StreamRoom
 from flashreserve.jobs.loop import repeat
 from flashreserve.metrics import LATENCY_BOUNDS_S, Metrics
+from flashreserve.server.limits import HttpLimits
 from flashreserve.service.held_units import REFRESH_EVERY_S, HeldUnits
 from flashreserve.service.monitor import LATENCY, LOOK_EVERY_S, QUEUE, STREAMS, Monitor
 from flashreserve.service.process_reports import REPORT_EVERY_S, ProcessReporter
@@ -52,11 +53,15 @@ class Monitoring(msgspec.Struct, frozen=True):
         start(self.streams.overview.run())
 
 
-def monitoring(settings: Settings, core: Core, metrics: Metrics, role: Literal["all", "api"]) -> Monitoring:
-    """The parts of a process that serves in this role. Nothing runs before `Monitoring.start`."""
+def monitoring(
+    settings: Settings, core: Core, metrics: Metrics, role: Literal["all", "api"], limits: HttpLimits
+) -> Monitoring:
+    """The parts of a process that serves in this role, within `limits`. Nothing runs before `Monitoring.start`."""
     books, refusals = core.books, RefusalCounts()
     now, monotonic = books.combiner.now, books.clock.monotonic
-    room = StreamRoom(settings.streams_max, monotonic)
+    room = StreamRoom(
+        _share(settings.streams_max, limits), monotonic, per_address_max=_share(STREAMS_PER_ADDRESS_MAX, limits)
+    )
     metrics.gauge("flashreserve_streams", "Streams of events that are open", lambda: room.count, of_all="sum")
 
     def counts() -> Mapping[str, float]:
@@ -77,6 +82,14 @@ def monitoring(settings: Settings, core: Core, metrics: Metrics, role: Literal["
         PurposeTokens(core.keys, "stream", ttl_s=TICKET_S),
     )
     return Monitoring(monitor, streams, refusals, reporter, held)
+
+
+def _share(streams: int, limits: HttpLimits) -> int:
+    """The same share of the process's connections, where the system allows fewer of them than usual.
+
+    A stream is never closed to make room for another connection, so streams have to leave some for requests.
+    """
+    return streams * limits.connections_max // HttpLimits().connections_max
 
 
 def _audit(settings: Settings) -> Callable[[], Awaitable[Audit]]:

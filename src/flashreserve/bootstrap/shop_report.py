@@ -24,9 +24,29 @@ _NOT_RUN: Final = ReportedFinding("warn", "doctor", "the checks of the machine d
 _findings: Final = msgspec.json.Decoder(list[ReportedFinding])
 
 
-async def shop_report(settings: Settings, health: Callable[[], Awaitable[list[Check]]]) -> ShopReport:
-    """The report. The machine and the settings are checked by a process of its own: the checks read many files."""
-    checks, findings = await asyncio.gather(health(), _doctor())
+class Doctor:
+    """Checks the machine and the settings by a process of its own, because the checks read many files.
+
+    One process runs at a time: everybody who asks meanwhile gets its findings.
+    """
+
+    def __init__(self) -> None:
+        self._running: asyncio.Task[list[ReportedFinding]] | None = None
+
+    async def findings(self) -> list[ReportedFinding]:
+        """The findings, or one that says that there are none."""
+        if self._running is None:
+            self._running = asyncio.create_task(_doctor())
+            self._running.add_done_callback(self._ended)
+        return await asyncio.shield(self._running)  # A caller that is cancelled doesn't end it for the others.
+
+    def _ended(self, _: asyncio.Task[list[ReportedFinding]]) -> None:
+        self._running = None
+
+
+async def shop_report(settings: Settings, health: Callable[[], Awaitable[list[Check]]], doctor: Doctor) -> ShopReport:
+    """The report."""
+    checks, findings = await asyncio.gather(health(), doctor.findings())
     return ShopReport(
         engine=settings.engine,
         versions={
@@ -44,9 +64,12 @@ async def shop_report(settings: Settings, health: Callable[[], Awaitable[list[Ch
 async def _doctor() -> list[ReportedFinding]:
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-P", "-m", "flashreserve", "doctor", "--json")
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=asyncio.subprocess.DEVNULL
+        )
+    except OSError:  # No process or memory is left: an operator needs the rest of the report all the more.
+        return [_NOT_RUN]
     try:
         out, _ = await asyncio.wait_for(process.communicate(), _DOCTOR_S)
         return _findings.decode(out)

@@ -202,9 +202,7 @@ class _Target(msgspec.Struct, frozen=True, kw_only=True):
         if self.cluster is not None:
             raise click.UsageError("--engine: not with --url, which names a shop that runs already")
         if self.watch:
-            raise click.UsageError(
-                "--watch: not with --url; a running shop has its pages at /demo and /admin"
-            )
+            raise click.UsageError("--watch: not with --url; a running shop has its pages at /demo and /admin")
         for url in self.urls:
             try:
                 split_url(url)

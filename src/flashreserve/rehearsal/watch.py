@@ -1,9 +1,10 @@
 """Watching a rehearsal in the browser: where to look, and the time to do so before and after the crowd."""
 
 import asyncio
+import contextlib
 import os
+import subprocess
 import sys
-import webbrowser
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -11,6 +12,10 @@ import msgspec
 
 OPENS_IN_S: Final = 15.0
 """From printing the addresses to the opening of the sale: time enough to open the pages, and to see the countdown."""
+
+
+_OPEN_S: Final = 10.0
+"""The longest time that a browser gets to open a page."""
 
 
 class SignIn(msgspec.Struct, frozen=True):
@@ -65,6 +70,11 @@ async def enter_pressed() -> None:
 
 
 def open_page(url: str) -> None:
-    """Open the address in a graphical browser, if there is one: a browser in the terminal would hide the progress."""
+    """Open the address in a graphical browser, if there is one: a browser in the terminal would hide the progress.
+
+    By a process of its own, because browsers write lines of their own to the standard output, which is for the verdict.
+    """
     if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        webbrowser.open(url)
+        command, nowhere = [sys.executable, "-P", "-m", "webbrowser", url], subprocess.DEVNULL
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=_OPEN_S, check=False)  # noqa: S603

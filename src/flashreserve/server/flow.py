@@ -91,5 +91,5 @@ def queued_bytes(transport: asyncio.Transport, which: int) -> int:
     endpoint = transport.get_extra_info("socket")
     try:
         return int.from_bytes(fcntl.ioctl(endpoint.fileno(), which, bytes(4)), sys.byteorder)
-    except OSError:  # The connection is closed, or the system doesn't count.
+    except (OSError, ValueError):  # The connection is closed (it has no file any more), or the system doesn't count.
         return 0

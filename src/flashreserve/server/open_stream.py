@@ -44,10 +44,11 @@ class OpenStream:
     `on_end` is called once, when the client is gone or the answer is complete.
     """
 
-    __slots__ = ("_answer", "on_end")
+    __slots__ = ("_answer", "_written", "on_end")
 
     def __init__(self, answer: StreamedAnswer) -> None:
         self._answer = answer
+        self._written = 0
         self.on_end: Callable[[], None] | None = None
 
     @property
@@ -61,7 +62,10 @@ class OpenStream:
         Returns:
             False if nothing was written: the client hasn't taken the data before it, or the stream is over.
         """
-        return self._answer.write_streamed(data)
+        written = self._answer.write_streamed(data)
+        if written:
+            self._written += len(data)
+        return written
 
     def end(self) -> None:
         """Complete the answer and close the connection."""
@@ -74,6 +78,10 @@ class OpenStream:
     def untaken(self) -> int:
         """Bytes that the client hasn't acknowledged, those in the system's buffers included."""
         return self._answer.untaken()
+
+    def taken(self) -> int:
+        """Bytes of the stream that the client has acknowledged so far; below 0 until it has taken the head."""
+        return self._written - self._answer.untaken()
 
     def ended(self) -> None:
         """Called by the exchange when the answer is over."""

@@ -137,9 +137,17 @@ class AccessService:
                 return TokenRefused(Refusal.ISSUER_KEYS_UNREADABLE)
         if isinstance(found, TokenRefused):
             return found
-        if self._sign_outs.refuse(found) is None:
-            self._sign_outs.note(found.user_id, await self._store.signed_out_at(found.user_id))
-        return found if self._sign_outs.refuse(found) is False else TokenRefused(Refusal.SIGNED_OUT)
+        return TokenRefused(Refusal.SIGNED_OUT) if await self.is_signed_out(found) else found
+
+    async def is_signed_out(self, identity: Identity) -> bool:
+        """Whether the identity's account was signed out everywhere, or erased, since it signed in.
+
+        Raises:
+            StoreUnavailableError: a sign-out that isn't in the list can't be read now.
+        """
+        if self._sign_outs.refuse(identity) is None:
+            self._sign_outs.note(identity.user_id, await self._store.signed_out_at(identity.user_id))
+        return self._sign_outs.refuse(identity) is not False
 
     async def _read_issuer_keys(self, token: str) -> bool:
         """Whether the keys of the token's issuer could be read now."""

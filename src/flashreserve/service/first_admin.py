@@ -37,7 +37,8 @@ class FirstAdmin:
 
     async def is_open(self, token: str) -> bool:
         """Whether the link can be used now."""
-        if self._tokens.read(token, self._clock.now_ms()) != _SUBJECT:
+        subject = self._tokens.read(token, self._clock.now_ms())
+        if subject is None or subject.name != _SUBJECT:
             return False
         return not await self._store.has_admin()
 

@@ -115,10 +115,12 @@ class Monitor:
         self._audit = audit
         self._auditing = False
         self._activity: Activity | None = None
-        self._looking = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
         self._wanted_until = self._looked_at = float("-inf")
         self._overview: Overview | None = None
         self._latencies: deque[list[float]] = deque(maxlen=_LATENCY_OVER_S)
+        self._sold: dict[str, int] = {}
+        self._sold_at_count = 0
 
     async def overview(self) -> Overview:
         """The state as of the last second.
@@ -127,12 +129,11 @@ class Monitor:
             StoreUnavailableError: the database doesn't answer.
         """
         self.want()
-        async with self._looking:
-            if self._overview is None or self._monotonic() - self._looked_at > _FRESH_FOR_S:
-                await self._look()
-            if self._overview is None:
-                raise RuntimeError("a look gives an overview")
-            return self._overview
+        if self._overview is None or self._monotonic() - self._looked_at > _FRESH_FOR_S:
+            await self._shared_look()
+        if self._overview is None:
+            raise RuntimeError("a look gives an overview")
+        return self._overview
 
     async def activity(self, seconds: int) -> ActivitySeries:
         """The counts of the last seconds, up to `activity.SECONDS`.
@@ -159,9 +160,8 @@ class Monitor:
             StoreUnavailableError: the database doesn't answer.
         """
         if self._monotonic() < self._wanted_until:
-            async with self._looking:
-                await self._look()
-        else:
+            await self._shared_look()
+        elif self._looking is None:
             self._activity = self._overview = None
             self._latencies.clear()
         return 0
@@ -211,6 +211,18 @@ class Monitor:
             self._auditing = False
         return verdict
 
+    async def _shared_look(self) -> None:
+        """Look, or wait for the look that is under way, and share its error: in an outage each one takes seconds."""
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(self._looked)
+        await asyncio.shield(self._looking)  # A caller that is cancelled doesn't end it for the others.
+
+    def _looked(self, look: asyncio.Task[None]) -> None:
+        self._looking = None
+        if not look.cancelled():
+            look.exception()  # Marks it as retrieved: all callers may have been cancelled.
+
     async def _look(self) -> None:
         now = self._now()
         processes = await self._processes(now)
@@ -249,7 +261,21 @@ class Monitor:
         left = SALES_MAX - len(on_sale.products)
         others = ProductFilter(archived=False, off_sale_at=now)
         rest = (await self._store.search_products(others, None, left)).products if left else []
-        return [_sale(product, self._held.of(product.id)) for product in (*on_sale.products, *rest)]
+        return [self._sale_since_count(product) for product in (*on_sale.products, *rest)]
+
+    def _sale_since_count(self, product: Product) -> SaleFigures:
+        """The figures of a product that is newer than the last count of holds.
+
+        Units that went since then count as held. Otherwise a rush would be shown as sold until holds are counted again.
+        """
+        if self._sold_at_count != self._held.counts:
+            self._sold_at_count = self._held.counts
+            self._sold.clear()
+        counted = _sale(product, self._held.of(product.id))
+        if counted.sold is None:
+            return counted
+        sold = min(product.stocked - product.available, self._sold.setdefault(product.id, counted.sold))
+        return SaleFigures(product, max(0, product.stocked - product.available - sold), sold)
 
     def _percentile(self, share: float) -> float | None:
         first, last = self._latencies[0], self._latencies[-1]

@@ -76,8 +76,10 @@ class PersonService:
         """Whether an erasure of the customer, who has no account, began in the last `ERASURES_KEPT_S`."""
         return await self._store.signed_out_at(customer_id) is not None
 
-    async def erase(self, customer_id: str) -> Erased | AdminKept | ErasureUnfinished:
+    async def erase(self, customer_id: str, by: str = BY_COMMAND_LINE) -> Erased | AdminKept | ErasureUnfinished:
         """Erase a customer: cancel open holds, delete the account, and put a pseudonym in place of the customer.
+
+        The cancellations are recorded under the name `by`.
 
         Takes over ten seconds, so that no process accepts a token of the customer any more. It may be repeated.
         """
@@ -85,12 +87,12 @@ class PersonService:
         if not await self._store.begin_erasure(customer_id, self._clock.now_ms()):
             return AdminKept()
         with after_a_change():
-            return await self._erase_begun(customer_id, had_account=account is not None)
+            return await self._erase_begun(customer_id, by, had_account=account is not None)
 
-    async def _erase_begun(self, customer_id: str, *, had_account: bool) -> Erased | ErasureUnfinished:
+    async def _erase_begun(self, customer_id: str, by: str, *, had_account: bool) -> Erased | ErasureUnfinished:
         """The rest of an erasure, once the customer's tokens are refused and the account is deleted."""
         await self._pause(REFUSED_AFTER_S)
-        await self._cancel_holds(customer_id)
+        await self._cancel_holds(customer_id, by)
         pseudonym, done, pauses = f"{PSEUDONYM}{secrets.token_hex(16)}", 0, 0
         for _ in range(_STEPS_MAX):
             left = await self._store.has_reservations(customer_id)  # first: what comes of movements is rewritten then
@@ -104,14 +106,14 @@ class PersonService:
                 break
             pauses += 1
             await self._pause(_PAUSE_S)
-            await self._cancel_holds(customer_id)
+            await self._cancel_holds(customer_id, by)
         return ErasureUnfinished(len(await self._own(customer_id)))
 
-    async def _cancel_holds(self, customer_id: str) -> None:
+    async def _cancel_holds(self, customer_id: str, by: str) -> None:
         """Cancel open holds. One that has lapsed is released: it may not have been swept yet."""
         for status in (Status.PENDING, Status.EXPIRED):
             for held in await self._own(customer_id, status):
-                await self._reservations.cancel(None, held.id, BY_COMMAND_LINE)
+                await self._reservations.cancel(None, held.id, by)
 
     async def _own(self, customer_id: str, status: Status | None = None) -> list[Reservation]:
         where = ReservationFilter(user_id=customer_id, status=status)

@@ -1,7 +1,7 @@
 """The contract of a store's figures for operators: holds, flows of units, processes and audits. See `stores.port`.
 
 All instants are UTC milliseconds. No rule and no job depends on these figures. A reservation that can't be read may be
-missing from them, or be counted in part.
+missing from them, or be counted in part. Reports and verdicts that can't be read are left out.
 """
 
 from typing import Final, Protocol

@@ -60,7 +60,10 @@ STREAMS: Final = (
         path="/stream-tickets",
         tag="Operations",
         summary="A ticket that opens the stream of the overview",
-        description="It is good for a minute. A stream that was opened by it goes on as long as the admin is one.",
+        description=(
+            "It is good for a minute. A stream that was opened by it goes on as long as the admin is one, and isn't"
+            " signed out everywhere."
+        ),
         who="admin",
         successes=(Success(201, "The ticket.", TicketView, {"ticket": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": MADE_AT}),),
     ),

@@ -37,13 +37,13 @@ class CustomerRoutes(Controller):
     async def erase(self, request: HttpRequest, id: FromPath[str], services: ServicesHere) -> Response[bytes]:  # noqa: A002
         """Erase a customer."""
         del id
-        await callers.manager(headers_of(request), services)
+        by = await callers.manager(headers_of(request), services)
         await requests.no_body(request)
         customer_id = _customer_id(request)
         persons = services.persons
         if not await persons.is_stored(customer_id) and not await persons.was_erased(customer_id):
             return outcome_reply(NotFound("customer", customer_id), request)
-        match await persons.erase(customer_id):
+        match await persons.erase(customer_id, by):
             case Erased(account, reservations):
                 return reply(answers.ok(ErasedView(account, reservations)))
             case AdminKept():

@@ -1,12 +1,16 @@
 """Routes of the streams of server-sent events, and of the tickets that open them."""
 
+from functools import partial
 from typing import Final
 
 from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 
 from flashreserve.auth.address import throttled_as
+from flashreserve.auth.purpose_tokens import PurposeSubject
+from flashreserve.auth.tokens import Identity
 from flashreserve.core.instants import format_instant
+from flashreserve.core.model import Role
 from flashreserve.core.outcomes import NotFound
 from flashreserve.http import answers, callers, requests
 from flashreserve.http.answers import CHALLENGE, RefusalError
@@ -32,6 +36,7 @@ class StreamRoutes(Controller):
         if isinstance(sight, NotFound):
             raise RefusalError("not-found", f"there is no product {product_id}")
         streams = services.streams.stock
+        _refuse_if(streams.refusal(product_id))
         return EventStream(request.scope, lambda stream: streams.enter(sight, stream, address))
 
     @get("/admin/events")
@@ -62,10 +67,13 @@ def _admitted(request: HttpRequest, services: Services) -> str | None:
         RefusalError: There are as many streams as there may be; the client should poll.
     """
     address = throttled_as(requests.client_address(request, services))
-    refusal = services.streams.room.refusal(address)
+    _refuse_if(services.streams.room.refusal(address))
+    return address
+
+
+def _refuse_if(refusal: str | None) -> None:
     if refusal is not None:
         raise RefusalError("unavailable", f"{refusal}; ask for the stock instead", retry_after_s=_TRY_AGAIN_S)
-    return address
 
 
 async def _admin(request: HttpRequest, services: Services) -> Allowed:
@@ -87,12 +95,15 @@ async def _admin(request: HttpRequest, services: Services) -> Allowed:
             return True
 
         return may_by_token
-    admin_id = services.streams.tickets.read(ticket, services.clock.now_ms())
-    if admin_id is None or not await services.accounts.is_admin(admin_id):
+    subject = services.streams.tickets.read(ticket, services.clock.now_ms())
+    if subject is None or not await _may_watch(subject, services):
         detail = "the ticket is invalid or over a minute old; ask for another one"
         raise RefusalError("unauthenticated", detail, headers=(CHALLENGE,))
+    return partial(_may_watch, subject, services)
 
-    async def may_by_ticket() -> bool:
-        return await services.accounts.is_admin(admin_id)
 
-    return may_by_ticket
+async def _may_watch(subject: PurposeSubject, services: Services) -> bool:
+    """Whether the account is still an admin's, and wasn't signed out everywhere after the ticket was made."""
+    at = subject.issued_at
+    identity = Identity(subject.name, Role.ADMIN, expires_at=at, issued_at=at, signed_in_at=at)
+    return await services.accounts.is_admin(subject.name) and not await services.access.is_signed_out(identity)

@@ -46,6 +46,8 @@ class OverviewStreams:
         self._pause = pause
         self._watchers: dict[OpenStream, Allowed] = {}
         self._told: OverviewView | None = None
+        self._behind: list[OpenStream] = []
+        """Streams that couldn't take the last event, or began while it was sent."""
         self._check_at = 0.0
 
     @property
@@ -68,6 +70,7 @@ class OverviewStreams:
         self._watchers[stream] = allowed
         self._room.enter(stream, address, self._leave)
         stream.write(beginning)
+        self._behind.append(stream)
 
     def _leave(self, stream: OpenStream) -> None:
         self._watchers.pop(stream, None)
@@ -80,6 +83,8 @@ class OverviewStreams:
                     await self._send()
                 except StoreUnavailableError as error:
                     _log.debug("overview not streamed", error=str(error))
+                except Exception:  # noqa: BLE001 - a bug in one turn must not end all later ones
+                    _log.exception("overview not streamed")
             await self._pause(LOOK_EVERY_S)
 
     async def _send(self) -> None:
@@ -92,7 +97,11 @@ class OverviewStreams:
         told = monitor_views.told_by(shown)
         if told != self._told:
             self._told = told
-            await self._room.write(self._watchers, _event(shown))
+            behind = list(self._watchers)
+        else:
+            behind = self._behind
+        self._behind = []  # Streams that begin during the writing are added to it.
+        self._behind += await self._room.write(behind, _event(shown))
 
     async def _shown(self) -> OverviewView:
         overview = await self._monitor.overview()

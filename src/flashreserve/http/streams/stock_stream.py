@@ -13,15 +13,21 @@ from msgspec.structs import replace
 
 from flashreserve.core.instants import format_instant
 from flashreserve.http.streams.event_stream import encode_event
-from flashreserve.http.streams.stream_room import StreamRoom
+from flashreserve.http.streams.stream_room import AT_ONCE, StreamRoom
 from flashreserve.http.streams.views import StockEventView
 from flashreserve.http.views import encode, format_optional
 from flashreserve.server.open_stream import OpenStream
 from flashreserve.service.held_units import HeldUnits
-from flashreserve.stock_view import Sight, StockView
+from flashreserve.stock_view import WATCHED_MAX, Sight, StockView
 from flashreserve.stores.port import StoreUnavailableError
 
 EVENT_NAME: Final = "stock"
+PRODUCTS_MAX: Final = WATCHED_MAX // 2
+"""Products with streams. The stock view has to keep all of them, and those that customers ask for, in view.
+
+A product that it has dropped would cost a query of its own four times a second.
+"""
+
 EVENT_EVERY_S: Final = 0.25
 """The least time between two events of one product."""
 
@@ -62,6 +68,12 @@ class StockStreams:
         self._pause = pause
         self._watched: dict[str, WatchedProduct] = {}
 
+    def refusal(self, product_id: str) -> str | None:
+        """Why no stream of this product can be opened, as a clause; None if one can."""
+        if product_id in self._watched or len(self._watched) < PRODUCTS_MAX:
+            return None
+        return f"{PRODUCTS_MAX:,} products have streams, as many as this process allows"
+
     def enter(self, sight: Sight, stream: OpenStream, address: str | None) -> None:
         """Add a stream of the product in `sight`, which is sent at once."""
         product_id = sight.product.id
@@ -82,8 +94,14 @@ class StockStreams:
     async def run(self) -> None:
         """Send events until cancelled."""
         while True:
-            for product_id, watched in tuple(self._watched.items()):
-                await self._look(product_id, watched)
+            for number, (product_id, watched) in enumerate(tuple(self._watched.items()), 1):
+                try:
+                    await self._look(product_id, watched)
+                except Exception:  # noqa: BLE001 - a bug in one look must not end the streams of all products
+                    _log.exception("stock not streamed", product=product_id)
+                    watched.sent_at = self._monotonic()  # So that it is tried, and logged, four times a second at most.
+                if number % AT_ONCE == 0:
+                    await self._pause(0)
             await self._pause(_LOOK_EVERY_S)
 
     async def _look(self, product_id: str, watched: WatchedProduct) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import msgspec
+import structlog
 
 from flashreserve.http.streams.event_stream import COMMENT, RETRY_MS
 from flashreserve.server.open_stream import OpenStream
@@ -21,12 +22,17 @@ AT_ONCE: Final = 100
 """Streams that are written to in one turn of the event loop, so that reservations don't wait for thousands."""
 
 _FIRST: Final = b"retry: %d\n\n" % RETRY_MS
+_log = structlog.get_logger(__name__)
 
 
 class StreamReading(msgspec.Struct):
-    """How a client takes its data. `untaken` bytes weren't acknowledged at `since`, in seconds."""
+    """How a client takes its data: it had acknowledged `taken` bytes at the last look, the last of them by `since`.
 
-    untaken: int = 0
+    `since` is in seconds. Unacknowledged bytes alone tell nothing: while a sale is on, each look finds the events of
+    the last round trip.
+    """
+
+    taken: int = 0
     since: float = 0.0
 
 
@@ -65,8 +71,12 @@ class StreamRoom:
         return None
 
     def enter(self, stream: OpenStream, address: str | None, left: Callable[[OpenStream], None]) -> None:
-        """Add a stream, and write its beginning. `left` is called when it is over."""
-        self._readings[stream] = StreamReading()
+        """Add a stream, and write its beginning. `left` is called when it is over.
+
+        It is ended at once if the room has been closed, or was filled, since its request was admitted.
+        """
+        has_room = self.refusal(address) is None
+        self._readings[stream] = StreamReading(since=self._monotonic())
         if address is not None:
             self._by_address[address] = self._by_address.get(address, 0) + 1
 
@@ -78,6 +88,8 @@ class StreamRoom:
 
         stream.on_end = leave
         stream.write(_FIRST)
+        if not has_room:
+            stream.end()
 
     async def write(self, streams: Iterable[OpenStream], data: bytes) -> list[OpenStream]:
         """Write to all of these, a part at a time. Returns those that can't take more now."""
@@ -94,22 +106,29 @@ class StreamRoom:
         comment_at = self._monotonic() + COMMENT_EVERY_S
         while True:
             await self._pause(_LOOK_EVERY_S)
-            await self.drop_slow()
-            if self._monotonic() >= comment_at:
-                comment_at = self._monotonic() + COMMENT_EVERY_S
-                await self.write(self._readings, COMMENT)
+            try:
+                await self.drop_slow()
+                if self._monotonic() >= comment_at:
+                    comment_at = self._monotonic() + COMMENT_EVERY_S
+                    await self.write(self._readings, COMMENT)
+            except Exception:  # noqa: BLE001 - a bug in one turn must not end all later ones
+                _log.exception("streams not kept")
 
     async def drop_slow(self) -> None:
         """Drop the clients that have taken nothing of what was written for `SLOW_AFTER_S`."""
         for number, (stream, reading) in enumerate(tuple(self._readings.items()), 1):
-            untaken, now = stream.untaken(), self._monotonic()
-            if not untaken or untaken < reading.untaken or not reading.untaken:
-                reading.since = now
-            elif now - reading.since >= SLOW_AFTER_S:
-                stream.drop()
-            reading.untaken = untaken
+            if not stream.over:  # It may have ended while others were looked at.
+                self._look(stream, reading)
             if number % AT_ONCE == 0:
                 await self._pause(0)
+
+    def _look(self, stream: OpenStream, reading: StreamReading) -> None:
+        taken, now = stream.taken(), self._monotonic()
+        if taken > reading.taken or not stream.untaken():
+            reading.since = now
+        elif now - reading.since >= SLOW_AFTER_S:
+            stream.drop()
+        reading.taken = taken
 
     def close(self) -> None:
         """End all streams; open no more. Browsers connect again, to another process."""

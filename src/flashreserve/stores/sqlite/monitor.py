@@ -1,6 +1,7 @@
 """Figures for operators, from the database file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -17,8 +18,9 @@ from flashreserve.stores.monitor import (
     MonitorStore,
 )
 from flashreserve.stores.port import StoreDefectError
-from flashreserve.stores.sqlite.columns import PROCESSES, VERDICTS
+from flashreserve.stores.sqlite.columns import PROCESSES, VERDICTS, Row, TableColumns
 from flashreserve.stores.sqlite.transactions import SqliteTransactions
+from flashreserve.stores.unreadable import UnreadableError
 
 _PAGE: Final = 10_000
 """Reservations that one read sums up, so that other reads don't wait long for it."""
@@ -92,13 +94,13 @@ class SqliteMonitor(SqliteTransactions, MonitorStore):
 
     @override
     async def held_units(self) -> dict[str, int]:
-        found: list[Any] = await self._read(lambda connection: connection.execute(SELECT_HELD_UNITS).fetchall())
+        found: list[Any] = await self._count(lambda connection: connection.execute(SELECT_HELD_UNITS).fetchall())
         return {product_id: int(units) for product_id, units in found}
 
     @override
     async def lapses(self, now: int, bucket_ms: int, buckets: int) -> list[HoldCount]:
         values = {"now": now, "bucket_ms": bucket_ms, "buckets": buckets}
-        found: list[Any] = await self._read(lambda connection: connection.execute(SELECT_LAPSES, values).fetchall())
+        found: list[Any] = await self._count(lambda connection: connection.execute(SELECT_LAPSES, values).fetchall())
         counts = [HoldCount() for _ in range(buckets + 2)]
         for place, holds, units in found:
             counts[place] = HoldCount(holds, int(units))
@@ -111,7 +113,7 @@ class SqliteMonitor(SqliteTransactions, MonitorStore):
         values = {"product_id": product_id, "since": since, "bucket_ms": bucket_ms, "buckets": buckets}
         values |= {"low": first_id_at(since - IDS_APART_MS), "high": _LAST_ID}
         for most in [min(_PAGE, FLOW_RESERVATIONS_MAX - done) for done in range(0, FLOW_RESERVATIONS_MAX, _PAGE)]:
-            page = await self._read(partial(_summed_page, values={**values, "most": most}))
+            page = await self._count(partial(_summed_page, values={**values, "most": most}))
             for direction, bucket, units in page.sums:
                 flows.add(direction, bucket, units)
             if page.reservations < most:
@@ -133,9 +135,7 @@ class SqliteMonitor(SqliteTransactions, MonitorStore):
     @override
     async def processes(self, since: int) -> list[ProcessReport]:
         values = (since, PROCESSES_MAX)
-        return await self._read(
-            lambda connection: [PROCESSES.struct(row) for row in connection.execute(_SELECT_PROCESSES, values)]
-        )
+        return await self._read(lambda connection: _readable(PROCESSES, connection.execute(_SELECT_PROCESSES, values)))
 
     @override
     async def add_verdict(self, verdict: AuditVerdict) -> None:
@@ -147,9 +147,16 @@ class SqliteMonitor(SqliteTransactions, MonitorStore):
 
     @override
     async def verdicts(self, most: int) -> list[AuditVerdict]:
-        return await self._read(
-            lambda connection: [VERDICTS.struct(row) for row in connection.execute(_SELECT_VERDICTS, (most,))]
-        )
+        return await self._read(lambda connection: _readable(VERDICTS, connection.execute(_SELECT_VERDICTS, (most,))))
+
+
+def _readable(columns: TableColumns[Row], rows: Iterable[Any]) -> list[Row]:
+    """The rows that can be read. The others are left out, as if they didn't exist."""
+    found = []
+    for row in rows:
+        with suppress(UnreadableError):
+            found.append(columns.struct(row))
+    return found
 
 
 class _SummedPage(NamedTuple):

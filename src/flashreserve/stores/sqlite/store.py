@@ -65,7 +65,7 @@ def open_sqlite(
     quotas: Quotas = NO_QUOTAS,
     logs_grants: bool = False,
 ) -> "SqliteStore":
-    """Open the file with a writer thread and a reader thread, and migrate its tables.
+    """Open the file with a writer thread and two reader threads, and migrate its tables.
 
     With `create` false, a missing or empty file is refused and not changed. A write waits for other processes' writes,
     at most about `busy_wait_s` seconds. With `logs_grants`, the grants of holds are in the log of events too.
@@ -82,6 +82,8 @@ def open_sqlite(
             migrate(writer, busy_wait_s)
         reader = connect(path, "read", busy_wait_s)
         stack.callback(reader.close)
+        counter = connect(path, "read", busy_wait_s)
+        stack.callback(counter.close)
         own = connect(path, "write", busy_wait_s)
         stack.callback(own.close)
         files, indexer, pulse = DatabaseFiles(path), CustomerIndexer(), Pulse(len(schema.MIGRATIONS))
@@ -101,6 +103,7 @@ def open_sqlite(
         pulse,
         quotas,
         files,
+        counter=ThreadWriter(counter, "sqlite-counter"),
         logs_grants=logs_grants,
     )
 
@@ -140,9 +143,11 @@ class SqliteStore(
         quotas: Quotas = NO_QUOTAS,
         files: DatabaseFiles | None = None,
         *,
+        counter: Writer | None = None,
         logs_grants: bool = False,
     ) -> None:
-        super().__init__(writer, reader, indexer or CustomerIndexer(), pulse or Pulse(len(schema.MIGRATIONS)), files)
+        pulse = pulse or Pulse(len(schema.MIGRATIONS))
+        super().__init__(writer, reader, counter or reader, indexer or CustomerIndexer(), pulse, files)
         self._quotas = quotas
         self._logs_grants = logs_grants
         self._unindexed = UnindexedReservations(counts=quotas.some)
@@ -263,6 +268,8 @@ class SqliteStore(
     @override
     async def close(self) -> None:
         await self._reader.close()
+        if self._counter is not self._reader:
+            await self._counter.close()
         if self._writer is not self._reader:
             await self._writer.close()
         if self._files is not None:

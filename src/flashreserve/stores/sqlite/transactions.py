@@ -19,14 +19,23 @@ T = TypeVar("T")
 class SqliteTransactions:
     """The base of the store's parts.
 
+    `counter` is a second reader, for figures whose reads take long: they would hold up all other reads.
+
     Each call of `_write` is one transaction. A `_read` of one statement is one too; a read of several begins its own.
     """
 
     def __init__(
-        self, writer: Writer, reader: Writer, indexer: CustomerIndexer, pulse: Pulse, files: DatabaseFiles | None
+        self,
+        writer: Writer,
+        reader: Writer,
+        counter: Writer,
+        indexer: CustomerIndexer,
+        pulse: Pulse,
+        files: DatabaseFiles | None,
     ) -> None:
         self._writer = writer
         self._reader = reader
+        self._counter = counter
         self._indexer = indexer
         self._pulse = pulse
         self._files = files
@@ -55,12 +64,19 @@ class SqliteTransactions:
         return await self._writer.run(write)
 
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        return await self._read_by(self._reader, work)
+
+    async def _count(self, work: Callable[[apsw.Connection], T]) -> T:
+        """Read something that may take long, beside all other reads."""
+        return await self._read_by(self._counter, work)
+
+    async def _read_by(self, reader: Writer, work: Callable[[apsw.Connection], T]) -> T:
         def read(connection: apsw.Connection) -> T:
             self._require_files()
             with store_errors("reading"):
                 return work(connection)
 
-        return await self._reader.run(read)
+        return await reader.run(read)
 
     def _require_files(self) -> None:
         if self._files is not None:
