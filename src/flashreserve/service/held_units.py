@@ -1,4 +1,7 @@
-"""The units in open holds, by product, as of the last second. Asked for only while somebody looks at them."""
+"""The units in open holds, by product, as they were last counted. They are counted only while somebody looks at them.
+
+That is every second, or less often where a count takes long.
+"""
 
 import asyncio
 from collections.abc import Callable

@@ -8,7 +8,8 @@ from flashreserve.http.fields import Id, InstantText, Reason, Stock
 class StockEventView(Struct, frozen=True, rename="camel"):
     """A product's stock and the state of its sale, as a stream tells them.
 
-    `held` are the units in open holds, as of the last second; null until they are known.
+    `held` are the units in open holds as of the last count, which is made every second, and less often where it takes
+    long; null until they are known.
     """
 
     product_id: Id
