@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from tests.browser.storefront import PASSWORD, admin, clock, pass_time, shop, visit
 from tests.http.shop import Admin, HttpShop, ShopClock
 
@@ -25,7 +25,7 @@ async def test_the_last_unit_is_sold_once_and_comes_back_for_the_other_customer(
         await hers.reserve()
         await expect(hers.heading).to_be_focused()
         await his.comes_to("sold-out")
-        await his.shows("1 unit is on hold by others.")
+        await his.shows("Others are holding 1 unit.")
         await his.said("Sold out")
 
         await hers.give_back()
@@ -37,7 +37,7 @@ async def test_the_last_unit_is_sold_once_and_comes_back_for_the_other_customer(
         await hers.comes_to("sold-out")
         await his.pay()
         await his.comes_to("bought")
-        await hers.shows("Nobody holds a unit now.")
+        await hers.shows("No unit is on hold now.")
 
         [bought] = await bob.reservations(product)
         await expect(his.page.locator("#reservation")).to_have_text(bought["id"])
@@ -54,6 +54,24 @@ async def test_a_click_that_comes_second_is_told_so(browser: Any, shop: HttpShop
         await store.button("Reserve").click()
         await store.shows("Somebody was faster: no unit is left at the moment.")
         assert await ann.reservations(product) == []
+
+
+async def test_a_refusal_goes_away_when_units_come_back(browser: Any, shop: HttpShop, admin: Admin) -> None:
+    product = await admin.product(stockQuantity=1)
+    async with visit(browser, shop) as ann, visit(browser, shop) as bob:
+        hers, his = await ann.product(product), await bob.product(product)
+
+        async def be_second(route: Route) -> None:
+            await his.reserve()
+            await route.continue_()
+
+        await hers.page.route("**/reservations", be_second)
+        await hers.button("Reserve").click()
+        await hers.shows("Somebody was faster")
+        await hers.comes_to("sold-out")
+        await his.give_back()
+        await hers.comes_to("open")
+        await expect(hers.page.locator("#refusal")).to_have_count(0)
 
 
 async def test_a_hold_expires_in_view_and_can_be_tried_again(
@@ -134,9 +152,9 @@ async def test_more_time_is_given_as_often_as_the_product_allows(
         await store.reserve()
         [held] = await ann.reservations(product)
         await pass_time(clock, 100, ann)
-        await store.button("More time (2 times possible)").click()
+        await store.button("More time (2 left)").click()
         await store.said("You have more time.")
-        await store.button("More time (once possible)").click()
+        await store.button("More time (1 left)").click()
         await store.shows("More time is not possible any more.")
         [extended] = await ann.reservations(product)
         assert extended["expiresAt"] > held["expiresAt"]
@@ -183,6 +201,9 @@ async def test_a_bank_may_refuse_or_be_slow(browser: Any, shop: HttpShop, admin:
         await store.page.get_by_label("is slow").check()
         await store.button(re.compile("^Pay .")).click()
         await store.shows("The bank is working…")
+        await store.page.reload()
+        await store.comes_to("held")
+        await store.shows("The payment was not sent, because the page was reloaded. Nothing was charged.")
         # Closing the tab, and coming back.
         await store.page.close()
         again = await ann.product(product, "held")
@@ -217,7 +238,7 @@ async def test_a_purchase_goes_on_after_signing_up_in_place(browser: Any, shop: 
         await store.sign("Sign up", "new@example.com", PASSWORD)
         await store.shows("There is an account with this address already.")
         await store.sign("Sign in", "new@example.com", "another place 77")
-        await store.shows("There is no account with this address and password.")
+        await store.shows("The address or the password is wrong.")
         await store.sign("Sign in", "new@example.com", PASSWORD)
         await store.comes_to("held")
 

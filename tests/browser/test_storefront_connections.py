@@ -32,7 +32,7 @@ async def test_a_reload_resumes_each_step(browser: Any, shop: HttpShop, admin: A
         store = await ann.product(product)
         await store.page.route("**/reservations", lambda route: route.abort("connectionreset"))
         await store.button("Reserve").click()
-        await store.said("Asking again (2 of 8)")
+        await store.said("Asking again with the same key (2 of 8)")
         await store.page.unroute("**/reservations")
         for expected in ("held", "held"):  # By the key that was kept; then by the list of reservations.
             await store.page.reload()
@@ -55,11 +55,27 @@ async def test_a_reload_after_a_lost_answer_finds_what_was_taken(browser: Any, s
         store = await ann.product(product)
         await store.page.route("**/reservations", lose_answer)
         await store.button("Reserve").click()
-        await store.said("Asking again (2 of 8)")
+        await store.said("Asking again with the same key (2 of 8)")
         await store.page.unroute("**/reservations")
         await store.page.reload()
         await store.comes_to("held")
         assert (await product_of(shop, product))["available"] == 9
+
+
+async def test_the_last_unit_is_not_said_to_be_held_by_others(browser: Any, shop: HttpShop, admin: Admin) -> None:
+    product = await admin.product(stockQuantity=1)
+    async with visit(browser, shop) as ann:
+        store = await ann.product(product)
+        await store.page.route("**/reservations", lose_answer)
+        await store.button("Reserve").click()
+        await store.left(0)
+        await store.comes_to("reserving")
+        await store.shows("Asking again with the same key (2 of 8)")
+        await expect(store.heading).to_have_text("Reserving…")
+        await expect(store.button("Reserve")).to_have_attribute("aria-disabled", "true")
+        await store.page.unroute("**/reservations")
+        await store.hurry("held")
+        assert len(await ann.reservations(product)) == 1
 
 
 async def test_tabs_of_one_customer_show_the_same(browser: Any, shop: HttpShop, admin: Admin) -> None:
@@ -107,8 +123,8 @@ async def test_network_trouble_takes_nothing_twice(browser: Any, shop: HttpShop,
         await store.button("Reserve").click()
         await store.hurry("held")
         assert [await store.figure(name) for name in ("dropped", "again", "twice")] == [3, 3, 0]
-        await store.button("More time (3 times possible)").click()
-        await store.shows("More time (2 times possible)")
+        await store.button("More time (3 left)").click()
+        await store.shows("More time (2 left)")
         await store.pay()
         await store.hurry("bought")
         assert await store.figure("twice") == 0

@@ -1,11 +1,16 @@
 """Tokens for one purpose, such as opening a stream: short-lived, and of no use for anything else."""
 
+from typing import Final
+
 import msgspec
 
 from flashreserve.auth.issuers import OWN_ISSUER
 from flashreserve.auth.keys import KeyRing, TokenRefused
 from flashreserve.auth.tokens import LEEWAY_MS
 from flashreserve.decode_errors import DECODE_ERRORS
+
+PURPOSE_TOKEN_LENGTH_MAX: Final = 500
+"""Characters; they have about 260, and 350 with the longest key id. They stand in addresses, which may not be long."""
 
 
 class PurposeToken(msgspec.Struct, frozen=True, gc=False):

@@ -7,7 +7,6 @@ from typing import Annotated, Final, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from flashreserve.auth.keys import TOKEN_LENGTH_MAX
 from flashreserve.core import limits, money, names
 from flashreserve.core.commands import Edit
 from flashreserve.core.instants import instant_of
@@ -35,6 +34,7 @@ from flashreserve.http.fields import (
     Password,
     PauseReason,
     Price,
+    PurposeTokenText,
     Quantity,
     Reason,
     Stock,
@@ -57,7 +57,7 @@ class RegistrationBody(Struct, frozen=True, forbid_unknown_fields=True):
 class FirstAdminBody(Struct, frozen=True, forbid_unknown_fields=True):
     """The token of the link that a server prints, and the e-mail address and password of the first admin."""
 
-    token: Annotated[str, Meta(max_length=TOKEN_LENGTH_MAX)]
+    token: PurposeTokenText
     email: Email
     password: NewPassword
 

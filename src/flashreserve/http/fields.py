@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from flashreserve.auth.emails import EMAIL_LENGTH_MAX
 from flashreserve.auth.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
+from flashreserve.auth.purpose_tokens import PURPOSE_TOKEN_LENGTH_MAX
 from flashreserve.core import limits
 from flashreserve.core.customers import CUSTOMER_ID_PATTERN
 from flashreserve.core.events import EventType
@@ -32,6 +33,7 @@ CustomerId = Annotated[
     str,
     Meta(pattern=f"^{CUSTOMER_ID_PATTERN}{_END}", description="Opaque. That of an own account is a UUID."),
 ]
+PurposeTokenText = Annotated[str, Meta(max_length=PURPOSE_TOKEN_LENGTH_MAX)]
 Name = Annotated[
     str,
     Meta(

@@ -1,10 +1,7 @@
 """Accounts: register, sign in and out, change and manage them."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import Meta
-
-from flashreserve.auth.keys import TOKEN_LENGTH_MAX
 from flashreserve.http import bodies, fields, views
 from flashreserve.http.monitor_views import FirstAdminView
 from flashreserve.http.operations.examples import ACCOUNT, EMAIL, PASSWORD
@@ -12,9 +9,7 @@ from flashreserve.http.operations.operation import Body, Operation, Parameter, S
 from flashreserve.http.operations.parameters import ACCOUNT_IN_PATH, PAGE
 from flashreserve.http.problems import Code
 
-_LINK_TOKEN: Final = Parameter(
-    "token", "query", Annotated[str, Meta(max_length=TOKEN_LENGTH_MAX)], "The token of the link.", required=True
-)
+_LINK_TOKEN: Final = Parameter("token", "query", fields.PurposeTokenText, "The token of the link.", required=True)
 _TOKEN: Final = {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-11-23T11:00:00.000Z"}
 _SHOWN: Final = {**ACCOUNT, "disabledAt": None, "signedOutAt": None}
 _BY_SHOP: Final = "A request with an API key of the scope `customers` isn't counted by its address."

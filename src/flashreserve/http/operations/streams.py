@@ -1,10 +1,8 @@
 """Streams of server-sent events, and the tickets that open them."""
 
-from typing import Annotated, Final
+from typing import Final
 
-from msgspec import Meta
-
-from flashreserve.auth.keys import TOKEN_LENGTH_MAX
+from flashreserve.http import fields
 from flashreserve.http.operations.examples import MADE_AT
 from flashreserve.http.operations.operation import Operation, Parameter, Success
 from flashreserve.http.operations.parameters import PRODUCT_IN_PATH
@@ -48,7 +46,7 @@ STREAMS: Final = (
             Parameter(
                 "ticket",
                 "query",
-                Annotated[str, Meta(max_length=TOKEN_LENGTH_MAX)],
+                fields.PurposeTokenText,
                 "A ticket of `POST /stream-tickets`, in place of a token.",
             ),
         ),

@@ -15,7 +15,7 @@ from flashreserve.auth.outcomes import (
 )
 from flashreserve.auth.tokens import Issued
 from flashreserve.core.instants import format_instant
-from flashreserve.http import answers, bodies, callers, reader, requests, views
+from flashreserve.http import answers, bodies, callers, fields, reader, requests, views
 from flashreserve.http.answers import RefusalError, bad_request
 from flashreserve.http.monitor_views import FirstAdminView
 from flashreserve.http.requests import HttpRequest, headers_of, place_of
@@ -48,7 +48,7 @@ class AuthRoutes(Controller):
     @get("/auth/first-admin")
     async def link(self, request: HttpRequest, services: ServicesHere) -> Response[bytes]:
         """Whether the link that makes the first admin can be used."""
-        token = requests.parameter(request, "token", str)
+        token = requests.parameter(request, "token", fields.PurposeTokenText)
         if token is None:
             raise bad_request("token", "expected that of the link")
         if not await services.first_admin.is_open(token):

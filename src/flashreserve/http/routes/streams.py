@@ -12,7 +12,7 @@ from flashreserve.auth.tokens import Identity
 from flashreserve.core.instants import format_instant
 from flashreserve.core.model import Role
 from flashreserve.core.outcomes import NotFound
-from flashreserve.http import answers, callers, requests
+from flashreserve.http import answers, callers, fields, requests
 from flashreserve.http.answers import CHALLENGE, RefusalError
 from flashreserve.http.requests import HttpRequest, headers_of
 from flashreserve.http.routes.replies import ServicesHere, reply
@@ -83,7 +83,7 @@ async def _admin(request: HttpRequest, services: Services) -> Allowed:
         RefusalError: The sender isn't an admin.
     """
     headers = headers_of(request)
-    ticket = requests.parameter(request, "ticket", str)
+    ticket = requests.parameter(request, "ticket", fields.PurposeTokenText)
     if ticket is None:
         await callers.manager(headers, services)
 

@@ -4,16 +4,31 @@ import { sumText } from './money.js';
 import { openCard, pay } from './purchase.js';
 import { card as texts } from './texts.js';
 
+/** The hold whose payment waits for the bank: if a reload interrupts it, the page can say so. */
+const SLOT = 'flashreserve-at-bank';
+
 const BANK_MS = { works: 700, refuses: 700, slow: 8000 };
+
+/** Whether a reload has interrupted the payment of this hold. */
+export const isInterrupted = ({ id }) => sessionStorage.getItem(SLOT) === id;
+
+const leaveBank = () => sessionStorage.removeItem(SLOT);
 
 /** The card page of a hold. */
 export function Card({ product, reservation, purchase }) {
   const [bank, setBank] = useState('works');
   const [state, setState] = useState('asking');
   const timer = useRef(null);
-  useEffect(() => () => clearTimeout(timer.current), []);
+  useEffect(() => {
+    leaveBank();
+    return () => {
+      clearTimeout(timer.current);
+      leaveBank();
+    };
+  }, []);
   const busy = state === 'working' || purchase.doing !== null;
   const answer = () => {
+    leaveBank();
     setState(bank === 'refuses' ? 'refused' : 'asking');
     if (bank !== 'refuses') pay(reservation);
   };
@@ -21,6 +36,7 @@ export function Card({ product, reservation, purchase }) {
     event.preventDefault();
     if (busy) return;
     setState('working');
+    sessionStorage.setItem(SLOT, reservation.id);
     timer.current = setTimeout(answer, BANK_MS[bank]);
   };
   return html`<form class="card-page" onSubmit=${onSubmit}>

@@ -3,7 +3,7 @@ import { html, useEffect, useRef } from '../shared/html.js';
 import { ask } from '../shared/dialog.js';
 import { Time } from '../shared/format.js';
 import { announce } from '../shared/live.js';
-import { Card } from './card.js';
+import { Card, isInterrupted } from './card.js';
 import { Clock } from './countdown.js';
 import { sumText } from './money.js';
 import { extend, giveBack, goOnWithout, openCard, reserve } from './purchase.js';
@@ -12,6 +12,7 @@ import { SalePanel } from './sale_panel.js';
 import { SignIn } from './sign_in.js';
 import { stateOf } from './state.js';
 import {
+  card as cardTexts,
   giveBack as giveBackTexts,
   headings,
   progress,
@@ -26,6 +27,7 @@ const PANELS = {
   before: SalePanel,
   opening: SalePanel,
   open: SalePanel,
+  reserving: SalePanel,
   held: Held,
   paying: Paying,
   bought: Bought,
@@ -100,6 +102,7 @@ function Held({ product, reservation, purchase, now }) {
   return html`
     <${TimeLeft} ...${{ product, reservation, now }} />
     ${product.pauseReason && html`<p class="banner">${texts.pausedWhileHeld(sentence(product.pauseReason))}</p>`}
+    ${isInterrupted(reservation) && html`<p class="banner">${cardTexts.interrupted}</p>`}
     <p>${texts.held}</p>
     <p class="total">${texts.total} <b>${sumText(reservation, product.id)}</b></p>
     <div class="actions">

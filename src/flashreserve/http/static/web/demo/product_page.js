@@ -7,7 +7,7 @@ import { useCustomer } from './customer.js';
 import { useNow } from './now.js';
 import { headingOf, Panel } from './panels.js';
 import { followProduct, reloadProduct, useShownProduct } from './product_data.js';
-import { goOnSignedIn, loadReservations, resume, usePurchase } from './purchase.js';
+import { forgetRefusal, goOnSignedIn, loadReservations, resume, usePurchase } from './purchase.js';
 import { currentReservation, onOtherTabs, seenReservation } from './reservations.js';
 import { stateOf } from './state.js';
 import { StockLine } from './stock_line.js';
@@ -57,8 +57,12 @@ function useView() {
   const view = { ...shown, purchase, customer, now, reservation };
   if (!shown.product) return { ...view, state };
   if (purchase.signIn) return { ...view, state: 'signing-in' };
+  if (state === 'sold-out' && isReserving(purchase)) return { ...view, state: 'reserving' };
   return { ...view, state: state === 'held' && purchase.paying ? 'paying' : state };
 }
+
+/** Until the outcome of a click is known, the last units may be the customer's own: "sold out" would be wrong. */
+const isReserving = ({ doing, unanswered }) => doing?.what === 'reserving' || unanswered !== null;
 
 /** Somebody has signed in or out, here or in another tab. */
 function useCustomerChange({ customer, purchase }) {
@@ -87,6 +91,7 @@ function useStateChange(view) {
     announce(last === 'sold-out' && state === 'open' ? spoken.back(stock.available) : headingOf(view));
     if (last === 'before' || last === 'opening') reloadProduct(product.id);
     if (state === 'expired') loadReservations();
+    if (state === 'open' && last !== 'reserving') forgetRefusal();
   }, [state]);
 }
 

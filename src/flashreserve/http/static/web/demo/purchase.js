@@ -145,6 +145,9 @@ function repeatClick(click) {
   return sendClick(click, { resumed: true });
 }
 
+/** Why the last step was refused is no longer true. */
+export const forgetRefusal = () => change({ refusal: null });
+
 const change = (news) => purchase.write({ ...purchase.read(), ...news });
 
 const act = () => change({ actions: purchase.read().actions + 1, refusal: null, unanswered: null });

@@ -10,8 +10,8 @@ import { headings, spoken, states as texts } from './texts.js';
 const QUANTITY_MAX = 1000;
 
 /**
- * The states `before`, `opening` and `open`. The button is the same in all of them, so that the focus stays on it
- * while the sale opens.
+ * The states `before`, `opening`, `open` and `reserving`. The button is the same in all of them, so that the focus
+ * stays on it while the sale opens.
  */
 export function SalePanel({ state, product, stock, purchase, customer, now, quantity, setQuantity }) {
   const taken = unitsTaken(purchase.reservations, product.id, now);
@@ -19,7 +19,7 @@ export function SalePanel({ state, product, stock, purchase, customer, now, quan
   const most = Math.max(1, Math.min(allowed, stock.available, QUANTITY_MAX));
   const reason = reasonOf(state, allowed, taken);
   const [fault, setFault] = useState('');
-  const units = Number(quantity);
+  const units = most === 1 ? 1 : Number(quantity);
   const valid = Number.isInteger(units) && units >= 1 && units <= most;
   useEffect(() => setFault(''), [quantity]);
   const onSubmit = (event) => {
@@ -33,8 +33,7 @@ export function SalePanel({ state, product, stock, purchase, customer, now, quan
     <form onSubmit=${onSubmit} novalidate>
       ${
         state === 'open' &&
-        product.perCustomerLimit !== 1 &&
-        allowed > 0 &&
+        most > 1 &&
         html`<${Quantity} ...${{ quantity, setQuantity, most, fault }} />`
       }
       ${state === 'open' && valid && html`<${Total} product=${product} quantity=${units} />`}
@@ -53,7 +52,7 @@ export function SalePanel({ state, product, stock, purchase, customer, now, quan
 
 function reasonOf(state, allowed, taken) {
   if (state === 'before') return texts.notYet;
-  if (state === 'opening') return texts.hurry;
+  if (state === 'opening' || state === 'reserving') return texts.hurry;
   return allowed > 0 ? '' : texts.limitUsed(taken);
 }
 

@@ -62,6 +62,7 @@ export const headings = {
   before: 'The sale opens in',
   opening: 'The sale is opening…',
   open: 'On sale now',
+  reserving: 'Reserving…',
   held: (n) => `${are(n)} reserved for you`,
   paying: 'Pay by card',
   bought: (n) => `You bought ${units(n)}`,
@@ -97,7 +98,7 @@ export const states = {
   held: 'Meanwhile nobody else can buy what you hold.',
   payNow: 'Pay now',
   giveBack: 'Give back',
-  moreTime: (left) => `More time (${left === 1 ? 'once' : `${left} times`} possible)`,
+  moreTime: (left) => `More time (${count(left)} left)`,
   noMoreTime: 'More time is not possible any more.',
   pausedWhileHeld: (reason) => `The sale is paused: ${reason} Your hold goes on, and you can pay.`,
   bought: 'Thank you for your purchase.',
@@ -106,18 +107,18 @@ export const states = {
   buyAnother: 'Buy another',
   expired: (n) => `${n === 1 ? 'Your unit' : `Your ${units(n)}`} went back on sale, because the time to pay was over.`,
   tryAgain: 'Try again',
-  onHold: (n) => `${are(n)} on hold by others. If one comes back, you can buy it here.`,
-  allSold: 'Nobody holds a unit now. If one comes back all the same, you can buy it here.',
+  onHold: (n) => `Others are holding ${units(n)}. If one comes back, you can buy it here.`,
+  allSold: 'No unit is on hold now. If one is returned, you can buy it here.',
   soldOut: 'If a unit comes back, you can buy it here.',
   stay: 'This page shows it at once, without a reload.',
-  pausedStay: 'This page goes on by itself when the sale does.',
+  pausedStay: 'The sale continues on this page as soon as the shop resumes it.',
   reason: 'The shop says:',
   archived: 'The shop has taken it off the list.',
 };
 
 /** A question before units are given back. */
 export const giveBack = (n) => ({
-  title: 'Give back?',
+  title: `Give back ${units(n)}?`,
   effect:
     n === 1
       ? 'Your unit goes back on sale at once, and others can take it.'
@@ -135,7 +136,8 @@ export const card = {
   pay: (sum) => `Pay ${sum}`,
   back: 'Back',
   working: 'The bank is working…',
-  refused: 'The bank refused the card. Your hold goes on: try again, or give back what you hold.',
+  refused: 'The bank refused the card. Your hold goes on: try again, or go back and give back what you hold.',
+  interrupted: 'The payment was not sent, because the page was reloaded. Nothing was charged.',
   closeTab: 'You may even close the tab: the hold goes on, and this page resumes when you come back in time.',
 };
 
@@ -144,7 +146,7 @@ export const progress = {
   paying: 'Confirming the purchase…',
   returning: 'Giving back…',
   extending: 'Asking for more time…',
-  again: (tries) => `No answer yet. Asking again (${tries + 1} of 8), so that nothing is taken twice…`,
+  again: (tries) => `No answer yet. Asking again with the same key (${tries + 1} of 8)…`,
   unanswered: 'No answer came. The request may or may not have been carried out; asking again takes nothing twice.',
   ask: 'Ask again',
 };
@@ -163,7 +165,7 @@ export const signIn = {
   signUp: 'Sign up',
   cancel: 'Cancel',
   working: 'Asking the shop…',
-  wrong: 'There is no account with this address and password. To make one, sign up.',
+  wrong: 'The address or the password is wrong.',
   taken: 'There is an account with this address already. Sign in instead.',
   unanswered: 'No answer came. Try again.',
 };
