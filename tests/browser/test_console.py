@@ -65,6 +65,24 @@ async def test_a_product_is_added_with_errors_at_their_fields(console: Console, 
     await console.shows("Made with 50 units at €129.90.")
 
 
+async def test_a_half_typed_opening_is_refused_and_nothing_goes_on_sale(console: Console, admin: Admin) -> None:
+    page = console.page
+    await console.open("products/new", "Add a product")
+    for label, value in {"Name": "Tea pot", "Price": "12.00", "Units in stock": "3"}.items():
+        await page.get_by_label(label, exact=True).fill(value)
+    opens = page.get_by_label("The sale opens")
+    await opens.press_sequentially("12012030")  # A date, and no time: the field's value is empty.
+    await console.button("Add the product").click()
+    await console.shows("Type both the date and the time, or neither.")
+    await expect(opens).to_be_focused()
+    found = (await admin.ask("GET", "/products?limit=200")).granted(200)["items"]
+    assert "Tea pot" not in {product["name"] for product in found}
+
+    await opens.fill("2030-12-01T09:00:00")
+    await console.button("Add the product").click()
+    await console.told("Tea pot is added. The sale opens Dec 1, 2030")
+
+
 async def test_an_edit_sends_only_what_was_changed(console: Console, admin: Admin) -> None:
     product = await admin.product(name="Lamp", price="20.00", description="Green")
     sent: list[Any] = []
@@ -112,7 +130,7 @@ async def test_a_restock_whose_answer_is_lost_counts_once(console: Console, admi
     await console.shows("Put in 5 units: 15 in stock, 15 available.")
     await console.change("Restock", {"Units to put in": "-16"})
     await expect(console.dialog.get_by_role("alert")).to_contain_text("15 units can be taken out")
-    await console.button("Leave it").click()
+    await console.button("Cancel").click()
     await expect(console.button("Restock")).to_be_focused()
 
 

@@ -227,7 +227,7 @@ async def test_an_admin_is_made_and_made_a_customer_again(console: Console, admi
     await expect(console.row(owner.email)).to_have_count(1)
     assert (await account_of(admin, owner.id))["role"] == "admin"
 
-    await console.change(f"Make a customer: {owner.email}", effect="is signed out of the console")
+    await console.change(f"Demote to customer: {owner.email}", effect="is signed out of the console")
     await console.told(f"{owner.email} is a customer now.")
     await expect(console.row(owner.email)).to_have_count(0)
     assert (await account_of(admin, owner.id))["role"] == "customer"

@@ -106,7 +106,7 @@ function firstValues({ fields }, pending) {
 
 async function carryOut(wanted, form, setState, leave) {
   const { values } = form;
-  const errors = wanted.check?.(values) ?? missing(wanted.fields, values);
+  const errors = { ...(wanted.check?.(values) ?? missing(wanted.fields, values)), ...form.halfTyped() };
   form.refuseFields(errors);
   if (Object.keys(errors).length > 0) return;
   setState({ busy: true });

@@ -4,6 +4,8 @@ import { faultOf, sentence } from './resource.js';
 import { instantOf, utcText } from './instants.js';
 import { common } from './texts/common.js';
 
+const LAST_INSTANT = '9999-12-31T23:59:59';
+
 let idsMade = 0;
 
 /**
@@ -35,7 +37,8 @@ function input(type, attributes, value, onValue, options = []) {
   const onInput = (event) => onValue(event.target.value);
   if (type === 'textarea') return html`<textarea rows="4" ...${attributes} value=${value} onInput=${onInput} />`;
   if (type === 'instant') {
-    return html`<input type="datetime-local" step="1" ...${attributes} value=${value} onInput=${onInput} />`;
+    const shared = { step: '1', max: LAST_INSTANT, ...attributes };
+    return html`<input type="datetime-local" ...${shared} value=${value} onInput=${onInput} />`;
   }
   if (type !== 'select') return html`<input type=${type} ...${attributes} value=${value} onInput=${onInput} />`;
   return html`<select ...${attributes} value=${value} onChange=${onInput}>
@@ -92,7 +95,16 @@ export function useForm(first) {
     accept: () => setRefusal({ errors: {} }),
     refuse: (answer, unknown) => setRefusal(refusalOf(answer, Object.keys(first), unknown)),
     refuseFields: (errors) => setRefusal({ errors }),
+    halfTyped: () => halfTyped(form.current),
   };
+}
+
+/** Errors for dates and times that are typed in part, or out of range. Their value is empty, as if nothing were typed. */
+function halfTyped(form) {
+  const inputs = [...form.querySelectorAll('input[type=datetime-local]')];
+  return Object.fromEntries(
+    inputs.filter(({ validity }) => !validity.valid).map(({ name }) => [name, common.halfTyped]),
+  );
 }
 
 /** Why the API refused: `errors` by the names of fields, and `fault`, a sentence, if it isn't about one of them. */

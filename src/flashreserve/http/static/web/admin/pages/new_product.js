@@ -26,14 +26,14 @@ function Form({ onAdded }) {
   const submit = async (event) => {
     event.preventDefault();
     if (busy) return;
-    const errors = errorsOf(form.values, FIELDS);
+    const errors = { ...errorsOf(form.values, FIELDS), ...form.halfTyped() };
     form.refuseFields(errors);
     if (Object.keys(errors).length > 0) return;
     setBusy(true);
     const answer = await ask('POST', 'products', { body: bodyOf(form.values) }).catch(() => undefined);
     setBusy(false);
     if (!answer?.ok) return form.refuse(answer, common.unknownOutcome);
-    tell(texts.added(answer.data.name));
+    tell(texts.added(answer.data));
     onAdded(answer.data);
   };
   return html`<form ref=${form.form} onSubmit=${submit} novalidate>

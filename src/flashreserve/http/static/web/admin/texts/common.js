@@ -7,8 +7,9 @@ export const some = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
 /** A number of units. */
 export const units = (n) => some(n, 'unit', 'units');
 
-/** What happens to holds, so many units, while their sale is paused or over. */
-export const heldStay = (n) => `${some(n, 'unit on hold stays', 'units on hold stay')} held, and can still be paid.`;
+/** What happens to holds, so many units, while their sale is paused or over; nothing if there are none. */
+export const heldStay = (n) =>
+  n === 0 ? '' : `${some(n, 'unit on hold stays', 'units on hold stay')} held, and can still be paid.`;
 
 /** The words for the statuses of reservations. */
 export const STATUSES = { PENDING: 'On hold', CONFIRMED: 'Bought', EXPIRED: 'Lapsed', CANCELLED: 'Cancelled' };
@@ -20,7 +21,8 @@ export const common = {
   tryAgain: 'Try again',
   noAnswer: 'No answer came from the server.',
   refused: (status) => `The server refused this (${status}).`,
-  cancel: 'Leave it',
+  cancel: 'Cancel',
+  halfTyped: 'Type both the date and the time, or neither.',
   close: 'Close',
   working: 'Working …',
   workingFor: (seconds) => `Working, ${count(seconds)} s so far …`,

@@ -50,8 +50,8 @@ export const people = {
   promoteEmail: 'E-mail address of the account',
   noAccount: (email) => `No account has the address ${email}.`,
   promoted: (email) => `${email} is an admin now.`,
-  demote: 'Make a customer',
-  demoteOf: (email) => `Make a customer: ${email}`,
+  demote: 'Demote to customer',
+  demoteOf: (email) => `Demote to customer: ${email}`,
   demoteEffect: (email) => `${email} is signed out of the console, and is a customer like any other.`,
   demoted: (email) => `${email} is a customer now.`,
 };

@@ -1,5 +1,5 @@
 /* Texts of the pages of products. */
-import { count } from '../../shared/format.js';
+import { count, instant } from '../../shared/format.js';
 import { common, heldStay, units } from './common.js';
 
 export const products = {
@@ -49,7 +49,8 @@ export const newProduct = {
   effect:
     'The product is listed at once, and on sale from the time that you set. Name, price and times can change later.',
   submit: 'Add the product',
-  added: (name) => `${name} is added.`,
+  added: ({ name, saleStartsAt }) =>
+    `${name} is added. ${saleStartsAt ? `The sale opens ${instant(saleStartsAt)}.` : 'It is on sale now.'}`,
   page: 'Its page in the console',
   storefront: 'Its page in the storefront',
   another: 'Add another one',

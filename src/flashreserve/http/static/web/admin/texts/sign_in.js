@@ -1,7 +1,9 @@
 /* Texts of signing in, and of making the first admin. */
 export const signInTexts = {
   title: 'Sign in',
-  intro: 'The console is for admins of the shop.',
+  intro:
+    'The console is for admins of the shop. Is there none yet? Open the link that the server printed when it started, ' +
+    'or run “flashreserve admin create”.',
   over: 'Your session is over. Sign in again to go on where you were.',
   email: 'E-mail address',
   password: 'Password',
